@@ -1,0 +1,250 @@
+"""The listing: twelve columns, how each is read, and why a value is refused.
+
+Flows, functions and the web all read listings through this module, so that a value means the same
+thing in training and in serving. It imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+COLUMNS = (
+    "brokered_by",
+    "status",
+    "price",
+    "bed",
+    "bath",
+    "acre_lot",
+    "street",
+    "city",
+    "state",
+    "zip_code",
+    "house_size",
+    "prev_sold_date",
+)
+NUMBERS = ("bed", "bath", "acre_lot", "house_size")
+STATUSES = ("for_sale", "sold", "ready_to_build")
+
+# Models are trained and judged on prices in this range (dollars): below lie rents, shares and
+# placeholders, above lie a few hundred estates in a million that no comparable explains.
+MARKET_PRICE = (10_000.0, 5_000_000.0)
+
+# One property in ten is never trained on by any model, so that every champion and challenger is
+# compared on the same rows.
+HOLDOUT_SHARE = 10
+
+_MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat"})
+_WHOLE = re.compile(r"-?\d+\.0*")
+_ZIP = re.compile(r"(\d{1,5})(?:-\d{4})?")
+
+
+class Problem(NamedTuple):
+    """Why one field was refused: ``reason`` is for people, ``value`` is what was given."""
+
+    field: str
+    reason: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One listing; None is a missing value.
+
+    Units: price in dollars, acre_lot in acres, house_size in square feet, prev_sold_date as
+    YYYY-MM-DD, zip_code as five digits. brokered_by and street are codes, never quantities.
+    """
+
+    brokered_by: str | None = None
+    status: str | None = None
+    price: float | None = None
+    bed: float | None = None
+    bath: float | None = None
+    acre_lot: float | None = None
+    street: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip_code: str | None = None
+    house_size: float | None = None
+    prev_sold_date: str | None = None
+
+    def values(self) -> tuple[str | float | None, ...]:
+        """The twelve values in the order of COLUMNS."""
+        return tuple(getattr(self, name) for name in COLUMNS)
+
+    def missing(self) -> tuple[str, ...]:
+        """The fields without a value, price (the answer, not an input) left out."""
+        return tuple(c for c in COLUMNS if c != "price" and getattr(self, c) is None)
+
+
+class _Refused(Exception):
+    """A value that its field cannot hold."""
+
+
+def _number(low: float, high: float, unit: str) -> Callable[[object], float | None]:
+    def read(value: object) -> float | None:
+        if value is None:
+            return None
+        if isinstance(value, bool):
+            raise _Refused("is true or false, not a number")
+        if isinstance(value, str):
+            text = value.strip()
+            if text.lower() in _MISSING:
+                return None
+            try:
+                number = float(text)
+            except ValueError:
+                raise _Refused("is not a number") from None
+        elif isinstance(value, int | float):
+            number = float(value)
+        else:
+            raise _Refused("is not a number")
+        if math.isnan(number):
+            return None
+        if number < low:
+            raise _Refused("is negative" if low == 0 else f"is below {low:g} {unit}".rstrip())
+        if number > high:
+            raise _Refused(f"is above {high:,.0f} {unit}, which no listing can be".rstrip())
+        return number
+
+    return read
+
+
+def _text(value: object, longest: int = 200) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _Refused("is not text")
+    text = value.strip() if isinstance(value, str) else repr(value)
+    if text.lower() in _MISSING:
+        return None
+    if len(text) > longest:
+        raise _Refused(f"is longer than {longest} characters")
+    # The JSON of some sources escapes NUL and lone surrogates, which no database takes.
+    if not text.isprintable():
+        raise _Refused("holds characters that cannot be printed")
+    return text
+
+
+def _code(value: object) -> str | None:
+    """A code that may come as text, as an integer or as "33156.0"."""
+    text = _text(value)
+    if text is not None and _WHOLE.fullmatch(text):
+        return text.split(".")[0]
+    return text
+
+
+def _zip_code(value: object) -> str | None:
+    text = _code(value)
+    if text is None:
+        return None
+    match = _ZIP.fullmatch(text)
+    if match is None:
+        raise _Refused("is not a zip code of five digits")
+    return match.group(1).zfill(5)
+
+
+def _status(value: object) -> str | None:
+    text = _text(value)
+    if text is not None and text not in STATUSES:
+        raise _Refused("is none of " + ", ".join(STATUSES))
+    return text
+
+
+def _date(value: object) -> str | None:
+    text = _text(value)
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text[:10]).isoformat()
+    except ValueError:
+        raise _Refused("is not a date like 2022-02-23") from None
+
+
+_READERS: dict[str, Callable[[object], str | float | None]] = {
+    "brokered_by": _code,
+    "status": _status,
+    "price": _number(0, 10_000_000_000, "dollars"),
+    "bed": _number(0, 1_000, ""),
+    "bath": _number(0, 1_000, ""),
+    "acre_lot": _number(0, 10_000_000, "acres"),
+    "street": _code,
+    "city": _text,
+    "state": _text,
+    "zip_code": _zip_code,
+    "house_size": _number(0, 100_000_000, "square feet"),
+    "prev_sold_date": _date,
+}
+
+
+def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[Problem]]:
+    """Read one listing from a mapping of column to raw value.
+
+    A column that is absent is a missing value; a column that is none of the twelve is a problem.
+    A field with a problem is None in the listing.
+    """
+    problems: list[Problem] = []
+    values: dict[str, str | float | None] = {}
+    for name, value in raw.items():
+        reader = _READERS.get(name)
+        if reader is None:
+            problems.append(Problem(str(name)[:100], "is not a column of a listing", _shown(value)))
+            continue
+        try:
+            values[name] = reader(value)
+        except _Refused as refused:
+            problems.append(Problem(name, str(refused), _shown(value)))
+    return Listing(**values), problems  # type: ignore[arg-type]
+
+
+def read_row(raw: object) -> tuple[Listing, list[Problem]]:
+    """Read one row of a batch: a mapping, or (older sources) a list in column order.
+
+    Beyond ``read_listing``, a row of a batch must have a price above zero: it is the label.
+    """
+    if isinstance(raw, Mapping):
+        listing, problems = read_listing(raw)
+    elif isinstance(raw, Sequence) and not isinstance(raw, str | bytes):
+        if len(raw) != len(COLUMNS):
+            reason = f"has {len(raw)} values where a listing has {len(COLUMNS)}"
+            return Listing(), [Problem("row", reason, _shown(raw))]
+        listing, problems = read_listing(dict(zip(COLUMNS, raw, strict=True)))
+    else:
+        return Listing(), [Problem("row", "is neither an object nor a list", _shown(raw))]
+    if not any(p.field == "price" for p in problems):
+        if listing.price is None:
+            problems.append(Problem("price", "is missing", ""))
+        elif listing.price <= 0:
+            problems.append(Problem("price", "is not above zero", _shown(listing.price)))
+    return listing, problems
+
+
+def _shown(value: object) -> str:
+    return value[:200] if isinstance(value, str) else repr(value)[:200]
+
+
+def property_key(listing: Listing) -> str:
+    """The identity of a property, street + city + zip: the unit of every split."""
+    parts = (listing.street, listing.city, listing.zip_code)
+    return "|".join((part or "").casefold() for part in parts)
+
+
+def in_holdout(key: str) -> bool:
+    """Whether the property belongs to the permanent holdout (one in ten, by hash)."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"holdout").digest()
+    return int.from_bytes(digest, "big") % HOLDOUT_SHARE == 0
+
+
+def canonical_line(listing: Listing, problems: Sequence[Problem] = ()) -> bytes:
+    """The bytes that stand for one row in the digest of its batch, whatever form it came in.
+
+    Refused values are part of it: two batches that differ in them alone are two batches.
+    """
+    values = ["" if v is None else repr(v) for v in listing.values()]
+    values += [f"{p.field}={p.value}" for p in sorted(problems)]
+    return ("\x1f".join(values) + "\n").encode()

@@ -1,0 +1,132 @@
+"""The rows that the platform keeps about itself: what was ingested, decided, rolled out, predicted.
+
+One dataclass a table of the warehouse. Times are aware UTC datetimes; ``None`` stands for a number
+that the database gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+BatchStatus = Literal["fetched", "validated", "ready"]
+Verdict = Literal["train", "drift", "no_drift"]
+DecisionKind = Literal["promoted", "rejected", "rolled_back"]
+RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged"]
+
+
+def now() -> datetime:
+    """The current time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """ops.batches: one batch of listings, identified by the digest of its content.
+
+    ``status`` says how far its ingestion has come: the payload is in the object store (fetched),
+    the rows are in raw.raw_data, clean.clean_data and ops.quarantine (validated), the Parquet file
+    is in the object store and the batch may be trained on (ready).
+    """
+
+    batch_id: str
+    source: str
+    group_number: int
+    day: str
+    batch_number: int
+    correlation_id: str
+    raw_uri: str
+    status: BatchStatus = "fetched"
+    clean_uri: str = ""
+    rows_raw: int = 0
+    rows_clean: int = 0
+    rows_quarantined: int = 0
+    fetched_at: datetime = field(default_factory=now)
+    ready_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftRecord:
+    """ops.drift_history: the verdict on one batch against one champion (unique by the two).
+
+    ``champion_version`` is 0 where there was none. ``scores`` is the detectors' output as JSON:
+    {"univariate": {column: {...}}, "multivariate": {...}, "quality": {...}, "performance": {...}}.
+    """
+
+    batch_id: str
+    champion_version: int
+    correlation_id: str
+    verdict: Verdict
+    reasons: list[str]
+    scores: dict[str, Any]
+    decided_at: datetime = field(default_factory=now)
+    drift_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """ops.model_history: what was decided about one model version, with every check's numbers.
+
+    ``promotion`` is the database's ever-growing number of the decision: of two promotions the one
+    with the larger number is the later, also where it rolls back to an older version.
+    ``checks`` is a list of {"name", "passed", "value", "limit", "says"}.
+    """
+
+    model_name: str
+    version: int
+    digest: str
+    model_uri: str
+    run_id: str
+    decision: DecisionKind
+    reasons: list[str]
+    checks: list[dict[str, Any]]
+    metrics: dict[str, float]
+    correlation_id: str
+    training_id: str
+    batch_ids: list[str]
+    champion_version: int = 0
+    decided_at: datetime = field(default_factory=now)
+    promotion: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRecord:
+    """ops.rollout_history: one attempt to bring a promotion into service, for one function."""
+
+    service: str
+    revision: str
+    model_name: str
+    version: int
+    digest: str
+    promotion: int
+    outcome: RolloutOutcome
+    reason: str
+    steps: list[dict[str, Any]]
+    correlation_id: str
+    started_at: datetime = field(default_factory=now)
+    finished_at: datetime = field(default_factory=now)
+    rollout_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionRecord:
+    """raw.inference_logs: one answered prediction (unique by its id).
+
+    ``listing`` is the request as read (the eleven inputs), ``intervals`` maps "80", "90", "95" to
+    [low, high] dollars.
+    """
+
+    prediction_id: str
+    predicted_at: datetime
+    correlation_id: str
+    model_name: str
+    model_version: int
+    model_digest: str
+    revision: str
+    listing: dict[str, Any]
+    price: float
+    intervals: dict[str, list[float]]
+    missing: list[str]
+    warnings: list[str]
+    latency_ms: float
