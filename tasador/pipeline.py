@@ -1,0 +1,153 @@
+"""The loop, followed in process: what Argo Events does on a cluster, this does on one machine.
+
+A flow ends with the events that it published; each event type starts at most one flow. On a cluster
+the same events start the same flows through @trigger.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasador.errors import TasadorError
+from tasador.settings import Settings
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+# Event type -> the flow that it starts (as in each flow's @trigger).
+STARTS = {
+    "tasador.batch.ingested": "drift",
+    "tasador.drift.detected": "train",
+}
+FLOW_CLASSES = {"ingest": "IngestFlow", "drift": "DriftFlow", "train": "TrainFlow"}
+
+
+class FlowFailed(TasadorError):
+    """A flow ended with an error; the message holds the end of its log and the way to go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRun:
+    """One finished run of a flow: its end state as the flow's artifacts say it."""
+
+    flow: str
+    run_id: str
+    seconds: float
+    artifacts: Mapping[str, Any]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The CloudEvents that the run published, as structured JSON."""
+        return list(self.artifacts.get("events") or [])
+
+
+# What a finished run is asked for, flow by flow.
+_ARTIFACTS = {
+    "ingest": ("status", "batch_id", "correlation_id", "events", "batch"),
+    "drift": ("verdict", "reasons", "batch_id", "correlation_id", "events"),
+    "train": ("decision", "reasons", "version", "promotion", "correlation_id", "metrics", "events"),
+}
+
+
+def run_flow(
+    flow: str,
+    settings: Settings,
+    parameters: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> FlowRun:
+    """Run one flow to its end as ``python flows/NAME.py run``; raises FlowFailed."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        run_id_file = Path(scratch) / "run-id"
+        command = [sys.executable, f"flows/{flow}.py", "run", "--run-id-file", str(run_id_file)]
+        for name, value in (parameters or {}).items():
+            command += [f"--{name}", value]
+        log = settings.home / "log" / "flows" / f"{flow}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        tail: list[str] = []
+        with (
+            log.open("a") as kept,
+            subprocess.Popen(
+                command,
+                cwd=CHECKOUT,
+                env={**os.environ, "TASADOR_HOME": str(settings.home), "PYTHONUNBUFFERED": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
+            assert process.stdout is not None
+            for line in process.stdout:
+                kept.write(line)
+                tail = [*tail[-39:], line.rstrip()]
+                if on_line is not None:
+                    on_line(line.rstrip())
+        run_id = run_id_file.read_text().strip() if run_id_file.exists() else ""
+    if process.returncode != 0:
+        resume = f"python flows/{flow}.py resume --origin-run-id {run_id}" if run_id else ""
+        raise FlowFailed(
+            f"the {flow} flow failed (whole log: {log}):\n"
+            + "\n".join(tail)
+            + (f"\nmend the cause, then: {resume}" if resume else "")
+        )
+    return FlowRun(
+        flow=flow,
+        run_id=run_id,
+        seconds=time.monotonic() - started,
+        artifacts=_artifacts(flow, run_id),
+    )
+
+
+def _artifacts(flow: str, run_id: str) -> dict[str, Any]:
+    # The client finds the local datastore from the current folder upwards, as the flows do.
+    from metaflow import Run, namespace
+
+    namespace(None)
+    here = Path.cwd()
+    os.chdir(CHECKOUT)
+    try:
+        data = Run(f"{FLOW_CLASSES[flow]}/{run_id}").data
+        return {name: getattr(data, name, None) for name in _ARTIFACTS[flow]}
+    finally:
+        os.chdir(here)
+
+
+def follow(
+    settings: Settings,
+    *,
+    train_parameters: Mapping[str, str] | None = None,
+    on_start: Callable[[str], None] | None = None,
+    on_line: Callable[[str, str], None] | None = None,
+) -> Iterator[FlowRun]:
+    """Ingest one batch and run every flow that its events start, yielding each finished run."""
+    waiting: list[tuple[str, dict[str, str]]] = [("ingest", {})]
+    while waiting:
+        flow, parameters = waiting.pop(0)
+        if flow == "train":
+            parameters |= dict(train_parameters or {})
+        if on_start is not None:
+            on_start(flow)
+        run = run_flow(
+            flow,
+            settings,
+            parameters,
+            None if on_line is None else (lambda line, flow=flow: on_line(flow, line)),  # type: ignore[misc]
+        )
+        yield run
+        for event in run.events:
+            if started := STARTS.get(event["type"]):
+                waiting.append((started, _parameters(event)))
+
+
+def _parameters(event: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "batch-id": str(event["data"]["batch_id"]),
+        "correlation-id": str(event["correlationid"]),
+    }

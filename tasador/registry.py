@@ -1,0 +1,229 @@
+"""The model registry and experiment tracking: MLflow, by aliases.
+
+A version's source is its bundle's folder in the object store; the reference data that drift is
+judged against lies beside it. ``champion`` is the version that should serve, ``previous`` the one
+that served before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tasador.errors import RegistryError, StoreUnavailable
+from tasador.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One registered version. ``digest`` is empty while its bundle is not yet in the store."""
+
+    name: str
+    version: int
+    digest: str
+    run_id: str
+    artifact_uri: str
+    training_id: str
+    correlation_id: str
+    created: datetime
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def uri(self) -> str:
+        """The bundle's folder."""
+        return f"{self.artifact_uri}/bundle"
+
+    @property
+    def reference_uri(self) -> str:
+        """The Parquet file that drift against this version is judged by."""
+        return f"{self.artifact_uri}/reference/reference.parquet"
+
+
+class Registry:
+    """MLflow as Tasador uses it; every verb may be repeated."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.require("mlflow_url")
+        self._settings = settings
+        self._name = settings.model_name
+        self._made: MlflowClient | None = None
+
+    @property
+    def _client(self) -> MlflowClient:
+        if self._made is None:
+            # Seconds to import, and only the flows and a few commands need it.
+            from mlflow import MlflowClient
+
+            url = self._settings.mlflow_url
+            self._made = MlflowClient(tracking_uri=url, registry_uri=url)
+        return self._made
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    def open_run(self, training_id: str, correlation_id: str) -> str:
+        """The run of one training; made at the first call, found again at the next."""
+        experiment = self._experiment()
+        found = self._client.search_runs(
+            [experiment], f"tags.`tasador.training_id` = '{training_id}'", max_results=1
+        )
+        if found:
+            return str(found[0].info.run_id)
+        tags = {"tasador.training_id": training_id, "tasador.correlation_id": correlation_id}
+        run = self._client.create_run(experiment, tags=tags, run_name=f"train-{training_id[:8]}")
+        return str(run.info.run_id)
+
+    def log_trial(
+        self, run_id: str, number: int, params: Mapping[str, Any], value: float | None
+    ) -> None:
+        """Log one trial of the study as a child run; ``value`` None means that it was pruned."""
+        from mlflow.entities import Metric, Param
+
+        child = self._client.create_run(
+            self._experiment(),
+            tags={"mlflow.parentRunId": run_id},
+            run_name=f"trial-{number}",
+        ).info.run_id
+        metrics = [] if value is None else [Metric("error", value, int(time.time() * 1000), 0)]
+        self._client.log_batch(
+            child, metrics=metrics, params=[Param(k, str(v)) for k, v in params.items()]
+        )
+        self._client.set_terminated(child, "FINISHED" if value is not None else "KILLED")
+
+    def log_run(self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
+        """Log the outcome of a training on its run."""
+        from mlflow.entities import Metric, Param
+
+        stamp = int(time.time() * 1000)
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(k, float(v), stamp, 0) for k, v in metrics.items()],
+            params=[Param(k, str(v)[:500]) for k, v in params.items()],
+        )
+
+    def close_run(self, run_id: str) -> None:
+        """Mark the run as finished."""
+        self._client.set_terminated(run_id, "FINISHED")
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(self._name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = f"s3://{self._settings.bucket_mlflow}/{self._name}"
+        return str(self._client.create_experiment(self._name, artifact_location=location))
+
+    # -- versions -------------------------------------------------------------------------------
+
+    def reserve_version(self, run_id: str, training_id: str, correlation_id: str) -> ModelVersion:
+        """The version number of one training, before its bundle is written (which names it)."""
+        with self._speaking():
+            for known in self._search(f"name = '{self._name}'"):
+                if known.training_id == training_id:
+                    return known
+            if not self._client.search_registered_models(f"name = '{self._name}'"):
+                self._client.create_registered_model(self._name)
+            artifact_uri = self._client.get_run(run_id).info.artifact_uri
+            made = self._client.create_model_version(
+                self._name,
+                source=f"{artifact_uri}/bundle",
+                run_id=run_id,
+                tags={
+                    "tasador.training_id": training_id,
+                    "tasador.correlation_id": correlation_id,
+                },
+            )
+            return self._read(made)
+
+    def confirm_version(self, version: int, digest: str) -> None:
+        """Say that the version's bundle is in the store, under this digest."""
+        with self._speaking():
+            self._client.set_model_version_tag(self._name, str(version), "tasador.digest", digest)
+
+    def set_champion(self, version: int, previous: int = 0) -> None:
+        """Point the aliases: ``champion`` at the version, ``previous`` at the one it replaces."""
+        with self._speaking():
+            if previous and previous != version:
+                self._client.set_registered_model_alias(self._name, PREVIOUS, str(previous))
+            self._client.set_registered_model_alias(self._name, CHAMPION, str(version))
+
+    def champion(self) -> ModelVersion | None:
+        """The version that should serve, or None before the first promotion."""
+        return self._by_alias(CHAMPION)
+
+    def previous(self) -> ModelVersion | None:
+        """The version that served before the champion."""
+        return self._by_alias(PREVIOUS)
+
+    def version(self, version: int) -> ModelVersion:
+        """One version; raises RegistryError where there is none of that number."""
+        for known in self.versions():
+            if known.version == version:
+                return known
+        raise RegistryError(
+            f"{self._name} has no version {version}; `tasador models` lists what there is"
+        )
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions, the newest first, each with its aliases."""
+        with self._speaking():
+            models = self._client.search_registered_models(f"name = '{self._name}'")
+            if not models:
+                return []
+            aliases: dict[int, list[str]] = {}
+            for alias, version in models[0].aliases.items():
+                aliases.setdefault(int(version), []).append(alias)
+            found = self._search(f"name = '{self._name}'", aliases)
+            return sorted(found, key=lambda v: -v.version)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _by_alias(self, alias: str) -> ModelVersion | None:
+        return next((v for v in self.versions() if alias in v.aliases), None)
+
+    def _search(
+        self, text: str, aliases: Mapping[int, list[str]] | None = None
+    ) -> list[ModelVersion]:
+        found: list[ModelVersion] = []
+        token = None
+        while True:
+            page = self._client.search_model_versions(text, max_results=200, page_token=token)
+            found += [self._read(v, (aliases or {}).get(int(v.version), [])) for v in page]
+            token = page.token
+            if not token:
+                return found
+
+    def _read(self, version: Any, aliases: list[str] | None = None) -> ModelVersion:
+        tags = version.tags or {}
+        return ModelVersion(
+            name=self._name,
+            version=int(version.version),
+            digest=tags.get("tasador.digest", ""),
+            run_id=version.run_id or "",
+            artifact_uri=str(version.source).removesuffix("/bundle"),
+            training_id=tags.get("tasador.training_id", ""),
+            correlation_id=tags.get("tasador.correlation_id", ""),
+            created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+            aliases=tuple(aliases or ()),
+        )
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
+                raise StoreUnavailable(
+                    f"MLflow at {self._settings.mlflow_url} did not answer: {error}"
+                ) from error
+            raise RegistryError(f"MLflow refused: {error}") from error
