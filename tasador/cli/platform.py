@@ -1,0 +1,81 @@
+"""Commands about the embedded platform: up, down, status, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tasador.cli.console import console, print_json
+from tasador.settings import Settings
+
+
+def up(
+    web: Annotated[bool, typer.Option(help="Start the web app and the card server too.")] = True,
+) -> None:
+    """Start Postgres, S3, MLflow and the functions' gateway on this machine (no Docker)."""
+    from tasador.local.platform import Platform
+
+    settings = Settings.load()
+    with console.status("starting"):
+        Platform(settings.home).up(
+            people=web, progress=lambda text: console.print(text, highlight=False)
+        )
+    print_addresses(Settings.load())
+
+
+def down() -> None:
+    """Stop the embedded platform; its data stays."""
+    from tasador.local.platform import Platform
+
+    with console.status("stopping"):
+        Platform(Settings.load().home).down()
+    console.print("stopped")
+
+
+def status(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+) -> None:
+    """What of the embedded platform runs, and where."""
+    from tasador.local.platform import Platform
+
+    parts = Platform(Settings.load().home).status()
+    if json:
+        print_json(parts)
+        return
+    table = Table("part", "", "address", "log")
+    for part in parts:
+        table.add_row(part.name, "up" if part.running else "[red]down", part.url, str(part.log))
+    console.print(table)
+
+
+def doctor() -> None:
+    """Check each part that a command may need, and say what to do about what is wrong."""
+    from tasador.doctor import examine
+
+    failed = 0
+    for finding in examine(Settings.load()):
+        failed += not finding.healthy
+        mark = "[green]ok  [/]" if finding.healthy else "[red]fail[/]"
+        console.print(f"{mark} {finding.part:<10} {finding.says}", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def print_addresses(settings: Settings) -> None:
+    """The addresses that people open, one a line."""
+    for name, url in (
+        ("web app", settings.web_url),
+        ("MLflow", settings.mlflow_url),
+        ("flows' cards", settings.cards_url),
+        ("functions", settings.functions_url),
+    ):
+        if url:
+            console.print(f"{name:<14} {url}", highlight=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (up, down, status, doctor):
+        app.command()(command)
