@@ -14,19 +14,18 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tasador.errors import TasadorError
+from tasador.features import Columns, arrays_of
 from tasador.listing import COLUMNS, NUMBERS, Listing, Problem, in_holdout, property_key, read_row
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Columns = dict[str, np.ndarray[Any, Any]]
-NUMERIC = frozenset({"price", *NUMBERS})
-
+_NUMERIC = frozenset({"price", *NUMBERS})
 _CHUNK = 100_000
 
 
@@ -116,8 +115,8 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         with path.open("rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            binary = gzip.open(raw) if zipped else raw
-            with io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:  # type: ignore[arg-type]
+            binary = gzip.GzipFile(fileobj=raw) if zipped else raw
+            with io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
                 reader = csv.reader(text)
                 for values in reader:
                     yield line, values
@@ -137,25 +136,11 @@ def frame_of(listings: Iterable[Listing]) -> pd.DataFrame:
     import pandas as pd
 
     listings = list(listings)
-    frame = pd.DataFrame({name: _column(name, listings) for name in COLUMNS})
+    frame = pd.DataFrame(arrays_of(listings))
     keys = [property_key(listing) for listing in listings]
     frame["property_key"] = np.array(keys, dtype=object)
     frame["holdout"] = np.array([in_holdout(key) for key in keys], dtype=bool)
     return frame
-
-
-def arrays_of(listings: Sequence[Listing]) -> Columns:
-    """The listings as Columns, without pandas."""
-    return {name: _column(name, listings) for name in COLUMNS}
-
-
-def _column(name: str, listings: Sequence[Listing]) -> np.ndarray[Any, Any]:
-    values = [getattr(listing, name) for listing in listings]
-    if name in NUMERIC:
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
-    return column
 
 
 def columns_of(frame: pd.DataFrame) -> Columns:
@@ -165,9 +150,9 @@ def columns_of(frame: pd.DataFrame) -> Columns:
         if name not in frame:
             shape = len(frame)
             columns[name] = (
-                np.full(shape, np.nan) if name in NUMERIC else np.full(shape, None, dtype=object)
+                np.full(shape, np.nan) if name in _NUMERIC else np.full(shape, None, dtype=object)
             )
-        elif name in NUMERIC:
+        elif name in _NUMERIC:
             columns[name] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
         else:
             values = frame[name].astype(object)

@@ -1,0 +1,265 @@
+"""A model bundle: a folder that holds everything needed to price a listing, and nothing to run.
+
+manifest.json, encoders.json, model.ubj (xgboost's own format) and golden.json. No pickle: loading a
+bundle executes none of its content, and every byte is checked before use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasador.errors import BundleError
+from tasador.features import FEATURE_NAMES, Columns, Encoders, arrays_of
+from tasador.intervals import LEVELS, Intervals, group_of, groups_of, widths
+from tasador.listing import COLUMNS, Listing, read_listing
+from tasador.manifest import (
+    ENCODERS,
+    GOLDEN,
+    MODEL,
+    Manifest,
+    read_manifest,
+    read_verified,
+    replace_file,
+    sealed,
+    write_manifest,
+)
+
+if TYPE_CHECKING:
+    from xgboost import Booster
+
+Array = np.ndarray[Any, Any]
+
+# The serving engine may differ from the training engine by this much (relative) on golden rows.
+GOLDEN_TOLERANCE = 1e-4
+
+_ASKED = tuple(name for name in COLUMNS if name != "price")
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Prices of a table: ``price`` [n] and, by level ("80", "90", "95"), ``low`` and ``high`` [n].
+
+    Dollars. ``missing`` [n] holds for each row the names of its fields without a value.
+    """
+
+    price: Array
+    low: dict[str, Array]
+    high: dict[str, Array]
+    missing: list[tuple[str, ...]]
+
+
+class Bundle:
+    """A loaded and verified model; safe to use from several threads."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        encoders: Encoders,
+        booster: Booster,
+        golden: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.manifest = manifest
+        self.encoders = encoders
+        self.booster = booster
+        self._golden = golden
+
+    @classmethod
+    def load(cls, folder: str | Path, expected_digest: str = "") -> Bundle:
+        """Load a bundle after checking all of it.
+
+        Raises BundleError, naming the file, when the folder is not the unharmed bundle of that
+        digest (an empty ``expected_digest`` accepts any model).
+        """
+        folder = Path(folder)
+        manifest, contents = read_verified(folder, expected_digest)
+        try:
+            golden = json.loads(contents[GOLDEN])
+            booster = _booster(contents[MODEL])
+        except ValueError as error:  # XGBoostError is one
+            raise BundleError(f"{folder} cannot be loaded: {error}") from error
+        return cls(manifest, Encoders.from_json(contents[ENCODERS]), booster, golden)
+
+    def predict(self, columns: Columns) -> Predictions:
+        """Price every row of the columns; any of them may be missing in any row."""
+        log_price = self._log_price(self.encoders.transform(columns))
+        groups = groups_of(self.encoders, columns)
+        low: dict[str, Array] = {}
+        high: dict[str, Array] = {}
+        for level in LEVELS:
+            width = widths(self.manifest.intervals, level, groups)
+            low[level], high[level] = np.exp(log_price - width), np.exp(log_price + width)
+        return Predictions(np.exp(log_price), low, high, _missing(columns))
+
+    def predict_one(self, listing: Listing) -> dict[str, Any]:
+        """Price one listing.
+
+        Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``missing`` (fields
+        without a value) and ``warnings`` (sentences on values that the model has not met).
+        """
+        log_price = float(self._log_price(self.encoders.transform_one(listing))[0])
+        group = group_of(self.encoders, listing)
+        intervals = {
+            level: [math.exp(log_price - half[group]), math.exp(log_price + half[group])]
+            for level, half in self.manifest.intervals.items()
+        }
+        return {
+            "price": math.exp(log_price),
+            "intervals": intervals,
+            "missing": list(listing.missing()),
+            "warnings": self.warnings(listing),
+        }
+
+    def warnings(self, listing: Listing) -> list[str]:
+        """What to know before trusting the price: values beyond or outside the training data."""
+        found = []
+        for name in ("bed", "bath", "acre_lot", "house_size"):
+            value = getattr(listing, name)
+            low, high = self.encoders.ranges[name]
+            if value is not None and not low <= value <= high:
+                border = low if value < low else high
+                found.append(
+                    f"{name} {value:,g} is outside the training range ({low:,g} to {high:,g}): "
+                    f"priced as {border:,g}"
+                )
+        for name in ("state", "city", "zip_code", "brokered_by"):
+            value = getattr(listing, name)
+            if value is not None and not self.encoders.knows(name, listing):
+                found.append(f"{name} {value!r} is not in the training data")
+        return found
+
+    def check_golden(self) -> float:
+        """The largest relative difference from the answers that training gave to golden rows."""
+        if not self._golden:
+            raise BundleError(f"{GOLDEN} holds no rows: the bundle cannot be checked")
+        listings = [_golden_listing(row["listing"]) for row in self._golden]
+        expected = np.array([row["price"] for row in self._golden], dtype=np.float64)
+        single = np.array([self.predict_one(listing)["price"] for listing in listings])
+        table = self.predict(arrays_of(listings)).price
+        answers = np.stack([single, table])
+        if not np.isfinite(answers).all():
+            return math.inf
+        return float(np.max(np.abs(answers - expected) / expected))
+
+    def _log_price(self, matrix: Array) -> Array:
+        """[n] float64. One thread: for a single row more of them cost fifty times as much."""
+        return np.asarray(self.booster.inplace_predict(matrix), dtype=np.float64)
+
+
+def write_bundle(
+    folder: str | Path,
+    *,
+    encoders: Encoders,
+    booster: Booster,
+    intervals: Intervals,
+    golden: Sequence[tuple[Listing, float]],
+    data: Mapping[str, Any],
+    params: Mapping[str, Any],
+    name: str,
+    git_sha: str,
+    created: str,
+) -> Manifest:
+    """Write a bundle with version 0 and no measures; the manifest comes last.
+
+    ``golden`` pairs listings with the price that the training engine gives them.
+    """
+    import xgboost
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "listing": {
+                field: getattr(listing, field)
+                for field in COLUMNS
+                if getattr(listing, field) is not None
+            },
+            "price": price,
+        }
+        for listing, price in golden
+    ]
+    contents = {
+        ENCODERS: encoders.to_json().encode(),
+        MODEL: bytes(booster.save_raw("ubj")),
+        GOLDEN: json.dumps(rows, indent=1, allow_nan=False).encode() + b"\n",
+    }
+    for file, content in contents.items():
+        replace_file(folder / file, content)
+    manifest = Manifest(
+        name=name,
+        version=0,
+        digest="",
+        features=list(FEATURE_NAMES),
+        metrics={},
+        intervals=intervals,
+        data=dict(data),
+        params=dict(params),
+        ranges={field: list(ends) for field, ends in encoders.ranges.items()},
+        categories={"state": sorted(encoders.tables["state"].index)},
+        files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
+        git_sha=git_sha,
+        created=created,
+        xgboost=xgboost.__version__,
+    )
+    manifest = sealed(manifest)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def stamp_version(folder: str | Path, name: str, version: int) -> Manifest:
+    """Give a bundle its registered name and version; its digest stays."""
+    return _stamp(Path(folder), name=name, version=version)
+
+
+def stamp_metrics(folder: str | Path, metrics: Mapping[str, float]) -> Manifest:
+    """Note how the model did on the permanent holdout; its digest stays."""
+    return _stamp(Path(folder), metrics=dict(metrics))
+
+
+def _stamp(folder: Path, **labels: Any) -> Manifest:
+    manifest = replace(read_manifest(folder), **labels)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def verify(folder: str | Path, expected_digest: str = "") -> Manifest:
+    """Check every byte of a bundle; raises BundleError that names the file."""
+    return read_verified(Path(folder), expected_digest)[0]
+
+
+def _booster(content: bytes) -> Booster:
+    from xgboost import Booster
+
+    booster = Booster({"nthread": 1})
+    booster.load_model(bytearray(content))
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+def _golden_listing(stored: Mapping[str, Any]) -> Listing:
+    listing, problems = read_listing(stored)
+    if problems:
+        raise BundleError(f"{GOLDEN} holds a row that cannot be read: {problems[0]}")
+    return listing
+
+
+def _missing(columns: Columns) -> list[tuple[str, ...]]:
+    rows = len(columns["house_size"])
+    absent = np.zeros((rows, len(_ASKED)), dtype=bool)
+    for place, name in enumerate(_ASKED):
+        values = columns[name]
+        absent[:, place] = np.isnan(values) if values.dtype.kind == "f" else values == None  # noqa: E711
+    # Rows share few patterns of missing fields, so each pattern is spelt out once.
+    patterns, which = np.unique(absent @ (1 << np.arange(len(_ASKED))), return_inverse=True)
+    spelt = [
+        tuple(name for place, name in enumerate(_ASKED) if pattern >> place & 1)
+        for pattern in patterns.tolist()
+    ]
+    return [spelt[place] for place in which.tolist()]

@@ -1,0 +1,80 @@
+"""Prediction intervals by split conformal: how far off unseen properties were, by what was known.
+
+The half width is a quantile of |log(actual) - log(predicted)| over properties that the model had
+not seen, in groups by what is known of a listing, so that a listing without a size gets an honest,
+wider interval than a complete one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tasador.features import INPUTS, Columns, Encoders
+from tasador.listing import Listing
+
+Array = np.ndarray[Any, Any]
+Intervals = dict[str, dict[str, float]]
+
+LEVELS = {"80": 0.80, "90": 0.90, "95": 0.95}
+COMPLETE, PARTIAL, NO_SIZE, NO_PLACE = (
+    "complete",
+    "something missing",
+    "size missing",
+    "place unknown",
+)
+GROUPS = (COMPLETE, PARTIAL, NO_SIZE, NO_PLACE)
+
+# Below this many calibration rows a group's own quantile is too noisy: all rows' is used.
+_LEAST_ROWS = 100
+
+
+def group_of(encoders: Encoders, listing: Listing) -> str:
+    """The group of one listing."""
+    if not encoders.place_known(listing):
+        return NO_PLACE
+    if listing.house_size is None:
+        return NO_SIZE
+    return PARTIAL if any(getattr(listing, name) is None for name in INPUTS) else COMPLETE
+
+
+def groups_of(encoders: Encoders, columns: Columns) -> Array:
+    """The group of every row, as positions in GROUPS [n]."""
+    absent = np.zeros(len(columns["house_size"]), dtype=bool)
+    for name in INPUTS:
+        values = columns[name]
+        absent |= np.isnan(values) if values.dtype.kind == "f" else values == None  # noqa: E711
+    groups = np.where(absent, GROUPS.index(PARTIAL), GROUPS.index(COMPLETE))
+    groups[np.isnan(columns["house_size"])] = GROUPS.index(NO_SIZE)
+    groups[~encoders.places_known(columns)] = GROUPS.index(NO_PLACE)
+    return groups
+
+
+def calibrate(residuals: Array, groups: Array) -> Intervals:
+    """The half widths in log price from residuals |log(actual) - log(predicted)| [n].
+
+    ``groups`` [n] are positions in GROUPS. The quantile is the conformal one, ceil((n + 1) level),
+    so that coverage holds for small n too. A group with few rows takes that of all rows.
+    """
+    intervals: Intervals = {}
+    for name, level in LEVELS.items():
+        overall = _conformal(residuals, level)
+        intervals[name] = {}
+        for code, group in enumerate(GROUPS):
+            own = residuals[groups == code]
+            width = _conformal(own, level) if len(own) >= _LEAST_ROWS else overall
+            intervals[name][group] = round(width, 6)
+    return intervals
+
+
+def _conformal(residuals: Array, level: float) -> float:
+    rank = min(math.ceil((len(residuals) + 1) * level), len(residuals))
+    return float(np.partition(residuals, rank - 1)[rank - 1])
+
+
+def widths(intervals: Mapping[str, Mapping[str, float]], level: str, groups: Array) -> Array:
+    """The half width in log price of every row, for one level [n]."""
+    return np.array([intervals[level][group] for group in GROUPS])[groups]
