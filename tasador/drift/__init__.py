@@ -1,0 +1,16 @@
+"""Has the market moved away from what the champion knows? NannyML measures, effect sizes decide."""
+
+from tasador.drift.checks import Finding
+from tasador.drift.judge import DriftReport, judge_batch
+from tasador.drift.measures import DriftError
+from tasador.drift.reference import make_reference
+from tasador.drift.thresholds import Thresholds
+
+__all__ = [
+    "DriftError",
+    "DriftReport",
+    "Finding",
+    "Thresholds",
+    "judge_batch",
+    "make_reference",
+]

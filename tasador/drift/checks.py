@@ -1,0 +1,304 @@
+"""The questions put to a batch: each measures, compares with its limit, and says it in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tasador.drift import detectors
+from tasador.drift.measures import AMOUNTS, CATEGORIES, FIELDS, RATIO, DriftError, in_market
+from tasador.drift.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Factors by which a column's values change when it comes in another unit.
+_UNITS = {
+    "house_size": {0.092903: "square metres"},
+    "acre_lot": {43_560.0: "square feet", 4_046.86: "square metres"},
+    "price": {100.0: "cents", 0.001: "thousands of dollars"},
+}
+_UNIT_SLACK = math.log(1.25)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One question's answer. It is beyond its limit, or (``exceeded`` False) it is not.
+
+    ``effect`` tells whether the data "moved" or the champion's error shows that it "hurts".
+    ``says`` is for people and holds the numbers, whether or not the limit was exceeded.
+    """
+
+    name: str
+    column: str
+    value: float
+    limit: float
+    effect: Literal["moved", "hurts"]
+    says: str
+
+    @property
+    def exceeded(self) -> bool:
+        return self.value > self.limit
+
+
+@dataclass(slots=True)
+class Checked:
+    """The findings of one detector, its scores as JSON values, and NannyML's results by title."""
+
+    findings: list[Finding] = field(default_factory=list)
+    scores: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+
+
+def distributions(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
+    """How far each measured column's distribution lies from the reference's."""
+    checked = Checked()
+    compared: dict[str, float] = {}
+    for column in (*AMOUNTS, RATIO, *CATEGORIES):
+        here, there = int(batch[column].notna().sum()), int(reference[column].notna().sum())
+        if not here or not there:
+            empty = "batch" if not here else "champion's data"
+            checked.scores[column] = {"value": None, "says": f"no values in the {empty}"}
+        elif column in CATEGORIES:
+            known = reference[column].dropna().unique()
+            seen = np.union1d(known.astype(str), batch[column].dropna().unique().astype(str))
+            compared[column] = limits.jensen_shannon(here, there, len(seen))
+        else:
+            compared[column] = limits.kolmogorov_smirnov(here, there)
+    results = detectors.distances(reference, batch, compared)
+    for column, result in results.items():
+        method = "jensen_shannon" if column in CATEGORIES else "kolmogorov_smirnov"
+        value = _value(result, column, method)
+        kind, in_words = (
+            ("mix", _mix_in_words) if column in CATEGORIES else ("distribution", _shift_in_words)
+        )
+        says = in_words(reference[column], batch[column], value, compared[column])
+        if column in AMOUNTS and _unit(reference[column], batch[column]):
+            kind = "unit"
+        finding = Finding(
+            name=kind,
+            column=column,
+            value=value,
+            limit=compared[column],
+            effect="moved",
+            says=says,
+        )
+        checked.findings.append(finding)
+        checked.scores[column] = {"method": method, **_scored(finding)}
+        checked.results[f"{column}: distance"] = result
+    return checked
+
+
+def missing(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
+    """How much oftener (or more rarely) each input is missing; rows as they came."""
+    result = detectors.missing_rates(reference, batch)
+    checked = Checked(results={"missing values": result})
+    for name in FIELDS:
+        rate, usual = _value(result, name), float(reference[name].isna().mean())
+        finding = Finding(
+            name="missing",
+            column=name,
+            value=abs(rate - usual),
+            limit=limits.share(limits.missing, usual, len(batch), len(reference)),
+            effect="moved",
+            says=f"{name} is missing in {rate:.0%} of the listings, against {usual:.0%} in the "
+            "champion's data",
+        )
+        checked.findings.append(finding)
+        checked.scores[name] = {"rate": rate, "reference": usual, **_scored(finding)}
+    return checked
+
+
+def unseen(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
+    """How many listings are in states, zip areas or of a status that the reference lacks."""
+    result = detectors.unseen_rates(reference, batch, limits.unseen)
+    checked = Checked(results={"new categories": result})
+    for name in CATEGORIES:
+        counts = reference[name].value_counts()
+        if counts.empty:
+            continue
+        # Good and Turing: the share of categories met once is what a next sample holds of new ones.
+        usual = float((counts == 1).sum() / counts.sum())
+        rate = _value(result, name)
+        fresh = batch.loc[~batch[name].isin(counts.index), name].dropna().value_counts()
+        shown = ", ".join(str(v) for v in fresh.index[:5]) + (", …" if len(fresh) > 5 else "")
+        what = {"state": "states", "zip_area": "zip areas", "status": "a status"}[name]
+        finding = Finding(
+            name="unseen",
+            column=name,
+            value=rate,
+            limit=limits.new_share(usual, len(batch), len(reference)),
+            effect="moved",
+            says=f"{rate:.0%} of the listings are in {what} that the champion's data does not "
+            f"hold{f' ({shown})' if shown else ''}",
+        )
+        checked.findings.append(finding)
+        checked.scores[name] = {"new": [str(v) for v in fresh.index[:50]], **_scored(finding)}
+    return checked
+
+
+def outside(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
+    """How many prices lie outside the market: the champion has no answer for those."""
+    rate, usual = (1 - float(in_market(f["price"].to_numpy()).mean()) for f in (batch, reference))
+    finding = Finding(
+        name="outside_market",
+        column="price",
+        value=rate - usual,
+        limit=limits.share(limits.outside, usual, len(batch), len(reference)),
+        effect="moved",
+        says=f"{rate:.0%} of the prices lie outside the market that models are trained on, "
+        f"against {usual:.0%} in the champion's data",
+    )
+    return Checked([finding], {"rate": rate, "reference": usual, **_scored(finding)})
+
+
+def structure(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
+    """Whether the fields still go together as they did (PCA reconstruction)."""
+    result, spread = detectors.reconstruction(reference, batch)
+    here = _value(result, "reconstruction_error")
+    there = _reference_mean(result, "reconstruction_error")
+    finding = Finding(
+        name="structure",
+        column="",
+        value=abs(here - there) / spread if spread > 0 else 0.0,
+        limit=limits.shift(limits.reconstruction, 1.0, len(batch), len(reference)),
+        effect="moved",
+        says="the fields go together otherwise than in the champion's data: reconstruction error "
+        f"{here:.2f} against {there:.2f}",
+    )
+    scores = {"reconstruction_error": here, "reference": there, "spread": spread}
+    return Checked([finding], scores | _scored(finding), {"reconstruction error": result})
+
+
+def performance(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
+    """What the champion's prices are worth on this batch: level, realised and estimated error.
+
+    Measured rows; those without a RATIO (no prediction, or a price outside the market) are left
+    out on both sides. Errors are mean absolute log errors.
+    """
+    known = reference[reference[RATIO].notna()]
+    asked = batch[batch[RATIO].notna()]
+    checked = Checked(scores={"rows": len(asked), "reference_rows": len(known)})
+    if len(asked) < limits.fewest_rows:
+        checked.scores["says"] = (
+            f"only {len(asked)} prices in the market: too few to judge the champion by "
+            f"(fewer than {limits.fewest_rows})"
+        )
+        return checked
+    there, here = known[RATIO].to_numpy(), asked[RATIO].to_numpy()
+    checked.findings.append(_price_level(there, here, limits))
+
+    usual, realised = float(np.abs(there).mean()), float(np.abs(here).mean())
+    rise = limits.shift(
+        limits.error_rise, float(np.abs(there).std()) / usual, len(asked), len(known)
+    )
+    result = detectors.estimated_error(known, asked, usual * (1 + rise))
+    estimated, expected = _value(result, "mae"), _reference_mean(result, "mae")
+    checked.results["estimated error (DLE)"] = result
+    for name, verb, error, base in (
+        ("realised_error", "is", realised, usual),
+        ("estimated_error", "is estimated (DLE, without the prices) to be", estimated, expected),
+    ):
+        checked.findings.append(
+            Finding(
+                name=name,
+                column="",
+                value=error / base - 1,
+                limit=rise,
+                effect="hurts",
+                says=f"the champion's error on this batch {verb} {math.expm1(error):.0%}, against "
+                f"{math.expm1(base):.0%} on rows that it had not seen in training "
+                f"({error / base - 1:+.0%})",
+            )
+        )
+        checked.scores |= {name: error, f"{name}_reference": base}
+    checked.scores["checks"] = {f.name: _scored(f) for f in checked.findings}
+    return checked
+
+
+def _price_level(there: np.ndarray, here: np.ndarray, limits: Thresholds) -> Finding:
+    usual, now = float(np.median(there)), float(np.median(here))
+    low, high = np.quantile(there, [0.25, 0.75])
+    # Of a normal distribution with these quartiles: its standard deviation, then its median's.
+    spread = (high - low) / 1.349 * 1.2533
+    shift = now - usual
+    side = "above" if shift > 0 else "below"
+    return Finding(
+        name="price_level",
+        column="price",
+        value=abs(shift),
+        limit=limits.shift(limits.price_level, float(spread), len(here), len(there)),
+        effect="hurts",
+        says=f"prices are {abs(math.expm1(shift)):.0%} {side} what the champion expects: median "
+        f"log ratio of price to prediction {now:+.3f}, against {usual:+.3f} in its own data",
+    )
+
+
+def _shift_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
+    numbers = f"Kolmogorov-Smirnov {value:.2f}, limit {limit:.2f}"
+    column = str(there.name)
+    now, usual = float(here.median()), float(there.median())
+    if column == RATIO:
+        return (
+            f"the ratio of price to the champion's prediction is distributed differently "
+            f"({numbers}): median {math.exp(now):.2f} against {math.exp(usual):.2f}"
+        )
+    unit = _unit(there, here)
+    medians = f"median {_amount(math.expm1(now))} against {_amount(math.expm1(usual))}"
+    if unit:
+        return f"{column} looks like {unit}: {medians} in the champion's data ({numbers})"
+    return f"{column} is distributed differently ({numbers}): {medians}"
+
+
+def _unit(there: pd.Series, here: pd.Series) -> str:
+    """The unit that would explain the change of the column's median (both log1p), or empty."""
+    now, usual = math.expm1(float(here.median())), math.expm1(float(there.median()))
+    if now > 0 and usual > 0:
+        for factor, unit in _UNITS.get(str(there.name), {}).items():
+            if abs(math.log(now / usual / factor)) < _UNIT_SLACK:
+                return unit
+    return ""
+
+
+def _mix_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
+    shares = [s.value_counts(normalize=True) for s in (here, there)]
+    change = shares[0].sub(shares[1], fill_value=0)
+    most: Sequence[Any] = change.abs().sort_values(ascending=False, kind="stable").index[:3]
+    moves = ", ".join(f"{c} {_share(shares[1], c)} → {_share(shares[0], c)}" for c in most)
+    return (
+        f"the mix of {there.name} changed (Jensen-Shannon {value:.2f}, limit {limit:.2f}), "
+        f"most of all {moves}"
+    )
+
+
+def _share(shares: pd.Series, category: Any) -> str:
+    share = float(shares.get(category, 0.0))
+    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _scored(finding: Finding) -> dict[str, Any]:
+    return {"value": finding.value, "limit": finding.limit, "exceeded": finding.exceeded}
+
+
+def _value(result: Any, *key: str) -> float:
+    """NannyML's value for the batch, which is one chunk; never NaN."""
+    data = result.filter(period="analysis").data
+    value = float(data[(*key, "value")].iloc[0])
+    if len(data) != 1 or not math.isfinite(value):
+        raise DriftError(f"NannyML has no value for {' '.join(key)} of the batch")
+    return value
+
+
+def _reference_mean(result: Any, name: str) -> float:
+    """The mean over the reference's rows of a value that NannyML gives by chunk."""
+    data = result.filter(period="reference").data
+    rows = data[("chunk", "end_index")] - data[("chunk", "start_index")] + 1
+    return float(np.average(data[(name, "value")], weights=rows))

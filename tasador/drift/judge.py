@@ -1,0 +1,161 @@
+"""The verdict on one batch: what moved, whether it hurts the champion, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tasador.drift import checks
+from tasador.drift.checks import Checked, Finding
+from tasador.drift.measures import PREDICTED, DriftError, measures_of, require_columns
+from tasador.drift.thresholds import Thresholds
+from tasador.features import Columns
+from tasador.records import Verdict
+from tasador.table import columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SAMPLE_SEED = 0
+# A broken unit or a new state explains a wrong price level, not the other way round.
+_CAUSES_FIRST = (
+    "unit",
+    "unseen",
+    "missing",
+    "outside_market",
+    "price_level",
+    "realised_error",
+    "estimated_error",
+    "distribution",
+    "mix",
+    "structure",
+)
+
+
+class Priced(Protocol):
+    @property
+    def price(self) -> np.ndarray[Any, Any]: ...
+
+
+class Champion(Protocol):
+    """What is asked of the model in service; ``tasador.bundle.Bundle`` is one."""
+
+    def predict(self, columns: Columns) -> Priced: ...
+
+
+@dataclass(slots=True)
+class DriftReport:
+    """The verdict with its reasons (the gravest first), and what led to it.
+
+    ``scores`` are JSON values by detector; ``results`` are NannyML's own result objects by title,
+    for its plots.
+    """
+
+    verdict: Verdict
+    reasons: list[str]
+    scores: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def moved(self) -> bool:
+        """Whether the listings differ from what the champion knows."""
+        return any(f.exceeded and f.effect == "moved" for f in self.findings)
+
+    @property
+    def hurts(self) -> bool:
+        """Whether the champion is, or is estimated to be, worse on them."""
+        return any(f.exceeded and f.effect == "hurts" for f in self.findings)
+
+
+def judge_batch(
+    batch: pd.DataFrame,
+    reference: pd.DataFrame | None,
+    champion: Champion | None,
+    *,
+    thresholds: Thresholds | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> DriftReport:
+    """Judge a batch of listings against the champion and the reference made at its training.
+
+    ``batch`` has the columns of a listing with prices (dollars); ``reference`` is
+    ``make_reference``'s. The verdict is "train" where there is no champion, "drift" where any
+    limit is exceeded, else "no_drift"; the same input gives the same report. A batch of fewer than
+    ``thresholds.fewest_rows`` rows is too small to tell anything from chance and is "no_drift".
+
+    Raises DriftError for frames that are none of these and when a detector fails: an error is
+    never a verdict.
+    """
+    limits = thresholds or Thresholds()
+    say = progress or (lambda _: None)
+    require_columns(batch, "batch")
+    scores: dict[str, Any] = {"rows": {"batch": len(batch)}, "thresholds": asdict(limits)}
+    if champion is None:
+        return DriftReport("train", ["there is no champion yet: one has to be trained"], scores)
+    if reference is None or PREDICTED not in reference:
+        raise DriftError("the champion's reference is missing or has no column predicted")
+    require_columns(reference, "reference")
+    if len(batch) < limits.fewest_rows:
+        reason = (
+            f"only {len(batch)} rows: too few to tell a change from chance "
+            f"(fewer than {limits.fewest_rows})"
+        )
+        return DriftReport("no_drift", [reason], scores)
+    if len(batch) > limits.most_rows:
+        batch = batch.sample(limits.most_rows, random_state=_SAMPLE_SEED)
+    batch, reference = batch.reset_index(drop=True), reference.reset_index(drop=True)
+    scores["rows"] |= {"judged": len(batch), "reference": len(reference)}
+
+    say(f"pricing {len(batch):,} listings with the champion")
+    here = measures_of(batch, _predict(champion, batch))
+    there = measures_of(reference, reference[PREDICTED].to_numpy(dtype=np.float64))
+    found: dict[str, Checked] = {}
+    say("the champion's error on the batch, realised and estimated (DLE)")
+    found["performance"] = checks.performance(there, here, limits)
+    say("missing values and new categories")
+    found["missing"] = checks.missing(reference, batch, limits)
+    found["unseen"] = checks.unseen(there, here, limits)
+    found["outside_market"] = checks.outside(reference, batch, limits)
+    say("distributions, column by column")
+    found["univariate"] = checks.distributions(there, here, limits)
+    say("how the fields go together")
+    found["multivariate"] = checks.structure(there, here, limits)
+
+    quality = ("missing", "unseen", "outside_market")
+    scores |= {name: found[name].scores for name in ("univariate", "multivariate", "performance")}
+    scores["quality"] = {name: found[name].scores for name in quality}
+    findings = [finding for checked in found.values() for finding in checked.findings]
+    report = DriftReport(
+        verdict="drift" if any(f.exceeded for f in findings) else "no_drift",
+        reasons=_in_words(findings),
+        scores=scores,
+        findings=findings,
+        results={t: r for checked in found.values() for t, r in checked.results.items()},
+    )
+    scores["moved"], scores["hurts"] = report.moved, report.hurts
+    return report
+
+
+def _predict(champion: Champion, batch: pd.DataFrame) -> np.ndarray[Any, Any]:
+    price = np.asarray(champion.predict(columns_of(batch)).price, dtype=np.float64)
+    if price.shape != (len(batch),) or not (np.isfinite(price) & (price > 0)).all():
+        raise DriftError("the champion gave no price for some of the listings")
+    return price
+
+
+def _in_words(findings: list[Finding]) -> list[str]:
+    """What was exceeded, the likely causes first; of a quiet batch, how near it came."""
+    exceeded = [f for f in findings if f.exceeded]
+    if exceeded:
+        exceeded.sort(key=lambda f: _CAUSES_FIRST.index(f.name))
+        return [f.says for f in exceeded]
+    nearest = max((f for f in findings if f.effect == "moved"), key=lambda f: f.value / f.limit)
+    about = f"{nearest.name} of {nearest.column}" if nearest.column else nearest.name
+    quiet = (
+        f"nothing moved beyond its limit; the nearest is the {about.replace('_', ' ')} with "
+        f"{nearest.value:.2f} of {nearest.limit:.2f}"
+    )
+    return [quiet, *(f.says for f in findings if f.effect == "hurts")]

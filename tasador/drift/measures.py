@@ -1,0 +1,72 @@
+"""What drift is measured on: the columns of a listing on the scales where a distance means much.
+
+Amounts are compared as log(1 + x): one estate of 200 million dollars or 100,000 acres would else
+stretch the scale until everything else lies in one bin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasador.errors import TasadorError
+from tasador.listing import COLUMNS, MARKET_PRICE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AMOUNTS = ("price", "house_size", "acre_lot", "bed", "bath")
+RATIO = "price_ratio"  # log(price / the champion's prediction)
+PREDICTED = "predicted"  # the champion's price, dollars
+CATEGORIES = ("status", "state", "zip_area")
+# What the champion is asked with; a field that goes missing is noticed in any of them.
+FIELDS = tuple(c for c in COLUMNS if c != "price")
+
+
+class DriftError(TasadorError):
+    """Drift could not be judged: the input is no batch or reference, or a detector failed."""
+
+
+def measures_of(frame: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
+    """The measured columns of the rows, in their order: AMOUNTS, RATIO, CATEGORIES, PREDICTED.
+
+    ``predicted`` [n] dollars, NaN where there is no prediction. RATIO is NaN there and where the
+    price lies outside MARKET_PRICE, for which the model does not answer.
+    """
+    import pandas as pd
+
+    made: dict[str, object] = {
+        name: np.log1p(frame[name].to_numpy(dtype=np.float64, na_value=np.nan)) for name in AMOUNTS
+    }
+    price = frame["price"].to_numpy(dtype=np.float64, na_value=np.nan)
+    asked = in_market(price) & np.isfinite(predicted) & (predicted > 0)
+    ratio = np.full(len(frame), np.nan)
+    ratio[asked] = np.log(price[asked] / predicted[asked])
+    made[RATIO] = ratio
+    made[PREDICTED] = predicted
+    made["status"] = _text(frame["status"])
+    made["state"] = _text(frame["state"])
+    made["zip_area"] = _text(
+        frame["zip_code"].astype("str").str[:3].where(frame["zip_code"].notna())
+    )
+    return pd.DataFrame(made)
+
+
+def require_columns(frame: pd.DataFrame, what: str) -> None:
+    """Raise DriftError unless the frame has the twelve columns of a listing."""
+    absent = [name for name in COLUMNS if name not in frame]
+    if absent:
+        raise DriftError(f"the {what} has no column {', '.join(absent)}")
+
+
+def in_market(price: np.ndarray) -> np.ndarray:
+    """Which prices (dollars) lie in the range that models are trained and judged on."""
+    low, high = MARKET_PRICE
+    inside: np.ndarray = (price >= low) & (price <= high)
+    return inside
+
+
+def _text(values: pd.Series) -> np.ndarray:
+    column: np.ndarray = values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
+    return column
