@@ -6,6 +6,7 @@ id: consumers deduplicate on the two and compare promotion numbers, and a replay
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import re
@@ -33,6 +34,7 @@ MODEL_SERVING = "tasador.model.serving"
 ROLLOUT_FAILED = "tasador.rollout.failed"
 PREDICTION_REQUESTED = "tasador.prediction.requested"
 PREDICTION_MADE = "tasador.prediction.made"
+EXPLANATION_MADE = "tasador.explanation.made"
 
 STRUCTURED = "application/cloudevents+json"
 _BATCHED = "application/cloudevents-batch+json"
@@ -215,6 +217,24 @@ def prediction_made(records: Sequence[PredictionRecord]) -> Event:
             else prediction_as_json(first)
         ),
     )
+
+
+def explanation_made(request: Event, explanation: Mapping[str, Any], revision: str) -> Event:
+    """The answer of explain to a request; its id comes from the request's, as predict's does."""
+    model = explanation["model"]
+    return Event(
+        type=EXPLANATION_MADE,
+        source=f"/tasador/explain/{revision or 'local'}",
+        id=identity_of(request),
+        subject=f"{model['name']}/{model['version']}",
+        extensions=_extensions(explanation["correlation_id"], model["version"], model["digest"]),
+        data=explanation,
+    )
+
+
+def identity_of(event: Event) -> str:
+    """An id made from the event's source and id: the same for every delivery of it."""
+    return hashlib.sha256(f"{event.source}\n{event.id}".encode()).hexdigest()[:32]
 
 
 def _extensions(correlation_id: str, version: int = 0, digest: str = "") -> dict[str, str]:

@@ -1,0 +1,97 @@
+"""explain: why a listing is priced as it is, in dollars that add up to the price."""
+
+import sys
+import threading
+from pathlib import Path
+
+# parliament puts only this folder on the path.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from functions import listings, model
+from functions.observe import EVENTS, EXPLAINER_LOADED
+from functions.surface import Function, Problem, Route, read_json, reply, reply_event, unready
+from tasador import contributions, events
+from tasador.listing import Listing
+
+MODEL = model.ServedModel()
+EXPLAINED = threading.Event()
+
+
+def explain(request):
+    """POST /explain: one listing as a JSON object."""
+    return reply(_explain(listings.one(read_json(request))))
+
+
+def on_event(event):
+    """A prediction.requested event is answered by an explanation.made event."""
+    if event.type != events.PREDICTION_REQUESTED:
+        EVENTS.labels("other", "refused").inc()
+        raise Problem(422, f"type is {event.type!r}; {events.PREDICTION_REQUESTED} is taken")
+    found = _explain(listings.one(event.data, "data"))
+    EVENTS.labels(event.type, "done").inc()
+    return reply_event(events.explanation_made(event, found, model.revision()))
+
+
+def _explain(listing):
+    bundle = MODEL.bundle()
+    found = contributions.explain(bundle, listing)
+    manifest = bundle.manifest
+    return {
+        "price": found.price,
+        "base": found.base,
+        "contributions": [c._asdict() for c in found.contributions],
+        "columns": [c._asdict() for c in found.columns],
+        "sentence": found.sentence,
+        "model": {"name": manifest.name, "version": manifest.version, "digest": manifest.digest},
+        "revision": model.revision(),
+        "missing": list(listing.missing()),
+        "correlation_id": model.correlation_id(),
+    }
+
+
+def index(_request):
+    """GET /: who answers here, and where to go."""
+    manifest = MODEL.bundle().manifest
+    return reply(
+        {
+            "name": "explain",
+            "model": {
+                "name": manifest.name,
+                "version": manifest.version,
+                "digest": manifest.digest,
+            },
+            "revision": model.revision(),
+            "links": {"explain": "/explain", "ready": "/ready", "metrics": "/metrics"},
+        }
+    )
+
+
+def load():
+    """Load the model and explain one empty listing, so that the first caller need not wait."""
+    MODEL.load()
+    contributions.explain(MODEL.bundle(), Listing())
+    EXPLAINED.set()
+    EXPLAINER_LOADED.set(1)
+
+
+def ready():
+    """Ready means: a verified model, explained once."""
+    MODEL.bundle()
+    if not EXPLAINED.is_set():
+        raise unready("the explainer is being prepared")
+
+
+FUNCTION = Function(
+    name="explain",
+    index=index,
+    on_json=explain,
+    on_event=on_event,
+    routes=(Route("POST", "/explain", explain),),
+    load=load,
+    ready=ready,
+)
+
+
+def main(context):
+    """parliament's entry: GET / and POST /."""
+    return FUNCTION.answer(context.request)

@@ -1,0 +1,129 @@
+"""The model that a process serves: fetched, verified and proven on its golden rows, or a reason why
+not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from functions.observe import MODEL_LOADED
+from functions.surface import unready
+from tasador.bundle import GOLDEN_TOLERANCE, Bundle
+from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.fetch import fetch_bundle
+from tasador.listing import Listing
+from tasador.settings import Settings
+
+log = logging.getLogger("tasador.functions.model")
+
+_LONGEST_PAUSE = 15.0
+
+
+class ServedModel:
+    """Loads MODEL_URI once. The host gives the loading a thread; without a host the first request
+    waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bundle: Bundle | None = None
+        self._reason = "the model is being loaded"
+        self._final = False
+        self._started = False
+
+    def load(self) -> None:
+        """Load until it is loaded or can never be; an unavailable store alone is tried again."""
+        self._started = True
+        pause = 0.5
+        while not self._attempt():
+            if self._final:
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def bundle(self) -> Bundle:
+        """The loaded bundle; raises a Problem (503) that says why there is none."""
+        if self._bundle is None and not self._started:
+            self._attempt()
+        if self._bundle is None:
+            raise unready(self._reason, final=self._final)
+        return self._bundle
+
+    def _attempt(self) -> bool:
+        with self._lock:
+            if self._bundle is not None or self._final:
+                return self._bundle is not None
+            started = time.perf_counter()
+            try:
+                self._bundle = _load(os.environ)
+            except StoreUnavailable as error:
+                self._reason = f"the model is not loaded yet: {error}"
+                log.warning(self._reason)
+                return False
+            except (BundleError, ConfigurationError) as error:
+                self._reason, self._final = f"the model cannot be loaded: {error}", True
+                log.error(self._reason)
+                return False
+            except Exception:
+                # Whatever it was, the process must go on saying that it is not ready.
+                self._reason, self._final = "the model cannot be loaded; the log says why", True
+                log.exception(self._reason)
+                return False
+            manifest = self._bundle.manifest
+            seconds = round(time.perf_counter() - started, 3)
+            log.info(
+                "model loaded",
+                extra={
+                    "fields": {
+                        "model": f"{manifest.name}@{manifest.version}",
+                        "digest": manifest.digest,
+                        "seconds": seconds,
+                        "correlation_id": correlation_id(),
+                    }
+                },
+            )
+            MODEL_LOADED.set(1)
+            return True
+
+
+def _load(environ: os._Environ[str]) -> Bundle:
+    uri, digest = environ.get("MODEL_URI", ""), environ.get("MODEL_DIGEST", "")
+    if not uri:
+        raise ConfigurationError("MODEL_URI is not set: no model has been promoted yet")
+    settings = Settings.load(environ)
+    folder = fetch_bundle(uri, digest, _cache(settings), settings)
+    bundle = Bundle.load(folder, digest)
+    manifest = bundle.manifest
+    for variable, stated in (("MODEL_NAME", manifest.name), ("MODEL_VERSION", manifest.version)):
+        wanted = environ.get(variable, "")
+        if wanted and wanted != str(stated):
+            raise BundleError(f"{variable} is {wanted}, but the bundle at {uri} says {stated}")
+    difference = bundle.check_golden()
+    # Also true of a NaN.
+    if not difference <= GOLDEN_TOLERANCE:
+        raise BundleError(
+            f"the golden rows of {uri} are answered {difference:.2%} away from what training "
+            f"expects (at most {GOLDEN_TOLERANCE:.2%})"
+        )
+    # The first prediction of a process would otherwise pay for what is made on demand.
+    bundle.predict_one(Listing())
+    return bundle
+
+
+def _cache(settings: Settings) -> Path:
+    if settings.home.is_dir() and os.access(settings.home, os.W_OK):
+        return settings.home / "cache" / "bundles"
+    return Path(tempfile.gettempdir()) / f"tasador-bundles-{os.getuid()}"
+
+
+def correlation_id() -> str:
+    """The id of the ingest that led to this process's model."""
+    return os.environ.get("MODEL_CORRELATION_ID", "")
+
+
+def revision() -> str:
+    """The name of the Revision that this process is of; empty outside the platform."""
+    return os.environ.get("K_REVISION", "")

@@ -1,0 +1,86 @@
+"""What operators see of a function: metrics in a registry of our own, and logs as JSON lines.
+
+Label values come from closed sets (a route's template, a known method, a status class), never from
+a request.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_DOLLARS = (25e3, 50e3, 100e3, 200e3, 300e3, 400e3, 600e3, 800e3, 1e6, 1.5e6, 2.5e6, 5e6)
+
+HTTP_REQUESTS = Counter(
+    "http_requests_total",
+    "Requests answered, health and metrics left out.",
+    ("route", "method", "status"),
+    registry=REGISTRY,
+)
+HTTP_DURATION = Histogram(
+    "http_request_duration_seconds",
+    "Time to answer a request.",
+    ("route", "method"),
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+PREDICTIONS = Counter(
+    "predictions_total", "Listings priced.", ("mode",), registry=REGISTRY
+)  # single, batch, event
+PREDICTION_LATENCY = Histogram(
+    "prediction_latency_seconds", "Time in the model.", buckets=_SECONDS, registry=REGISTRY
+)
+PREDICTION_PRICE = Histogram(
+    "prediction_price_dollars", "Predicted prices.", buckets=_DOLLARS, registry=REGISTRY
+)
+MODEL_LOADED = Gauge("model_loaded", "1 when a verified model serves.", registry=REGISTRY)
+EXPLAINER_LOADED = Gauge("explainer_loaded", "1 when the explainer works.", registry=REGISTRY)
+RECORDINGS = Counter(
+    "recordings_total",
+    "Predictions handed to the broker (sent) or given up (lost).",
+    ("outcome",),
+    registry=REGISTRY,
+)
+EVENTS = Counter(
+    "events_total", "CloudEvents taken.", ("type", "outcome"), registry=REGISTRY
+)  # outcome: done, refused, retry
+ROLLOUTS = Counter("rollouts_total", "Promotions handled.", ("outcome",), registry=REGISTRY)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, function, revision, message and the record's fields."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__()
+        self._same = {"function": function, "revision": os.environ.get("K_REVISION", "")}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            **self._same,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def log_to_stdout(function: str) -> None:
+    """Send every log record of this process to stdout as JSON."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines(function))
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # Plain JSON on POST / is no reason for parliament to warn, nor is a full queue for waitress.
+    logging.getLogger("parliament.server").setLevel(logging.ERROR)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

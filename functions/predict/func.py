@@ -1,0 +1,209 @@
+"""predict: a price, its interval, and what is missing or unusual about the listing."""
+
+import sys
+import time
+import uuid
+from pathlib import Path
+
+# parliament puts only this folder on the path.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from functions import listings, model
+from functions.observe import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
+from functions.recording import Recorder
+from functions.surface import (
+    MEGABYTE,
+    Function,
+    Problem,
+    Route,
+    read_json,
+    reply,
+    reply_event,
+)
+from tasador import events
+from tasador.features import arrays_of
+from tasador.records import PredictionRecord, now
+
+MODEL = model.ServedModel()
+RECORDER = Recorder()
+
+# Sent with the golden rows to a candidate: a trial of the model is no prediction for anyone.
+SMOKE_HEADER = "Tasador-Smoke-Test"
+
+BATCH_LIMIT = 8 * MEGABYTE
+
+
+def predict(request):
+    """POST /predict: one listing as a JSON object."""
+    record = _predict_one(listings.one(read_json(request)), uuid.uuid4().hex)
+    PREDICTIONS.labels("single").inc()
+    _record(request, [record])
+    return reply(_answer(record))
+
+
+def batch_predict(request):
+    """POST /batch_predict: {"listings": [...]}, all priced in one go."""
+    rows = listings.many(read_json(request, BATCH_LIMIT))
+    bundle = MODEL.bundle()
+    started = time.perf_counter()
+    found = bundle.predict(arrays_of(rows))
+    seconds = time.perf_counter() - started
+    levels = list(found.low)
+    records = [
+        _record_of(
+            bundle,
+            row,
+            uuid.uuid4().hex,
+            {
+                "price": float(found.price[i]),
+                "intervals": {k: [float(found.low[k][i]), float(found.high[k][i])] for k in levels},
+                "missing": list(found.missing[i]),
+                "warnings": bundle.warnings(row),
+            },
+            seconds / len(rows),
+        )
+        for i, row in enumerate(rows)
+    ]
+    PREDICTIONS.labels("batch").inc(len(records))
+    _record(request, records)
+    return reply({"predictions": [_answer(record) for record in records]})
+
+
+def on_event(event):
+    """A prediction.requested event is answered by the prediction.made event.
+
+    The answer is what the broker hands to record, so nothing is published besides. Its id comes
+    from the request's source and id: the same request delivered twice is one prediction.
+    """
+    if event.type != events.PREDICTION_REQUESTED:
+        EVENTS.labels("other", "refused").inc()
+        raise Problem(422, f"type is {event.type!r}; {events.PREDICTION_REQUESTED} is taken")
+    try:
+        listing = listings.one(event.data, "data")
+    except Problem:
+        EVENTS.labels(event.type, "refused").inc()
+        raise
+    record = _predict_one(listing, events.identity_of(event))
+    PREDICTIONS.labels("event").inc()
+    EVENTS.labels(event.type, "done").inc()
+    return reply_event(events.prediction_made([record]))
+
+
+def describe(_request):
+    """GET /model: what the served model is and how good it was found to be."""
+    manifest = MODEL.bundle().manifest
+    return reply(
+        {
+            **_model(manifest),
+            "revision": model.revision(),
+            "created": manifest.created,
+            "git_sha": manifest.git_sha,
+            "metrics": manifest.metrics,
+            "data": manifest.data,
+            "params": manifest.params,
+            "features": manifest.features,
+            "intervals": manifest.intervals,
+            "ranges": manifest.ranges,
+            "correlation_id": model.correlation_id(),
+        }
+    )
+
+
+def states(_request):
+    """GET /states: the states that the model has met."""
+    return reply({"states": MODEL.bundle().manifest.categories["state"]})
+
+
+def index(_request):
+    """GET /: who answers here, and where to go."""
+    bundle = MODEL.bundle()
+    return reply(
+        {
+            "name": "predict",
+            "model": _model(bundle.manifest),
+            "revision": model.revision(),
+            "links": {r.path.strip("/"): r.path for r in FUNCTION.routes}
+            | {"ready": "/ready", "metrics": "/metrics"},
+        }
+    )
+
+
+def _predict_one(listing, identity):
+    bundle = MODEL.bundle()
+    started = time.perf_counter()
+    found = bundle.predict_one(listing)
+    return _record_of(bundle, listing, identity, found, time.perf_counter() - started)
+
+
+def _record_of(bundle, listing, identity, found, seconds):
+    PREDICTION_LATENCY.observe(seconds)
+    PREDICTION_PRICE.observe(found["price"])
+    manifest = bundle.manifest
+    return PredictionRecord(
+        prediction_id=identity,
+        predicted_at=now(),
+        correlation_id=model.correlation_id(),
+        model_name=manifest.name,
+        model_version=manifest.version,
+        model_digest=manifest.digest,
+        revision=model.revision(),
+        listing=listings.inputs(listing),
+        latency_ms=round(seconds * 1000, 3),
+        **found,
+    )
+
+
+def _record(request, records):
+    if SMOKE_HEADER not in request.headers:
+        RECORDER.record(records)
+
+
+def _answer(record):
+    return {
+        "prediction_id": record.prediction_id,
+        "price": record.price,
+        "intervals": {
+            level: {"low": low, "high": high} for level, (low, high) in record.intervals.items()
+        },
+        "model": {
+            "name": record.model_name,
+            "version": record.model_version,
+            "digest": record.model_digest,
+        },
+        "revision": record.revision,
+        "missing": record.missing,
+        "warnings": record.warnings,
+        "correlation_id": record.correlation_id,
+    }
+
+
+def _model(manifest):
+    return {"name": manifest.name, "version": manifest.version, "digest": manifest.digest}
+
+
+def ready():
+    """Ready means: a verified model, and a way to record what must be recorded."""
+    RECORDER.mode  # noqa: B018 - raises what is wrong with the setting
+    MODEL.bundle()
+
+
+FUNCTION = Function(
+    name="predict",
+    index=index,
+    on_json=predict,
+    on_event=on_event,
+    routes=(
+        Route("POST", "/predict", predict),
+        Route("POST", "/batch_predict", batch_predict),
+        Route("GET", "/model", describe),
+        Route("GET", "/states", states),
+    ),
+    load=MODEL.load,
+    ready=ready,
+    stop=RECORDER.close,
+)
+
+
+def main(context):
+    """parliament's entry: GET / and POST /."""
+    return FUNCTION.answer(context.request)

@@ -1,0 +1,177 @@
+"""record: keep every prediction in raw.inference_logs, and tell what is there."""
+
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+# parliament puts only this folder on the path.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from functions.observe import EVENTS
+from functions.store import Store
+from functions.surface import MEGABYTE, Function, Problem, Route, invalid, nothing, reply
+from tasador.errors import StoreUnavailable
+from tasador.events import PREDICTION_MADE, EventError, prediction_as_json
+from tasador.listing import Problem as FieldProblem
+from tasador.records import PredictionRecord
+
+STORE = Store()
+PAGE, LONGEST_PAGE = 50, 500
+
+log = logging.getLogger("tasador.functions.record")
+
+
+def on_event(event):
+    """Keep the predictions of a prediction.made event; one that is known already stays as it is.
+
+    503 asks the broker to deliver again; 400 and 422 tell it that this never will be a prediction.
+    """
+    if event.type != PREDICTION_MADE:
+        EVENTS.labels("other", "refused").inc()
+        raise Problem(422, f"type is {event.type!r}; {PREDICTION_MADE} is taken")
+    try:
+        records = predictions_of(event.data)
+        new = STORE.warehouse().log_predictions(records)
+    except StoreUnavailable:
+        EVENTS.labels(event.type, "retry").inc()
+        raise
+    except EventError:
+        EVENTS.labels(event.type, "refused").inc()
+        raise
+    EVENTS.labels(event.type, "done").inc()
+    log.info(
+        "predictions kept",
+        extra={
+            "fields": {
+                "new": new,
+                "known": len(records) - new,
+                "correlation_id": event.correlation_id,
+            }
+        },
+    )
+    return nothing()
+
+
+def on_json(_request):
+    """Plain JSON is nothing to keep: a prediction comes as the event that predict publishes."""
+    raise Problem(415, f"a CloudEvent of type {PREDICTION_MADE} is expected")
+
+
+def history(request):
+    """GET /predictions/history?limit=&before=: the newest first; ``next`` is the page after."""
+    limit = _limit(request.args.get("limit"))
+    before = _time(request.args.get("before"))
+    records = STORE.warehouse().predictions(limit, before)
+    following = records[-1].predicted_at.isoformat() if len(records) == limit else None
+    return reply(
+        {"predictions": [prediction_as_json(record) for record in records], "next": following}
+    )
+
+
+def one(_request, prediction_id):
+    """GET /predictions/ID."""
+    record = STORE.warehouse().prediction(prediction_id)
+    if record is None:
+        raise Problem(404, f"no prediction {prediction_id[:64]!r} is recorded")
+    return reply(prediction_as_json(record))
+
+
+def summary(_request):
+    """GET /metrics/summary: how many, by which version, at what price, how fast, hour by hour."""
+    return reply(STORE.warehouse().prediction_summary())
+
+
+def index(_request):
+    """GET /: who answers here, and where to go."""
+    links = {"history": "/predictions/history", "summary": "/metrics/summary"}
+    return reply({"name": "record", "links": links | {"ready": "/ready", "metrics": "/metrics"}})
+
+
+def _limit(given):
+    if given is None:
+        return PAGE
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= LONGEST_PAGE:
+        reason = f"is not a whole number from 1 to {LONGEST_PAGE}"
+        raise invalid([FieldProblem("limit", reason, given[:200])])
+    return int(given)
+
+
+def _time(given):
+    if given is None:
+        return None
+    try:
+        # A + in a query means a blank.
+        when = datetime.fromisoformat(given.replace(" ", "+") if "T" in given else given)
+    except ValueError:
+        reason = "is not a time like 2026-01-31T12:00:00Z"
+        raise invalid([FieldProblem("before", reason, given[:200])]) from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+# What each field of a prediction must be in JSON, by its type in PredictionRecord.
+_JSON_TYPES = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "datetime": str,
+    "dict[str, Any]": dict,
+    "dict[str, list[float]]": dict,
+    "list[str]": list,
+}
+
+
+def predictions_of(data):
+    """The records in a prediction.made event's data; raises EventError that names the field."""
+    if isinstance(data, Mapping) and isinstance(data.get("predictions"), list):
+        return [_record(item, f"predictions[{i}].") for i, item in enumerate(data["predictions"])]
+    return [_record(data, "")]
+
+
+def _record(data, where):
+    if not isinstance(data, Mapping):
+        raise EventError(f"{where or 'data'} is not a prediction (a JSON object)")
+    values = {}
+    for field in fields(PredictionRecord):
+        if field.name not in data:
+            raise EventError(f"{where}{field.name} is missing")
+        value = data[field.name]
+        if not isinstance(value, _JSON_TYPES[field.type]) or isinstance(value, bool):
+            raise EventError(f"{where}{field.name} is not of type {field.type}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise EventError(f"{where}{field.name} is not a finite number")
+        # No database keeps NUL, and the event would come back for ever.
+        if "\\x00" in repr(value):
+            raise EventError(f"{where}{field.name} holds a NUL character")
+        values[field.name] = value
+    try:
+        when = datetime.fromisoformat(values["predicted_at"])
+    except ValueError:
+        raise EventError(f"{where}predicted_at is not a time like 2026-01-31T12:00:00Z") from None
+    values["predicted_at"] = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return PredictionRecord(**values)
+
+
+FUNCTION = Function(
+    name="record",
+    index=index,
+    on_json=on_json,
+    on_event=on_event,
+    routes=(
+        Route("GET", "/predictions/history", history),
+        Route("GET", "/predictions/<prediction_id>", one),
+        Route("GET", "/metrics/summary", summary),
+    ),
+    body_limit=8 * MEGABYTE,
+    load=STORE.load,
+    ready=STORE.ready,
+    stop=STORE.close,
+)
+
+
+def main(context):
+    """parliament's entry: GET / and POST /."""
+    return FUNCTION.answer(context.request)

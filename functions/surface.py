@@ -1,0 +1,208 @@
+"""What a function says over HTTP: JSON, CloudEvents, and problems that name the field."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from flask import Request, Response
+from werkzeug.exceptions import HTTPException
+
+from tasador import events
+from tasador.errors import InvalidListing, StoreUnavailable, TasadorError
+from tasador.events import Event, EventError
+from tasador.listing import Problem as FieldProblem
+
+MEGABYTE = 1_000_000
+_LISTED = 100
+
+log = logging.getLogger("tasador.functions")
+
+
+class Problem(Exception):
+    """An answer that is no success: ``errors`` names the fields, ``status`` is the HTTP status."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        title: str = "",
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title or _TITLES.get(status, "Error")
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
+
+    def body(self) -> dict[str, Any]:
+        """The problem document."""
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.more,
+        }
+        if self.errors:
+            body["errors"] = [e._asdict() for e in self.errors[:_LISTED]]
+        return body
+
+
+_TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+def unready(reason: str, *, final: bool = False) -> Problem:
+    """503 because the function cannot work yet, or (``final``) never will in this process."""
+    return Problem(
+        503, reason, headers={} if final else {"Retry-After": "1"}, more={"final": final}
+    )
+
+
+def invalid(problems: Sequence[FieldProblem]) -> Problem:
+    """422 that names each field."""
+    said = "; ".join(f"{p.field} {p.reason}" for p in problems[:3])
+    rest = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return Problem(422, f"{said}{rest}", errors=problems)
+
+
+View = Callable[[Request], Response]
+
+
+class Route(NamedTuple):
+    """One address of a function."""
+
+    method: str
+    path: str
+    view: Callable[..., Response]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One function: what it answers, and how the host starts, asks and stops it.
+
+    ``on_json`` answers plain JSON on POST /, ``on_event`` a CloudEvent; ``ready`` raises a Problem
+    while the function cannot work. ``load`` may take its time (the host gives it a thread).
+    """
+
+    name: str
+    index: View
+    on_json: View
+    on_event: Callable[[Event], Response]
+    routes: Sequence[Route] = ()
+    body_limit: int = MEGABYTE
+    load: Callable[[], None] = lambda: None
+    ready: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
+    metrics: tuple[str, ...] = field(default=())
+
+    def answer(self, request: Request) -> Response:
+        """Answer GET / and POST /, whatever happens: parliament would leak an exception's text."""
+        return guarded(self._answer, request)
+
+    def _answer(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self.index(request)
+        if not events.is_event(request.headers):
+            return self.on_json(request)
+        return self.on_event(events.parse(request.headers, read_body(request, self.body_limit)))
+
+
+def guarded(view: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
+    """Call the view; every error becomes problem+json, and none shows a traceback."""
+    try:
+        return view(*args, **kwargs)
+    except Exception as error:
+        return problem_response(as_problem(error))
+
+
+def as_problem(error: Exception) -> Problem:
+    """The problem that an exception means to the caller."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, InvalidListing):
+        return invalid(error.problems)
+    if isinstance(error, EventError):
+        return Problem(400, str(error))
+    if isinstance(error, StoreUnavailable):
+        log.warning("a store is unavailable: %s", error)
+        return unready(str(error))
+    if isinstance(error, TasadorError):
+        return Problem(422, str(error))
+    if isinstance(error, HTTPException) and error.code is not None:
+        headers = {}
+        if allowed := getattr(error, "valid_methods", None):
+            headers["Allow"] = ", ".join(sorted(allowed))
+        return Problem(error.code, error.description or "", headers=headers)
+    log.error("unexpected error", exc_info=error)
+    return Problem(500, "something went wrong here; the log of the function says what")
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as application/problem+json."""
+    return Response(
+        json.dumps(problem.body()),
+        status=problem.status,
+        content_type="application/problem+json",
+        headers=problem.headers,
+    )
+
+
+def reply(data: Any, status: int = 200) -> Response:
+    """``data`` as JSON."""
+    body = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return Response(body, status=status, content_type="application/json")
+
+
+def reply_event(event: Event) -> Response:
+    """A CloudEvent in binary mode, as a broker takes it from an answer."""
+    headers = event.headers()
+    return Response(event.body(), content_type=headers.pop("content-type"), headers=headers)
+
+
+def nothing() -> Response:
+    """The answer to an event that calls for none: a broker takes any body for a broken event."""
+    return Response(status=204)
+
+
+def read_body(request: Request, limit: int) -> bytes:
+    """The body; a longer one than ``limit`` bytes is a 413 and is not read."""
+    if (request.content_length or 0) > limit:
+        raise Problem(413, f"the body has {request.content_length:,} bytes; {limit:,} are taken")
+    return request.get_data()
+
+
+def read_json(request: Request, limit: int = MEGABYTE) -> Any:
+    """The body as JSON; 400 says where it is broken."""
+    body = read_body(request, limit)
+    if not body:
+        raise Problem(400, "the body is empty; JSON is expected")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is not JSON: {str(error)[:200]}") from None
+
+
+def read_object(data: Any, what: str) -> Mapping[str, Any]:
+    """``data`` as a JSON object."""
+    if not isinstance(data, Mapping):
+        raise invalid([FieldProblem(what, "is not a JSON object", repr(data)[:200])])
+    return data
