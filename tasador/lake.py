@@ -1,0 +1,211 @@
+"""The object store: raw payloads, clean Parquet files and model bundles, by S3.
+
+An object is named by its URI, ``s3://bucket/key``. A put is whole or not at all.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+_REFUSED = frozenset(
+    {"401", "403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+)
+
+
+class Lake:
+    """The platform's buckets.
+
+    Every method may raise StoreUnavailable (no answer, or a server error, after three tries),
+    ConfigurationError (the credentials are refused) or TasadorError, naming the URI.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ConfigurationError when the endpoint or a key is not set."""
+        settings.require("s3_endpoint", "s3_access_key", "s3_secret_key")
+        import boto3
+        from botocore.config import Config
+
+        self._buckets = (
+            settings.bucket_raw,
+            settings.bucket_clean,
+            settings.bucket_mlflow,
+            settings.bucket_metaflow,
+        )
+        self._endpoint = settings.s3_endpoint
+        self._s3 = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint,
+            aws_access_key_id=settings.s3_access_key,
+            aws_secret_access_key=settings.s3_secret_key,
+            region_name=settings.s3_region,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                # SeaweedFS and rclone do not know the newer checksums.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                retries={"mode": "standard", "total_max_attempts": 3},
+                connect_timeout=5,
+                read_timeout=60,
+            ),
+        )
+
+    def ensure_buckets(self) -> None:
+        """Make the buckets that are not there."""
+        for bucket in self._buckets:
+            with self._reaching(f"s3://{bucket}"):
+                have = {found["Name"] for found in self._s3.list_buckets()["Buckets"]}
+                if bucket not in have:
+                    self._s3.create_bucket(Bucket=bucket)
+
+    def put_file(self, bucket: str, key: str, path: str | Path) -> str:
+        """Put a file, in parts when it is large; returns its URI."""
+        uri = f"s3://{bucket}/{key}"
+        with self._reaching(uri):
+            self._s3.upload_file(str(path), bucket, key)
+        return uri
+
+    def put_bytes(self, bucket: str, key: str, content: bytes) -> str:
+        """Put an object; returns its URI."""
+        uri = f"s3://{bucket}/{key}"
+        with self._reaching(uri):
+            self._s3.put_object(Bucket=bucket, Key=key, Body=content)
+        return uri
+
+    def get_bytes(self, uri: str) -> bytes:
+        """The content of an object."""
+        bucket, key = split(uri)
+        with self._reaching(uri):
+            content: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def get_file(self, uri: str, path: str | Path) -> Path:
+        """Download an object to a file; it appears there only when it is whole."""
+        bucket, key = split(uri)
+        with self._reaching(uri):
+            self._s3.download_file(bucket, key, str(path))
+        return Path(path)
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is such an object."""
+        bucket, key = split(uri)
+        from botocore.exceptions import ClientError
+
+        with self._reaching(uri):
+            try:
+                self._s3.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _ABSENT:
+                    return False
+                raise
+        return True
+
+    def objects(self, uri: str) -> list[str]:
+        """The URIs of the objects whose URI begins with ``uri``, in order."""
+        bucket, prefix = split(uri)
+        with self._reaching(uri):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return [f"s3://{bucket}/{key}" for key in sorted(keys)]
+
+    def upload_folder(self, folder: str | Path, uri: str) -> str:
+        """Put every file of a folder below ``uri``; returns ``uri`` without a final slash."""
+        uri = uri.rstrip("/")
+        bucket, prefix = split(uri)
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                self.put_file(bucket, f"{prefix}/{path.relative_to(folder).as_posix()}", path)
+        return uri
+
+    def download_folder(self, uri: str, folder: str | Path) -> Path:
+        """Download every object below ``uri`` into a folder, which is made when absent."""
+        base = uri.rstrip("/") + "/"
+        found = self.objects(base)
+        if not found:
+            raise TasadorError(f"{base} holds nothing in {self._endpoint}")
+        for one in found:
+            target = Path(folder, one.removeprefix(base))
+            if not target.resolve().is_relative_to(Path(folder).resolve()):
+                raise TasadorError(f"{one} would be written outside of {folder}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.get_file(one, target)
+        return Path(folder)
+
+    # -- Parquet ---------------------------------------------------------------------------------
+
+    def read_parquet(self, uri: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """A Parquet object as a DataFrame, numbered from zero."""
+        import pandas as pd
+
+        parts = [table.to_pandas() for table in self.iter_parquet(uri, columns)]
+        return pd.concat(parts, ignore_index=True)
+
+    def iter_parquet(
+        self, uri: str, columns: list[str] | None = None, rows: int = 100_000
+    ) -> Iterator[pa.Table]:
+        """A Parquet object as tables of about so many rows; at least one, be it empty."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
+            path = self.get_file(uri, Path(scratch) / "part.parquet")
+            try:
+                with pq.ParquetFile(path) as file:
+                    if file.metadata.num_rows == 0:
+                        yield file.read(columns=columns)
+                    for batch in file.iter_batches(rows, columns=columns):
+                        yield pa.Table.from_batches([batch])
+            except pa.ArrowInvalid as error:
+                raise TasadorError(f"{uri} is not a Parquet file: {error}") from error
+
+    # -- errors ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _reaching(self, uri: str) -> Iterator[None]:
+        from boto3.exceptions import S3UploadFailedError
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except S3UploadFailedError as error:
+            raise self._translated(uri, error.__cause__ or error.__context__ or error) from error
+        except (BotoCoreError, ClientError) as error:
+            raise self._translated(uri, error) from error
+
+    def _translated(self, uri: str, error: BaseException) -> TasadorError:
+        response: dict[str, Any] = getattr(error, "response", None) or {}
+        code = str(response.get("Error", {}).get("Code", ""))
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _ABSENT:
+            return TasadorError(f"{uri} is not in the object store {self._endpoint}")
+        if code in _REFUSED:
+            return ConfigurationError(
+                f"the object store {self._endpoint} refused the keys for {uri} ({code}): "
+                "see TASADOR_S3_ACCESS_KEY and TASADOR_S3_SECRET_KEY"
+            )
+        if code and status < 500:
+            return TasadorError(f"{uri}: the object store {self._endpoint} said {error}")
+        return StoreUnavailable(
+            f"{uri}: the object store {self._endpoint} does not answer: {error}"
+        )
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` URI; raises TasadorError."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise TasadorError(f"{uri!r} is not like s3://bucket/key")
+    return bucket, key

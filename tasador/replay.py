@@ -1,0 +1,106 @@
+"""When the source has to start again, because it went past a batch that was never received.
+
+A source moves on when it is asked, not when its answer has arrived. So a crash or a broken
+connection in the middle of an answer loses that batch, silently if nobody looks. Every question is
+therefore written down before it is asked, and this module reads that log. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+# A number that this many passes have gone over is not on offer: without a limit a source that
+# counts from one would be read from its start on every run, for ever.
+MOST_PASSES = 3
+
+Outcome = Literal["received", "exhausted", "restarted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """ops.fetches: one question to a source.
+
+    ``outcome`` is None from the question until its answer is safe, and for ever when it never was;
+    ``restarted`` is no question but marks where the source was told to begin again.
+    """
+
+    source: str
+    group_number: int
+    day: str
+    begun_at: datetime
+    finished_at: datetime | None = None
+    outcome: Outcome | None = None
+    batch_number: int | None = None
+    batch_id: str | None = None
+    fetch_id: int | None = None
+
+
+@dataclass(slots=True)
+class _Pass:
+    """The batch numbers received from one start of the source to the next."""
+
+    ours: bool
+    numbers: list[int]
+
+    @property
+    def reached(self) -> int:
+        return self.numbers[-1] if self.numbers else -1
+
+
+def why_replay(history: Sequence[Fetch]) -> str:
+    """Why the source must begin again before it is asked further; empty when it need not.
+
+    ``history`` is every fetch from one (source, group, day), the oldest first, none of them still
+    going on. A broken answer needs no replay by itself: the number of the next batch tells whether
+    the source went past it. Only where no next batch comes, must it be supposed.
+    """
+    passes = _passes(history)
+    received = {number for one in passes for number in one.numbers}
+    reached = passes[-1].reached
+    for number in range(reached):
+        over = sum(one.reached > number and number not in one.numbers for one in passes)
+        if number not in received and over < MOST_PASSES:
+            return f"batch {reached} came, but batch {number} before it never did"
+    since = _since_last_batch(history)
+    if "exhausted" in since:
+        if None in since[: since.index("exhausted")]:
+            return "an answer broke off, and the source has nothing after it"
+        if not received and "restarted" not in [fetch.outcome for fetch in history]:
+            return "the source was used up before anything was received from it"
+    return ""
+
+
+def catching_up(history: Sequence[Fetch]) -> bool:
+    """Whether a replay of ours has yet to come to where the source once was.
+
+    False as well when the source moves on by the clock, that is, handed out one batch twice in a
+    row: asking again at once would be no use.
+    """
+    passes = _passes(history)
+    current = passes[-1]
+    if not current.ours or current.numbers[-1:] == current.numbers[-2:-1]:
+        return False
+    return current.reached < max((one.reached for one in passes), default=-1)
+
+
+def _passes(history: Sequence[Fetch]) -> list[_Pass]:
+    passes = [_Pass(ours=False, numbers=[])]
+    for fetch in history:
+        number = fetch.batch_number
+        if fetch.outcome == "restarted":
+            passes.append(_Pass(ours=True, numbers=[]))
+        elif fetch.outcome == "received" and number is not None:
+            if number < passes[-1].reached:  # begun again by someone else
+                passes.append(_Pass(ours=False, numbers=[]))
+            passes[-1].numbers.append(number)
+    return passes
+
+
+def _since_last_batch(history: Sequence[Fetch]) -> list[Outcome | None]:
+    since: list[Outcome | None] = []
+    for fetch in history:
+        since = [] if fetch.outcome in ("received", "restarted") else [*since, fetch.outcome]
+    return since

@@ -1,0 +1,6 @@
+"""Postgres: what came, what was kept, what was refused, and the histories of every decision."""
+
+from tasador.warehouse.rows import ReadRow
+from tasador.warehouse.store import Warehouse
+
+__all__ = ["ReadRow", "Warehouse"]

@@ -1,0 +1,102 @@
+"""One engine: its transactions, its advisory locks, and its troubles as Tasador's errors."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from psycopg2 import errors
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+
+_UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+_NO_SCHEMA = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn)
+
+
+def connect(database_url: str) -> Engine:
+    """An engine for the URL; nothing is connected yet. Raises ConfigurationError."""
+    try:
+        # SQLAlchemy 2.1 would take psycopg 3 for a plain postgresql:// address.
+        url = make_url(database_url).set(drivername="postgresql+psycopg2")
+    except ArgumentError:
+        raise ConfigurationError(
+            "TASADOR_DATABASE_URL is not like postgresql://user:password@host:port/name"
+        ) from None
+    return create_engine(
+        url,
+        pool_size=2,
+        pool_pre_ping=True,
+        json_serializer=as_json,
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "tasador",
+            "options": "-c timezone=UTC",
+        },
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction; raises StoreUnavailable, or TasadorError where the schema is missing."""
+    with _translated(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def advisory_lock(engine: Engine, name: str) -> Iterator[None]:
+    """Hold the lock of that name in this database; waits for whoever holds it.
+
+    It is held by a connection of its own, so it ends with the process, however that ends.
+    """
+    key = {"name": name}
+    with _translated(engine):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with connection:
+        with _translated(engine):
+            connection.execute(text("select pg_advisory_lock(hashtextextended(:name, 0))"), key)
+        try:
+            yield
+        finally:
+            # Closed, not returned to the pool: a session that still held a lock would keep it.
+            connection.invalidate()
+
+
+def as_json(value: Any) -> str:
+    """JSON as Postgres takes it: what is not a number (NaN, infinity) becomes null."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, psycopg2.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        host = engine.url.host or engine.url.query.get("host", "localhost")
+        where = f"{engine.url.database} at {host}"
+        said = str(cause).strip().splitlines()
+        first = said[0] if said else type(cause).__name__
+        if isinstance(cause, _NO_SCHEMA):
+            raise TasadorError(
+                f"the database {where} does not have Tasador's current tables ({first}): "
+                "run `tasador up`, or Warehouse.migrate() on a cluster"
+            ) from error
+        if isinstance(cause, _UNAVAILABLE):
+            raise StoreUnavailable(f"the database {where} does not answer: {first}") from error
+        raise

@@ -1,0 +1,206 @@
+"""The tables as the code sees them; migrations/ makes them, and a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSON, JSONB
+
+from tasador.listing import COLUMNS
+
+METADATA = MetaData()
+
+_CLEAN_TYPES = {
+    **dict.fromkeys(COLUMNS, Text),
+    **dict.fromkeys(("price", "bed", "bath", "acre_lot", "house_size"), Double),
+    "prev_sold_date": Date,
+}
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _integer(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _json(name: str) -> Column[object]:
+    return Column(name, JSONB, nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, Identity(always=True), primary_key=True)
+
+
+def _row_key() -> list[Column[object]]:
+    return [
+        Column("batch_id", Text, primary_key=True),
+        Column("row_number", Integer, primary_key=True),
+    ]
+
+
+# A row as it came: its twelve values as text, or (when it is not twelve plain values) the whole of
+# it as JSON. json, not jsonb: it keeps escapes such as \u0000 that jsonb refuses.
+raw_data = Table(
+    "raw_data",
+    METADATA,
+    *_row_key(),
+    *(Column(name, Text) for name in COLUMNS),
+    Column("payload", JSON),
+    schema="raw",
+)
+
+clean_data = Table(
+    "clean_data",
+    METADATA,
+    *_row_key(),
+    *(
+        Column(name, _CLEAN_TYPES[name], nullable=name != "price")  # a clean row has its label
+        for name in COLUMNS
+    ),
+    _text("property_key"),
+    Column("holdout", Boolean, nullable=False),
+    schema="clean",
+)
+
+# reasons: [{"field", "reason", "value"}]
+quarantine = Table("quarantine", METADATA, *_row_key(), _json("reasons"), schema="ops")
+
+batches = Table(
+    "batches",
+    METADATA,
+    Column("batch_id", Text, primary_key=True),
+    _text("source"),
+    _integer("group_number"),
+    _text("day"),
+    _integer("batch_number"),
+    _text("correlation_id"),
+    _text("raw_uri"),
+    _text("status"),
+    _text("clean_uri"),
+    _integer("rows_raw"),
+    _integer("rows_clean"),
+    _integer("rows_quarantined"),
+    _time("fetched_at"),
+    _time("ready_at", nullable=True),
+    # When the world was told of it; until then its ingestion is not over.
+    _time("announced_at", nullable=True),
+    schema="ops",
+)
+
+fetches = Table(
+    "fetches",
+    METADATA,
+    _number("fetch_id"),
+    _text("source"),
+    _integer("group_number"),
+    _text("day"),
+    _time("begun_at"),
+    _time("finished_at", nullable=True),
+    Column("outcome", Text),
+    Column("batch_number", Integer),
+    Column("batch_id", Text),
+    Index("fetches_of_source", "source", "group_number", "day", "fetch_id"),
+    schema="ops",
+)
+
+drift_history = Table(
+    "drift_history",
+    METADATA,
+    _number("drift_id"),
+    _text("batch_id"),
+    _integer("champion_version"),
+    _text("correlation_id"),
+    _text("verdict"),
+    _json("reasons"),
+    _json("scores"),
+    _time("decided_at"),
+    Index("drift_once", "batch_id", "champion_version", unique=True),
+    schema="ops",
+)
+
+model_history = Table(
+    "model_history",
+    METADATA,
+    _number("promotion"),
+    _text("model_name"),
+    _integer("version"),
+    _text("digest"),
+    _text("model_uri"),
+    _text("run_id"),
+    _text("decision"),
+    _json("reasons"),
+    _json("checks"),
+    _json("metrics"),
+    _text("correlation_id"),
+    _text("training_id"),
+    _json("batch_ids"),
+    _integer("champion_version"),
+    _time("decided_at"),
+    # A training is decided once; rolling back may happen any number of times.
+    Index(
+        "decided_once",
+        "training_id",
+        unique=True,
+        postgresql_where=text("decision <> 'rolled_back'"),
+    ),
+    schema="ops",
+)
+
+rollout_history = Table(
+    "rollout_history",
+    METADATA,
+    _number("rollout_id"),
+    _text("service"),
+    _text("revision"),
+    _text("model_name"),
+    _integer("version"),
+    _text("digest"),
+    Column("promotion", BigInteger, nullable=False),
+    _text("outcome"),
+    _text("reason"),
+    _json("steps"),
+    _text("correlation_id"),
+    _time("started_at"),
+    _time("finished_at"),
+    Index("attempt_once", "service", "promotion", "started_at", unique=True),
+    schema="ops",
+)
+
+inference_logs = Table(
+    "inference_logs",
+    METADATA,
+    Column("prediction_id", Text, primary_key=True),
+    _time("predicted_at"),
+    _text("correlation_id"),
+    _text("model_name"),
+    _integer("model_version"),
+    _text("model_digest"),
+    _text("revision"),
+    _json("listing"),
+    Column("price", Double, nullable=False),
+    _json("intervals"),
+    _json("missing"),
+    _json("warnings"),
+    Column("latency_ms", Double, nullable=False),
+    Index("inference_logs_by_time", "predicted_at", "prediction_id"),
+    schema="raw",
+)
