@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from tasador import bundle
+from tasador.bundle import verify
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.settings import Settings
 
@@ -40,7 +40,7 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Path:
         folder = Path(unquote(parts.path) if parts.scheme else uri)
         if not folder.is_dir():
             raise BundleError(f"there is no folder {folder} to read the model bundle from")
-        bundle.verify(folder, digest)
+        verify(folder, digest)
         return folder
     if parts.scheme != "s3" or not parts.netloc:
         raise ConfigurationError(f"MODEL_URI is {uri!r}: a folder or s3://bucket/prefix is wanted")
@@ -62,7 +62,7 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Path:
     folder = into / name
     if folder.is_dir():
         try:
-            bundle.verify(folder, digest)
+            verify(folder, digest)
         except BundleError:
             shutil.rmtree(folder, ignore_errors=True)
         else:
@@ -75,12 +75,12 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Path:
             if not isinstance(each, str) or each.startswith(".") or "/" in each or "\\" in each:
                 raise BundleError(f"{uri}/manifest.json names a file {each!r} outside its folder")
             (scratch / each).write_bytes(_get(f"{uri}/{each}", settings))
-        bundle.verify(scratch, digest)
+        verify(scratch, digest)
         try:
             scratch.rename(folder)
         except OSError:
             # Another process was faster; its copy was verified like this one.
-            bundle.verify(folder, digest)
+            verify(folder, digest)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder

@@ -143,6 +143,8 @@ def _record(data, where):
             raise EventError(f"{where}{field.name} is not of type {field.type}")
         if isinstance(value, float) and not math.isfinite(value):
             raise EventError(f"{where}{field.name} is not a finite number")
+        if field.type == "int" and not 0 <= value < 2**31:
+            raise EventError(f"{where}{field.name} is not a number that a version can have")
         # No database keeps NUL, and the event would come back for ever.
         if "\\x00" in repr(value):
             raise EventError(f"{where}{field.name} holds a NUL character")

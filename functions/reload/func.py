@@ -1,0 +1,151 @@
+"""reload: bring a promoted model into service as new revisions, or leave the old ones serving."""
+
+import logging
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+# parliament puts only this folder on the path.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from functions.observe import EVENTS, ROLLOUTS
+from functions.store import Store
+from functions.surface import (
+    Function,
+    Problem,
+    Route,
+    invalid,
+    nothing,
+    read_body,
+    read_json,
+    read_object,
+    reply,
+)
+from tasador import events
+from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.listing import Problem as FieldProblem
+from tasador.rollout import LocalBackend, Promotion, reconcile, roll_out
+
+STORE = Store("broker_url")
+
+log = logging.getLogger("tasador.functions.reload")
+
+
+def on_event(event):
+    """A model.promoted event: roll it out, in order of promotions and not of arrival.
+
+    204 means that it was dealt with, be it served, superseded or failed (the history and a
+    rollout.failed event tell which); 503 asks the broker to deliver it again.
+    """
+    try:
+        promotion = Promotion.of_event(event)
+    except TasadorError:
+        EVENTS.labels("other", "refused").inc()
+        raise
+    try:
+        _count(roll_out(promotion, **_parts()))
+    except StoreUnavailable:
+        EVENTS.labels(event.type, "retry").inc()
+        raise
+    EVENTS.labels(event.type, "done").inc()
+    return nothing()
+
+
+def reload(request):
+    """POST /reload: {"version": N} or nothing, which means the newest promotion.
+
+    An older version than the one in service is not served again by this: that is `tasador
+    rollback`, which decides it first.
+    """
+    body = read_object(read_json(request), "body") if read_body(request, 10_000) else {}
+    version = body.get("version")
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+        raise invalid([FieldProblem("version", "is not a whole number", repr(version)[:100])])
+    warehouse = STORE.warehouse()
+    decision = warehouse.latest_promotion() if version is None else warehouse.decision(version)
+    if decision is None:
+        wanted = "no version has been promoted yet" if version is None else f"no version {version}"
+        raise Problem(404, f"{wanted}: there is nothing to bring into service")
+    try:
+        records = roll_out(Promotion.of_decision(decision), **_parts())
+    except StoreUnavailable:
+        raise
+    except TasadorError as error:
+        raise Problem(409, str(error)) from error
+    _count(records)
+    outcomes = [_as_json(record) for record in records]
+    failed = [record.reason for record in records if record.outcome == "failed"]
+    if failed:
+        detail = f"{failed[0]}; what served before goes on serving"
+        raise Problem(409, detail, title="Rollout failed", more={"rollouts": outcomes})
+    return reply({"promotion": decision.promotion, "rollouts": outcomes})
+
+
+def load():
+    """Reach the database, then bring in what was promoted while nobody listened."""
+    STORE.load()
+    STORE.ready()
+    try:
+        _count(reconcile(**_parts()))
+    except TasadorError as error:
+        log.warning("could not reconcile with the newest promotion: %s", error)
+
+
+def _parts():
+    settings = STORE.settings()
+    if settings.platform != "embedded":
+        raise ConfigurationError(f"TASADOR_PLATFORM is {settings.platform!r}: no rollout there yet")
+    return {
+        "backend": LocalBackend(settings),
+        "warehouse": STORE.warehouse(),
+        "settings": settings,
+        "publish": partial(events.publish, broker_url=settings.broker_url),
+    }
+
+
+def _count(records):
+    for record in records:
+        ROLLOUTS.labels(record.outcome).inc()
+        log.info(
+            "rollout %s: %s",
+            record.outcome,
+            record.reason,
+            extra={
+                "fields": {
+                    "service": record.service,
+                    "rolled_out": record.revision,
+                    "model": f"{record.model_name}@{record.version}",
+                    "promotion": record.promotion,
+                    "correlation_id": record.correlation_id,
+                }
+            },
+        )
+
+
+def _as_json(record):
+    times = {name: getattr(record, name).isoformat() for name in ("started_at", "finished_at")}
+    return asdict(record) | times
+
+
+def index(_request):
+    """GET /: who answers here, and where to go."""
+    links = {"reload": "/reload", "ready": "/ready", "metrics": "/metrics"}
+    return reply({"name": "reload", "links": links})
+
+
+FUNCTION = Function(
+    name="reload",
+    index=index,
+    on_json=reload,
+    on_event=on_event,
+    routes=(Route("POST", "/reload", reload),),
+    load=load,
+    ready=STORE.ready,
+    stop=STORE.close,
+)
+
+
+def main(context):
+    """parliament's entry: GET / and POST /."""
+    return FUNCTION.answer(context.request)

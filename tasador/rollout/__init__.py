@@ -1,0 +1,20 @@
+"""Putting a promoted model into service, and taking it back: revisions, candidates and traffic."""
+
+from tasador.rollout.backend import Backend, Revision, ServiceState, Target
+from tasador.rollout.local import LocalBackend
+from tasador.rollout.plan import SERVICES, Promotion
+from tasador.rollout.rollback import roll_back
+from tasador.rollout.verb import reconcile, roll_out
+
+__all__ = [
+    "SERVICES",
+    "Backend",
+    "LocalBackend",
+    "Promotion",
+    "Revision",
+    "ServiceState",
+    "Target",
+    "reconcile",
+    "roll_back",
+    "roll_out",
+]

@@ -1,0 +1,70 @@
+"""Going back to an older version: a decision like any other, under a newer number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tasador import events
+from tasador.errors import RolloutError
+from tasador.events import Event
+from tasador.records import DecisionRecord, now
+
+if TYPE_CHECKING:
+    from tasador.warehouse import Warehouse
+
+_SEARCHED = 1000
+
+
+def roll_back(
+    version: int | None, warehouse: Warehouse, publish: Callable[[Event], None]
+) -> DecisionRecord:
+    """Decide that ``version`` (None: the one before the current) is to serve again, and say so.
+
+    Returns the stored decision. Raises RolloutError where there is nothing to go back to, and what
+    ``publish`` raises: the decision stands then, and reload finds it when it next starts.
+    """
+    current = warehouse.latest_promotion()
+    if current is None:
+        raise RolloutError("no version has been promoted yet: there is nothing to go back to")
+    target = _earlier(warehouse, current) if version is None else warehouse.decision(version)
+    if target is None:
+        wanted = "one before it" if version is None else f"version {version}"
+        raise RolloutError(
+            f"{current.model_name}@{current.version} is in service and there is no {wanted} to go "
+            "back to; `tasador models` lists the versions"
+        )
+    if target.decision == "rejected":
+        raise RolloutError(
+            f"version {target.version} was rejected ({'; '.join(target.reasons)}): "
+            "only a version that was promoted can serve again"
+        )
+    if target.version == current.version:
+        raise RolloutError(f"version {target.version} is the one in service already")
+    decided = warehouse.record_decision(
+        replace(
+            target,
+            decision="rolled_back",
+            reasons=[f"rolled back by hand from version {current.version}"],
+            champion_version=current.version,
+            decided_at=now(),
+            promotion=None,
+        )
+    )
+    publish(events.model_promoted(decided))
+    return decided
+
+
+def _earlier(warehouse: Warehouse, current: DecisionRecord) -> DecisionRecord | None:
+    """The newest other version that was decided to serve before the current one was."""
+    return next(
+        (
+            decision
+            for decision in warehouse.model_history(_SEARCHED)
+            if decision.decision != "rejected"
+            and decision.version != current.version
+            and (decision.promotion or 0) < (current.promotion or 0)
+        ),
+        None,
+    )

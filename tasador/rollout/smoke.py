@@ -1,0 +1,78 @@
+"""The smoke test of a candidate: does it answer the golden rows as training did?"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from tasador.bundle import GOLDEN_TOLERANCE
+from tasador.errors import BundleError, RolloutError
+from tasador.rollout.plan import Promotion
+
+# The candidate does not record predictions of a request with this header.
+SMOKE_HEADER = "Tasador-Smoke-Test"
+
+_EXPLAINED = 3
+_TIMEOUT = 30.0
+
+
+def read_golden(folder: Path) -> list[dict[str, Any]]:
+    """The golden rows of a verified bundle: [{"listing": {...}, "price": dollars}]."""
+    rows = json.loads((folder / "golden.json").read_bytes())
+    if not rows:
+        raise BundleError(f"{folder}/golden.json holds no rows: a candidate cannot be tested")
+    return list(rows)
+
+
+def smoke_test(
+    service: str, address: str, golden: list[dict[str, Any]], promotion: Promotion
+) -> str:
+    """Ask the candidate at ``address``; returns what was found, raises RolloutError.
+
+    predict must give every golden row the price that training gave it; explain must give the same
+    and contributions that add up to it within a dollar. Both must name the promoted digest.
+    """
+    if service == "explain":
+        answers = [_post(f"{address}/explain", row["listing"]) for row in golden[:_EXPLAINED]]
+        for answer in answers:
+            _add_up(answer)
+    else:
+        listings = [row["listing"] for row in golden]
+        answers = _post(f"{address}/batch_predict", {"listings": listings})["predictions"]
+        answers.append(_post(f"{address}/predict", listings[0]))
+        golden = [*golden, golden[0]]
+    worst = 0.0
+    for answer, row in zip(answers, golden, strict=False):
+        if answer["model"]["digest"] != promotion.digest:
+            raise RolloutError(f"the candidate serves the digest {answer['model']['digest']}")
+        difference = abs(answer["price"] - row["price"]) / row["price"]
+        # Also true of a NaN.
+        if not difference <= GOLDEN_TOLERANCE:
+            raise RolloutError(
+                f"a golden row of {row['price']:,.2f} dollars is answered with "
+                f"{answer['price']:,.2f} (at most {GOLDEN_TOLERANCE:.2%} apart is allowed)"
+            )
+        worst = max(worst, difference)
+    return f"{len(answers)} golden answers, the worst {worst:.1e} apart"
+
+
+def _add_up(answer: dict[str, Any]) -> None:
+    total = answer["base"] + math.fsum(c["dollars"] for c in answer["contributions"])
+    if not abs(total - answer["price"]) <= 1.0:
+        raise RolloutError(
+            f"contributions add up to {total:,.2f}, not to the price {answer['price']:,.2f}"
+        )
+
+
+def _post(url: str, body: Any) -> Any:
+    import httpx
+
+    try:
+        answer = httpx.post(url, json=body, headers={SMOKE_HEADER: "1"}, timeout=_TIMEOUT)
+    except httpx.TransportError as error:
+        raise RolloutError(f"{url} did not answer: {error!r}") from error
+    if answer.status_code != 200:
+        raise RolloutError(f"{url} answered HTTP {answer.status_code}: {answer.text[:300]}")
+    return answer.json()
