@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasador import events
 from tasador.errors import TasadorError
 from tasador.settings import Settings
 
@@ -23,8 +24,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Event type -> the flow that it starts (as in each flow's @trigger).
 STARTS = {
-    "tasador.batch.ingested": "drift",
-    "tasador.drift.detected": "train",
+    events.BATCH_INGESTED: "drift",
+    events.DRIFT_DETECTED: "train",
 }
 FLOW_CLASSES = {"ingest": "IngestFlow", "drift": "DriftFlow", "train": "TrainFlow"}
 
@@ -107,7 +108,7 @@ def run_flow(
 
 def _artifacts(flow: str, run_id: str) -> dict[str, Any]:
     # The client finds the local datastore from the current folder upwards, as the flows do.
-    from metaflow import Run, namespace
+    from metaflow import Run, namespace  # type: ignore[attr-defined]
 
     namespace(None)
     here = Path.cwd()
