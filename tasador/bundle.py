@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador.errors import BundleError
-from tasador.features import FEATURE_NAMES, Columns, Encoders, arrays_of
+from tasador.features import FEATURE_NAMES, Columns, Encoders, arrays_of, is_missing, places_known
 from tasador.intervals import LEVELS, Intervals, group_of, groups_of, widths
 from tasador.listing import COLUMNS, Listing, read_listing
 from tasador.manifest import (
@@ -89,8 +89,9 @@ class Bundle:
 
     def predict(self, columns: Columns) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
-        log_price = self._log_price(self.encoders.transform(columns))
-        groups = groups_of(self.encoders, columns)
+        matrix = self.encoders.transform(columns)
+        log_price = self._log_price(matrix)
+        groups = groups_of(columns, places_known(matrix))
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
         for level in LEVELS:
@@ -104,8 +105,9 @@ class Bundle:
         Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``missing`` (fields
         without a value) and ``warnings`` (sentences on values that the model has not met).
         """
-        log_price = float(self._log_price(self.encoders.transform_one(listing))[0])
-        group = group_of(self.encoders, listing)
+        matrix = self.encoders.transform_one(listing)
+        log_price = float(self._log_price(matrix)[0])
+        group = group_of(listing, bool(places_known(matrix)[0]))
         intervals = {
             level: [math.exp(log_price - half[group]), math.exp(log_price + half[group])]
             for level, half in self.manifest.intervals.items()
@@ -162,13 +164,15 @@ def write_bundle(
     golden: Sequence[tuple[Listing, float]],
     data: Mapping[str, Any],
     params: Mapping[str, Any],
+    states: Sequence[str],
     name: str,
     git_sha: str,
     created: str,
 ) -> Manifest:
     """Write a bundle with version 0 and no measures; the manifest comes last.
 
-    ``golden`` pairs listings with the price that the training engine gives them.
+    ``golden`` pairs listings with the price that the training engine gives them; ``states`` are
+    the known states as people write them.
     """
     import xgboost
 
@@ -202,7 +206,7 @@ def write_bundle(
         data=dict(data),
         params=dict(params),
         ranges={field: list(ends) for field, ends in encoders.ranges.items()},
-        categories={"state": sorted(encoders.tables["state"].index)},
+        categories={"state": list(states)},
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
         git_sha=git_sha,
         created=created,
@@ -254,8 +258,7 @@ def _missing(columns: Columns) -> list[tuple[str, ...]]:
     rows = len(columns["house_size"])
     absent = np.zeros((rows, len(_ASKED)), dtype=bool)
     for place, name in enumerate(_ASKED):
-        values = columns[name]
-        absent[:, place] = np.isnan(values) if values.dtype.kind == "f" else values == None  # noqa: E711
+        absent[:, place] = is_missing(columns[name])
     # Rows share few patterns of missing fields, so each pattern is spelt out once.
     patterns, which = np.unique(absent @ (1 << np.arange(len(_ASKED))), return_inverse=True)
     spelt = [

@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.errors import BundleError
-from tasador.listing import COLUMNS, STATUSES, Listing
-from tasador.listing import NUMBERS as LISTING_NUMBERS
+from tasador.listing import COLUMNS, NUMBERS, STATUSES, Listing
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
 
 # What the model reads; the street is a property's name and says nothing about another property.
 INPUTS = (
-    *LISTING_NUMBERS,
+    *NUMBERS,
     "status",
     "prev_sold_date",
     "city",
@@ -45,9 +44,8 @@ LEVELS: dict[str, str | None] = {
 # What is known of each category: its mean log price, its mean log price per square foot, and the
 # mean of what a plain regression on the listing's own numbers leaves unexplained.
 MEASURES = ("price", "per_sqft", "premium")
-RANGED = (*LISTING_NUMBERS, "prev_sold_year")
+RANGED = (*NUMBERS, "prev_sold_year")
 
-_PLACE_LEVELS = ("state", "zip3", "city", "zip_code")
 _PER_SQFT = MEASURES.index("per_sqft")
 _SQUARE_FEET_PER_ACRE = 43_560.0
 _STATUS_CODE: dict[str | None, float] = {
@@ -81,6 +79,9 @@ _OF_LEVELS = tuple(
 )
 FEATURES = (*_OWN, *_OF_LEVELS, Feature("log_price_by_size", "house_size"))
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
+_PLACE_COUNTS = [
+    FEATURE_NAMES.index(f"{level}_count") for level in LEVELS if level != "brokered_by"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,9 @@ class Encoders:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
         keys = keys_of(columns)
         codes = {
-            level: np.fromiter(
-                (table.index.get(key, -1) for key in keys[level]), np.int64, len(keys[level])
+            level: np.array(
+                [-1 if key is None else table.index.get(key, -1) for key in keys[level]],
+                dtype=np.int64,
             )
             for level, table in self.tables.items()
         }
@@ -119,7 +121,7 @@ class Encoders:
         """The numbers of the listings themselves, clipped to the training range."""
         numbers = {
             name: np.clip(np.asarray(columns[name], dtype=np.float64), *self.ranges[name])
-            for name in LISTING_NUMBERS
+            for name in NUMBERS
         }
         years = sale_years(columns["prev_sold_date"])
         numbers["prev_sold_year"] = np.clip(years, *self.ranges["prev_sold_year"])
@@ -165,20 +167,6 @@ class Encoders:
     def knows(self, level: str, listing: Listing) -> bool:
         """Whether the listing's category of this level was in the training data."""
         return _keys_of_one(listing)[level] in self.tables[level].index
-
-    def place_known(self, listing: Listing) -> bool:
-        """Whether anything of the listing's place was in the training data."""
-        keys = _keys_of_one(listing)
-        return any(keys[level] in self.tables[level].index for level in _PLACE_LEVELS)
-
-    def places_known(self, columns: Columns) -> Array:
-        """``place_known`` of every row, bool [n]."""
-        keys = keys_of(columns)
-        known = np.zeros(len(keys["state"]), dtype=bool)
-        for level in _PLACE_LEVELS:
-            index = self.tables[level].index
-            known |= np.fromiter((key in index for key in keys[level]), bool, len(known))
-        return known
 
     def to_json(self) -> str:
         """The encoders as JSON, the same text for the same encoders."""
@@ -306,6 +294,18 @@ def _fold(text: str | None) -> str | None:
     return None if text is None else text.casefold()
 
 
+def places_known(matrix: Array) -> Array:
+    """Whether anything of each row's place was in the training data, bool [n]."""
+    return np.asarray((matrix[:, _PLACE_COUNTS] > 0).any(axis=1))
+
+
+def is_missing(values: Array) -> Array:
+    """Which values of a column are missing, bool [n]."""
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    return np.array([value is None for value in values], dtype=bool)
+
+
 def sale_year(date: str | None) -> float:
     """The year of a YYYY-MM-DD date with the month as its fraction; NaN for None."""
     return math.nan if date is None else int(date[:4]) + (int(date[5:7]) - 1) / 12.0
@@ -322,7 +322,7 @@ def arrays_of(listings: Iterable[Listing]) -> Columns:
     columns: Columns = {}
     for name in COLUMNS:
         values = [getattr(listing, name) for listing in listings]
-        if name == "price" or name in LISTING_NUMBERS:
+        if name == "price" or name in NUMBERS:
             numbers = [math.nan if value is None else value for value in values]
             columns[name] = np.array(numbers, dtype=np.float64)
         else:

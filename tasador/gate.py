@@ -69,3 +69,14 @@ def judge(
     Both evaluations must be of the same rows; ValueError otherwise.
     """
     raise NotImplementedError
+
+
+def r2(actual: Array, predicted: Array) -> float:
+    """The share of the prices' variance that is explained; NaN when the prices do not vary."""
+    spread = float(np.sum((actual - actual.mean()) ** 2))
+    return 1 - float(np.sum((actual - predicted) ** 2)) / spread if spread > 0 else float("nan")
+
+
+def rmse(actual: Array, predicted: Array) -> float:
+    """The root of the mean squared error, in dollars."""
+    return float(np.sqrt(np.mean((actual - predicted) ** 2)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tasador.features import INPUTS, Columns, Encoders
+from tasador.features import INPUTS, Columns, is_missing
 from tasador.listing import Listing
 
 Array = np.ndarray[Any, Any]
@@ -32,24 +32,23 @@ GROUPS = (COMPLETE, PARTIAL, NO_SIZE, NO_PLACE)
 _LEAST_ROWS = 100
 
 
-def group_of(encoders: Encoders, listing: Listing) -> str:
+def group_of(listing: Listing, place_known: bool) -> str:
     """The group of one listing."""
-    if not encoders.place_known(listing):
+    if not place_known:
         return NO_PLACE
     if listing.house_size is None:
         return NO_SIZE
     return PARTIAL if any(getattr(listing, name) is None for name in INPUTS) else COMPLETE
 
 
-def groups_of(encoders: Encoders, columns: Columns) -> Array:
+def groups_of(columns: Columns, place_known: Array) -> Array:
     """The group of every row, as positions in GROUPS [n]."""
-    absent = np.zeros(len(columns["house_size"]), dtype=bool)
+    absent = np.zeros(len(place_known), dtype=bool)
     for name in INPUTS:
-        values = columns[name]
-        absent |= np.isnan(values) if values.dtype.kind == "f" else values == None  # noqa: E711
+        absent |= is_missing(columns[name])
     groups = np.where(absent, GROUPS.index(PARTIAL), GROUPS.index(COMPLETE))
-    groups[np.isnan(columns["house_size"])] = GROUPS.index(NO_SIZE)
-    groups[~encoders.places_known(columns)] = GROUPS.index(NO_PLACE)
+    groups[is_missing(columns["house_size"])] = GROUPS.index(NO_SIZE)
+    groups[~place_known] = GROUPS.index(NO_PLACE)
     return groups
 
 

@@ -1,0 +1,221 @@
+"""The search for training parameters: an Optuna study that can be killed and taken up again.
+
+The sampler is seeded for each trial by how many are finished, so a search that was interrupted and
+resumed asks for the same trials as one that ran through.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tasador.encoding import Sample
+
+Array = np.ndarray[Any, Any]
+Params = dict[str, Any]
+OnTrial = Callable[[int, Params, float | None, float], None]
+Progress = Callable[[str, float, str], None]
+
+# How much a row counts whose categories are hidden.
+MASKED_WEIGHT = 0.3
+# The number of threads may change the last digit, so it depends on the data alone. Below this many
+# rows a second thread costs more in waiting than it saves.
+_ROWS_FOR_TWO_THREADS = 20_000
+
+# Known good values, tried first. Depth and rounds are bounded because an exact explanation costs
+# trees x leaves x depth squared.
+DEFAULTS: Params = {
+    "max_depth": 8,
+    "eta": 0.06,
+    "min_child_weight": 5.0,
+    "subsample": 0.8,
+    "colsample_bytree": 0.5,
+    "reg_lambda": 1.0,
+}
+MOST_ROUNDS = 500
+_PATIENCE = 40
+_RUNG = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One finished trial; ``value`` is the mean absolute log error, None where it was pruned."""
+
+    number: int
+    params: Params
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The outcome of a study: the best parameters, their error, and every finished trial."""
+
+    params: Params
+    value: float
+    trials: list[Trial]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Rows as a model is trained or judged on them: in two views, with their log prices [n]."""
+
+    sample: Sample
+    log_price: Array
+
+    def take(self, rows: Array) -> Views:
+        """The views of some rows."""
+        return Views(self.sample.take(rows), self.log_price[rows])
+
+    def matrix(self, like: Any = None) -> Any:
+        """The DMatrix of both views, binned like the training matrix ``like`` where it is given."""
+        import xgboost
+
+        return xgboost.QuantileDMatrix(
+            np.concatenate([self.sample.matrix, self.sample.masked]),
+            np.concatenate([self.log_price, self.log_price]),
+            weight=np.repeat([1.0, MASKED_WEIGHT], len(self.log_price)),
+            nthread=1,
+            ref=like,
+        )
+
+
+def boost(
+    params: Mapping[str, Any],
+    training: Any,
+    *,
+    rounds: int,
+    seed: int,
+    judged: Any = None,
+    report: Callable[[int, float], None] | None = None,
+) -> Any:
+    """Fit a booster on DMatrix ``training``; with ``judged``, stop when it gets no better there.
+
+    ``report`` is called with (round, error) at every fiftieth round and may raise to end the fit.
+    """
+    import xgboost
+
+    class Rungs(xgboost.callback.TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            if report is not None and (epoch + 1) % _RUNG == 0:
+                report(epoch + 1, min(evals_log["judged"]["mae"]))
+            return False
+
+    settings = {
+        **params,
+        "objective": "reg:absoluteerror",
+        "eval_metric": "mae",
+        "tree_method": "hist",
+        "nthread": 1 if training.num_row() < _ROWS_FOR_TWO_THREADS else 2,
+        "seed": seed,
+        "verbosity": 1,
+    }
+    return xgboost.train(
+        settings,
+        training,
+        rounds,
+        evals=[] if judged is None else [(judged, "judged")],
+        early_stopping_rounds=None if judged is None else _PATIENCE,
+        callbacks=[Rungs()] if judged is not None else None,
+        verbose_eval=False,
+    )
+
+
+def run(
+    training: Views,
+    judged: Views,
+    *,
+    trials: int,
+    seed: int,
+    budget_seconds: float | None = None,
+    storage: str | None = None,
+    study_name: str | None = None,
+    on_trial: OnTrial | None = None,
+    progress: Progress | None = None,
+) -> Search:
+    """Search for the parameters with the least mean absolute log error on ``judged``.
+
+    With a ``storage`` URL the study of that name is taken up where it stands and only the trials
+    that it lacks are run. After ``budget_seconds`` no further trial is begun; one is always run.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    states = optuna.trial.TrialState
+    study = optuna.create_study(
+        storage=storage,
+        study_name=study_name,
+        load_if_exists=storage is not None,
+        direction="minimize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2 * _RUNG),
+    )
+    for stale in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
+        study.tell(stale.number, state=states.FAIL)
+    train_matrix = training.matrix()
+    judged_matrix = judged.matrix(like=train_matrix)
+    started = time.monotonic()
+    while True:
+        done = len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
+        spent = time.monotonic() - started
+        if done >= trials or (done and budget_seconds is not None and spent >= budget_seconds):
+            break
+        if progress is not None:
+            progress("search", done / trials, f"trial {done + 1} of {trials}")
+        study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + done, n_startup_trials=4)
+        if done == 0:
+            study.enqueue_trial(DEFAULTS, skip_if_exists=True)
+        trial = study.ask()
+        params = _suggest(trial)
+        began = time.monotonic()
+        value: float | None = None
+        try:
+            booster = boost(
+                params,
+                train_matrix,
+                rounds=MOST_ROUNDS,
+                seed=seed,
+                judged=judged_matrix,
+                report=partial(_rung, trial),
+            )
+            value = float(booster.best_score)
+            study.tell(trial, value)
+        except optuna.TrialPruned:
+            study.tell(trial, state=states.PRUNED)
+        if on_trial is not None:
+            on_trial(trial.number, params, value, time.monotonic() - began)
+    finished = [
+        Trial(
+            t.number,
+            dict(t.params),
+            t.value if t.state == states.COMPLETE else None,
+            t.duration.total_seconds() if t.duration else 0.0,
+        )
+        for t in study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+    ]
+    if progress is not None:
+        progress("search", 1.0, f"best error {study.best_value:.4f}")
+    return Search(dict(study.best_params), float(study.best_value), finished)
+
+
+def _rung(trial: Any, step: int, error: float) -> None:
+    import optuna
+
+    trial.report(error, step)
+    if trial.should_prune():
+        raise optuna.TrialPruned
+
+
+def _suggest(trial: Any) -> Params:
+    return {
+        "max_depth": trial.suggest_int("max_depth", 5, 8),
+        "eta": trial.suggest_float("eta", 0.03, 0.15, log=True),
+        "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 50.0, log=True),
+        "subsample": trial.suggest_float("subsample", 0.6, 1.0),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 0.9),
+        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
+    }

@@ -1,0 +1,306 @@
+"""Training in four verbs: prepare the rows, search, fit, write. ``train`` does the first three.
+
+Rows are put into an order of their own, so that the order in which batches arrived leaves no trace,
+and are split by property: one in ten is the permanent holdout (never looked at here), and of the
+rest a slice says when to stop and how far off the prices of unseen properties are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasador import study
+from tasador.bundle import stamp_metrics, write_bundle
+from tasador.encoding import Sample, fit_out_of_fold, hide
+from tasador.errors import TrainingError
+from tasador.features import PLACE, Columns, Encoders, arrays_of, places_known
+from tasador.intervals import GROUPS, NO_PLACE, Intervals, calibrate, groups_of
+from tasador.listing import COLUMNS, MARKET_PRICE, Listing, in_holdout
+from tasador.manifest import Manifest
+from tasador.study import OnTrial, Params, Progress, Search, Views
+from tasador.table import columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from xgboost import Booster
+
+Array = np.ndarray[Any, Any]
+
+LEAST_ROWS = 200
+_FOLDS = 5
+_CALIBRATION_SHARE = 0.15
+# A search needs no more properties than this to rank parameters; the final fit sees all.
+_SEARCH_ROWS = 30_000
+# 16 bytes, so that the splits of training have nothing to do with the holdout's hash.
+_SPLIT_KEY = "tasador.splits.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The usable training rows in their own order, and how they are split.
+
+    ``place`` [n] is a number in [0, 1) by property, from which every split is taken. ``left_out``
+    counts the rows that were not used, by reason. ``holdout`` is the frame of the rows within
+    MARKET_PRICE whose property is in the permanent holdout.
+    """
+
+    columns: Columns
+    place: Array
+    left_out: dict[str, int]
+    holdout: pd.DataFrame
+    data: dict[str, Any]
+    states: list[str]
+
+    @property
+    def calibration(self) -> Array:
+        """Which rows are held back to stop and to calibrate, bool [n]."""
+        return self.place < _CALIBRATION_SHARE
+
+    @property
+    def folds(self) -> Array:
+        """The fold of each row for encoding, int [n]."""
+        return (self.place * 1e6).astype(np.int64) % _FOLDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A fitted and calibrated model that has not been written yet."""
+
+    encoders: Encoders
+    booster: Booster
+    intervals: Intervals
+    golden: list[tuple[Listing, float]]
+    prepared: Prepared
+    search: Search
+    rounds: int
+    seed: int
+
+
+def train(
+    frame: pd.DataFrame,
+    *,
+    trials: int = 12,
+    seed: int = 0,
+    budget_seconds: float | None = None,
+    storage: str | None = None,
+    study_name: str | None = None,
+    on_trial: OnTrial | None = None,
+    progress: Progress | None = None,
+) -> TrainedModel:
+    """Prepare, search and fit; see those. Raises TrainingError when there are too few rows."""
+    prepared = prepare(frame, progress=progress)
+    found = search(
+        prepared,
+        trials=trials,
+        seed=seed,
+        budget_seconds=budget_seconds,
+        storage=storage,
+        study_name=study_name,
+        on_trial=on_trial,
+        progress=progress,
+    )
+    return fit(prepared, found, seed=seed, progress=progress)
+
+
+def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepared:
+    """Choose the usable rows of a frame (see ``tasador.table``) and split them by property.
+
+    Rows priced outside MARKET_PRICE and properties in the permanent holdout are left out and
+    counted. Raises TrainingError when fewer than LEAST_ROWS are left.
+    """
+    import pandas as pd
+
+    if progress is not None:
+        progress("prepare", 0.0, f"{len(frame):,} rows")
+    low, high = MARKET_PRICE
+    on_market = frame["price"].between(low, high).to_numpy(dtype=bool)
+    if "holdout" in frame:
+        held = frame["holdout"].to_numpy(dtype=bool)
+    else:
+        held = np.array([in_holdout(key) for key in frame["property_key"]], dtype=bool)
+    usable = frame[on_market & ~held]
+    left_out = {
+        "price outside the market": int((~on_market).sum()),
+        "permanent holdout": int((on_market & held).sum()),
+    }
+    if len(usable) < LEAST_ROWS:
+        told = ", ".join(f"{count:,} left out ({why})" for why, count in left_out.items())
+        raise TrainingError(
+            f"only {len(usable):,} of {len(frame):,} rows can be trained on, "
+            f"at least {LEAST_ROWS} are needed: {told}"
+        )
+    plain = pd.DataFrame(columns_of(usable))
+    row_hash = pd.util.hash_pandas_object(plain, index=False).to_numpy()
+    order = np.argsort(row_hash, kind="stable")
+    columns = {name: values[order] for name, values in columns_of(plain).items()}
+    keys = usable["property_key"].to_numpy(dtype=object)[order]
+    key_hash = pd.util.hash_array(keys, hash_key=_SPLIT_KEY, categorize=False)
+    digest = hashlib.sha256(row_hash[order].astype("<u8").tobytes()).hexdigest()
+    data: dict[str, Any] = {
+        "rows": len(usable),
+        "properties": len(np.unique(key_hash)),
+        "left_out": left_out,
+        "fingerprint": digest,
+        "batch_ids": sorted(set(frame["batch_id"])) if "batch_id" in frame else [],
+    }
+    if progress is not None:
+        progress("prepare", 1.0, f"{len(usable):,} rows of {data['properties']:,} properties")
+    return Prepared(
+        columns=columns,
+        place=(key_hash >> np.uint64(11)) / 2.0**53,
+        left_out=left_out,
+        holdout=frame[on_market & held],
+        data=data,
+        states=sorted({state for state in columns["state"] if state is not None}),
+    )
+
+
+def search(
+    prepared: Prepared,
+    *,
+    trials: int = 12,
+    seed: int = 0,
+    budget_seconds: float | None = None,
+    storage: str | None = None,
+    study_name: str | None = None,
+    on_trial: OnTrial | None = None,
+    progress: Progress | None = None,
+) -> Search:
+    """Find training parameters; see ``tasador.study.run`` for resuming and the budget."""
+    rows = np.flatnonzero(~prepared.calibration)
+    # By place, so that whole properties are taken.
+    rows = rows[np.argsort(prepared.place[rows], kind="stable")][:_SEARCH_ROWS]
+    columns, folds = _take(prepared.columns, rows), prepared.folds[rows]
+    _, sample = fit_out_of_fold(columns, folds, seed)
+    views = Views(sample, np.log(columns["price"]))
+    judged = folds == 0
+    return study.run(
+        views.take(~judged),
+        views.take(judged),
+        trials=trials,
+        seed=seed,
+        budget_seconds=budget_seconds,
+        storage=storage,
+        study_name=study_name,
+        on_trial=on_trial,
+        progress=progress,
+    )
+
+
+def fit(
+    prepared: Prepared, found: Search, *, seed: int = 0, progress: Progress | None = None
+) -> TrainedModel:
+    """Fit the final model on all training rows.
+
+    A twin that has not seen the calibration slice says first how many rounds are enough and how
+    far off it is there, which is what the intervals are made of: they are a little wider than the
+    final model, which saw more, would need.
+    """
+    if progress is not None:
+        progress("calibrate", 0.0, "fitting without the calibration slice")
+    rounds, intervals = _calibrated(prepared, found.params, seed)
+    if progress is not None:
+        progress("fit", 0.0, f"{rounds} rounds on {len(prepared.place):,} rows")
+    encoders, sample = fit_out_of_fold(prepared.columns, prepared.folds, seed)
+    views = Views(sample, np.log(prepared.columns["price"]))
+    booster = study.boost(found.params, views.matrix(), rounds=rounds, seed=seed)
+    if progress is not None:
+        progress("fit", 1.0, f"{rounds} rounds")
+    return TrainedModel(
+        encoders=encoders,
+        booster=booster,
+        intervals=intervals,
+        golden=_golden(prepared, encoders, booster),
+        prepared=prepared,
+        search=found,
+        rounds=rounds,
+        seed=seed,
+    )
+
+
+def write(
+    model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
+) -> Manifest:
+    """Write the model as a bundle, with its measures on the permanent holdout in the manifest."""
+    from tasador.bundle import Bundle
+    from tasador.evaluation import evaluate
+
+    manifest = write_bundle(
+        folder,
+        encoders=model.encoders,
+        booster=model.booster,
+        intervals=model.intervals,
+        golden=model.golden,
+        data=model.prepared.data,
+        params={**model.search.params, "rounds": model.rounds, "seed": model.seed},
+        states=model.prepared.states,
+        name=name,
+        git_sha=git_sha,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    if len(model.prepared.holdout) == 0:
+        return manifest
+    measured = evaluate(Bundle.load(folder), model.prepared.holdout)
+    return stamp_metrics(folder, measured.metrics)
+
+
+def _calibrated(prepared: Prepared, params: Params, seed: int) -> tuple[int, Intervals]:
+    held = prepared.calibration
+    shown, unseen = _take(prepared.columns, ~held), _take(prepared.columns, held)
+    encoders, sample = fit_out_of_fold(shown, prepared.folds[~held], seed)
+    training = Views(sample, np.log(shown["price"])).matrix()
+    nowhere = hide(unseen, PLACE)
+    matrix, masked = encoders.transform(unseen), encoders.transform(nowhere)
+    log_price = np.log(unseen["price"])
+    judged = Views(Sample(matrix, masked), log_price).matrix(like=training)
+    twin = study.boost(params, training, rounds=study.MOST_ROUNDS, seed=seed, judged=judged)
+    rounds = int(twin.best_iteration) + 1
+    groups = groups_of(unseen, places_known(matrix))
+    # Few unseen properties lie in a place never met, so each is also asked about as if it did.
+    residuals = [
+        np.abs(log_price - twin.inplace_predict(rows, iteration_range=(0, rounds)))
+        for rows in (matrix, masked)
+    ]
+    elsewhere = np.full(len(groups), GROUPS.index(NO_PLACE))
+    return rounds, calibrate(np.concatenate(residuals), np.concatenate([groups, elsewhere]))
+
+
+def _golden(
+    prepared: Prepared, encoders: Encoders, booster: Booster
+) -> list[tuple[Listing, float]]:
+    """A dozen listings, real and stretched, with the price that the training engine gives them."""
+    import xgboost
+
+    real = [_listing(prepared.columns, row) for row in range(8)]
+    one = real[0]
+    stretched = [
+        Listing(),
+        replace(one, house_size=None, bed=None, bath=None),
+        replace(one, acre_lot=None, prev_sold_date=None, status=None),
+        replace(one, city="Nowhere", state="Atlantis", zip_code="00000", brokered_by="none"),
+        replace(one, zip_code=None),
+        replace(one, house_size=1e6, bed=99.0, bath=99.0, acre_lot=1e5),
+    ]
+    listings = [replace(listing, price=None) for listing in (*real, *stretched)]
+    matrix = encoders.transform(arrays_of(listings))
+    prices = np.exp(booster.predict(xgboost.DMatrix(matrix)).astype(np.float64))
+    return list(zip(listings, prices.tolist(), strict=True))
+
+
+def _listing(columns: Columns, row: int) -> Listing:
+    values: dict[str, Any] = {}
+    for name in COLUMNS:
+        value = columns[name][row]
+        absent = value is None or (isinstance(value, float) and np.isnan(value))
+        values[name] = None if absent else value if isinstance(value, str) else float(value)
+    return Listing(**values)
+
+
+def _take(columns: Columns, rows: Array) -> Columns:
+    return {name: values[rows] for name, values in columns.items()}
