@@ -30,6 +30,7 @@ from tasador.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasador.bundle import Bundle
     from tasador.study import Search
 
 Report = Callable[[str, float, str], None]
@@ -154,6 +155,8 @@ class Judgement:
 
     record: DecisionRecord
     event: Event
+    bundle: Bundle
+    holdout: pd.DataFrame
     challenger: Evaluation
     champion: Evaluation | None
 
@@ -164,15 +167,21 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
     One judgement at a time. Where this training was decided already (the step is run again), the
     decision stands, and what follows from it is done once more, which changes nothing.
     """
+    from tasador.evaluation import evaluate
+
     settings.require("broker_url")
     registry = Registry(settings)
+    frame = training_frame(settings, planned)
+    holdout = frame[frame["holdout"].to_numpy(dtype=bool)]
+    bundle = _stored(settings, candidate.model_uri, candidate.digest)
+    challenged = evaluate(bundle, holdout)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
-        frame = training_frame(settings, planned)
         decided = warehouse.decision(candidate.version)
         champion = registry.champion() if decided is None else _replaced(registry, decided)
-        challenged = _evaluated(settings, candidate.model_uri, candidate.digest, frame)
         reigning = (
-            None if champion is None else _evaluated(settings, champion.uri, champion.digest, frame)
+            None
+            if champion is None
+            else evaluate(_stored(settings, champion.uri, champion.digest), holdout)
         )
         if decided is None:
             decided = warehouse.record_decision(
@@ -187,7 +196,14 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
             event = events.model_rejected(decided)
     registry.close_run(candidate.run_id)
     events.publish(event, settings.broker_url)
-    return Judgement(record=decided, event=event, challenger=challenged, champion=reigning)
+    return Judgement(
+        record=decided,
+        event=event,
+        bundle=bundle,
+        holdout=holdout,
+        challenger=challenged,
+        champion=reigning,
+    )
 
 
 def _decision(
@@ -262,13 +278,11 @@ def git_sha() -> str:
         return ""
 
 
-def _evaluated(settings: Settings, uri: str, digest: str, frame: pd.DataFrame) -> Evaluation:
+def _stored(settings: Settings, uri: str, digest: str) -> Bundle:
     from tasador.bundle import Bundle
-    from tasador.evaluation import evaluate
 
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
-        folder = Lake(settings).download_folder(uri, scratch)
-        return evaluate(Bundle.load(folder, digest), frame)
+        return Bundle.load(Lake(settings).download_folder(uri, scratch), digest)
 
 
 def _replaced(registry: Registry, decided: DecisionRecord) -> ModelVersion | None:

@@ -1,0 +1,96 @@
+"""Train a challenger on all clean data, judge it against the champion, promote or reject it.
+
+python flows/train.py run --trials 12
+python flows/train.py card view judge
+"""
+
+from metaflow import FlowSpec, Parameter, card, current, retry, step, trigger
+
+from tasador.flowkit import load_settings, report_progress
+
+
+@trigger(
+    event={
+        "name": "tasador.drift.detected",
+        "parameters": {"correlation-id": "correlation_id", "batch-id": "batch_id"},
+    }
+)
+class TrainFlow(FlowSpec):
+    """Plan, search, fit, judge: each step may be killed and resumed."""
+
+    trials = Parameter("trials", default=12, type=int, help="Trials of the search.")
+    budget_seconds = Parameter(
+        "budget-seconds", default=1800.0, help="No trial begins after so long."
+    )
+    seed = Parameter("seed", default=0, type=int, help="The same seed and data: the same model.")
+    batch_id = Parameter(
+        "batch-id", default="", help="The batch that asked for training; told in the record."
+    )
+    correlation_id = Parameter(
+        "correlation-id", default="", help="Default: that of the newest batch."
+    )
+
+    @step
+    def start(self):
+        """Choose the data; the training id made here names everything that follows."""
+        from tasador.retraining import plan
+
+        self.planned = plan(load_settings(), self.correlation_id)
+        self.next(self.search)
+
+    @retry(times=2)
+    @step
+    def search(self):
+        """The Optuna study, kept in Postgres."""
+        from tasador import retraining
+
+        self.found = retraining.search(
+            load_settings(self.planned.correlation_id),
+            self.planned,
+            trials=self.trials,
+            seed=self.seed,
+            budget_seconds=self.budget_seconds,
+            progress=report_progress,
+        )
+        self.next(self.fit)
+
+    @retry(times=2)
+    @step
+    def fit(self):
+        """The final fit, as a registered version with its bundle and drift reference in S3."""
+        from tasador import retraining
+
+        self.candidate = retraining.fit(
+            load_settings(self.planned.correlation_id),
+            self.planned,
+            self.found,
+            seed=self.seed,
+            progress=report_progress,
+        )
+        self.next(self.judge)
+
+    @card(type="blank")
+    @retry(times=2)
+    @step
+    def judge(self):
+        """The gate: promoted or rejected, recorded with every number, and told to the broker."""
+        from tasador import retraining, training_card
+
+        judgement = retraining.judge(
+            load_settings(self.planned.correlation_id), self.planned, self.candidate
+        )
+        current.card.extend(training_card.sections(judgement, self.found))
+        record = judgement.record
+        self.decision, self.reasons = record.decision, record.reasons
+        self.version, self.promotion = record.version, record.promotion
+        self.metrics, self.events = record.metrics, [judgement.event.structured()]
+        self.next(self.end)
+
+    @step
+    def end(self):
+        """Say how it ended."""
+        print(f"version {self.version} {self.decision}: {'; '.join(self.reasons)}")
+
+
+if __name__ == "__main__":
+    TrainFlow()
