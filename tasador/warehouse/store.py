@@ -61,19 +61,29 @@ class Warehouse:
         """Write down that the source is about to be asked; returns the id to finish it with."""
         return self._log_fetch(source, group, day, begun_at=now())
 
-    def finish_fetch(self, fetch_id: int, outcome: Outcome, batch: Batch | None = None) -> None:
-        """Write down how the question ended; a batch is saved in the same transaction.
+    def finish_fetch(
+        self,
+        fetch_id: int,
+        outcome: Outcome,
+        batch: Batch | None = None,
+        batch_number: int | None = None,
+    ) -> None:
+        """Write down how the question ended; a new batch is saved in the same transaction.
 
-        The number of the batch is kept with the fetch: the same content may come again under
-        another number, or from another source.
+        The number is that of this answer: a known batch may come again under another one.
         """
         table = schema.fetches
-        values: dict[str, Any] = {"outcome": outcome, "finished_at": now()}
+        values = {
+            "outcome": outcome,
+            "finished_at": now(),
+            "batch_id": batch.batch_id if batch else None,
+            "batch_number": batch_number,
+        }
         with self._begin() as connection:
             if batch is not None:
-                values |= {"batch_number": batch.batch_number, "batch_id": batch.batch_id}
-                _insert_batch(connection, batch)
-            connection.execute(update(table).where(table.c.fetch_id == fetch_id).values(**values))
+                adding = upsert(schema.batches).values(_values(schema.batches, batch))
+                connection.execute(adding.on_conflict_do_nothing())
+            connection.execute(update(table).where(table.c.fetch_id == fetch_id).values(values))
 
     def log_restart(self, source: str, group: int, day: str) -> None:
         """Write down that the source was told to begin again."""
@@ -117,7 +127,7 @@ class Warehouse:
     def save_batch(self, batch: Batch) -> None:
         """Insert or update the batch."""
         with self._begin() as connection:
-            _update_batch(connection, batch)
+            _save_batch(connection, batch)
 
     def announced(self, batch_id: str) -> None:
         """Write down that the event of the batch is out: its ingestion is over."""
@@ -142,7 +152,7 @@ class Warehouse:
                 rows_clean=counts.clean,
                 rows_quarantined=counts.quarantined,
             )
-            _update_batch(connection, validated)
+            _save_batch(connection, validated)
         return validated
 
     def copy_clean(self, batch_id: str, out: TextIO) -> None:
@@ -292,12 +302,7 @@ def _values(table: Table, record: Any) -> dict[str, Any]:
     return {name: v for name, v in given.items() if not (v is None and table.c[name].identity)}
 
 
-def _insert_batch(connection: Connection, batch: Batch) -> None:
-    values = _values(schema.batches, batch)
-    connection.execute(upsert(schema.batches).values(values).on_conflict_do_nothing())
-
-
-def _update_batch(connection: Connection, batch: Batch) -> None:
+def _save_batch(connection: Connection, batch: Batch) -> None:
     values = _values(schema.batches, batch)
     statement = upsert(schema.batches).values(values)
     connection.execute(statement.on_conflict_do_update(index_elements=["batch_id"], set_=values))

@@ -11,6 +11,8 @@ _TABLES = """
 create schema if not exists raw;
 create schema if not exists clean;
 create schema if not exists ops;
+-- Optuna keeps its studies here and makes its own tables.
+create schema if not exists optuna;
 
 create table raw.raw_data (
     batch_id text not null,
