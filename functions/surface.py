@@ -121,9 +121,10 @@ class Function:
     def _answer(self, request: Request) -> Response:
         if request.method == "GET":
             return self.index(request)
-        if not events.is_event(request.headers):
+        headers = dict(request.headers)
+        if not events.is_event(headers):
             return self.on_json(request)
-        return self.on_event(events.parse(request.headers, read_body(request, self.body_limit)))
+        return self.on_event(events.parse(headers, read_body(request, self.body_limit)))
 
 
 def guarded(view: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:

@@ -101,7 +101,10 @@ def _number(low: float, high: float, unit: str) -> Callable[[object], float | No
             except ValueError:
                 raise _Refused("is not a number") from None
         elif isinstance(value, int | float):
-            number = float(value)
+            try:
+                number = float(value)
+            except OverflowError:  # JSON knows whole numbers of any length
+                number = math.inf if value > 0 else -math.inf
         else:
             raise _Refused("is not a number")
         if math.isnan(number):

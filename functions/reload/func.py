@@ -60,10 +60,12 @@ def reload(request):
     """
     body = read_object(read_json(request), "body") if read_body(request, 10_000) else {}
     version = body.get("version")
-    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
-        raise invalid([FieldProblem("version", "is not a whole number", repr(version)[:100])])
+    if version is not None and (type(version) is not int or not 0 < version < 2**31):
+        raise invalid([FieldProblem("version", "is not a version's number", repr(version)[:100])])
     warehouse = STORE.warehouse()
-    decision = warehouse.latest_promotion() if version is None else warehouse.decision(version)
+    decision = warehouse.latest_promotion()
+    if version is not None and (decision is None or decision.version != version):
+        decision = warehouse.decision(version)
     if decision is None:
         wanted = "no version has been promoted yet" if version is None else f"no version {version}"
         raise Problem(404, f"{wanted}: there is nothing to bring into service")

@@ -1,0 +1,213 @@
+"""CloudEvents: what is built can be read, in both modes; what cannot be read is said plainly."""
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tasador import events
+from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.events import Event, EventError
+from tasador.records import Batch, DecisionRecord, DriftRecord, PredictionRecord, RolloutRecord
+
+WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
+BATCH = Batch(
+    batch_id="b1",
+    source="simulator",
+    group_number=5,
+    day="Tuesday",
+    batch_number=2,
+    correlation_id="c-1",
+    raw_uri="s3://raw/b1",
+    clean_uri="s3://clean/b1",
+    rows_raw=10,
+    rows_clean=8,
+    rows_quarantined=2,
+    ready_at=WHEN,
+)
+DRIFT = DriftRecord(
+    batch_id="b1",
+    champion_version=1,
+    correlation_id="c-1",
+    verdict="drift",
+    reasons=["prices moved"],
+    scores={},
+    decided_at=WHEN,
+    drift_id=4,
+)
+DECISION = DecisionRecord(
+    model_name="tasador-price",
+    version=2,
+    digest="d2",
+    model_uri="s3://mlflow/2/bundle",
+    run_id="r",
+    decision="promoted",
+    reasons=["better"],
+    checks=[],
+    metrics={},
+    correlation_id="c-1",
+    training_id="t",
+    batch_ids=["b1"],
+    champion_version=1,
+    decided_at=WHEN,
+    promotion=7,
+)
+ROLLOUT = RolloutRecord(
+    service="predict",
+    revision="predict-00007",
+    model_name="tasador-price",
+    version=2,
+    digest="d2",
+    promotion=7,
+    outcome="serving",
+    reason="all traffic",
+    steps=[],
+    correlation_id="c-1",
+    started_at=WHEN,
+    finished_at=WHEN,
+)
+PREDICTION = PredictionRecord(
+    prediction_id="p1",
+    predicted_at=WHEN,
+    correlation_id="c-1",
+    model_name="tasador-price",
+    model_version=2,
+    model_digest="d2",
+    revision="predict-00007",
+    listing={"city": "Peñuelas"},
+    price=250_000.5,
+    intervals={"90": [1.0, 2.0]},
+    missing=["bed"],
+    warnings=[],
+    latency_ms=0.4,
+)
+BUILT = {
+    "batch-b1": events.batch_ingested(BATCH),
+    "drift-4": events.drift_detected(DRIFT),
+    "decision-7": events.model_promoted(DECISION),
+    "serving-predict-00007": events.model_serving(ROLLOUT),
+    "p1": events.prediction_made([PREDICTION]),
+}
+
+
+@pytest.mark.parametrize("event", BUILT.values(), ids=BUILT)
+def test_an_event_is_read_as_it_was_built_in_both_modes(event):
+    assert events.parse(event.headers(), event.body()) == event
+    body = json.dumps(event.structured()).encode()
+    assert events.parse({"Content-Type": events.STRUCTURED}, body) == event
+    assert events.from_structured(event.structured()) == event
+
+
+@pytest.mark.parametrize("identity", BUILT)
+def test_ids_come_from_what_happened_and_each_event_carries_the_correlation_id(identity):
+    assert BUILT[identity].id == identity
+    assert BUILT[identity].correlation_id == "c-1"
+
+
+def test_a_rejection_has_the_id_of_its_decision_and_the_champion_that_stays():
+    event = events.model_rejected(replace(DECISION, decision="rejected"))
+    assert (event.type, event.id) == (events.MODEL_REJECTED, "decision-7")
+    assert event.data["champion_version"] == 1
+
+
+def test_each_attempt_that_fails_is_an_event_of_its_own():
+    again = replace(ROLLOUT, outcome="failed", started_at=WHEN.replace(second=9))
+    assert events.rollout_failed(ROLLOUT).id != events.rollout_failed(again).id
+
+
+def test_the_attributes_speak_of_the_model():
+    event = BUILT["decision-7"]
+    assert event.subject == "tasador-price/2"
+    assert event.extensions == {"correlationid": "c-1", "modelversion": "2", "modeldigest": "d2"}
+
+
+def test_text_that_no_header_may_hold_survives_the_binary_mode():
+    event = Event(type="t", source='/a "b" %20', id="ñ\u20ac\n", data=None, subject="a b")
+    headers = event.headers()
+    assert all(value.isascii() and value.isprintable() for value in headers.values())
+    assert events.parse(headers, event.body()) == event
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "said"),
+    [
+        ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s"}, b"{}", "type"),
+        ({"ce-specversion": "0.3", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"{}", "0.3"),
+        ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"{", "JSON"),
+        ({"content-type": events.STRUCTURED}, b"[]", "object"),
+        ({"content-type": events.STRUCTURED}, b"\xff", "JSON"),
+        ({"content-type": events.STRUCTURED}, b'{"specversion":"1.0","id":5}', "id"),
+        ({"content-type": "application/cloudevents-batch+json"}, b"[]", "one event"),
+        (
+            {"content-type": events.STRUCTURED},
+            b'{"specversion":"1.0","id":"1","source":"s","type":"t","Bad-Name":"x"}',
+            "Bad-Name",
+        ),
+        (
+            {"content-type": events.STRUCTURED},
+            b'{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"eA=="}',
+            "data_base64",
+        ),
+    ],
+)
+def test_what_is_no_event_is_refused_and_named(headers, body, said):
+    assert events.is_event(headers)
+    with pytest.raises(EventError, match=said):
+        events.parse(headers, body)
+
+
+def test_plain_json_is_no_event():
+    assert not events.is_event({"Content-Type": "application/json"})
+
+
+@contextmanager
+def broker(*statuses):
+    """A broker that answers with these statuses in turn; yields its URL and what it was sent."""
+    seen, answers = [], list(statuses)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            seen.append(events.parse(dict(self.headers), body))
+            self.send_response(answers.pop(0))
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/broker", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_publishing_tries_again_what_may_pass():
+    with broker(503, 429, 202) as (url, seen):
+        events.publish(BUILT["decision-7"], url)
+    assert seen == [BUILT["decision-7"]] * 3
+
+
+def test_publishing_gives_up_on_a_broker_that_stays_away():
+    with broker(500, 500) as (url, seen), pytest.raises(StoreUnavailable, match=r"model\.promoted"):
+        events.publish(BUILT["decision-7"], url, retries=1)
+    assert len(seen) == 2
+    with pytest.raises(StoreUnavailable, match="refused"):
+        events.publish(BUILT["decision-7"], url, retries=0)
+
+
+def test_publishing_takes_a_refusal_for_an_answer():
+    with broker(400) as (url, seen), pytest.raises(EventError, match="HTTP 400"):
+        events.publish(BUILT["decision-7"], url)
+    assert len(seen) == 1
+
+
+def test_an_address_that_is_none_is_named():
+    with pytest.raises(ConfigurationError, match="localhost:1"):
+        events.publish(BUILT["decision-7"], "localhost:1")
