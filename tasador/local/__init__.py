@@ -1,0 +1,1 @@
+"""The embedded platform: everything the loop needs on one machine, without Docker."""

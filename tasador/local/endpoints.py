@@ -1,0 +1,79 @@
+"""Where the parts listen and how to get in: chosen once, kept in home/endpoints.env."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tasador.local import postgres
+from tasador.local.process import DaemonFailed, port_is_free, write_private
+from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
+
+# Part -> the variable that holds its address.
+ADDRESSES = {
+    "postgres": "TASADOR_DATABASE_URL",
+    "objects": "TASADOR_S3_ENDPOINT",
+    "mlflow": "TASADOR_MLFLOW_URL",
+    "gateway": "TASADOR_FUNCTIONS_URL",
+    "cards": "TASADOR_CARDS_URL",
+    "web": "TASADOR_WEB_URL",
+}
+
+# Below the ports that systems hand out to clients, which could sit on ours for a moment.
+_PORTS = range(20_000, 30_000)
+
+
+def settle(home: Path, parts: Iterable[str], runs: Callable[[str], bool]) -> Settings:
+    """The settings of this home, ports and secrets included; what is new is written to the file.
+
+    A kept port is kept while its part ``runs`` or the port is free. The infrastructure's addresses
+    come from the file alone, everything else may come from the environment.
+    """
+    kept = read_env_file(home / ENDPOINTS_FILE)
+    ports: dict[str, int] = {}
+    for part in parts:
+        port = urlsplit(kept.get(ADDRESSES[part], "")).port
+        if port is None or not (runs(part) or port_is_free(port)):
+            port = _another(ports.values())
+        ports[part] = port
+    values = _values(ports, kept)
+    if values != kept:
+        lines = "".join(f"{name}={value}\n" for name, value in values.items())
+        write_private(home / ENDPOINTS_FILE, f"# Written by `tasador up`; holds secrets.\n{lines}")
+    return Settings.load({**os.environ, **values, "TASADOR_HOME": str(home)})
+
+
+def _values(ports: dict[str, int], kept: dict[str, str]) -> dict[str, str]:
+    urls = {part: f"http://127.0.0.1:{port}" for part, port in ports.items()}
+    password = urlsplit(kept.get("TASADOR_DATABASE_URL", "")).password
+    gateway = urls["gateway"]
+    values = {
+        "TASADOR_PLATFORM": "embedded",
+        "TASADOR_DATABASE_URL": postgres.database_url(
+            ports["postgres"], password or secrets.token_urlsafe(24)
+        ),
+        "TASADOR_S3_ENDPOINT": urls["objects"],
+        "TASADOR_S3_ACCESS_KEY": secrets.token_hex(10),
+        "TASADOR_S3_SECRET_KEY": secrets.token_hex(24),
+        "TASADOR_MLFLOW_URL": urls["mlflow"],
+        "TASADOR_FUNCTIONS_URL": gateway,
+        "TASADOR_BROKER_URL": f"{gateway}/broker",
+        "TASADOR_GATEWAY_ADMIN_URL": f"{gateway}/_admin",
+        "TASADOR_GATEWAY_TOKEN": secrets.token_urlsafe(24),
+    }
+    for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "GATEWAY_TOKEN"):
+        values[f"TASADOR_{name}"] = kept.get(f"TASADOR_{name}") or values[f"TASADOR_{name}"]
+    values |= {ADDRESSES[p]: urls[p] for p in ("cards", "web") if p in urls}
+    # Whatever else a user wrote into the file stays.
+    return {**kept, **values}
+
+
+def _another(taken: Iterable[int]) -> int:
+    for port in random.sample(_PORTS, 200):
+        if port not in taken and port_is_free(port):
+            return port
+    raise DaemonFailed(f"no free port found between {_PORTS.start} and {_PORTS.stop}")

@@ -1,0 +1,280 @@
+"""Function processes: started by the first request, shared by all, ended when idle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import signal
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tasador.local.gateway import FUNCTION_PROCESSES
+from tasador.local.gateway.answers import Refusal, log
+from tasador.local.gateway.options import CHECKOUT, Options, function_environ
+from tasador.local.gateway.services import Revision
+from tasador.local.process import Running, port_is_free, started_at, write_private
+from tasador.settings import Settings
+
+# Requests that one revision may have waiting and in work; more are told to come back.
+_PENDING_AT_MOST = 256
+_STOP_SECONDS = 25.0
+_LOG_TAIL = 2000
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """One function process. ``settled`` is set once it is ready, never will be, or has ended."""
+
+    revision: Revision
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path
+    started: float = field(default_factory=time.monotonic)
+    last_used: float = field(default_factory=time.monotonic)
+    in_flight: int = 0
+    ready: bool = False
+    final: bool = False
+    reason: str = "is starting"
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process lives, as far as is known."""
+        return self.process.returncode is None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of one revision's process."""
+
+    instance: Instance | None = None
+    starting: asyncio.Task[Instance] | None = None
+    pending: int = 0
+
+
+class Activator:
+    """Gives out processes that are ready."""
+
+    def __init__(self, settings: Settings, options: Options, client: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._options = options
+        self._client = client
+        self._slots: dict[str, _Slot] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._files = settings.home / FUNCTION_PROCESSES
+        self._files.mkdir(parents=True, exist_ok=True)
+
+    # -- for requests ---------------------------------------------------------------------------
+
+    async def lease(self, revision: Revision) -> Instance:
+        """A ready process of the revision, started if need be; give it back by ``release``.
+
+        Raises Refusal 503: too many wait, it is not ready (with the reason that it gives), or it
+        ends while starting.
+        """
+        slot = self._slots.setdefault(revision.name, _Slot())
+        if slot.pending >= _PENDING_AT_MOST:
+            raise Refusal(503, f"{revision.service} has too many requests waiting", retry_after=1)
+        slot.pending += 1
+        try:
+            instance = await self._obtain(slot, revision)
+        except BaseException:
+            slot.pending -= 1
+            raise
+        instance.in_flight += 1
+        return instance
+
+    def release(self, instance: Instance) -> None:
+        """The request is answered."""
+        instance.in_flight -= 1
+        instance.last_used = time.monotonic()
+        self._slots[instance.revision.name].pending -= 1
+
+    async def start(self, revision: Revision, seconds: float) -> tuple[bool, str]:
+        """Start a process if there is none and wait for it: whether it is ready, and why not."""
+        slot = self._slots.setdefault(revision.name, _Slot())
+        instance = await self._process(slot, revision)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(instance.settled.wait(), seconds)
+        return instance.ready and instance.alive, "" if instance.ready else self._why(instance)
+
+    def readiness(self, name: str) -> tuple[bool | None, str]:
+        """What is known of a revision: ready or not, None where no process was asked."""
+        slot = self._slots.get(name)
+        if slot is None or slot.instance is None:
+            return None, ""
+        return slot.instance.ready and slot.instance.alive, (
+            "" if slot.instance.ready else self._why(slot.instance)
+        )
+
+    async def stop_revision(self, name: str) -> None:
+        """End the process of a revision, if it has one."""
+        slot = self._slots.get(name)
+        if slot is not None and slot.instance is not None:
+            await self._retire(slot, slot.instance)
+
+    # -- for the gateway ------------------------------------------------------------------------
+
+    async def scale_down(self) -> None:
+        """End processes that nobody has asked for a while, for ever."""
+        idle = self._options.scale_to_zero_seconds
+        while True:
+            await asyncio.sleep(min(1.0, idle / 4))
+            for slot in self._slots.values():
+                instance = slot.instance
+                if (
+                    instance is not None
+                    and slot.pending == 0
+                    and (instance.settled.is_set() or not instance.alive)
+                    and time.monotonic() - instance.last_used > idle
+                ):
+                    log("scaled to zero", revision=instance.revision.name)
+                    self._spawn_task(self._retire(slot, instance))
+
+    async def close(self) -> None:
+        """End every process, each after what it has begun."""
+        slots = [(s, s.instance) for s in self._slots.values() if s.instance is not None]
+        await asyncio.gather(*(self._retire(slot, instance) for slot, instance in slots))
+        await asyncio.gather(*self._tasks)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    async def _obtain(self, slot: _Slot, revision: Revision) -> Instance:
+        for _attempt in range(2):
+            instance = await self._process(slot, revision)
+            if not instance.settled.is_set():
+                left = instance.started + self._options.cold_start_seconds - time.monotonic()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(instance.settled.wait(), max(left, 0.0))
+            if instance.ready and instance.alive:
+                return instance
+            if instance.alive:
+                wait = None if instance.final else 1
+                raise Refusal(
+                    503, f"{revision.name} is not ready: {self._why(instance)}", retry_after=wait
+                )
+        raise Refusal(503, f"{revision.name} is not ready: {self._why(instance)}", retry_after=5)
+
+    async def _process(self, slot: _Slot, revision: Revision) -> Instance:
+        if slot.instance is not None and slot.instance.alive:
+            return slot.instance
+        if slot.starting is None:
+            slot.starting = asyncio.create_task(self._spawn(slot, revision))
+            slot.starting.add_done_callback(lambda _: setattr(slot, "starting", None))
+        # One caller that gives up must not end the start that the others wait for.
+        return await asyncio.shield(slot.starting)
+
+    async def _spawn(self, slot: _Slot, revision: Revision) -> Instance:
+        home = self._settings.home
+        path = home / "log" / "functions" / f"{revision.name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (home / "functions" / revision.service).mkdir(parents=True, exist_ok=True)
+        port = _free_port()
+        with path.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                *(part.format(name=revision.service) for part in self._options.command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=CHECKOUT,
+                env=function_environ(revision, self._settings, port),
+                start_new_session=True,
+            )
+        self._remember(process.pid, revision)
+        instance = Instance(revision, process, port, path)
+        slot.instance = instance
+        log("function started", revision=revision.name, pid=process.pid, port=port)
+        self._spawn_task(self._watch(instance))
+        self._spawn_task(self._ask_until_ready(instance))
+        return instance
+
+    async def _watch(self, instance: Instance) -> None:
+        code = await instance.process.wait()
+        instance.settled.set()
+        self._file(instance.process.pid, instance.revision).unlink(missing_ok=True)
+        log("function ended", revision=instance.revision.name, code=code)
+
+    async def _ask_until_ready(self, instance: Instance) -> None:
+        pause = 0.02
+        while instance.alive and not instance.settled.is_set():
+            try:
+                answer = await self._client.get(f"{instance.url}/ready", timeout=5)
+            except httpx.HTTPError:
+                pass
+            else:
+                instance.ready = answer.status_code == httpx.codes.OK
+                instance.final, instance.reason = _unready(answer)
+                if instance.ready or instance.final:
+                    instance.last_used = time.monotonic()
+                    instance.settled.set()
+                    log(
+                        "function is ready" if instance.ready else "function will never be ready",
+                        revision=instance.revision.name,
+                        seconds=round(time.monotonic() - instance.started, 3),
+                        reason=instance.reason,
+                    )
+                    return
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.2, 0.25)
+
+    async def _retire(self, slot: _Slot, instance: Instance) -> None:
+        # Out of the slot first: a request that comes now starts a process of its own.
+        if slot.instance is instance:
+            slot.instance = None
+        if instance.alive:
+            with contextlib.suppress(ProcessLookupError):
+                instance.process.terminate()
+            try:
+                await asyncio.wait_for(instance.process.wait(), _STOP_SECONDS)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    instance.process.kill()
+
+    def _why(self, instance: Instance) -> str:
+        if instance.alive:
+            return instance.reason
+        tail = instance.log.read_text(errors="replace")[-_LOG_TAIL:].strip().splitlines()[-1:]
+        return f"its process ended with code {instance.process.returncode}" + "".join(
+            f" ({line[:300]})" for line in tail
+        )
+
+    def _remember(self, pid: int, revision: Revision) -> None:
+        if (started := started_at(pid)) is not None:
+            running = Running(pid, started, "", int(signal.SIGTERM), _STOP_SECONDS)
+            write_private(self._file(pid, revision), json.dumps(asdict(running)))
+
+    def _file(self, pid: int, revision: Revision) -> Path:
+        return self._files / f"{revision.name}-{pid}.json"
+
+    def _spawn_task(self, work: asyncio._CoroutineLike[None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _unready(answer: httpx.Response) -> tuple[bool, str]:
+    """Whether waiting is no use, and the reason that the function gives."""
+    if answer.status_code == httpx.codes.OK:
+        return False, ""
+    try:
+        said = answer.json()
+        return said.get("final") is True, str(said.get("detail") or said)[:500]
+    except (ValueError, AttributeError):
+        return False, answer.text[:500]
+
+
+def _free_port() -> int:
+    while True:
+        port = random.randrange(30_000, 32_000)
+        if port_is_free(port):
+            return port

@@ -1,0 +1,164 @@
+"""/_admin: the local stand-in for the Knative API, for those who hold the token."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tasador.local.gateway.activator import Activator
+from tasador.local.gateway.answers import Refusal, log
+from tasador.local.gateway.broker import Broker
+from tasador.local.gateway.dead_letters import DeadLetters
+from tasador.local.gateway.journal import Journal
+from tasador.local.gateway.services import Service, Services, Target, describe
+
+_NAME_AT_MOST = 63
+View = Callable[[Request], Awaitable[Response]]
+
+
+class Admin:
+    """The handlers; each raises Refusal for what it does not do."""
+
+    def __init__(
+        self,
+        token: str,
+        services: Services,
+        activator: Activator,
+        broker: Broker,
+        journal: Journal,
+        dead_letters: DeadLetters,
+    ) -> None:
+        self._token = token
+        self._services = services
+        self._activator = activator
+        self._broker = broker
+        self._journal = journal
+        self._dead_letters = dead_letters
+
+    def routes(self) -> list[Route]:
+        """Every address below /_admin."""
+        service = "/services/{service}"
+        revision = service + "/revisions/{revision}"
+        table: list[tuple[str, str, View]] = [
+            ("GET", "/services", self._list),
+            ("GET", service, self._get),
+            ("POST", service + "/revisions", self._add),
+            ("PUT", service + "/traffic", self._split),
+            ("POST", revision + "/start", self._start),
+            ("DELETE", revision, self._remove),
+            ("GET", "/events", self._events),
+            ("GET", "/dead-letters", self._letters),
+            ("POST", "/dead-letters/replay", self._replay),
+        ]
+        return [
+            Route("/health", self._health),
+            *(Route(path, self._guarded(view), methods=[m]) for m, path, view in table),
+        ]
+
+    def _guarded(self, view: View) -> View:
+        async def checked(request: Request) -> Response:
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not self._token or not secrets.compare_digest(given.encode(), self._token.encode()):
+                refusal = Refusal(401, "the bearer token TASADOR_GATEWAY_TOKEN is needed")
+                return refusal.response({"WWW-Authenticate": "Bearer"})
+            return await view(request)
+
+        return checked
+
+    # -- services -------------------------------------------------------------------------------
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "up"})
+
+    async def _list(self, _request: Request) -> Response:
+        return JSONResponse([self._described(s) for s in self._services.all()])
+
+    async def _get(self, request: Request) -> Response:
+        return JSONResponse(self._described(self._service(request)))
+
+    async def _add(self, request: Request) -> Response:
+        said = await _json(request, dict)
+        name, env = said.get("revision"), said.get("env", {})
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME_AT_MOST or "/" in name:
+            raise Refusal(400, "revision: a name is needed, such as predict-00002")
+        if not isinstance(env, dict) or not all(isinstance(v, str) for v in env.values()):
+            raise Refusal(400, "env: an object of texts is needed")
+        service = self._service(request)
+        made = self._services.add_revision(service, name, env)
+        if made:
+            log("revision added", revision=name, env=env)
+        return JSONResponse(self._described(service), 201 if made else 200)
+
+    async def _split(self, request: Request) -> Response:
+        said = await _json(request, list)
+        try:
+            targets = [
+                Target(str(t["revision"]), int(t.get("percent") or 0), str(t.get("tag") or ""))
+                for t in said
+            ]
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise Refusal(400, 'each entry is {"revision", "percent", "tag"}') from None
+        service = self._service(request)
+        self._services.split(service, targets)
+        log("traffic", service=service.name, traffic=describe(service)["traffic"])
+        return JSONResponse(self._described(service))
+
+    async def _start(self, request: Request) -> Response:
+        said = await _json(request, dict, empty={})
+        seconds = said.get("timeout_seconds", 60)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
+            raise Refusal(400, "timeout_seconds: a number above zero is needed")
+        revision = self._service(request).revision(request.path_params["revision"])
+        ready, reason = await self._activator.start(revision, float(seconds))
+        return JSONResponse({"ready": ready, "reason": reason})
+
+    async def _remove(self, request: Request) -> Response:
+        name = request.path_params["revision"]
+        self._services.remove_revision(self._service(request), name)
+        await self._activator.stop_revision(name)
+        log("revision removed", revision=name)
+        return Response(status_code=204)
+
+    # -- events ---------------------------------------------------------------------------------
+
+    async def _events(self, request: Request) -> Response:
+        text = request.query_params.get("limit", "100")
+        if not text.isdigit():
+            raise Refusal(400, "limit: a whole number is needed")
+        return JSONResponse(self._journal.recent(min(int(text), 1000)))
+
+    async def _letters(self, _request: Request) -> Response:
+        return JSONResponse(self._dead_letters.all())
+
+    async def _replay(self, _request: Request) -> Response:
+        return JSONResponse({"replayed": self._broker.replay()})
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _service(self, request: Request) -> Service:
+        return self._services.get(request.path_params["service"])
+
+    def _described(self, service: Service) -> dict[str, Any]:
+        said = describe(service)
+        for revision in said["revisions"]:
+            revision["ready"], revision["reason"] = self._activator.readiness(revision["name"])
+        return said
+
+
+async def _json(request: Request, kind: type, empty: Any = None) -> Any:
+    body = await request.body()
+    if not body and empty is not None:
+        return empty
+    try:
+        said = json.loads(body)
+    except ValueError:
+        raise Refusal(400, "the body is not JSON") from None
+    if not isinstance(said, kind):
+        raise Refusal(400, f"the body is no JSON {'array' if kind is list else 'object'}")
+    return said

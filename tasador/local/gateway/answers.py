@@ -1,0 +1,54 @@
+"""What the gateway itself says: problem+json to callers, JSON lines to its log."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from tasador.records import now
+
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+class Refusal(Exception):
+    """The gateway answers instead of a function; ``retry_after`` seconds where that may help."""
+
+    def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.retry_after = retry_after
+
+    def response(self, headers: Mapping[str, str] | None = None) -> Response:
+        """The refusal as application/problem+json."""
+        body = {
+            "type": "about:blank",
+            "title": _TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "detail": self.detail,
+        }
+        given = dict(headers or {})
+        if self.retry_after is not None:
+            given["Retry-After"] = str(self.retry_after)
+        return Response(json.dumps(body), self.status, given, media_type="application/problem+json")
+
+
+def log(message: str, /, **fields: Any) -> None:
+    """Write one line of the log."""
+    line = {"time": now().isoformat(timespec="milliseconds"), "message": message, **fields}
+    sys.stderr.write(json.dumps(line, default=str) + "\n")

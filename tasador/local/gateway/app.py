@@ -1,0 +1,186 @@
+"""The gateway's addresses: the functions' surface at the root, /fn, /broker and /_admin."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from tasador import events
+from tasador.local.gateway import end_functions
+from tasador.local.gateway.activator import Activator
+from tasador.local.gateway.admin import Admin
+from tasador.local.gateway.answers import Refusal, log
+from tasador.local.gateway.broker import Broker
+from tasador.local.gateway.dead_letters import DeadLetters
+from tasador.local.gateway.forward import Forwarder, Relay
+from tasador.local.gateway.journal import Journal
+from tasador.local.gateway.options import Options
+from tasador.local.gateway.services import Revision, Services
+from tasador.settings import Settings
+
+# What the functions answer under one address, as an ingress would have it.
+SURFACE = {
+    "/": "predict",
+    "/health": "predict",
+    "/ready": "predict",
+    "/model": "predict",
+    "/states": "predict",
+    "/metrics": "predict",
+    "/predict": "predict",
+    "/batch_predict": "predict",
+    "/explain": "explain",
+    "/reload": "reload",
+    "/predictions/history": "record",
+    "/metrics/summary": "record",
+}
+Pick = Callable[[], Revision]
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_BODY_AT_MOST = 16_000_000
+
+
+class Gateway:
+    """All parts of the gateway, wired together."""
+
+    def __init__(self, settings: Settings, options: Options) -> None:
+        end_functions(settings.home)
+        self._options = options
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
+            # Nothing of the machine's proxy settings concerns 127.0.0.1.
+            trust_env=False,
+        )
+        self.services = Services(settings.home / "gateway.json")
+        self.activator = Activator(settings, options, self._client)
+        self._forwarder = Forwarder(self.activator, self._client)
+        self._journal = Journal(settings.home / "events.sqlite")
+        dead_letters = DeadLetters(settings.home / "dead-letters.jsonl")
+        self.broker = Broker(self.services, self._forwarder, self._journal, dead_letters, options)
+        admin = Admin(
+            settings.gateway_token,
+            self.services,
+            self.activator,
+            self.broker,
+            self._journal,
+            dead_letters,
+        )
+        self.app = Starlette(
+            routes=[
+                Mount("/_admin", routes=admin.routes()),
+                Route("/broker", self._take_event, methods=["POST"]),
+                Route("/fn/{name}", self._function, methods=_METHODS),
+                Route("/fn/{name}/{rest:path}", self._function, methods=_METHODS),
+                *(Route(path, self._surface, methods=_METHODS) for path in SURFACE),
+            ],
+            exception_handlers={
+                Refusal: lambda _request, refusal: refusal.response(),
+                HTTPException: _http_problem,
+                Exception: lambda _request, _error: Refusal(
+                    500, "something went wrong in the gateway; its log says what"
+                ).response(),
+            },
+            lifespan=self._life,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _life(self, _app: Starlette) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(self.broker.run()),
+            asyncio.create_task(self.activator.scale_down()),
+        ]
+        yield
+        # What is being delivered goes on after the next start: it is in the journal.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.activator.close()
+        await self._client.aclose()
+        self._journal.close()
+
+    # -- requests to functions ------------------------------------------------------------------
+
+    async def _surface(self, request: Request) -> Response:
+        service = self.services.get(SURFACE[request.url.path])
+        return await self._forward(request, service.pick, request.url.path)
+
+    async def _function(self, request: Request) -> Response:
+        service, tagged = self.services.at(request.path_params["name"])
+        pick = service.pick if tagged is None else (lambda: tagged)
+        return await self._forward(request, pick, "/" + request.path_params.get("rest", ""))
+
+    async def _forward(self, request: Request, pick: Pick, path: str) -> Response:
+        began = time.monotonic()
+        request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
+        revision = ""
+        try:
+            body = await read_body(request)
+            chosen = pick()
+            revision = chosen.name
+            headers = list(request.headers.raw)
+            if "x-request-id" not in request.headers:
+                headers.append((b"x-request-id", request_id.encode()))
+            # The path as it came, percent signs and all.
+            raw = request.scope["raw_path"].decode("ascii").partition("?")[0]
+            target = raw if path == request.url.path else "/" + "/".join(raw.split("/")[3:])
+            if query := request.url.query:
+                target += f"?{query}"
+            answer = await self._forwarder.send(chosen, request.method, target, headers, body)
+            response: Response = Relay(answer, request_id)
+        except Refusal as refusal:
+            response = refusal.response({"X-Request-Id": request_id})
+        log(
+            "request",
+            method=request.method,
+            path=request.url.path,
+            status=response.status_code,
+            revision=revision,
+            ms=round((time.monotonic() - began) * 1000, 1),
+            request_id=request_id,
+            correlation_id=request.headers.get("ce-correlationid", ""),
+        )
+        return response
+
+    # -- events ---------------------------------------------------------------------------------
+
+    async def _take_event(self, request: Request) -> Response:
+        body = await read_body(request)
+        try:
+            event = events.parse(request.headers, body)
+        except events.EventError as error:
+            raise Refusal(400, str(error)) from None
+        self.broker.publish(event)
+        return Response(status_code=202)
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; raises Refusal 413 as soon as it is too long."""
+    if int(request.headers.get("content-length") or 0) > _BODY_AT_MOST:
+        raise Refusal(413, f"the body is longer than {_BODY_AT_MOST:,} bytes")
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > _BODY_AT_MOST:
+                raise Refusal(413, f"the body is longer than {_BODY_AT_MOST:,} bytes")
+            pieces.append(piece)
+    except ClientDisconnect:
+        raise Refusal(400, "the body broke off") from None
+    return b"".join(pieces)
+
+
+def _http_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = {404: "there is nothing at this address", 405: "this address has no such method"}
+    return Refusal(error.status_code, what.get(error.status_code, error.detail)).response(
+        error.headers
+    )

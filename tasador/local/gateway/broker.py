@@ -1,0 +1,163 @@
+"""The broker: takes events, delivers each to the function that it is for, and again if need be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasador import events
+from tasador.events import Event, EventError
+from tasador.local.gateway.answers import Refusal, log
+from tasador.local.gateway.dead_letters import DeadLetters
+from tasador.local.gateway.forward import Forwarder
+from tasador.local.gateway.journal import Journal
+from tasador.local.gateway.options import Options
+from tasador.local.gateway.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Events of ``type`` go to the function ``subscriber``, ``at_once`` of them at a time."""
+
+    type: str
+    subscriber: str
+    at_once: int
+
+
+# As in knative/: two promotions are never rolled out at the same time.
+TRIGGERS = (
+    Trigger(events.MODEL_PROMOTED, "reload", 1),
+    Trigger(events.PREDICTION_MADE, "record", 4),
+    Trigger(events.PREDICTION_REQUESTED, "predict", 4),
+)
+
+# A rollout starts processes and tries the model before it answers.
+_DELIVERY_SECONDS = 600.0
+_LONGEST_BACKOFF = 15.0
+_REPLY_AT_MOST = 4_000_000
+
+
+class Broker:
+    """Queues in memory over a journal on disk; ``run`` delivers."""
+
+    def __init__(
+        self,
+        services: Services,
+        forwarder: Forwarder,
+        journal: Journal,
+        dead_letters: DeadLetters,
+        options: Options,
+    ) -> None:
+        self._services = services
+        self._forwarder = forwarder
+        self._journal = journal
+        self._dead_letters = dead_letters
+        self._options = options
+        self._queues: dict[str, asyncio.Queue[int]] = {
+            t.subscriber: asyncio.Queue() for t in TRIGGERS
+        }
+
+    def publish(self, event: Event) -> None:
+        """Accept an event: from here on it is delivered, whatever ends."""
+        self._accept(event, [t.subscriber for t in TRIGGERS if t.type == event.type])
+
+    def replay(self) -> int:
+        """Deliver the dead letters again, each to the function that had refused it."""
+        letters = self._dead_letters.all()
+        for letter in letters:
+            self._accept(events.from_structured(letter["event"]), [letter["subscriber"]])
+        if letters:
+            self._dead_letters.clear()
+        return len(letters)
+
+    async def run(self) -> None:
+        """Deliver for ever, beginning with what an earlier gateway left."""
+        for seq, subscriber in self._journal.pending():
+            self._queues[subscriber].put_nowait(seq)
+        async with asyncio.TaskGroup() as group:
+            for trigger in TRIGGERS:
+                for _ in range(trigger.at_once):
+                    group.create_task(self._work(trigger.subscriber))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _accept(self, event: Event, subscribers: list[str]) -> None:
+        seq = self._journal.add(event, subscribers)
+        log(
+            "event",
+            type=event.type,
+            id=event.id,
+            correlation_id=event.correlation_id,
+            subscribers=subscribers,
+        )
+        for subscriber in subscribers:
+            self._queues[subscriber].put_nowait(seq)
+
+    async def _work(self, subscriber: str) -> None:
+        queue = self._queues[subscriber]
+        while True:
+            seq = await queue.get()
+            event, attempts = self._journal.load(seq, subscriber)
+            status, trouble = await self._deliver(event, subscriber)
+            if not trouble:
+                self._journal.done(seq, subscriber)
+                continue
+            log(
+                "event not delivered",
+                type=event.type,
+                id=event.id,
+                correlation_id=event.correlation_id,
+                subscriber=subscriber,
+                attempt=attempts + 1,
+                status=status,
+                reason=trouble,
+            )
+            hopeless = 400 <= status < 500 and status not in (408, 429)
+            if hopeless or attempts >= self._options.delivery_retries:
+                self._dead_letters.add(event, subscriber, trouble, status)
+                self._journal.done(seq, subscriber)
+                continue
+            self._journal.failed(seq, subscriber)
+            backoff = self._options.delivery_backoff_seconds * 2**attempts
+            # Not slept here: an event that fails must not hold up the next.
+            asyncio.get_running_loop().call_later(
+                min(backoff, _LONGEST_BACKOFF), queue.put_nowait, seq
+            )
+
+    async def _deliver(self, event: Event, subscriber: str) -> tuple[int, str]:
+        """Try once: the status, and what went wrong (empty where nothing did)."""
+        headers = [(k.encode(), v.encode()) for k, v in event.headers().items()]
+        try:
+            answer = await self._forwarder.send(
+                self._services.get(subscriber).pick(),
+                "POST",
+                "/",
+                headers,
+                event.body(),
+                seconds=_DELIVERY_SECONDS,
+            )
+        except Refusal as refusal:
+            return refusal.status, refusal.detail
+        try:
+            said = await answer.response.aread()
+        except Exception as error:
+            return 502, f"the answer broke off: {type(error).__name__}"
+        finally:
+            await answer.close()
+        status = answer.response.status_code
+        if not 200 <= status < 300:
+            return status, said[:500].decode(errors="replace") or f"HTTP {status}"
+        self._take_reply(subscriber, answer.response.headers, said)
+        return status, ""
+
+    def _take_reply(self, subscriber: str, headers: Mapping[str, str], body: bytes) -> None:
+        """An answer that is a CloudEvent is published in its turn."""
+        if not events.is_event(headers):
+            return
+        try:
+            if len(body) > _REPLY_AT_MOST:
+                raise EventError(f"it has {len(body):,} bytes")
+            self.publish(events.parse(headers, body))
+        except EventError as error:
+            log("a reply was no readable event", subscriber=subscriber, reason=str(error))

@@ -1,0 +1,59 @@
+"""Events that could not be delivered: one JSON line each in home/dead-letters.jsonl."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tasador.events import Event
+from tasador.local.process import write_private
+from tasador.records import now
+
+
+class DeadLetters:
+    """The dead-letter file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def add(self, event: Event, subscriber: str, reason: str, status: int | None) -> None:
+        """Keep an event and why it was given up."""
+        line = {
+            "time": now().isoformat(),
+            "subscriber": subscriber,
+            "status": status,
+            "reason": reason,
+            "event": event.structured(),
+        }
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with os.fdopen(os.open(self._file, flags, 0o600), "ab") as file:
+            # The line before may have been cut off by a crash.
+            if file.tell() and not _ends_line(self._file):
+                file.write(b"\n")
+            file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every dead letter, the oldest first."""
+        if not self._file.is_file():
+            return []
+        found: list[dict[str, Any]] = []
+        for line in self._file.read_bytes().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def clear(self) -> None:
+        """Forget them all."""
+        write_private(self._file, "")
+
+
+def _ends_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,136 @@
+"""Hand a request to a function and its answer back, whole and unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from tasador.local.gateway.activator import Activator, Instance
+from tasador.local.gateway.answers import Refusal, log
+from tasador.local.gateway.services import Revision
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+# They belong to one connection, not to the message.
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_OURS = frozenset((b"host", b"content-length"))
+_TRIES = 3
+
+
+@dataclass(slots=True)
+class Answer:
+    """A function's answer, its body not yet read; ``close`` it in any case."""
+
+    response: httpx.Response
+    instance: Instance
+    activator: Activator
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that go on to the caller."""
+        return [(k, v) for k, v in self.response.headers.raw if k.lower() not in _HOP_BY_HOP]
+
+    async def close(self) -> None:
+        """Give the connection and the process back."""
+        try:
+            await self.response.aclose()
+        finally:
+            self.activator.release(self.instance)
+
+
+class Forwarder:
+    """Sends requests to functions."""
+
+    def __init__(self, activator: Activator, client: httpx.AsyncClient) -> None:
+        self._activator = activator
+        self._client = client
+
+    async def send(
+        self,
+        revision: Revision,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes,
+        *,
+        seconds: float = 120,
+    ) -> Answer:
+        """The function's answer; ``target`` is path and query as they came.
+
+        A process that dies before it answers is replaced and asked again. Raises Refusal.
+        """
+        passed = [(k, v) for k, v in headers if k not in _HOP_BY_HOP and k not in _OURS]
+        timeout = httpx.Timeout(seconds, connect=5)
+        trouble = ""
+        for _ in range(_TRIES):
+            instance = await self._activator.lease(revision)
+            request = httpx.Request(
+                method,
+                f"{instance.url}{target}",
+                headers=passed,
+                content=body,
+                extensions={"timeout": timeout.as_dict()},
+            )
+            try:
+                return Answer(
+                    await self._client.send(request, stream=True), instance, self._activator
+                )
+            except httpx.ReadTimeout:
+                self._activator.release(instance)
+                raise Refusal(504, f"{revision.name} did not answer in {seconds:g} s") from None
+            except httpx.TransportError as error:
+                self._activator.release(instance)
+                trouble = f"{type(error).__name__} {error}".strip()
+                log("no answer, trying again", revision=revision.name, reason=trouble)
+            except BaseException:
+                self._activator.release(instance)
+                raise
+            await _look(instance)
+        raise Refusal(502, f"{revision.name} ended the connection without an answer ({trouble})")
+
+
+async def _look(instance: Instance) -> None:
+    """Give the news of a process's end a moment to arrive."""
+    for _ in range(20):
+        if not instance.alive:
+            return
+        await asyncio.sleep(0.01)
+
+
+class Relay(Response):
+    """A function's answer on its way to the caller, piece by piece."""
+
+    def __init__(self, answer: Answer, request_id: str) -> None:
+        self._answer = answer
+        self._request_id = request_id.encode()
+        self.status_code = answer.response.status_code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        try:
+            headers = self._answer.headers()
+            if not any(name.lower() == b"x-request-id" for name, _ in headers):
+                headers.append((b"x-request-id", self._request_id))
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": headers}
+            )
+            async for piece in self._answer.response.aiter_raw():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await self._answer.close()

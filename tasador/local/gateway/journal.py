@@ -1,0 +1,110 @@
+"""Events that were accepted and not yet delivered, on disk: a killed gateway loses none."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasador.events import Event, from_structured
+
+# Delivered events stay this long for `recent`, which shows what happened.
+_KEPT = 1000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    received REAL NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS deliveries (
+    seq INTEGER NOT NULL REFERENCES events,
+    subscriber TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (seq, subscriber)
+) WITHOUT ROWID;
+"""
+
+
+class Journal:
+    """The broker's memory (SQLite in WAL mode; one writer, the gateway)."""
+
+    def __init__(self, file: Path) -> None:
+        self._db = sqlite3.connect(file, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # Survives the end of the process, which is what happens here; not a power cut.
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def add(self, event: Event, subscribers: Sequence[str]) -> int:
+        """Keep an event for its subscribers; the number by which it is known from now on."""
+        body = json.dumps(event.structured(), separators=(",", ":"))
+        with self._transaction():
+            seq = self._db.execute(
+                "INSERT INTO events (received, body) VALUES (?, ?)", (time.time(), body)
+            ).lastrowid
+            assert seq is not None
+            self._db.executemany(
+                "INSERT INTO deliveries (seq, subscriber) VALUES (?, ?)",
+                [(seq, subscriber) for subscriber in subscribers],
+            )
+            if seq % 100 == 0:
+                self._db.execute(
+                    "DELETE FROM events WHERE seq <= ? AND seq NOT IN (SELECT seq FROM deliveries)",
+                    (seq - _KEPT,),
+                )
+        return seq
+
+    def pending(self) -> list[tuple[int, str]]:
+        """What is to be delivered: number and subscriber, the oldest first."""
+        return self._db.execute("SELECT seq, subscriber FROM deliveries ORDER BY seq").fetchall()
+
+    def load(self, seq: int, subscriber: str) -> tuple[Event, int]:
+        """An event that is pending, and how often its delivery failed."""
+        body, attempts = self._db.execute(
+            "SELECT body, attempts FROM events JOIN deliveries USING (seq)"
+            " WHERE seq = ? AND subscriber = ?",
+            (seq, subscriber),
+        ).fetchone()
+        return from_structured(json.loads(body)), attempts
+
+    def failed(self, seq: int, subscriber: str) -> None:
+        """Count a failed delivery."""
+        self._db.execute(
+            "UPDATE deliveries SET attempts = attempts + 1 WHERE seq = ? AND subscriber = ?",
+            (seq, subscriber),
+        )
+
+    def done(self, seq: int, subscriber: str) -> None:
+        """The delivery is over, one way or the other."""
+        self._db.execute(
+            "DELETE FROM deliveries WHERE seq = ? AND subscriber = ?", (seq, subscriber)
+        )
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """The newest events, as structured JSON with their number and what is pending."""
+        rows = self._db.execute(
+            "SELECT seq, received, body, (SELECT group_concat(subscriber) FROM deliveries d"
+            " WHERE d.seq = e.seq) FROM events e ORDER BY seq DESC LIMIT ?",
+            (limit,),
+        )
+        return [
+            {
+                "seq": seq,
+                "received": received,
+                "pending": pending.split(",") if pending else [],
+                **json.loads(body),
+            }
+            for seq, received, body, pending in rows
+        ]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _transaction(self) -> sqlite3.Connection:
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db

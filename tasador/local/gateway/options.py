@@ -1,0 +1,93 @@
+"""How the gateway behaves: numbers from the environment, the functions' command and variables."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import tasador
+from tasador.errors import ConfigurationError
+from tasador.local.gateway.services import Revision
+from tasador.settings import Settings
+
+CHECKOUT = Path(tasador.__file__).resolve().parents[1]
+
+_OBJECTS = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region", "bucket_mlflow")
+_EVERYONE = ("platform", "model_name", "broker_url")
+# A function is told what it needs and no more: predict could not reach the database if it tried.
+_NEEDS = {
+    "predict": _OBJECTS,
+    "explain": _OBJECTS,
+    "record": ("database_url",),
+    "reload": (
+        *_OBJECTS,
+        "database_url",
+        "mlflow_url",
+        "functions_url",
+        "gateway_admin_url",
+        "gateway_token",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """``command`` runs one function; ``{name}`` in it is the function's name."""
+
+    command: tuple[str, ...] = (sys.executable, "-m", "functions.host", "functions/{name}")
+    scale_to_zero_seconds: float = 60.0
+    cold_start_seconds: float = 30.0
+    delivery_retries: int = 8
+    delivery_backoff_seconds: float = 0.5
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], command: tuple[str, ...] = ()) -> Options:
+        """Read TASADOR_SCALE_TO_ZERO_SECONDS and its like; raises ConfigurationError."""
+        given: dict[str, float] = {}
+        for name in ("scale_to_zero_seconds", "cold_start_seconds", "delivery_backoff_seconds"):
+            variable = f"TASADOR_{name.upper()}"
+            if (text := environ.get(variable)) is not None:
+                try:
+                    given[name] = float(text)
+                except ValueError:
+                    raise ConfigurationError(f"{variable} is {text!r}, not a number") from None
+        retries = environ.get("TASADOR_DELIVERY_RETRIES", "8")
+        if not retries.isdigit():
+            raise ConfigurationError(f"TASADOR_DELIVERY_RETRIES is {retries!r}, not a whole number")
+        options = cls(delivery_retries=int(retries), **given)  # type: ignore[arg-type]
+        return options if not command else cls(**{**_dict(options), "command": command})  # type: ignore[arg-type]
+
+
+def _dict(options: Options) -> dict[str, object]:
+    return {f.name: getattr(options, f.name) for f in fields(options)}
+
+
+def function_environ(revision: Revision, settings: Settings, port: int) -> dict[str, str]:
+    """The whole environment of one function process."""
+    known = settings.as_environ()
+    private = ("AWS_", "MLFLOW_")
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in known and not name.startswith(private)
+    }
+    told = {
+        f"TASADOR_{name.upper()}": known[f"TASADOR_{name.upper()}"]
+        for name in (*_EVERYONE, *_NEEDS[revision.service])
+    }
+    return {
+        **inherited,
+        **told,
+        **revision.env,
+        # A folder of its own: in the platform's home lies a file with every secret.
+        "TASADOR_HOME": str(settings.home / "functions" / revision.service),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "K_SERVICE": revision.service,
+        "K_REVISION": revision.name,
+        "K_SINK": settings.broker_url,
+        "PYTHONUNBUFFERED": "1",
+    }

