@@ -1,0 +1,407 @@
+"""predict and explain as real processes with a real model."""
+
+import http.client
+import json
+import math
+import os
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+
+from tasador import contributions, events
+from tasador.bundle import Bundle, stamp_version
+from tasador.events import Event
+from tasador.listing import COLUMNS
+from tests.functions_kit import function, is_ready, make_bundle, simulated, until
+
+INPUTS = [column for column in COLUMNS if column != "price"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "bundle"
+    make_bundle(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return Bundle.load(folder)
+
+
+@pytest.fixture(scope="module")
+def predict(folder, model, tmp_path_factory):
+    with function(
+        "predict",
+        tmp_path_factory.mktemp("home"),
+        MODEL_URI=folder.as_uri(),
+        MODEL_DIGEST=model.manifest.digest,
+        MODEL_VERSION="3",
+        MODEL_CORRELATION_ID="c-1",
+        K_REVISION="predict-00007",
+    ) as client:
+        until(lambda: is_ready(client))
+        yield client
+
+
+@pytest.fixture(scope="module")
+def explain(folder, tmp_path_factory):
+    with function("explain", tmp_path_factory.mktemp("home"), MODEL_URI=str(folder)) as client:
+        until(lambda: is_ready(client))
+        yield client
+
+
+@pytest.fixture(scope="module")
+def listing():
+    """A complete listing, as a caller would send it."""
+    complete = next(each for each in simulated() if not each.missing())
+    return {name: getattr(complete, name) for name in INPUTS}
+
+
+def problem(answer, status):
+    """The problem document of an answer."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert body["title"]
+    assert "Traceback" not in answer.text
+    return body
+
+
+def requested(listing, **attributes):
+    given = {"type": events.PREDICTION_REQUESTED, "source": "/test", "id": "e-1"} | attributes
+    return Event(data=listing, **given)
+
+
+def send(client, event, structured=False):
+    if structured:
+        return client.post(
+            "/",
+            content=json.dumps(event.structured()),
+            headers={"content-type": events.STRUCTURED},
+        )
+    return client.post("/", content=event.body(), headers=event.headers())
+
+
+# -- one prediction, by every way in ------------------------------------------------------------
+
+
+def test_an_answer_says_what_who_and_how_sure(predict, model, listing):
+    answer = predict.post("/predict", json=listing).json()
+    manifest = model.manifest
+    assert answer["model"] == {"name": "tasador-price", "version": 3, "digest": manifest.digest}
+    assert (answer["revision"], answer["correlation_id"]) == ("predict-00007", "c-1")
+    assert (answer["missing"], answer["warnings"]) == ([], [])
+    assert len(answer["prediction_id"]) == 32
+    assert list(answer["intervals"]) == ["80", "90", "95"]
+    lows = [answer["intervals"][level]["low"] for level in ("95", "90", "80")]
+    highs = [answer["intervals"][level]["high"] for level in ("80", "90", "95")]
+    ladder = [*lows, answer["price"], *highs]
+    assert ladder == sorted(ladder)
+
+
+def test_json_batch_and_both_kinds_of_event_give_one_price(predict, listing):
+    price = predict.post("/predict", json=listing).json()["price"]
+    assert predict.post("/", json=listing).json()["price"] == price
+    assert send(predict, requested(listing)).json()["price"] == price
+    assert send(predict, requested(listing), structured=True).json()["price"] == price
+    batch = predict.post("/batch_predict", json={"listings": [listing, {}]}).json()
+    assert batch["predictions"][0]["price"] == pytest.approx(price, rel=1e-6)
+
+
+def test_an_event_is_answered_by_an_event_whose_id_its_replay_shares(predict, listing):
+    first, again = (send(predict, requested(listing)) for _ in range(2))
+    other = send(predict, requested(listing, id="e-2"))
+    assert first.headers["content-type"] == "application/json"
+    made = events.parse(dict(first.headers), first.content)
+    assert (made.type, made.correlation_id) == (events.PREDICTION_MADE, "c-1")
+    assert made.extensions["modelversion"] == "3"
+    assert made.data["listing"] == listing
+    assert made.data["prediction_id"] == made.id == again.json()["prediction_id"]
+    assert other.json()["prediction_id"] != made.id
+
+
+def test_a_price_in_the_request_is_left_aside(predict, listing):
+    price = predict.post("/predict", json=listing).json()["price"]
+    answer = predict.post("/predict", json={**listing, "price": "no idea"})
+    assert answer.json()["price"] == price
+
+
+@pytest.mark.parametrize("field", [*INPUTS, "all"])
+def test_any_field_may_be_missing(predict, explain, listing, field):
+    left = {} if field == "all" else {k: v for k, v in listing.items() if k != field}
+    answer = predict.post("/predict", json=left).json()
+    assert answer["missing"] == (INPUTS if field == "all" else [field])
+    low, high = (answer["intervals"]["90"][end] for end in ("low", "high"))
+    assert 0 < low < answer["price"] < high
+    assert (
+        predict.post("/predict", json=dict.fromkeys(INPUTS) | left).json()["missing"]
+        == (answer["missing"])
+    )
+    assert explain.post("/explain", json=left).json()["price"] == pytest.approx(answer["price"])
+
+
+def test_an_unknown_state_is_a_warning(predict, listing):
+    answer = predict.post("/predict", json={**listing, "state": "Atlantis"})
+    assert answer.status_code == 200
+    assert any("Atlantis" in warning for warning in answer.json()["warnings"])
+
+
+def test_a_batch_answers_every_row_in_order_with_its_own_id(predict, model):
+    rows = simulated(300, seed=11)
+    sent = [{name: getattr(row, name) for name in INPUTS} for row in rows]
+    answers = predict.post("/batch_predict", json={"listings": sent}).json()["predictions"]
+    assert len({answer["prediction_id"] for answer in answers}) == len(rows)
+    for row, answer in zip(rows, answers, strict=True):
+        expected = model.predict_one(row)
+        assert answer["price"] == pytest.approx(expected["price"], rel=1e-6)
+        assert answer["missing"] == expected["missing"]
+        assert answer["warnings"] == expected["warnings"]
+        low, high = expected["intervals"]["80"]
+        assert answer["intervals"]["80"] == pytest.approx({"low": low, "high": high}, rel=1e-6)
+
+
+def test_what_serves_is_told(predict, model):
+    assert predict.get("/").json()["model"]["version"] == 3
+    told = predict.get("/model").json()
+    assert told["digest"] == model.manifest.digest
+    assert told["metrics"] == model.manifest.metrics
+    assert predict.get("/states").json()["states"] == model.manifest.categories["state"]
+
+
+# -- explanations -------------------------------------------------------------------------------
+
+
+def test_an_explanation_adds_up_to_predicts_price(predict, explain):
+    for row in simulated(12, seed=5):
+        sent = {name: getattr(row, name) for name in INPUTS}
+        told = explain.post("/explain", json=sent).json()
+        assert told["price"] == pytest.approx(predict.post("/predict", json=sent).json()["price"])
+        for parts in (told["contributions"], told["columns"]):
+            total = told["base"] + math.fsum(part["dollars"] for part in parts)
+            assert total == pytest.approx(told["price"], abs=1.0)
+        assert told["sentence"]
+
+
+def test_explain_answers_plain_json_and_events_alike(explain, model, listing):
+    told = explain.post("/", json=listing).json()
+    answer = send(explain, requested(listing))
+    made = events.parse(dict(answer.headers), answer.content)
+    assert made.type == events.EXPLANATION_MADE
+    assert made.data == told
+    row = next(each for each in simulated() if not each.missing())
+    assert told["price"] == contributions.explain(model, row).price
+
+
+# -- bad input ----------------------------------------------------------------------------------
+
+REFUSED = [
+    ({"house_size": "big"}, "house_size", "is not a number"),
+    ({"house_size": -5}, "house_size", "is negative"),
+    ({"bed": True}, "bed", "is true or false, not a number"),
+    ({"acre_lot": 10**400}, "acre_lot", "is above 10,000,000 acres, which no listing can be"),
+    ({"zip_code": "12345678"}, "zip_code", "is not a zip code of five digits"),
+    ({"city": ["a"]}, "city", "is not text"),
+    ({"rooms": 3}, "rooms", "is not a column of a listing"),
+    ([], "body", "is not a JSON object"),
+]
+
+
+@pytest.mark.parametrize("name", ["predict", "explain"])
+@pytest.mark.parametrize(("body", "field", "reason"), REFUSED)
+def test_a_bad_value_is_named(request, name, body, field, reason):
+    client = request.getfixturevalue(name)
+    for path in (f"/{name}", "/"):
+        said = problem(client.post(path, json=body), 422)
+        assert [(e["field"], e["reason"]) for e in said["errors"]] == [(field, reason)]
+
+
+def test_every_bad_field_of_every_row_of_a_batch_is_named(predict):
+    rows = [{}, {"bed": "x", "bath": -1}, 7, {"house_size": 1000}, {"state": 1.5, "bed": "y"}]
+    said = problem(predict.post("/batch_predict", json={"listings": rows}), 422)
+    fields = [e["field"] for e in said["errors"]]
+    assert fields == ["listings[1].bed", "listings[1].bath", "listings[2]", "listings[4].bed"]
+
+
+@pytest.mark.parametrize("body", [{}, {"listings": []}, {"listings": [{}] * 10_001}, [1]])
+def test_a_batch_that_is_none_is_refused(predict, body):
+    problem(predict.post("/batch_predict", json=body), 422)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_broken_json_is_a_400(predict, explain, body):
+    problem(predict.post("/predict", content=body), 400)
+    problem(explain.post("/explain", content=body), 400)
+
+
+def test_a_body_of_10_megabytes_is_a_413_for_every_way_in(predict, explain):
+    body = b'{"city":"' + b"x" * 10_000_000 + b'"}'
+    for client, path in ((predict, "/predict"), (predict, "/batch_predict"), (predict, "/")):
+        problem(client.post(path, content=body), 413)
+    problem(explain.post("/explain", content=body), 413)
+    event = requested({})
+    problem(predict.post("/", content=body, headers=event.headers()), 413)
+    assert is_ready(predict)
+
+
+def test_what_is_no_http_is_a_problem_too(predict):
+    connection = http.client.HTTPConnection(predict.base_url.host, predict.base_url.port)
+    connection.request("POST", "/predict", headers={"transfer-encoding": "nonsense"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["content-type"]) == (501, "application/problem+json")
+    assert json.loads(answer.read())["status"] == 501
+    connection.close()
+
+
+def test_an_unknown_path_is_a_404_and_a_wrong_method_a_405(predict):
+    problem(predict.get("/nowhere"), 404)
+    problem(predict.get("/predict"), 405)
+    assert "POST" in predict.get("/predict").headers["allow"]
+    problem(predict.delete("/"), 405)
+
+
+def test_events_that_are_none_of_ours_are_refused_for_good(predict, explain):
+    for client in (predict, explain):
+        problem(send(client, requested({}, type="com.example.other")), 422)
+        problem(send(client, requested({"bed": "x"})), 422)
+        problem(client.post("/", content=b"{}", headers={"ce-specversion": "1.0"}), 400)
+
+
+# -- health, metrics, logs ----------------------------------------------------------------------
+
+
+def test_health_and_metrics_are_not_traffic_and_no_label_comes_from_a_request(predict):
+    predict.post("/predict", json={})
+    predict.request("BREW", "/coffee")
+    for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
+        assert predict.get(path).status_code == 200
+    text = predict.get("/metrics").text
+    assert 'http_requests_total{method="POST",route="/predict",status="2xx"}' in text
+    assert 'http_requests_total{method="other",route="unmatched",status="4xx"}' in text
+    for never in ("coffee", "BREW", "/health", "/ready", 'route="/metrics"'):
+        assert never not in text
+    for name in ("predictions_total", "prediction_latency_seconds", "prediction_price_dollars"):
+        assert name in text
+    assert "model_loaded 1.0" in text
+
+
+def test_explain_counts_its_explainer(explain):
+    assert "explainer_loaded 1.0" in explain.get("/metrics").text
+
+
+def test_logs_are_json_lines_that_name_the_request_and_the_correlation_id(predict):
+    predict.post("/predict", json={"bed": "x"}, headers={"x-request-id": "find-me"})
+
+    def logged():
+        lines = [json.loads(line) for line in predict.log.read_text().splitlines()]
+        return next((line for line in lines if line.get("request_id") == "find-me"), None)
+
+    line = until(logged)
+    assert (line["status"], line["route"], line["correlation_id"]) == (422, "/predict", "c-1")
+    assert line["revision"] == "predict-00007"
+
+
+# -- models that must never serve ---------------------------------------------------------------
+
+
+def flip(folder):
+    model = folder / "model.ubj"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+
+
+SPOILT = {
+    "a flipped byte": (flip, {}, "model.ubj is damaged"),
+    "a missing file": (lambda f: (f / "encoders.json").unlink(), {}, "encoders.json"),
+    "no folder": (shutil.rmtree, {}, "there is no folder"),
+    "another digest": (lambda f: None, {"MODEL_DIGEST": "0" * 64}, "another model"),
+    "another version": (
+        lambda f: stamp_version(f, "tasador-price", 4),
+        {"MODEL_VERSION": "3"},
+        "MODEL_VERSION is 3",
+    ),
+    "no bundle named": (lambda f: None, {"MODEL_URI": ""}, "MODEL_URI is not set"),
+    "recording without a broker": (
+        lambda f: None,
+        {"TASADOR_RECORDING": "required"},
+        "K_SINK is not set",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_wrong_model_never_becomes_ready_and_says_why(folder, tmp_path, how):
+    spoil, env, said = SPOILT[how]
+    copy = tmp_path / "bundle"
+    shutil.copytree(folder, copy)
+    spoil(copy)
+    with function("predict", tmp_path, **{"MODEL_URI": str(copy), **env}) as client:
+        until(lambda: said in client.get("/ready").text)
+        if "recording" not in how:
+            document = problem(client.get("/health/readiness"), 503)
+            assert document["final"] is True
+            problem(client.post("/predict", json={}), 503)
+            assert said in until(lambda: client.log.read_text())
+        else:
+            assert not is_ready(client)
+        assert client.get("/health").status_code == 200
+
+
+def test_golden_rows_that_are_answered_otherwise_keep_a_model_out(folder, tmp_path):
+    """The files are whole and the digest is right, but this engine gives other prices."""
+    from tasador import manifest as manifests
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(folder, copy)
+    rows = json.loads((copy / "golden.json").read_bytes())
+    rows[0]["price"] *= 1.01
+    content = json.dumps(rows).encode()
+    (copy / "golden.json").write_bytes(content)
+    manifest = manifests.read_manifest(copy)
+    manifest.files["golden.json"] = manifests.hashlib.sha256(content).hexdigest()
+    manifests.write_manifest(copy, manifests.sealed(manifest))
+    with function("predict", tmp_path, MODEL_URI=str(copy)) as client:
+        until(lambda: "golden rows" in client.get("/ready").text)
+
+
+# -- life and death -----------------------------------------------------------------------------
+
+
+def test_sigterm_lets_a_request_in_flight_finish(folder, tmp_path):
+    rows = [{name: getattr(row, name) for name in INPUTS} for row in simulated(900)] * 10
+    with function("predict", tmp_path, MODEL_URI=str(folder)) as client:
+        until(lambda: is_ready(client))
+        answers = []
+        caller = threading.Thread(
+            target=lambda: answers.append(
+                client.post("/batch_predict", json={"listings": rows[:8_000]})
+            )
+        )
+        caller.start()
+        time.sleep(0.3)
+        os.kill(client.process.pid, signal.SIGTERM)
+        caller.join()
+        assert client.process.wait(20) == 0
+        assert [answer.status_code for answer in answers] == [200]
+        assert len(answers[0].json()["predictions"]) == 8_000
+
+
+@pytest.mark.parametrize("name", ["predict", "explain"])
+def test_plain_parliament_runs_the_function_too(folder, listing, tmp_path, name):
+    import socket
+
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8080)) == 0:
+            pytest.skip("port 8080, the only one that parliament knows, is taken")
+    with function(name, tmp_path, plain_parliament=True, MODEL_URI=str(folder)) as client:
+        assert client.get("/").json()["model"]["version"] == 3
+        price = client.post("/", json=listing).json()["price"]
+        assert send(client, requested(listing)).json()["price"] == price
+        problem(client.post("/", json={"bed": "x"}), 422)
+        problem(client.post("/", content=b"{"), 400)
+        problem(send(client, requested({}, type="other")), 422)
