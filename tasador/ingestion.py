@@ -14,9 +14,10 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tasador import events
 from tasador.batch_file import write_parquet
@@ -215,3 +216,11 @@ def _known(warehouse: Warehouse, batch_id: str) -> Batch:
             f"batch {batch_id} is not in ops.batches: was the database emptied? Start a new run"
         )
     return batch
+
+
+def as_json(batch: Batch) -> dict[str, Any]:
+    """The batch as JSON values, for the flow's artifacts."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(batch).items()
+    }

@@ -1,0 +1,76 @@
+"""Take the next batch from the source, validate its rows, store the clean ones.
+
+python flows/ingest.py run
+python flows/ingest.py card view end
+"""
+
+from metaflow import FlowSpec, Parameter, card, current, step
+
+from tasador.flowkit import load_settings, main, say
+
+
+class IngestFlow(FlowSpec):
+    """A batch met twice changes nothing, and a used-up source is a normal end: see ``status``."""
+
+    source_url = Parameter("source-url", default="", help="Default: TASADOR_SOURCE_URL.")
+    group = Parameter("group", default=0, type=int, help="Default: TASADOR_SOURCE_GROUP.")
+    day = Parameter("day", default="", help="Default: TASADOR_SOURCE_DAY.")
+
+    @step
+    def start(self):
+        """The payload into the object store, the batch into ops.batches."""
+        from tasador import ingestion
+
+        settings = load_settings()
+        taken = ingestion.take(
+            settings if self.source_url else settings.require("source_url"),
+            self.source_url or settings.source_url,
+            self.group or settings.source_group,
+            self.day or settings.source_day,
+            say,
+        )
+        say(taken.says)
+        self.status, self.says, self.events = taken.status, taken.says, []
+        self.batch = ingestion.as_json(taken.batch) if taken.batch else None
+        self.batch_id = taken.batch.batch_id if taken.batch else ""
+        self.correlation_id = taken.batch.correlation_id if taken.batch else ""
+        self.next(self.validate)
+
+    @step
+    def validate(self):
+        """Every row into raw.raw_data, and into clean.clean_data or ops.quarantine."""
+        from tasador import ingestion
+
+        settings = load_settings(self.correlation_id)
+        if self.status == "ingested":
+            self.batch = ingestion.as_json(ingestion.validate(settings, self.batch_id, say))
+        else:
+            say(f"nothing to validate: {self.says}")
+        self.next(self.store)
+
+    @step
+    def store(self):
+        """The clean rows into the object store as Parquet; the broker is told of the batch."""
+        from tasador import ingestion
+
+        settings = load_settings(self.correlation_id)
+        if self.status == "ingested":
+            batch, event = ingestion.store(settings, self.batch_id, say)
+            self.batch, self.events = ingestion.as_json(batch), [event.structured()]
+        else:
+            say(f"nothing to store: {self.says}")
+        self.next(self.end)
+
+    @card(type="blank")
+    @step
+    def end(self):
+        """The card: counts, reasons, distributions."""
+        from tasador import batch_card
+
+        settings = load_settings(self.correlation_id)
+        current.card.extend(batch_card.sections(settings, self.batch_id, self.status, self.says))
+        say(f"{self.status}: {self.says}")
+
+
+if __name__ == "__main__":
+    main(IngestFlow)

@@ -1,0 +1,66 @@
+"""What every flow needs: how it starts, its settings, its words.
+
+A flow file ends in ``if __name__ == "__main__": main(TheFlow)``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from tasador.settings import Settings
+
+_LOG = logging.getLogger("tasador.flow")
+
+
+def main(flow: type) -> None:
+    """Run the flow's command line."""
+    from metaflow import metaflow_config
+    from metaflow.util import get_username
+
+    # Metaflow refuses to run for root without a name. It has read its variables on import, and
+    # the processes of the steps will read them again.
+    if get_username() is None:
+        os.environ["METAFLOW_USER"] = metaflow_config.USER = "tasador"
+    flow()
+
+
+def load_settings(correlation_id: str = "") -> Settings:
+    """The settings, for one step; what ``say`` says from now on carries the correlation id."""
+    settings = Settings.load()
+    handler = logging.StreamHandler(sys.stdout)
+    if settings.platform == "cluster":
+        handler.setFormatter(_JsonLines(correlation_id))
+    _LOG.handlers = [handler]
+    _LOG.setLevel(logging.INFO)
+    _LOG.propagate = False
+    return settings
+
+
+def say(text: str) -> None:
+    """One line of the step's log: plain on a terminal, JSON on a cluster."""
+    _LOG.info(text)
+
+
+def report_progress(stage: str, share: float, text: str) -> None:
+    """Say how far a long piece of work has come; ``share`` is from 0 to 1."""
+    say(f"{stage} {share:4.0%}  {text}")
+
+
+class _JsonLines(logging.Formatter):
+    def __init__(self, correlation_id: str) -> None:
+        super().__init__()
+        self._correlation_id = correlation_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "correlation_id": self._correlation_id,
+        }
+        return json.dumps(line)
