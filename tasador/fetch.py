@@ -23,6 +23,8 @@ from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.settings import Settings
 
 _RETRIES = 3
+_CACHED = 5
+_NAME = 32
 _TIMEOUT = 10.0
 
 
@@ -58,7 +60,7 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Path:
     if digest and stated != digest:
         raise BundleError(f"{uri} holds the bundle with digest {stated}, not {digest}")
     # A version's name is in the manifest and not in the digest, so both make the folder's name.
-    name = hashlib.sha256(written).hexdigest()[:32]
+    name = hashlib.sha256(written).hexdigest()[:_NAME]
     folder = into / name
     if folder.is_dir():
         try:
@@ -83,7 +85,16 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Path:
             verify(folder, digest)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    _forget_old(into)
     return folder
+
+
+def _forget_old(into: Path) -> None:
+    """Keep the newest few downloads; whoever serves an older one holds it in memory."""
+    kept = sorted(into.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    for path in kept[:-_CACHED]:
+        if len(path.parent.name) == _NAME:
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _get(uri: str, settings: Settings) -> bytes:

@@ -26,6 +26,8 @@ class LocalBackend:
             base_url=settings.gateway_admin_url,
             headers={"authorization": f"Bearer {settings.gateway_token}"},
             timeout=_TIMEOUT,
+            # Nothing of the machine's proxy settings concerns 127.0.0.1.
+            trust_env=False,
         )
 
     def state(self, service: str) -> ServiceState:

@@ -70,7 +70,9 @@ def _post(url: str, body: Any) -> Any:
     import httpx
 
     try:
-        answer = httpx.post(url, json=body, headers={SMOKE_HEADER: "1"}, timeout=_TIMEOUT)
+        answer = httpx.post(
+            url, json=body, headers={SMOKE_HEADER: "1"}, timeout=_TIMEOUT, trust_env=False
+        )
     except httpx.TransportError as error:
         raise RolloutError(f"{url} did not answer: {error!r}") from error
     if answer.status_code != 200:

@@ -1,0 +1,171 @@
+"""Fetching a bundle: from folders and over S3's protocol; tests/embedded has the real store."""
+
+import dataclasses
+import json
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tasador import fetch
+from tasador.bundle import stamp_version
+from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.settings import Settings
+from tests.functions_kit import free_port, make_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fetch") / "a bundle+ñ"
+    return folder, make_bundle(folder, rows=400)
+
+
+@contextmanager
+def store(folder, fail=lambda count, name: None):
+    """Serve a folder as s3://bucket/run 1/bundle; ``fail`` may name a status for a request."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.removeprefix("/bucket/run%201/bundle/")
+            asked.append(name)
+            status = fail(len(asked), name) or (200 if (folder / name).is_file() else 404)
+            self.send_response(status)
+            self.end_headers()
+            if status == 200:
+                self.wfile.write((folder / name).read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+URI = "s3://bucket/run 1/bundle"
+
+
+def settings(tmp_path, endpoint):
+    return Settings(home=tmp_path, s3_endpoint=endpoint, s3_access_key="k", s3_secret_key="s")
+
+
+def test_a_folder_is_used_where_it_is(bundle, tmp_path):
+    folder, manifest = bundle
+    here = Settings(home=tmp_path)
+    assert fetch.fetch_bundle(str(folder), manifest.digest, tmp_path, here) == folder
+    assert fetch.fetch_bundle(folder.as_uri(), "", tmp_path, here) == folder
+    with pytest.raises(BundleError, match="another model"):
+        fetch.fetch_bundle(str(folder), "0" * 64, tmp_path, here)
+    with pytest.raises(BundleError, match="no folder"):
+        fetch.fetch_bundle(str(folder / "x"), "", tmp_path, here)
+
+
+@pytest.mark.parametrize("uri", ["http://x/y", "s3:///x", "gs://a/b"])
+def test_an_address_that_is_none_is_named(tmp_path, uri):
+    with pytest.raises(ConfigurationError, match="MODEL_URI"):
+        fetch.fetch_bundle(uri, "", tmp_path, Settings(home=tmp_path))
+
+
+def test_a_download_is_verified_and_kept(bundle, tmp_path):
+    folder, manifest = bundle
+    with store(folder) as (endpoint, asked):
+        given = settings(tmp_path, endpoint)
+        first = fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given)
+        assert {p.name: p.read_bytes() for p in first.iterdir()} == {
+            p.name: p.read_bytes() for p in folder.iterdir()
+        }
+        asked.clear()
+        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given) == first
+        assert asked == ["manifest.json"]
+        # A copy that went bad on this disk is fetched again.
+        (first / "encoders.json").write_text("{}")
+        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given) == first
+        assert (first / "encoders.json").read_bytes() == (folder / "encoders.json").read_bytes()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]
+
+
+def test_a_digest_or_a_file_that_is_not_the_promoted_one_is_not_tried_again(bundle, tmp_path):
+    folder, manifest = bundle
+    with store(folder) as (endpoint, asked):
+        with pytest.raises(BundleError, match=manifest.digest):
+            fetch.fetch_bundle(URI, "0" * 64, tmp_path, settings(tmp_path, endpoint))
+        assert asked == ["manifest.json"]
+    for status, said in ((404, "does not exist"), (403, "HTTP 403")):
+        with store(folder, lambda n, name: status if "model" in name else None) as (url, asked):  # noqa: B023
+            with pytest.raises(BundleError, match=said):
+                fetch.fetch_bundle(URI, "", tmp_path / "c", settings(tmp_path, url))
+            assert asked.count("model.ubj") == 1
+    assert list((tmp_path / "c").iterdir()) == []
+
+
+def test_a_flipped_byte_on_the_way_leaves_nothing_behind(bundle, tmp_path):
+    import shutil
+
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(bundle[0], spoilt)
+    content = bytearray((spoilt / "model.ubj").read_bytes())
+    content[1000] ^= 1
+    (spoilt / "model.ubj").write_bytes(content)
+    with store(spoilt) as (endpoint, _), pytest.raises(BundleError, match=r"model\.ubj"):
+        fetch.fetch_bundle(URI, "", tmp_path / "cache", settings(tmp_path, endpoint))
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_manifest_cannot_write_outside_its_folder(bundle, tmp_path):
+    evil = tmp_path / "evil"
+    evil.mkdir()
+    manifest = json.loads((bundle[0] / "manifest.json").read_bytes())
+    manifest["files"] = {"../../stolen": "0"}
+    (evil / "manifest.json").write_text(json.dumps(manifest))
+    with store(evil) as (endpoint, _), pytest.raises(BundleError, match="stolen"):
+        fetch.fetch_bundle(URI, "", tmp_path / "cache", settings(tmp_path, endpoint))
+
+
+def test_a_store_that_stumbles_is_asked_again_and_one_that_is_away_is_said_to_be(bundle, tmp_path):
+    folder, manifest = bundle
+    with store(folder, lambda n, _: 503 if n in (1, 3) else None) as (endpoint, asked):
+        given = settings(tmp_path, endpoint)
+        fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given)
+        assert asked[:2] == ["manifest.json"] * 2
+    away = settings(tmp_path, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", away)
+
+
+def test_versions_of_one_model_are_kept_apart_and_old_downloads_go(bundle, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle[0], copy)
+    with store(copy) as (endpoint, _):
+        given = settings(tmp_path, endpoint)
+        folders = []
+        for version in range(1, 9):
+            digest = stamp_version(copy, "tasador-price", version).digest
+            folders.append(fetch.fetch_bundle(URI, digest, tmp_path / "cache", given))
+    assert len(set(folders)) == 8
+    assert {path for path in folders if path.exists()} == set(folders[-5:])
+
+
+def test_the_signature_is_that_of_botocore(tmp_path, monkeypatch):
+    given = settings(tmp_path, "http://127.0.0.1:9000")
+    given = dataclasses.replace(given, s3_region="eu-west-1", s3_secret_key="a/b+c")
+    when = datetime(2026, 3, 1, 7, 8, 9, tzinfo=UTC)
+    path = "/bucket/run%201/bundle/model.ubj"
+    ours = fetch.sign(path, "127.0.0.1:9000", given, when)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: when.replace(tzinfo=None))
+    request = AWSRequest("GET", f"http://127.0.0.1:9000{path}")
+    auth = S3SigV4Auth(Credentials("k", "a/b+c"), "s3", "eu-west-1")
+    auth.add_auth(request)
+    assert ours["x-amz-date"] == request.headers["X-Amz-Date"]
+    assert ours["authorization"] == request.headers["Authorization"]
