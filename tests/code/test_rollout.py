@@ -1,0 +1,123 @@
+"""What a rollout has to do, from what it finds: the reasoning alone, on a platform in memory."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasador.errors import TasadorError
+from tasador.events import Event, EventError, model_promoted
+from tasador.records import DecisionRecord
+from tasador.rollout import plan
+from tasador.rollout.backend import Revision, ServiceState, Target
+from tasador.rollout.plan import Promotion
+
+DECISION = DecisionRecord(
+    model_name="tasador-price",
+    version=3,
+    digest="d3",
+    model_uri="s3://mlflow/3/bundle",
+    run_id="r",
+    decision="promoted",
+    reasons=[],
+    checks=[],
+    metrics={},
+    correlation_id="c",
+    training_id="t",
+    batch_ids=[],
+    promotion=7,
+)
+
+
+def promotion(number, version=3):
+    return Promotion.of_decision(replace(DECISION, promotion=number, version=version))
+
+
+def state(*numbers, traffic=(), extra=()):
+    """A predict service with the revisions of these promotions."""
+    revisions = tuple(promotion(n).revision("predict") for n in numbers)
+    return ServiceState(name="predict", revisions=(*revisions, *extra), traffic=tuple(traffic))
+
+
+def serving(number, percent=100, tag=""):
+    return Target(f"predict-{number:05d}", percent, tag)
+
+
+def test_event_and_decision_say_the_same():
+    assert Promotion.of_event(model_promoted(DECISION)) == Promotion.of_decision(DECISION)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": "3"}, "data.version"),
+        ({"version": True}, "data.version"),
+        ({"promotion": None}, "data.promotion"),
+        ({"digest": ""}, "data.digest"),
+        ({"model_uri": 5}, "data.model_uri"),
+    ],
+)
+def test_a_promotion_that_lacks_something_is_refused_and_named(change, said):
+    event = model_promoted(DECISION)
+    with pytest.raises(EventError, match=said):
+        Promotion.of_event(replace(event, data={**event.data, **change}))
+
+
+def test_other_events_and_rejections_are_no_promotions():
+    with pytest.raises(EventError, match=r"com\.other"):
+        Promotion.of_event(Event(type="com.other", source="s", id="1", data={}))
+    with pytest.raises(EventError, match="object"):
+        Promotion.of_event(replace(model_promoted(DECISION), data=[]))
+    with pytest.raises(TasadorError, match="was rejected"):
+        Promotion.of_decision(replace(DECISION, decision="rejected"))
+
+
+def test_a_revision_is_named_by_the_promotion_and_knows_its_model():
+    made = promotion(7).revision("explain")
+    assert made.name == "explain-00007"
+    assert made.env["MODEL_DIGEST"] == "d3"
+    assert made == promotion(7).revision("explain")
+    assert plan.promotion_of(made) == 7
+    assert plan.promotion_of(Revision(name="predict-by-hand", env={})) == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "number", "step"),
+    [
+        (state(), 1, "roll"),
+        (state(5, traffic=[serving(5)]), 6, "roll"),
+        (state(5, traffic=[serving(5)]), 5, "nothing"),
+        (state(5, traffic=[serving(5)]), 4, "superseded"),
+        # Most of the traffic decides where someone has split it by hand.
+        (state(5, 6, traffic=[serving(5, 90), serving(6, 10)]), 6, "roll"),
+        (state(5, 6, traffic=[serving(5, 10), serving(6, 90)]), 6, "settle"),
+        # Broken off with the candidate up, and broken off after the traffic moved.
+        (state(5, 6, traffic=[serving(5), serving(6, 0, "candidate")]), 6, "roll"),
+        (state(5, 6, traffic=[serving(6), serving(5, 0, "candidate")]), 6, "settle"),
+        (state(1, 2, 3, 4, 5, traffic=[serving(5)]), 5, "settle"),
+        # A candidate that never served supersedes nothing.
+        (state(9, traffic=[serving(9, 0, "candidate")]), 8, "roll"),
+    ],
+)
+def test_what_is_to_be_done_follows_from_what_is_in_service(found, number, step):
+    assert plan.next_step(found, promotion(number)) == step
+
+
+def test_a_rollback_is_a_newer_promotion_of_an_older_version():
+    found = state(5, traffic=[serving(5)])
+    assert plan.next_step(found, promotion(6, version=1)) == "roll"
+
+
+def test_a_candidate_takes_no_traffic_and_the_place_of_a_forgotten_one():
+    found = state(5, 6, 7, traffic=[serving(5), serving(6, 0, "candidate")])
+    assert plan.with_candidate(found, "predict-00007") == (
+        serving(5),
+        serving(7, 0, "candidate"),
+    )
+    assert plan.without_candidates(found) == (serving(5),)
+
+
+def test_the_newest_three_that_served_before_are_kept():
+    by_hand = Revision(name="predict-by-hand", env={})
+    found = state(1, 2, 3, 4, 5, extra=[by_hand], traffic=[serving(5)])
+    assert plan.to_prune(found, "predict-00005") == ["predict-00001", "predict-by-hand"]
+    assert plan.to_prune(state(4, 5), "predict-00005") == []
