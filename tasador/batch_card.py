@@ -13,6 +13,7 @@ from tasador.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
 
 _STATES = 15
@@ -82,25 +83,30 @@ def _figure(found: dict[str, Any]) -> Figure:
     rest = sum(rows for _, rows in found["states"][_STATES:])
     if rest:
         shown = [*shown, (f"{len(found['states']) - _STATES} others", rest)]
-    _bars(states, shown, "Rows by state", "{:,.0f}")
+    drawn = _bars(states, shown, "Rows by state", "{:,.0f}")
+    if rest:
+        drawn[-1].set_color(_GREY)
     shares = sorted(found["missing"].items(), key=lambda item: -item[1])
-    _bars(missing, [(name, 100 * share) for name, share in shares], "Missing values", "{:.0f} %")
+    _bars(missing, [(name, 100 * share) for name, share in shares], "Missing values", "{:.1f} %")
     missing.set_xlim(0, 112)
     return figure
 
 
 def _histogram(axes: Axes, counted: dict[str, list[float]], title: str) -> None:
+    from matplotlib.ticker import EngFormatter
+
     axes.stairs(counted["counts"], counted["edges"], fill=True, color=_BLUE)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_title(title, loc="left")
     axes.set_ylabel("rows")
     _plain(axes)
 
 
-def _bars(axes: Axes, values: list[tuple[str, float]], title: str, form: str) -> None:
+def _bars(axes: Axes, values: list[tuple[str, float]], title: str, form: str) -> BarContainer:
     names = [name for name, _ in values]
     amounts = [amount for _, amount in values]
-    drawn = axes.barh(names, amounts, color=[_BLUE if amount else _GREY for amount in amounts])
+    drawn = axes.barh(names, amounts, color=_BLUE)
     axes.bar_label(drawn, [form.format(amount) for amount in amounts], padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.tick_params(axis="y", labelsize=8, length=0)
@@ -109,6 +115,7 @@ def _bars(axes: Axes, values: list[tuple[str, float]], title: str, form: str) ->
     axes.set_title(title, loc="left")
     _plain(axes)
     axes.spines["bottom"].set_visible(False)
+    return drawn
 
 
 def _plain(axes: Axes) -> None:
