@@ -15,7 +15,6 @@ from tasador.settings import Settings
 def daemon(settings: Settings) -> Daemon:
     """The server of ``settings.s3_endpoint``; its buckets are the folders in home/objects."""
     folder = settings.home / "objects"
-    folder.mkdir(parents=True, exist_ok=True)
     return Daemon(
         name="objects",
         command=(

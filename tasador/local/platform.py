@@ -135,9 +135,10 @@ class Platform:
 
     def _make_home(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "run").mkdir(exist_ok=True)
-        if os.geteuid() != 0:
-            self.home.chmod(0o700)
+        # As root, Postgres is another account and must get through to its own folder.
+        self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        for folder in ("run", "log", "objects"):
+            (self.home / folder).mkdir(mode=0o700, exist_ok=True)
 
     @contextmanager
     def _locked(self, say: Progress) -> Iterator[None]:

@@ -144,8 +144,8 @@ class Daemons:
         return self._run / f"{name}.json"
 
     def _spawn(self, daemon: Daemon) -> int:
-        self._run.mkdir(parents=True, exist_ok=True)
-        self._logs.mkdir(parents=True, exist_ok=True)
+        for folder in (self._run, self._logs):
+            folder.mkdir(parents=True, exist_ok=True)
         account: dict[str, object] = {}
         if daemon.user and os.geteuid() == 0:
             account = {"user": daemon.user, "group": group_of(daemon.user), "extra_groups": []}
@@ -160,6 +160,7 @@ class Daemons:
                 cwd=daemon.cwd,
                 env={**os.environ, **daemon.env, "TASADOR_HOME": str(self._home)},
                 start_new_session=True,
+                umask=0o077,
                 check=True,
                 **account,  # type: ignore[call-overload]
             )

@@ -12,7 +12,6 @@ import argparse
 import os
 import time
 import uuid
-import warnings
 
 _DATABASE_SECONDS = 90.0
 
@@ -37,7 +36,6 @@ def main() -> None:
         "_MLFLOW_SERVER_REGISTRY_STORE": store,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": root,
     }
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
     import uvicorn
     from mlflow.server.fastapi_app import app
     from mlflow.server.handlers import initialize_backend_stores

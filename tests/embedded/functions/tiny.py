@@ -1,0 +1,113 @@
+"""A function in a few lines, which does as it is told: ``python tiny.py NAME``.
+
+Its revision's variables: START_SECONDS, NOT_READY (the reason), FINAL. What it met is in its home:
+starts (a line a process), seen.jsonl (the events), ended (by SIGTERM).
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+HOME = Path(os.environ["TASADOR_HOME"])
+READY_AT = time.monotonic() + float(os.environ.get("START_SECONDS", "0"))
+
+
+def append(name: str, line: str) -> None:
+    with (HOME / name).open("a") as file:
+        file.write(line + "\n")
+
+
+def lines(name: str) -> list[str]:
+    path = HOME / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = {k: v[0] for k, v in parse_qs(parts.query).items()}
+        if parts.path == "/ready":
+            self.ready()
+        elif parts.path == "/die":
+            # Without a word, as kill -9 would; the second process answers.
+            if len(lines("starts")) == 1:
+                os._exit(9)
+            self.say(200, self.self_portrait())
+        elif parts.path == "/always-die":
+            os._exit(9)
+        else:
+            time.sleep(float(query.get("seconds", "0")))
+            self.say(200, self.self_portrait())
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        if "ce-id" not in self.headers:
+            self.say(200, {**self.self_portrait(), "body": len(body)})
+            return
+        data = json.loads(body)
+        before = sum(
+            json.loads(line)["id"] == self.headers["ce-id"] for line in lines("seen.jsonl")
+        )
+        append("seen.jsonl", json.dumps({"id": self.headers["ce-id"], "at": time.time()}))
+        time.sleep(data.get("seconds", 0))
+        statuses = data.get("statuses", [200])
+        status = statuses[min(before, len(statuses) - 1)]
+        headers = {}
+        if status == 200 and "reply" in data:
+            headers = {
+                "ce-specversion": "1.0",
+                "ce-id": f"reply-{self.headers['ce-id']}",
+                "ce-source": "/tiny",
+                "ce-type": data["reply"],
+                "ce-correlationid": self.headers.get("ce-correlationid", ""),
+            }
+        self.say(status, {"data": "of the answer"}, headers)
+
+    def ready(self) -> None:
+        if time.monotonic() < READY_AT:
+            self.say(503, {"detail": "loading", "final": False})
+        elif reason := os.environ.get("NOT_READY"):
+            self.say(503, {"detail": reason, "final": "FINAL" in os.environ})
+        else:
+            self.say(200, {})
+
+    def self_portrait(self) -> dict:
+        return {
+            "pid": os.getpid(),
+            "revision": os.environ["K_REVISION"],
+            "path": self.path,
+            "headers": {k.lower(): v for k, v in self.headers.items()},
+            "env": {k: v for k, v in os.environ.items() if k.startswith(("TASADOR_", "K_", "MO"))},
+            "cwd": os.getcwd(),
+        }
+
+    def say(self, status: int, said: dict, headers: dict | None = None) -> None:
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        for name, value in {"content-type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def end(*_: object) -> None:
+    append("ended", str(os.getpid()))
+    os._exit(0)
+
+
+append("starts", str(os.getpid()))
+signal.signal(signal.SIGTERM, end)
+if sys.argv[1] == "explain" and "BROKEN" in os.environ:
+    sys.exit("tiny: broken on purpose")
+ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()

@@ -1,0 +1,412 @@
+"""The gateway with small real function processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tasador.local.gateway import end_functions
+from tasador.local.probe import status_of
+from tasador.local.process import port_is_free, started_at
+
+TINY = Path(__file__).parent / "functions" / "tiny.py"
+TOKEN = "a-token-of-this-test"
+PROMOTED = "tasador.model.promoted"
+MADE = "tasador.prediction.made"
+REQUESTED = "tasador.prediction.requested"
+
+
+class Gateway:
+    """A gateway process that may be killed and started again."""
+
+    def __init__(self, home: Path, **environ: str) -> None:
+        self.home = home
+        self.port = next(p for p in range(32_100, 32_700) if port_is_free(p))
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environ = {
+            "TASADOR_BROKER_URL": f"{self.url}/broker",
+            "TASADOR_GATEWAY_ADMIN_URL": f"{self.url}/_admin",
+            "TASADOR_GATEWAY_TOKEN": TOKEN,
+            "TASADOR_DATABASE_URL": "postgresql://a-secret",
+            "TASADOR_S3_SECRET_KEY": "another-secret",
+            "TASADOR_DELIVERY_BACKOFF_SECONDS": "0.05",
+            "TASADOR_DELIVERY_RETRIES": "3",
+            "TASADOR_COLD_START_SECONDS": "8",
+            **environ,
+        }
+        self.client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self.start()
+
+    def start(self) -> None:
+        log = (self.home / "gateway.log").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                (
+                    *(sys.executable, "-m", "tasador.local.gateway"),
+                    *("--home", str(self.home), "--port", str(self.port)),
+                    *("--command", f"{sys.executable} {TINY} {{name}}"),
+                ),
+                env={**os.environ, **self.environ},
+                stderr=log,
+            )
+        self.wait_for(lambda: status_of(f"{self.url}/_admin/health") == 200, 30)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.client.close()
+        self.process.terminate()
+        try:
+            assert self.process.wait(30) in (0, -signal.SIGTERM)
+        finally:
+            self.process.kill()
+            end_functions(self.home)
+
+    def admin(self, method: str, path: str, body: object = None) -> httpx.Response:
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        return self.client.request(method, f"/_admin{path}", json=body, headers=headers)
+
+    def serve(self, service: str, *shares: tuple[str, int, str], **env: str) -> None:
+        for revision, _, _ in shares:
+            path = f"/services/{service}/revisions"
+            assert self.admin("POST", path, {"revision": revision, "env": env}).status_code == 201
+        traffic = [{"revision": r, "percent": p, "tag": t} for r, p, t in shares]
+        answer = self.admin("PUT", f"/services/{service}/traffic", traffic)
+        assert answer.status_code == 200, answer.text
+
+    def publish(self, type_: str, id_: str, data: object, **more: str) -> httpx.Response:
+        headers = {"ce-specversion": "1.0", "ce-id": id_, "ce-source": "/test", "ce-type": type_}
+        headers |= {f"ce-{k}": v for k, v in more.items()}
+        return self.client.post("/broker", headers=headers, json=data)
+
+    def lines(self, function: str, name: str) -> list[str]:
+        path = self.home / "functions" / function / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def seen(self, function: str) -> list[str]:
+        return [json.loads(line)["id"] for line in self.lines(function, "seen.jsonl")]
+
+    @staticmethod
+    def wait_for(true: Callable[[], object], seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.03)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    made: list[Gateway] = []
+
+    def build(**environ: str) -> Gateway:
+        made.append(Gateway(tmp_path, **environ))
+        return made[-1]
+
+    yield build
+    for gateway in made:
+        gateway.stop()
+
+
+@pytest.fixture
+def gateway(make: Callable[..., Gateway]) -> Gateway:
+    return make()
+
+
+def test_no_model_is_an_honest_503(gateway):
+    for path in ("/", "/ready", "/predict", "/explain", "/fn/predict/anything"):
+        answer = gateway.client.get(path)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"] == "no model is in service yet"
+        assert int(answer.headers["retry-after"]) > 0
+    assert gateway.client.get("/nowhere").status_code == 404
+    assert gateway.client.get("/fn/nobody/x").json()["status"] == 404
+
+
+def test_many_cold_requests_start_exactly_one_process(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="0.5")
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: gateway.client.get("/model"), range(20)))
+    assert {a.status_code for a in answers} == {200}
+    assert len(gateway.lines("predict", "starts")) == 1
+
+
+def test_a_request_goes_through_unchanged(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    answer = gateway.client.post(
+        "/fn/predict/a%20b/c?x=1&y=%26",
+        content=b"x" * 1_000_000,
+        headers={"x-request-id": "abc", "x-mine": "1", "content-type": "text/plain"},
+    )
+    said = gateway.client.get("/predict?seconds=0", headers={"x-mine": "2"}).json()
+    assert answer.status_code == 200
+    assert answer.headers["x-request-id"] == "abc"
+    assert said["path"] == "/predict?seconds=0"
+    assert said["headers"]["x-mine"] == "2"
+    assert len(said["headers"]["x-request-id"]) == 32
+    path = gateway.client.get("/fn/predict/a%20b/c?x=1&y=%26").json()["path"]
+    assert path == "/a%20b/c?x=1&y=%26"
+
+
+def test_a_function_is_told_what_it_needs_and_no_more(gateway, checkout):
+    gateway.serve("predict", ("predict-00001", 100, ""), MODEL_URI="s3://b/m")
+    said = gateway.client.get("/model").json()
+    assert said["env"]["MODEL_URI"] == "s3://b/m"
+    assert said["env"]["K_SINK"] == f"{gateway.url}/broker"
+    assert said["env"]["TASADOR_S3_SECRET_KEY"] == "another-secret"
+    assert "TASADOR_DATABASE_URL" not in said["env"]
+    assert "TASADOR_GATEWAY_TOKEN" not in said["env"]
+    assert said["env"]["TASADOR_HOME"] != str(gateway.home)
+    assert said["cwd"] == str(checkout)
+    told = gateway.client.get("/reload").json()["env"]
+    assert told["TASADOR_GATEWAY_TOKEN"] == TOKEN
+
+
+def test_too_long_a_body_is_413(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    for path in ("/predict", "/broker"):
+        answer = gateway.client.post(path, content=b"x" * 16_000_001)
+        assert answer.status_code == 413
+        assert answer.json()["title"] == "Content Too Large"
+
+    def pieces() -> Iterator[bytes]:
+        yield from (b"x" * 1_000_000 for _ in range(17))
+
+    assert gateway.client.post("/predict", content=pieces()).status_code == 413
+
+
+def test_splits_are_exact_and_a_tag_has_its_own_address(gateway):
+    gateway.serve("predict", ("predict-00001", 90, ""), ("predict-00002", 10, "candidate"))
+    served = [gateway.client.get("/model").json()["revision"] for _ in range(200)]
+    assert served.count("predict-00001") == 180
+    assert served.count("predict-00002") == 20
+    # The ten percent are spread over time, not served in a lump.
+    assert all(served[i : i + 10].count("predict-00002") == 1 for i in range(0, 200, 10))
+    tagged = gateway.client.get("/fn/candidate-predict/model").json()
+    assert tagged["revision"] == "predict-00002"
+
+
+def test_a_killed_process_is_replaced_for_the_next_request(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    pid = gateway.client.get("/model").json()["pid"]
+    for _ in range(3):
+        os.kill(pid, signal.SIGKILL)
+        answer = gateway.client.get("/model")
+        assert answer.status_code == 200
+        assert answer.json()["pid"] != pid
+        pid = answer.json()["pid"]
+
+
+def test_a_request_that_dies_unanswered_is_asked_again(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    answer = gateway.client.get("/fn/predict/die")
+    assert answer.status_code == 200
+    assert len(gateway.lines("predict", "starts")) == 2
+    # One that kills every process is given up, and the others are served on.
+    assert gateway.client.get("/fn/predict/always-die").status_code == 502
+    assert gateway.client.get("/model").status_code == 200
+
+
+def test_scale_to_zero_and_back_but_never_under_a_request(make):
+    gateway = make(TASADOR_SCALE_TO_ZERO_SECONDS="0.4")
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    pid = gateway.client.get("/predict?seconds=1.5").json()["pid"]
+    assert gateway.lines("predict", "ended") == []
+    gateway.wait_for(lambda: gateway.lines("predict", "ended") == [str(pid)])
+    gateway.wait_for(lambda: started_at(pid) is None)
+    assert gateway.client.get("/model").json()["pid"] != pid
+
+
+def test_a_candidate_that_is_not_ready_says_why_and_serves_nothing(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    body = {"revision": "predict-00002", "env": {"NOT_READY": "the digest differs", "FINAL": "1"}}
+    gateway.admin("POST", "/services/predict/revisions", body)
+    began = time.monotonic()
+    path = "/services/predict/revisions/predict-00002/start"
+    said = gateway.admin("POST", path, {"timeout_seconds": 20}).json()
+    assert said == {"ready": False, "reason": "the digest differs"}
+    assert time.monotonic() - began < 10, "a final answer need not be waited out"
+    described = gateway.admin("GET", "/services/predict").json()["revisions"]
+    assert [(r["name"], r["ready"]) for r in described] == [
+        ("predict-00001", None),
+        ("predict-00002", False),
+    ]
+    traffic = [
+        {"revision": "predict-00001", "percent": 100, "tag": ""},
+        {"revision": "predict-00002", "percent": 0, "tag": "candidate"},
+    ]
+    gateway.admin("PUT", "/services/predict/traffic", traffic)
+    answer = gateway.client.get("/fn/candidate-predict/model")
+    assert answer.status_code == 503
+    assert "the digest differs" in answer.json()["detail"]
+    assert gateway.client.get("/model").json()["revision"] == "predict-00001"
+
+
+def test_a_process_that_ends_at_once_is_reported_with_its_last_words(gateway):
+    body = {"revision": "explain-00001", "env": {"BROKEN": "1"}}
+    gateway.admin("POST", "/services/explain/revisions", body)
+    said = gateway.admin("POST", "/services/explain/revisions/explain-00001/start", {}).json()
+    assert said["ready"] is False
+    assert "broken on purpose" in said["reason"]
+
+
+def test_a_slow_start_is_not_waited_for_without_end(make):
+    gateway = make(TASADOR_COLD_START_SECONDS="1")
+    gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="2.5")
+    answer = gateway.client.get("/model")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "predict-00001 is not ready: loading"
+    assert answer.headers["retry-after"] == "1"
+    gateway.wait_for(lambda: gateway.client.get("/model").status_code == 200)
+    assert len(gateway.lines("predict", "starts")) == 1
+
+
+def test_the_admin_api_needs_its_token_and_keeps_its_rules(gateway):
+    assert gateway.client.get("/_admin/services").status_code == 401
+    wrong = {"authorization": "Bearer wrong"}
+    assert gateway.client.get("/_admin/events", headers=wrong).status_code == 401
+    gateway.serve("predict", ("predict-00001", 100, ""), MODEL_VERSION="1")
+    path = "/services/predict/revisions"
+    same = {"revision": "predict-00001", "env": {"MODEL_VERSION": "1"}}
+    assert gateway.admin("POST", path, same).status_code == 200
+    other = {"revision": "predict-00001", "env": {"MODEL_VERSION": "2"}}
+    assert gateway.admin("POST", path, other).status_code == 409
+    assert gateway.admin("DELETE", f"{path}/predict-00001").status_code == 409
+    lone = [{"revision": "predict-00001", "percent": 50}]
+    assert gateway.admin("PUT", "/services/predict/traffic", lone).status_code == 400
+    assert gateway.admin("PUT", "/services/predict/traffic", []).status_code == 200
+    assert gateway.admin("DELETE", f"{path}/predict-00001").status_code == 204
+    assert [s["name"] for s in gateway.admin("GET", "/services").json()] == [
+        "predict",
+        "explain",
+        "reload",
+        "record",
+    ]
+
+
+def test_services_survive_kill_9_and_leave_no_process_behind(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""), MODEL_VERSION="7")
+    pid = gateway.client.get("/model").json()["pid"]
+    gateway.kill()
+    gateway.start()
+    assert started_at(pid) is None
+    said = gateway.client.get("/model").json()
+    assert said["env"]["MODEL_VERSION"] == "7"
+    assert said["pid"] != pid
+
+
+def test_an_event_reaches_its_function_in_both_modes(gateway):
+    assert gateway.publish(PROMOTED, "decision-1", {}).status_code == 202
+    structured = {
+        "specversion": "1.0",
+        "id": "p-1",
+        "source": "/test",
+        "type": MADE,
+        "correlationid": "c-1",
+        "data": {"price": 1},
+    }
+    answer = gateway.client.post(
+        "/broker",
+        content=json.dumps(structured),
+        headers={"content-type": "application/cloudevents+json"},
+    )
+    assert answer.status_code == 202
+    gateway.wait_for(lambda: gateway.seen("reload") == ["decision-1"])
+    gateway.wait_for(lambda: gateway.seen("record") == ["p-1"])
+    gateway.wait_for(lambda: not any(e["pending"] for e in gateway.admin("GET", "/events").json()))
+    newest, oldest = gateway.admin("GET", "/events?limit=10").json()
+    assert (newest["id"], newest["correlationid"], oldest["type"]) == ("p-1", "c-1", PROMOTED)
+
+
+@pytest.mark.parametrize("missing", ["ce-id", "ce-type", "ce-source", "ce-specversion"])
+def test_what_is_no_event_is_400(gateway, missing):
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t", "ce-type": MADE}
+    del headers[missing]
+    answer = gateway.client.post("/broker", headers=headers, json={})
+    assert answer.status_code == 400
+    assert missing.removeprefix("ce-") in answer.json()["detail"]
+    assert gateway.admin("GET", "/events").json() == []
+
+
+def test_delivery_is_tried_again_and_does_not_hold_up_others(make):
+    gateway = make(TASADOR_DELIVERY_BACKOFF_SECONDS="0.5")
+    gateway.publish(PROMOTED, "stubborn", {"statuses": [500, 503, 200]})
+    gateway.publish(PROMOTED, "easy", {})
+    gateway.wait_for(lambda: gateway.seen("reload").count("stubborn") == 3)
+    assert gateway.seen("reload") == ["stubborn", "easy", "stubborn", "stubborn"]
+    times = [json.loads(line)["at"] for line in gateway.lines("reload", "seen.jsonl")]
+    assert times[3] - times[2] > 1.7 * (times[2] - times[0]) * 0.9, "the pause grows"
+    assert gateway.admin("GET", "/dead-letters").json() == []
+
+
+def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
+    gateway.publish(MADE, "refused", {"statuses": [422, 200]}, correlationid="c-9")
+    gateway.publish(MADE, "hopeless", {"statuses": [500, 500, 500, 500, 200]})
+    letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
+    gateway.wait_for(lambda: len(letters()) == 2)
+    assert gateway.seen("record").count("refused") == 1, "422 is not tried again"
+    assert gateway.seen("record").count("hopeless") == 4, "once and three times more"
+    by_id = {letter["event"]["id"]: letter for letter in letters()}
+    assert by_id["refused"]["status"] == 422
+    assert by_id["refused"]["event"]["correlationid"] == "c-9"
+    assert "of the answer" in by_id["hopeless"]["reason"]
+    assert len((gateway.home / "dead-letters.jsonl").read_text().splitlines()) == 2
+    assert gateway.admin("POST", "/dead-letters/replay").json() == {"replayed": 2}
+    gateway.wait_for(lambda: gateway.seen("record").count("hopeless") == 5)
+    gateway.wait_for(lambda: gateway.seen("record").count("refused") == 2)
+    assert letters() == []
+
+
+def test_a_reply_that_is_an_event_goes_on(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    gateway.publish(REQUESTED, "ask", {"reply": MADE}, correlationid="c-3")
+    gateway.wait_for(lambda: gateway.seen("record") == ["reply-ask"])
+    assert gateway.admin("GET", "/events?limit=1").json()[0]["correlationid"] == "c-3"
+
+
+def test_pending_events_survive_kill_9(make):
+    gateway = make(TASADOR_DELIVERY_RETRIES="50", TASADOR_DELIVERY_BACKOFF_SECONDS="0.2")
+    ids = [f"ask-{n}" for n in range(30)]
+    for id_ in ids:  # No model serves, so they wait.
+        assert gateway.publish(REQUESTED, id_, {"reply": MADE}).status_code == 202
+    # One is being worked on when the gateway dies.
+    gateway.publish(PROMOTED, "in-work", {"seconds": 1.0})
+    gateway.wait_for(lambda: gateway.seen("reload") == ["in-work"])
+    gateway.kill()
+    gateway.start()
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    gateway.wait_for(lambda: sorted(gateway.seen("predict")) == sorted(ids), 60)
+    gateway.wait_for(lambda: len(set(gateway.seen("record"))) == 30, 60)
+    gateway.wait_for(lambda: gateway.seen("reload") == ["in-work", "in-work"], 30)
+
+
+def test_sigterm_answers_what_was_begun_and_ends_the_functions(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    pid = gateway.client.get("/model").json()["pid"]
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(gateway.client.get, "/predict?seconds=1.5")
+        time.sleep(0.5)
+        gateway.process.terminate()
+        assert begun.result().status_code == 200
+    assert gateway.process.wait(20) in (0, -signal.SIGTERM)
+    assert started_at(pid) is None
+    assert gateway.lines("predict", "ended") == [str(pid)]
+
+
+def test_its_log_is_json_with_the_correlation_id(gateway):
+    gateway.publish(MADE, "p-1", {}, correlationid="c-7")
+    gateway.wait_for(lambda: gateway.seen("record") == ["p-1"])
+    lines = [json.loads(x) for x in (gateway.home / "gateway.log").read_text().splitlines()]
+    event = next(x for x in lines if x["message"] == "event")
+    assert event["correlation_id"] == "c-7"
+    assert event["time"].endswith("+00:00")
