@@ -12,7 +12,7 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from tasador import events
-from tasador.errors import InvalidListing, StoreUnavailable, TasadorError
+from tasador.errors import ConfigurationError, InvalidListing, TasadorError
 from tasador.events import Event, EventError
 from tasador.listing import Problem as FieldProblem
 
@@ -143,11 +143,10 @@ def as_problem(error: Exception) -> Problem:
         return invalid(error.problems)
     if isinstance(error, EventError):
         return Problem(400, str(error))
-    if isinstance(error, StoreUnavailable):
-        log.warning("a store is unavailable: %s", error)
-        return unready(str(error))
     if isinstance(error, TasadorError):
-        return Problem(422, str(error))
+        # Whatever is left is no fault of the request.
+        log.warning("cannot answer: %s", error)
+        return unready(str(error), final=isinstance(error, ConfigurationError))
     if isinstance(error, HTTPException) and error.code is not None:
         headers = {}
         if allowed := getattr(error, "valid_methods", None):

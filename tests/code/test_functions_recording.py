@@ -1,0 +1,152 @@
+"""How predictions leave predict: required, best-effort, off; and when the process is ended."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tasador import events
+from tests.functions_kit import free_port, function, is_ready, make_bundle, until
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recording") / "bundle"
+    make_bundle(folder, rows=400)
+    return folder
+
+
+class Broker:
+    """A broker that keeps what it is sent; ``delay`` makes it slow, ``status`` makes it refuse."""
+
+    def __init__(self):
+        self.events = []
+        self.delay = 0.0
+        self.status = 202
+
+    def ids(self):
+        """The prediction ids of all events, in the order of their arrival."""
+        found = []
+        for event in self.events:
+            found += [r["prediction_id"] for r in event.data.get("predictions", [event.data])]
+        return found
+
+
+@contextmanager
+def listening():
+    broker = Broker()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            time.sleep(broker.delay)
+            if broker.status == 202:
+                broker.events.append(events.parse(dict(self.headers), body))
+            self.send_response(broker.status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        broker.url = f"http://127.0.0.1:{server.server_port}"
+        yield broker
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def predicting(folder, home, **env):
+    with function("predict", home, MODEL_URI=str(folder), **env) as client:
+        until(lambda: is_ready(client))
+        yield client
+
+
+def metric(client, text):
+    line = next((x for x in client.get("/metrics").text.splitlines() if x.startswith(text)), "0 0")
+    return float(line.split()[-1])
+
+
+def test_best_effort_answers_at_once_and_sends_every_prediction(folder, tmp_path):
+    with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
+        broker.delay = 0.5
+        began = time.monotonic()
+        one = client.post("/predict", json={"bed": 3}).json()
+        assert time.monotonic() - began < 0.5
+        many = client.post("/batch_predict", json={"listings": [{"bed": 1}] * 450}).json()
+        wanted = [one["prediction_id"], *(p["prediction_id"] for p in many["predictions"])]
+        until(lambda: len(broker.ids()) == 451)
+        assert broker.ids() == wanted
+        assert len(broker.events) < 10
+        kept = broker.events[0].data
+        assert (kept["price"], kept["listing"]["bed"]) == (one["price"], 3.0)
+        assert kept["intervals"]["80"] == list(one["intervals"]["80"].values())
+        until(lambda: metric(client, 'recordings_total{outcome="sent"}') == 451)
+
+
+def test_refused_requests_trials_and_event_replies_are_not_published(folder, tmp_path):
+    with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
+        client.post("/predict", json={"bed": "x"})
+        client.post("/predict", json={}, headers={"Tasador-Smoke-Test": "1"})
+        asked = events.Event(type=events.PREDICTION_REQUESTED, source="/t", id="1", data={})
+        client.post("/", content=asked.body(), headers=asked.headers())
+        last = client.post("/predict", json={}).json()["prediction_id"]
+        until(lambda: broker.ids())
+        assert broker.ids() == [last]
+
+
+def test_required_answers_only_what_the_broker_took(folder, tmp_path):
+    with listening() as broker:
+        env = {"K_SINK": broker.url, "TASADOR_RECORDING": "required"}
+        with predicting(folder, tmp_path, **env) as client:
+            answered = client.post("/predict", json={}).json()["prediction_id"]
+            assert broker.ids() == [answered]
+            broker.status = 503
+            refused = client.post("/predict", json={})
+            assert refused.status_code == 503
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.headers["retry-after"]
+            assert is_ready(client)
+            broker.status = 202
+            assert client.post("/predict", json={}).status_code == 200
+            assert len(broker.ids()) == 2
+
+
+def test_what_the_broker_never_took_is_counted_as_lost(folder, tmp_path):
+    away = f"http://127.0.0.1:{free_port()}"
+    with predicting(folder, tmp_path, K_SINK=away) as client:
+        assert client.post("/predict", json={}).status_code == 200
+        until(lambda: metric(client, 'recordings_total{outcome="lost"}') == 1)
+
+
+def test_off_publishes_nothing(folder, tmp_path):
+    with listening() as broker:
+        env = {"K_SINK": broker.url, "TASADOR_RECORDING": "off"}
+        with predicting(folder, tmp_path, **env) as client:
+            assert client.post("/predict", json={}).status_code == 200
+            client.process.send_signal(signal.SIGTERM)
+            assert client.process.wait(20) == 0
+        assert broker.events == []
+
+
+def test_sigterm_sends_what_is_queued(folder, tmp_path):
+    with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
+        broker.delay = 0.3
+        answered = [client.post("/predict", json={}).json()["prediction_id"] for _ in range(20)]
+        os.kill(client.process.pid, signal.SIGTERM)
+        assert client.process.wait(20) == 0
+        assert broker.ids() == answered
+
+
+def test_a_mode_that_is_none_keeps_predict_unready(folder, tmp_path):
+    with function("predict", tmp_path, MODEL_URI=str(folder), TASADOR_RECORDING="maybe") as client:
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.json()["final"]) == (503, True)
+        assert "TASADOR_RECORDING" in answer.text
