@@ -150,6 +150,21 @@ class Bundle:
             return math.inf
         return float(np.max(np.abs(answers - expected) / expected))
 
+    def price_of(self, matrix: Array) -> float:
+        """The price in dollars of the first row of a feature matrix."""
+        return math.exp(float(self._log_price(matrix)[0]))
+
+    def log_contributions(self, matrix: Array) -> tuple[Array, float]:
+        """Exact Tree-SHAP values of the first row of a feature matrix, in log price.
+
+        Returns the contributions [features] and the base to which they are added.
+        """
+        from xgboost import DMatrix
+
+        values = self.booster.predict(DMatrix(matrix, nthread=1), pred_contribs=True)
+        told = np.asarray(values[0], dtype=np.float64)
+        return told[:-1], float(told[-1])
+
     def _log_price(self, matrix: Array) -> Array:
         """[n] float64. One thread: for a single row more of them cost fifty times as much."""
         return np.asarray(self.booster.inplace_predict(matrix), dtype=np.float64)

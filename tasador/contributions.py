@@ -1,12 +1,33 @@
-"""Why a price: exact Tree-SHAP contributions of one listing, in dollars."""
+"""Why a price: exact Tree-SHAP contributions of one listing, in dollars.
+
+The model adds up contributions in log price. Going from the base price to the listing's price along
+a straight line in log price, and giving every feature its share of each step (Aumann and Shapley),
+makes them dollars that add up to the price.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from tasador.bundle import Bundle
+from tasador.features import FEATURES, PLACE
 from tasador.listing import Listing
+
+_NAMES = {
+    "house_size": "house size",
+    "acre_lot": "lot",
+    "bed": "bedrooms",
+    "bath": "bathrooms",
+    "status": "status",
+    "prev_sold_date": "last sale",
+    "place": "place",
+    "brokered_by": "broker",
+}
+_TOLD = 3
 
 
 class Contribution(NamedTuple):
@@ -21,8 +42,8 @@ class Contribution(NamedTuple):
 class Explanation:
     """A price taken apart: ``base`` + the sum of ``contributions`` = ``price`` (dollars).
 
-    ``contributions`` is by model feature and ``columns`` the same grouped by listing column; both
-    are sorted by the size of their effect.
+    ``contributions`` is by model feature and ``columns`` the same grouped by listing column (city,
+    state and zip code together are "place"); both are sorted by the size of their effect.
     """
 
     price: float
@@ -34,4 +55,58 @@ class Explanation:
 
 def explain(bundle: Bundle, listing: Listing) -> Explanation:
     """Explain the price that ``bundle.predict_one`` gives the listing."""
-    raise NotImplementedError
+    matrix = bundle.encoders.transform_one(listing)
+    price = bundle.price_of(matrix)
+    effects, base_log = bundle.log_contributions(matrix)
+    total = float(effects.sum())
+    base = math.exp(base_log)
+    dollars = effects * base * (math.expm1(total) / total if total else 1.0)
+    # The engine sums in 32 bits; what that leaves is shared out by size, so that the sum is exact.
+    size = float(np.abs(dollars).sum())
+    if size > 0:
+        dollars = dollars + (price - base - float(dollars.sum())) * np.abs(dollars) / size
+    else:
+        base = price
+    by_feature = [
+        Contribution(feature.name, "missing" if math.isnan(value) else f"{value:.4g}", amount)
+        for feature, value, amount in zip(
+            FEATURES, matrix[0].tolist(), dollars.tolist(), strict=True
+        )
+    ]
+    by_column: dict[str, float] = {}
+    for feature, part in zip(FEATURES, by_feature, strict=True):
+        by_column[feature.column] = by_column.get(feature.column, 0.0) + part.dollars
+    columns = _sorted(
+        [Contribution(name, _value(name, listing), amount) for name, amount in by_column.items()]
+    )
+    return Explanation(price, base, _sorted(by_feature), columns, _sentence(price, base, columns))
+
+
+def _sorted(contributions: list[Contribution]) -> list[Contribution]:
+    return sorted(contributions, key=lambda part: (-abs(part.dollars), part.feature))
+
+
+def _value(column: str, listing: Listing) -> str:
+    if column == "place":
+        parts = [value for name in PLACE if (value := getattr(listing, name)) is not None]
+        return ", ".join(parts) or "not given"
+    value = getattr(listing, column)
+    if value is None:
+        return "not given"
+    unit = {"house_size": " sq ft", "acre_lot": " acres"}.get(column, "")
+    return value if isinstance(value, str) else f"{value:,.10g}{unit}"
+
+
+def _sentence(price: float, base: float, columns: list[Contribution]) -> str:
+    told = [part for part in columns[:_TOLD] if round(abs(part.dollars)) > 0]
+    rest = price - base - sum(part.dollars for part in told)
+    parts = [f"{_NAMES[part.feature]} ({part.value}) {_moves(part.dollars)}" for part in told]
+    if round(abs(rest)) > 0:
+        parts.append(f"everything else {_moves(rest)}")
+    listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    from_base = f"Priced at ${price:,.0f}, starting from a base of ${base:,.0f}"
+    return f"{from_base}: {listed}." if parts else f"{from_base}."
+
+
+def _moves(dollars: float) -> str:
+    return f"{'adds' if dollars >= 0 else 'takes off'} ${abs(dollars):,.0f}"
