@@ -6,7 +6,7 @@ python flows/train.py card view judge
 
 from metaflow import FlowSpec, Parameter, card, current, retry, step, trigger
 
-from tasador.flowkit import load_settings, report_progress
+from tasador.flowkit import load_settings, main, report_progress, say
 
 
 @trigger(
@@ -89,8 +89,8 @@ class TrainFlow(FlowSpec):
     @step
     def end(self):
         """Say how it ended."""
-        print(f"version {self.version} {self.decision}: {'; '.join(self.reasons)}")
+        say(f"version {self.version} {self.decision}: {'; '.join(self.reasons)}")
 
 
 if __name__ == "__main__":
-    TrainFlow()
+    main(TrainFlow)
