@@ -1,5 +1,6 @@
 """record: keep every prediction in raw.inference_logs, and tell what is there."""
 
+import json
 import logging
 import math
 import sys
@@ -141,13 +142,12 @@ def _record(data, where):
         value = data[field.name]
         if not isinstance(value, _JSON_TYPES[field.type]) or isinstance(value, bool):
             raise EventError(f"{where}{field.name} is not of type {field.type}")
-        if isinstance(value, float) and not math.isfinite(value):
+        if field.type == "float" and not _finite(value):
             raise EventError(f"{where}{field.name} is not a finite number")
         if field.type == "int" and not 0 <= value < 2**31:
             raise EventError(f"{where}{field.name} is not a number that a version can have")
-        # No database keeps NUL, and the event would come back for ever.
-        if "\\x00" in repr(value):
-            raise EventError(f"{where}{field.name} holds a NUL character")
+        if not _storable(value):
+            raise EventError(f"{where}{field.name} holds characters that no database keeps")
         values[field.name] = value
     try:
         when = datetime.fromisoformat(values["predicted_at"])
@@ -155,6 +155,23 @@ def _record(data, where):
         raise EventError(f"{where}predicted_at is not a time like 2026-01-31T12:00:00Z") from None
     values["predicted_at"] = when if when.tzinfo else when.replace(tzinfo=UTC)
     return PredictionRecord(**values)
+
+
+def _finite(number):
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def _storable(value):
+    """Whether Postgres can hold the text in it: no NUL, no half of a surrogate pair."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\\u0000" not in text
 
 
 FUNCTION = Function(

@@ -1,0 +1,170 @@
+"""record with the real database; and the whole way of a prediction over the gateway."""
+
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from tasador import events
+from tasador.records import PredictionRecord
+from tasador.warehouse import Warehouse
+from tests.functions_kit import free_port, function, is_ready, until
+
+
+@pytest.fixture(scope="module")
+def record(platform, tmp_path_factory):
+    env = {"TASADOR_DATABASE_URL": platform.database_url}
+    with function("record", tmp_path_factory.mktemp("record"), **env) as client:
+        until(lambda: is_ready(client))
+        yield client
+
+
+@pytest.fixture
+def warehouse(platform):
+    with Warehouse(platform.database_url) as warehouse:
+        yield warehouse
+
+
+def made(**changes):
+    return replace(
+        PredictionRecord(
+            prediction_id=uuid4().hex,
+            predicted_at=datetime.now(UTC),
+            correlation_id="c-1",
+            model_name="tasador-price",
+            model_version=4,
+            model_digest="d4",
+            revision="predict-00009",
+            listing={"city": "Peñuelas", "bed": 3.0, "bath": None},
+            price=250_000.5,
+            intervals={"80": [2e5, 3e5], "90": [1.8e5, 3.2e5], "95": [1.5e5, 4e5]},
+            missing=["bath"],
+            warnings=["bed 3 is 'unusual'"],
+            latency_ms=0.4,
+        ),
+        **changes,
+    )
+
+
+def deliver(client, event, structured=False):
+    if structured:
+        content, headers = json.dumps(event.structured()), {"content-type": events.STRUCTURED}
+        return client.post("/", content=content, headers=headers)
+    return client.post("/", content=event.body(), headers=event.headers())
+
+
+def test_a_prediction_is_kept_once_however_often_it_is_delivered(record, warehouse):
+    prediction = made()
+    event = events.prediction_made([prediction])
+    for structured in (False, True, False):
+        answer = deliver(record, event, structured)
+        # A body that is no event would be a failure to a Knative broker.
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert warehouse.prediction(prediction.prediction_id) == prediction
+    told = record.get(f"/predictions/{prediction.prediction_id}").json()
+    assert told == events.prediction_as_json(prediction)
+
+
+def test_many_in_one_event_are_kept_and_those_known_already_stay(record, warehouse):
+    known = made(price=1.0)
+    deliver(record, events.prediction_made([known]))
+    new = [made() for _ in range(300)]
+    both = events.prediction_made([*new, replace(known, price=2.0)])
+    assert deliver(record, both).status_code == 204
+    assert all(warehouse.prediction(p.prediction_id) == p for p in (new[0], new[-1], known))
+
+
+def test_history_goes_back_page_by_page(record):
+    start = datetime.now(UTC) + timedelta(days=1)
+    predictions = [made(predicted_at=start + timedelta(seconds=s)) for s in range(7)]
+    deliver(record, events.prediction_made(predictions))
+    newest_first = [p.prediction_id for p in reversed(predictions)]
+    first = record.get("/predictions/history", params={"limit": 4}).json()
+    assert [p["prediction_id"] for p in first["predictions"]] == newest_first[:4]
+    # Also with a + that nobody encoded.
+    for query in ({"params": {"limit": 3, "before": first["next"]}}, {}):
+        path = "/predictions/history"
+        path += "" if query else f"?limit=3&before={first['next']}"
+        second = record.get(path, **query).json()
+        assert [p["prediction_id"] for p in second["predictions"]] == newest_first[4:]
+
+
+def test_the_summary_counts_by_version(record):
+    deliver(record, events.prediction_made([made(model_version=77) for _ in range(5)]))
+    summary = record.get("/metrics/summary").json()
+    assert {"count": 5, "version": 77}.items() <= summary["by_version"][0].items()
+    assert summary["count"] >= 5
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("limit=x", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("before=yesterday", "before"),
+    ],
+)
+def test_a_bad_query_is_named(record, query, field):
+    answer = record.get(f"/predictions/history?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_an_id_that_nobody_recorded_is_a_404(record):
+    answer = record.get("/predictions/none")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+GOOD = json.loads(json.dumps(events.prediction_as_json(made())))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (None, "data"),
+        ([], "data"),
+        ({"predictions": [1]}, "predictions[0]"),
+        ({k: v for k, v in GOOD.items() if k != "price"}, "price"),
+        ({**GOOD, "price": "1"}, "price"),
+        ({**GOOD, "price": True}, "price"),
+        ({**GOOD, "price": 10**400}, "price"),
+        ({**GOOD, "predicted_at": "now"}, "predicted_at"),
+        ({**GOOD, "model_version": 10**12}, "model_version"),
+        ({**GOOD, "listing": {"city": "a\x00b"}}, "listing"),
+        ({**GOOD, "warnings": ["\ud800"]}, "warnings"),
+    ],
+)
+def test_poison_is_refused_for_good_and_named(record, data, said):
+    event = events.Event(type=events.PREDICTION_MADE, source="/t", id="1", data=data)
+    for structured in (False, True):
+        answer = deliver(record, event, structured)
+        assert answer.status_code == 400, answer.text
+        assert said in answer.json()["detail"]
+
+
+def test_other_events_and_plain_json_are_not_recorded(record):
+    other = events.Event(
+        type="com.example.other", source="/t", id="1", data=asdict(made())["listing"]
+    )
+    assert deliver(record, other).status_code == 422
+    assert record.post("/", json=GOOD).status_code == 415
+
+
+def test_without_a_database_record_asks_for_another_delivery(tmp_path):
+    url = f"postgresql://nobody:x@127.0.0.1:{free_port()}/none"
+    with function("record", tmp_path, TASADOR_DATABASE_URL=url) as client:
+        until(lambda: "does not answer" in client.get("/ready").text)
+        assert client.get("/ready").json()["final"] is False
+        answer = deliver(client, events.prediction_made([made()]))
+        assert answer.status_code == 503
+        assert "x@" not in answer.text
+        assert client.get("/predictions/history").status_code == 503
+
+
+def test_a_database_that_is_not_named_is_said_to_be(tmp_path):
+    with function("record", tmp_path) as client:
+        until(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
+        assert client.get("/ready").json()["final"] is True
