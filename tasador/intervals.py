@@ -26,10 +26,11 @@ COMPLETE, PARTIAL, NO_SIZE, NO_PLACE = (
     "size missing",
     "place unknown",
 )
+# From the best known to the least.
 GROUPS = (COMPLETE, PARTIAL, NO_SIZE, NO_PLACE)
 
-# Below this many calibration rows a group's own quantile is too noisy: all rows' is used.
-_LEAST_ROWS = 100
+# Below this many calibration rows a group's own quantile is too noisy.
+_LEAST_ROWS = 40
 
 
 def group_of(listing: Listing, place_known: bool) -> str:
@@ -55,17 +56,17 @@ def groups_of(columns: Columns, place_known: Array) -> Array:
 def calibrate(residuals: Array, groups: Array) -> Intervals:
     """The half widths in log price from residuals |log(actual) - log(predicted)| [n].
 
-    ``groups`` [n] are positions in GROUPS. The quantile is the conformal one, ceil((n + 1) level),
-    so that coverage holds for small n too. A group with few rows takes that of all rows.
+    ``groups`` [n] are positions in GROUPS. The quantile is the conformal one, of rank
+    ceil((n + 1) level), so that coverage holds for small n too. A group with few rows takes in
+    those of which less is known, which errs on the wide side.
     """
-    intervals: Intervals = {}
-    for name, level in LEVELS.items():
-        overall = _conformal(residuals, level)
-        intervals[name] = {}
-        for code, group in enumerate(GROUPS):
-            own = residuals[groups == code]
-            width = _conformal(own, level) if len(own) >= _LEAST_ROWS else overall
-            intervals[name][group] = round(width, 6)
+    intervals: Intervals = {name: {} for name in LEVELS}
+    for code, group in enumerate(GROUPS):
+        own = residuals[groups == code]
+        if len(own) < _LEAST_ROWS:
+            own = residuals[groups >= code]
+        for name, level in LEVELS.items():
+            intervals[name][group] = round(_conformal(own, level), 6)
     return intervals
 
 

@@ -6,6 +6,7 @@ resumed asks for the same trials as one that ran through.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,15 +75,24 @@ class Views:
 
     def matrix(self, like: Any = None) -> Any:
         """The DMatrix of both views, binned like the training matrix ``like`` where it is given."""
-        import xgboost
-
-        return xgboost.QuantileDMatrix(
+        return engine().QuantileDMatrix(
             np.concatenate([self.sample.matrix, self.sample.masked]),
             np.concatenate([self.log_price, self.log_price]),
             weight=np.repeat([1.0, MASKED_WEIGHT], len(self.log_price)),
             nthread=1,
             ref=like,
         )
+
+
+def engine() -> Any:
+    """xgboost, told to sleep while a thread waits: on a busy machine spinning is ten times slower.
+
+    OpenMP reads this when it is loaded, so it is set before the first import.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import xgboost
+
+    return xgboost
 
 
 def boost(
@@ -98,6 +108,7 @@ def boost(
 
     ``report`` is called with (round, error) at every fiftieth round and may raise to end the fit.
     """
+    engine()
     import xgboost
 
     class Rungs(xgboost.callback.TrainingCallback):
