@@ -5,16 +5,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasador.local import endpoints, gateway, objects, postgres, tracking
 from tasador.local import people as people_parts
-from tasador.local.process import Daemon, Daemons, write_private
+from tasador.local.process import Daemon, DaemonFailed, Daemons, write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
 Progress = Callable[[str], None]
@@ -83,19 +84,35 @@ class Platform:
     # -- inside ---------------------------------------------------------------------------------
 
     def _start_all(self, settings: Settings, wanted: list[str], say: Progress) -> None:
+        no_database = threading.Event()
+
         def stores() -> None:
-            postgres.prepare(settings.database_url, self.home)
-            self._start(postgres.daemon(settings.database_url, self.home), say)
-            self._make_schema(settings)
+            try:
+                postgres.prepare(settings.database_url, self.home)
+                self._start(postgres.daemon(settings.database_url, self.home), say)
+                self._make_schema(settings)
+            except BaseException:
+                no_database.set()
+                raise
+
+        def track() -> None:
+            daemon = tracking.daemon(settings)
+
+            def ready() -> bool:
+                if no_database.is_set():
+                    raise DaemonFailed("mlflow waits for a database that did not start")
+                return daemon.ready()
+
+            self._start(replace(daemon, ready=ready), say)
 
         def store_objects() -> None:
             self._start(objects.daemon(settings), say)
             _make_buckets(settings)
 
         work: list[Callable[[], object]] = [
-            # The slowest first; it waits for Postgres by itself.
-            lambda: self._start(tracking.daemon(settings), say),
             stores,
+            # The slowest; it imports while Postgres is made, and waits for it by itself.
+            track,
             store_objects,
             lambda: self._start(gateway.daemon(settings), say),
         ]

@@ -13,6 +13,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,15 +61,14 @@ def prepare(url: str, home: Path) -> None:
         _let_through(home, _binaries())
     if data.is_dir():
         return
-    new = home / "postgres.new"
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(mode=0o700)
+    # Each attempt has a folder of its own: the initdb of a command that was killed may still write.
+    new = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=home))
     account: dict[str, object] = {}
     entry = pwd.getpwnam(_ACCOUNT)
     if os.geteuid() == 0:
         os.chown(new, entry.pw_uid, entry.pw_gid)
         account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    password = home / ".password.new"
+    password = new.with_suffix(".password")
     write_private(password, f"{urlsplit(url).password}\n")
     if account:
         os.chown(password, entry.pw_uid, entry.pw_gid)
@@ -93,6 +93,8 @@ def prepare(url: str, home: Path) -> None:
     if made.returncode != 0:
         raise DaemonFailed(f"initdb could not make {data}:\n{made.stdout}{made.stderr}")
     new.rename(data)
+    for old in home.glob("postgres.new-*"):
+        shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
 
 
 def make_databases(url: str) -> None:

@@ -184,8 +184,9 @@ class Daemons:
             raise _Ended(self._trouble(daemon, "ended, and another process answers in its place"))
 
     def _recovers(self, daemon: Daemon, pid: int) -> bool:
-        """Whether a process that lives serves too; one that is merely busy is given time."""
-        deadline = time.monotonic() + _BUSY_SECONDS
+        """Whether a process that lives serves too; one that starts or is busy is given time."""
+        age = time.time() - self._file(daemon.name).stat().st_mtime
+        deadline = time.monotonic() + max(daemon.ready_seconds - age, _BUSY_SECONDS)
         while started_at(pid) is not None and time.monotonic() < deadline:
             if daemon.ready():
                 return True

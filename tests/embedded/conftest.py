@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,16 +13,25 @@ from tasador.local.platform import Platform
 from tasador.settings import Settings
 
 
-def new_home() -> Path:
-    """A folder for a platform; not below pytest's, which it closes to other accounts.
+@pytest.fixture(scope="session")
+def new_home() -> Iterator[Callable[[], Path]]:
+    """Makes folders for platforms; not below pytest's, which it closes to other accounts.
 
     (As root, Postgres runs as another account.)
     """
-    return Path(tempfile.mkdtemp(prefix="tasador-test-"))
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="tasador-test-")))
+        return made[-1]
+
+    yield make
+    for home in made:
+        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Settings]:
+def platform(new_home: Callable[[], Path]) -> Iterator[Settings]:
     """Postgres, S3, MLflow and the gateway, with TASADOR_HOME set for child processes."""
     home = new_home()
     with pytest.MonkeyPatch.context() as patch:
@@ -34,7 +43,6 @@ def platform() -> Iterator[Settings]:
             yield whole.up(people=False)
         finally:
             whole.down()
-            shutil.rmtree(home)
 
 
 @pytest.fixture

@@ -1,0 +1,244 @@
+"""The embedded platform: up from nothing, up again, up after anything was killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+from tasador.errors import TasadorError
+from tasador.lake import Lake
+from tasador.local import endpoints
+from tasador.local.platform import CORE, Platform
+from tasador.local.probe import status_of
+from tasador.local.process import Daemon, DaemonFailed, Daemons, Running, started_at
+from tasador.settings import Settings
+from tasador.warehouse import Warehouse
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def own(new_home: Callable[[], Path]) -> Iterator[tuple[Platform, Settings]]:
+    """A platform that the tests here may hurt."""
+    home = new_home()
+    whole = Platform(home)
+    try:
+        yield whole, whole.up(people=False)
+    finally:
+        whole.down()
+
+
+def check_all(settings: Settings) -> None:
+    with Warehouse(settings.database_url) as warehouse:
+        assert warehouse.batches() == []
+    lake = Lake(settings)
+    uri = lake.put_bytes(settings.bucket_raw, "probe", b"1")
+    assert lake.get_bytes(uri) == b"1"
+    assert status_of(f"{settings.mlflow_url}/health") == 200
+    assert status_of(f"{settings.functions_url}/ready") == 503
+
+
+def pid_of(home: Path, part: str) -> int:
+    known = Running.read(home / "run" / f"{part}.json")
+    assert known is not None
+    return known.pid
+
+
+def test_everything_serves_and_is_recorded_for_clients(own):
+    whole, settings = own
+    check_all(settings)
+    assert Settings.load({"TASADOR_HOME": str(whole.home)}) == settings
+    assert (whole.home / "endpoints.env").stat().st_mode & 0o777 == 0o600
+    assert {p.name: p.running for p in whole.status()} == dict.fromkeys(CORE, True)
+    assert not any(settings.gateway_token in p.url or "@" in p.url for p in whole.status())
+
+
+def test_a_second_up_starts_nothing_and_takes_less_than_a_second(own):
+    whole, settings = own
+    pids = [pid_of(whole.home, part) for part in CORE]
+    said: list[str] = []
+    began = time.monotonic()
+    assert whole.up(people=False, progress=said.append) == settings
+    assert time.monotonic() - began < 1
+    assert said == []
+    assert [pid_of(whole.home, part) for part in CORE] == pids
+
+
+def test_nothing_is_open_without_its_secret(own):
+    _, settings = own
+    port = urlsplit(settings.database_url).port
+    with pytest.raises(psycopg2.OperationalError, match="password"):
+        psycopg2.connect(f"postgresql://tasador:wrong@127.0.0.1:{port}/tasador")
+    assert status_of(f"{settings.s3_endpoint}/{settings.bucket_raw}") in (400, 403)
+    with pytest.raises(TasadorError):
+        Lake(replace(settings, s3_secret_key="wrong")).put_bytes(settings.bucket_raw, "x", b"1")
+    assert status_of(f"{settings.gateway_admin_url}/services") == 401
+
+
+def test_no_secret_stands_in_a_command_line(own):
+    whole, settings = own
+    secrets = (
+        settings.s3_secret_key,
+        settings.gateway_token,
+        urlsplit(settings.database_url).password,
+    )
+    for part in CORE:
+        line = Path(f"/proc/{pid_of(whole.home, part)}/cmdline")
+        if line.exists():
+            assert not any(s.encode() in line.read_bytes() for s in secrets), part
+
+
+@pytest.mark.parametrize("part", CORE)
+def test_up_heals_a_part_that_was_killed(own, part):
+    whole, settings = own
+    others = {p: pid_of(whole.home, p) for p in CORE if p != part}
+    os.kill(pid_of(whole.home, part), signal.SIGKILL)
+    assert whole.up(people=False) == settings
+    check_all(settings)
+    assert {p: pid_of(whole.home, p) for p in others} == others
+
+
+def test_mlflow_keeps_working_after_its_database_was_killed(own):
+    from mlflow import MlflowClient
+
+    whole, settings = own
+    client = MlflowClient(settings.mlflow_url)
+    assert [e.name for e in client.search_experiments()] == ["Default"]
+    os.kill(pid_of(whole.home, "postgres"), signal.SIGKILL)
+    whole.up(people=False)
+    assert [e.name for e in client.search_experiments()] == ["Default"]
+
+
+def test_all_databases_are_there(own):
+    _, settings = own
+    base = settings.database_url.rpartition("/")[0]
+    for name in ("tasador", "mlflow", "optuna"):
+        with closing(psycopg2.connect(f"{base}/{name}")) as connection:
+            assert connection.info.dbname == name
+
+
+def test_down_stops_all_and_up_finds_the_data_again_with_other_ports_where_taken(own):
+    whole, settings = own
+    Lake(settings).put_bytes(settings.bucket_clean, "kept", b"yes")
+    pids = [pid_of(whole.home, part) for part in CORE]
+    whole.down()
+    assert [started_at(pid) for pid in pids] == [None] * len(pids)
+    assert not any(p.running for p in whole.status())
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", urlsplit(settings.s3_endpoint).port))
+        squatter.listen()
+        moved = whole.up(people=False)
+        assert moved.s3_endpoint != settings.s3_endpoint
+        assert moved.database_url == settings.database_url
+        assert moved.s3_secret_key == settings.s3_secret_key
+        assert Lake(moved).get_bytes(f"s3://{moved.bucket_clean}/kept") == b"yes"
+        check_all(moved)
+
+
+def test_an_up_killed_in_the_middle_and_two_at_once_end_well(new_home):
+    home = new_home()
+    command = (
+        sys.executable,
+        "-c",
+        "from tasador.local.platform import Platform; from pathlib import Path;"
+        f"Platform(Path({str(home)!r})).up(people=False)",
+    )
+    whole = Platform(home)
+    try:
+        with subprocess.Popen(command) as first:
+            time.sleep(1.0)
+            first.kill()
+        with subprocess.Popen(command) as one, subprocess.Popen(command) as other:
+            assert (one.wait(), other.wait()) == (0, 0)
+        check_all(whole.up(people=False))
+    finally:
+        whole.down()
+
+
+# -- single daemons ----------------------------------------------------------------------------
+
+
+def a_daemon(home: Path, code: str, **more: object) -> Daemon:
+    flag = home / "flag"
+    return Daemon(
+        name="part",
+        command=(
+            *(sys.executable, "-c"),
+            f"import pathlib, time; flag = pathlib.Path({str(flag)!r}); {code}",
+        ),
+        ready=flag.exists,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_a_daemon_that_ends_shows_its_log(tmp_path):
+    daemon = a_daemon(tmp_path, "raise SystemExit('no such thing as a house')", attempts=1)
+    with pytest.raises(DaemonFailed, match=r"part ended instead of starting[\s\S]*a house"):
+        Daemons(tmp_path).start(daemon)
+
+
+def test_a_daemon_that_never_gets_ready_is_ended(tmp_path):
+    daemons = Daemons(tmp_path)
+    daemon = a_daemon(tmp_path, "print('thinking', flush=True); time.sleep(60)", ready_seconds=0.5)
+    with pytest.raises(DaemonFailed, match=r"did not get ready in 0.5 s[\s\S]*thinking"):
+        daemons.start(daemon)
+    assert daemons.running("part") is None
+
+
+def test_a_daemon_is_restarted_when_its_description_changes(tmp_path):
+    daemons = Daemons(tmp_path)
+    try:
+        assert daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(60)"))
+        first = daemons.running("part")
+        assert not daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(60)"))
+        assert daemons.running("part") == first
+        assert daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(61)"))
+        assert started_at(first.pid) is None
+    finally:
+        daemons.stop("part")
+
+
+def test_a_recycled_process_id_is_nobody_of_ours(tmp_path):
+    with subprocess.Popen(("sleep", "60")) as stranger:
+        started = started_at(stranger.pid)
+        assert started is not None
+        (tmp_path / "run").mkdir()
+        file = tmp_path / "run" / "part.json"
+        file.write_text(f'{{"pid": {stranger.pid}, "started": {started - 1}}}')
+        daemons = Daemons(tmp_path)
+        assert daemons.running("part") is None
+        daemons.stop("part")
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_daemon_left_unrecorded_is_not_started_beside(tmp_path):
+    daemons = Daemons(tmp_path)
+    daemon = a_daemon(tmp_path, "flag.touch(); time.sleep(60)")
+    try:
+        daemons.start(daemon)
+        lost = daemons.running("part")
+        (tmp_path / "run" / "part.json").unlink()
+        daemons.start(daemon)
+        assert started_at(lost.pid) is None
+    finally:
+        daemons.stop("part")
+
+
+def test_ports_and_secrets_are_chosen_once(tmp_path):
+    first = endpoints.settle(tmp_path, CORE, lambda _: False)
+    assert endpoints.settle(tmp_path, CORE, lambda _: False) == first
+    (tmp_path / "other").mkdir()
+    other = endpoints.settle(tmp_path / "other", CORE, lambda _: False)
+    assert other.gateway_token != first.gateway_token
+    assert other.s3_secret_key != first.s3_secret_key
