@@ -89,6 +89,7 @@ class TrainFlow(FlowSpec):
     @step
     def end(self):
         """Say how it ended."""
+        load_settings(self.planned.correlation_id)
         say(f"version {self.version} {self.decision}: {'; '.join(self.reasons)}")
 
 

@@ -7,6 +7,7 @@ that served before it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,8 @@ class Registry:
     @property
     def _client(self) -> MlflowClient:
         if self._made is None:
+            # MLflow prints the address of every run that ends, a trial's too.
+            os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
             # Seconds to import, and only the flows and a few commands need it.
             from mlflow import MlflowClient
 
@@ -72,15 +75,22 @@ class Registry:
 
     def open_run(self, training_id: str, correlation_id: str) -> str:
         """The run of one training; made at the first call, found again at the next."""
-        experiment = self._experiment()
-        found = self._client.search_runs(
-            [experiment], f"tags.`tasador.training_id` = '{training_id}'", max_results=1
-        )
-        if found:
-            return str(found[0].info.run_id)
-        tags = {"tasador.training_id": training_id, "tasador.correlation_id": correlation_id}
-        run = self._client.create_run(experiment, tags=tags, run_name=f"train-{training_id[:8]}")
-        return str(run.info.run_id)
+        with self._speaking():
+            experiment = self._experiment()
+            found = self._client.search_runs(
+                [experiment], f"tags.`tasador.training_id` = '{training_id}'", max_results=1
+            )
+            if found:
+                return str(found[0].info.run_id)
+            run = self._client.create_run(
+                experiment,
+                tags={
+                    "tasador.training_id": training_id,
+                    "tasador.correlation_id": correlation_id,
+                },
+                run_name=f"train-{training_id[:8]}",
+            )
+            return str(run.info.run_id)
 
     def log_trial(
         self, run_id: str, number: int, params: Mapping[str, Any], value: float | None
@@ -88,31 +98,34 @@ class Registry:
         """Log one trial of the study as a child run; ``value`` None means that it was pruned."""
         from mlflow.entities import Metric, Param
 
-        child = self._client.create_run(
-            self._experiment(),
-            tags={"mlflow.parentRunId": run_id},
-            run_name=f"trial-{number}",
-        ).info.run_id
         metrics = [] if value is None else [Metric("error", value, int(time.time() * 1000), 0)]
-        self._client.log_batch(
-            child, metrics=metrics, params=[Param(k, str(v)) for k, v in params.items()]
-        )
-        self._client.set_terminated(child, "FINISHED" if value is not None else "KILLED")
+        with self._speaking():
+            child = self._client.create_run(
+                self._experiment(),
+                tags={"mlflow.parentRunId": run_id},
+                run_name=f"trial-{number}",
+            ).info.run_id
+            self._client.log_batch(
+                child, metrics=metrics, params=[Param(k, str(v)) for k, v in params.items()]
+            )
+            self._client.set_terminated(child, "FINISHED" if value is not None else "KILLED")
 
     def log_run(self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
         """Log the outcome of a training on its run."""
         from mlflow.entities import Metric, Param
 
         stamp = int(time.time() * 1000)
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(k, float(v), stamp, 0) for k, v in metrics.items()],
-            params=[Param(k, str(v)[:500]) for k, v in params.items()],
-        )
+        with self._speaking():
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(k, float(v), stamp, 0) for k, v in metrics.items()],
+                params=[Param(k, str(v)[:500]) for k, v in params.items()],
+            )
 
     def close_run(self, run_id: str) -> None:
         """Mark the run as finished."""
-        self._client.set_terminated(run_id, "FINISHED")
+        with self._speaking():
+            self._client.set_terminated(run_id, "FINISHED")
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(self._name)
@@ -140,6 +153,7 @@ class Registry:
                     "tasador.training_id": training_id,
                     "tasador.correlation_id": correlation_id,
                 },
+                await_creation_for=0,
             )
             return self._read(made)
 

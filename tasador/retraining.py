@@ -292,5 +292,6 @@ def _replaced(registry: Registry, decided: DecisionRecord) -> ModelVersion | Non
 
 def _study_storage(settings: Settings) -> str:
     """The database, seen from the schema that Optuna's tables have to themselves."""
-    joint = "&" if "?" in settings.database_url else "?"
-    return f"{settings.database_url}{joint}options=-csearch_path%3Doptuna"
+    # SQLAlchemy takes a bare postgresql:// for psycopg 3.
+    url = settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Doptuna"
