@@ -8,12 +8,12 @@ therefore written down before it is asked, and this module reads that log. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-# A number that this many passes have gone over is not on offer: without a limit a source that
-# counts from one would be read from its start on every run, for ever.
+# A number that so many passes went over, with no broken answer there, is not on offer: without a
+# limit a source that counts from one would be read from its start on every run, for ever.
 MOST_PASSES = 3
 
 Outcome = Literal["received", "exhausted", "restarted"]
@@ -40,10 +40,11 @@ class Fetch:
 
 @dataclass(slots=True)
 class _Pass:
-    """The batch numbers received from one start of the source to the next."""
+    """What was received from one start of the source to the next, and the numbers gone over."""
 
     ours: bool
-    numbers: list[int]
+    numbers: list[int] = field(default_factory=list)
+    gone_over: set[int] = field(default_factory=set)
 
     @property
     def reached(self) -> int:
@@ -61,7 +62,7 @@ def why_replay(history: Sequence[Fetch]) -> str:
     received = {number for one in passes for number in one.numbers}
     reached = passes[-1].reached
     for number in range(reached):
-        over = sum(one.reached > number and number not in one.numbers for one in passes)
+        over = sum(number in one.gone_over for one in passes)
         if number not in received and over < MOST_PASSES:
             return f"batch {reached} came, but batch {number} before it never did"
     since = _since_last_batch(history)
@@ -81,21 +82,26 @@ def catching_up(history: Sequence[Fetch]) -> bool:
     """
     passes = _passes(history)
     current = passes[-1]
-    if not current.ours or current.numbers[-1:] == current.numbers[-2:-1]:
+    by_clock = len(current.numbers) > 1 and current.numbers[-1] == current.numbers[-2]
+    if by_clock or not current.ours:
         return False
     return current.reached < max((one.reached for one in passes), default=-1)
 
 
 def _passes(history: Sequence[Fetch]) -> list[_Pass]:
-    passes = [_Pass(ours=False, numbers=[])]
+    passes = [_Pass(ours=False)]
+    broken = False
     for fetch in history:
         number = fetch.batch_number
         if fetch.outcome == "restarted":
-            passes.append(_Pass(ours=True, numbers=[]))
+            passes.append(_Pass(ours=True))
         elif fetch.outcome == "received" and number is not None:
             if number < passes[-1].reached:  # begun again by someone else
-                passes.append(_Pass(ours=False, numbers=[]))
+                passes.append(_Pass(ours=False))
+            if not broken:
+                passes[-1].gone_over.update(range(passes[-1].reached + 1, number))
             passes[-1].numbers.append(number)
+        broken = fetch.outcome is None or (broken and fetch.outcome == "exhausted")
     return passes
 
 

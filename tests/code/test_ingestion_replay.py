@@ -1,0 +1,121 @@
+"""No batch is lost, whatever the source and the crashes: the log of questions tells."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasador.replay import MOST_PASSES, Fetch, catching_up, why_replay
+
+
+def log(*entries):
+    """A history: a number is a batch received, None an answer that never came."""
+    return [
+        Fetch(
+            source="http://source",
+            group_number=5,
+            day="Tuesday",
+            begun_at=datetime(2026, 1, 1, tzinfo=UTC),
+            outcome="received" if isinstance(entry, int) else entry,
+            batch_number=entry if isinstance(entry, int) else None,
+        )
+        for entry in entries
+    ]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (),
+        (0, 1, 2),
+        (0, 0, 1, 1),  # a source that moves on by the clock
+        (0, None, 1),  # the broken answer was batch 1, and it came again
+        (0, None),  # the next number will tell
+        (0, 1, 2, "exhausted"),
+        (0, 1, 2, "exhausted", None, "exhausted"),
+        (0, 1, None, "restarted", 0, 1, "exhausted"),
+        (0, 1, 3, "restarted", 0),  # the replay has yet to come to batch 2
+        (0, 1, 0, 1, 2),  # someone else began it again
+        (0, 2, "restarted", 0, 2, "restarted", 0, 2),  # batch 1 is not on offer
+        ("exhausted", "restarted", "exhausted"),
+    ],
+)
+def test_nothing_is_missing(entries):
+    assert why_replay(log(*entries)) == ""
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ((0, 1, 3), "batch 2 before it never did"),
+        ((1,), "batch 0 before it never did"),
+        ((0, None, 2), "batch 1 before it never did"),
+        ((0, 1, None, "exhausted"), "broke off"),
+        ((None, "exhausted"), "broke off"),
+        ((0, None, "restarted", 0, None, "exhausted"), "broke off"),
+        (("exhausted",), "before anything was received"),
+        ((0, 2, "restarted", 0, 2), "batch 1 before it never did"),
+        # However often batch 1 breaks off: that is no sign that there is none.
+        ((*(0, None, 2, "restarted") * 5, 0, None, 2), "batch 1 before it never did"),
+    ],
+)
+def test_something_is_missing(entries, reason):
+    assert reason in why_replay(log(*entries))
+
+
+@pytest.mark.parametrize(
+    ("entries", "more"),
+    [
+        ((0, 1), False),
+        ((0, 1, 3, "restarted"), True),
+        ((0, 1, 3, "restarted", 0), True),
+        ((0, 1, 3, "restarted", 0, 0), False),  # it moves on by the clock: asking is no use
+        ((0, 1, 3, "restarted", 0, 1, 2, 3), False),
+        ((0, 1, 2, 0), False),  # not a replay of ours
+    ],
+)
+def test_a_replay_goes_on_until_it_has_caught_up(entries, more):
+    assert catching_up(log(*entries)) is more
+
+
+def ask_until_used_up(batches, fates):
+    """What arrives from an advancing source when its first answers meet these fates."""
+    history, position = [], 0
+    for fate in [*fates, *["arrives"] * 200]:
+        if why_replay(history):
+            position = 0
+            history += log("restarted")
+        if fate == "is stolen":  # by another client of the same source
+            position = min(position + 1, batches)
+        elif fate == "breaks before":
+            history += log(None)
+        elif fate == "breaks after":
+            history += log(None)
+            position = min(position + 1, batches)
+        elif position < batches:
+            history += log(position)
+            position += 1
+        else:
+            history += log("exhausted")
+            if not why_replay(history):
+                return {fetch.batch_number for fetch in history if fetch.outcome == "received"}
+    return pytest.fail("the source is asked for ever")
+
+
+@given(
+    batches=st.integers(1, 6),
+    fates=st.lists(st.sampled_from(["arrives", "breaks before", "breaks after"]), max_size=40),
+)
+def test_every_batch_arrives_whatever_breaks(batches, fates):
+    assert ask_until_used_up(batches, fates) == set(range(batches))
+
+
+@given(
+    batches=st.integers(2, 6),
+    thefts=st.lists(st.integers(0, 12), max_size=MOST_PASSES - 1, unique=True),
+)
+def test_a_batch_taken_by_another_client_arrives_if_one_after_it_does(batches, thefts):
+    fates = ["is stolen" if n in thefts else "arrives" for n in range(13)]
+    received = ask_until_used_up(batches, fates)
+    assert received >= set(range(max(received)))

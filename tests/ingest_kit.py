@@ -1,0 +1,154 @@
+"""A database and a source of a test's own, and what must be true of every ingestion."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+import numpy as np
+import psycopg2
+
+from tasador import ingestion
+from tasador.lake import Lake
+from tasador.listing import COLUMNS, read_row
+from tasador.settings import Settings
+from tasador.source.server import SourceServer, build_app
+from tasador.source.simulator import generate
+from tasador.source.stored import StoredBatch
+from tasador.table import columns_of, frame_of
+from tasador.warehouse import Warehouse
+
+
+@contextmanager
+def own_database(platform: Settings) -> Iterator[Settings]:
+    """The platform's settings with an empty, migrated database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    url = urlsplit(platform.database_url)._replace(path=f"/{name}").geturl()
+    admin = psycopg2.connect(platform.database_url)
+    admin.autocommit = True
+    try:
+        with admin.cursor() as cursor:
+            cursor.execute(f"create database {name}")
+            with Warehouse(url) as warehouse:
+                warehouse.migrate()
+            yield replace(platform, database_url=url)
+            cursor.execute(f"drop database {name} with (force)")
+    finally:
+        admin.close()
+
+
+@dataclass
+class Source:
+    """A source server: advancing, or by the hand of ``clock``; it breaks the answers in ``breaks``
+    (counted from 0 over all questions) in the middle, and waits for ``go`` before each."""
+
+    batches: list[list[dict[str, object]]]
+    form: str = "object"
+    every_seconds: float = 0.0
+    breaks: set[int] = field(default_factory=set)
+    asked: int = 0
+    restarts: int = 0
+    time: float = 0.0
+    url: str = ""
+    go: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def serving(self) -> Iterator["Source"]:
+        stored = [StoredBatch.of(rows, self.form) for rows in self.batches]
+        app = build_app(stored, every_seconds=self.every_seconds, clock=lambda: self.time)
+        self.go.set()
+        server = SourceServer(self._breaking(app), "127.0.0.1", 0)
+        self.url = server.url
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.go.set()
+            server.should_exit = True
+            thread.join()
+            for batch in stored:
+                batch.close()
+
+    def _breaking(self, app):
+        async def asgi(scope, receive, send):
+            if scope["path"] == "/restart_data_generation":
+                self.restarts += 1
+            if scope["path"] != "/data":
+                return await app(scope, receive, send)
+            number, self.asked = self.asked, self.asked + 1
+
+            async def half(message):
+                if message["type"] == "http.response.body" and b"[{" not in message["body"][:2]:
+                    body = message["body"]
+                    if len(body) > 1000:
+                        await send({**message, "body": body[: len(body) // 2], "more_body": True})
+                        raise ConnectionError("broken on purpose")
+                await send(message)
+
+            import anyio.to_thread
+
+            await anyio.to_thread.run_sync(self.go.wait)
+            return await app(scope, receive, half if number in self.breaks else send)
+
+        return asgi
+
+
+def simulated(batches=3, rows=300, seed=5):
+    """The rows of some simulated batches, mess and refused rows among them."""
+    return [list(generate(seed, "steady", number, rows)) for number in range(batches)]
+
+
+def ingest_one(settings, url, say=lambda text: None):
+    """One ingestion by its verbs, as the flow's steps call them; how it was taken."""
+    taken = ingestion.take(settings, url, 5, "Tuesday", say)
+    if taken.status == "ingested":
+        ingestion.validate(settings, taken.batch.batch_id, say)
+        ingestion.store(settings, taken.batch.batch_id, say)
+    return taken
+
+
+def ingest_all(settings, url, most=30):
+    """Ingest until the source is used up; the statuses."""
+    statuses = []
+    while not statuses or statuses[-1] != "exhausted":
+        statuses.append(ingest_one(settings, url).status)
+        assert len(statuses) < most, statuses
+    return statuses
+
+
+def assert_all_there_once(settings, batches):
+    """Every row of the batches is in the warehouse and the lake, once, as it was sent."""
+    with Warehouse(settings.database_url) as warehouse:
+        found = warehouse.batches(status="ready")
+        assert sorted(b.batch_number for b in found) == list(range(len(batches)))
+        assert warehouse.unannounced_batches() == []
+    connection = psycopg2.connect(settings.database_url)
+    try:
+        for batch in found:
+            read = [read_row(raw) for raw in batches[batch.batch_number]]
+            clean = [listing for listing, problems in read if not problems]
+            with connection.cursor() as cursor:
+                counts = []
+                for table in ("raw.raw_data", "clean.clean_data", "ops.quarantine"):
+                    cursor.execute(
+                        f"select count(*) from {table} where batch_id = %s", (batch.batch_id,)
+                    )
+                    counts.append(cursor.fetchone()[0])
+            assert counts == [len(read), len(clean), len(read) - len(clean)]
+            assert counts == [batch.rows_raw, batch.rows_clean, batch.rows_quarantined]
+            assert_same_listings(Lake(settings).read_parquet(batch.clean_uri), frame_of(clean))
+    finally:
+        connection.close()
+
+
+def assert_same_listings(stored, sent):
+    """The frames hold the same listings in the same order."""
+    assert len(stored) == len(sent)
+    left, right = columns_of(stored), columns_of(sent)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+    assert list(stored["property_key"]) == list(sent["property_key"])
+    assert list(stored["holdout"]) == list(sent["holdout"])
