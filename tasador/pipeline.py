@@ -108,7 +108,7 @@ def run_flow(
 
 def _artifacts(flow: str, run_id: str) -> dict[str, Any]:
     # The client finds the local datastore from the current folder upwards, as the flows do.
-    from metaflow import Run, namespace  # type: ignore[attr-defined]
+    from metaflow import Run, namespace
 
     namespace(None)
     here = Path.cwd()

@@ -38,7 +38,9 @@ class Settings:
     gateway_admin_url: str = ""  # the local gateway's control address; empty on a cluster
     gateway_token: str = ""
     web_url: str = ""
-    cards_url: str = ""
+    cards_ingest_url: str = ""  # each flow's cards, by Metaflow's card server
+    cards_drift_url: str = ""
+    cards_train_url: str = ""
     source_url: str = ""
     source_group: int = 5
     source_day: str = "Tuesday"

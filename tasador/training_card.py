@@ -143,7 +143,7 @@ def _learning(search: Search) -> Figure:
     axes.plot(numbers, np.minimum.accumulate(values), drawstyle="steps-post", label="best so far")
     if pruned:
         axes.plot(pruned, [max(values)] * len(pruned), "x", color="grey", label="pruned")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xticks([*numbers, *pruned])
     axes.set(xlabel="trial", ylabel="mean absolute log error")
     axes.legend()
     return figure

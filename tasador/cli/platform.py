@@ -68,7 +68,9 @@ def print_addresses(settings: Settings) -> None:
     for name, url in (
         ("web app", settings.web_url),
         ("MLflow", settings.mlflow_url),
-        ("flows' cards", settings.cards_url),
+        ("ingest cards", settings.cards_ingest_url),
+        ("drift cards", settings.cards_drift_url),
+        ("train cards", settings.cards_train_url),
         ("functions", settings.functions_url),
     ):
         if url:

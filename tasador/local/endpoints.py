@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasador.local import postgres
+from tasador.local import people, postgres
 from tasador.local.process import DaemonFailed, port_is_free, write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
@@ -19,7 +19,9 @@ ADDRESSES = {
     "objects": "TASADOR_S3_ENDPOINT",
     "mlflow": "TASADOR_MLFLOW_URL",
     "gateway": "TASADOR_FUNCTIONS_URL",
-    "cards": "TASADOR_CARDS_URL",
+    "cards-ingest": "TASADOR_CARDS_INGEST_URL",
+    "cards-drift": "TASADOR_CARDS_DRIFT_URL",
+    "cards-train": "TASADOR_CARDS_TRAIN_URL",
     "web": "TASADOR_WEB_URL",
 }
 
@@ -67,7 +69,7 @@ def _values(ports: dict[str, int], kept: dict[str, str]) -> dict[str, str]:
     }
     for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "GATEWAY_TOKEN"):
         values[f"TASADOR_{name}"] = kept.get(f"TASADOR_{name}") or values[f"TASADOR_{name}"]
-    values |= {ADDRESSES[p]: urls[p] for p in ("cards", "web") if p in urls}
+    values |= {ADDRESSES[part]: url for part, url in urls.items() if part in people.NAMES}
     # Whatever else a user wrote into the file stays.
     return {**kept, **values}
 

@@ -6,12 +6,32 @@ A part is named in NAMES, has its address in ``endpoints.ADDRESSES``, and is des
 
 from __future__ import annotations
 
+import sys
+from urllib.parse import urlsplit
+
+from tasador.local.gateway.options import CHECKOUT
+from tasador.local.probe import status_of
 from tasador.local.process import Daemon
 from tasador.settings import Settings
 
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = ("cards-ingest", "cards-drift", "cards-train")
 
 
 def daemons(settings: Settings) -> list[Daemon]:
     """The daemons of ``NAMES``, listening where the settings say."""
-    return []
+    return [
+        _cards("ingest", settings.cards_ingest_url),
+        _cards("drift", settings.cards_drift_url),
+        _cards("train", settings.cards_train_url),
+    ]
+
+
+def _cards(flow: str, url: str) -> Daemon:
+    return Daemon(
+        name=f"cards-{flow}",
+        command=(sys.executable, "-m", "tasador.local.cards", flow, str(urlsplit(url).port)),
+        # Metaflow looks for its local datastore from here.
+        cwd=CHECKOUT,
+        ready=lambda: status_of(url) == 200,
+        url=url,
+    )
