@@ -1,5 +1,6 @@
 """The gateway with small real function processes."""
 
+import asyncio
 import json
 import os
 import signal
@@ -27,8 +28,11 @@ REQUESTED = "tasador.prediction.requested"
 class Gateway:
     """A gateway process that may be killed and started again."""
 
-    def __init__(self, home: Path, **environ: str) -> None:
+    def __init__(
+        self, home: Path, command: str = f"{sys.executable} {TINY} {{name}}", **environ: str
+    ) -> None:
         self.home = home
+        self.command = command
         self.port = next(p for p in range(32_100, 32_700) if port_is_free(p))
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
@@ -52,7 +56,7 @@ class Gateway:
                 (
                     *(sys.executable, "-m", "tasador.local.gateway"),
                     *("--home", str(self.home), "--port", str(self.port)),
-                    *("--command", f"{sys.executable} {TINY} {{name}}"),
+                    *("--command", self.command),
                 ),
                 env={**os.environ, **self.environ},
                 stderr=log,
@@ -139,6 +143,35 @@ def test_many_cold_requests_start_exactly_one_process(gateway):
         answers = list(pool.map(lambda _: gateway.client.get("/model"), range(20)))
     assert {a.status_code for a in answers} == {200}
     assert len(gateway.lines("predict", "starts")) == 1
+
+
+def test_more_than_a_process_can_take_are_told_to_come_back(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="2")
+
+    async def ask_all() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(
+            base_url=gateway.url, limits=limits, timeout=30, trust_env=False
+        ) as client:
+            return await asyncio.gather(*(client.get("/model") for _ in range(300)))
+
+    answers = asyncio.run(ask_all())
+    statuses = [a.status_code for a in answers]
+    assert statuses.count(200) == 256
+    assert statuses.count(503) == 44
+    assert all(a.headers["retry-after"] == "1" for a in answers if a.status_code == 503)
+    assert gateway.client.get("/model").status_code == 200
+
+
+def test_a_function_that_cannot_be_started_is_a_503_and_harms_no_other(make):
+    gateway = make(command="/no/such/program {name}")
+    gateway.publish(MADE, "p-1", {})
+    answer = gateway.client.get("/reload")
+    assert answer.status_code == 503
+    assert "reload-00001 cannot be started" in answer.json()["detail"]
+    letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
+    gateway.wait_for(letters)
+    assert letters()[0]["status"] == 503
 
 
 def test_a_request_goes_through_unchanged(gateway):
@@ -258,6 +291,14 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(gateway):
     said = gateway.admin("POST", "/services/explain/revisions/explain-00001/start", {}).json()
     assert said["ready"] is False
     assert "broken on purpose" in said["reason"]
+
+
+def test_a_process_that_never_gets_ready_is_scaled_to_zero_too(make):
+    gateway = make(TASADOR_SCALE_TO_ZERO_SECONDS="0.4", TASADOR_COLD_START_SECONDS="0.5")
+    gateway.serve("predict", ("predict-00001", 100, ""), NOT_READY="the store is away")
+    answer = gateway.client.get("/model")
+    assert answer.json()["detail"] == "predict-00001 is not ready: the store is away"
+    gateway.wait_for(lambda: len(gateway.lines("predict", "ended")) == 1)
 
 
 def test_a_slow_start_is_not_waited_for_without_end(make):

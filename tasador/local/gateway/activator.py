@@ -103,25 +103,27 @@ class Activator:
     async def start(self, revision: Revision, seconds: float) -> tuple[bool, str]:
         """Start a process if there is none and wait for it: whether it is ready, and why not."""
         slot = self._slots.setdefault(revision.name, _Slot())
-        instance = await self._process(slot, revision)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(instance.settled.wait(), seconds)
-        return instance.ready and instance.alive, "" if instance.ready else self._why(instance)
+        slot.pending += 1
+        try:
+            instance = await self._process(slot, revision)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(instance.settled.wait(), seconds)
+        finally:
+            slot.pending -= 1
+        return self._state(instance)
 
     def readiness(self, name: str) -> tuple[bool | None, str]:
         """What is known of a revision: ready or not, None where no process was asked."""
         slot = self._slots.get(name)
         if slot is None or slot.instance is None:
             return None, ""
-        return slot.instance.ready and slot.instance.alive, (
-            "" if slot.instance.ready else self._why(slot.instance)
-        )
+        return self._state(slot.instance)
 
-    async def stop_revision(self, name: str) -> None:
-        """End the process of a revision, if it has one."""
+    def stop_revision(self, name: str) -> None:
+        """Let the process of a revision end, if it has one."""
         slot = self._slots.get(name)
         if slot is not None and slot.instance is not None:
-            await self._retire(slot, slot.instance)
+            self._spawn_task(self._retire(slot, slot.instance))
 
     # -- for the gateway ------------------------------------------------------------------------
 
@@ -135,7 +137,6 @@ class Activator:
                 if (
                     instance is not None
                     and slot.pending == 0
-                    and (instance.settled.is_set() or not instance.alive)
                     and time.monotonic() - instance.last_used > idle
                 ):
                     log("scaled to zero", revision=instance.revision.name)
@@ -181,15 +182,20 @@ class Activator:
         (home / "functions" / revision.service).mkdir(parents=True, exist_ok=True)
         port = _free_port()
         with path.open("ab") as out:
-            process = await asyncio.create_subprocess_exec(
-                *(part.format(name=revision.service) for part in self._options.command),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                cwd=CHECKOUT,
-                env=function_environ(revision, self._settings, port),
-                start_new_session=True,
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *(part.format(name=revision.service) for part in self._options.command),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    cwd=CHECKOUT,
+                    env=function_environ(revision, self._settings, port),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise Refusal(
+                    503, f"{revision.name} cannot be started: {error}", retry_after=5
+                ) from error
         self._remember(process.pid, revision)
         instance = Instance(revision, process, port, path)
         slot.instance = instance
@@ -239,6 +245,10 @@ class Activator:
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     instance.process.kill()
+
+    def _state(self, instance: Instance) -> tuple[bool, str]:
+        ready = instance.ready and instance.alive
+        return ready, "" if ready else self._why(instance)
 
     def _why(self, instance: Instance) -> str:
         if instance.alive:

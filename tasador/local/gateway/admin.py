@@ -121,7 +121,7 @@ class Admin:
     async def _remove(self, request: Request) -> Response:
         name = request.path_params["revision"]
         self._services.remove_revision(self._service(request), name)
-        await self._activator.stop_revision(name)
+        self._activator.stop_revision(name)
         log("revision removed", revision=name)
         return Response(status_code=204)
 

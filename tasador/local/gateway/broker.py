@@ -66,6 +66,8 @@ class Broker:
         """Deliver the dead letters again, each to the function that had refused it."""
         letters = self._dead_letters.all()
         for letter in letters:
+            if letter["subscriber"] not in self._queues:
+                continue
             self._accept(events.from_structured(letter["event"]), [letter["subscriber"]])
         if letters:
             self._dead_letters.clear()
@@ -74,7 +76,8 @@ class Broker:
     async def run(self) -> None:
         """Deliver for ever, beginning with what an earlier gateway left."""
         for seq, subscriber in self._journal.pending():
-            self._queues[subscriber].put_nowait(seq)
+            if subscriber in self._queues:
+                self._queues[subscriber].put_nowait(seq)
         async with asyncio.TaskGroup() as group:
             for trigger in TRIGGERS:
                 for _ in range(trigger.at_once):
@@ -98,32 +101,41 @@ class Broker:
         queue = self._queues[subscriber]
         while True:
             seq = await queue.get()
-            event, attempts = self._journal.load(seq, subscriber)
-            status, trouble = await self._deliver(event, subscriber)
-            if not trouble:
-                self._journal.done(seq, subscriber)
-                continue
-            log(
-                "event not delivered",
-                type=event.type,
-                id=event.id,
-                correlation_id=event.correlation_id,
-                subscriber=subscriber,
-                attempt=attempts + 1,
-                status=status,
-                reason=trouble,
-            )
-            hopeless = 400 <= status < 500 and status not in (408, 429)
-            if hopeless or attempts >= self._options.delivery_retries:
-                self._dead_letters.add(event, subscriber, trouble, status)
-                self._journal.done(seq, subscriber)
-                continue
-            self._journal.failed(seq, subscriber)
-            backoff = self._options.delivery_backoff_seconds * 2**attempts
-            # Not slept here: an event that fails must not hold up the next.
-            asyncio.get_running_loop().call_later(
-                min(backoff, _LONGEST_BACKOFF), queue.put_nowait, seq
-            )
+            try:
+                pause = await self._handle(seq, subscriber)
+            except Exception as error:
+                # A full disk, say: the event waits, and the worker must live on.
+                log("delivery broke off", subscriber=subscriber, seq=seq, reason=repr(error))
+                pause = _LONGEST_BACKOFF
+            if pause is not None:
+                # Not slept here: an event that fails must not hold up the next.
+                asyncio.get_running_loop().call_later(pause, queue.put_nowait, seq)
+
+    async def _handle(self, seq: int, subscriber: str) -> float | None:
+        """Deliver once: after how many seconds to try again, or None where it is over."""
+        event, attempts = self._journal.load(seq, subscriber)
+        status, trouble = await self._deliver(event, subscriber)
+        if not trouble:
+            self._journal.done(seq, subscriber)
+            return None
+        log(
+            "event not delivered",
+            type=event.type,
+            id=event.id,
+            correlation_id=event.correlation_id,
+            subscriber=subscriber,
+            attempt=attempts + 1,
+            status=status,
+            reason=trouble,
+        )
+        hopeless = 400 <= status < 500 and status not in (408, 429)
+        if hopeless or attempts >= self._options.delivery_retries:
+            self._dead_letters.add(event, subscriber, trouble, status)
+            self._journal.done(seq, subscriber)
+            return None
+        self._journal.failed(seq, subscriber)
+        backoff: float = self._options.delivery_backoff_seconds * 2**attempts
+        return min(backoff, _LONGEST_BACKOFF)
 
     async def _deliver(self, event: Event, subscriber: str) -> tuple[int, str]:
         """Try once: the status, and what went wrong (empty where nothing did)."""

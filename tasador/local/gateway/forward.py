@@ -132,5 +132,8 @@ class Relay(Response):
             async for piece in self._answer.response.aiter_raw():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+        except httpx.HTTPError as error:
+            # The caller sees the connection break off, as it did here.
+            log("an answer broke off", request_id=self._request_id.decode(), reason=repr(error))
         finally:
             await self._answer.close()
