@@ -1,0 +1,375 @@
+"""Ingestion on the real platform: nothing is lost and nothing doubled, whatever happens."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psycopg2
+import pytest
+
+from tasador import ingestion
+from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.lake import Lake
+from tasador.warehouse import Warehouse
+from tests.ingest_kit import (
+    Source,
+    assert_all_there_once,
+    ingest_all,
+    ingest_one,
+    own_database,
+    simulated,
+)
+
+BATCHES = simulated()
+
+
+@pytest.fixture
+def settings(platform):
+    with own_database(platform) as own:
+        Lake(own).ensure_buckets()
+        yield own
+
+
+def fetches(settings, url):
+    with Warehouse(settings.database_url) as warehouse:
+        return [f.outcome for f in warehouse.fetches(url, 5, "Tuesday")]
+
+
+def test_every_batch_then_the_end(settings):
+    with Source(BATCHES).serving() as source:
+        assert ingest_all(settings, source.url) == ["ingested"] * 3 + ["exhausted"]
+        assert ingest_one(settings, source.url).status == "exhausted"
+        assert source.restarts == 0
+    assert_all_there_once(settings, BATCHES)
+
+
+def test_the_same_content_is_one_batch_in_whatever_form_and_from_wherever(settings):
+    with Source(BATCHES).serving() as source:
+        ingest_all(settings, source.url)
+        assert_all_there_once(settings, BATCHES)
+    with Source(BATCHES, form="list").serving() as source:
+        statuses = ingest_all(settings, source.url)
+    assert statuses == ["repeated"] * 3 + ["exhausted"]
+    assert_all_there_once(settings, BATCHES)
+
+
+def test_a_source_that_moves_on_by_the_clock_hands_out_batches_twice(settings):
+    with Source(BATCHES, every_seconds=300).serving() as source:
+        statuses = []
+        for _ in range(8):
+            statuses.append(ingest_one(settings, source.url).status)
+            source.time += 160
+        assert statuses == ["ingested", "repeated"] * 3 + ["exhausted"] * 2
+        assert source.restarts == 0
+    assert_all_there_once(settings, BATCHES)
+
+
+@pytest.mark.parametrize(
+    "breaks", [{0}, {1}, {2}, {0, 1, 2, 4}], ids=["first", "middle", "last", "many"]
+)
+def test_an_answer_that_breaks_off_is_made_up_for(settings, breaks, monkeypatch):
+    monkeypatch.setattr(ingestion, "_PAUSE", 0.01)
+    with Source(BATCHES, breaks=breaks).serving() as source:
+        assert "exhausted" in ingest_all(settings, source.url)
+        assert source.restarts >= 1
+    assert_all_there_once(settings, BATCHES)
+
+
+def test_a_batch_taken_by_another_client_is_made_up_for(settings):
+    import httpx
+
+    with Source(BATCHES).serving() as source:
+        ingest_one(settings, source.url)
+        httpx.get(f"{source.url}/data?group_number=5&day=Tuesday").raise_for_status()
+        said = []
+        first = ingest_one(settings, source.url, said.append)
+        assert first.batch.batch_number == 1
+        assert "batch 1 before it never did" in said[0]
+        ingest_all(settings, source.url)
+        assert source.restarts == 1
+    assert_all_there_once(settings, BATCHES)
+
+
+def test_a_source_used_up_by_others_is_begun_again_once(settings):
+    import httpx
+
+    with Source(BATCHES).serving() as source:
+        for _ in range(3):
+            httpx.get(f"{source.url}/data?group_number=5&day=Tuesday").raise_for_status()
+        assert ingest_all(settings, source.url) == ["ingested"] * 3 + ["exhausted"]
+        assert source.restarts == 1
+
+
+def test_a_broken_answer_of_a_source_by_the_clock(settings, monkeypatch):
+    monkeypatch.setattr(ingestion, "_PAUSE", 0.01)
+    with Source(BATCHES, every_seconds=300, breaks={1}).serving() as source:
+        ingest_one(settings, source.url)
+        source.time += 301
+        # Asked again at once it hands out the same batch: there is nothing to begin again for.
+        assert ingest_one(settings, source.url).batch.batch_number == 1
+        assert source.restarts == 0
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_crash_between_the_object_store_and_the_database(settings, monkeypatch, last):
+    def crash(*_, **__):
+        raise KeyboardInterrupt
+
+    with Source(BATCHES).serving() as source:
+        for _ in range(2 if last else 0):
+            ingest_one(settings, source.url)
+        with monkeypatch.context() as patch:
+            patch.setattr(Warehouse, "finish_fetch", crash)
+            with pytest.raises(KeyboardInterrupt):
+                ingest_one(settings, source.url)
+        assert fetches(settings, source.url)[-1] is None
+        ingest_all(settings, source.url)
+        assert source.restarts == 1
+    assert_all_there_once(settings, BATCHES)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Warehouse, "copy_clean"),
+        (Lake, "put_file"),
+        (Warehouse, "save_batch"),
+        (Warehouse, "announced"),
+    ],
+    ids=["before the file", "before the put", "before ready", "before announced"],
+)
+def test_a_crash_within_the_store_step_is_carried_on_by_a_new_run(
+    settings, monkeypatch, owner, name
+):
+    def crash(*_, **__):
+        raise KeyboardInterrupt
+
+    with Source(BATCHES).serving() as source:
+        taken = ingestion.take(settings, source.url, 5, "Tuesday", print)
+        ingestion.validate(settings, taken.batch.batch_id, print)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, crash)
+            with pytest.raises(KeyboardInterrupt):
+                ingestion.store(settings, taken.batch.batch_id, print)
+        again = ingest_one(settings, source.url)
+        assert again.status == "ingested"
+        assert again.batch.batch_id == taken.batch.batch_id
+        assert again.batch.correlation_id == taken.batch.correlation_id
+        ingest_all(settings, source.url)
+        assert source.asked == 4
+    assert_all_there_once(settings, BATCHES)
+
+
+def test_the_event_of_a_batch_is_the_same_however_often_it_is_stored(settings):
+    with Source(BATCHES).serving() as source:
+        batch = ingest_one(settings, source.url).batch
+    ready, event = ingestion.store(settings, batch.batch_id, print)
+    assert ingestion.store(settings, batch.batch_id, print) == (ready, event)
+    assert event.id == f"batch-{batch.batch_id}"
+    assert event.correlation_id == batch.correlation_id
+
+
+def test_an_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
+    deaf = replace(settings, broker_url="http://127.0.0.1:9/broker")
+    with Source(BATCHES[:1]).serving() as source:
+        with pytest.raises(StoreUnavailable, match=r"tasador\.batch\.ingested"):
+            ingest_one(deaf, source.url)
+        assert ingest_all(settings, source.url) == ["ingested", "exhausted"]
+    assert_all_there_once(settings, BATCHES[:1])
+
+
+def test_two_runs_at_once_share_the_work(settings):
+    with Source(BATCHES).serving() as source, ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(ingest_all, settings, source.url) for _ in range(2)]
+        for one in running:
+            assert one.result()[-1] == "exhausted"
+        assert source.restarts == 0
+    assert_all_there_once(settings, BATCHES)
+
+
+def test_a_batch_of_no_rows_and_one_of_refused_rows_alone(settings):
+    batches = [[], [{"price": None, "city": "Ponce"}, {"price": -1}]]
+    with Source(batches).serving() as source:
+        assert ingest_all(settings, source.url) == ["ingested"] * 2 + ["exhausted"]
+    assert_all_there_once(settings, batches)
+
+
+# -- the flow itself ------------------------------------------------------------------------------
+
+
+class Flow:
+    """flows/ingest.py in a process group of its own, with its datastore in a test's folder."""
+
+    def __init__(self, settings, folder, checkout, *arguments):
+        self.process = subprocess.Popen(
+            [sys.executable, str(checkout / "flows" / "ingest.py"), *arguments],
+            cwd=folder,
+            env={**os.environ, **settings.as_environ(), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def wait_until(self, condition, seconds=90):
+        """Wait for the moment; a flow that ended before it came has failed the test."""
+        ending = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, "".join(self.lines)
+            assert time.monotonic() < ending, "".join(self.lines)
+            time.sleep(0.01)
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+
+    def end(self):
+        code = self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+        return code, "".join(self.lines)
+
+
+def artifacts(folder, monkeypatch):
+    from metaflow import Flow as Finished
+    from metaflow import namespace
+
+    namespace(None)
+    monkeypatch.chdir(folder)
+    return Finished("IngestFlow").latest_successful_run.data
+
+
+# Metaflow's own yaml looks for libyaml under its old name.
+@pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
+def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monkeypatch):
+    with Source(BATCHES).serving() as source:
+        given = replace(settings, source_url=source.url)
+        code, said = Flow(given, tmp_path, checkout, "run").end()
+        assert code == 0, said
+        data = artifacts(tmp_path, monkeypatch)
+        with Warehouse(settings.database_url) as warehouse:
+            (batch,) = warehouse.batches(status="ready")
+        assert data.status == "ingested"
+        assert data.batch_id == batch.batch_id
+        assert data.correlation_id == batch.correlation_id
+        assert data.batch == ingestion.as_json(batch)
+        (event,) = data.events
+        assert event["type"] == "tasador.batch.ingested"
+        assert event["correlationid"] == batch.correlation_id
+        assert event["data"]["rows_clean"] == batch.rows_clean
+
+        card = subprocess.run(
+            [sys.executable, checkout / "flows" / "ingest.py", "card", "get", "end"],
+            cwd=tmp_path,
+            env={**os.environ, **settings.as_environ()},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert batch.correlation_id in card
+
+        ingest_all(settings, source.url)
+        code, said = Flow(settings, tmp_path, checkout, "run", "--source-url", source.url).end()
+        assert code == 0, said
+        data = artifacts(tmp_path, monkeypatch)
+        assert (data.status, data.batch, data.events) == ("exhausted", None, [])
+
+
+def copying(settings):
+    with psycopg2.connect(settings.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select 1 from pg_stat_activity where datname = current_database()"
+            " and query like 'copy staged_%' or query like 'insert into raw.raw_data%'"
+        )
+        return cursor.fetchone() is not None
+
+
+def has_status(settings, status):
+    with Warehouse(settings.database_url) as warehouse:
+        return bool(warehouse.batches(status=status))
+
+
+@pytest.mark.parametrize(
+    ("step", "how"),
+    [
+        ("start", "new run"),
+        ("start", "resume"),
+        ("validate", "new run"),
+        ("validate", "resume"),
+        ("store", "resume"),
+        ("end", "resume"),
+    ],
+)
+def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, how):
+    batches = simulated(2, rows=4_000 if step == "validate" else 300)
+    with Source(batches).serving() as source:
+        given = replace(settings, source_url=source.url)
+        if step == "start":
+            source.go.clear()  # the answer is held back while the flow is killed
+        run_id = tmp_path / "run-id"
+        flow = Flow(given, tmp_path, checkout, "run", "--run-id-file", str(run_id))
+        reached = {
+            "start": lambda: None in fetches(settings, source.url) and source.asked == 1,
+            "validate": lambda: copying(settings),
+            "store": lambda: has_status(settings, "ready"),
+            "end": lambda: any("/end/" in line for line in flow.lines),
+        }
+        flow.wait_until(reached[step])
+        flow.kill()
+        source.go.set()
+        if how == "resume":
+            again = Flow(given, tmp_path, checkout, "resume", "--origin-run-id", run_id.read_text())
+        else:
+            again = Flow(given, tmp_path, checkout, "run")
+        code, said = again.end()
+        assert code == 0, said
+        ingest_all(settings, source.url)
+    assert_all_there_once(settings, batches)
+
+
+def test_the_flow_says_what_is_not_set(tmp_path, checkout, platform):
+    code, said = Flow(replace(platform, source_url=""), tmp_path, checkout, "run").end()
+    assert code != 0
+    assert ConfigurationError.__name__ in said
+    assert "TASADOR_SOURCE_URL" in said
+
+
+def test_the_flow_compiles_for_argo(platform, tmp_path, checkout):
+    Lake(platform).ensure_buckets()
+    compiling = ("argo-workflows", "create", "--only-json")
+    environ = {
+        **os.environ,
+        **platform.as_environ(),
+        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{platform.bucket_metaflow}/metaflow",
+        "METAFLOW_S3_ENDPOINT_URL": platform.s3_endpoint,
+        "METAFLOW_DEFAULT_METADATA": "local",
+        "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
+        "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
+        "AWS_ACCESS_KEY_ID": platform.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": platform.s3_secret_key,
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+    }
+    made = subprocess.run(
+        [sys.executable, checkout / "flows" / "ingest.py", "--datastore=s3", *compiling],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert '"kind": "WorkflowTemplate"' in made.stdout
