@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from tasador.errors import ConfigurationError
 from tasador.source.client import FetchedBatch, SourceClient
-from tasador.source.payload import Head, read_head, rows
+from tasador.source.payload import rows
 
 if TYPE_CHECKING:
     from tasador.source.course import Order
     from tasador.source.stored import Form
 
-__all__ = ["FetchedBatch", "Head", "SourceClient", "read_head", "rows", "serve_source"]
+__all__ = ["FetchedBatch", "SourceClient", "rows", "serve_source"]
 
 
 def serve_source(

@@ -130,10 +130,8 @@ class SourceClient:
                     trouble = str(passing)
                 except httpx.RequestError as error:
                     trouble = f"{type(error).__name__}: {error}".rstrip(": ")
-        raise StoreUnavailable(
-            f"the source at {self.url} gave no whole answer in {self.retries + 1} tries; "
-            f"last: {trouble}"
-        )
+        tries = f" in {self.retries + 1} tries" if self.retries else ""
+        raise StoreUnavailable(f"the source at {self.url} gave no whole answer{tries}: {trouble}")
 
     def _no_address(self, error: Exception) -> ConfigurationError:
         return ConfigurationError(f"TASADOR_SOURCE_URL is {self.url!r}, no http address: {error}")

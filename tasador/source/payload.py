@@ -11,7 +11,7 @@ import ijson
 
 from tasador.errors import SourceError
 
-_BUFFER = 1 << 20
+_BUFFER = 1 << 16
 _HEAD = ("group_number", "day", "batch_number")
 _BROKEN_OFF = re.compile(r"premature|incomplete", re.IGNORECASE)
 
