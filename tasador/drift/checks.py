@@ -47,11 +47,14 @@ class Finding:
 
 @dataclass(slots=True)
 class Checked:
-    """The findings of one detector, its scores as JSON values, and NannyML's results by title."""
+    """The findings of one detector, its scores as JSON values, and NannyML's results.
+
+    ``results`` go by the name and column of the finding that each led to.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     scores: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    results: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 def distributions(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
@@ -89,41 +92,49 @@ def distributions(reference: pd.DataFrame, batch: pd.DataFrame, limits: Threshol
         )
         checked.findings.append(finding)
         checked.scores[column] = {"method": method, **_scored(finding)}
-        checked.results[f"{column}: distance"] = result
+        checked.results[kind, column] = result
     return checked
 
 
 def missing(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
     """How much oftener (or more rarely) each input is missing; rows as they came."""
-    result = detectors.missing_rates(reference, batch)
-    checked = Checked(results={"missing values": result})
-    for name in FIELDS:
-        rate, usual = _value(result, name), float(reference[name].isna().mean())
+    checked = Checked()
+    usually = {name: float(reference[name].isna().mean()) for name in FIELDS}
+    changes = {
+        name: limits.share(limits.missing, usual, len(batch), len(reference))
+        for name, usual in usually.items()
+    }
+    bounds = {name: (usually[name] - by, usually[name] + by) for name, by in changes.items()}
+    for name, result in detectors.missing_rates(reference, batch, bounds).items():
+        rate, usual = _value(result, name), usually[name]
         finding = Finding(
             name="missing",
             column=name,
             value=abs(rate - usual),
-            limit=limits.share(limits.missing, usual, len(batch), len(reference)),
+            limit=changes[name],
             effect="moved",
             says=f"{name} is missing in {rate:.0%} of the listings, against {usual:.0%} in the "
             "champion's data",
         )
         checked.findings.append(finding)
         checked.scores[name] = {"rate": rate, "reference": usual, **_scored(finding)}
+        checked.results["missing", name] = result
     return checked
 
 
 def unseen(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
     """How many listings are in states, zip areas or of a status that the reference lacks."""
-    result = detectors.unseen_rates(reference, batch, limits.unseen)
-    checked = Checked(results={"new categories": result})
-    for name in CATEGORIES:
-        counts = reference[name].value_counts()
-        if counts.empty:
-            continue
-        # Good and Turing: the share of categories met once is what a next sample holds of new ones.
-        usual = float((counts == 1).sum() / counts.sum())
-        rate = _value(result, name)
+    checked = Checked()
+    known = {c: reference[c].value_counts() for c in CATEGORIES if reference[c].notna().any()}
+    # Good and Turing: the share of values met once is what a next sample holds of new ones.
+    bounds = {
+        name: limits.new_share(
+            float((counts == 1).sum() / counts.sum()), len(batch), len(reference)
+        )
+        for name, counts in known.items()
+    }
+    for name, result in detectors.unseen_rates(reference, batch, bounds).items():
+        counts, rate = known[name], _value(result, name)
         fresh = batch.loc[~batch[name].isin(counts.index), name].dropna().value_counts()
         shown = ", ".join(str(v) for v in fresh.index[:5]) + (", …" if len(fresh) > 5 else "")
         what = {"state": "states", "zip_area": "zip areas", "status": "a status"}[name]
@@ -131,13 +142,14 @@ def unseen(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> 
             name="unseen",
             column=name,
             value=rate,
-            limit=limits.new_share(usual, len(batch), len(reference)),
+            limit=bounds[name],
             effect="moved",
             says=f"{rate:.0%} of the listings are in {what} that the champion's data does not "
             f"hold{f' ({shown})' if shown else ''}",
         )
         checked.findings.append(finding)
         checked.scores[name] = {"new": [str(v) for v in fresh.index[:50]], **_scored(finding)}
+        checked.results["unseen", name] = result
     return checked
 
 
@@ -158,20 +170,20 @@ def outside(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) ->
 
 def structure(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
     """Whether the fields still go together as they did (PCA reconstruction)."""
-    result, spread = detectors.reconstruction(reference, batch)
+    limit = limits.shift(limits.reconstruction, 1.0, len(batch), len(reference))
+    result, there, spread = detectors.reconstruction(reference, batch, limit)
     here = _value(result, "reconstruction_error")
-    there = _reference_mean(result, "reconstruction_error")
     finding = Finding(
         name="structure",
         column="",
-        value=abs(here - there) / spread if spread > 0 else 0.0,
-        limit=limits.shift(limits.reconstruction, 1.0, len(batch), len(reference)),
+        value=abs(here - there) / spread,
+        limit=limit,
         effect="moved",
         says="the fields go together otherwise than in the champion's data: reconstruction error "
         f"{here:.2f} against {there:.2f}",
     )
     scores = {"reconstruction_error": here, "reference": there, "spread": spread}
-    return Checked([finding], scores | _scored(finding), {"reconstruction error": result})
+    return Checked([finding], scores | _scored(finding), {("structure", ""): result})
 
 
 def performance(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
@@ -198,7 +210,7 @@ def performance(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds
     )
     result = detectors.estimated_error(known, asked, usual * (1 + rise))
     estimated, expected = _value(result, "mae"), _reference_mean(result, "mae")
-    checked.results["estimated error (DLE)"] = result
+    checked.results["estimated_error", ""] = result
     for name, verb, error, base in (
         ("realised_error", "is", realised, usual),
         ("estimated_error", "is estimated (DLE, without the prices) to be", estimated, expected),

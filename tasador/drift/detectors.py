@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasador.drift.measures import AMOUNTS, CATEGORIES, FIELDS, PREDICTED, RATIO, DriftError
+from tasador.drift.measures import AMOUNTS, CATEGORIES, PREDICTED, RATIO, DriftError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +63,9 @@ def nannyml() -> Any:
 
 
 def chunk_size(batch_rows: int, reference_rows: int) -> int:
-    """Rows of a chunk: the whole batch is one, and the reference at most ten like it."""
-    return max(batch_rows, math.ceil(reference_rows / 10))
+    """Rows of a chunk: the whole batch is one, the reference up to ten of equal size."""
+    chunks = max(1, min(10, reference_rows // batch_rows))
+    return max(batch_rows, math.ceil(reference_rows / chunks))
 
 
 def distances(
@@ -97,9 +98,12 @@ def distances(
     return results
 
 
-def reconstruction(reference: pd.DataFrame, batch: pd.DataFrame) -> tuple[Any, float]:
-    """The result of PCA reconstruction, and the spread of one row's error in the reference.
+def reconstruction(
+    reference: pd.DataFrame, batch: pd.DataFrame, limit: float
+) -> tuple[Any, float, float]:
+    """The result of PCA reconstruction; mean and spread of a row's error in the reference.
 
+    ``limit`` is how many spreads the batch's mean error may lie away from the reference's.
     Imputation, encoding, scaling and the range that wild values are clipped to are all fitted on
     the reference alone.
     """
@@ -115,45 +119,68 @@ def reconstruction(reference: pd.DataFrame, batch: pd.DataFrame) -> tuple[Any, f
     for name in (c for c in columns if c in CATEGORIES):
         known[name] = known[name].astype(object).where(known[name].notna(), np.nan)
         asked[name] = asked[name].astype(object).where(asked[name].notna(), np.nan)
-    with loud("the reconstruction of rows"):
+
+    def fitted(threshold: Any) -> Any:
         calculator = nml.DataReconstructionDriftCalculator(
-            column_names=columns, chunk_size=chunk_size(len(batch), len(reference))
-        )
-        calculator.fit(known)
-        fitted = calculator.result.filter(period="reference").data["reconstruction_error"]
-        size = calculator.result.data["chunk"]
-        rows = (size["end_index"] - size["start_index"] + 1).to_numpy(dtype=float)
-        spread = float(np.average(fitted["sampling_error"] * np.sqrt(rows), weights=rows))
-        return calculator.calculate(asked), spread
-
-
-def missing_rates(reference: pd.DataFrame, batch: pd.DataFrame) -> Any:
-    """NannyML's missing-value rates of the eleven inputs."""
-    nml = nannyml()
-    with loud("counting missing values"):
-        calculator = nml.MissingValuesCalculator(
-            column_names=list(FIELDS), chunk_size=chunk_size(len(batch), len(reference))
-        )
-        calculator.fit(reference[list(FIELDS)])
-        return calculator.calculate(batch[list(FIELDS)])
-
-
-def unseen_rates(reference: pd.DataFrame, batch: pd.DataFrame, limit: float) -> Any:
-    """NannyML's rates of categories that the reference does not hold; missing is no category."""
-    nml = nannyml()
-    with loud("counting new categories"):
-        calculator = nml.UnseenValuesCalculator(
-            column_names=list(CATEGORIES),
+            column_names=columns,
             chunk_size=chunk_size(len(batch), len(reference)),
-            threshold=nml.thresholds.ConstantThreshold(upper=float(limit)),
+            threshold=threshold,
         )
-        missing = "(missing)"
-        seen = reference[list(CATEGORIES)].fillna(missing)
-        calculator.fit(seen)
-        asked = batch[list(CATEGORIES)]
-        # A value missing for the first time is the missing rate's business.
-        filled = asked.where(asked.notna(), seen.mode().iloc[0], axis=1)
-        return calculator.calculate(filled)
+        return calculator.fit(known)
+
+    with loud("the reconstruction of rows"):
+        data = fitted(nml.thresholds.ConstantThreshold(upper=1.0)).result.data
+        rows = data[("chunk", "end_index")] - data[("chunk", "start_index")] + 1
+        errors = data["reconstruction_error"]
+        usual = float(np.average(errors["value"], weights=rows))
+        spread = float(np.average(errors["sampling_error"] * np.sqrt(rows), weights=rows))
+        if spread == 0:
+            raise DriftError("the reference's rows do not differ: nothing can be reconstructed")
+        bounds = nml.thresholds.ConstantThreshold(
+            lower=usual - limit * spread, upper=usual + limit * spread
+        )
+        return fitted(bounds).calculate(asked), usual, spread
+
+
+def missing_rates(
+    reference: pd.DataFrame, batch: pd.DataFrame, bounds: Mapping[str, tuple[float, float]]
+) -> dict[str, Any]:
+    """NannyML's missing-value rates by column; ``bounds`` are the lowest and highest rate."""
+    nml = nannyml()
+    results = {}
+    for column, (low, high) in bounds.items():
+        with loud(f"counting missing values of {column}"):
+            calculator = nml.MissingValuesCalculator(
+                column_names=[column],
+                chunk_size=chunk_size(len(batch), len(reference)),
+                threshold=nml.thresholds.ConstantThreshold(lower=low, upper=high),
+            )
+            calculator.fit(reference[[column]])
+            results[column] = calculator.calculate(batch[[column]])
+    return results
+
+
+def unseen_rates(
+    reference: pd.DataFrame, batch: pd.DataFrame, limits: Mapping[str, float]
+) -> dict[str, Any]:
+    """NannyML's rates of values that the reference does not hold; missing is no such value.
+
+    The reference must hold a value of each column in ``limits``.
+    """
+    nml = nannyml()
+    results = {}
+    for column, limit in limits.items():
+        with loud(f"counting new values of {column}"):
+            calculator = nml.UnseenValuesCalculator(
+                column_names=[column],
+                chunk_size=chunk_size(len(batch), len(reference)),
+                threshold=nml.thresholds.ConstantThreshold(upper=limit),
+            )
+            seen = reference[[column]].dropna().reset_index(drop=True)
+            calculator.fit(seen)
+            # A value that is missing is the missing rate's business.
+            results[column] = calculator.calculate(batch[[column]].fillna(seen[column].iloc[0]))
+    return results
 
 
 def estimated_error(reference: pd.DataFrame, batch: pd.DataFrame, upper: float) -> Any:

@@ -50,15 +50,15 @@ class Champion(Protocol):
 class DriftReport:
     """The verdict with its reasons (the gravest first), and what led to it.
 
-    ``scores`` are JSON values by detector; ``results`` are NannyML's own result objects by title,
-    for its plots.
+    ``scores`` are JSON values by detector; ``results`` are NannyML's own result objects, for its
+    plots, by name and column of the finding.
     """
 
     verdict: Verdict
     reasons: list[str]
     scores: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    results: dict[str, Any] = field(default_factory=dict)
+    results: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
     def moved(self) -> bool:
@@ -93,6 +93,8 @@ def judge_batch(
     say = progress or (lambda _: None)
     require_columns(batch, "batch")
     scores: dict[str, Any] = {"rows": {"batch": len(batch)}, "thresholds": asdict(limits)}
+    if batch.empty:
+        return DriftReport("no_drift", ["the batch holds no listing that could be judged"], scores)
     if champion is None:
         return DriftReport("train", ["there is no champion yet: one has to be trained"], scores)
     if reference is None or PREDICTED not in reference:
@@ -133,7 +135,7 @@ def judge_batch(
         reasons=_in_words(findings),
         scores=scores,
         findings=findings,
-        results={t: r for checked in found.values() for t, r in checked.results.items()},
+        results={k: r for checked in found.values() for k, r in checked.results.items()},
     )
     scores["moved"], scores["hurts"] = report.moved, report.hurts
     return report

@@ -1,0 +1,66 @@
+"""NannyML's own plots of one judgement, as HTML that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from tasador.drift.judge import DriftReport
+
+_HEIGHT = 300  # pixels of one plot
+_STYLE = (
+    "body{margin:0}main{display:grid;grid-template-columns:1fr 1fr;gap:8px}main>div{min-width:0}"
+)
+
+
+_UNPACK = (
+    "<script>const packed=Uint8Array.from(atob('PACKED'),c=>c.charCodeAt(0));"
+    "new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip')))"
+    ".text().then(page=>{document.open();document.write(page);document.close()})</script>"
+)
+
+
+def figures(report: DriftReport) -> dict[tuple[str, str], Figure]:
+    """NannyML's plots by name and column of the finding, those beyond their limit first."""
+    beyond = {(f.name, f.column) for f in report.findings if f.exceeded}
+    drawn: dict[tuple[str, str], Figure] = {}
+    with warnings.catch_warnings():
+        # pandas 3 and plotly deprecate calls that NannyML makes.
+        warnings.simplefilter("ignore")
+        for key in sorted(report.results, key=lambda key: key not in beyond):
+            drawn[key] = report.results[key].plot().update_layout(height=_HEIGHT, width=None)
+    return drawn
+
+
+def page(report: DriftReport) -> str:
+    """One HTML page of all plots, plotly.js inlined once; empty where nothing was measured."""
+    parts: list[str] = []
+    for figure in figures(report).values():
+        script: Any = False if parts else "inline"
+        config = {"responsive": True, "displayModeBar": False}
+        drawn = figure.to_html(full_html=False, include_plotlyjs=script, config=config)
+        parts.append(f"<div>{drawn}</div>")
+    if not parts:
+        return ""
+    return (
+        "<!doctype html><meta charset=utf-8><title>Drift</title>"
+        f"<style>{_STYLE}</style><main>{''.join(parts)}</main>"
+    )
+
+
+def frame(document: str, height: int = 1200) -> str:
+    """A page as one line of HTML, to be embedded in a Metaflow card's Markdown.
+
+    A card's Markdown runs no script, but a document inside of it does. It is packed: plotly.js
+    alone is 4.5 MB, and a card holds its content in base64 once more.
+    """
+    packed = base64.b64encode(gzip.compress(document.encode(), mtime=0)).decode()
+    inside = html.escape(_UNPACK.replace("PACKED", packed))
+    style = f"width:100%;height:{height}px;border:0"
+    return f'<iframe title="NannyML plots" style="{style}" srcdoc="{inside}"></iframe>'

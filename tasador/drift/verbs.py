@@ -1,0 +1,106 @@
+"""The verbs of the drift flow: choose batch and champion, judge, record and tell.
+
+Each may be called again: the verdict on a batch and a champion is recorded once, and the event that
+follows from it has the same id whenever it is published.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasador import events
+from tasador.drift.judge import DriftReport, judge_batch
+from tasador.errors import TasadorError
+from tasador.lake import Lake
+from tasador.records import Batch, DriftRecord
+from tasador.registry import ModelVersion, Registry
+from tasador.settings import Settings
+from tasador.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from tasador.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What one judgement is about: a batch that is ready, and the champion of that moment."""
+
+    batch: Batch
+    champion: ModelVersion | None
+    correlation_id: str
+
+
+def choose(settings: Settings, batch_id: str = "", correlation_id: str = "") -> Case:
+    """The named batch, else the newest that is ready, and today's champion.
+
+    Raises TasadorError where there is no such batch, or its ingestion is not over.
+    """
+    settings.require("database_url")
+    with Warehouse(settings.database_url) as warehouse:
+        if batch_id:
+            batch = warehouse.batch(batch_id)
+            if batch is None:
+                raise TasadorError(f"there is no batch {batch_id}")
+            if batch.status != "ready":
+                raise TasadorError(
+                    f"batch {batch_id} is {batch.status}, not ready: run `python flows/ingest.py "
+                    "run` again, which ends what broke off"
+                )
+        else:
+            ready = warehouse.batches(status="ready")
+            if not ready:
+                raise TasadorError(
+                    "no batch has been ingested yet: run `python flows/ingest.py run`"
+                )
+            batch = ready[-1]
+    return Case(
+        batch=batch,
+        champion=Registry(settings).champion(),
+        correlation_id=correlation_id or batch.correlation_id,
+    )
+
+
+def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftReport:
+    """Judge the batch's clean rows against the champion and its reference, both from the store."""
+    lake = Lake(settings)
+    batch = lake.read_parquet(case.batch.clean_uri)
+    if case.champion is None:
+        return judge_batch(batch, None, None, progress=say)
+    reference = lake.read_parquet(case.champion.reference_uri)
+    return judge_batch(batch, reference, _stored(lake, case.champion), progress=say)
+
+
+def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:
+    """Write the verdict down; where one stands for this batch and champion, it is returned."""
+    with Warehouse(settings.database_url) as warehouse:
+        return warehouse.record_drift(
+            DriftRecord(
+                batch_id=case.batch.batch_id,
+                champion_version=case.champion.version if case.champion else 0,
+                correlation_id=case.correlation_id,
+                verdict=report.verdict,
+                reasons=report.reasons,
+                scores=report.scores,
+            )
+        )
+
+
+def tell(settings: Settings, recorded: DriftRecord) -> list[events.Event]:
+    """Publish drift.detected where the verdict calls for training; the events published."""
+    if recorded.verdict == "no_drift":
+        return []
+    settings.require("broker_url")
+    event = events.drift_detected(recorded)
+    events.publish(event, settings.broker_url)
+    return [event]
+
+
+def _stored(lake: Lake, champion: ModelVersion) -> Bundle:
+    from tasador.bundle import Bundle
+
+    with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
+        return Bundle.load(lake.download_folder(champion.uri, Path(scratch)), champion.digest)

@@ -1,0 +1,250 @@
+"""Drift against the simulator's known truth: found, named rightly, silent where nothing moved."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasador.drift import DriftError, Finding, judge_batch, make_reference
+from tasador.drift.plots import page
+from tasador.features import Columns
+from tasador.listing import read_row
+from tasador.source.simulator import generate
+from tasador.table import columns_of, frame_of
+
+SEED = 7
+
+
+class Appraiser:
+    """A price model small enough for a test: zip levels, then log-linear in size, lot and rooms."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._level: dict[str, float] = {}
+        log_price = np.log(frame["price"].clip(10_000, 5_000_000).to_numpy())
+        self._mean = float(log_price.mean())
+        columns = columns_of(frame)
+        for _ in range(5):  # alternately: weights given the levels, levels given the weights
+            known = self._inputs(columns)
+            self._weights, *_ = np.linalg.lstsq(known, log_price - self._levels(columns))
+            left = pd.Series(log_price - known @ self._weights)
+            self._level = left.groupby(np.asarray(columns["zip_code"], dtype=str)).mean().to_dict()
+
+    def predict(self, columns: Columns) -> "Appraiser":
+        self.price = np.exp(self._levels(columns) + self._inputs(columns) @ self._weights)
+        return self
+
+    def _levels(self, columns: Columns) -> np.ndarray:
+        return np.array([self._level.get(str(z), self._mean) for z in columns["zip_code"]])
+
+    def _inputs(self, columns: Columns) -> np.ndarray:
+        parts = [np.ones(len(columns["price"]))]
+        for name in ("house_size", "acre_lot", "bed", "bath"):
+            value = np.log1p(columns[name])
+            parts += [np.nan_to_num(value), np.isnan(value).astype(float)]
+        return np.column_stack(parts)
+
+
+def batch_of(scenario: str, number: int, rows: int = 3_000, seed: int = SEED) -> pd.DataFrame:
+    """The clean rows of a simulated batch, as ingest reads them."""
+    read = (read_row(row) for row in generate(seed, scenario, number, rows))
+    return frame_of([listing for listing, problems in read if not problems])
+
+
+def champion_of(frame: pd.DataFrame) -> tuple[Appraiser, pd.DataFrame]:
+    """A model fitted on the frame but for its holdout, and the reference made from all of it."""
+    held = frame["holdout"].to_numpy()
+    champion = Appraiser(frame[~held])
+    honest = np.full(len(frame), np.nan)
+    honest[held] = champion.predict(columns_of(frame[held])).price
+    return champion, make_reference(frame, honest)
+
+
+@pytest.fixture(scope="module")
+def learnt() -> tuple[Appraiser, pd.DataFrame]:
+    return champion_of(batch_of("steady", 0, rows=6_000))
+
+
+def exceeded(findings: list[Finding]) -> set[tuple[str, str]]:
+    return {(finding.name, finding.column) for finding in findings if finding.exceeded}
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_the_same_market_is_no_drift(learnt, number):
+    champion, reference = learnt
+    report = judge_batch(batch_of("steady", number), reference, champion)
+    assert report.verdict == "no_drift", report.reasons
+    assert not report.moved
+    assert not report.hurts
+    assert "nothing moved beyond its limit" in report.reasons[0]
+
+
+def test_a_price_shift_is_found_and_put_in_percent(learnt):
+    champion, reference = learnt
+    report = judge_batch(batch_of("price-shift", 2), reference, champion)
+    assert report.verdict == "drift"
+    assert report.hurts
+    level = next(f for f in report.findings if f.name == "price_level")
+    assert level.value == pytest.approx(np.log(1.25), abs=0.04)
+    assert "above what the champion expects" in report.reasons[0]
+    assert not {name for name, _ in exceeded(report.findings)} & {"unit", "unseen", "missing"}
+
+
+@pytest.mark.parametrize(("factor", "side"), [(1.1, "above"), (0.9, "below")])
+def test_ten_percent_either_way_is_found(learnt, factor, side):
+    champion, reference = learnt
+    batch = batch_of("steady", 1)
+    batch["price"] *= factor
+    report = judge_batch(batch, reference, champion)
+    assert report.verdict == "drift"
+    assert f"{side} what the champion expects" in report.reasons[0]
+
+
+def test_new_states_are_named(learnt):
+    champion, reference = learnt
+    batch = batch_of("new-states", 3)
+    report = judge_batch(batch, reference, champion)
+    assert report.verdict == "drift"
+    assert ("unseen", "state") in exceeded(report.findings)
+    new = set(batch["state"].dropna()) - set(reference["state"].dropna())
+    assert any(state in report.reasons[0] for state in new)
+    assert set(report.scores["quality"]["unseen"]["state"]["new"]) == new
+
+
+def test_a_change_of_the_mix_is_found_as_smaller_houses(learnt):
+    champion, reference = learnt
+    report = judge_batch(batch_of("mix-change", 2), reference, champion)
+    assert report.verdict == "drift"
+    assert report.moved
+    assert ("distribution", "house_size") in exceeded(report.findings)
+
+
+def test_square_metres_are_called_by_their_name(learnt):
+    champion, reference = learnt
+    report = judge_batch(batch_of("broken-schema", 2), reference, champion)
+    assert report.verdict == "drift"
+    assert report.reasons[0].startswith("house_size looks like square metres")
+
+
+def test_prices_in_cents_are_called_by_their_name(learnt):
+    champion, reference = learnt
+    batch = batch_of("steady", 1)
+    batch["price"] *= 100
+    report = judge_batch(batch, reference, champion)
+    assert report.reasons[0].startswith("price looks like cents")
+
+
+@pytest.mark.parametrize("share", [0.2, 1.0])
+@pytest.mark.parametrize("field", ["house_size", "state", "prev_sold_date"])
+def test_a_field_gone_missing_is_named(learnt, field, share):
+    champion, reference = learnt
+    batch = batch_of("steady", 1)
+    lost = np.random.default_rng(0).random(len(batch)) < share
+    batch[field] = batch[field].where(~lost)
+    report = judge_batch(batch, reference, champion)
+    assert report.verdict == "drift"
+    assert ("missing", field) in exceeded(report.findings)
+    assert any(reason.startswith(f"{field} is missing in") for reason in report.reasons)
+
+
+def test_random_halves_of_one_population_raise_no_alarm():
+    whole = pd.concat([batch_of("steady", n, rows=3_000) for n in range(5)], ignore_index=True)
+    keys = whole["property_key"].unique()
+    champion = Appraiser(batch_of("steady", 5))
+    price = champion.predict(columns_of(whole)).price.copy()
+    alarms = []
+    tries = 50
+    for seed in range(tries):
+        rng = np.random.default_rng(seed)
+        # By property, as the loop's own splits: repeated offers are not independent.
+        halves = whole["property_key"].isin(rng.permutation(keys)[: len(keys) // 2]).to_numpy()
+        reference = make_reference(whole[halves], price[halves], rows=2_500, seed=seed)
+        batch = whole[~halves].sample(2_500, random_state=seed)
+        report = judge_batch(batch, reference, champion)
+        if report.verdict == "drift":
+            alarms.append(report.reasons[0])
+    assert len(alarms) <= 0.05 * tries, alarms
+
+
+@pytest.mark.parametrize("rows", [100, 174, 400])
+def test_small_samples_raise_no_alarm(learnt, rows):
+    champion, reference = learnt
+    batch = batch_of("steady", 1)
+    reports = [
+        judge_batch(batch.sample(rows, random_state=seed), reference, champion) for seed in range(5)
+    ]
+    assert [report.reasons for report in reports if report.verdict != "no_drift"] == []
+
+
+@pytest.mark.parametrize("rows", [1, 17, 99])
+def test_too_few_rows_to_judge_are_said_to_be(learnt, rows):
+    champion, reference = learnt
+    report = judge_batch(batch_of("steady", 1).head(rows), reference, champion)
+    assert report.verdict == "no_drift"
+    assert report.reasons == [
+        f"only {rows} rows: too few to tell a change from chance (fewer than 100)"
+    ]
+
+
+def test_a_small_batch_that_moved_far_is_still_found(learnt):
+    champion, reference = learnt
+    report = judge_batch(batch_of("price-shift", 2).head(174), reference, champion)
+    assert report.verdict == "drift"
+    assert "above what the champion expects" in report.reasons[0]
+
+
+def test_without_a_champion_the_verdict_is_train():
+    report = judge_batch(batch_of("steady", 0, rows=200), None, None)
+    assert report.verdict == "train"
+    assert report.reasons == ["there is no champion yet: one has to be trained"]
+
+
+def test_the_same_batch_gets_the_same_report(learnt):
+    champion, reference = learnt
+    batch = batch_of("price-shift", 2, rows=1_000)
+    first, second = (judge_batch(batch.copy(), reference.copy(), champion) for _ in range(2))
+    assert json.dumps(first.scores, allow_nan=False) == json.dumps(second.scores, allow_nan=False)
+    assert first.reasons == second.reasons
+
+
+def test_judging_leaves_its_input_alone_and_warns_of_nothing(learnt):
+    champion, reference = learnt
+    batch = batch_of("steady", 2, rows=500)
+    before, known = batch.copy(), reference.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = judge_batch(batch, reference, champion)
+        document = page(report)
+    pd.testing.assert_frame_equal(batch, before)
+    pd.testing.assert_frame_equal(reference, known)
+    assert document.count("Plotly.newPlot(") == len(report.results) >= 20
+
+
+def test_a_champion_that_cannot_answer_is_an_error(learnt):
+    champion, reference = learnt
+
+    class Mute(Appraiser):
+        def __init__(self) -> None: ...
+
+        def predict(self, columns: Columns) -> Appraiser:
+            champion.predict(columns)
+            self.price = np.full(len(columns["price"]), np.nan)
+            return self
+
+    with pytest.raises(DriftError, match="gave no price"):
+        judge_batch(batch_of("steady", 1, rows=200), reference, Mute())
+
+
+def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, monkeypatch):
+    # NannyML catches what happens inside a chunk, logs it and goes on with NaN.
+    from nannyml.performance_estimation.direct_loss_estimation.metrics import MAE
+
+    champion, reference = learnt
+
+    def broken(self: MAE, data: pd.DataFrame) -> float:
+        raise ValueError("the disk is on fire")
+
+    monkeypatch.setattr(MAE, "_sampling_error", broken)
+    with pytest.raises(DriftError, match=r"DLE.*the disk is on fire"):
+        judge_batch(batch_of("steady", 1, rows=200), reference, champion)
