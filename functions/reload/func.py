@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,7 @@ def on_event(event):
         EVENTS.labels("other", "refused").inc()
         raise
     try:
-        _count(roll_out(promotion, **_parts()))
+        _count(_roll_out(promotion))
     except StoreUnavailable:
         EVENTS.labels(event.type, "retry").inc()
         raise
@@ -70,7 +71,7 @@ def reload(request):
         wanted = "no version has been promoted yet" if version is None else f"no version {version}"
         raise Problem(404, f"{wanted}: there is nothing to bring into service")
     try:
-        records = roll_out(Promotion.of_decision(decision), **_parts())
+        records = _roll_out(Promotion.of_decision(decision))
     except StoreUnavailable:
         raise
     except TasadorError as error:
@@ -89,21 +90,29 @@ def load():
     STORE.load()
     STORE.ready()
     try:
-        _count(reconcile(**_parts()))
+        with _parts() as parts:
+            _count(reconcile(**parts))
     except TasadorError as error:
         log.warning("could not reconcile with the newest promotion: %s", error)
 
 
+def _roll_out(promotion):
+    with _parts() as parts:
+        return roll_out(promotion, **parts)
+
+
+@contextmanager
 def _parts():
     settings = STORE.settings()
     if settings.platform != "embedded":
         raise ConfigurationError(f"TASADOR_PLATFORM is {settings.platform!r}: no rollout there yet")
-    return {
-        "backend": LocalBackend(settings),
-        "warehouse": STORE.warehouse(),
-        "settings": settings,
-        "publish": partial(events.publish, broker_url=settings.broker_url),
-    }
+    with LocalBackend(settings) as backend:
+        yield {
+            "backend": backend,
+            "warehouse": STORE.warehouse(),
+            "settings": settings,
+            "publish": partial(events.publish, broker_url=settings.broker_url),
+        }
 
 
 def _count(records):

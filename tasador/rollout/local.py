@@ -15,7 +15,7 @@ _TIMEOUT = 10.0
 
 
 class LocalBackend:
-    """See Backend. ``gateway_token`` is the bearer token of the admin API."""
+    """See Backend; a context manager that closes its connections."""
 
     def __init__(self, settings: Settings) -> None:
         import httpx
@@ -29,6 +29,12 @@ class LocalBackend:
             # Nothing of the machine's proxy settings concerns 127.0.0.1.
             trust_env=False,
         )
+
+    def __enter__(self) -> LocalBackend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def state(self, service: str) -> ServiceState:
         """The service as it is now."""

@@ -1,0 +1,362 @@
+"""Promotions, from the event to the traffic, on the real platform with real models."""
+
+import json
+import time
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tasador import events
+from tasador.bundle import stamp_version
+from tasador.errors import RolloutError, StoreUnavailable
+from tasador.lake import Lake
+from tasador.records import DecisionRecord, now
+from tasador.rollout import LocalBackend, Promotion, plan, reconcile, roll_back, roll_out
+from tasador.warehouse import Warehouse
+from tests.functions_kit import free_port, make_bundle, until
+
+SERVICES = plan.SERVICES
+
+
+@pytest.fixture(scope="module")
+def bundles(platform, tmp_path_factory):
+    """Two models in the object store: version -> (manifest, uri); 9 is damaged there."""
+    folder = tmp_path_factory.mktemp("bundles")
+    lake, stored = Lake(platform), {}
+    for version in (1, 2):
+        manifest = make_bundle(folder / str(version), version=version, rows=400, seed=version)
+        uri = f"s3://{platform.bucket_mlflow}/rollout/{version}/bundle"
+        lake.upload_folder(folder / str(version), uri)
+        stored[version] = (manifest, uri)
+    manifest = stamp_version(folder / "2", "tasador-price", 9)
+    model = folder / "2" / "model.ubj"
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    uri = f"s3://{platform.bucket_mlflow}/rollout/9/bundle"
+    lake.upload_folder(folder / "2", uri)
+    stored[9] = (manifest, uri)
+    return stored
+
+
+@pytest.fixture(scope="module")
+def world(platform, bundles):
+    """All that a rollout needs, and shorthands for the tests."""
+    with Warehouse(platform.database_url) as warehouse, LocalBackend(platform) as backend:
+        publish = partial(events.publish, broker_url=platform.broker_url)
+        parts = {
+            "backend": backend,
+            "warehouse": warehouse,
+            "settings": platform,
+            "publish": publish,
+        }
+
+        def decide(version, claimed=None):
+            """A promotion as the train flow would store it."""
+            manifest, uri = bundles[version]
+            return warehouse.record_decision(
+                DecisionRecord(
+                    model_name="tasador-price",
+                    version=claimed or version,
+                    digest=manifest.digest,
+                    model_uri=uri,
+                    run_id="r",
+                    decision="promoted",
+                    reasons=["better"],
+                    checks=[],
+                    metrics={},
+                    correlation_id=f"c-{version}",
+                    training_id=uuid4().hex,
+                    batch_ids=[],
+                )
+            )
+
+        def outcomes(promotion, count=2):
+            """What happened to a promotion, once so many rows say it."""
+
+            def found():
+                rows = [r for r in warehouse.rollout_history(50) if r.promotion == promotion]
+                return rows if len(rows) >= count else None
+
+            return until(found, 90)
+
+        with httpx.Client(base_url=platform.functions_url, timeout=60, trust_env=False) as client:
+            yield SimpleNamespace(
+                parts=parts,
+                backend=backend,
+                warehouse=warehouse,
+                publish=publish,
+                client=client,
+                settings=platform,
+                decide=decide,
+                outcomes=outcomes,
+            )
+
+
+def in_service(world):
+    """The promotion that serves, the same in both services, which are tidy."""
+    found = set()
+    for service in SERVICES:
+        state = world.backend.state(service)
+        assert [(t.percent, t.tag) for t in state.traffic] == [(100, "")]
+        found.add(plan.promotion_of(plan.in_service(state)))
+    assert len(found) == 1
+    return found.pop()
+
+
+def published(world, kind, promotion):
+    """The events of a type about a promotion that reached the broker."""
+    answer = httpx.get(
+        f"{world.settings.gateway_admin_url}/events?limit=500",
+        headers={"authorization": f"Bearer {world.settings.gateway_token}"},
+        trust_env=False,
+    )
+    return [
+        e for e in answer.json() if e["type"] == kind and e["data"].get("promotion") == promotion
+    ]
+
+
+def ensure(world):
+    """Have something in service: the number of its promotion."""
+    if plan.in_service(world.backend.state("explain")) is None:
+        serve(world, 1)
+    return in_service(world)
+
+
+def serve(world, version):
+    """Bring a version into service."""
+    decision = world.decide(version)
+    records = roll_out(Promotion.of_decision(decision), **world.parts)
+    assert [r.outcome for r in records] == ["serving", "serving"], records
+    return decision
+
+
+def test_a_promotion_event_brings_the_model_into_service_everywhere(world, bundles):
+    decision = world.decide(1)
+    world.publish(events.model_promoted(decision))
+    records = world.outcomes(decision.promotion)
+    assert {(r.service, r.outcome) for r in records} == {(s, "serving") for s in SERVICES}
+    assert in_service(world) == decision.promotion
+    answer = world.client.post("/predict", json={"bed": 3, "house_size": 1500}).json()
+    assert answer["model"]["digest"] == bundles[1][0].digest
+    assert answer["revision"] == f"predict-{decision.promotion:05d}"
+    assert answer["correlation_id"] == "c-1"
+    told = world.client.post("/explain", json={"bed": 3, "house_size": 1500}).json()
+    assert told["price"] == pytest.approx(answer["price"])
+    # The prediction is recorded; the trials of the candidate are not.
+    until(lambda: world.warehouse.prediction(answer["prediction_id"]))
+    revisions = [p.revision for p in world.warehouse.predictions(500)]
+    assert revisions.count(answer["revision"]) == 1
+    for record in records:
+        steps = [step["step"] for step in record.steps]
+        assert steps[-4:] == ["start it", "smoke test", "move the traffic", "tidy up"]
+        assert all(step["seconds"] >= 0 for step in record.steps)
+    assert len(published(world, events.MODEL_SERVING, decision.promotion)) == 2
+
+
+def test_a_replay_changes_nothing_and_an_older_promotion_is_superseded(world):
+    older, newer = world.decide(1), world.decide(2)
+    for decision in (newer, older, newer):
+        world.publish(events.model_promoted(decision))
+        time.sleep(0.1)
+    assert {r.outcome for r in world.outcomes(older.promotion)} == {"superseded"}
+    outcomes = [r.outcome for r in world.outcomes(newer.promotion, 4)]
+    assert sorted(outcomes) == ["serving", "serving", "unchanged", "unchanged"]
+    assert in_service(world) == newer.promotion
+
+
+def test_a_damaged_bundle_leaves_the_old_model_serving(world):
+    good = ensure(world)
+    version = world.client.get("/model").json()["version"]
+    bad = world.decide(9)
+    world.publish(events.model_promoted(bad))
+    for record in world.outcomes(bad.promotion):
+        assert record.outcome == "failed"
+        assert "model.ubj" in record.reason
+    assert in_service(world) == good
+    assert world.client.post("/predict", json={}).json()["model"]["version"] == version
+    told = until(lambda: published(world, events.ROLLOUT_FAILED, bad.promotion))
+    assert "model.ubj" in told[0]["data"]["reason"]
+    # What fails again is not tried again of itself, but anyone may ask for it.
+    assert reconcile(**world.parts) == []
+    answer = world.client.post("/reload")
+    assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+    assert "model.ubj" in answer.json()["detail"]
+    assert world.client.get("/ready").status_code == 200
+
+
+def test_a_candidate_that_never_gets_ready_is_withdrawn(world):
+    good = ensure(world)
+    # The bundle is whole, but names another version than the promotion.
+    bad = world.decide(1, claimed=77)
+    records = roll_out(Promotion.of_decision(bad), **world.parts)
+    assert {r.outcome for r in records} == {"failed"}
+    assert "MODEL_VERSION is 77" in records[0].reason
+    assert in_service(world) == good
+    for service in SERVICES:
+        names = [r.name for r in world.backend.state(service).revisions]
+        assert f"{service}-{bad.promotion:05d}" not in names
+
+
+def test_one_service_that_fails_keeps_all_on_the_old_model(world):
+    good = ensure(world)
+    decision = world.decide(2)
+
+    class Unwilling(LocalBackend):
+        def start(self, service, revision, timeout):
+            if service == "explain":
+                return False, "it has no wish to"
+            return super().start(service, revision, timeout)
+
+    with Unwilling(world.settings) as backend:
+        records = roll_out(Promotion.of_decision(decision), **{**world.parts, "backend": backend})
+    assert {r.outcome for r in records} == {"failed"}
+    assert "no wish" in records[0].reason
+    assert in_service(world) == good
+
+
+@pytest.mark.parametrize("broken_off", ["direct", "address", "delete"])
+def test_a_rollout_that_is_broken_off_anywhere_is_finished_by_the_next(world, broken_off):
+    ensure(world)
+    decision = world.decide(2)
+    promotion = Promotion.of_decision(decision)
+
+    class Dying(LocalBackend):
+        """Dies at the second call of one verb, which is in the middle of things."""
+
+        calls = 0
+
+    def dying(self, *args):
+        self.calls += 1
+        if self.calls == 2:
+            raise StoreUnavailable("the gateway is gone")
+        return getattr(LocalBackend, broken_off)(self, *args)
+
+    setattr(Dying, broken_off, dying)
+    with Dying(world.settings) as backend:
+        try:
+            roll_out(promotion, **{**world.parts, "backend": backend})
+        except StoreUnavailable:
+            pass
+        else:
+            assert broken_off == "delete"
+    assert world.client.post("/predict", json={}).status_code == 200
+    records = roll_out(promotion, **world.parts)
+    assert {r.outcome for r in records} <= {"serving", "unchanged"}
+    assert in_service(world) == decision.promotion
+
+
+def test_traffic_that_moved_in_one_service_alone_is_completed(world):
+    ensure(world)
+    decision = world.decide(2)
+    promotion = Promotion.of_decision(decision)
+    revision = promotion.revision("predict")
+    world.backend.create("predict", revision)
+    world.backend.direct("predict", plan.all_to(revision.name))
+    records = {r.service: r.outcome for r in roll_out(promotion, **world.parts)}
+    assert records["explain"] == "serving"
+    assert in_service(world) == decision.promotion
+
+
+def test_an_event_that_got_lost_is_made_up_for(world):
+    ensure(world)
+    assert reconcile(**world.parts) == []
+    lost = world.decide(2)
+    assert [r.outcome for r in reconcile(**world.parts)] == ["serving", "serving"]
+    assert in_service(world) == lost.promotion
+    by_hand = world.decide(1)
+    answer = world.client.post("/reload")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["promotion"] == by_hand.promotion
+    assert {r["outcome"] for r in answer.json()["rollouts"]} <= {"serving", "unchanged"}
+    assert in_service(world) == by_hand.promotion
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ('{"version": "2"}', 422, "version"),
+        ('{"version": true}', 422, "version"),
+        ('{"version": 123456}', 404, "123456"),
+        ("{", 400, "JSON"),
+        ("[1]", 422, "JSON object"),
+    ],
+)
+def test_a_reload_that_cannot_be_is_said_to_be(world, body, status, said):
+    answer = world.client.post("/reload", content=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
+    assert said in answer.text
+
+
+def test_a_rollback_is_a_promotion_of_the_version_before(world):
+    first, second = serve(world, 1), serve(world, 2)
+    back = roll_back(None, world.warehouse, world.publish)
+    assert (back.decision, back.version, back.champion_version) == ("rolled_back", 1, 2)
+    assert back.promotion > second.promotion
+    assert back.digest == first.digest
+    assert {r.outcome for r in world.outcomes(back.promotion)} == {"serving"}
+    assert world.client.post("/predict", json={}).json()["model"]["version"] == 1
+    with pytest.raises(RolloutError, match="in service already"):
+        roll_back(1, world.warehouse, world.publish)
+    with pytest.raises(RolloutError, match="version 4321"):
+        roll_back(4321, world.warehouse, world.publish)
+    forward = roll_back(2, world.warehouse, world.publish)
+    world.outcomes(forward.promotion)
+    assert in_service(world) == forward.promotion
+
+
+def test_a_rejected_version_does_not_come_back(world):
+    rejected = world.warehouse.record_decision(
+        replace(
+            world.decide(1),
+            version=555,
+            decision="rejected",
+            reasons=["no better than noise"],
+            training_id=uuid4().hex,
+            decided_at=now() + timedelta(seconds=1),
+            promotion=None,
+        )
+    )
+    with pytest.raises(RolloutError, match="no better than noise"):
+        roll_back(rejected.version, world.warehouse, world.publish)
+    answer = world.client.post("/reload", json={"version": 555})
+    assert answer.status_code == 409
+    assert "rejected" in answer.text
+
+
+def test_the_three_newest_of_those_that_served_before_are_kept(world):
+    ensure(world)
+    decisions = [world.decide(1) for _ in range(5)]
+    for decision in decisions[:4]:
+        world.backend.create("predict", Promotion.of_decision(decision).revision("predict"))
+    roll_out(Promotion.of_decision(decisions[-1]), **world.parts)
+    kept = {r.name for r in world.backend.state("predict").revisions}
+    assert kept == {f"predict-{d.promotion:05d}" for d in decisions[-4:]}
+
+
+def test_poison_is_refused_for_good(world):
+    event = events.model_promoted(world.decide(1))
+    for spoilt in (
+        replace(event, data={}),
+        replace(event, data={**event.data, "promotion": "x"}),
+        replace(event, type=events.MODEL_REJECTED),
+    ):
+        answer = world.client.post(
+            "/fn/reload/", content=json.dumps(spoilt.data), headers=spoilt.headers()
+        )
+        assert answer.status_code == 400
+
+
+def test_a_gateway_that_is_away_is_said_to_be(world):
+    away = replace(world.settings, gateway_admin_url=f"http://127.0.0.1:{free_port()}/_admin")
+    with LocalBackend(away) as backend, pytest.raises(StoreUnavailable, match="did not answer"):
+        backend.state("predict")
+    stranger = replace(world.settings, gateway_token="wrong")
+    with LocalBackend(stranger) as backend, pytest.raises(RolloutError, match="401"):
+        backend.state("predict")
