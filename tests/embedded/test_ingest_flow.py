@@ -1,11 +1,13 @@
 """Ingestion on the real platform: nothing is lost and nothing doubled, whatever happens."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -209,7 +211,8 @@ class Flow:
         self.process = subprocess.Popen(
             [sys.executable, str(checkout / "flows" / "ingest.py"), *arguments],
             cwd=folder,
-            env={**os.environ, **settings.as_environ(), "PYTHONUNBUFFERED": "1"},
+            # What kill -9 leaves behind goes with the test.
+            env={**os.environ, **settings.as_environ(), "TMPDIR": str(folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -280,7 +283,10 @@ def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monke
             text=True,
             check=True,
         ).stdout
-        assert batch.correlation_id in card
+        shown = b64decode(re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', card)[-1]).decode()
+        assert batch.correlation_id in shown
+        assert "Why rows are in quarantine" in shown
+        assert "data:image/png" in shown
 
         ingest_all(settings, source.url)
         code, said = Flow(settings, tmp_path, checkout, "run", "--source-url", source.url).end()
