@@ -212,7 +212,12 @@ class Flow:
             [sys.executable, str(checkout / "flows" / "ingest.py"), *arguments],
             cwd=folder,
             # What kill -9 leaves behind goes with the test.
-            env={**os.environ, **settings.as_environ(), "TMPDIR": str(folder)},
+            env={
+                **os.environ,
+                **settings.as_environ(),
+                "TMPDIR": str(folder),
+                "PYTHONUNBUFFERED": "1",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
