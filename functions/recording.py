@@ -31,6 +31,7 @@ class Recorder:
         self._queue: queue.Queue[PredictionRecord | None] = queue.Queue(_QUEUED)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._sending = 0
 
     @property
     def mode(self) -> str:
@@ -71,7 +72,7 @@ class Recorder:
             pass
         else:
             self._thread.join(timeout)
-        if left := self._queue.qsize():
+        if left := self._queue.qsize() + self._sending:
             RECORDINGS.labels("lost").inc(left)
             log.error("%d predictions lost: the broker did not take them in time", left)
 
@@ -94,6 +95,7 @@ class Recorder:
             records = [record for record in waiting if record is not None]
             if not records:
                 continue
+            self._sending = len(records)
             try:
                 _publish(records)
             except TasadorError as error:
@@ -102,6 +104,7 @@ class Recorder:
             except Exception:
                 RECORDINGS.labels("lost").inc(len(records))
                 log.exception("%d predictions lost", len(records))
+            self._sending = 0
 
 
 def _publish(records: Sequence[PredictionRecord]) -> None:

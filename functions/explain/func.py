@@ -3,26 +3,31 @@
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from flask import Request, Response
+from parliament import Context
 
 from functions import listings, model
 from functions.observe import EVENTS, EXPLAINER_LOADED
 from functions.surface import Function, Problem, Route, read_json, reply, reply_event, unready
 from tasador import contributions, events
+from tasador.events import Event
 from tasador.listing import Listing
 
 MODEL = model.ServedModel()
 EXPLAINED = threading.Event()
 
 
-def explain(request):
+def explain(request: Request) -> Response:
     """POST /explain: one listing as a JSON object."""
     return reply(_explain(listings.one(read_json(request))))
 
 
-def on_event(event):
+def on_event(event: Event) -> Response:
     """A prediction.requested event is answered by an explanation.made event."""
     if event.type != events.PREDICTION_REQUESTED:
         EVENTS.labels("other", "refused").inc()
@@ -32,7 +37,7 @@ def on_event(event):
     return reply_event(events.explanation_made(event, found, model.revision()))
 
 
-def _explain(listing):
+def _explain(listing: Listing) -> dict[str, Any]:
     bundle = MODEL.bundle()
     found = contributions.explain(bundle, listing)
     manifest = bundle.manifest
@@ -49,7 +54,7 @@ def _explain(listing):
     }
 
 
-def index(_request):
+def index(_request: Request) -> Response:
     """GET /: who answers here, and where to go."""
     manifest = MODEL.bundle().manifest
     return reply(
@@ -66,7 +71,7 @@ def index(_request):
     )
 
 
-def load():
+def load() -> None:
     """Load the model and explain one empty listing, so that the first caller need not wait."""
     MODEL.load()
     contributions.explain(MODEL.bundle(), Listing())
@@ -74,7 +79,7 @@ def load():
     EXPLAINER_LOADED.set(1)
 
 
-def ready():
+def ready() -> None:
     """Ready means: a verified model, explained once."""
     MODEL.bundle()
     if not EXPLAINED.is_set():
@@ -92,6 +97,6 @@ FUNCTION = Function(
 )
 
 
-def main(context):
+def main(context: Context) -> Response:
     """parliament's entry: GET / and POST /."""
     return FUNCTION.answer(context.request)

@@ -4,9 +4,13 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from flask import Request, Response
+from parliament import Context
 
 from functions import listings, model
 from functions.observe import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
@@ -21,7 +25,11 @@ from functions.surface import (
     reply_event,
 )
 from tasador import events
+from tasador.bundle import Bundle
+from tasador.events import Event
 from tasador.features import arrays_of
+from tasador.listing import Listing
+from tasador.manifest import Manifest
 from tasador.records import PredictionRecord, now
 
 MODEL = model.ServedModel()
@@ -33,7 +41,7 @@ SMOKE_HEADER = "Tasador-Smoke-Test"
 BATCH_LIMIT = 8 * MEGABYTE
 
 
-def predict(request):
+def predict(request: Request) -> Response:
     """POST /predict: one listing as a JSON object."""
     record = _predict_one(listings.one(read_json(request)), uuid.uuid4().hex)
     PREDICTIONS.labels("single").inc()
@@ -41,7 +49,7 @@ def predict(request):
     return reply(_answer(record))
 
 
-def batch_predict(request):
+def batch_predict(request: Request) -> Response:
     """POST /batch_predict: {"listings": [...]}, all priced in one go."""
     rows = listings.many(read_json(request, BATCH_LIMIT))
     bundle = MODEL.bundle()
@@ -69,7 +77,7 @@ def batch_predict(request):
     return reply({"predictions": [_answer(record) for record in records]})
 
 
-def on_event(event):
+def on_event(event: Event) -> Response:
     """A prediction.requested event is answered by the prediction.made event.
 
     The answer is what the broker hands to record, so nothing is published besides. Its id comes
@@ -89,7 +97,7 @@ def on_event(event):
     return reply_event(events.prediction_made([record]))
 
 
-def describe(_request):
+def describe(_request: Request) -> Response:
     """GET /model: what the served model is and how good it was found to be."""
     manifest = MODEL.bundle().manifest
     return reply(
@@ -109,12 +117,12 @@ def describe(_request):
     )
 
 
-def states(_request):
+def states(_request: Request) -> Response:
     """GET /states: the states that the model has met."""
     return reply({"states": MODEL.bundle().manifest.categories["state"]})
 
 
-def index(_request):
+def index(_request: Request) -> Response:
     """GET /: who answers here, and where to go."""
     bundle = MODEL.bundle()
     return reply(
@@ -128,14 +136,16 @@ def index(_request):
     )
 
 
-def _predict_one(listing, identity):
+def _predict_one(listing: Listing, identity: str) -> PredictionRecord:
     bundle = MODEL.bundle()
     started = time.perf_counter()
     found = bundle.predict_one(listing)
     return _record_of(bundle, listing, identity, found, time.perf_counter() - started)
 
 
-def _record_of(bundle, listing, identity, found, seconds):
+def _record_of(
+    bundle: Bundle, listing: Listing, identity: str, found: dict[str, Any], seconds: float
+) -> PredictionRecord:
     PREDICTION_LATENCY.observe(seconds)
     PREDICTION_PRICE.observe(found["price"])
     manifest = bundle.manifest
@@ -153,12 +163,12 @@ def _record_of(bundle, listing, identity, found, seconds):
     )
 
 
-def _record(request, records):
+def _record(request: Request, records: list[PredictionRecord]) -> None:
     if SMOKE_HEADER not in request.headers:
         RECORDER.record(records)
 
 
-def _answer(record):
+def _answer(record: PredictionRecord) -> dict[str, Any]:
     return {
         "prediction_id": record.prediction_id,
         "price": record.price,
@@ -177,11 +187,11 @@ def _answer(record):
     }
 
 
-def _model(manifest):
+def _model(manifest: Manifest) -> dict[str, Any]:
     return {"name": manifest.name, "version": manifest.version, "digest": manifest.digest}
 
 
-def ready():
+def ready() -> None:
     """Ready means: a verified model, and a way to record what must be recorded."""
     RECORDER.mode  # noqa: B018 - raises what is wrong with the setting
     MODEL.bundle()
@@ -204,6 +214,6 @@ FUNCTION = Function(
 )
 
 
-def main(context):
+def main(context: Context) -> Response:
     """parliament's entry: GET / and POST /."""
     return FUNCTION.answer(context.request)

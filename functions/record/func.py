@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from flask import Request, Response
+from parliament import Context
 
 from functions.observe import EVENTS
 from functions.store import Store
 from functions.surface import MEGABYTE, Function, Problem, Route, invalid, nothing, reply
 from tasador.errors import StoreUnavailable
-from tasador.events import PREDICTION_MADE, EventError, prediction_as_json
+from tasador.events import PREDICTION_MADE, Event, EventError, prediction_as_json
 from tasador.listing import Problem as FieldProblem
 from tasador.records import PredictionRecord
 
@@ -26,7 +30,7 @@ PAGE, LONGEST_PAGE = 50, 500
 log = logging.getLogger("tasador.functions.record")
 
 
-def on_event(event):
+def on_event(event: Event) -> Response:
     """Keep the predictions of a prediction.made event; one that is known already stays as it is.
 
     503 asks the broker to deliver again; 400 and 422 tell it that this never will be a prediction.
@@ -57,12 +61,12 @@ def on_event(event):
     return nothing()
 
 
-def on_json(_request):
+def on_json(_request: Request) -> Response:
     """Plain JSON is nothing to keep: a prediction comes as the event that predict publishes."""
     raise Problem(415, f"a CloudEvent of type {PREDICTION_MADE} is expected")
 
 
-def history(request):
+def history(request: Request) -> Response:
     """GET /predictions/history?limit=&before=: the newest first; ``next`` is the page after."""
     limit = _limit(request.args.get("limit"))
     before = _time(request.args.get("before"))
@@ -73,7 +77,7 @@ def history(request):
     )
 
 
-def one(_request, prediction_id):
+def one(_request: Request, prediction_id: str) -> Response:
     """GET /predictions/ID."""
     record = STORE.warehouse().prediction(prediction_id)
     if record is None:
@@ -81,18 +85,18 @@ def one(_request, prediction_id):
     return reply(prediction_as_json(record))
 
 
-def summary(_request):
+def summary(_request: Request) -> Response:
     """GET /metrics/summary: how many, by which version, at what price, how fast, hour by hour."""
     return reply(STORE.warehouse().prediction_summary())
 
 
-def index(_request):
+def index(_request: Request) -> Response:
     """GET /: who answers here, and where to go."""
     links = {"history": "/predictions/history", "summary": "/metrics/summary"}
     return reply({"name": "record", "links": links | {"ready": "/ready", "metrics": "/metrics"}})
 
 
-def _limit(given):
+def _limit(given: str | None) -> int:
     if given is None:
         return PAGE
     if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= LONGEST_PAGE:
@@ -101,7 +105,7 @@ def _limit(given):
     return int(given)
 
 
-def _time(given):
+def _time(given: str | None) -> datetime | None:
     if given is None:
         return None
     try:
@@ -114,7 +118,7 @@ def _time(given):
 
 
 # What each field of a prediction must be in JSON, by its type in PredictionRecord.
-_JSON_TYPES = {
+_JSON_TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "int": int,
     "float": (int, float),
@@ -125,22 +129,22 @@ _JSON_TYPES = {
 }
 
 
-def predictions_of(data):
+def predictions_of(data: Any) -> list[PredictionRecord]:
     """The records in a prediction.made event's data; raises EventError that names the field."""
     if isinstance(data, Mapping) and isinstance(data.get("predictions"), list):
         return [_record(item, f"predictions[{i}].") for i, item in enumerate(data["predictions"])]
     return [_record(data, "")]
 
 
-def _record(data, where):
+def _record(data: Any, where: str) -> PredictionRecord:
     if not isinstance(data, Mapping):
         raise EventError(f"{where or 'data'} is not a prediction (a JSON object)")
-    values = {}
+    values: dict[str, Any] = {}
     for field in fields(PredictionRecord):
         if field.name not in data:
             raise EventError(f"{where}{field.name} is missing")
-        value = data[field.name]
-        if not isinstance(value, _JSON_TYPES[field.type]) or isinstance(value, bool):
+        value: Any = data[field.name]
+        if not isinstance(value, _JSON_TYPES[str(field.type)]) or isinstance(value, bool):
             raise EventError(f"{where}{field.name} is not of type {field.type}")
         if field.type == "float" and not _finite(value):
             raise EventError(f"{where}{field.name} is not a finite number")
@@ -157,14 +161,14 @@ def _record(data, where):
     return PredictionRecord(**values)
 
 
-def _finite(number):
+def _finite(number: float) -> bool:
     try:
         return math.isfinite(number)
     except OverflowError:
         return False
 
 
-def _storable(value):
+def _storable(value: Any) -> bool:
     """Whether Postgres can hold the text in it: no NUL, no half of a surrogate pair."""
     text = json.dumps(value, ensure_ascii=False)
     try:
@@ -191,6 +195,6 @@ FUNCTION = Function(
 )
 
 
-def main(context):
+def main(context: Context) -> Response:
     """parliament's entry: GET / and POST /."""
     return FUNCTION.answer(context.request)

@@ -2,13 +2,18 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from flask import Request, Response
+from parliament import Context
 
 from functions.observe import EVENTS, ROLLOUTS
 from functions.store import Store
@@ -25,7 +30,9 @@ from functions.surface import (
 )
 from tasador import events
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.events import Event
 from tasador.listing import Problem as FieldProblem
+from tasador.records import RolloutRecord
 from tasador.rollout import LocalBackend, Promotion, reconcile, roll_out
 
 STORE = Store("broker_url")
@@ -33,7 +40,7 @@ STORE = Store("broker_url")
 log = logging.getLogger("tasador.functions.reload")
 
 
-def on_event(event):
+def on_event(event: Event) -> Response:
     """A model.promoted event: roll it out, in order of promotions and not of arrival.
 
     204 means that it was dealt with, be it served, superseded or failed (the history and a
@@ -53,7 +60,7 @@ def on_event(event):
     return nothing()
 
 
-def reload(request):
+def reload(request: Request) -> Response:
     """POST /reload: {"version": N} or nothing, which means the newest promotion.
 
     An older version than the one in service is not served again by this: that is `tasador
@@ -85,7 +92,7 @@ def reload(request):
     return reply({"promotion": decision.promotion, "rollouts": outcomes})
 
 
-def load():
+def load() -> None:
     """Reach the database, then bring in what was promoted while nobody listened."""
     STORE.load()
     STORE.ready()
@@ -96,13 +103,13 @@ def load():
         log.warning("could not reconcile with the newest promotion: %s", error)
 
 
-def _roll_out(promotion):
+def _roll_out(promotion: Promotion) -> list[RolloutRecord]:
     with _parts() as parts:
         return roll_out(promotion, **parts)
 
 
 @contextmanager
-def _parts():
+def _parts() -> Iterator[dict[str, Any]]:
     settings = STORE.settings()
     if settings.platform != "embedded":
         raise ConfigurationError(f"TASADOR_PLATFORM is {settings.platform!r}: no rollout there yet")
@@ -115,7 +122,7 @@ def _parts():
         }
 
 
-def _count(records):
+def _count(records: list[RolloutRecord]) -> None:
     for record in records:
         ROLLOUTS.labels(record.outcome).inc()
         log.info(
@@ -134,12 +141,12 @@ def _count(records):
         )
 
 
-def _as_json(record):
+def _as_json(record: RolloutRecord) -> dict[str, Any]:
     times = {name: getattr(record, name).isoformat() for name in ("started_at", "finished_at")}
     return asdict(record) | times
 
 
-def index(_request):
+def index(_request: Request) -> Response:
     """GET /: who answers here, and where to go."""
     links = {"reload": "/reload", "ready": "/ready", "metrics": "/metrics"}
     return reply({"name": "reload", "links": links})
@@ -157,6 +164,6 @@ FUNCTION = Function(
 )
 
 
-def main(context):
+def main(context: Context) -> Response:
     """parliament's entry: GET / and POST /."""
     return FUNCTION.answer(context.request)
