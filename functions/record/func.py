@@ -118,7 +118,7 @@ def _time(given: str | None) -> datetime | None:
 
 
 # What each field of a prediction must be in JSON, by its type in PredictionRecord.
-_JSON_TYPES: dict[str, type | tuple[type, ...]] = {
+_JSON_TYPES: dict[str, Any] = {
     "str": str,
     "int": int,
     "float": (int, float),
