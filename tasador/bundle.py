@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,9 +83,13 @@ class Bundle:
         manifest, contents = read_verified(folder, expected_digest)
         try:
             golden = json.loads(contents[GOLDEN])
+        except ValueError as error:
+            raise BundleError(f"{folder / GOLDEN} cannot be read: {error}") from error
+        try:
             booster = _booster(contents[MODEL])
-        except ValueError as error:  # XGBoostError is one
-            raise BundleError(f"{folder} cannot be loaded: {error}") from error
+        except ValueError as error:  # XGBoostError is one; its first line says what is wrong
+            told = str(error).splitlines()[0]
+            raise BundleError(f"{folder / MODEL} cannot be loaded: {told}") from error
         return cls(manifest, Encoders.from_json(contents[ENCODERS]), booster, golden)
 
     def predict(self, columns: Columns) -> Predictions:
@@ -159,9 +164,8 @@ class Bundle:
 
         Returns the contributions [features] and the base to which they are added.
         """
-        from xgboost import DMatrix
-
-        values = self.booster.predict(DMatrix(matrix, nthread=1), pred_contribs=True)
+        rows = engine().DMatrix(matrix[:1], nthread=1)
+        values = self.booster.predict(rows, pred_contribs=True)
         told = np.asarray(values[0], dtype=np.float64)
         return told[:-1], float(told[-1])
 
@@ -189,8 +193,6 @@ def write_bundle(
     ``golden`` pairs listings with the price that the training engine gives them; ``states`` are
     the known states as people write them.
     """
-    import xgboost
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rows = [
@@ -225,7 +227,7 @@ def write_bundle(
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
         git_sha=git_sha,
         created=created,
-        xgboost=xgboost.__version__,
+        xgboost=engine().__version__,
     )
     manifest = sealed(manifest)
     write_manifest(folder, manifest)
@@ -253,10 +255,20 @@ def verify(folder: str | Path, expected_digest: str = "") -> Manifest:
     return read_verified(Path(folder), expected_digest)[0]
 
 
-def _booster(content: bytes) -> Booster:
-    from xgboost import Booster
+def engine() -> Any:
+    """The xgboost module, told to sleep while a thread waits for another.
 
-    booster = Booster({"nthread": 1})
+    Spinning instead makes training on a busy machine ten times slower. OpenMP reads the setting
+    when it is loaded, so whoever needs xgboost asks for it here.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import xgboost
+
+    return xgboost
+
+
+def _booster(content: bytes) -> Booster:
+    booster: Booster = engine().Booster({"nthread": 1})
     booster.load_model(bytearray(content))
     booster.set_param({"nthread": 1})
     return booster

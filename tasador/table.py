@@ -126,7 +126,8 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     except (EOFError, zlib.error) as error:
         raise TableError(f"{path} is a damaged .gz file: it breaks off near line {line}") from error
     except UnicodeDecodeError as error:
-        raise TableError(f"{path} is not UTF-8 text near line {line}") from error
+        byte = error.object[error.start]
+        raise TableError(f"{path} is not UTF-8 text: byte {byte:#x} after line {line}") from error
     except csv.Error as error:
         raise TableError(f"{path}, line {line}: {error}") from error
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador import study
-from tasador.bundle import stamp_metrics, write_bundle
+from tasador.bundle import Bundle, engine, stamp_metrics, write_bundle
 from tasador.encoding import Sample, fit_out_of_fold, hide
 from tasador.errors import TrainingError
 from tasador.features import PLACE, Columns, Encoders, arrays_of, places_known
@@ -228,7 +228,6 @@ def write(
     model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
 ) -> Manifest:
     """Write the model as a bundle, with its measures on the permanent holdout in the manifest."""
-    from tasador.bundle import Bundle
     from tasador.evaluation import evaluate
 
     manifest = write_bundle(
@@ -275,8 +274,6 @@ def _golden(
     prepared: Prepared, encoders: Encoders, booster: Booster
 ) -> list[tuple[Listing, float]]:
     """A dozen listings, real and stretched, with the price that the training engine gives them."""
-    import xgboost
-
     real = [_listing(prepared.columns, row) for row in range(8)]
     one = real[0]
     stretched = [
@@ -289,7 +286,7 @@ def _golden(
     ]
     listings = [replace(listing, price=None) for listing in (*real, *stretched)]
     matrix = encoders.transform(arrays_of(listings))
-    prices = np.exp(booster.predict(xgboost.DMatrix(matrix)).astype(np.float64))
+    prices = np.exp(booster.predict(engine().DMatrix(matrix)).astype(np.float64))
     return list(zip(listings, prices.tolist(), strict=True))
 
 

@@ -1,0 +1,116 @@
+"""Tables of listings: read as ingest reads them, and clear about what is wrong with a file."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasador.features import arrays_of
+from tasador.listing import COLUMNS, in_holdout, property_key, read_row
+from tasador.source.simulator import generate
+from tasador.table import TableError, columns_of, frame_of, read_csv
+
+HEADER = ",".join(COLUMNS)
+GOOD = "352.0,for_sale,162200.0,3.0,2.0,0.24,1381334.0,Roanoke,Virginia,24019.0,,2015-02-01"
+
+
+def csv_of(tmp_path, *lines, name="in.csv"):
+    path = tmp_path / name
+    path.write_text("\n".join((HEADER, *lines)) + "\n")
+    return path
+
+
+def test_a_file_is_read_as_ingest_reads_a_batch(tmp_path):
+    raw = generate(2, "steady", 0, 400)
+    lines = [",".join("" if row[c] is None else str(row[c]) for c in COLUMNS) for row in raw]
+    frame, rejected = read_csv(csv_of(tmp_path, *lines))
+    good = [listing for listing, problems in map(read_row, raw) if not problems]
+    pd.testing.assert_frame_equal(frame, frame_of(good))
+    refused = [n + 2 for n, row in enumerate(raw) if read_row(row)[1]]
+    assert [row.line for row in rejected] == refused
+    assert len(refused) > 0
+
+
+def test_a_frame_knows_property_and_holdout(tmp_path):
+    frame, _ = read_csv(csv_of(tmp_path, GOOD))
+    listing, _ = read_row(dict(zip(COLUMNS, GOOD.split(","), strict=True)))
+    assert frame["property_key"][0] == property_key(listing) == "1381334|roanoke|24019"
+    assert bool(frame["holdout"][0]) is in_holdout(property_key(listing))
+    assert frame["zip_code"][0] == "24019"
+
+
+def test_extra_columns_other_order_blank_lines_and_a_byte_order_mark(tmp_path):
+    path = tmp_path / "in.csv"
+    order = ["id", *reversed(COLUMNS)]
+    values = ["7", *reversed(GOOD.split(","))]
+    path.write_bytes(b"\xef\xbb\xbf" + f"{','.join(order)}\r\n\r\n{','.join(values)}\r\n".encode())
+    frame, rejected = read_csv(path)
+    assert (len(frame), rejected) == (1, [])
+    assert frame["city"][0] == "Roanoke"
+
+
+def test_columns_of_gives_none_and_nan_whatever_pandas_made_of_them(tmp_path):
+    frame, _ = read_csv(
+        csv_of(tmp_path, GOOD, GOOD.replace("Roanoke", "").replace("2015-02-01", ""))
+    )
+    frame.to_parquet(tmp_path / "clean.parquet")
+    for table in (frame, pd.read_parquet(tmp_path / "clean.parquet"), frame.astype(object)):
+        columns = columns_of(table)
+        assert columns["city"].tolist() == ["Roanoke", None]
+        assert columns["prev_sold_date"].tolist() == ["2015-02-01", None]
+        assert columns["bed"].dtype == np.float64
+        assert np.isnan(columns["house_size"]).all()
+
+
+def test_columns_that_a_frame_lacks_are_missing(tmp_path):
+    frame, _ = read_csv(csv_of(tmp_path, GOOD))
+    columns = columns_of(frame[["price", "state"]])
+    assert set(columns) == set(COLUMNS)
+    assert columns["city"].tolist() == [None]
+    assert np.isnan(columns["bed"]).all()
+
+
+def test_arrays_and_frames_hold_the_same(tmp_path):
+    listings = [x for x, problems in map(read_row, generate(4, "steady", 0, 200)) if not problems]
+    by_frame, plain = columns_of(frame_of(listings)), arrays_of(listings)
+    for name in COLUMNS:
+        assert by_frame[name].dtype == plain[name].dtype
+        np.testing.assert_array_equal(by_frame[name], plain[name])
+
+
+def test_rows_of_another_width_are_named(tmp_path):
+    _, rejected = read_csv(csv_of(tmp_path, GOOD, GOOD + ",x", "a,b"))
+    assert [(row.line, row.problems[0].reason) for row in rejected] == [
+        (3, "has 13 values where the header has 12"),
+        (4, "has 2 values where the header has 12"),
+    ]
+
+
+def test_bad_files_are_named_with_what_is_wrong(tmp_path):
+    def refuses(path, message):
+        with pytest.raises(TableError, match=message) as caught:
+            read_csv(path)
+        assert str(path) in str(caught.value)
+
+    refuses(tmp_path / "none.csv", "cannot be read: No such file")
+    refuses(tmp_path, "cannot be read: Is a directory")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    refuses(empty, "is empty")
+    other = tmp_path / "other.csv"
+    other.write_text("Price,state\n1,Ohio\n")
+    refuses(other, "has no column brokered_by, .*; its columns are Price, state")
+    twice = tmp_path / "twice.csv"
+    twice.write_text(f"{HEADER},price\n")
+    refuses(twice, "has the column price more than once")
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(HEADER.encode() + b"\n\xff\xfe\x00\n")
+    refuses(binary, "is not UTF-8 text: byte 0xff after line 1")
+    whole = gzip.compress((HEADER + "\n" + f"{GOOD}\n" * 500).encode())
+    broken = tmp_path / "broken.csv.gz"
+    broken.write_bytes(whole[: len(whole) // 2])
+    refuses(broken, "damaged .gz")
+    flipped = tmp_path / "flipped.csv.gz"
+    flipped.write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
+    refuses(flipped, r"flipped\.csv\.gz")

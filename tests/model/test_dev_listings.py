@@ -1,0 +1,54 @@
+"""Floors on real listings, with slack; split by property, prices from $10,000 to $5,000,000."""
+
+import numpy as np
+import pytest
+
+from tasador.evaluation import evaluate
+from tasador.table import columns_of, read_csv
+from tests.model.kit import QUICK, bundle_of, dev_listings
+
+PATH = dev_listings()
+pytestmark = pytest.mark.skipif(
+    PATH is None,
+    reason="no real listings here: set TASADOR_LISTINGS_CSV to a CSV of them",
+)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    frame, _ = read_csv(PATH)
+    bundle = bundle_of(frame, tmp_path_factory.mktemp("dev") / "bundle", QUICK)
+    return bundle, evaluate(bundle, frame), frame
+
+
+def test_accuracy_with_any_field_missing(real):
+    _, evaluation, _ = real
+    assert evaluation.metrics["rows"] > 7_000
+    assert evaluation.metrics["r2"] > 0.62
+    assert evaluation.metrics["median_error"] < 0.23
+    assert evaluation.golden_difference <= 1e-6
+
+
+def test_accuracy_of_rows_with_bed_bath_and_size(real):
+    bundle, _, frame = real
+    rows = frame[frame["holdout"] & frame["price"].between(10_000, 5_000_000)]
+    rows = rows.dropna(subset=["bed", "bath", "house_size"])
+    found = evaluate(bundle, rows).metrics
+    assert found["r2"] > 0.70
+    assert found["median_error"] < 0.19
+
+
+@pytest.mark.parametrize("level", [80, 90, 95])
+def test_coverage_within_two_points(real, level):
+    _, evaluation, _ = real
+    assert abs(evaluation.metrics[f"coverage_{level}"] - level / 100) < 0.02
+
+
+def test_intervals_cover_each_group(real):
+    bundle, _, frame = real
+    rows = frame[frame["holdout"] & frame["price"].between(10_000, 5_000_000)]
+    found = bundle.predict(columns_of(rows))
+    inside = ((rows["price"] >= found.low["90"]) & (rows["price"] <= found.high["90"])).to_numpy()
+    complete = np.array([not set(missing) - {"street"} for missing in found.missing])
+    assert abs(inside[complete].mean() - 0.9) < 0.04
+    assert abs(inside[~complete].mean() - 0.9) < 0.04

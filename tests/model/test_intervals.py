@@ -1,0 +1,78 @@
+"""Intervals hold what they promise on properties that no model has seen."""
+
+import numpy as np
+import pytest
+
+from tasador.evaluation import by_slice, evaluate
+from tasador.intervals import GROUPS, LEVELS, calibrate, groups_of
+from tasador.table import columns_of
+from tests.model.kit import simulated
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    """Another draw of the same market, so that its properties were not trained on."""
+    return simulated(6000, seed=3, batch=1)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_coverage_on_unseen_properties(trained, unseen, market, level):
+    rows = unseen[~unseen["property_key"].isin(market["property_key"])]
+    rows = rows[rows["price"].between(10_000, 5_000_000)]
+    assert len(rows) > 3000
+    found = trained.predict(columns_of(rows))
+    inside = (rows["price"] >= found.low[level]) & (rows["price"] <= found.high[level])
+    # Two points, and twice the noise of a calibration slice of about 800 properties.
+    slack = 0.02 + 2 * np.sqrt(LEVELS[level] * (1 - LEVELS[level]) / 800)
+    assert abs(inside.mean() - LEVELS[level]) < slack
+
+
+def test_less_known_is_wider(trained):
+    half = trained.manifest.intervals["90"]
+    assert half["complete"] < half["size missing"]
+    assert half["complete"] < half["place unknown"]
+
+
+def test_a_small_group_borrows_from_those_of_which_less_is_known():
+    draw = np.random.default_rng(0)
+    groups = np.repeat([0, 1, 2, 3], [500, 10, 500, 500])
+    residuals = np.abs(draw.normal(size=len(groups))) * (1 + groups)
+    half = calibrate(residuals, groups)["90"]
+    assert half["complete"] < half["something missing"]
+    assert half["something missing"] == pytest.approx(
+        np.quantile(residuals[groups >= 1], 0.9), rel=0.02
+    )
+
+
+def test_conformal_quantile_covers_with_few_rows():
+    draw = np.random.default_rng(0)
+    covered = []
+    for _ in range(2000):
+        residuals = np.abs(draw.normal(size=51))
+        half = calibrate(residuals[:50], np.full(50, GROUPS.index("place unknown")))["90"][
+            "complete"
+        ]
+        covered.append(residuals[50] <= half)
+    assert 0.885 < np.mean(covered) < 0.93
+
+
+def test_groups_say_what_is_known(market):
+    columns = columns_of(market.head(400))
+    known = np.ones(400, dtype=bool)
+    known[:10] = False
+    names = np.array(GROUPS)[groups_of(columns, known)]
+    assert set(names[:10]) == {"place unknown"}
+    no_size = np.isnan(columns["house_size"][10:])
+    assert set(names[10:][no_size]) == {"size missing"}
+    assert {"complete", "something missing"} <= set(names[10:][~no_size])
+
+
+def test_evaluation_is_of_the_holdout_alone(trained, market):
+    evaluation = evaluate(trained, market)
+    held = market[market["holdout"] & market["price"].between(10_000, 5_000_000)]
+    np.testing.assert_array_equal(evaluation.actual, held["price"])
+    assert evaluation.metrics == trained.manifest.metrics
+    slices = by_slice(evaluation)
+    for kind in ("state", "price"):
+        rows = sum(part["rows"] for part in slices if part["kind"] == kind)
+        assert rows == len(held)

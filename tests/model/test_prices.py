@@ -1,0 +1,150 @@
+"""What any buyer would expect of a price model: directions, invariances, gentle degradation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tasador.features import INPUTS
+from tasador.listing import COLUMNS, Listing, read_listing
+from tasador.table import columns_of
+
+
+def listings_of(frame):
+    columns = columns_of(frame)
+    return [
+        Listing(**{
+            name: None if value is None or value != value else value
+            for name, value in zip(COLUMNS, row, strict=True)
+        })
+        for row in zip(*(columns[name].tolist() for name in COLUMNS), strict=True)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def complete(market):
+    rows = market[market["holdout"]].dropna(subset=[*INPUTS])
+    found = listings_of(rows)
+    assert len(found) > 100
+    return found
+
+
+def prices(bundle, listings):
+    return np.array([bundle.predict_one(listing)["price"] for listing in listings])
+
+
+@pytest.mark.parametrize(("field", "factor"), [("house_size", 1.5), ("bath", 2.0)])
+def test_more_house_in_the_same_place_is_not_cheaper_on_average(trained, complete, field, factor):
+    more = [replace(one, **{field: getattr(one, field) * factor}) for one in complete]
+    change = np.log(prices(trained, more)) - np.log(prices(trained, complete))
+    assert change.mean() > 0.02
+
+
+def test_a_dear_place_is_dearer_than_a_cheap_one(trained, market, complete):
+    shown = market[~market["holdout"]]
+    level = shown.groupby("state")["price"].median().sort_values()
+    places = {
+        name: shown[shown["state"] == name].dropna(subset=["city", "zip_code"]).iloc[0]
+        for name in (level.index[0], level.index[-1])
+    }
+    cheap, dear = (
+        prices(
+            trained,
+            [
+                replace(one, state=p["state"], city=p["city"], zip_code=p["zip_code"])
+                for one in complete
+            ],
+        ).mean()
+        for p in places.values()
+    )
+    assert dear > 1.15 * cheap
+
+
+def test_a_price_does_not_depend_on_its_row(trained, market):
+    frame = market.head(500)
+    shuffled = frame.sample(frac=1, random_state=0)
+    one = trained.predict(columns_of(frame)).price
+    other = trained.predict(columns_of(shuffled)).price
+    np.testing.assert_array_equal(one[shuffled.index], other)
+
+
+def test_the_asking_price_is_never_looked_at(trained, complete):
+    lied = [replace(one, price=1.0) for one in complete[:50]]
+    np.testing.assert_array_equal(prices(trained, lied), prices(trained, complete[:50]))
+
+
+def test_one_listing_and_a_table_get_the_same_answers(trained, market):
+    frame = market.head(300)
+    listings = listings_of(frame)
+    table = trained.predict(columns_of(frame))
+    for row, listing in enumerate(listings):
+        one = trained.predict_one(listing)
+        assert one["price"] == pytest.approx(table.price[row], rel=1e-6)
+        assert one["missing"] == list(table.missing[row])
+        for level in ("80", "90", "95"):
+            ends = [table.low[level][row], table.high[level][row]]
+            assert one["intervals"][level] == pytest.approx(ends, rel=1e-6)
+
+
+@pytest.mark.parametrize("field", [name for name in COLUMNS if name != "price"])
+def test_any_field_may_be_missing(trained, complete, field):
+    whole = complete[0]
+    answer = trained.predict_one(replace(whole, **{field: None}))
+    assert 10_000 < answer["price"] < 5_000_000
+    assert answer["missing"] == [field]
+
+
+def test_all_fields_may_be_missing(trained, complete):
+    nothing, whole = trained.predict_one(Listing()), trained.predict_one(complete[0])
+    assert 10_000 < nothing["price"] < 5_000_000
+    assert nothing["missing"] == [name for name in COLUMNS if name != "price"]
+    assert nothing["warnings"] == []
+    assert relative_width(nothing) > relative_width(whole)
+
+
+def relative_width(answer):
+    low, high = answer["intervals"]["90"]
+    return (high - low) / answer["price"]
+
+
+def test_intervals_of_higher_levels_hold_those_of_lower_ones(trained, complete):
+    for listing in [Listing(), complete[0], replace(complete[0], house_size=None)]:
+        answer = trained.predict_one(listing)
+        (low80, high80), (low90, high90), (low95, high95) = answer["intervals"].values()
+        assert 0 < low95 < low90 < low80 < answer["price"] < high80 < high90 < high95
+
+
+def test_a_state_never_met_is_priced_with_a_warning(trained, complete):
+    here = complete[:200]
+    away = [
+        replace(one, state="Atlantis", city="Nowhere", zip_code="00001", brokered_by="x")
+        for one in here
+    ]
+    answer = trained.predict_one(away[0])
+    told = " ".join(answer["warnings"])
+    assert all(word in told for word in ("'Atlantis'", "'Nowhere'", "'00001'", "brokered_by"))
+    assert relative_width(answer) > relative_width(trained.predict_one(here[0]))
+    # Unknown places are priced from the house: much of what is known of it is kept.
+    actual = np.log([one.price for one in here])
+    assert np.corrcoef(np.log(prices(trained, away)), actual)[0, 1] > 0.3
+
+
+def test_wild_numbers_are_priced_at_the_border_and_named(trained, complete):
+    wild = replace(complete[0], house_size=9_000_000.0, bed=99.0)
+    answer = trained.predict_one(wild)
+    low, high = trained.manifest.ranges["house_size"]
+    assert low < 1_000 < high < 100_000
+    assert any("house_size 9e+06" in told or "9,000,000" in told for told in answer["warnings"])
+    border = replace(complete[0], house_size=high, bed=trained.manifest.ranges["bed"][1])
+    assert answer["price"] == trained.predict_one(border)["price"]
+
+
+def test_units_and_spelling_do_not_change_a_price(trained, complete):
+    one = complete[0]
+    written = {name: value for name in COLUMNS if (value := getattr(one, name)) is not None}
+    for name in ("bed", "bath", "house_size", "price"):
+        written[name] = str(float(written[name]))
+    written |= {"state": one.state.upper(), "city": one.city.lower(), "zip_code": f"{one.zip_code}"}
+    again, problems = read_listing(written)
+    assert not problems
+    assert trained.predict_one(again)["price"] == trained.predict_one(one)["price"]

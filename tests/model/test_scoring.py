@@ -1,0 +1,112 @@
+"""Training and scoring from files, without any service."""
+
+import csv
+import gzip
+
+import pytest
+
+from tasador.bundle import Bundle
+from tasador.errors import TrainingError
+from tasador.listing import COLUMNS, read_listing
+from tasador.scoring import OUTPUT, score_csv, train_to_folder
+from tasador.source.simulator import generate
+from tasador.table import TableError
+
+
+def write_csv(path, rows, columns=COLUMNS):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return generate(11, "steady", 0, 1500)
+
+
+@pytest.fixture(scope="module")
+def folder(raw, tmp_path_factory):
+    place = tmp_path_factory.mktemp("scoring")
+    told = []
+    manifest = train_to_folder(
+        write_csv(place / "listings.csv", raw),
+        place / "model",
+        trials=2,
+        seed=1,
+        progress=lambda stage, fraction, text: told.append((stage, fraction)),
+    )
+    assert manifest.digest == Bundle.load(place / "model").manifest.digest
+    assert {stage for stage, _ in told} == {"read", "prepare", "search", "calibrate", "fit"}
+    assert all(0 <= fraction <= 1 for _, fraction in told)
+    assert [path.name for path in place.iterdir() if path.name.startswith(".")] == []
+    return place / "model"
+
+
+def read_output(path):
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == OUTPUT
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+def test_the_same_file_and_seed_give_the_same_digest(raw, folder, tmp_path):
+    again = train_to_folder(
+        write_csv(tmp_path / "listings.csv", raw), tmp_path / "model", trials=2, seed=1
+    )
+    assert again.digest == Bundle.load(folder).manifest.digest
+
+
+def test_score_keeps_every_row_in_order(raw, folder, tmp_path):
+    source = write_csv(tmp_path / "in.csv", raw)
+    packed = tmp_path / "in.csv.gz"
+    packed.write_bytes(gzip.compress(source.read_bytes()))
+    assert score_csv(folder, packed, tmp_path / "out.csv") == len(raw)
+    rows = read_output(tmp_path / "out.csv")
+    bundle = Bundle.load(folder)
+    for row, listing in zip(rows[:100], raw[:100], strict=True):
+        answer = bundle.predict_one(read_listing({**listing, "price": None})[0])
+        assert float(row["price"]) == pytest.approx(answer["price"], abs=0.02, rel=1e-6)
+        assert row["missing"] == ";".join(answer["missing"])
+        for level in ("80", "90", "95"):
+            ends = [float(row[f"lo{level}"]), float(row[f"hi{level}"])]
+            assert ends == pytest.approx(answer["intervals"][level], abs=0.02, rel=1e-6)
+
+
+def test_unreadable_values_count_as_missing_and_drop_no_row(folder, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text(
+        "id,state,house_size,bed,price\n"
+        "1,Florida,two thousand,3,not looked at\n"
+        "2,Florida,-5,3,\n"
+        "3,Florida,1800\n"
+        "4,Florida,1800,3,0\n"
+    )
+    assert score_csv(folder, path, tmp_path / "out.csv") == 4
+    rows = read_output(tmp_path / "out.csv")
+    assert "house_size" in rows[0]["missing"].split(";")
+    assert "house_size" in rows[1]["missing"].split(";")
+    assert "state" in rows[2]["missing"].split(";"), "a row of another width is all missing"
+    assert not {"house_size", "bed", "state"} & set(rows[3]["missing"].split(";"))
+    assert all(float(row["lo95"]) < float(row["price"]) < float(row["hi95"]) for row in rows)
+
+
+def test_a_file_without_rows_gives_a_header(folder, tmp_path):
+    (tmp_path / "in.csv").write_text("state,bed\n")
+    assert score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv") == 0
+    assert read_output(tmp_path / "out.csv") == []
+
+
+def test_a_file_that_is_no_table_of_listings_leaves_the_old_output(folder, tmp_path):
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "out.csv").write_text("old")
+    with pytest.raises(TableError, match=r"in\.csv has none of the columns.* a, b, .*house_size"):
+        score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "old"
+
+
+def test_a_folder_that_holds_something_is_not_written_to(raw, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(TrainingError, match="is not an empty folder"):
+        train_to_folder(write_csv(tmp_path / "in.csv", raw), tmp_path)

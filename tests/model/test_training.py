@@ -1,0 +1,156 @@
+"""Training: what is trained on, that it repeats itself, and that it can be taken up again."""
+
+import numpy as np
+import pytest
+
+from tasador import study, training
+from tasador.errors import TrainingError
+from tasador.listing import in_holdout
+from tasador.table import columns_of
+from tests.model.kit import QUICK, bundle_of, simulated
+
+
+def keys_of_rows(columns):
+    parts = zip(columns["street"], columns["city"], columns["zip_code"], strict=True)
+    return np.array(["|".join((part or "").casefold() for part in row) for row in parts])
+
+
+def test_the_holdout_is_never_trained_on(market):
+    prepared = training.prepare(market)
+    trained_on = keys_of_rows(prepared.columns)
+    assert not any(in_holdout(key) for key in set(trained_on))
+    assert set(prepared.holdout["property_key"]).isdisjoint(trained_on)
+    within = market["price"].between(10_000, 5_000_000)
+    assert len(trained_on) == int((within & ~market["holdout"]).sum())
+    assert prepared.left_out["price outside the market"] == int((~within).sum()) > 0
+
+
+def test_what_the_holdout_costs_leaves_no_trace_in_the_model(market, tmp_path):
+    market = market.head(1500)
+    doubled = market.copy()
+    doubled.loc[doubled["holdout"], "price"] *= 2
+    one = bundle_of(market, tmp_path / "one")
+    other = bundle_of(doubled, tmp_path / "other")
+    assert one.manifest.digest == other.manifest.digest
+    assert one.manifest.metrics["r2"] != other.manifest.metrics["r2"]
+
+
+def test_every_split_keeps_a_property_together(market):
+    prepared = training.prepare(market)
+    keys = keys_of_rows(prepared.columns)
+    assert len(set(keys)) < len(keys), "the market has properties that come twice"
+    for split in (prepared.calibration, prepared.folds):
+        pairs = set(zip(keys.tolist(), split.tolist(), strict=True))
+        assert len(pairs) == len(set(keys))
+    assert 0.12 < prepared.calibration.mean() < 0.18
+
+
+def test_the_order_of_the_rows_leaves_no_trace(market, tmp_path):
+    frame = market.head(1500)
+    one = bundle_of(frame, tmp_path / "one")
+    other = bundle_of(frame.sample(frac=1, random_state=5), tmp_path / "other")
+    assert one.manifest.digest == other.manifest.digest
+
+
+def test_a_seed_decides_everything(market, tmp_path):
+    digests = []
+    for number, seed in enumerate((1, 1, 2)):
+        model = training.train(market.head(1200), trials=3, seed=seed)
+        digests.append(training.write(model, tmp_path / str(number)).digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
+    prepared = training.prepare(market.head(1200))
+    whole = training.search(prepared, trials=5, seed=4)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(number, params, value, seconds):
+        if number == 2:
+            raise Killed
+
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    asked = {"trials": 5, "seed": 4, "storage": storage, "study_name": "one"}
+    with pytest.raises(Killed):
+        training.search(prepared, **asked, on_trial=kill)
+    ran = []
+    resumed = training.search(prepared, **asked, on_trial=lambda *trial: ran.append(trial[0]))
+    assert ran == [3, 4]
+    assert resumed.params == whole.params
+    assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
+    ran.clear()
+    assert training.search(prepared, **asked, on_trial=ran.append).params == whole.params
+    assert ran == []
+
+
+def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypatch):
+    prepared = training.prepare(market.head(1200))
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    asked = {"trials": 2, "seed": 4, "storage": storage, "study_name": "one"}
+    fit = study.boost
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "boost", killed)
+    with pytest.raises(KeyboardInterrupt):
+        training.search(prepared, **asked)
+    monkeypatch.setattr(study, "boost", fit)
+    resumed = training.search(prepared, **asked)
+    whole = training.search(prepared, trials=2, seed=4)
+    assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
+    assert resumed.trials[0].params == study.DEFAULTS
+
+
+def test_a_time_budget_ends_the_search_after_one_trial(market):
+    found = training.search(
+        training.prepare(market.head(1200)), trials=50, seed=0, budget_seconds=0.0
+    )
+    assert [trial.params for trial in found.trials] == [study.DEFAULTS]
+
+
+def test_a_hopeless_trial_is_pruned(market):
+    told = []
+    found = training.search(
+        training.prepare(market.head(2500)),
+        trials=12,
+        seed=1,
+        on_trial=lambda number, params, value, seconds: told.append(value),
+    )
+    assert None in told
+    assert found.value == min(value for value in told if value is not None)
+
+
+def test_too_few_rows_are_refused_with_their_number():
+    with pytest.raises(TrainingError, match=r"only \d+ of \d+ rows .* at least 200"):
+        training.prepare(simulated(150))
+
+
+def test_rows_of_a_parquet_file_train_the_same_model(market, tmp_path):
+    import pandas as pd
+
+    frame = market.head(1200)
+    frame.assign(batch_id="b1").to_parquet(tmp_path / "clean.parquet")
+    one = training.fit(training.prepare(frame), QUICK)
+    stored = training.prepare(pd.read_parquet(tmp_path / "clean.parquet"))
+    other = training.fit(stored, QUICK)
+    assert stored.data["batch_ids"] == ["b1"]
+    assert stored.data["fingerprint"] == one.prepared.data["fingerprint"]
+    columns = columns_of(frame)
+    np.testing.assert_array_equal(
+        one.booster.inplace_predict(one.encoders.transform(columns)),
+        other.booster.inplace_predict(other.encoders.transform(columns)),
+    )
+
+
+def test_the_bundle_says_what_it_was_trained_on(trained, market):
+    manifest = trained.manifest
+    assert manifest.data["rows"] == int(
+        (market["price"].between(10_000, 5_000_000) & ~market["holdout"]).sum()
+    )
+    assert set(manifest.categories["state"]) <= set(market["state"].dropna())
+    assert manifest.metrics["rows"] > 300
+    assert manifest.metrics["r2"] > 0.6
+    assert trained.check_golden() <= 1e-6
