@@ -1,0 +1,38 @@
+"""Reflex's settings: where it listens comes from the environment that run.py sets."""
+
+import os
+
+import reflex as rx
+from tasador_web.same_origin import BUILD_URL, SameOrigin
+
+PORT = int(os.environ.get("TASADOR_WEB_PORT", "3000"))
+# run.py builds and serves one for all ports; plain `reflex run` (with hot reload) is by port.
+BUILT = "TASADOR_WEB_BUILT" in os.environ
+
+config = rx.Config(
+    app_name="tasador_web",
+    app_module_import="tasador_web.app",
+    telemetry_enabled=False,
+    show_built_with_reflex=False,
+    # One process holds every visitor's state, so nothing is written to disk.
+    state_manager_mode="memory",
+    backend_host="127.0.0.1",
+    frontend_port=PORT,
+    backend_port=PORT,
+    api_url=BUILD_URL if BUILT else f"http://localhost:{PORT}",
+    # Pages of other sites must not talk to a server that listens on this machine.
+    cors_allowed_origins=[
+        origin
+        for origin in os.environ.get(
+            "TASADOR_WEB_ORIGINS", f"http://127.0.0.1:{PORT},http://localhost:{PORT}"
+        ).split(",")
+        if origin
+    ],
+    plugins=[
+        rx.plugins.RadixThemesPlugin(
+            theme=rx.theme(accent_color="teal", gray_color="slate", radius="medium")
+        ),
+        *([SameOrigin()] if BUILT else []),
+    ],
+    disable_plugins=[rx.plugins.SitemapPlugin],
+)

@@ -1,0 +1,16 @@
+"""The app: its pages, in the order of the navigation."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from tasador_web import layout
+from tasador_web.pages import estimate, models
+
+PAGES = (estimate, models)
+
+layout.NAVIGATION.extend((page.TITLE, page.ROUTE) for page in PAGES)
+
+app = rx.App(stylesheets=["/tasador.css"], html_lang="en")
+for page in PAGES:
+    app.add_page(page.page, route=page.ROUTE, title=f"{page.TITLE} · Tasador", on_load=page.ON_LOAD)

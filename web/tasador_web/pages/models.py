@@ -1,0 +1,250 @@
+"""Service: the model that answers now, what it has answered, and how fast."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import reflex as rx
+
+from tasador.errors import ConfigurationError
+from tasador_web import view
+from tasador_web.client import Functions, Problem
+from tasador_web.layout import card, frame, trouble
+
+TITLE, ROUTE = "Service", "/service"
+SHOWN = 20
+
+
+@dataclass
+class Fact:
+    """A name and what it says."""
+
+    name: str
+    value: str
+
+
+@dataclass
+class Past:
+    """One recorded prediction."""
+
+    when: str
+    price: str
+    place: str
+    model: str
+    revision: str
+    missing: str
+    prediction_id: str
+
+
+@dataclass
+class Version:
+    """What one version has answered."""
+
+    model: str
+    count: str
+    mean: str
+    last: str
+
+
+class ServiceState(rx.State):
+    """What the functions say about themselves."""
+
+    busy: bool = True
+    no_model: bool = False
+    model_trouble: str = ""
+    record_trouble: str = ""
+    model: rx.Field[list[Fact]] = rx.field(default_factory=list)
+    summary: rx.Field[list[Fact]] = rx.field(default_factory=list)
+    versions: rx.Field[list[Version]] = rx.field(default_factory=list)
+    past: rx.Field[list[Past]] = rx.field(default_factory=list)
+
+    @rx.event
+    async def load(self):
+        """Ask all three at once; one that fails hides no other."""
+        self.busy, self.no_model = True, False
+        self.model_trouble = self.record_trouble = ""
+        yield
+        try:
+            async with Functions() as functions:
+                model, summary, past = await asyncio.gather(
+                    functions.model(),
+                    functions.summary(),
+                    functions.history(SHOWN),
+                    return_exceptions=True,
+                )
+            self._take_model(model)
+            self._take_record(summary, past)
+        except ConfigurationError as error:
+            self.model_trouble = str(error)
+        finally:
+            self.busy = False
+
+    def _take_model(self, found: dict[str, Any] | BaseException) -> None:
+        self.model = []
+        if isinstance(found, Problem):
+            self.no_model = found.no_model
+            self.model_trouble = found.detail
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            self.model = _about(found)
+
+    def _take_record(self, *found: Any) -> None:
+        self.summary, self.versions, self.past = [], [], []
+        for answer in found:
+            if isinstance(answer, Problem):
+                self.record_trouble = answer.detail
+                return
+            if isinstance(answer, BaseException):
+                raise answer
+        summary, past = found
+        self.summary, self.versions = _figures(summary), _versions(summary)
+        self.past = [_past(record) for record in past]
+
+
+def _about(model: dict[str, Any]) -> list[Fact]:
+    facts = [
+        Fact("Model", view.name_of(model)),
+        Fact("Digest", model["digest"]),
+        Fact("Revision", model["revision"] or "none"),
+        Fact("Trained", view.moment(model["created"])),
+        Fact("Code", view.short(model["git_sha"]) or "unknown"),
+        Fact("Features", str(len(model["features"]))),
+    ]
+    data = {"rows": "Rows", "properties": "Properties", "batch_ids": "Batches"}
+    for key, name in data.items():
+        value = model["data"].get(key)
+        if value is not None:
+            facts.append(Fact(name, f"{value if isinstance(value, int) else len(value):,}"))
+    numbers = {k: v for k, v in model["metrics"].items() if isinstance(v, int | float)}
+    return facts + [Fact(k.replace("_", " "), f"{v:,.4g}") for k, v in numbers.items()]
+
+
+def _figures(summary: dict[str, Any]) -> list[Fact]:
+    if not summary["count"]:
+        return [Fact("Predictions", "0")]
+    latency = summary["latency_ms"]
+    return [
+        Fact("Predictions", f"{summary['count']:,}"),
+        Fact("With missing fields", f"{summary['with_missing']:,}"),
+        Fact("Mean price", view.dollars(summary["mean_price"])),
+        Fact("Latency p50", f"{latency['p50']:.1f} ms"),
+        Fact("Latency p95", f"{latency['p95']:.1f} ms"),
+        Fact("Last", view.moment(summary["last_at"])),
+    ]
+
+
+def _versions(summary: dict[str, Any]) -> list[Version]:
+    return [
+        Version(
+            model=f"{row['model_name']}@{row['version']}",
+            count=f"{row['count']:,}",
+            mean=view.dollars(row["mean_price"]),
+            last=view.moment(row["last_at"]),
+        )
+        for row in summary["by_version"]
+    ]
+
+
+def _past(record: dict[str, Any]) -> Past:
+    place = [str(v) for n in ("city", "state", "zip_code") if (v := record["listing"].get(n))]
+    return Past(
+        when=view.moment(record["predicted_at"]),
+        price=view.dollars(record["price"]),
+        place=", ".join(place) or "not given",
+        model=f"{record['model_name']}@{record['model_version']}",
+        revision=record["revision"] or "none",
+        missing=str(len(record["missing"])),
+        prediction_id=record["prediction_id"],
+    )
+
+
+def _facts(found: rx.Var[list[Fact]]) -> rx.Component:
+    return rx.el.dl(
+        rx.foreach(found, lambda f: rx.fragment(rx.el.dt(f.name), rx.el.dd(f.value))),
+        class_name="facts",
+    )
+
+
+def _table(caption: str, heads: list[str], rows: rx.Component) -> rx.Component:
+    return rx.el.div(
+        rx.el.table(
+            rx.el.caption(caption, class_name="unseen"),
+            rx.el.thead(rx.el.tr(*[rx.el.th(head, scope="col") for head in heads])),
+            rx.el.tbody(rows),
+            class_name="list",
+        ),
+        class_name="scroll",
+        tab_index=0,
+        role="region",
+        aria_label=caption,
+    )
+
+
+def _cells(first: rx.Var[str], *rest: rx.Var[str]) -> rx.Component:
+    return rx.el.tr(rx.el.th(first, scope="row"), *[rx.el.td(value) for value in rest])
+
+
+def page() -> rx.Component:
+    """The page."""
+    state = ServiceState
+    return frame(
+        TITLE,
+        "The model that answers now, and what it has answered.",
+        trouble(state.model_trouble, state.no_model),
+        rx.el.div(
+            card("Model in service", _facts(state.model)),
+            card(
+                "Predictions in figures",
+                trouble(state.record_trouble, rx.Var.create(False)),
+                _facts(state.summary),
+                rx.cond(
+                    state.versions.length() > 0,
+                    _table(
+                        "Predictions by version",
+                        ["Model", "Predictions", "Mean price", "Last"],
+                        rx.foreach(
+                            state.versions, lambda v: _cells(v.model, v.count, v.mean, v.last)
+                        ),
+                    ),
+                ),
+            ),
+            class_name="halves",
+        ),
+        card(
+            "Last predictions",
+            rx.cond(
+                state.past.length() > 0,
+                _table(
+                    "Last predictions",
+                    ["When", "Price", "Place", "Model", "Revision", "Missing", "Prediction"],
+                    rx.foreach(
+                        state.past,
+                        lambda p: _cells(
+                            p.when,
+                            p.price,
+                            p.place,
+                            p.model,
+                            p.revision,
+                            p.missing,
+                            p.prediction_id,
+                        ),
+                    ),
+                ),
+                rx.text(rx.cond(state.busy, "…", "None yet."), class_name="hint"),
+            ),
+            margin_top="1rem",
+        ),
+        rx.button(
+            "Refresh",
+            on_click=state.load,
+            loading=state.busy,
+            variant="soft",
+            margin_top="1rem",
+        ),
+    )
+
+
+ON_LOAD = ServiceState.load

@@ -1,0 +1,153 @@
+"""From the functions' answers to what a page shows: texts, and places on a scale in per cent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+FIELDS = {
+    "state": "State",
+    "city": "City",
+    "zip_code": "Zip code",
+    "street": "Street",
+    "house_size": "House size",
+    "acre_lot": "Lot",
+    "bed": "Bedrooms",
+    "bath": "Bathrooms",
+    "status": "Status",
+    "brokered_by": "Broker",
+    "prev_sold_date": "Last sold",
+    "place": "Place",  # what an explanation calls state, city and zip code together
+}
+
+
+@dataclass
+class Interval:
+    """One prediction interval; ``left`` and ``width`` are per cent of the widest one."""
+
+    level: str
+    low: str
+    high: str
+    left: float
+    width: float
+
+
+@dataclass
+class Step:
+    """One step of the waterfall from the base to the price; ``kind`` is base, up, down or total."""
+
+    name: str
+    value: str
+    dollars: str
+    kind: str
+    left: float
+    width: float
+
+
+@dataclass
+class Estimate:
+    """A prediction as the page shows it; ``mark`` is the price on the scale of the intervals."""
+
+    price: str = ""
+    mark: float = 0.0
+    model: str = ""
+    digest: str = ""
+    revision: str = ""
+    prediction_id: str = ""
+    correlation_id: str = ""
+
+
+def dollars(amount: float) -> str:
+    """Whole dollars."""
+    return f"−${-amount:,.0f}" if round(amount) < 0 else f"${amount:,.0f}"
+
+
+def change(amount: float) -> str:
+    """Whole dollars with a sign."""
+    return dollars(amount) if round(amount) < 0 else f"+{dollars(amount)}"
+
+
+def short(digest: str) -> str:
+    """Enough of a digest or an id to tell it from others."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def moment(time: str) -> str:
+    """A time of the functions' answers, in UTC and to the second."""
+    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def name_of(model: dict[str, Any]) -> str:
+    """name@version."""
+    return f"{model['name']}@{model['version']}"
+
+
+def names_of(fields: list[str]) -> list[str]:
+    """The fields as the form calls them."""
+    return [FIELDS.get(field, field) for field in fields]
+
+
+def estimate_of(prediction: dict[str, Any]) -> Estimate:
+    """The prediction's own line."""
+    low, high = _span(prediction["intervals"])
+    return Estimate(
+        price=dollars(prediction["price"]),
+        mark=_per_cent(prediction["price"] - low, high - low),
+        model=name_of(prediction["model"]),
+        digest=prediction["model"]["digest"],
+        revision=prediction["revision"] or "none",
+        prediction_id=prediction["prediction_id"],
+        correlation_id=prediction["correlation_id"],
+    )
+
+
+def intervals_of(prediction: dict[str, Any]) -> list[Interval]:
+    """The intervals, the narrowest first."""
+    low, high = _span(prediction["intervals"])
+    return [
+        Interval(
+            level=f"{level} %",
+            low=dollars(i["low"]),
+            high=dollars(i["high"]),
+            left=_per_cent(i["low"] - low, high - low),
+            width=_per_cent(i["high"] - i["low"], high - low),
+        )
+        for level, i in sorted(prediction["intervals"].items(), key=lambda item: float(item[0]))
+    ]
+
+
+def steps_of(explanation: dict[str, Any]) -> list[Step]:
+    """The waterfall: base, what each column adds or takes off, price. The steps add up."""
+    base, price = explanation["base"], explanation["price"]
+    bars = [("Base", "an average listing", base, "base", 0.0, base)]
+    at = base
+    for part in explanation["columns"]:
+        amount = part["dollars"]
+        name = FIELDS.get(part["feature"], part["feature"])
+        kind = "up" if amount >= 0 else "down"
+        bars.append((name, part["value"], amount, kind, min(at, at + amount), abs(amount)))
+        at += amount
+    bars.append(("Price", "", price, "total", 0.0, price))
+    # A column may take off more than there is before the next one adds it.
+    start = min(0.0, *(left for *_, left, _ in bars))
+    scale = max(left + width for *_, left, width in bars) - start
+    return [
+        Step(
+            name=name,
+            value=value,
+            dollars=change(amount) if kind in ("up", "down") else dollars(amount),
+            kind=kind,
+            left=_per_cent(left - start, scale),
+            width=_per_cent(width, scale),
+        )
+        for name, value, amount, kind, left, width in bars
+    ]
+
+
+def _span(intervals: dict[str, dict[str, float]]) -> tuple[float, float]:
+    return min(i["low"] for i in intervals.values()), max(i["high"] for i in intervals.values())
+
+
+def _per_cent(part: float, whole: float) -> float:
+    return round(min(max(100 * part / whole, 0.0), 100.0), 2) if whole else 0.0
