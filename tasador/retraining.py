@@ -102,7 +102,7 @@ def search(
         trials=trials,
         seed=seed,
         budget_seconds=budget_seconds,
-        storage=_study_storage(settings),
+        storage=study_storage(settings),
         study_name=planned.training_id,
         on_trial=lambda number, params, value, _: registry.log_trial(run_id, number, params, value),
         progress=progress,
@@ -290,8 +290,8 @@ def _replaced(registry: Registry, decided: DecisionRecord) -> ModelVersion | Non
     return registry.version(decided.champion_version) if decided.champion_version else None
 
 
-def _study_storage(settings: Settings) -> str:
-    """The database, seen from the schema that Optuna's tables have to themselves."""
+def study_storage(settings: Settings) -> str:
+    """Where Optuna keeps the studies: a schema of the database that its tables have alone."""
     # SQLAlchemy takes a bare postgresql:// for psycopg 3.
     url = settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1)
     return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Doptuna"

@@ -36,9 +36,8 @@ def sections(judgement: Judgement, search: Search) -> Iterator[Any]:
     from metaflow.cards import Image, Markdown, Table
 
     record = judgement.record
-    yield Markdown(f"# {record.model_name}@{record.version}: {record.decision}")
-    for reason in record.reasons:
-        yield Markdown(f"- {reason}")
+    reasons = "".join(f"\n- {reason}" for reason in record.reasons)
+    yield Markdown(f"# {record.model_name}@{record.version}: {record.decision}\n{reasons}")
     yield Markdown("## Against the champion, on the same rows of the permanent holdout")
     yield Table(_measures(judgement), headers=["", "challenger", _champion(judgement)])
     yield Markdown("## The gate")

@@ -1,0 +1,155 @@
+"""The train flow on the real platform: one decision a training, whatever kills it."""
+
+import uuid
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from tasador import retraining
+from tasador.errors import RegistryError
+from tasador.lake import Lake
+from tasador.registry import Registry
+from tasador.warehouse import Warehouse
+from tests.flow_kit import Flow, artifacts, card_text, compiled, keeping_broker
+from tests.ingest_kit import Source, ingest_all, own_database, simulated
+
+BATCHES = simulated(1, rows=1_500)
+
+
+@pytest.fixture
+def settings(platform):
+    """A database, a registered model and a broker of the test's own, with one batch ingested."""
+    with own_database(platform) as own, keeping_broker() as (broker, _):
+        own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
+        Lake(own).ensure_buckets()
+        with Source(BATCHES).serving() as source:
+            ingest_all(own, source.url)
+        yield own
+
+
+def history(settings):
+    with Warehouse(settings.database_url) as warehouse:
+        return list(reversed(warehouse.model_history()))
+
+
+def trials_of(settings, training_id):
+    study = optuna.load_study(study_name=training_id, storage=retraining.study_storage(settings))
+    return [t for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
+
+
+@pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
+def test_a_first_model_is_promoted_and_its_equal_rejected(
+    settings, tmp_path, checkout, monkeypatch
+):
+    with keeping_broker() as (broker, told):
+        given = replace(settings, broker_url=broker)
+        run = ("run", "--trials", "2")
+        code, said = Flow("train", given, tmp_path, checkout, *run).end()
+        assert code == 0, said
+        code, said = Flow("train", given, tmp_path, checkout, *run).end()
+        assert code == 0, said
+    first, second = history(settings)
+    assert (first.decision, second.decision) == ("promoted", "rejected")
+    assert (first.champion_version, second.champion_version) == (0, first.version)
+    assert told == [
+        ("tasador.model.promoted", f"decision-{first.promotion}"),
+        ("tasador.model.rejected", f"decision-{second.promotion}"),
+    ]
+    # The same data and seed: the same model, under whatever version.
+    assert first.digest == second.digest
+    registry = Registry(settings)
+    champion = registry.champion()
+    assert (champion.version, champion.digest) == (first.version, first.digest)
+    assert Lake(settings).exists(champion.reference_uri)
+    failed = [c["name"] for c in second.checks if not c["passed"]]
+    assert failed == ["better_than_champion"]
+    assert second.reasons
+
+    data = artifacts("TrainFlow", tmp_path, monkeypatch)
+    assert (data.decision, data.version) == ("rejected", second.version)
+    assert data.events[0]["correlationid"] == second.correlation_id
+    assert second.reasons[0] in card_text("train", "judge", tmp_path, checkout)
+    children = registry._client.search_runs(
+        [registry._experiment()], f"tags.mlflow.parentRunId = '{second.run_id}'"
+    )
+    assert len(children) == 2
+
+
+def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
+    planned = retraining.plan(settings)
+    for seed in (0, 1):
+        again = replace(planned, training_id=uuid.uuid4().hex)
+        found = retraining.search(settings, again, trials=1, seed=seed)
+        candidate = retraining.fit(settings, again, found, seed=seed)
+        judgement = retraining.judge(settings, again, candidate)
+    # The second is the first's equal: rejected, so there is nothing to go back to.
+    assert judgement.record.decision == "rejected"
+    with pytest.raises(RegistryError, match="no previous champion"):
+        retraining.roll_back(settings)
+    with pytest.raises(RegistryError, match="never passed the gate"):
+        retraining.roll_back(settings, candidate.version)
+    with pytest.raises(RegistryError, match="has no version 99"):
+        retraining.roll_back(settings, 99)
+    # Two champions, as if the second had been better.
+    with Warehouse(settings.database_url) as warehouse:
+        second = warehouse.record_decision(
+            replace(judgement.record, decision="promoted", training_id="better", promotion=None)
+        )
+    registry = Registry(settings)
+    registry.set_champion(second.version, previous=1)
+    record = retraining.roll_back(settings)
+    assert (record.version, record.decision, record.champion_version) == (1, "rolled_back", 2)
+    assert record.promotion > second.promotion
+    assert registry.champion().version == 1
+    assert registry.previous().version == 2
+    with Warehouse(settings.database_url) as warehouse:
+        assert warehouse.latest_promotion() == record
+    with pytest.raises(RegistryError, match="is the champion already"):
+        retraining.roll_back(settings, 1)
+
+
+@pytest.mark.parametrize("step", ["start", "search", "fit", "judge", "end"])
+def test_killed_at_a_step_then_resumed(settings, tmp_path, checkout, step):
+    run_id = tmp_path / "run-id"
+    arguments = ("run", "--trials", "3", "--run-id-file", str(run_id))
+    flow = Flow("train", settings, tmp_path, checkout, *arguments)
+    said = {
+        "start": "/start/",
+        "search": "trial 2 of 3",
+        "fit": "rounds on",
+        "end": "/end/",
+    }
+    flow.wait_until(
+        lambda: (
+            bool(history(settings))
+            if step == "judge"
+            else any(said[step] in line for line in flow.lines)
+        )
+    )
+    flow.kill()
+    resume = ("resume", "--origin-run-id", run_id.read_text())
+    code, output = Flow("train", settings, tmp_path, checkout, *resume).end()
+    assert code == 0, output
+    (decided,) = history(settings)
+    assert decided.decision == "promoted"
+    (version,) = Registry(settings).versions()
+    assert (version.version, version.digest) == (decided.version, decided.digest)
+    assert version.aliases == ("champion",)
+    assert len(trials_of(settings, decided.training_id)) == 3
+
+
+def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):
+    with own_database(platform) as empty:
+        code, said = Flow("train", empty, tmp_path, checkout, "run").end()
+    assert code != 0
+    assert "no batch has been ingested yet" in said
+
+
+@pytest.mark.parametrize("name", ["ingest", "drift", "train"])
+def test_every_flow_compiles_for_argo(platform, tmp_path, checkout, name):
+    Lake(platform).ensure_buckets()
+    template = compiled(name, platform, tmp_path, checkout)
+    assert template["kind"] == "WorkflowTemplate"
+    containers = [t["container"] for t in template["spec"]["templates"] if "container" in t]
+    assert {c["image"] for c in containers} == {"flows:test"}

@@ -1,0 +1,137 @@
+"""Flows as a user runs them, killed at will, and a broker that keeps what it is told."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Flow:
+    """flows/NAME.py in a process group of its own, with its datastore in a test's folder."""
+
+    def __init__(self, name, settings, folder, checkout, *arguments):
+        self.process = subprocess.Popen(
+            [sys.executable, str(checkout / "flows" / f"{name}.py"), *arguments],
+            cwd=folder,
+            env={**os.environ, **settings.as_environ(), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def wait_until(self, condition, seconds=180):
+        """Wait for the moment; a flow that ended before it came has failed the test."""
+        ending = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, "".join(self.lines)
+            assert time.monotonic() < ending, "".join(self.lines)
+            time.sleep(0.01)
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+
+    def end(self):
+        """Wait for its end; the exit status and all that it said."""
+        code = self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+        return code, "".join(self.lines)
+
+
+def artifacts(flow_class, folder, monkeypatch):
+    """The data of the newest successful run in the folder's datastore."""
+    from metaflow import Flow as Finished
+    from metaflow import namespace
+
+    namespace(None)
+    monkeypatch.chdir(folder)
+    return Finished(flow_class).latest_successful_run.data
+
+
+def compiled(name, settings, folder, checkout):
+    """The WorkflowTemplate of a flow, as ``argo-workflows create --only-json`` prints it."""
+    environ = {
+        **os.environ,
+        **settings.as_environ(),
+        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{settings.bucket_metaflow}/metaflow",
+        "METAFLOW_S3_ENDPOINT_URL": settings.s3_endpoint,
+        "METAFLOW_DEFAULT_METADATA": "local",
+        "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
+        "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
+        "METAFLOW_ARGO_EVENTS_WEBHOOK_URL": "http://events.tasador:12000/event",
+        "METAFLOW_ARGO_EVENTS_EVENT": "metaflow-event",
+        "METAFLOW_ARGO_EVENTS_EVENT_SOURCE": "metaflow-webhook",
+        "METAFLOW_ARGO_EVENTS_EVENT_BUS": "default",
+        "METAFLOW_ARGO_EVENTS_SERVICE_ACCOUNT": "sensor",
+        "AWS_ACCESS_KEY_ID": settings.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key,
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+    }
+    compiling = ("--datastore=s3", "argo-workflows", "create", "--only-json")
+    made = subprocess.run(
+        [sys.executable, checkout / "flows" / f"{name}.py", *compiling],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return json.JSONDecoder().raw_decode(made.stdout[made.stdout.index("{") :])[0]
+
+
+def card_text(name, step, folder, checkout):
+    """What the newest card of a step holds, as JSON text (the page carries it in base64)."""
+    page = subprocess.run(
+        [sys.executable, checkout / "flows" / f"{name}.py", "card", "get", step],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (held,) = re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', page)
+    return json.dumps(json.loads(base64.b64decode(held)), ensure_ascii=False)
+
+
+@contextmanager
+def keeping_broker():
+    """A broker's address, and the (type, id) of every event that it took."""
+    taken = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            taken.append((self.headers["ce-type"], self.headers["ce-id"]))
+            self.send_response(202)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/broker", taken
+        finally:
+            server.shutdown()
+            thread.join()
