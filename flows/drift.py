@@ -22,7 +22,7 @@ class DriftFlow(FlowSpec):
     asked_batch = Parameter("batch-id", default="", help="Default: the newest that is ready.")
     asked_correlation = Parameter("correlation-id", default="", help="Default: the batch's.")
 
-    @retry(times=2)
+    @retry(times=2, minutes_between_retries=0)
     @step
     def start(self):
         """The batch, and the champion that it is judged against."""
@@ -34,7 +34,7 @@ class DriftFlow(FlowSpec):
         self.next(self.judge)
 
     @card(type="blank")
-    @retry(times=2)
+    @retry(times=2, minutes_between_retries=0)
     @step
     def judge(self):
         """NannyML's detectors, the verdict by effect size, into ops.drift_history; the card."""
@@ -47,7 +47,7 @@ class DriftFlow(FlowSpec):
         current.card.extend(drift_card.sections(self.case, report))
         self.next(self.end)
 
-    @retry(times=2)
+    @retry(times=2, minutes_between_retries=0)
     @step
     def end(self):
         """Tell the broker where the verdict calls for training."""

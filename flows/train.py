@@ -38,7 +38,7 @@ class TrainFlow(FlowSpec):
         self.planned = plan(load_settings(), self.correlation_id)
         self.next(self.search)
 
-    @retry(times=2)
+    @retry(times=2, minutes_between_retries=0)
     @step
     def search(self):
         """The Optuna study, kept in Postgres."""
@@ -54,7 +54,7 @@ class TrainFlow(FlowSpec):
         )
         self.next(self.fit)
 
-    @retry(times=2)
+    @retry(times=2, minutes_between_retries=0)
     @step
     def fit(self):
         """The final fit, as a registered version with its bundle and drift reference in S3."""
@@ -70,7 +70,7 @@ class TrainFlow(FlowSpec):
         self.next(self.judge)
 
     @card(type="blank")
-    @retry(times=2)
+    @retry(times=2, minutes_between_retries=0)
     @step
     def judge(self):
         """The gate: promoted or rejected, recorded with every number, and told to the broker."""

@@ -11,18 +11,18 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasador import events, gate
-from tasador.errors import RegistryError, TrainingError
+from tasador.errors import TrainingError
 from tasador.events import Event
 from tasador.gate import Evaluation
 from tasador.lake import Lake, split
-from tasador.records import DecisionRecord, now
+from tasador.records import DecisionRecord
 from tasador.registry import ModelVersion, Registry
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse
@@ -235,34 +235,15 @@ def _decision(
 def roll_back(settings: Settings, version: int | None = None) -> DecisionRecord:
     """Make an older version champion again: a new promotion number, the same event as ever.
 
-    Without a version the previous champion is taken. Raises RegistryError when there is none, when
-    it was never promoted, or when it is the champion already.
+    Without a version, the one that served before. Raises RolloutError where there is nothing to go
+    back to.
     """
-    settings.require("broker_url")
-    registry = Registry(settings)
+    from tasador.rollout import decide_rollback
+
+    settings.require("database_url", "broker_url")
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
-        champion = registry.champion()
-        target = registry.previous() if version is None else registry.version(version)
-        if target is None or champion is None:
-            raise RegistryError("there is no previous champion to go back to; name a version")
-        if target.version == champion.version:
-            raise RegistryError(f"version {target.version} is the champion already")
-        judged = warehouse.decision(target.version)
-        if judged is None or judged.decision != "promoted":
-            raise RegistryError(
-                f"version {target.version} never passed the gate; `tasador models` tells why"
-            )
-        record = warehouse.record_decision(
-            replace(
-                judged,
-                decision="rolled_back",
-                reasons=[f"rolled back from version {champion.version} by hand"],
-                champion_version=champion.version,
-                decided_at=now(),
-                promotion=None,
-            )
-        )
-        registry.set_champion(target.version, previous=champion.version)
+        record = decide_rollback(version, warehouse)
+        Registry(settings).set_champion(record.version, previous=record.champion_version)
     events.publish(events.model_promoted(record), settings.broker_url)
     return record
 

@@ -7,11 +7,11 @@ import sys
 
 def main() -> None:
     """Run the command line; an error of ours is one line on stderr and exit status 1."""
-    from tasador.cli.app import app
+    from tasador.cli.app import make_app
     from tasador.errors import TasadorError
 
     try:
-        app()
+        make_app()()
     except TasadorError as error:
         from rich.console import Console
 

@@ -3,7 +3,7 @@
 from tasador.rollout.backend import Backend, Revision, ServiceState, Target
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import SERVICES, Promotion
-from tasador.rollout.rollback import roll_back
+from tasador.rollout.rollback import decide_rollback
 from tasador.rollout.verb import reconcile, roll_out
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "Revision",
     "ServiceState",
     "Target",
+    "decide_rollback",
     "reconcile",
-    "roll_back",
     "roll_out",
 ]

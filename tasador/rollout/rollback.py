@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasador import events
 from tasador.errors import RolloutError
-from tasador.events import Event
 from tasador.records import DecisionRecord, now
 
 if TYPE_CHECKING:
@@ -17,13 +14,11 @@ if TYPE_CHECKING:
 _SEARCHED = 1000
 
 
-def roll_back(
-    version: int | None, warehouse: Warehouse, publish: Callable[[Event], None]
-) -> DecisionRecord:
-    """Decide that ``version`` (None: the one before the current) is to serve again, and say so.
+def decide_rollback(version: int | None, warehouse: Warehouse) -> DecisionRecord:
+    """Decide that ``version`` (None: the one before the current) is to serve again.
 
-    Returns the stored decision. Raises RolloutError where there is nothing to go back to, and what
-    ``publish`` raises: the decision stands then, and reload finds it when it next starts.
+    Returns the stored decision, which the caller tells the broker: should that fail, reload finds
+    it when it next starts. Raises RolloutError where there is nothing to go back to.
     """
     current = warehouse.latest_promotion()
     if current is None:
@@ -42,7 +37,7 @@ def roll_back(
         )
     if target.version == current.version:
         raise RolloutError(f"version {target.version} is the one in service already")
-    decided = warehouse.record_decision(
+    return warehouse.record_decision(
         replace(
             target,
             decision="rolled_back",
@@ -52,8 +47,6 @@ def roll_back(
             promotion=None,
         )
     )
-    publish(events.model_promoted(decided))
-    return decided
 
 
 def _earlier(warehouse: Warehouse, current: DecisionRecord) -> DecisionRecord | None:

@@ -25,6 +25,7 @@ CORE = (
     "listing",
     "manifest",
     "records",
+    "replay",
 )
 CORE_MAY = {"numpy", "xgboost", "cloudevents", "httpx"}
 SERVING = ("functions.host", "functions.predict.func", "functions.explain.func")
@@ -115,7 +116,7 @@ def test_serving_imports_only_what_a_lean_image_holds(module):
 def test_the_library_imports_no_edge(module):
     edges = {n for n in imports_of(module) if n.split(".")[0] in ("flows", "functions", "web")}
     assert not edges
-    if not module.startswith(("tasador.cli", "tasador.local", "tasador.demo")):
+    if not module.startswith(("tasador.cli", "tasador.local", "tasador.__main__")):
         local = {n for n in imports_of(module) if n.startswith(("tasador.local", "tasador.cli"))}
         assert not local, "only the command line and the platform itself know the platform"
 

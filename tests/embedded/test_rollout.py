@@ -16,7 +16,7 @@ from tasador.bundle import stamp_version
 from tasador.errors import RolloutError, StoreUnavailable
 from tasador.lake import Lake
 from tasador.records import DecisionRecord, now
-from tasador.rollout import LocalBackend, Promotion, plan, reconcile, roll_back, roll_out
+from tasador.rollout import LocalBackend, Promotion, decide_rollback, plan, reconcile, roll_out
 from tasador.warehouse import Warehouse
 from tests.functions_kit import free_port, make_bundle, until
 
@@ -74,6 +74,12 @@ def world(platform, bundles):
                 )
             )
 
+        def roll_back(version):
+            """As ``tasador rollback`` does it, without a registry."""
+            decided = decide_rollback(version, warehouse)
+            publish(events.model_promoted(decided))
+            return decided
+
         def outcomes(promotion, count=2):
             """What happened to a promotion, once so many rows say it."""
 
@@ -92,6 +98,7 @@ def world(platform, bundles):
                 client=client,
                 settings=platform,
                 decide=decide,
+                roll_back=roll_back,
                 outcomes=outcomes,
             )
 
@@ -296,17 +303,17 @@ def test_a_reload_that_cannot_be_is_said_to_be(world, body, status, said):
 
 def test_a_rollback_is_a_promotion_of_the_version_before(world):
     first, second = serve(world, 1), serve(world, 2)
-    back = roll_back(None, world.warehouse, world.publish)
+    back = world.roll_back(None)
     assert (back.decision, back.version, back.champion_version) == ("rolled_back", 1, 2)
     assert back.promotion > second.promotion
     assert back.digest == first.digest
     assert {r.outcome for r in world.outcomes(back.promotion)} == {"serving"}
     assert world.client.post("/predict", json={}).json()["model"]["version"] == 1
     with pytest.raises(RolloutError, match="in service already"):
-        roll_back(1, world.warehouse, world.publish)
+        world.roll_back(1)
     with pytest.raises(RolloutError, match="version 4321"):
-        roll_back(4321, world.warehouse, world.publish)
-    forward = roll_back(2, world.warehouse, world.publish)
+        world.roll_back(4321)
+    forward = world.roll_back(2)
     world.outcomes(forward.promotion)
     assert in_service(world) == forward.promotion
 
@@ -324,7 +331,7 @@ def test_a_rejected_version_does_not_come_back(world):
         )
     )
     with pytest.raises(RolloutError, match="no better than noise"):
-        roll_back(rejected.version, world.warehouse, world.publish)
+        world.roll_back(rejected.version)
     answer = world.client.post("/reload", json={"version": 555})
     assert answer.status_code == 409
     assert "rejected" in answer.text

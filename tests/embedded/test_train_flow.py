@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from tasador import retraining
-from tasador.errors import RegistryError
+from tasador.errors import RolloutError
 from tasador.lake import Lake
 from tasador.registry import Registry
 from tasador.warehouse import Warehouse
@@ -85,11 +85,11 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
         judgement = retraining.judge(settings, again, candidate)
     # The second is the first's equal: rejected, so there is nothing to go back to.
     assert judgement.record.decision == "rejected"
-    with pytest.raises(RegistryError, match="no previous champion"):
+    with pytest.raises(RolloutError, match="there is no one before it"):
         retraining.roll_back(settings)
-    with pytest.raises(RegistryError, match="never passed the gate"):
+    with pytest.raises(RolloutError, match="was rejected"):
         retraining.roll_back(settings, candidate.version)
-    with pytest.raises(RegistryError, match="has no version 99"):
+    with pytest.raises(RolloutError, match="there is no version 99"):
         retraining.roll_back(settings, 99)
     # Two champions, as if the second had been better.
     with Warehouse(settings.database_url) as warehouse:
@@ -105,7 +105,7 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     assert registry.previous().version == 2
     with Warehouse(settings.database_url) as warehouse:
         assert warehouse.latest_promotion() == record
-    with pytest.raises(RegistryError, match="is the champion already"):
+    with pytest.raises(RolloutError, match="is the one in service already"):
         retraining.roll_back(settings, 1)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import httpx
 from starlette.applications import Starlette
@@ -41,6 +42,7 @@ SURFACE = {
     "/explain": "explain",
     "/reload": "reload",
     "/predictions/history": "record",
+    "/predictions/{prediction_id}": "record",
     "/metrics/summary": "record",
 }
 Pick = Callable[[], Revision]
@@ -79,7 +81,10 @@ class Gateway:
                 Route("/broker", self._take_event, methods=["POST"]),
                 Route("/fn/{name}", self._function, methods=_METHODS),
                 Route("/fn/{name}/{rest:path}", self._function, methods=_METHODS),
-                *(Route(path, self._surface, methods=_METHODS) for path in SURFACE),
+                *(
+                    Route(path, partial(self._surface, function), methods=_METHODS)
+                    for path, function in SURFACE.items()
+                ),
             ],
             exception_handlers={
                 Refusal: lambda _request, refusal: refusal.response(),
@@ -108,8 +113,8 @@ class Gateway:
 
     # -- requests to functions ------------------------------------------------------------------
 
-    async def _surface(self, request: Request) -> Response:
-        service = self.services.get(SURFACE[request.url.path])
+    async def _surface(self, function: str, request: Request) -> Response:
+        service = self.services.get(function)
         return await self._forward(request, service.pick, request.url.path)
 
     async def _function(self, request: Request) -> Response:
