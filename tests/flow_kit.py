@@ -20,7 +20,13 @@ class Flow:
         self.process = subprocess.Popen(
             [sys.executable, str(checkout / "flows" / f"{name}.py"), *arguments],
             cwd=folder,
-            env={**os.environ, **settings.as_environ(), "PYTHONUNBUFFERED": "1"},
+            # What kill -9 leaves behind goes with the test.
+            env={
+                **os.environ,
+                **settings.as_environ(),
+                "TMPDIR": str(folder),
+                "PYTHONUNBUFFERED": "1",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -107,7 +113,7 @@ def card_text(name, step, folder, checkout):
         text=True,
         check=True,
     ).stdout
-    (held,) = re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', page)
+    held = re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', page)[-1]
     return json.dumps(json.loads(base64.b64decode(held)), ensure_ascii=False)
 
 

@@ -11,7 +11,7 @@ def make_app() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
         name="tasador",
-        help="Price models that notice when the market moves and put their successors into service.",
+        help="Price models that notice a market move and put their successors into service.",
         no_args_is_help=True,
         pretty_exceptions_show_locals=False,
     )

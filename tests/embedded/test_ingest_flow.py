@@ -1,13 +1,5 @@
 """Ingestion on the real platform: nothing is lost and nothing doubled, whatever happens."""
 
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
-import time
-from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -18,6 +10,7 @@ from tasador import ingestion
 from tasador.errors import ConfigurationError, StoreUnavailable
 from tasador.lake import Lake
 from tasador.warehouse import Warehouse
+from tests.flow_kit import Flow, artifacts, card_text
 from tests.ingest_kit import (
     Source,
     assert_all_there_once,
@@ -204,71 +197,14 @@ def test_a_batch_of_no_rows_and_one_of_refused_rows_alone(settings):
 # -- the flow itself ------------------------------------------------------------------------------
 
 
-class Flow:
-    """flows/ingest.py in a process group of its own, with its datastore in a test's folder."""
-
-    def __init__(self, settings, folder, checkout, *arguments):
-        self.process = subprocess.Popen(
-            [sys.executable, str(checkout / "flows" / "ingest.py"), *arguments],
-            cwd=folder,
-            # What kill -9 leaves behind goes with the test.
-            env={
-                **os.environ,
-                **settings.as_environ(),
-                "TMPDIR": str(folder),
-                "PYTHONUNBUFFERED": "1",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.lines = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.append(line)
-
-    def wait_until(self, condition, seconds=90):
-        """Wait for the moment; a flow that ended before it came has failed the test."""
-        ending = time.monotonic() + seconds
-        while not condition():
-            assert self.process.poll() is None, "".join(self.lines)
-            assert time.monotonic() < ending, "".join(self.lines)
-            time.sleep(0.01)
-
-    def kill(self):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._reader.join()
-        self.process.stdout.close()
-
-    def end(self):
-        code = self.process.wait()
-        self._reader.join()
-        self.process.stdout.close()
-        return code, "".join(self.lines)
-
-
-def artifacts(folder, monkeypatch):
-    from metaflow import Flow as Finished
-    from metaflow import namespace
-
-    namespace(None)
-    monkeypatch.chdir(folder)
-    return Finished("IngestFlow").latest_successful_run.data
-
-
 # Metaflow's own yaml looks for libyaml under its old name.
 @pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
 def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monkeypatch):
     with Source(BATCHES).serving() as source:
         given = replace(settings, source_url=source.url)
-        code, said = Flow(given, tmp_path, checkout, "run").end()
+        code, said = Flow("ingest", given, tmp_path, checkout, "run").end()
         assert code == 0, said
-        data = artifacts(tmp_path, monkeypatch)
+        data = artifacts("IngestFlow", tmp_path, monkeypatch)
         with Warehouse(settings.database_url) as warehouse:
             (batch,) = warehouse.batches(status="ready")
         assert data.status == "ingested"
@@ -280,23 +216,17 @@ def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monke
         assert event["correlationid"] == batch.correlation_id
         assert event["data"]["rows_clean"] == batch.rows_clean
 
-        card = subprocess.run(
-            [sys.executable, checkout / "flows" / "ingest.py", "card", "get", "end"],
-            cwd=tmp_path,
-            env={**os.environ, **settings.as_environ()},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        shown = b64decode(re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', card)[-1]).decode()
+        shown = card_text("ingest", "end", tmp_path, checkout)
         assert batch.correlation_id in shown
         assert "Why rows are in quarantine" in shown
         assert "data:image/png" in shown
 
         ingest_all(settings, source.url)
-        code, said = Flow(settings, tmp_path, checkout, "run", "--source-url", source.url).end()
+        code, said = Flow(
+            "ingest", settings, tmp_path, checkout, "run", "--source-url", source.url
+        ).end()
         assert code == 0, said
-        data = artifacts(tmp_path, monkeypatch)
+        data = artifacts("IngestFlow", tmp_path, monkeypatch)
         assert (data.status, data.batch, data.events) == ("exhausted", None, [])
 
 
@@ -332,7 +262,7 @@ def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, ho
         if step == "start":
             source.go.clear()  # the answer is held back while the flow is killed
         run_id = tmp_path / "run-id"
-        flow = Flow(given, tmp_path, checkout, "run", "--run-id-file", str(run_id))
+        flow = Flow("ingest", given, tmp_path, checkout, "run", "--run-id-file", str(run_id))
         reached = {
             "start": lambda: None in fetches(settings, source.url) and source.asked == 1,
             "validate": lambda: copying(settings),
@@ -343,9 +273,11 @@ def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, ho
         flow.kill()
         source.go.set()
         if how == "resume":
-            again = Flow(given, tmp_path, checkout, "resume", "--origin-run-id", run_id.read_text())
+            again = Flow(
+                "ingest", given, tmp_path, checkout, "resume", "--origin-run-id", run_id.read_text()
+            )
         else:
-            again = Flow(given, tmp_path, checkout, "run")
+            again = Flow("ingest", given, tmp_path, checkout, "run")
         code, said = again.end()
         assert code == 0, said
         ingest_all(settings, source.url)
@@ -353,34 +285,7 @@ def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, ho
 
 
 def test_the_flow_says_what_is_not_set(tmp_path, checkout, platform):
-    code, said = Flow(replace(platform, source_url=""), tmp_path, checkout, "run").end()
+    code, said = Flow("ingest", replace(platform, source_url=""), tmp_path, checkout, "run").end()
     assert code != 0
     assert ConfigurationError.__name__ in said
     assert "TASADOR_SOURCE_URL" in said
-
-
-def test_the_flow_compiles_for_argo(platform, tmp_path, checkout):
-    Lake(platform).ensure_buckets()
-    compiling = ("argo-workflows", "create", "--only-json")
-    environ = {
-        **os.environ,
-        **platform.as_environ(),
-        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{platform.bucket_metaflow}/metaflow",
-        "METAFLOW_S3_ENDPOINT_URL": platform.s3_endpoint,
-        "METAFLOW_DEFAULT_METADATA": "local",
-        "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
-        "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
-        "AWS_ACCESS_KEY_ID": platform.s3_access_key,
-        "AWS_SECRET_ACCESS_KEY": platform.s3_secret_key,
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
-    }
-    made = subprocess.run(
-        [sys.executable, checkout / "flows" / "ingest.py", "--datastore=s3", *compiling],
-        cwd=tmp_path,
-        env=environ,
-        capture_output=True,
-        text=True,
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    assert '"kind": "WorkflowTemplate"' in made.stdout
