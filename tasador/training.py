@@ -19,6 +19,7 @@ from tasador import study
 from tasador.bundle import Bundle, engine, stamp_metrics, write_bundle
 from tasador.encoding import Sample, fit_out_of_fold, hide
 from tasador.errors import TrainingError
+from tasador.evaluation import evaluate
 from tasador.features import PLACE, Columns, Encoders, arrays_of, places_known
 from tasador.intervals import GROUPS, NO_PLACE, Intervals, calibrate, groups_of
 from tasador.listing import COLUMNS, MARKET_PRICE, Listing, in_holdout
@@ -228,8 +229,6 @@ def write(
     model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
 ) -> Manifest:
     """Write the model as a bundle, with its measures on the permanent holdout in the manifest."""
-    from tasador.evaluation import evaluate
-
     manifest = write_bundle(
         folder,
         encoders=model.encoders,

@@ -60,6 +60,13 @@ def test_a_seed_decides_everything(market, tmp_path):
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_the_number_of_threads_leaves_no_trace(market, tmp_path, monkeypatch):
+    frame = market.head(3000)
+    one = bundle_of(frame, tmp_path / "one")
+    monkeypatch.setattr(study, "_ROWS_FOR_TWO_THREADS", 0)
+    assert bundle_of(frame, tmp_path / "two").manifest.digest == one.manifest.digest
+
+
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
     prepared = training.prepare(market.head(1200))
     whole = training.search(prepared, trials=5, seed=4)
