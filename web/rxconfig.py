@@ -30,7 +30,7 @@ config = rx.Config(
     ],
     plugins=[
         rx.plugins.RadixThemesPlugin(
-            theme=rx.theme(accent_color="teal", gray_color="slate", radius="medium")
+            theme=rx.theme(accent_color="indigo", gray_color="slate", radius="medium")
         ),
         *([SameOrigin()] if BUILT else []),
     ],

@@ -11,6 +11,10 @@ PAGES = (estimate, models)
 
 layout.NAVIGATION.extend((page.TITLE, page.ROUTE) for page in PAGES)
 
-app = rx.App(stylesheets=["/tasador.css"], html_lang="en")
+app = rx.App(
+    stylesheets=["/tasador.css"],
+    head_components=[rx.el.link(rel="icon", href="/icon.svg", type="image/svg+xml")],
+    html_lang="en",
+)
 for page in PAGES:
     app.add_page(page.page, route=page.ROUTE, title=f"{page.TITLE} · Tasador", on_load=page.ON_LOAD)

@@ -19,7 +19,7 @@ def frame(title: str, lead: str, *content: rx.Component) -> rx.Component:
                         rx.icon("house", size=20, aria_hidden="true"),
                         rx.text("Tasador", weight="bold", size="4"),
                         align="center",
-                        gap="2",
+                        spacing="2",
                     ),
                     href="/",
                     underline="none",
@@ -37,7 +37,7 @@ def frame(title: str, lead: str, *content: rx.Component) -> rx.Component:
                 rx.spacer(),
                 rx.color_mode.button(aria_label="Light or dark", size="2"),
                 align="center",
-                gap="5",
+                spacing="5",
                 class_name="wide",
             ),
             class_name="top",
@@ -79,7 +79,7 @@ def trouble(detail: rx.Var[str], no_model: rx.Var[bool]) -> rx.Component:
         no_model,
         notice(
             "No model is in service yet. The first one comes with the first batch: "
-            "run `tasador pipeline`, then load this page again.",
+            "run “tasador pipeline”, then load this page again.",
             icon="hourglass",
             color="amber",
         ),

@@ -65,7 +65,7 @@ def dollars(amount: float) -> str:
 
 def change(amount: float) -> str:
     """Whole dollars with a sign."""
-    return dollars(amount) if round(amount) < 0 else f"+{dollars(amount)}"
+    return f"+{dollars(amount)}" if round(amount) > 0 else dollars(amount)
 
 
 def short(digest: str) -> str:
@@ -107,7 +107,7 @@ def intervals_of(prediction: dict[str, Any]) -> list[Interval]:
     low, high = _span(prediction["intervals"])
     return [
         Interval(
-            level=f"{level} %",
+            level=f"{level}\N{NO-BREAK SPACE}%",
             low=dollars(i["low"]),
             high=dollars(i["high"]),
             left=_per_cent(i["low"] - low, high - low),
@@ -120,7 +120,7 @@ def intervals_of(prediction: dict[str, Any]) -> list[Interval]:
 def steps_of(explanation: dict[str, Any]) -> list[Step]:
     """The waterfall: base, what each column adds or takes off, price. The steps add up."""
     base, price = explanation["base"], explanation["price"]
-    bars = [("Base", "an average listing", base, "base", 0.0, base)]
+    bars = [("Base", "where every price starts", base, "base", 0.0, base)]
     at = base
     for part in explanation["columns"]:
         amount = part["dollars"]

@@ -66,6 +66,8 @@ class EstimateState(rx.State):
             self._show(problem)
         finally:
             self.busy = False
+        if wrong := next((name for name in view.FIELDS if name in self.errors), None):
+            yield rx.set_focus(wrong)
 
     def _take(self, answer: dict[str, Any]) -> None:
         self.done = True
@@ -136,7 +138,9 @@ def _described(name: str, hint: str, control: rx.Component) -> rx.Component:
         control,
         rx.cond(
             EstimateState.errors.contains(name),
-            rx.el.p(EstimateState.errors[name], id=f"{name}-error", class_name="error"),
+            rx.el.p(
+                EstimateState.errors[name], id=f"{name}-error", role="alert", class_name="error"
+            ),
         ),
         class_name="field",
     )
@@ -208,7 +212,7 @@ def _form() -> rx.Component:
                     size="3",
                     on_click=EstimateState.clear,
                 ),
-                gap="3",
+                spacing="3",
             ),
             on_submit=EstimateState.estimate,
             id="listing",
@@ -271,7 +275,7 @@ def _answer() -> rx.Component:
     return rx.flex(
         card(
             "Price",
-            rx.text(result.price, size="9", weight="bold", id="price", class_name="price"),
+            rx.el.p(result.price, id="price", class_name="price"),
             rx.text("The price will lie in each range with that probability.", class_name="hint"),
             _table(
                 "Prediction intervals",
@@ -291,7 +295,7 @@ def _answer() -> rx.Component:
                         lambda name: rx.badge(name, color_scheme="gray", variant="soft"),
                     ),
                     wrap="wrap",
-                    gap="2",
+                    spacing="2",
                     align="center",
                     id="missing",
                 ),
@@ -320,7 +324,7 @@ def _answer() -> rx.Component:
             ),
         ),
         direction="column",
-        gap="4",
+        spacing="4",
         role="status",
         custom_attrs={"aria-live": "polite"},
     )
@@ -332,7 +336,18 @@ def page() -> rx.Component:
         TITLE,
         "What is this home worth? Every field may stay empty; what is known narrows the range.",
         trouble(EstimateState.trouble, EstimateState.no_model),
-        rx.el.div(_form(), rx.cond(EstimateState.done, _answer()), class_name="halves"),
+        rx.el.div(
+            _form(),
+            rx.cond(
+                EstimateState.done,
+                _answer(),
+                card(
+                    "Price",
+                    rx.text("The price, its ranges and its reasons come here.", class_name="hint"),
+                ),
+            ),
+            class_name="halves",
+        ),
     )
 
 

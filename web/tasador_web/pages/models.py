@@ -16,6 +16,18 @@ from tasador_web.layout import card, frame, trouble
 TITLE, ROUTE = "Service", "/service"
 SHOWN = 20
 
+# How the figures of a model's manifest are named and written; those of its permanent holdout.
+METRICS = {
+    "rows": ("Holdout rows", "{:,.0f}"),
+    "r2": ("R²", "{:.3f}"),
+    "rmse": ("RMSE", "${:,.0f}"),
+    "mae": ("Mean error", "${:,.0f}"),
+    "median_error": ("Median error", "{:.1%}"),
+    "coverage_80": ("In the 80 % interval", "{:.1%}"),
+    "coverage_90": ("In the 90 % interval", "{:.1%}"),
+    "coverage_95": ("In the 95 % interval", "{:.1%}"),
+}
+
 
 @dataclass
 class Fact:
@@ -113,13 +125,20 @@ def _about(model: dict[str, Any]) -> list[Fact]:
         Fact("Code", view.short(model["git_sha"]) or "unknown"),
         Fact("Features", str(len(model["features"]))),
     ]
-    data = {"rows": "Rows", "properties": "Properties", "batch_ids": "Batches"}
-    for key, name in data.items():
-        value = model["data"].get(key)
-        if value is not None:
-            facts.append(Fact(name, f"{value if isinstance(value, int) else len(value):,}"))
-    numbers = {k: v for k, v in model["metrics"].items() if isinstance(v, int | float)}
-    return facts + [Fact(k.replace("_", " "), f"{v:,.4g}") for k, v in numbers.items()]
+    data = model["data"]
+    for name, count in (
+        ("Trained on rows", data.get("rows", 0)),
+        ("of properties", data.get("properties", 0)),
+        ("from batches", len(data.get("batch_ids", ()))),
+    ):
+        if count:
+            facts.append(Fact(name, f"{count:,}"))
+    metrics = model["metrics"]
+    return facts + [
+        Fact(name, written.format(metrics[key]))
+        for key, (name, written) in METRICS.items()
+        if isinstance(metrics.get(key), int | float)
+    ]
 
 
 def _figures(summary: dict[str, Any]) -> list[Fact]:

@@ -1,0 +1,149 @@
+"""The web app in a real browser, with the real platform and a real model behind it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tasador.local.platform import Platform
+from tasador.settings import Settings
+from tests.browser import chromium
+from tests.functions_kit import ROOT, free_port, make_bundle, until
+
+
+@pytest.fixture(scope="session")
+def platform():
+    """Postgres, S3, MLflow and the gateway."""
+    # Not below pytest's folders: as root, Postgres is another account and could not enter.
+    home = Path(tempfile.mkdtemp(prefix="tasador-browser-"))
+    with pytest.MonkeyPatch.context() as patch:
+        for field in fields(Settings):
+            patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
+        patch.setenv("TASADOR_HOME", str(home))
+        whole = Platform(home)
+        try:
+            yield whole.up(people=False)
+        finally:
+            whole.down()
+            shutil.rmtree(home)
+
+
+class Services:
+    """Puts models into service, as the reload function would."""
+
+    def __init__(self, settings, bundles):
+        self._bundles = bundles
+        self._http = httpx.Client(
+            base_url=settings.gateway_admin_url,
+            headers={"authorization": f"Bearer {settings.gateway_token}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    def serve(self, version):
+        """All traffic to this version; None takes the model out of service."""
+        for service in ("predict", "explain"):
+            targets = []
+            if version is not None:
+                manifest, folder = self._bundles[version]
+                revision = f"{service}-{version:05}"
+                env = {
+                    "MODEL_URI": str(folder),
+                    "MODEL_VERSION": str(version),
+                    "MODEL_DIGEST": manifest.digest,
+                    "MODEL_CORRELATION_ID": f"c-{version}",
+                }
+                self._ask("POST", f"{service}/revisions", {"revision": revision, "env": env})
+                targets = [{"revision": revision, "percent": 100, "tag": ""}]
+            self._ask("PUT", f"{service}/traffic", targets)
+
+    def close(self):
+        self._http.close()
+
+    def _ask(self, method, path, body):
+        answer = self._http.request(method, f"/services/{path}", json=body)
+        assert answer.is_success, answer.text
+
+
+@pytest.fixture(scope="session")
+def services(platform, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "3"
+    services = Services(platform, {3: (make_bundle(folder, version=3, rows=600), folder)})
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def model(services):
+    """Version 3 of the model in service."""
+    services.serve(3)
+
+
+@contextmanager
+def serving(folder, functions_url):
+    """The web app as the platform runs it; yields its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    env = {
+        **os.environ,
+        "TASADOR_WEB_DIR": str(folder),
+        "TASADOR_WEB_PORT": str(port),
+        "TASADOR_FUNCTIONS_URL": functions_url,
+    }
+    with (Path(folder) / f"web-{port}.log").open("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "web" / "run.py")], env=env, stdout=log, stderr=log
+        )
+        try:
+            until(lambda: _answers(process, address, log), 300)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _answers(process, address, log):
+    log.seek(0)
+    assert process.poll() is None, log.read()
+    return httpx.get(f"{address}/ping", trust_env=False).is_success
+
+
+@pytest.fixture(scope="session")
+def web_folder(pytestconfig):
+    """Where the app is built; kept from run to run, since it is rebuilt when its sources change."""
+    return pytestconfig.cache.mkdir("tasador-web")
+
+
+@pytest.fixture(scope="session")
+def web(platform, web_folder):
+    with serving(web_folder, platform.functions_url) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def tab(tmp_path_factory):
+    """What opens a tab of one Chromium."""
+    if chromium.find() is None:
+        pytest.skip("there is no Chromium on this machine (apt install chromium, or set CHROMIUM)")
+    with chromium.browser(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(tab, web):
+    """A fresh tab, which must stay among itself and must not complain."""
+    page = tab()
+    page.call("Storage.clearDataForOrigin", origin=web, storageTypes="all")
+    yield page
+    requests, complaints = page.requests, page.complaints
+    page.close()
+    local = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "about:", "blob:")
+    assert [r for r in requests if not r.startswith(local)] == []
+    assert complaints == []
