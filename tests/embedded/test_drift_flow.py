@@ -1,0 +1,131 @@
+"""The drift flow on the real platform: its verdict recorded once, told once, seen on its card."""
+
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from tasador import retraining
+from tasador.drift import verbs
+from tasador.errors import TasadorError
+from tasador.lake import Lake
+from tasador.registry import Registry
+from tasador.source.simulator import generate
+from tasador.warehouse import Warehouse
+from tests.flow_kit import Flow, artifacts, card_text, keeping_broker
+from tests.ingest_kit import Source, ingest_one, own_database
+
+pytestmark = pytest.mark.filterwarnings(
+    # Metaflow's own.
+    "ignore:The _yaml extension module:DeprecationWarning"
+)
+ROWS = 1_500
+
+
+@pytest.fixture
+def settings(platform):
+    """A database, a registered model and a broker of the test's own."""
+    with own_database(platform) as own, keeping_broker() as (broker, told):
+        own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
+        Lake(own).ensure_buckets()
+        yield own, told
+
+
+@pytest.fixture(autouse=True)
+def no_datastore_of_another_test(monkeypatch):
+    """Metaflow's client keeps the first datastore that it was asked about in a process."""
+    from metaflow.plugins.datastores.local_storage import LocalStorage
+
+    monkeypatch.setattr(LocalStorage, "datastore_root", None)
+
+
+def ingested(settings, batches):
+    with Source(batches).serving() as source:
+        return [ingest_one(settings, source.url).batch for _ in batches]
+
+
+def history(settings):
+    with Warehouse(settings.database_url) as warehouse:
+        return list(reversed(warehouse.drift_history()))
+
+
+def test_without_a_champion_training_is_asked_for_once(settings, tmp_path, checkout, monkeypatch):
+    given, told = settings
+    ingested(given, [generate(3, "steady", 0, 300)])
+    told.clear()
+    for _ in range(2):
+        code, said = Flow("drift", given, tmp_path, checkout, "run").end()
+        assert code == 0, said
+    (recorded,) = history(given)
+    assert (recorded.verdict, recorded.champion_version) == ("train", 0)
+    # Twice the same event: consumers know it by its id.
+    assert told == [("tasador.drift.detected", f"drift-{recorded.drift_id}")] * 2
+    data = artifacts("DriftFlow", tmp_path, monkeypatch)
+    with Warehouse(given.database_url) as warehouse:
+        (batch,) = warehouse.batches()
+    assert (data.verdict, data.reasons) == ("train", recorded.reasons)
+    assert (data.batch_id, data.correlation_id) == (batch.batch_id, batch.correlation_id)
+    assert data.events[0]["data"]["verdict"] == "train"
+    assert data.events[0]["correlationid"] == batch.correlation_id
+    assert "no champion" in card_text("drift", "judge", tmp_path, checkout)
+
+
+def test_against_a_champion(settings, tmp_path, checkout, monkeypatch):
+    given, told = settings
+    first, steady, shifted = ingested(
+        given, [generate(3, "price-shift", number, ROWS) for number in range(3)]
+    )
+    planned = replace(retraining.plan(given), batch_ids=(first.batch_id,))
+    found = retraining.search(given, planned, trials=1, seed=0)
+    candidate = retraining.fit(given, planned, found, seed=0)
+    assert retraining.judge(given, planned, candidate).record.decision == "promoted"
+    told.clear()
+
+    run = ("run", "--batch-id", steady.batch_id)
+    code, said = Flow("drift", given, tmp_path, checkout, *run).end()
+    assert code == 0, said
+    # Without a batch id it is the newest.
+    code, said = Flow("drift", given, tmp_path, checkout, "run").end()
+    assert code == 0, said
+    assert "above what the champion expects" in said
+
+    quiet, moved = history(given)
+    assert [r.batch_id for r in (quiet, moved)] == [steady.batch_id, shifted.batch_id]
+    assert (quiet.verdict, moved.verdict) == ("no_drift", "drift")
+    assert told == [("tasador.drift.detected", f"drift-{moved.drift_id}")]
+    assert moved.champion_version == Registry(given).champion().version
+    assert set(moved.scores) >= {"univariate", "multivariate", "quality", "performance"}
+    assert (moved.scores["moved"], moved.scores["hurts"]) == (True, True)
+    data = artifacts("DriftFlow", tmp_path, monkeypatch)
+    assert (data.verdict, data.correlation_id) == ("drift", shifted.correlation_id)
+    card = card_text("drift", "judge", tmp_path, checkout)
+    assert moved.reasons[0] in card
+    assert "<iframe" in card
+
+
+def test_a_missing_reference_is_an_error_and_leaves_no_verdict(settings):
+    given, told = settings
+    (batch,) = ingested(given, [generate(3, "steady", 0, 300)])
+    champion = Registry(given).reserve_version(
+        Registry(given).open_run("none", batch.correlation_id), "none", batch.correlation_id
+    )
+    case = verbs.Case(batch=batch, champion=champion, correlation_id=batch.correlation_id)
+    with Warehouse(given.database_url) as warehouse:
+        case = replace(case, batch=warehouse.batch(batch.batch_id))
+    with pytest.raises(TasadorError, match="is not in the object store"):
+        verbs.judge(given, case, print)
+    assert history(given) == []
+    assert [kind for kind, _ in told] == ["tasador.batch.ingested"]
+
+
+def test_a_batch_that_is_not_there_or_not_ready_is_refused(settings):
+    given, _ = settings
+    with pytest.raises(TasadorError, match="no batch has been ingested yet"):
+        verbs.choose(given)
+    with pytest.raises(TasadorError, match="there is no batch abc"):
+        verbs.choose(given, "abc")
+    (batch,) = ingested(given, [generate(3, "steady", 0, 300)])
+    with Warehouse(given.database_url) as warehouse:
+        warehouse.save_batch(replace(batch, status="validated"))
+    with pytest.raises(TasadorError, match="is validated, not ready"):
+        verbs.choose(given, batch.batch_id)
