@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,17 +11,10 @@ import numpy as np
 from tasador.drift import detectors
 from tasador.drift.measures import AMOUNTS, CATEGORIES, FIELDS, RATIO, DriftError, in_market
 from tasador.drift.thresholds import Thresholds
+from tasador.drift.words import mix_in_words, shift_in_words, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Factors by which a column's values change when it comes in another unit.
-_UNITS = {
-    "house_size": {0.092903: "square metres"},
-    "acre_lot": {43_560.0: "square feet", 4_046.86: "square metres"},
-    "price": {100.0: "cents", 0.001: "thousands of dollars"},
-}
-_UNIT_SLACK = math.log(1.25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +70,10 @@ def distributions(reference: pd.DataFrame, batch: pd.DataFrame, limits: Threshol
         same = column in CATEGORIES and _equal(reference[column], batch[column])
         value = 0.0 if same else _value(result, column, method)
         kind, in_words = (
-            ("mix", _mix_in_words) if column in CATEGORIES else ("distribution", _shift_in_words)
+            ("mix", mix_in_words) if column in CATEGORIES else ("distribution", shift_in_words)
         )
         says = in_words(reference[column], batch[column], value, compared[column])
-        if column in AMOUNTS and _unit(reference[column], batch[column]):
+        if column in AMOUNTS and unit_of(reference[column], batch[column]):
             kind = "unit"
         finding = Finding(
             name=kind,
@@ -237,6 +229,11 @@ def performance(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds
     return checked
 
 
+def _equal(there: pd.Series, here: pd.Series) -> bool:
+    shares = [s.value_counts(normalize=True) for s in (here, there)]
+    return bool(np.allclose(shares[0].sub(shares[1], fill_value=0), 0, atol=1e-12))
+
+
 def _price_level(there: np.ndarray, here: np.ndarray, limits: Thresholds) -> Finding:
     usual, now = float(np.median(there)), float(np.median(here))
     low, high = np.quantile(there, [0.25, 0.75])
@@ -253,57 +250,6 @@ def _price_level(there: np.ndarray, here: np.ndarray, limits: Thresholds) -> Fin
         says=f"prices are {abs(math.expm1(shift)):.0%} {side} what the champion expects: median "
         f"log ratio of price to prediction {now:+.3f}, against {usual:+.3f} in its own data",
     )
-
-
-def _shift_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
-    numbers = f"Kolmogorov-Smirnov {value:.2f}, limit {limit:.2f}"
-    column = str(there.name)
-    now, usual = float(here.median()), float(there.median())
-    if column == RATIO:
-        return (
-            f"the ratio of price to the champion's prediction is distributed differently "
-            f"({numbers}): median {math.exp(now):.2f} against {math.exp(usual):.2f}"
-        )
-    unit = _unit(there, here)
-    medians = f"median {_amount(math.expm1(now))} against {_amount(math.expm1(usual))}"
-    if unit:
-        return f"{column} looks like {unit}: {medians} in the champion's data ({numbers})"
-    return f"{column} is distributed differently ({numbers}): {medians}"
-
-
-def _unit(there: pd.Series, here: pd.Series) -> str:
-    """The unit that would explain the change of the column's median (both log1p), or empty."""
-    now, usual = math.expm1(float(here.median())), math.expm1(float(there.median()))
-    if now > 0 and usual > 0:
-        for factor, unit in _UNITS.get(str(there.name), {}).items():
-            if abs(math.log(now / usual / factor)) < _UNIT_SLACK:
-                return unit
-    return ""
-
-
-def _equal(there: pd.Series, here: pd.Series) -> bool:
-    shares = [s.value_counts(normalize=True) for s in (here, there)]
-    return bool(np.allclose(shares[0].sub(shares[1], fill_value=0), 0, atol=1e-12))
-
-
-def _mix_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
-    shares = [s.value_counts(normalize=True) for s in (here, there)]
-    change = shares[0].sub(shares[1], fill_value=0)
-    most: Sequence[Any] = change.abs().sort_values(ascending=False, kind="stable").index[:3]
-    moves = ", ".join(f"{c} {_share(shares[1], c)} → {_share(shares[0], c)}" for c in most)
-    return (
-        f"the mix of {there.name} changed (Jensen-Shannon {value:.2f}, limit {limit:.2f}), "
-        f"most of all {moves}"
-    )
-
-
-def _share(shares: pd.Series, category: Any) -> str:
-    share = float(shares.get(category, 0.0))
-    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _scored(finding: Finding) -> dict[str, Any]:
