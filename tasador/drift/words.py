@@ -1,0 +1,68 @@
+"""How a change of one column is told to people, with its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasador.drift.measures import RATIO
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Factors by which a column's values change when it comes in another unit.
+_UNITS = {
+    "house_size": {0.092903: "square metres"},
+    "acre_lot": {43_560.0: "square feet", 4_046.86: "square metres"},
+    "price": {100.0: "cents", 0.001: "thousands of dollars"},
+}
+_UNIT_SLACK = math.log(1.25)
+
+
+def shift_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
+    """The change of a number (both sides as measured, log1p) from the reference to the batch."""
+    numbers = f"Kolmogorov-Smirnov {value:.2f}, limit {limit:.2f}"
+    column = str(there.name)
+    now, usual = float(here.median()), float(there.median())
+    if column == RATIO:
+        return (
+            f"the ratio of price to the champion's prediction is distributed differently "
+            f"({numbers}): median {math.exp(now):.2f} against {math.exp(usual):.2f}"
+        )
+    unit = unit_of(there, here)
+    medians = f"median {_amount(math.expm1(now))} against {_amount(math.expm1(usual))}"
+    if unit:
+        return f"{column} looks like {unit}: {medians} in the champion's data ({numbers})"
+    return f"{column} is distributed differently ({numbers}): {medians}"
+
+
+def unit_of(there: pd.Series, here: pd.Series) -> str:
+    """The unit that would explain the change of the column's median (both log1p), or empty."""
+    now, usual = math.expm1(float(here.median())), math.expm1(float(there.median()))
+    if now > 0 and usual > 0:
+        for factor, unit in _UNITS.get(str(there.name), {}).items():
+            if abs(math.log(now / usual / factor)) < _UNIT_SLACK:
+                return unit
+    return ""
+
+
+def mix_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
+    """The change of a category's shares, and where it is greatest."""
+    shares = [s.value_counts(normalize=True) for s in (here, there)]
+    change = shares[0].sub(shares[1], fill_value=0)
+    most: Sequence[Any] = change.abs().sort_values(ascending=False, kind="stable").index[:3]
+    moves = ", ".join(f"{c} {_share(shares[1], c)} → {_share(shares[0], c)}" for c in most)
+    return (
+        f"the mix of {there.name} changed (Jensen-Shannon {value:.2f}, limit {limit:.2f}), "
+        f"most of all {moves}"
+    )
+
+
+def _share(shares: pd.Series, category: Any) -> str:
+    share = float(shares.get(category, 0.0))
+    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
