@@ -32,7 +32,7 @@ _ROWS_FOR_TWO_THREADS = 20_000
 # and rounds are bounded because an exact explanation costs trees x leaves x depth squared.
 DEFAULTS: Params = {
     "max_depth": 8,
-    "eta": 0.06,
+    "eta": 0.08,
     "min_child_weight": 5.0,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
@@ -49,7 +49,7 @@ _KNOWN_GOOD = (
         "reg_lambda": 8.0,
     },
 )
-MOST_ROUNDS = 500
+MOST_ROUNDS = 300
 _PATIENCE = 40
 _RUNG = 50
 

@@ -49,7 +49,7 @@ def demo(
     ] = None,
     order: Annotated[Order, typer.Option(help="How the CSV is cut.")] = Order.course,
     seed: Annotated[int, typer.Option(help="The simulated market's seed.")] = 7,
-    trials: Trials = 4,
+    trials: Trials = 2,
 ) -> None:
     """The whole loop on this machine: six batches, their models, predictions, a lineage."""
     from tasador.cli.demo import Demo

@@ -75,12 +75,11 @@ SCENARIOS = {
         ),
         Scenario(
             "demo",
-            "0 base, 1 the same market, 2 prices up by 30 %, 3 the same as 2, 4 new states, "
-            "5 a broken feed",
+            "0 base, 1 and 2 the same market, 3 prices up by 30 %, 4 new states, 5 a broken feed",
             (
                 _STEADY,
                 _STEADY,
-                _RISEN,
+                _STEADY,
                 _RISEN,
                 Phase(price_factor=1.30, new_states=0.45),
                 Phase(price_factor=1.30, feed="garbage"),
