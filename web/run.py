@@ -1,12 +1,13 @@
-"""Serve the web app: front end and back end in one process on one port of this machine.
+"""Serve the web app: front end and back end from one command on one port.
 
     python web/run.py            build if the sources changed, then serve
     python web/run.py --build    build only
     python web/run.py --lock     build with the newest npm packages allowed and keep their lock file
 
-TASADOR_WEB_PORT (default 3000) is the port; TASADOR_FUNCTIONS_URL is where the functions answer;
-TASADOR_WEB_DIR (default: ``web`` in Tasador's home) takes everything that is built. The source
-tree is never written to, but by --lock.
+It listens at TASADOR_WEB_PORT (default 3000) of TASADOR_WEB_HOST (default 127.0.0.1), asks the
+functions at TASADOR_FUNCTIONS_URL, and says 200 at /ping once it serves.
+TASADOR_WEB_DIR (default: ``web`` in Tasador's home) takes everything that is built. Only --lock
+writes to the source tree.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -60,7 +62,6 @@ def _environment(folder: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         # Without it Reflex times several registries, a mirror among them, and takes the fastest.
         "NPM_CONFIG_REGISTRY": _registry(),
-        "TASADOR_WEB_BUILT": "1",
     }
 
 
@@ -158,6 +159,7 @@ def _serve(app: Path) -> None:
     from reflex.environment import environment
     from reflex.utils.exec import run_backend_prod
 
+    os.register_at_fork(after_in_child=_end_with_parent)
     config = get_config()
     environment.REFLEX_ENV_MODE.set(Env.PROD)
     environment.REFLEX_SKIP_COMPILE.set(True)
@@ -169,6 +171,18 @@ def _serve(app: Path) -> None:
         config.loglevel.subprocess_level(),
         mount_frontend_compiled_app=True,
     )
+
+
+def _end_with_parent() -> None:
+    """A worker whose server was killed would keep the port and answer from it for ever."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import reflex as rx
 from tasador_web.same_origin import BUILD_URL, SameOrigin
 
 PORT = int(os.environ.get("TASADOR_WEB_PORT", "3000"))
-# run.py builds and serves one for all ports; plain `reflex run` (with hot reload) is by port.
-BUILT = "TASADOR_WEB_BUILT" in os.environ
+# An empty list would allow every origin.
+ORIGINS = (
+    os.environ.get("TASADOR_WEB_ORIGINS") or f"http://127.0.0.1:{PORT},http://localhost:{PORT}"
+)
 
 config = rx.Config(
     app_name="tasador_web",
@@ -16,23 +18,17 @@ config = rx.Config(
     show_built_with_reflex=False,
     # One process holds every visitor's state, so nothing is written to disk.
     state_manager_mode="memory",
-    backend_host="127.0.0.1",
+    backend_host=os.environ.get("TASADOR_WEB_HOST", "127.0.0.1"),
     frontend_port=PORT,
     backend_port=PORT,
-    api_url=BUILD_URL if BUILT else f"http://localhost:{PORT}",
+    api_url=BUILD_URL,
     # Pages of other sites must not talk to a server that listens on this machine.
-    cors_allowed_origins=[
-        origin
-        for origin in os.environ.get(
-            "TASADOR_WEB_ORIGINS", f"http://127.0.0.1:{PORT},http://localhost:{PORT}"
-        ).split(",")
-        if origin
-    ],
+    cors_allowed_origins=ORIGINS.split(","),
     plugins=[
         rx.plugins.RadixThemesPlugin(
             theme=rx.theme(accent_color="indigo", gray_color="slate", radius="medium")
         ),
-        *([SameOrigin()] if BUILT else []),
+        SameOrigin(),
     ],
     disable_plugins=[rx.plugins.SitemapPlugin],
 )

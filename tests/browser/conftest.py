@@ -88,7 +88,7 @@ def model(services):
 
 @contextmanager
 def serving(folder, functions_url):
-    """The web app as the platform runs it; yields its address."""
+    """The web app as the platform runs it; yields its address and its process."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     env = {
@@ -103,7 +103,7 @@ def serving(folder, functions_url):
         )
         try:
             until(lambda: _answers(process, address, log), 300)
-            yield address
+            yield address, process
         finally:
             process.terminate()
             process.wait(20)
@@ -123,7 +123,7 @@ def web_folder(pytestconfig):
 
 @pytest.fixture(scope="session")
 def web(platform, web_folder):
-    with serving(web_folder, platform.functions_url) as address:
+    with serving(web_folder, platform.functions_url) as (address, _):
         yield address
 
 

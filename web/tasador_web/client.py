@@ -35,7 +35,8 @@ class Problem(Exception):
             detail = str(body["detail"] or body["title"])
             errors = {str(e["field"]): str(e["reason"]) for e in body.get("errors", ())}
         except (ValueError, KeyError, TypeError, AttributeError):
-            return cls(f"the functions answered with status {response.status_code}")
+            detail = f"the functions answered with status {response.status_code}"
+            return cls(detail, response.status_code)
         return cls(detail, response.status_code, errors)
 
 

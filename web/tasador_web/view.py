@@ -60,7 +60,8 @@ class Estimate:
 
 def dollars(amount: float) -> str:
     """Whole dollars."""
-    return f"−${-amount:,.0f}" if round(amount) < 0 else f"${amount:,.0f}"
+    whole = round(amount)
+    return f"−${-whole:,}" if whole < 0 else f"${whole:,}"
 
 
 def change(amount: float) -> str:

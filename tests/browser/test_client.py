@@ -1,0 +1,144 @@
+"""What the pages are made of, without a browser: the client of the functions, and the view."""
+
+import asyncio
+import http.server
+import json
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from tests.functions_kit import ROOT, free_port, function, is_ready, make_bundle, until
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _app_on_path():
+    sys.path.append(str(ROOT / "web"))
+    yield
+    sys.path.remove(str(ROOT / "web"))
+
+
+def ask(url, method, *arguments):
+    from tasador_web.client import Functions
+
+    async def asked():
+        async with Functions(url) as functions:
+            return await getattr(functions, method)(*arguments)
+
+    return asyncio.run(asked())
+
+
+def problem_of(url, method="model", *arguments):
+    from tasador_web.client import Problem
+
+    with pytest.raises(Problem) as found:
+        ask(url, method, *arguments)
+    return found.value
+
+
+@contextmanager
+def answering(status, body):
+    """A server that gives one answer to everything."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The addresses of predict and of explain with one model."""
+    home = tmp_path_factory.mktemp("served")
+    env = {"MODEL_URI": str(home / "bundle"), "K_REVISION": "predict-00003"}
+    make_bundle(home / "bundle", rows=400)
+    with function("predict", home, **env) as predict, function("explain", home, **env) as explain:
+        until(lambda: is_ready(predict) and is_ready(explain))
+        yield str(predict.base_url), str(explain.base_url)
+
+
+def test_answers_come_back_as_they_are(served):
+    predict, explain = served
+    answer = ask(predict, "predict", {"bed": "3"})
+    assert answer["price"] == pytest.approx(ask(explain, "explain", {"bed": "3"})["price"])
+    states = ask(predict, "states")
+    assert len(states) > 1
+    assert states == sorted(states)
+
+
+def test_a_problem_names_its_fields(served):
+    problem = problem_of(served[0], "predict", {"bed": "three", "zip_code": "x"})
+    assert problem.status == 422
+    assert problem.errors == {
+        "bed": "is not a number",
+        "zip_code": "is not a zip code of five digits",
+    }
+    assert not problem.no_model
+
+
+def test_a_function_without_a_model_has_none_in_service(tmp_path):
+    with function("predict", tmp_path) as client:
+        assert problem_of(str(client.base_url)).no_model
+
+
+def test_nobody_there_and_nonsense_are_problems_too():
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert nobody in problem_of(nobody).detail
+    with answering(502, b"<html>bad gateway</html>") as url:
+        problem = problem_of(url)
+        assert "502" in problem.detail
+        assert problem.status == 502
+    with answering(200, b"<html>") as url:
+        assert "not JSON" in problem_of(url).detail
+    body = json.dumps({"title": "Conflict", "status": 409, "detail": "later", "errors": [1]})
+    with answering(409, body.encode()) as url:
+        assert problem_of(url).status == 409
+
+
+def test_the_view_shows_what_explain_answers(served):
+    from tasador_web import view
+
+    predict, explain = served
+    listing = {"state": ask(predict, "states")[0], "house_size": "2000"}
+    told = ask(explain, "explain", listing)
+    steps = view.steps_of(told)
+    assert [s.kind for s in steps][:: len(steps) - 1] == ["base", "total"]
+    assert len(steps) == len(told["columns"]) + 2
+    assert {s.name for s in steps} >= {"Place", "House size"}
+    assert all(0 <= s.left <= 100 and s.left + s.width <= 100.01 for s in steps)
+    assert steps[-1].dollars == f"${told['price']:,.0f}"
+
+
+def test_a_waterfall_that_dips_below_zero_keeps_its_scale():
+    from tasador_web import view
+
+    columns = [
+        {"feature": "place", "value": "x", "dollars": -300.0},
+        {"feature": "bed", "value": "9", "dollars": 400.0},
+    ]
+    steps = view.steps_of({"base": 100.0, "price": 200.0, "columns": columns})
+    assert [(s.left, s.width) for s in steps] == [(50, 25), (0, 75), (0, 100), (50, 50)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "written", "changed"),
+    [(1234.5, "$1,234", "+$1,234"), (-0.4, "$0", "$0"), (-1e6, "−$1,000,000", "−$1,000,000")],
+)
+def test_dollars_are_whole(amount, written, changed):
+    from tasador_web import view
+
+    assert (view.dollars(amount), view.change(amount)) == (written, changed)

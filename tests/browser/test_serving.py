@@ -1,0 +1,70 @@
+"""The process that serves the web app, without a browser."""
+
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import websocket
+
+from tests.browser.conftest import serving
+from tests.functions_kit import until
+
+
+@pytest.fixture(scope="module")
+def served(web_folder):
+    with serving(web_folder, "http://127.0.0.1:1") as (address, process):
+        yield address, process
+
+
+def socket_of(address, origin):
+    url = address.replace("http", "ws", 1) + "/_event/?EIO=4&transport=websocket"
+    return websocket.create_connection(url, origin=origin, timeout=10)
+
+
+def test_pages_files_and_unknown_addresses(served):
+    with httpx.Client(base_url=served[0], trust_env=False, follow_redirects=True) as client:
+        for path in ("/", "/service", "/tasador.css", "/icon.svg"):
+            assert client.get(path).status_code == 200, path
+        assert client.get("/nothing-here").status_code == 404
+
+
+def test_other_sites_may_not_talk_to_it(served):
+    socket_of(served[0], served[0]).close()
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        socket_of(served[0], "http://elsewhere.example")
+
+
+def test_it_listens_on_this_machine_alone(served):
+    processes = [psutil.Process(served[1].pid)]
+    processes += processes[0].children(recursive=True)
+    listening = {c.laddr.ip for p in processes for c in p.net_connections() if c.status == "LISTEN"}
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_second_start_builds_nothing_and_a_kill_leaves_nothing(served, web_folder):
+    built = Path(web_folder, "built").stat().st_mtime_ns
+    with serving(web_folder, "http://127.0.0.1:1") as (address, process):
+        assert Path(web_folder, "built").stat().st_mtime_ns == built
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        psutil.wait_procs(workers, timeout=5)
+        port = int(address.rpartition(":")[2])
+
+        def free():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) != 0
+
+        until(free, 5)
+
+
+def test_the_end_comes_at_once_even_with_a_page_open(web_folder):
+    with serving(web_folder, "http://127.0.0.1:1") as (address, process):
+        page = socket_of(address, address)
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10
+        page.close()
