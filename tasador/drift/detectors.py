@@ -193,7 +193,7 @@ def estimated_error(reference: pd.DataFrame, batch: pd.DataFrame, upper: float) 
     """
     nml = nannyml()
     known, asked = _coded(reference, reference), _coded(batch, reference)
-    known["actual"] = known["answer"] + reference[RATIO]
+    known["actual"] = known["answer"] + reference[RATIO].to_numpy()
     features = [c for c in known.columns if c not in ("answer", "actual")]
     with loud("the estimate of the champion's error (DLE)"):
         estimator = nml.DLE(

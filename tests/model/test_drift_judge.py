@@ -121,6 +121,22 @@ def test_a_field_gone_missing_is_named(learnt, field, share):
     assert any(reason.startswith(f"{field} is missing in") for reason in report.reasons)
 
 
+def test_the_estimated_error_needs_no_prices_and_follows_what_is_hard_to_price(trained):
+    known = batch_of("steady", 1, rows=6_000)
+    reference = make_reference(known, trained.predict(columns_of(known)).price)
+    batch = batch_of("steady", 2)
+    scores = judge_batch(batch, reference, trained).scores["performance"]
+    usual = scores["estimated_error_reference"]
+    assert usual == pytest.approx(scores["realised_error_reference"], rel=0.02)
+    assert scores["estimated_error"] == pytest.approx(scores["realised_error"], rel=0.1)
+    # Land, which has neither house nor rooms, is what the champion errs most on.
+    land = batch[batch["house_size"].isna() & batch["bed"].isna()]
+    report = judge_batch(land, reference, trained)
+    assert ("estimated_error", "") in exceeded(report.findings)
+    scores = report.scores["performance"]
+    assert scores["estimated_error"] == pytest.approx(scores["realised_error"], rel=0.15)
+
+
 def test_random_halves_of_one_population_raise_no_alarm(trained):
     whole = pd.concat([batch_of("steady", n) for n in range(1, 6)], ignore_index=True)
     keys = whole["property_key"].unique()
