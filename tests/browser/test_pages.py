@@ -3,7 +3,13 @@
 import httpx
 import pytest
 
+from tests.browser import chromium
 from tests.functions_kit import until
+
+pytestmark = pytest.mark.skipif(
+    chromium.find() is None,
+    reason="there is no Chromium on this machine (apt install chromium, or set CHROMIUM)",
+)
 
 FORM = {
     "city": "Springfield",
