@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,14 +61,17 @@ class Demo:
         began = time.monotonic()
         try:
             with console.status("starting the platform"):
-                platform.up(people=stay, progress=lambda text: console.print(text, style="dim"))
-            with self._source(home) as source_url:
+                platform.up(people=False, progress=_dim)
+            # The web app's first build goes on beside the loop.
+            with ThreadPoolExecutor(1) as beside, self._source(home) as source_url:
+                if stay:
+                    people = beside.submit(platform.up, people=True, progress=_dim)
                 settings = replace(Settings.load(), source_url=source_url)
                 os.environ["TASADOR_SOURCE_URL"] = source_url
                 last = self._loop(settings)
-            self._show_lineage(settings, last)
-            console.print(f"done in {time.monotonic() - began:.0f} s", highlight=False)
-            print_addresses(settings)
+                self._show_lineage(settings, last)
+                console.print(f"done in {time.monotonic() - began:.0f} s", highlight=False)
+                print_addresses(people.result() if stay else settings)
             if stay:
                 console.print("the platform stays up; Ctrl-C stops it")
                 signal.pause()
@@ -131,6 +135,10 @@ class Demo:
                     raise TasadorError(f"prediction {prediction_id} was not recorded")
                 time.sleep(0.2)
             console.print(lineage_tree(trace(prediction_id, warehouse)))
+
+
+def _dim(text: str) -> None:
+    console.print(text, style="dim", highlight=False)
 
 
 def _begin_empty(platform: Platform, home: Path) -> None:

@@ -14,7 +14,7 @@ from tasador.local.probe import status_of
 from tasador.local.process import Daemon
 from tasador.settings import Settings
 
-NAMES: tuple[str, ...] = ("cards-ingest", "cards-drift", "cards-train")
+NAMES: tuple[str, ...] = ("web", "cards-ingest", "cards-drift", "cards-train")
 
 
 def daemons(settings: Settings) -> list[Daemon]:
@@ -23,7 +23,25 @@ def daemons(settings: Settings) -> list[Daemon]:
         _cards("ingest", settings.cards_ingest_url),
         _cards("drift", settings.cards_drift_url),
         _cards("train", settings.cards_train_url),
+        _web(settings),
     ]
+
+
+def _web(settings: Settings) -> Daemon:
+    return Daemon(
+        name="web",
+        command=(sys.executable, str(CHECKOUT / "web" / "run.py")),
+        env={
+            "TASADOR_HOME": str(settings.home),
+            "TASADOR_WEB_PORT": str(urlsplit(settings.web_url).port),
+            "TASADOR_FUNCTIONS_URL": settings.functions_url,
+        },
+        cwd=CHECKOUT,
+        ready=lambda: status_of(f"{settings.web_url}/ping") == 200,
+        url=settings.web_url,
+        # The first start fetches npm packages and builds the pages.
+        ready_seconds=300,
+    )
 
 
 def _cards(flow: str, url: str) -> Daemon:
