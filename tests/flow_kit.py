@@ -66,9 +66,12 @@ def artifacts(flow_class, folder, monkeypatch):
     """The data of the newest successful run in the folder's datastore."""
     from metaflow import Flow as Finished
     from metaflow import namespace
+    from metaflow.plugins.datastores.local_storage import LocalStorage
 
     namespace(None)
     monkeypatch.chdir(folder)
+    # The client keeps the first datastore that it finds for the whole process.
+    monkeypatch.setattr(LocalStorage, "datastore_root", None)
     return Finished(flow_class).latest_successful_run.data
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from tasador.cli.console import console, print_json
 from tasador.settings import Settings
@@ -44,7 +44,7 @@ def status(
     if json:
         print_json(parts)
         return
-    table = Table("part", "", "address", "log")
+    table = Table("part", "", Column("address", overflow="fold"), Column("log", overflow="fold"))
     for part in parts:
         table.add_row(part.name, "up" if part.running else "[red]down", part.url, str(part.log))
     console.print(table)
