@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,7 +40,7 @@ def settle(home: Path, parts: Iterable[str], runs: Callable[[str], bool]) -> Set
     ports: dict[str, int] = {}
     for part in parts:
         port = urlsplit(kept.get(ADDRESSES[part], "")).port
-        if port is None or not (runs(part) or port_is_free(port)):
+        if port is None or not (runs(part) or _becomes_free(port)):
             port = _another(ports.values())
         ports[part] = port
     values = _values(ports, kept)
@@ -72,6 +73,16 @@ def _values(ports: dict[str, int], kept: dict[str, str]) -> dict[str, str]:
     values |= {ADDRESSES[part]: url for part, url in urls.items() if part in people.NAMES}
     # Whatever else a user wrote into the file stays.
     return {**kept, **values}
+
+
+def _becomes_free(port: int, seconds: float = 2.0) -> bool:
+    """A part that was just killed holds its port until the last of its threads is gone."""
+    deadline = time.monotonic() + seconds
+    while not port_is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _another(taken: Iterable[int]) -> int:
