@@ -19,6 +19,10 @@ from typing import Any
 from tasador import events
 from tasador.errors import TasadorError
 from tasador.settings import Settings
+from tasador.warehouse import Warehouse
+
+# More verdicts than any source has batches.
+_LOOKED_BACK = 10_000
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -127,8 +131,11 @@ def follow(
     on_start: Callable[[str], None] | None = None,
     on_line: Callable[[str, str], None] | None = None,
 ) -> Iterator[FlowRun]:
-    """Ingest one batch and run every flow that its events start, yielding each finished run."""
-    waiting: list[tuple[str, dict[str, str]]] = [("ingest", {})]
+    """Ingest one batch and run every flow that its events start, yielding each finished run.
+
+    What an earlier pipeline was killed before is made up for first.
+    """
+    waiting = [*unanswered(settings), ("ingest", {})]
     while waiting:
         flow, parameters = waiting.pop(0)
         if flow == "train":
@@ -147,8 +154,31 @@ def follow(
                 waiting.append((started, _parameters(event)))
 
 
+def unanswered(settings: Settings) -> list[tuple[str, dict[str, str]]]:
+    """The flows that events called for and nobody started: (flow, parameters), in order.
+
+    A ready batch without a verdict is to be judged; a newest verdict that calls for training and is
+    younger than any decision is to be trained on.
+    """
+    with Warehouse(settings.database_url) as warehouse:
+        verdicts = warehouse.drift_history(limit=_LOOKED_BACK)
+        decisions = warehouse.model_history(limit=1)
+        judged = {verdict.batch_id for verdict in verdicts}
+        lost = [
+            ("drift", _asking(batch.batch_id, batch.correlation_id))
+            for batch in warehouse.batches(status="ready")
+            if batch.batch_id not in judged
+        ]
+    if verdicts and verdicts[0].verdict != "no_drift":
+        newest = verdicts[0]
+        if not decisions or decisions[0].decided_at < newest.decided_at:
+            lost.insert(0, ("train", _asking(newest.batch_id, newest.correlation_id)))
+    return lost
+
+
+def _asking(batch_id: str, correlation_id: str) -> dict[str, str]:
+    return {"batch-id": batch_id, "correlation-id": correlation_id}
+
+
 def _parameters(event: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "batch-id": str(event["data"]["batch_id"]),
-        "correlation-id": str(event["correlationid"]),
-    }
+    return _asking(str(event["data"]["batch_id"]), str(event["correlationid"]))

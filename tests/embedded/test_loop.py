@@ -1,0 +1,125 @@
+"""The whole loop by `tasador pipeline`: events start flows, reload serves, lineage walks back."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from tasador.local.platform import Platform
+from tasador.pipeline import unanswered
+from tasador.records import DriftRecord
+from tasador.source.simulator import generate
+from tasador.warehouse import Warehouse
+from tests.ingest_kit import Source, ingest_one, own_database
+
+
+def tasador(settings, *arguments):
+    """The command line, as a user would have it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasador", *arguments],
+        env={**os.environ, "TASADOR_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def alone(new_home):
+    """A platform of this module's own: its champion is nobody else's."""
+    platform = Platform(new_home())
+    try:
+        yield platform.up(people=False)
+    finally:
+        platform.down()
+
+
+def test_from_a_batch_to_a_traced_prediction(alone, monkeypatch):
+    batches = [list(generate(7, "steady", number, 1_500)) for number in range(2)]
+    with Source(batches).serving() as source:
+        monkeypatch.setenv("TASADOR_SOURCE_URL", source.url)
+        said = tasador(alone, "pipeline", "--trials", "1", "--json")
+        runs = read_many(said)
+    assert [run["flow"] for run in runs] == [
+        "ingest",
+        "drift",
+        "train",
+        "ingest",
+        "drift",
+        "ingest",
+    ]
+    first, drift, train, second, quiet, end = (run["artifacts"] for run in runs)
+    assert (drift["verdict"], train["decision"]) == ("train", "promoted")
+    assert first["correlation_id"] == drift["correlation_id"] == train["correlation_id"]
+    assert quiet["verdict"] == "no_drift"
+    assert second["correlation_id"] != first["correlation_id"]
+    assert end["status"] == "exhausted"
+
+    with httpx.Client(base_url=alone.functions_url, timeout=60, trust_env=False) as client:
+        wait_for(lambda: client.get("/model").json().get("version") == train["version"])
+        answer = client.post("/predict", json={"state": "Texas", "house_size": 1500}).json()
+        explained = client.post("/explain", json={"state": "Texas", "house_size": 1500}).json()
+        assert answer["price"] == explained["price"]
+        total = explained["base"] + sum(c["dollars"] for c in explained["contributions"])
+        assert total == pytest.approx(explained["price"], abs=1)
+        path = f"/predictions/{answer['prediction_id']}"
+        wait_for(lambda: client.get(path).status_code == 200)
+    assert answer["correlation_id"] == first["correlation_id"]
+
+    lineage = json.loads(tasador(alone, "lineage", answer["prediction_id"], "--json"))
+    assert lineage["prediction"]["prediction_id"] == answer["prediction_id"]
+    assert lineage["decision"]["version"] == train["version"]
+    assert [batch["batch_id"] for batch in lineage["batches"]] == [first["batch_id"]]
+    assert lineage["drift"][0]["verdict"] == "train"
+    (rollout,) = [r for r in lineage["rollouts"] if r["outcome"] == "serving"]
+    assert rollout["revision"] == answer["revision"]
+    tree = tasador(alone, "lineage", answer["prediction_id"])
+    assert first["batch_id"] in tree.replace("\n", "").replace("│", "").replace(" ", "")
+    listed = json.loads(tasador(alone, "models", "--json"))
+    assert listed[0]["version"]["aliases"] == ["champion"]
+    assert "champion tasador-price@" in tasador(alone, "doctor")
+
+
+def test_what_a_killed_pipeline_left_is_taken_up(platform):
+    with own_database(platform) as own:
+        own = replace(own, source_url="unused")
+        assert unanswered(own) == []
+        with Source([list(generate(3, "steady", 0, 50))]).serving() as source:
+            batch = ingest_one(own, source.url).batch
+        asked = {"batch-id": batch.batch_id, "correlation-id": batch.correlation_id}
+        assert unanswered(own) == [("drift", asked)]
+        with Warehouse(own.database_url) as warehouse:
+            warehouse.record_drift(
+                DriftRecord(
+                    batch_id=batch.batch_id,
+                    champion_version=0,
+                    correlation_id=batch.correlation_id,
+                    verdict="train",
+                    reasons=["there is no champion yet"],
+                    scores={},
+                )
+            )
+        assert unanswered(own) == [("train", asked)]
+
+
+def read_many(text):
+    """The JSON values that stand in a text one after the other."""
+    decoder, values, text = json.JSONDecoder(), [], text.strip()
+    while text:
+        value, end = decoder.raw_decode(text)
+        values.append(value)
+        text = text[end:].lstrip()
+    return values
+
+
+def wait_for(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
