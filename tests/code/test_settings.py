@@ -1,0 +1,47 @@
+"""Settings: from the environment, else from the home's file; never a default secret."""
+
+import dataclasses
+
+import pytest
+
+from tasador.errors import ConfigurationError
+from tasador.settings import Settings
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    (tmp_path / "endpoints.env").write_text(
+        "# made by hand\nTASADOR_MLFLOW_URL=http://file\nTASADOR_BROKER_URL=http://b/?a=b\n"
+    )
+    settings = Settings.load({"TASADOR_HOME": str(tmp_path), "TASADOR_MLFLOW_URL": "http://env"})
+    assert settings.home == tmp_path
+    assert settings.mlflow_url == "http://env"
+    assert settings.broker_url == "http://b/?a=b"
+    assert Settings.load(settings.as_environ()) == settings
+
+
+def test_no_secret_has_a_default():
+    for field in dataclasses.fields(Settings):
+        if any(word in field.name for word in ("key", "token", "url", "endpoint")):
+            assert field.default == "", field.name
+
+
+@pytest.mark.parametrize(("platform", "hint"), [("embedded", "tasador up"), ("cluster", "Secret")])
+def test_what_is_missing_is_named_with_what_to_do(tmp_path, platform, hint):
+    settings = Settings.load({"TASADOR_HOME": str(tmp_path), "TASADOR_PLATFORM": platform})
+    with pytest.raises(ConfigurationError, match=f"TASADOR_DATABASE_URL not set: .*{hint}"):
+        settings.require("home", "database_url")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("TASADOR_SOURCE_GROUP", "five"), ("TASADOR_PLATFORM", "moon")]
+)
+def test_a_value_that_cannot_be_one_is_refused_by_name(tmp_path, variable, value):
+    with pytest.raises(ConfigurationError, match=f"{variable} is '{value}'"):
+        Settings.load({"TASADOR_HOME": str(tmp_path), variable: value})
+
+
+def test_the_home_is_found_from_a_folder_below(tmp_path, monkeypatch):
+    (tmp_path / ".tasador").mkdir()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    assert Settings.load({}).home == tmp_path / ".tasador"
