@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -96,9 +95,6 @@ def _load(environ: os._Environ[str]) -> Bundle:
         raise ConfigurationError("MODEL_URI is not set: no model has been promoted yet")
     settings = Settings.load(environ)
     folder = fetch_bundle(uri, digest, _cache(settings), settings)
-    # xgboost imports scikit-learn (and by it pandas) wherever it is installed, as it is beside the
-    # flows: that would be most of the start and of the memory, for what serving never uses.
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
     bundle = Bundle.load(folder, digest)
     manifest = bundle.manifest
     for variable, stated in (("MODEL_NAME", manifest.name), ("MODEL_VERSION", manifest.version)):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -256,14 +257,22 @@ def verify(folder: str | Path, expected_digest: str = "") -> Manifest:
 
 
 def engine() -> Any:
-    """The xgboost module, told to sleep while a thread waits for another.
+    """The xgboost module, loaded as we want it: whoever needs xgboost asks for it here.
 
-    Spinning instead makes training on a busy machine ten times slower. OpenMP reads the setting
-    when it is loaded, so whoever needs xgboost asks for it here.
+    Its threads sleep while they wait for another: spinning makes training on a busy machine ten
+    times slower, and OpenMP reads the setting when it is loaded. And it does not import
+    scikit-learn, which it does wherever it finds it, for nothing that we use: that would be most of
+    a process's start.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import xgboost
-
+    hidden = "xgboost" not in sys.modules and "sklearn" not in sys.modules
+    if hidden:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+    try:
+        import xgboost
+    finally:
+        if hidden:
+            del sys.modules["sklearn"]
     return xgboost
 
 

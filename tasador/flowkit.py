@@ -14,6 +14,7 @@ from typing import Any
 
 from tasador.settings import Settings
 
+_BEGUN_AGAIN = "TASADOR_FLOW_BEGUN_AGAIN"
 _LOG = logging.getLogger("tasador.flow")
 
 
@@ -22,6 +23,10 @@ def main(flow: type) -> None:
     from metaflow import metaflow_config
     from metaflow.util import get_username
 
+    if "argo-workflows" in sys.argv and _BEGUN_AGAIN not in os.environ:
+        # Metaflow has read its variables already, so begin again with those that Argo needs.
+        environ = {**argo_environ(Settings.load()), **os.environ, _BEGUN_AGAIN: "1"}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environ)  # noqa: S606
     # Metaflow refuses to run for root without a name. It has read its variables on import, and
     # the processes of the steps will read them again.
     if get_username() is None:
@@ -29,6 +34,31 @@ def main(flow: type) -> None:
     # ruff looks at flows; pylint is not installed, and Metaflow would say so on every run.
     os.environ.setdefault("METAFLOW_PYLINT", "false")
     flow()
+
+
+def argo_environ(settings: Settings) -> dict[str, str]:
+    """What ``argo-workflows create`` and ``trigger`` want to know; the environment goes before it.
+
+    The names of the event bus and its like are those of the manifests in argo-workflows/.
+    """
+    return {
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{settings.bucket_metaflow}",
+        "METAFLOW_S3_ENDPOINT_URL": settings.s3_endpoint,
+        "AWS_ACCESS_KEY_ID": settings.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key,
+        "AWS_DEFAULT_REGION": settings.s3_region,
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
+        "METAFLOW_ARGO_EVENTS_EVENT": "metaflow-event",
+        "METAFLOW_ARGO_EVENTS_EVENT_BUS": "default",
+        "METAFLOW_ARGO_EVENTS_EVENT_SOURCE": "metaflow-webhook",
+        "METAFLOW_ARGO_EVENTS_SERVICE_ACCOUNT": "flow-sensor",
+        "METAFLOW_ARGO_EVENTS_WEBHOOK_URL": (
+            "http://metaflow-webhook-eventsource-svc.tasador:12000/metaflow-event"
+        ),
+    }
 
 
 def load_settings(correlation_id: str = "") -> Settings:

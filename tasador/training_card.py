@@ -109,13 +109,13 @@ def _shap_summary(judgement: Judgement) -> Figure:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     import shap
-    import xgboost
 
+    from tasador.bundle import engine
     from tasador.table import columns_of
 
     bundle = judgement.bundle
     matrix = bundle.encoders.transform(columns_of(judgement.holdout.head(_SHOWN)))
-    values = bundle.booster.predict(xgboost.DMatrix(matrix), pred_contribs=True)
+    values = bundle.booster.predict(engine().DMatrix(matrix), pred_contribs=True)
     figure = plt.figure()
     shap.summary_plot(
         values[:, :-1],

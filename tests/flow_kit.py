@@ -80,22 +80,9 @@ def compiled(name, settings, folder, checkout):
     environ = {
         **os.environ,
         **settings.as_environ(),
-        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{settings.bucket_metaflow}/metaflow",
-        "METAFLOW_S3_ENDPOINT_URL": settings.s3_endpoint,
-        "METAFLOW_DEFAULT_METADATA": "local",
-        "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
         "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
-        "METAFLOW_ARGO_EVENTS_WEBHOOK_URL": "http://events.tasador:12000/event",
-        "METAFLOW_ARGO_EVENTS_EVENT": "metaflow-event",
-        "METAFLOW_ARGO_EVENTS_EVENT_SOURCE": "metaflow-webhook",
-        "METAFLOW_ARGO_EVENTS_EVENT_BUS": "default",
-        "METAFLOW_ARGO_EVENTS_SERVICE_ACCOUNT": "sensor",
-        "AWS_ACCESS_KEY_ID": settings.s3_access_key,
-        "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key,
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
     }
-    compiling = ("--datastore=s3", "argo-workflows", "create", "--only-json")
+    compiling = ("argo-workflows", "create", "--only-json")
     made = subprocess.run(
         [sys.executable, checkout / "flows" / f"{name}.py", *compiling],
         cwd=folder,

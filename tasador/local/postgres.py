@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from tasador.local.process import Daemon, DaemonFailed, write_private
 
-DATABASES = ("tasador", "mlflow", "optuna")
+DATABASES = ("tasador", "mlflow")
 USER = "tasador"
 _ACCOUNT = "nobody"
 

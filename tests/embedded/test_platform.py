@@ -122,7 +122,7 @@ def test_mlflow_keeps_working_after_its_database_was_killed(own):
 def test_all_databases_are_there(own):
     _, settings = own
     base = settings.database_url.rpartition("/")[0]
-    for name in ("tasador", "mlflow", "optuna"):
+    for name in ("tasador", "mlflow"):
         with closing(psycopg2.connect(f"{base}/{name}")) as connection:
             assert connection.info.dbname == name
 
