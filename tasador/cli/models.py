@@ -141,7 +141,8 @@ def lineage_tree(found: object) -> Tree:
     model.add(f"{d.decision} {d.decided_at:%F %T}: {'; '.join(d.reasons)}")
     for drift in found.drift:
         model.add(f"asked for by verdict {drift.verdict!r}: {'; '.join(drift.reasons)}")
-    data = tree.add(f"trained on {len(found.batches)} batches")
+    count = len(found.batches)
+    data = tree.add(f"trained on {count} {'batch' if count == 1 else 'batches'}")
     for batch in found.batches:
         data.add(
             f"batch {batch.batch_number} of {batch.source}: {batch.rows_clean:,} clean of "
