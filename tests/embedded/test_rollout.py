@@ -103,6 +103,12 @@ def world(platform, bundles):
             )
 
 
+def changes(records):
+    """The records of what was done: an event may start reload, which looks at its start what is to
+    be served, and whichever of the two comes second finds it unchanged."""
+    return [record for record in records if record.outcome != "unchanged"]
+
+
 def in_service(world):
     """The promotion that serves, the same in both services, which are tidy."""
     found = set()
@@ -144,7 +150,7 @@ def serve(world, version):
 def test_a_promotion_event_brings_the_model_into_service_everywhere(world, bundles):
     decision = world.decide(1)
     world.publish(events.model_promoted(decision))
-    records = world.outcomes(decision.promotion)
+    records = changes(world.outcomes(decision.promotion))
     assert {(r.service, r.outcome) for r in records} == {(s, "serving") for s in SERVICES}
     assert in_service(world) == decision.promotion
     answer = world.client.post("/predict", json={"bed": 3, "house_size": 1500}).json()
@@ -307,7 +313,7 @@ def test_a_rollback_is_a_promotion_of_the_version_before(world):
     assert (back.decision, back.version, back.champion_version) == ("rolled_back", 1, 2)
     assert back.promotion > second.promotion
     assert back.digest == first.digest
-    assert {r.outcome for r in world.outcomes(back.promotion)} == {"serving"}
+    assert {r.outcome for r in changes(world.outcomes(back.promotion))} == {"serving"}
     assert world.client.post("/predict", json={}).json()["model"]["version"] == 1
     with pytest.raises(RolloutError, match="in service already"):
         world.roll_back(1)
