@@ -47,7 +47,6 @@ class Scenario:
 
 
 _STEADY = Phase()
-_RISEN = Phase(price_factor=1.30)
 
 SCENARIOS = {
     scenario.name: scenario
@@ -75,12 +74,9 @@ SCENARIOS = {
         ),
         Scenario(
             "demo",
-            "0 base, 1 and 2 the same market, 3 prices up by 30 %, 4 new states, 5 a broken feed",
+            "0 base, 1 to 3 the same market, 4 prices up by 30 % and new states, 5 a broken feed",
             (
-                _STEADY,
-                _STEADY,
-                _STEADY,
-                _RISEN,
+                *(_STEADY,) * 4,
                 Phase(price_factor=1.30, new_states=0.45),
                 Phase(price_factor=1.30, feed="garbage"),
             ),

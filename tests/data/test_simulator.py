@@ -222,7 +222,7 @@ def test_broken_schema_breaks_batch_2_alone():
 
 
 def test_demo_tells_its_story():
-    factors = [1.0, 1.0, 1.0, 1.3, 1.3]
+    factors = [1.0, 1.0, 1.0, 1.0, 1.3]
     for number, factor in enumerate(factors):
         assert residuals(7, "demo", number).mean() == pytest.approx(np.log(factor), abs=0.015)
         refused = [row for row in generate(7, "demo", number) if read_row(row)[1]]
