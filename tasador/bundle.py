@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasador import engine
 from tasador.errors import BundleError
 from tasador.features import FEATURE_NAMES, Columns, Encoders, arrays_of, is_missing, places_known
 from tasador.intervals import LEVELS, Intervals, group_of, groups_of, widths
@@ -35,12 +34,15 @@ from tasador.manifest import (
 )
 
 if TYPE_CHECKING:
-    from xgboost import Booster
+    import xgboost
 
 Array = np.ndarray[Any, Any]
 
 # The serving engine may differ from the training engine by this much (relative) on golden rows.
 GOLDEN_TOLERANCE = 1e-4
+
+# What a large table is priced with; a single row is always priced in the caller's thread.
+_THREADS = 2
 
 _ASKED = tuple(name for name in COLUMNS if name != "price")
 
@@ -65,7 +67,7 @@ class Bundle:
         self,
         manifest: Manifest,
         encoders: Encoders,
-        booster: Booster,
+        booster: engine.Booster,
         golden: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.manifest = manifest
@@ -87,10 +89,14 @@ class Bundle:
         except ValueError as error:
             raise BundleError(f"{folder / GOLDEN} cannot be read: {error}") from error
         try:
-            booster = _booster(contents[MODEL])
-        except ValueError as error:  # XGBoostError is one; its first line says what is wrong
-            told = str(error).splitlines()[0]
-            raise BundleError(f"{folder / MODEL} cannot be loaded: {told}") from error
+            booster = engine.Booster(contents[MODEL])
+        except BundleError as error:
+            raise BundleError(f"{folder / MODEL} cannot be loaded: {error}") from error
+        if booster.features != len(FEATURE_NAMES):
+            raise BundleError(
+                f"{folder / MODEL} takes {booster.features} features and not {len(FEATURE_NAMES)}: "
+                "it is of another version of Tasador"
+            )
         return cls(manifest, Encoders.from_json(contents[ENCODERS]), booster, golden)
 
     def predict(self, columns: Columns) -> Predictions:
@@ -165,21 +171,19 @@ class Bundle:
 
         Returns the contributions [features] and the base to which they are added.
         """
-        rows = engine().DMatrix(matrix[:1], nthread=1)
-        values = self.booster.predict(rows, pred_contribs=True)
-        told = np.asarray(values[0], dtype=np.float64)
+        told = self.booster.contributions(matrix[:1])[0].astype(np.float64)
         return told[:-1], float(told[-1])
 
     def _log_price(self, matrix: Array) -> Array:
-        """[n] float64. One thread: for a single row more of them cost fifty times as much."""
-        return np.asarray(self.booster.inplace_predict(matrix), dtype=np.float64)
+        """[n] float64."""
+        return self.booster.predict(matrix, _THREADS).astype(np.float64)
 
 
 def write_bundle(
     folder: str | Path,
     *,
     encoders: Encoders,
-    booster: Booster,
+    booster: xgboost.Booster,
     intervals: Intervals,
     golden: Sequence[tuple[Listing, float]],
     data: Mapping[str, Any],
@@ -228,7 +232,7 @@ def write_bundle(
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
         git_sha=git_sha,
         created=created,
-        xgboost=engine().__version__,
+        xgboost=engine.version(),
     )
     manifest = sealed(manifest)
     write_manifest(folder, manifest)
@@ -254,33 +258,6 @@ def _stamp(folder: Path, **labels: Any) -> Manifest:
 def verify(folder: str | Path, expected_digest: str = "") -> Manifest:
     """Check every byte of a bundle; raises BundleError that names the file."""
     return read_verified(Path(folder), expected_digest)[0]
-
-
-def engine() -> Any:
-    """The xgboost module, loaded as we want it: whoever needs xgboost asks for it here.
-
-    Its threads sleep while they wait for another: spinning makes training on a busy machine ten
-    times slower, and OpenMP reads the setting when it is loaded. And it does not import
-    scikit-learn, which it does wherever it finds it, for nothing that we use: that would be most of
-    a process's start.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    hidden = "xgboost" not in sys.modules and "sklearn" not in sys.modules
-    if hidden:
-        sys.modules["sklearn"] = None  # type: ignore[assignment]
-    try:
-        import xgboost
-    finally:
-        if hidden:
-            del sys.modules["sklearn"]
-    return xgboost
-
-
-def _booster(content: bytes) -> Booster:
-    booster: Booster = engine().Booster({"nthread": 1})
-    booster.load_model(bytearray(content))
-    booster.set_param({"nthread": 1})
-    return booster
 
 
 def _golden_listing(stored: Mapping[str, Any]) -> Listing:

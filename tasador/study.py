@@ -6,6 +6,7 @@ resumed asks for the same trials as one that ran through.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tasador.bundle import engine
 from tasador.encoding import Sample
+from tasador.engine import sleep_while_waiting
 
 Array = np.ndarray[Any, Any]
 Params = dict[str, Any]
@@ -86,7 +87,7 @@ class Views:
 
     def matrix(self, like: Any = None) -> Any:
         """The DMatrix of both views, binned like the training matrix ``like`` where it is given."""
-        return engine().QuantileDMatrix(
+        return training_engine().QuantileDMatrix(
             np.concatenate([self.sample.matrix, self.sample.masked]),
             np.concatenate([self.log_price, self.log_price]),
             weight=np.repeat([1.0, MASKED_WEIGHT], len(self.log_price)),
@@ -108,7 +109,7 @@ def boost(
 
     ``report`` is called with (round, error) at every fiftieth round and may raise to end the fit.
     """
-    engine()
+    training_engine()
     import xgboost
 
     class Rungs(xgboost.callback.TrainingCallback):
@@ -231,3 +232,21 @@ def _suggest(trial: Any) -> Params:
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 0.9),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
     }
+
+
+def training_engine() -> Any:
+    """The xgboost package, loaded as we want it: whoever trains asks for it here.
+
+    Its threads sleep while they wait, and it does not import scikit-learn, which it does wherever
+    it finds it, for nothing that we use: that would be most of a process's start.
+    """
+    sleep_while_waiting()
+    hidden = "xgboost" not in sys.modules and "sklearn" not in sys.modules
+    if hidden:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+    try:
+        import xgboost
+    finally:
+        if hidden:
+            del sys.modules["sklearn"]
+    return xgboost

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador import study
-from tasador.bundle import Bundle, engine, stamp_metrics, write_bundle
+from tasador.bundle import Bundle, stamp_metrics, write_bundle
 from tasador.encoding import Sample, fit_out_of_fold, hide
 from tasador.errors import TrainingError
 from tasador.evaluation import evaluate
@@ -285,7 +285,7 @@ def _golden(
     ]
     listings = [replace(listing, price=None) for listing in (*real, *stretched)]
     matrix = encoders.transform(arrays_of(listings))
-    prices = np.exp(booster.predict(engine().DMatrix(matrix)).astype(np.float64))
+    prices = np.exp(booster.predict(study.training_engine().DMatrix(matrix)).astype(np.float64))
     return list(zip(listings, prices.tolist(), strict=True))
 
 

@@ -110,12 +110,11 @@ def _shap_summary(judgement: Judgement) -> Figure:
     import matplotlib.pyplot as plt
     import shap
 
-    from tasador.bundle import engine
     from tasador.table import columns_of
 
     bundle = judgement.bundle
     matrix = bundle.encoders.transform(columns_of(judgement.holdout.head(_SHOWN)))
-    values = bundle.booster.predict(engine().DMatrix(matrix), pred_contribs=True)
+    values = bundle.booster.contributions(matrix, threads=2)
     figure = plt.figure()
     shap.summary_plot(
         values[:, :-1],

@@ -9,7 +9,6 @@ import pytest
 from tasador.bundle import (
     GOLDEN_TOLERANCE,
     Bundle,
-    engine,
     stamp_metrics,
     stamp_version,
     verify,
@@ -22,6 +21,7 @@ from tasador.intervals import GROUPS, LEVELS
 from tasador.listing import Listing, read_row
 from tasador.manifest import FILES, MANIFEST, sealed, write_manifest
 from tasador.source.simulator import generate
+from tasador.study import training_engine
 
 EVERY_FILE = (MANIFEST, *FILES)
 
@@ -29,7 +29,7 @@ EVERY_FILE = (MANIFEST, *FILES)
 @pytest.fixture(scope="module")
 def parts():
     """Encoders, a small booster and golden rows with the answers of the training engine."""
-    xgboost = engine()
+    xgboost = training_engine()
     read = [read_row(raw) for raw in generate(6, "steady", 0, 500)]
     listings = [listing for listing, problems in read if not problems]
     columns = arrays_of(listings)

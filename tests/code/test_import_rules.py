@@ -17,6 +17,7 @@ FIRST_PARTY = ("tasador", "functions", "flows")
 CORE = (
     "bundle",
     "contributions",
+    "engine",
     "errors",
     "events",
     "features",

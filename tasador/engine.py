@@ -1,0 +1,206 @@
+"""The serving engine: xgboost's C library, driven by ctypes.
+
+The library answers; the Python package around it would cost most of a serving process's start and
+half of its memory (it pulls scipy in), for nothing that an answer needs. Every call is one of the
+documented C API (https://xgboost.readthedocs.io/en/stable/c.html), and the answers are those of the
+package, bit for bit. Training uses the package.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from functools import cache
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasador.errors import BundleError
+
+Array = np.ndarray[Any, Any]
+
+_LIBRARY = "libxgboost.dylib" if sys.platform == "darwin" else "libxgboost.so"
+
+# One row is answered in the calling thread. Below this many rows a second thread costs more than it
+# saves.
+_ROWS_A_THREAD = 1_000
+
+_VALUE, _CONTRIBUTIONS = 0, 2
+_DENSE = b'{"missing":NaN,"nthread":1}'
+_IN_PLACE = (
+    b'{"type":0,"training":false,"iteration_begin":0,"iteration_end":0,'
+    b'"missing":NaN,"strict_shape":false,"cache_id":0}'
+)
+_OF_MATRIX = (
+    b'{"type":2,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":false}'
+)
+
+
+class Booster:
+    """A trained model that answers; safe to use from several threads.
+
+    Parallel work is a Python thread for each part of the rows, not OpenMP: the library leaves the
+    interpreter's lock while it works, and with one thread of its own it never waits for a pool.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        """Read what ``save_raw("ubj")`` of the Python package wrote; raises BundleError."""
+        # The library ends the whole process over an empty buffer.
+        if not content.startswith(b"{"):
+            raise BundleError("it does not begin as a model that xgboost saved")
+        self._library = _library()
+        self._handle = ctypes.c_void_p()
+        _check(self._library.XGBoosterCreate(None, 0, ctypes.byref(self._handle)))
+        # Not at exit: a request may still be in the library then.
+        weakref.finalize(self, self._library.XGBoosterFree, self._handle).atexit = False
+        size = ctypes.c_uint64(len(content))
+        _check(self._library.XGBoosterLoadModelFromBuffer(self._handle, content, size))
+        _check(self._library.XGBoosterSetParam(self._handle, b"nthread", b"1"))
+        found = ctypes.c_uint64()
+        _check(self._library.XGBoosterGetNumFeature(self._handle, ctypes.byref(found)))
+        self.features = found.value
+
+    def predict(self, matrix: Array, threads: int = 1) -> Array:
+        """Predictions [n] float32 of a feature matrix [n, features], NaN where a value is missing.
+
+        ``threads`` at most are used, and only for many rows.
+        """
+        return _in_parts(self._predict, self._checked(matrix), threads, _ROWS_A_THREAD)
+
+    def contributions(self, matrix: Array, threads: int = 1) -> Array:
+        """Exact Tree-SHAP values [n, features + 1] float32 of each row; the base comes last.
+
+        They add up to the prediction (Lundberg et al., Nature Machine Intelligence 2, 2020).
+        """
+        return _in_parts(self._contributions, self._checked(matrix), threads, 1)
+
+    def _checked(self, matrix: Array) -> Array:
+        if matrix.ndim != 2 or matrix.shape[1] != self.features:
+            raise BundleError(
+                f"the model takes {self.features} features a row, "
+                f"but the matrix has the shape {matrix.shape}"
+            )
+        return np.ascontiguousarray(matrix, dtype=np.float32)
+
+    def _predict(self, matrix: Array) -> Array:
+        return self._answer(
+            len(matrix),
+            lambda *out: self._library.XGBoosterPredictFromDense(
+                self._handle, _interface(matrix), _IN_PLACE, None, *out
+            ),
+        )
+
+    def _contributions(self, matrix: Array) -> Array:
+        rows = ctypes.c_void_p()
+        _check(
+            self._library.XGDMatrixCreateFromDense(_interface(matrix), _DENSE, ctypes.byref(rows))
+        )
+        try:
+            found = self._answer(
+                matrix.shape[0] * (self.features + 1),
+                lambda *out: self._library.XGBoosterPredictFromDMatrix(
+                    self._handle, rows, _OF_MATRIX, *out
+                ),
+            )
+        finally:
+            self._library.XGDMatrixFree(rows)
+        return found.reshape(len(matrix), self.features + 1)
+
+    def _answer(self, size: int, call: Callable[..., int]) -> Array:
+        """What a call leaves in the library's buffer of this thread, copied."""
+        shape, dimensions = ctypes.c_void_p(), ctypes.c_uint64()
+        values = ctypes.c_void_p()
+        _check(call(ctypes.byref(shape), ctypes.byref(dimensions), ctypes.byref(values)))
+        return np.frombuffer(ctypes.string_at(values, 4 * size), dtype=np.float32)
+
+
+def version() -> str:
+    """The version of the library, like "3.2.0"."""
+    parts = [ctypes.c_int() for _ in range(3)]
+    _library().XGBoostVersion(*map(ctypes.byref, parts))
+    return ".".join(str(part.value) for part in parts)
+
+
+def sleep_while_waiting() -> None:
+    """Let OpenMP's threads sleep while they wait: spinning makes training ten times slower where
+    other work wants the machine. OpenMP reads the setting when it is loaded, so this comes first.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@cache
+def _library() -> Any:
+    # Found but not imported: importing the package is what this module saves.
+    spec = PathFinder.find_spec("xgboost")
+    if spec is None or not spec.submodule_search_locations:
+        raise BundleError("xgboost is not installed: nothing can read a model")
+    path = Path(spec.submodule_search_locations[0], "lib", _LIBRARY)
+    sleep_while_waiting()
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise BundleError(f"xgboost's library cannot be loaded: {error}") from error
+    pointer, text, out = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
+    library.XGBGetLastError.argtypes = ()
+    library.XGBGetLastError.restype = text
+    for name, arguments in {
+        "XGBoostVersion": (out, out, out),
+        "XGBoosterCreate": (pointer, ctypes.c_uint64, out),
+        "XGBoosterFree": (pointer,),
+        "XGBoosterLoadModelFromBuffer": (pointer, text, ctypes.c_uint64),
+        "XGBoosterSetParam": (pointer, text, text),
+        "XGBoosterGetNumFeature": (pointer, out),
+        "XGBoosterPredictFromDense": (pointer, text, text, pointer, out, out, out),
+        "XGBoosterPredictFromDMatrix": (pointer, pointer, text, out, out, out),
+        "XGDMatrixCreateFromDense": (text, text, out),
+        "XGDMatrixFree": (pointer,),
+    }.items():
+        getattr(library, name).argtypes = arguments
+    return library
+
+
+def _check(code: int) -> None:
+    if code != 0:
+        told = (_library().XGBGetLastError() or b"unknown").decode(errors="replace")
+        raise BundleError(told.splitlines()[0])
+
+
+def _interface(matrix: Array) -> bytes:
+    rows, columns = matrix.shape
+    address = matrix.__array_interface__["data"][0]
+    return (
+        f'{{"data":[{address},true],"shape":[{rows},{columns}],"strides":null,'
+        f'"typestr":"<f4","version":3}}'
+    ).encode()
+
+
+def _in_parts(work: Callable[[Array], Array], matrix: Array, threads: int, least: int) -> Array:
+    """``work`` on the rows, in up to ``threads`` parts of at least ``least`` rows at one time."""
+    count = max(1, min(threads, len(matrix) // least))
+    if count == 1:
+        return work(matrix)
+    parts = np.array_split(matrix, count)
+    answers: list[Any] = [None] * count
+
+    def answer(place: int) -> None:
+        try:
+            answers[place] = work(parts[place])
+        except Exception as error:
+            answers[place] = error
+
+    helpers = [threading.Thread(target=answer, args=(n,), daemon=True) for n in range(1, count)]
+    for helper in helpers:
+        helper.start()
+    answer(0)
+    for helper in helpers:
+        helper.join()
+    for found in answers:
+        if isinstance(found, Exception):
+            raise found
+    return np.concatenate(answers)

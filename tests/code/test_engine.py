@@ -1,0 +1,140 @@
+"""The serving engine answers as the Python package does, bit for bit, and frees what it takes."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasador.engine import Booster, version
+from tasador.errors import BundleError
+from tasador.study import training_engine
+
+FEATURES = 12
+ROWS = 5_001
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    made = np.random.default_rng(0)
+    matrix = made.normal(size=(ROWS, FEATURES)).astype(np.float32)
+    matrix[made.random(matrix.shape) < 0.2] = np.nan
+    return matrix
+
+
+@pytest.fixture(scope="module", params=["reg:absoluteerror", "reg:squarederror"])
+def package(request, matrix):
+    xgboost = training_engine()
+    label = np.nan_to_num(matrix) @ np.arange(FEATURES) + 12
+    params = {"max_depth": 6, "nthread": 1, "objective": request.param}
+    return xgboost.train(params, xgboost.DMatrix(matrix, label), 60)
+
+
+@pytest.fixture
+def booster(package):
+    return Booster(bytes(package.save_raw("ubj")))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_predictions_are_those_of_the_package_bit_for_bit(package, booster, matrix, threads):
+    expected = package.inplace_predict(matrix)
+    assert booster.features == FEATURES
+    assert np.array_equal(booster.predict(matrix, threads), expected)
+    singles = [booster.predict(matrix[n : n + 1])[0] for n in range(50)]
+    assert np.array_equal(singles, expected[:50])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_contributions_are_those_of_the_package_bit_for_bit(package, booster, matrix, threads):
+    rows = training_engine().DMatrix(matrix[:41])
+    expected = package.predict(rows, pred_contribs=True)
+    assert np.array_equal(booster.contributions(matrix[:41], threads), expected)
+    assert booster.contributions(matrix[:0]).shape == (0, FEATURES + 1)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda m: m.astype(np.float64),
+        np.asfortranarray,
+        lambda m: np.repeat(m, 2, axis=1)[:, ::2],
+    ],
+)
+def test_any_layout_of_the_rows_is_read(booster, matrix, changed):
+    assert np.array_equal(booster.predict(changed(matrix)), booster.predict(matrix))
+    assert booster.predict(matrix[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not a model"])
+def test_what_is_no_model_is_refused_in_one_line(content):
+    with pytest.raises(BundleError) as caught:
+        Booster(content)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_cut_model_is_refused(package):
+    content = bytes(package.save_raw("ubj"))
+    with pytest.raises(BundleError):
+        Booster(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("shape", [(3, FEATURES - 1), (3, FEATURES + 1), (FEATURES,)])
+def test_rows_of_another_width_are_refused(booster, shape):
+    wrong = np.zeros(shape, dtype=np.float32)
+    for answer in (booster.predict, booster.contributions):
+        with pytest.raises(BundleError, match=f"takes {FEATURES} features"):
+            answer(wrong)
+
+
+def test_threads_get_their_own_answers(booster, matrix):
+    expected, explained = booster.predict(matrix), booster.contributions(matrix[:64])
+    wrong = []
+
+    def ask(start):
+        for n in range(start, start + 200):
+            row = matrix[n % ROWS : n % ROWS + 1]
+            if booster.predict(row)[0] != expected[n % ROWS]:
+                wrong.append(n)
+            if not np.array_equal(
+                booster.contributions(matrix[n % 64 : n % 64 + 1])[0], explained[n % 64]
+            ):
+                wrong.append(n)
+
+    callers = [threading.Thread(target=ask, args=(1_000 * n,)) for n in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_taken_is_freed(package, matrix):
+    content = bytes(package.save_raw("ubj"))
+
+    def use(times):
+        for _ in range(times):
+            booster = Booster(content)
+            booster.predict(matrix[:1])
+            booster.contributions(matrix[:8])
+
+    use(50)
+    before = resident()
+    use(400)
+    assert resident() - before < 8_000_000
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def test_the_engine_does_not_import_the_package():
+    code = (
+        "import sys; from tasador import engine; engine.version();"
+        "print(sorted({'xgboost', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert version() == training_engine().__version__
