@@ -10,6 +10,12 @@ def market():
 
 
 @pytest.fixture(scope="session")
-def trained(market, tmp_path_factory):
+def trained_folder(tmp_path_factory):
+    """Where the trained bundle lies."""
+    return tmp_path_factory.mktemp("model") / "bundle"
+
+
+@pytest.fixture(scope="session")
+def trained(market, trained_folder):
     """A bundle trained on the market's properties outside the holdout."""
-    return bundle_of(market, tmp_path_factory.mktemp("model") / "bundle", DEFAULT)
+    return bundle_of(market, trained_folder, DEFAULT)

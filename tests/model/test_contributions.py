@@ -8,6 +8,8 @@ import pytest
 from tasador.contributions import explain
 from tasador.features import FEATURES
 from tasador.listing import Listing
+from tasador.manifest import MODEL
+from tasador.study import training_engine
 
 HOUSE = Listing(
     brokered_by="352",
@@ -47,11 +49,12 @@ def test_base_and_contributions_sum_to_the_price(trained, asked):
 
 # shap imports matplotlib's colour maps in a way that matplotlib is about to drop.
 @pytest.mark.filterwarnings("ignore:The set_(bad|over|under) function:PendingDeprecationWarning")
-def test_contributions_are_those_of_shap(trained):
+def test_contributions_are_those_of_shap(trained, trained_folder):
     import shap
 
+    package = training_engine().Booster(model_file=trained_folder / MODEL)
     matrix = trained.encoders.transform_one(HOUSE)
-    expected = shap.TreeExplainer(trained.booster).shap_values(matrix)[0]
+    expected = shap.TreeExplainer(package).shap_values(matrix)[0]
     found, _ = trained.log_contributions(matrix)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
