@@ -1,7 +1,7 @@
 """Has the market moved away from what the champion knows? NannyML measures, effect sizes decide."""
 
 from tasador.drift.checks import Finding
-from tasador.drift.judge import DriftReport, judge_batch
+from tasador.drift.judge import DriftReport, judge_batch, judge_requests
 from tasador.drift.measures import DriftError
 from tasador.drift.reference import make_reference
 from tasador.drift.thresholds import Thresholds
@@ -12,5 +12,6 @@ __all__ = [
     "Finding",
     "Thresholds",
     "judge_batch",
+    "judge_requests",
     "make_reference",
 ]

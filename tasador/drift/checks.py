@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tasador.drift import detectors
-from tasador.drift.measures import AMOUNTS, CATEGORIES, FIELDS, RATIO, DriftError, in_market
+from tasador.drift.measures import (
+    AMOUNTS,
+    ANSWER,
+    CATEGORIES,
+    FIELDS,
+    PREDICTED,
+    RATIO,
+    DriftError,
+    in_market,
+)
 from tasador.drift.thresholds import Thresholds
 from tasador.drift.words import mix_in_words, shift_in_words, unit_of
 
@@ -49,11 +58,16 @@ class Checked:
     results: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
-def distributions(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
+def distributions(
+    reference: pd.DataFrame,
+    batch: pd.DataFrame,
+    limits: Thresholds,
+    columns: tuple[str, ...] = (*AMOUNTS, RATIO, *CATEGORIES),
+) -> Checked:
     """How far each measured column's distribution lies from the reference's."""
     checked = Checked()
     compared: dict[str, float] = {}
-    for column in (*AMOUNTS, RATIO, *CATEGORIES):
+    for column in columns:
         here, there = int(batch[column].notna().sum()), int(reference[column].notna().sum())
         if not here or not there:
             empty = "batch" if not here else "champion's data"
@@ -75,6 +89,8 @@ def distributions(reference: pd.DataFrame, batch: pd.DataFrame, limits: Threshol
         says = in_words(reference[column], batch[column], value, compared[column])
         if column in AMOUNTS and unit_of(reference[column], batch[column]):
             kind = "unit"
+        if column == ANSWER:
+            kind = "answers"
         finding = Finding(
             name=kind,
             column=column,
@@ -165,10 +181,19 @@ def outside(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) ->
     return Checked([finding], {"rate": rate, "reference": usual, **_scored(finding)})
 
 
-def structure(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds) -> Checked:
-    """Whether the fields still go together as they did (PCA reconstruction)."""
+def structure(
+    reference: pd.DataFrame,
+    batch: pd.DataFrame,
+    limits: Thresholds,
+    columns: tuple[str, ...] = AMOUNTS,
+) -> Checked:
+    """Whether the fields still go together as they did (PCA reconstruction).
+
+    Of ``columns`` the amounts are looked at, with status and state.
+    """
+    columns = (*(c for c in columns if c in AMOUNTS), "status", "state")
     limit = limits.shift(limits.reconstruction, 1.0, len(batch), len(reference))
-    result, there, spread = detectors.reconstruction(reference, batch, limit)
+    result, there, spread = detectors.reconstruction(reference, batch, limit, columns)
     here = _value(result, "reconstruction_error")
     finding = Finding(
         name="structure",
@@ -200,33 +225,66 @@ def performance(reference: pd.DataFrame, batch: pd.DataFrame, limits: Thresholds
         return checked
     there, here = known[RATIO].to_numpy(), asked[RATIO].to_numpy()
     checked.findings.append(_price_level(there, here, limits))
-
-    usual, realised = float(np.abs(there).mean()), float(np.abs(here).mean())
-    rise = limits.shift(
-        limits.error_rise, float(np.abs(there).std()) / usual, len(asked), len(known)
+    usual = float(np.abs(there).mean())
+    _add_error(
+        checked,
+        "realised_error",
+        "is",
+        float(np.abs(here).mean()),
+        usual,
+        _rise(known, asked, limits),
     )
-    result = detectors.estimated_error(known, asked, usual * (1 + rise))
-    estimated, expected = _value(result, "mae"), _reference_mean(result, "mae")
-    checked.results["estimated_error", ""] = result
-    for name, verb, error, base in (
-        ("realised_error", "is", realised, usual),
-        ("estimated_error", "is estimated (DLE, without the prices) to be", estimated, expected),
-    ):
-        checked.findings.append(
-            Finding(
-                name=name,
-                column="",
-                value=error / base - 1,
-                limit=rise,
-                effect="hurts",
-                says=f"the champion's error on this batch {verb} {math.expm1(error):.0%}, against "
-                f"{math.expm1(base):.0%} on rows that it had not seen in training "
-                f"({error / base - 1:+.0%})",
-            )
-        )
-        checked.scores |= {name: error, f"{name}_reference": base}
+    _estimate(checked, known, asked, limits)
     checked.scores["checks"] = {f.name: _scored(f) for f in checked.findings}
     return checked
+
+
+def estimated_performance(
+    reference: pd.DataFrame, requests: pd.DataFrame, limits: Thresholds
+) -> Checked:
+    """What the champion's prices are estimated to be worth on requests whose price is not known."""
+    known = reference[reference[RATIO].notna()]
+    asked = requests[requests[PREDICTED].notna()]
+    checked = Checked(scores={"rows": len(asked), "reference_rows": len(known)})
+    _estimate(checked, known, asked, limits)
+    checked.scores["checks"] = {f.name: _scored(f) for f in checked.findings}
+    return checked
+
+
+def _estimate(
+    checked: Checked, known: pd.DataFrame, asked: pd.DataFrame, limits: Thresholds
+) -> None:
+    usual, rise = float(known[RATIO].abs().mean()), _rise(known, asked, limits)
+    result = detectors.estimated_error(known, asked, usual * (1 + rise))
+    checked.results["estimated_error", ""] = result
+    verb = "is estimated (DLE, without the prices) to be"
+    estimated, expected = _value(result, "mae"), _reference_mean(result, "mae")
+    _add_error(checked, "estimated_error", verb, estimated, expected, rise)
+
+
+def _rise(known: pd.DataFrame, asked: pd.DataFrame, limits: Thresholds) -> float:
+    """The limit for the relative rise of the champion's mean absolute log error."""
+    errors = known[RATIO].abs()
+    spread = float(errors.std(ddof=0) / errors.mean())
+    return limits.shift(limits.error_rise, spread, len(asked), len(known))
+
+
+def _add_error(
+    checked: Checked, name: str, verb: str, error: float, usual: float, rise: float
+) -> None:
+    checked.findings.append(
+        Finding(
+            name=name,
+            column="",
+            value=error / usual - 1,
+            limit=rise,
+            effect="hurts",
+            says=f"the champion's error on these listings {verb} {math.expm1(error):.0%}, against "
+            f"{math.expm1(usual):.0%} on rows that it had not seen in training "
+            f"({error / usual - 1:+.0%})",
+        )
+    )
+    checked.scores |= {name: error, f"{name}_reference": usual}
 
 
 def _equal(there: pd.Series, here: pd.Series) -> bool:

@@ -11,7 +11,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -101,16 +101,17 @@ def distances(
 
 
 def reconstruction(
-    reference: pd.DataFrame, batch: pd.DataFrame, limit: float
+    reference: pd.DataFrame, batch: pd.DataFrame, limit: float, columns: Sequence[str]
 ) -> tuple[Any, float, float]:
     """The result of PCA reconstruction; mean and spread of a row's error in the reference.
 
-    ``limit`` is how many spreads the batch's mean error may lie away from the reference's.
+    ``limit`` is how many spreads the batch's mean error may lie away from the reference's,
+    ``columns`` are the measured columns that a row is made of.
     Imputation, encoding, scaling and the range that wild values are clipped to are all fitted on
     the reference alone.
     """
     nml = nannyml()
-    columns = [c for c in (*AMOUNTS, "status", "state") if reference[c].notna().any()]
+    columns = [c for c in columns if reference[c].notna().any()]
     known = reference[columns].copy()
     asked = batch[columns].copy()
     for name in (c for c in columns if c in AMOUNTS):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 AMOUNTS = ("price", "house_size", "acre_lot", "bed", "bath")
 RATIO = "price_ratio"  # log(price / the champion's prediction)
 PREDICTED = "predicted"  # the champion's price, dollars
+ANSWER = "answer"  # log(the champion's price), compared where there is no label
 CATEGORIES = ("status", "state", "zip_area")
 # What the champion is asked with; a field that goes missing is noticed in any of them.
 FIELDS = tuple(c for c in COLUMNS if c != "price")
@@ -29,21 +30,26 @@ class DriftError(TasadorError):
 
 
 def measures_of(frame: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
-    """The measured columns of the rows, in their order: AMOUNTS, RATIO, CATEGORIES, PREDICTED.
+    """The measured columns of the rows, in their order.
 
-    ``predicted`` [n] dollars, NaN where there is no prediction. RATIO is NaN there and where the
-    price lies outside MARKET_PRICE, for which the model does not answer.
+    AMOUNTS, RATIO, ANSWER, CATEGORIES, PREDICTED. ``predicted`` [n] dollars, NaN where there is no
+    prediction. RATIO is NaN there and where the price is not known or lies outside MARKET_PRICE,
+    for which the model does not answer.
     """
     import pandas as pd
 
-    made: dict[str, object] = {
-        name: np.log1p(frame[name].to_numpy(dtype=np.float64, na_value=np.nan)) for name in AMOUNTS
+    nothing = np.full(len(frame), np.nan)
+    numbers = {
+        name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) if name in frame else nothing
+        for name in AMOUNTS
     }
-    price = frame["price"].to_numpy(dtype=np.float64, na_value=np.nan)
+    made: dict[str, object] = {name: np.log1p(values) for name, values in numbers.items()}
+    price = numbers["price"]
     asked = in_market(price) & np.isfinite(predicted) & (predicted > 0)
     ratio = np.full(len(frame), np.nan)
     ratio[asked] = np.log(price[asked] / predicted[asked])
     made[RATIO] = ratio
+    made[ANSWER] = np.log(np.where(predicted > 0, predicted, np.nan))
     made[PREDICTED] = predicted
     made["status"] = _text(frame["status"])
     made["state"] = _text(frame["state"])
@@ -53,9 +59,9 @@ def measures_of(frame: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def require_columns(frame: pd.DataFrame, what: str) -> None:
-    """Raise DriftError unless the frame has the twelve columns of a listing."""
-    absent = [name for name in COLUMNS if name not in frame]
+def require_columns(frame: pd.DataFrame, what: str, columns: tuple[str, ...] = COLUMNS) -> None:
+    """Raise DriftError unless the frame has these columns, by default a listing's twelve."""
+    absent = [name for name in columns if name not in frame]
     if absent:
         raise DriftError(f"the {what} has no column {', '.join(absent)}")
 

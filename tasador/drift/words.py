@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasador.drift.measures import RATIO
+from tasador.drift.measures import ANSWER, RATIO
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,11 @@ def shift_in_words(there: pd.Series, here: pd.Series, value: float, limit: float
         return (
             f"the ratio of price to the champion's prediction is distributed differently "
             f"({numbers}): median {math.exp(now):.2f} against {math.exp(usual):.2f}"
+        )
+    if column == ANSWER:
+        return (
+            f"the champion's answers are distributed differently ({numbers}): median "
+            f"{_amount(math.exp(now))} dollars against {_amount(math.exp(usual))}"
         )
     unit = unit_of(there, here)
     medians = f"median {_amount(math.expm1(now))} against {_amount(math.expm1(usual))}"

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from tasador.bundle import Bundle, Predictions
-from tasador.drift import DriftError, Finding, judge_batch, make_reference
+from tasador.drift import DriftError, Finding, judge_batch, judge_requests, make_reference
 from tasador.drift.plots import page
-from tasador.listing import read_row
+from tasador.listing import COLUMNS, read_row
 from tasador.source.simulator import generate
 from tasador.table import columns_of, frame_of
 
@@ -234,3 +234,48 @@ def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, monkeypatch
     monkeypatch.setattr(MAE, "_sampling_error", broken)
     with pytest.raises(DriftError, match=r"DLE.*the disk is on fire"):
         judge_batch(batch_of("steady", 1, rows=200), reference, champion)
+
+
+# What was asked of the champion, whose prices nobody knows.
+
+ASKED = [name for name in COLUMNS if name != "price"]
+
+
+def test_ordinary_requests_are_no_drift(learnt):
+    champion, reference = learnt
+    asked = batch_of("steady", 1)
+    report = judge_requests(asked[ASKED], reference, champion.predict(columns_of(asked)).price)
+    assert report.verdict == "no_drift", report.reasons
+    assert not {"price_level", "realised_error", "outside_market"} & {
+        finding.name for finding in report.findings
+    }
+    assert set(report.scores) >= {"univariate", "multivariate", "quality", "performance"}
+    assert "price" not in report.scores["univariate"]
+    json.dumps(report.scores, allow_nan=False)
+
+
+def test_requests_from_elsewhere_are_named(learnt):
+    champion, reference = learnt
+    asked = batch_of("new-states", 3)[ASKED]
+    report = judge_requests(asked, reference, champion.predict(columns_of(asked)).price)
+    assert report.moved
+    assert ("unseen", "state") in exceeded(report.findings)
+
+
+def test_requests_that_are_hard_to_price_hurt_by_estimate(trained):
+    known = batch_of("steady", 1, rows=6_000)
+    reference = make_reference(known, trained.predict(columns_of(known)).price)
+    asked = batch_of("steady", 2)
+    asked = asked[asked["house_size"].isna() & asked["bed"].isna()][ASKED]
+    report = judge_requests(asked, reference, trained.predict(columns_of(asked)).price)
+    assert report.hurts
+    assert any("estimated (DLE" in reason for reason in report.reasons)
+
+
+def test_requests_without_their_answers_are_refused(learnt):
+    _, reference = learnt
+    asked = batch_of("steady", 1, rows=300)[ASKED]
+    with pytest.raises(DriftError, match="need as many predicted prices"):
+        judge_requests(asked, reference, np.ones(3))
+    with pytest.raises(DriftError, match="requests has no column bed"):
+        judge_requests(asked.drop(columns="bed"), reference, np.ones(len(asked)))
