@@ -1,0 +1,49 @@
+"""What the benchmarks share: the machine they ran on, and their sections of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+def machine() -> str:
+    """One line: processor, cores, memory, Python and the day."""
+    lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"^model name\s*:\s*(.+)$", lines, re.MULTILINE)
+    processor = found.group(1).strip() if found else platform.processor() or platform.machine()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{processor}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} "
+        f"{platform.release().split('-')[0]}, Python {platform.python_version()}, "
+        f"{datetime.now(UTC):%Y-%m-%d}"
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up on a terminal too."""
+    cells = [list(header), *(list(row) for row in rows)]
+    width = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = [
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, width, strict=True)) + " |"
+        for row in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in width) + "|")
+    return "\n".join(lines)
+
+
+def write_section(name: str, text: str, page: Path = PAGE) -> None:
+    """Replace the text between the markers of section ``name``, which must be in the page."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    written = page.read_text()
+    if begin not in written or end not in written:
+        raise SystemExit(f"{page} has no section {begin} ... {end}")
+    before, _, rest = written.partition(begin)
+    after = rest.partition(end)[2]
+    page.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")

@@ -1,0 +1,50 @@
+"""The model, trained with the default parameters, and requests from rows of its kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from tasador import study, training
+from tasador.listing import COLUMNS, Listing, read_row
+from tasador.source import simulator
+from tasador.table import frame_of, read_csv
+
+_ASKED = tuple(column for column in COLUMNS if column != "price")
+
+
+def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
+    """The folder of a bundle, trained if this code has not done so yet, and on what it was."""
+    told = f"{rows:,} simulated listings" if csv is None else f"real listings ({csv.name})"
+    key = hashlib.sha256(told.encode())
+    for path in sorted(Path(training.__file__).parent.glob("*.py")):
+        key.update(path.read_bytes())
+    folder = into / f"model-{key.hexdigest()[:12]}"
+    if not (folder / "manifest.json").exists():
+        for old in into.glob("model-*"):
+            shutil.rmtree(old)
+        frame = frame_of(_simulated(rows)) if csv is None else read_csv(csv)[0]
+        found = study.Search(params=dict(study.DEFAULTS), value=0.0, trials=[])
+        training.write(training.fit(training.prepare(frame), found), folder)
+    return folder, told
+
+
+def requests(csv: Path | None, count: int) -> list[bytes]:
+    """``count`` listings as JSON bodies, fields missing as they are in such rows."""
+    listings = _simulated(2 * count) if csv is None else _real(csv, count)
+    sent = [{name: getattr(row, name) for name in _ASKED} for row in listings[:count]]
+    return [json.dumps({k: v for k, v in row.items() if v is not None}).encode() for row in sent]
+
+
+def _simulated(rows: int) -> list[Listing]:
+    read = [read_row(row) for row in simulator.generate(7, "steady", 0, rows)]
+    return [listing for listing, problems in read if not problems]
+
+
+def _real(csv: Path, count: int) -> list[Listing]:
+    frame = read_csv(csv)[0].sample(count, random_state=7)
+    names = list(COLUMNS)
+    values = frame[names].astype(object).where(frame[names].notna(), None)
+    return [Listing(**dict(zip(names, row, strict=True))) for row in values.to_numpy().tolist()]

@@ -1,0 +1,119 @@
+"""The old way of serving the same bundle: FastAPI, mlflow.pyfunc, scikit-learn, pandas and shap.
+
+    python old_way.py BUNDLE OUT       save the bundle as an MLflow pyfunc model
+    MODEL=OUT uvicorn old_way:app      serve it
+
+Written as such a service is usually written, and with care: the model and the explainer are made
+once at the start, features and trees are Tasador's own, so that the answers are the same and only
+the way around them differs.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import mlflow.pyfunc
+import pandas as pd
+import shap
+import xgboost  # before tasador hides scikit-learn from it: this service has it, and imports it
+from fastapi import FastAPI
+from mlflow.models import set_model
+from pydantic import BaseModel
+
+from tasador.bundle import Bundle
+from tasador.table import columns_of
+
+
+class Price(mlflow.pyfunc.PythonModel):
+    """The bundle as a pyfunc: a frame of listings in, a frame of prices and bounds out."""
+
+    def load_context(self, context):
+        """Load the bundle."""
+        self.bundle = Bundle.load(context.artifacts["bundle"])
+
+    def predict(self, context, model_input, params=None):
+        """Price every row."""
+        found = self.bundle.predict(columns_of(model_input))
+        bounds = {f"low_{level}": low for level, low in found.low.items()}
+        bounds |= {f"high_{level}": high for level, high in found.high.items()}
+        return pd.DataFrame({"price": found.price, **bounds})
+
+
+set_model(Price())
+
+
+class House(BaseModel):
+    """The request."""
+
+    brokered_by: str | None = None
+    status: str | None = None
+    bed: float | None = None
+    bath: float | None = None
+    acre_lot: float | None = None
+    street: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip_code: str | None = None
+    house_size: float | None = None
+    prev_sold_date: str | None = None
+
+
+class Houses(BaseModel):
+    """A batch."""
+
+    listings: list[House]
+
+
+@asynccontextmanager
+async def life(app):
+    """Load the model and its explainer once."""
+    app.state.model = mlflow.pyfunc.load_model(os.environ["MODEL"])
+    app.state.bundle = app.state.model.unwrap_python_model().bundle
+    app.state.explainer = shap.TreeExplainer(app.state.bundle.booster)
+    yield
+
+
+app = FastAPI(lifespan=life)
+
+
+@app.post("/predict")
+def predict(house: House):
+    """One listing."""
+    frame = app.state.model.predict(pd.DataFrame([house.model_dump()]))
+    return frame.iloc[0].to_dict()
+
+
+@app.post("/batch_predict")
+def batch_predict(houses: Houses):
+    """Many listings."""
+    frame = app.state.model.predict(pd.DataFrame([h.model_dump() for h in houses.listings]))
+    return {"predictions": frame.to_dict(orient="records")}
+
+
+@app.post("/explain")
+def explain(house: House):
+    """What each feature adds, in log price."""
+    bundle = app.state.bundle
+    matrix = bundle.encoders.transform(columns_of(pd.DataFrame([house.model_dump()])))
+    values = app.state.explainer.shap_values(matrix)[0].tolist()
+    base = float(app.state.explainer.expected_value)
+    return {
+        "price": math.exp(base + sum(values)),
+        "base": base,
+        "contributions": dict(zip(bundle.manifest.features, values, strict=True)),
+    }
+
+
+if __name__ == "__main__":
+    assert xgboost
+    bundle, out = sys.argv[1:]
+    mlflow.pyfunc.save_model(
+        out,
+        python_model=str(Path(__file__).resolve()),
+        artifacts={"bundle": Path(bundle).resolve().as_uri()},
+        pip_requirements=[],
+    )

@@ -1,0 +1,182 @@
+"""What is measured: three servers, each in an environment of exactly the packages that it needs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from report import ROOT
+
+HERE = Path(__file__).resolve().parent
+_START_SECONDS = 120.0
+
+
+@dataclass
+class Subject:
+    """One server; ``path`` takes a listing as JSON, ``batch`` and ``explain`` where it has them."""
+
+    name: str
+    command: Sequence[str]
+    env: dict[str, str]
+    path: str = "/predict"
+    batch: str = ""
+    explain: str = ""
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(default=Path(os.devnull))
+
+    def start(self, body: bytes) -> float:
+        """Start the process; seconds from there to the first answered prediction."""
+        self.port = _free_port()
+        command = [part.format(port=self.port) for part in self.command]
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("TASADOR_", "MODEL_", "K_", "PYTHON", "OMP_", "VIRTUAL_"))
+        }
+        env = {**clean, **self.env, "PORT": str(self.port)}
+        with self.log.open("ab") as log:
+            began = time.perf_counter()
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        request = (
+            f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        ).encode() + body
+        while not _answers(self.port, request):
+            if self.process.poll() is not None or time.perf_counter() - began > _START_SECONDS:
+                raise SystemExit(f"{self.name} did not start; its log is {self.log}")
+            time.sleep(0.002)
+        return time.perf_counter() - began
+
+    def memory(self) -> float:
+        """Resident memory, MB (10^6 bytes)."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+        assert found is not None
+        return int(found.group(1)) * 1024 / 1e6
+
+    def load(self, path: str, bodies: Path, connections: int, seconds: float) -> dict:
+        """Drive it with the load generator in a process of its own; every answer must be 200."""
+        script = (sys.executable, str(HERE / "load.py"))
+        told = subprocess.run(
+            [*script, str(self.port), path, str(bodies), str(connections), str(seconds)],
+            check=True,
+            capture_output=True,
+        )
+        found = json.loads(told.stdout)
+        if set(found["statuses"]) != {"200"} or found["broken"]:
+            raise SystemExit(f"{self.name} {path}: {found['statuses']}, broken {found['broken']}")
+        return found
+
+    def seconds_of(self, path: str, body: bytes) -> float:
+        """Time of one call, answer read to its end."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        began = time.perf_counter()
+        connection.request("POST", path, body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        said = answer.read()
+        took = time.perf_counter() - began
+        connection.close()
+        if answer.status != 200:
+            raise SystemExit(f"{self.name} {path}: {answer.status} {said[:300]!r}")
+        return took
+
+    def stop(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+
+def environments(folder: Path) -> tuple[Path, Path]:
+    """The Pythons of two environments from uv.lock: what a serving image holds, and the old way."""
+    serving = _environment(folder / "venv-serving", "--no-default-groups")
+    return serving, _environment(folder / "venv-old", "--only-group", "bench")
+
+
+def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, Subject]:
+    """predict, explain, empty and old, none of them started."""
+    model = folder / "old-model"
+    shutil.rmtree(model, ignore_errors=True)
+    script = HERE / "old_way.py"
+    subprocess.run(
+        [old, script, bundle, model],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ours = {"MODEL_URI": str(bundle), "TASADOR_HOME": str(folder), "TASADOR_RECORDING": "off"}
+
+    def log(name: str) -> Path:
+        path = folder / f"{name}.log"
+        path.unlink(missing_ok=True)
+        return path
+
+    host = [str(serving), "-m", "functions.host"]
+    uvicorn = [str(old), "-m", "uvicorn", "--app-dir", str(HERE), "old_way:app", "--port", "{port}"]
+    made = [
+        Subject("predict", [*host, "functions/predict"], ours, batch="/batch_predict"),
+        Subject("explain", [*host, "functions/explain"], ours, path="/explain", explain="/explain"),
+        Subject("empty", [str(serving), str(HERE / "empty")], {}, path="/"),
+        Subject("old", uvicorn, {"MODEL": str(model)}, batch="/batch_predict", explain="/explain"),
+    ]
+    for each in made:
+        each.log = log(each.name)
+    return {each.name: each for each in made}
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    return sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+
+
+def packages_of(python: Path) -> Path:
+    """The site-packages of an environment."""
+    return next((python.parents[1] / "lib").glob("python3*/site-packages"))
+
+
+def _environment(venv: Path, *groups: str) -> Path:
+    subprocess.run(
+        ["uv", "sync", "--quiet", "--frozen", "--no-install-project", *groups],
+        check=True,
+        cwd=ROOT,
+        env={
+            **{k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"},
+            "UV_PROJECT_ENVIRONMENT": str(venv),
+            "UV_PYTHON": sys.executable,
+            "UV_COMPILE_BYTECODE": "1",
+        },
+    )
+    return venv / "bin" / "python"
+
+
+def _answers(port: int, request: bytes) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(request)
+            return connection.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.0 200"))
+    except ConnectionError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
