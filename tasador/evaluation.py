@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from tasador.bundle import Bundle
 from tasador.errors import TrainingError
 from tasador.gate import Evaluation, r2, rmse
+from tasador.gate.slices import price_slices
 from tasador.intervals import LEVELS
 from tasador.listing import MARKET_PRICE, in_holdout
 from tasador.table import columns_of
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray[Any, Any]
-
-PRICE_BANDS = (0.0, 150_000.0, 300_000.0, 600_000.0, 1_200_000.0, float("inf"))
 
 
 def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
@@ -49,6 +47,7 @@ def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
         high=predictions.high,
         golden_difference=bundle.check_golden(),
         metrics=measure(actual, predictions.price, predictions.low, predictions.high),
+        knows=tuple(bundle.manifest.categories.get("state", ())),
     )
 
 
@@ -76,10 +75,7 @@ def by_slice(evaluation: Evaluation) -> list[dict[str, Any]]:
     states = np.array([state or "unknown" for state in evaluation.state], dtype=object)
     for state in sorted(set(states)):
         slices.append(("state", state, states == state))
-    for low, high in pairwise(PRICE_BANDS):
-        inside = (evaluation.actual >= low) & (evaluation.actual < high)
-        name = f"above ${low:,.0f}" if np.isinf(high) else f"${low:,.0f} to ${high:,.0f}"
-        slices.append(("price", name, inside))
+    slices += price_slices(evaluation)
     return [
         {
             "kind": kind,

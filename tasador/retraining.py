@@ -10,7 +10,7 @@ import os
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from tasador.errors import TrainingError
 from tasador.events import Event
 from tasador.gate import Evaluation
 from tasador.lake import Lake, split
-from tasador.records import DecisionRecord
+from tasador.records import Batch, DecisionRecord
 from tasador.registry import ModelVersion, Registry
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse
@@ -171,13 +171,15 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
 
     settings.require("broker_url")
     registry = Registry(settings)
-    frame = training_frame(settings, planned)
-    holdout = frame[frame["holdout"].to_numpy(dtype=bool)]
     bundle = _stored(settings, candidate.model_uri, candidate.digest)
-    challenged = evaluate(bundle, holdout)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         decided = warehouse.decision(candidate.version)
         champion = registry.champion() if decided is None else _replaced(registry, decided)
+        known = warehouse.batches(status="ready")
+        if decided is not None:
+            known = [b for b in known if b.ready_at is None or b.ready_at <= decided.decided_at]
+        holdout = judged_rows(settings, known, champion)
+        challenged = evaluate(bundle, holdout)
         reigning = (
             None
             if champion is None
@@ -204,6 +206,19 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         challenger=challenged,
         champion=reigning,
     )
+
+
+def judged_rows(
+    settings: Settings, batches: Sequence[Batch], champion: ModelVersion | None
+) -> pd.DataFrame:
+    """What a challenger and the champion are compared on; see ``tasador.holdout``."""
+    from tasador.holdout import holdout_of
+
+    lake = Lake(settings)
+    kept = None
+    if champion is not None and lake.exists(champion.reference_uri):
+        kept = lake.read_parquet(champion.reference_uri)
+    return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
 
 
 def _decision(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasador.evaluation import PRICE_BANDS
+from tasador.gate import PRICE_BANDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,7 +16,8 @@ CHECKS = [
     "better_than_champion",
     "log_error_against_champion",
     "r2_against_champion",
-    "states_against_champion",
+    "slices_against_champion",
+    "holdout_covers_champion",
 ]
 ROWS = 3000
 _draw = np.random.default_rng(1)
@@ -132,7 +133,7 @@ def test_log_error_against_champion_alone():
     half = np.where(dear, 0.08, 0.27) * 1.645
     ends = {"low": {"90": predicted * np.exp(-half)}, "high": {"90": predicted * np.exp(half)}}
     champion = np.where(dear, ACTUAL * np.exp(0.3 * NOISE), ACTUAL * np.exp(0.18 * NOISE))
-    policy = Policy(state_loss=9.0)
+    policy = Policy(slice_loss=9.0)
     decision = judge(
         evaluation(predicted=predicted, **ends), evaluation(predicted=champion), policy
     )
@@ -144,7 +145,8 @@ def test_r2_against_champion_alone():
     predicted = np.where(dear, ACTUAL * np.exp(0.45 * NOISE), ACTUAL * np.exp(0.15 * NOISE))
     half = np.where(dear, 0.45, 0.15) * 1.645
     ends = {"low": {"90": predicted * np.exp(-half)}, "high": {"90": predicted * np.exp(half)}}
-    decision = judge(evaluation(predicted=predicted, **ends), evaluation(0.25))
+    policy = Policy(slice_loss=9.0)
+    decision = judge(evaluation(predicted=predicted, **ends), evaluation(0.25), policy)
     assert failed(decision) == ["r2_against_champion"]
 
 
@@ -157,7 +159,7 @@ def test_a_ruined_big_state_alone_is_named():
         "high": {"90": predicted * np.exp(1.645 * spread)},
     }
     decision = judge(evaluation(predicted=predicted, **ends), evaluation(0.32))
-    assert failed(decision) == ["states_against_champion"]
+    assert failed(decision) == ["slices_against_champion"]
     assert "Maine" in decision.reasons[0]
     assert "Ohio" not in decision.reasons[0]
     # The same loss in a state of a few rows decides nothing.
@@ -172,9 +174,61 @@ def test_a_ruined_big_state_alone_is_named():
     assert failed(judge(challenger, evaluation(0.32, state=few))) == []
 
 
+def spoilt(rows, spread=0.4, elsewhere=0.1, **other):
+    """An evaluation that is bad on some rows and good on the others, with honest intervals."""
+    each = np.where(rows, spread, elsewhere)
+    predicted = ACTUAL * np.exp(each * NOISE)
+    ends = {
+        "low": {"90": predicted * np.exp(-1.645 * each)},
+        "high": {"90": predicted * np.exp(1.645 * each)},
+    }
+    return evaluation(predicted=predicted, **ends, **other)
+
+
+def test_a_ruined_price_band_is_named():
+    decision = judge(spoilt(ACTUAL < 150_000), evaluation(0.32))
+    assert failed(decision) == ["slices_against_champion"]
+    assert "$0 to $150,000 (log error" in decision.reasons[0]
+    assert "$150,000 to" not in decision.reasons[0]
+
+
+def test_many_small_states_cannot_be_given_up_for_a_large_one():
+    small = np.arange(ROWS) % 10 == 0
+    # 30 states of 10 rows each: none can be judged alone.
+    states = np.where(small, [f"small {n % 300 // 10}" for n in range(ROWS)], "Texas")
+    decision = judge(spoilt(small, state=states), evaluation(0.32, state=states))
+    assert failed(decision) == ["slices_against_champion"]
+    assert "the smaller states together (log error" in decision.reasons[0]
+    assert "300 rows" in decision.reasons[0]
+
+
+def test_a_state_of_many_rows_is_large_whatever_its_share():
+    policy = Policy(slice_share=0.5, slice_enough=100)
+    states = np.where(np.arange(ROWS) % 20 == 0, "Maine", "Texas")
+    decision = judge(
+        spoilt(states == "Maine", state=states), evaluation(0.32, state=states), policy
+    )
+    assert failed(decision) == ["slices_against_champion"]
+    assert "Maine" in decision.reasons[0]
+
+
+def test_a_holdout_without_the_champions_country_decides_nothing_for_the_challenger():
+    known = ("Ohio", "Texas", "Maine", "Utah", "Iowa")
+    champion = evaluation(0.3, noise=OTHER_NOISE, knows=known)
+    assert failed(judge(evaluation(0.2), champion)) == []
+    narrow = np.where(np.arange(ROWS) % 2 == 0, "Ohio", None)
+    decision = judge(
+        evaluation(0.2, state=narrow),
+        evaluation(0.3, noise=OTHER_NOISE, state=narrow, knows=known),
+    )
+    assert failed(decision) == ["holdout_covers_champion"]
+    assert "rows of 1 of the 5 states" in decision.reasons[0]
+
+
 def test_everything_that_fails_is_told_at_once():
     hopeless = evaluation(2.5, half=0.01, golden_difference=1.0)
-    assert failed(judge(hopeless, evaluation(0.2))) == CHECKS
+    elsewhere = ("Utah", "Iowa", "Oregon")
+    assert failed(judge(hopeless, evaluation(0.2, knows=elsewhere))) == CHECKS
 
 
 def test_a_model_that_answers_no_number_is_rejected():

@@ -1,0 +1,48 @@
+"""What one model says about the permanent holdout, and how far off it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one model says about the rows of the permanent holdout.
+
+    ``actual`` and ``predicted`` are dollars [n]; ``key`` the property keys [n] and ``state`` the
+    states [n] (objects, None = missing). ``low`` and ``high`` map a level ("80", "90", "95") to the
+    bounds of the interval [n]. ``golden_difference`` is ``Bundle.check_golden()``; ``knows`` the
+    states that the model was trained on, as people write them.
+    """
+
+    actual: Array
+    predicted: Array
+    key: Array
+    state: Array
+    low: Mapping[str, Array]
+    high: Mapping[str, Array]
+    golden_difference: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    knows: tuple[str, ...] = ()
+
+
+def r2(actual: Array, predicted: Array) -> float:
+    """The share of the prices' variance that is explained; NaN when the prices do not vary."""
+    spread = float(np.sum((actual - actual.mean()) ** 2))
+    return 1 - float(np.sum((actual - predicted) ** 2)) / spread if spread > 0 else float("nan")
+
+
+def rmse(actual: Array, predicted: Array) -> float:
+    """The root of the mean squared error, in dollars."""
+    return float(np.sqrt(np.mean((actual - predicted) ** 2)))
+
+
+def log_error(model: Evaluation) -> Array:
+    """|log(predicted) - log(actual)| of each row [n]."""
+    return np.asarray(np.abs(np.log(model.predicted) - np.log(model.actual)))
