@@ -134,6 +134,7 @@ class Host:
         app.add_url_rule("/health", "health", self._health)
         app.add_url_rule("/ready", "ready", self._readiness)
         app.add_url_rule("/metrics", "metrics", _metrics)
+        app.add_url_rule("/openapi.json", "openapi", self._openapi)
         for route in self.function.routes:
             app.add_url_rule(
                 route.path,
@@ -150,6 +151,11 @@ class Host:
 
     def _health(self) -> Response:
         return reply({"status": "alive", "function": self.function.name})
+
+    def _openapi(self) -> Response:
+        from functions.openapi import document
+
+        return reply(document(self.function.name))
 
     def _readiness(self) -> Response:
         def answer() -> Response:

@@ -110,11 +110,16 @@ def _time(given: str | None) -> datetime | None:
         return None
     try:
         # A + in a query means a blank.
-        when = datetime.fromisoformat(given.replace(" ", "+") if "T" in given else given)
-    except ValueError:
+        return _utc(given.replace(" ", "+") if "T" in given else given)
+    except (ValueError, OverflowError):
         reason = "is not a time like 2026-01-31T12:00:00Z"
         raise invalid([FieldProblem("before", reason, given[:200])]) from None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _utc(text: str) -> datetime:
+    """The time in UTC: Postgres knows no offset of 16 hours, Python and RFC 3339 do."""
+    when = datetime.fromisoformat(text)
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 # What each field of a prediction must be in JSON, by its type in PredictionRecord.
@@ -154,10 +159,9 @@ def _record(data: Any, where: str) -> PredictionRecord:
             raise EventError(f"{where}{field.name} holds characters that no database keeps")
         values[field.name] = value
     try:
-        when = datetime.fromisoformat(values["predicted_at"])
-    except ValueError:
+        values["predicted_at"] = _utc(values["predicted_at"])
+    except (ValueError, OverflowError):
         raise EventError(f"{where}predicted_at is not a time like 2026-01-31T12:00:00Z") from None
-    values["predicted_at"] = when if when.tzinfo else when.replace(tzinfo=UTC)
     return PredictionRecord(**values)
 
 

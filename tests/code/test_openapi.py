@@ -1,0 +1,62 @@
+"""The OpenAPI documents against what the functions are; tests/embedded/test_fuzz.py asks them."""
+
+import importlib
+
+import pytest
+
+from functions.openapi import document
+from tasador.events import prediction_as_json
+from tasador.listing import COLUMNS, NUMBERS, read_listing
+from tests.functions_kit import function, is_ready, make_bundle, until
+
+NAMES = ("predict", "explain", "record", "reload")
+SCHEMAS = document("predict")["components"]["schemas"]
+COMMON = {
+    ("GET", "/"),
+    ("POST", "/"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    ("GET", "/health/liveness"),
+    ("GET", "/health/readiness"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_address_is_documented_and_no_other(name):
+    routes = importlib.import_module(f"functions.{name}.func").FUNCTION.routes
+    there = {(r.method, r.path.replace("<", "{").replace(">", "}")) for r in routes} | COMMON
+    paths = document(name)["paths"]
+    assert {(method.upper(), path) for path in paths for method in paths[path]} == there
+
+
+def test_a_listing_is_documented_with_its_columns_and_examples_that_can_be_read():
+    listing = SCHEMAS["Listing"]
+    assert set(listing["properties"]) == set(COLUMNS)
+    for example in listing["examples"]:
+        assert read_listing(example)[1] == []
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+def test_the_limits_are_those_of_the_listing(field):
+    most = SCHEMAS["Listing"]["properties"][field]["maximum"]
+    assert read_listing({field: most})[1] == []
+    assert read_listing({field: most + 1})[1] != []
+
+
+def test_answers_hold_what_is_documented_and_nothing_else(tmp_path):
+    make_bundle(tmp_path / "bundle", rows=400)
+    env = {"MODEL_URI": str(tmp_path / "bundle")}
+    for name, schema in (("predict", "Prediction"), ("explain", "Explanation")):
+        with function(name, tmp_path, **env) as client:
+            until(lambda client=client: is_ready(client))
+            assert client.get("/openapi.json").json() == document(name)
+            answer = client.post(f"/{name}", json=SCHEMAS["Listing"]["examples"][0]).json()
+            assert set(answer) == set(SCHEMAS[schema]["properties"])
+
+
+def test_what_is_recorded_is_documented():
+    from tests.embedded.test_functions import made
+
+    assert set(prediction_as_json(made())) == set(SCHEMAS["Recorded"]["properties"])

@@ -1,0 +1,271 @@
+"""Thousands of requests that nobody would write by hand, to real function processes.
+
+Schemathesis makes them from the OpenAPI document that the function itself serves and judges every
+answer by it; Hypothesis makes CloudEvents, whole and broken. TASADOR_FUZZ_CASES is how many in
+all; the same ones every time unless TASADOR_FUZZ_RANDOM is set, as `./taskw test:fuzz` does.
+"""
+
+import json
+import logging
+import math
+import os
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tasador import events
+from tests.embedded.test_functions import made
+from tests.functions_kit import function, is_ready, make_bundle, until
+
+log = logging.getLogger(__name__)
+
+CASES = int(os.environ.get("TASADOR_FUZZ_CASES", "2000"))
+FUNCTIONS = ("predict", "explain", "record")
+ANY_TEXT_WILL_DO = "GET /predictions/{prediction_id}"
+# The rest of the addresses have no input; a few cases each say all there is to say.
+FUZZED = {
+    "predict": {"POST /": 2, "POST /predict": 3, "POST /batch_predict": 1},
+    "explain": {"POST /": 1, "POST /explain": 2},
+    "record": {
+        "POST /": 2,
+        "GET /predictions/history": 1,
+        ANY_TEXT_WILL_DO: 1,
+    },
+}
+SETTINGS = settings(
+    deadline=None,
+    database=None,
+    derandomize="TASADOR_FUZZ_RANDOM" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+# Any one request; a process that hangs must not hang the test.
+SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def processes(platform, tmp_path_factory):
+    """A client of each function, all of them ready."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    make_bundle(folder / "bundle")
+    model = {"MODEL_URI": str(folder / "bundle")}
+    store = {"TASADOR_DATABASE_URL": platform.database_url}
+    with (
+        function("predict", folder, **model) as predict,
+        function("explain", folder, **model) as explain,
+        function("record", folder, **store) as record,
+    ):
+        found = {"predict": predict, "explain": explain, "record": record}
+        for client in found.values():
+            until(lambda client=client: is_ready(client))
+        yield found
+
+
+def answers_still(name, client):
+    """A plain request is answered as ever."""
+    assert is_ready(client)
+    path = "/predictions/history" if name == "record" else f"/{name}"
+    answer = client.get(path) if name == "record" else client.post(path, json={"bed": 3})
+    assert answer.status_code == 200, answer.text
+
+
+# -- by the document ----------------------------------------------------------------------------
+
+
+@dataclass
+class Judge:
+    """Sends cases and judges the answers by the document; counts both kinds of answer."""
+
+    url: str
+    mode: GenerationMode = GenerationMode.POSITIVE
+    session: requests.Session = field(default_factory=requests.Session)
+    cases: int = 0
+    taken: int = 0
+    refused: int = 0
+
+    def case(self, case):
+        """Send one."""
+        answer = case.call(base_url=self.url, session=self.session, timeout=SECONDS)
+        self.cases += 1
+        self.taken += answer.status_code < 300
+        self.refused += 400 <= answer.status_code < 500
+        # A document that allows 503 would let one pass, but no store is away here.
+        assert answer.status_code < 500, (case.as_curl_command(), answer.text)
+        judged = [
+            not_a_server_error,
+            checks.status_code_conformance,
+            checks.content_type_conformance,
+            checks.response_headers_conformance,
+            checks.response_schema_conformance,
+        ]
+        # POST / takes any well-formed event, but answers only those of its own type.
+        if self.mode is GenerationMode.POSITIVE and case.operation.label != "POST /":
+            judged.append(checks.positive_data_acceptance)
+        case.validate_response(answer, checks=judged)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_answers_as_its_document_says(processes, name):
+    client = processes[name]
+    url = str(client.base_url)
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    schema.validate()
+    judge = Judge(url)
+    operations = {op.ok().label: op.ok() for op in schema.get_all_operations()}
+    weights = FUZZED[name]
+    assert set(weights) <= set(operations)
+    share = CASES / len(FUNCTIONS) / sum(weights.values())
+    for label, operation in operations.items():
+        modes = list(GenerationMode) if label in weights else [GenerationMode.POSITIVE]
+        if label == ANY_TEXT_WILL_DO:
+            modes.remove(GenerationMode.NEGATIVE)
+        count = math.ceil(share * weights.get(label, 0) / len(modes)) + 1
+        for judge.mode in modes:
+            strategy = operation.as_strategy(generation_mode=judge.mode)
+            settings(SETTINGS, max_examples=count)(given(strategy)(judge.case))()
+    log.info("%s: %d cases, %d taken, %d refused", name, judge.cases, judge.taken, judge.refused)
+    assert judge.cases >= CASES // len(FUNCTIONS)
+    # Cases that are all refused at the door, or all taken, would test little.
+    assert judge.taken > judge.cases // 10
+    assert judge.refused > judge.cases // 10
+    answers_still(name, client)
+
+
+# -- CloudEvents --------------------------------------------------------------------------------
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "house_size": 1800.0}
+RECORDED = json.loads(json.dumps(events.prediction_as_json(made())))
+CONTENT_TYPES = st.sampled_from(
+    [
+        "application/json",
+        events.STRUCTURED,
+        f"{events.STRUCTURED}; charset=utf-8",
+        "application/cloudevents-batch+json",
+        "application/cloudevents",
+        "application/xml",
+        "text/plain",
+        "",
+        "a/b; charset=nonsense",
+    ]
+)
+
+
+@st.composite
+def spoilt(draw, good):
+    """``good`` with some of its fields gone, replaced or joined by others."""
+    found = dict(good)
+    for key in draw(st.lists(st.sampled_from(sorted(good)), max_size=3)):
+        if draw(st.booleans()):
+            found.pop(key, None)
+        else:
+            found[key] = draw(ANY_JSON)
+    found.update(draw(st.dictionaries(st.text(max_size=10), ANY_JSON, max_size=1)))
+    return found
+
+
+GOOD = {
+    "predict": (events.PREDICTION_REQUESTED, LISTING),
+    "explain": (events.PREDICTION_REQUESTED, LISTING),
+    "record": (events.PREDICTION_MADE, RECORDED),
+}
+
+
+@st.composite
+def mostly(draw, good, otherwise):
+    """``good`` two times in three."""
+    return good if draw(st.integers(0, 2)) else draw(otherwise)
+
+
+@st.composite
+def attributes(draw, type_):
+    """Those of an event of this type, some of them spoilt."""
+    given_ = {
+        "specversion": "1.0",
+        "id": draw(st.text(min_size=1, max_size=20)),
+        "source": draw(mostly("/test", st.sampled_from(["urn:x", ""]))),
+        "type": draw(mostly(type_, st.sampled_from([events.MODEL_PROMOTED, "", "x"]))),
+        "correlationid": draw(st.text(max_size=80)),
+    }
+    return draw(mostly(given_, spoilt(given_)))
+
+
+def as_json(value):
+    # NaN, Infinity and halves of surrogate pairs go out as Python writes them: others do so too.
+    return json.dumps(value).encode()
+
+
+@st.composite
+def posts(draw, name):
+    """(headers, body) of a request that is meant to be an event in one of the modes, or broken."""
+    type_, data = GOOD[name]
+    many = st.lists(spoilt(data), max_size=3).map(lambda rows: {"predictions": rows})
+    any_data = mostly(data, spoilt(data) | many | ANY_JSON)
+    mode = draw(st.sampled_from(["binary", "structured", "batched", "broken"]))
+    if mode == "binary":
+        headers = {"content-type": "application/json"}
+        for key, value in draw(attributes(type_)).items():
+            name = "".join(c for c in f"ce-{key}" if c.isascii() and (c.isalnum() or c == "-"))
+            headers[name] = quote(str(value)) if draw(st.booleans()) else header_text(str(value))
+        return headers, as_json(draw(any_data))
+    if mode == "structured":
+        return {"content-type": events.STRUCTURED}, as_json(
+            {
+                **draw(attributes(type_)),
+                draw(mostly("data", st.just("data_base64"))): draw(any_data),
+            }
+        )
+    if mode == "batched":
+        batch = draw(st.lists(attributes(type_), max_size=4))
+        whole = [{**each, "data": draw(any_data)} for each in batch]
+        return {"content-type": "application/cloudevents-batch+json"}, as_json(whole)
+    headers = {"content-type": draw(CONTENT_TYPES)}
+    headers |= {
+        f"ce-{k}": header_text(str(v))
+        for k, v in draw(attributes(type_)).items()
+        if k.isalpha() and k.isascii()
+    }
+    return headers, draw(st.binary(max_size=200) | ANY_JSON.map(as_json))
+
+
+def header_text(text):
+    """What of a text a header can carry."""
+    return "".join(c for c in text if " " < c <= "~" or "\xa1" <= c <= "\xff")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_event_breaks_a_function(processes, name):
+    client = processes[name]
+    statuses = {}
+
+    @settings(SETTINGS, max_examples=max(50, CASES // 6))
+    @given(posts(name))
+    def answered(post):
+        headers, body = post
+        encoded = [(k.encode(), v.encode("latin-1")) for k, v in headers.items()]
+        answer = client.post("/", content=body, headers=httpx.Headers(encoded), timeout=SECONDS)
+        statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+        assert answer.status_code < 500, (headers, body, answer.text)
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["detail"]
+
+    answered()
+    log.info("%s: answers by status: %s", name, statuses)
+    taken = sum(count for status, count in statuses.items() if status < 300)
+    assert 0.05 < taken / sum(statuses.values()) < 0.8
+    answers_still(name, client)
