@@ -54,14 +54,14 @@ def until(check, seconds=30.0):
 
 
 @contextmanager
-def function(name, home, *, plain_parliament=False, **env):
+def function(name, home, *, plain_parliament=False, python=(sys.executable,), **env):
     """A process of one function; yields an httpx client whose ``process`` it is."""
     port = 8080 if plain_parliament else free_port()
     module = "parliament" if plain_parliament else "functions.host"
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TASADOR_", "MODEL_"))}
     log = (Path(home) / f"{name}-{port}.log").open("w+")
     process = subprocess.Popen(
-        [sys.executable, "-m", module, f"functions/{name}"],
+        [*python, "-m", module, f"functions/{name}"],
         cwd=ROOT,
         env={**inherited, "TASADOR_HOME": str(home), "PORT": str(port), **env},
         stdout=log,

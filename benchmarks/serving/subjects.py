@@ -106,7 +106,11 @@ class Subject:
 
 def environments(folder: Path) -> tuple[Path, Path]:
     """The Pythons of two environments from uv.lock: what a serving image holds, and the old way."""
-    serving = _environment(folder / "venv-serving", "--no-default-groups")
+    dockerfile = (ROOT / "functions" / "Dockerfile").read_text()
+    stage = dockerfile.partition("AS model-packages")[2].replace("\\\n", "")
+    found = re.search(r"uv sync (.*?)--python", stage)
+    assert found is not None
+    serving = _environment(folder / "venv-serving", *found[1].split())
     return serving, _environment(folder / "venv-old", "--only-group", "bench")
 
 
@@ -154,7 +158,7 @@ def packages_of(python: Path) -> Path:
 
 def _environment(venv: Path, *groups: str) -> Path:
     subprocess.run(
-        ["uv", "sync", "--quiet", "--frozen", "--no-install-project", *groups],
+        ["uv", "sync", "--quiet", "--locked", "--no-install-project", *groups],
         check=True,
         cwd=ROOT,
         env={
