@@ -1,61 +1,69 @@
 """The host of every function: ``python -m functions.host functions/predict``.
 
-parliament makes the app (its POST / and GET / call the function's ``main``); the host adds the
-function's own addresses, honest health, metrics, logs, limits and an orderly end. HOST (default
-127.0.0.1), PORT (default 8080) and THREADS (default 4) come from the environment.
+The function is one for parliament, and parliament's app (``functions.behind``) answers for it. In
+front stand the addresses that must be fast or must always answer: every POST, and the probes. They
+share their views with the app behind, and they are why the app need not be loaded before the first
+prediction. HOST (default 127.0.0.1), PORT (8080), THREADS (4) and QUEUE (64 requests may wait) come
+from the environment.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from flask import Flask, Response, g, request
-from parliament import Context, server
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from waitress import create_server, wasyncore
-from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
-
-from functions.observe import HTTP_DURATION, HTTP_REQUESTS, REGISTRY, log_to_stdout
+from functions.observe import Traffic, log_to_stdout, metrics_text
+from functions.server import Server
 from functions.surface import (
-    MEGABYTE,
     Function,
     Problem,
-    as_problem,
+    Request,
+    Response,
+    Route,
     guarded,
-    problem_response,
+    new_id,
     reply,
     unready,
 )
+from tasador.errors import ConfigurationError
 
 log = logging.getLogger("tasador.functions.host")
 
-# Up to here a body is read to its end, so that its sender gets the 413 and not a broken pipe.
-_READ_AT_MOST = 32 * MEGABYTE
 _DRAIN_SECONDS = 20.0
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_NOT_TRAFFIC = frozenset({"/health", "/ready", "/metrics", "/health/liveness", "/health/readiness"})
 
 
 class Host:
-    """One function, its Flask app, and whether it may be sent requests."""
+    """One function, who answers for it, and whether it may be sent requests."""
 
     def __init__(self, module: ModuleType) -> None:
+        self.module = module
         self.function: Function = module.FUNCTION
-        self.app: Flask = server.create(module)
-        self._module = module
-        self._draining = threading.Event()
+        self.routes = (
+            *self.function.routes,
+            Route("GET", "/openapi.json", self._openapi),
+        )
+        self.probes: dict[str, Callable[[Request], Response]] = {
+            "/health": self._health,
+            "/health/liveness": self._health,
+            "/ready": self._readiness,
+            "/health/readiness": self._readiness,
+            "/metrics": lambda _request: Response(*metrics_text()),
+        }
+        self._front = {r.path: r.view for r in self.routes if r.method == "POST"}
+        self._front["/"] = self.function.post
+        self._traffic = Traffic()
+        self._ending = threading.Event()
         self._broken = ""
-        self._add_routes()
+        self._app: Callable[..., Any] | None = None
+        self._app_lock = threading.Lock()
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -71,171 +79,112 @@ class Host:
 
     def ready(self) -> None:
         """Raise a Problem that says why no request should be sent here, if there is a reason."""
-        if self._draining.is_set():
+        if self._ending.is_set():
             raise unready("the process is ending")
         if self._broken:
             raise unready(self._broken, final=True)
         self.function.ready()
 
-    def serve(self, host: str, port: int, threads: int) -> None:
+    def serve(self, host: str, port: int, threads: int, queue: int) -> None:
         """Serve until SIGTERM or SIGINT; then finish what was begun and let the function end."""
-        waitress = create_server(
-            self.app,
-            host=host,
-            port=port,
-            threads=threads,
-            max_request_body_size=_READ_AT_MOST,
-            connection_limit=1000,
-            ident="tasador",
-        )
-        waitress.channel_class = Channel
+        server = Server(self, self._behind, host=host, port=port, threads=threads, queue=queue)
 
         def end(*_: object) -> None:
-            self._draining.set()
-            waitress.pull_trigger()
+            self._ending.set()
+            server.end()
 
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
         threading.Thread(target=self.load, name="load", daemon=True).start()
-        log.info("listening", extra={"fields": {"host": host, "port": waitress.effective_port}})
-        connections = waitress._map
-        while not self._draining.is_set():
-            wasyncore.loop(timeout=30.0, map=connections, count=1)
+        log.info("listening", extra={"fields": {"host": host, "port": server.effective_port}})
+        server.run()
         log.info("ending")
-        self._drain(waitress, connections)
+        if left := server.drain(_DRAIN_SECONDS):
+            log.warning("%d connections cut off", left)
         self.function.stop()
-        waitress.task_dispatcher.shutdown(timeout=1)
         log.info("ended")
 
-    def _drain(self, waitress: Any, connections: dict[int, Any]) -> None:
-        # What is connected already is still taken, then the door is shut.
-        wasyncore.loop(timeout=0.05, map=connections, count=1)
-        waitress.accepting = False
-        waitress.del_channel(connections)
-        waitress.socket.close()
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while waitress.active_channels and time.monotonic() < deadline:
-            for channel in list(waitress.active_channels.values()):
-                if not channel.requests and channel.request is None:
-                    channel.close_when_flushed = True
-            wasyncore.loop(timeout=0.1, map=connections, count=1)
-        if waitress.active_channels:
-            log.warning("%d connections cut off", len(waitress.active_channels))
+    # -- answers ------------------------------------------------------------------------------
 
-    # -- addresses ----------------------------------------------------------------------------
+    def probe(self, request: Request) -> Response:
+        """The answer to a probe. It is not traffic."""
+        return guarded(self.probes[request.path], request)
 
-    def _add_routes(self) -> None:
-        app = self.app
-        # parliament reads every body as a CloudEvent first, whatever its length; main does it once.
-        app.view_functions["handle_post"] = self._main
-        app.view_functions["handle_get"] = self._main
-        app.view_functions["liveness"] = self._health
-        app.view_functions["readiness"] = self._readiness
-        app.add_url_rule("/health", "health", self._health)
-        app.add_url_rule("/ready", "ready", self._readiness)
-        app.add_url_rule("/metrics", "metrics", _metrics)
-        app.add_url_rule("/openapi.json", "openapi", self._openapi)
-        for route in self.function.routes:
-            app.add_url_rule(
-                route.path,
-                f"{route.method} {route.path}",
-                _bound(route.view),
-                methods=[route.method],
-            )
-        app.before_request(_begin)
-        app.after_request(_finish)
-        app.register_error_handler(Exception, lambda error: problem_response(as_problem(error)))
+    def answer(self, request: Request) -> Response | None:
+        """The answer of the addresses in front; None for all others."""
+        view = self._front.get(request.path) if request.method == "POST" else None
+        if view is None:
+            return None
+        begun = self.begin(request)
+        response = guarded(view, request)
+        response.headers["X-Request-Id"] = self.finish(begun, "POST", request.path, response.status)
+        return response
 
-    def _main(self) -> Any:
-        return self._module.main(Context(request))
+    def begin(self, request: Request) -> tuple[float, str, str]:
+        """A request begins: when, its id, and the correlation id of its event."""
+        given = request.headers.get("x-request-id", "")
+        return (
+            time.perf_counter(),
+            given if 0 < len(given) <= 64 and given.isascii() else new_id(),
+            request.headers.get("ce-correlationid", "")[:64],
+        )
 
-    def _health(self) -> Response:
+    def finish(self, begun: tuple[float, str, str], method: str, route: str, status: int) -> str:
+        """It has been answered; its id. Health and metrics are not traffic."""
+        started, request_id, correlation_id = begun
+        if route not in self.probes:
+            seconds = time.perf_counter() - started
+            self._traffic.answered(method, route, status, seconds, request_id, correlation_id)
+        return request_id
+
+    def _behind(self, environ: Any, start_response: Any) -> Any:
+        with self._app_lock:
+            if self._app is None:
+                from functions.behind import make_app
+
+                self._app = make_app(self)
+        return self._app(environ, start_response)
+
+    def _health(self, _request: Request) -> Response:
         return reply({"status": "alive", "function": self.function.name})
 
-    def _openapi(self) -> Response:
+    def _openapi(self, _request: Request) -> Response:
         from functions.openapi import document
 
         return reply(document(self.function.name))
 
-    def _readiness(self) -> Response:
-        def answer() -> Response:
-            self.ready()
-            return reply({"status": "ready", "function": self.function.name})
-
-        return guarded(answer)
+    def _readiness(self, _request: Request) -> Response:
+        self.ready()
+        return reply({"status": "ready", "function": self.function.name})
 
 
-def _bound(view: Callable[..., Response]) -> Callable[..., Response]:
-    return lambda **parts: guarded(view, request, **parts)
-
-
-def _metrics() -> Response:
-    return Response(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
-
-
-def _begin() -> None:
-    g.started = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if 0 < len(given) <= 64 and given.isascii() else uuid.uuid4().hex
-
-
-def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    if request.path in _NOT_TRAFFIC:
-        return response
-    seconds = time.perf_counter() - g.started
-    route = request.url_rule.rule if request.url_rule else "unmatched"
-    method = request.method if request.method in _METHODS else "other"
-    HTTP_REQUESTS.labels(route, method, f"{response.status_code // 100}xx").inc()
-    HTTP_DURATION.labels(route, method).observe(seconds)
-    log.info(
-        "request",
-        extra={
-            "fields": {
-                "method": method,
-                "route": route,
-                "status": response.status_code,
-                "ms": round(seconds * 1000, 2),
-                "request_id": g.request_id,
-                "correlation_id": request.headers.get("Ce-Correlationid", "")[:64]
-                or os.environ.get("MODEL_CORRELATION_ID", ""),
-            }
-        },
-    )
-    return response
-
-
-class _RefusedTask(ErrorTask):
-    """What waitress itself refuses (a broken request line, a monstrous body), as a problem too."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        answer = problem_response(Problem(error.code, str(error.body)))
-        self.status = answer.status
-        self.response_headers.append(("Content-Type", "application/problem+json"))
-        self.set_close_on_finish()
-        body = answer.get_data()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class Channel(HTTPChannel):
-    """A connection whose errors are problems."""
-
-    error_task_class = _RefusedTask
+def load_module(folder: str) -> ModuleType:
+    """The function's module, loaded as parliament loads it."""
+    sys.path.append(os.path.realpath(folder))
+    return importlib.import_module("func")
 
 
 def main() -> None:
     """Serve the function whose folder is the argument."""
     if len(sys.argv) != 2 or not os.path.isfile(os.path.join(sys.argv[1], "func.py")):
         raise SystemExit("usage: python -m functions.host FOLDER (one that holds a func.py)")
-    host = Host(server.load(sys.argv[1]))
+    host = Host(load_module(sys.argv[1]))
     log_to_stdout(host.function.name)
-    host.serve(
-        os.environ.get("HOST", "127.0.0.1"),
-        int(os.environ.get("PORT", "8080")),
-        int(os.environ.get("THREADS", "4")),
-    )
+    try:
+        port, threads, queue = (
+            _number(name, default)
+            for name, default in (("PORT", 8080), ("THREADS", 4), ("QUEUE", 64))
+        )
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
+    host.serve(os.environ.get("HOST", "127.0.0.1"), port, threads, queue)
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise ConfigurationError(f"{name} is {text!r}, not a whole number from 1 to 65,535")
+    return int(text)
 
 
 if __name__ == "__main__":

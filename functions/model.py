@@ -48,6 +48,10 @@ class ServedModel:
         """The loaded bundle; raises a Problem (503) that says why there is none."""
         if self._bundle is None and not self._started:
             self._attempt()
+        return self.loaded()
+
+    def loaded(self) -> Bundle:
+        """As ``bundle``, but never waits."""
         if self._bundle is None:
             raise unready(self._reason, final=self._final)
         return self._bundle

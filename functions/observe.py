@@ -12,7 +12,14 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
 REGISTRY = CollectorRegistry()
 
@@ -53,6 +60,48 @@ EVENTS = Counter(
     "events_total", "CloudEvents taken.", ("type", "outcome"), registry=REGISTRY
 )  # outcome: done, refused, retry
 ROLLOUTS = Counter("rollouts_total", "Promotions handled.", ("outcome",), registry=REGISTRY)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def metrics_text() -> tuple[bytes, str]:
+    """Every metric in Prometheus' text format, and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+
+
+class Traffic:
+    """Counts and logs the requests that were answered."""
+
+    def __init__(self) -> None:
+        self._log = logging.getLogger("tasador.functions.host")
+
+    def answered(
+        self,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        request_id: str,
+        correlation_id: str,
+    ) -> None:
+        """Count and log one request."""
+        method = method if method in _METHODS else "other"
+        HTTP_REQUESTS.labels(route, method, f"{status // 100}xx").inc()
+        HTTP_DURATION.labels(route, method).observe(seconds)
+        self._log.info(
+            "request",
+            extra={
+                "fields": {
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "ms": round(seconds * 1000, 2),
+                    "request_id": request_id,
+                    "correlation_id": correlation_id or os.environ.get("MODEL_CORRELATION_ID", ""),
+                }
+            },
+        )
 
 
 class JsonLines(logging.Formatter):

@@ -1,15 +1,19 @@
-"""What a function says over HTTP: JSON, CloudEvents, and problems that name the field."""
+"""What a function says over HTTP: JSON, CloudEvents, and problems that name the field.
+
+Requests and answers are plain values, so that the same views answer in front of parliament's app
+(where a request is answered in a third of the time) and behind it.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
-
-from flask import Request, Response
-from werkzeug.exceptions import HTTPException
+from urllib.parse import parse_qsl
 
 from tasador import events
 from tasador.errors import ConfigurationError, InvalidListing, TasadorError
@@ -18,8 +22,38 @@ from tasador.listing import Problem as FieldProblem
 
 MEGABYTE = 1_000_000
 _LISTED = 100
+# Made once: json.dumps with settings of its own makes an encoder at every call.
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 log = logging.getLogger("tasador.functions")
+
+
+@dataclass(kw_only=True)
+class Request:
+    """A request: names in ``headers`` are in lower case; ``read`` gives the ``length`` bytes of the
+    body."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: str = ""
+    length: int = 0
+    read: Callable[[], bytes] = bytes
+
+    @cached_property
+    def args(self) -> dict[str, str]:
+        """The query's values; the first of each name."""
+        return dict(reversed(parse_qsl(self.query, keep_blank_values=True)))
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer. Without a ``content_type`` it has no body."""
+
+    body: bytes = b""
+    content_type: str = ""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Problem(Exception):
@@ -61,11 +95,13 @@ _TITLES = {
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     409: "Conflict",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
     500: "Internal Server Error",
+    501: "Not Implemented",
     503: "Service Unavailable",
 }
 
@@ -112,19 +148,19 @@ class Function:
     load: Callable[[], None] = lambda: None
     ready: Callable[[], None] = lambda: None
     stop: Callable[[], None] = lambda: None
-    metrics: tuple[str, ...] = field(default=())
 
-    def answer(self, request: Request) -> Response:
-        """Answer GET / and POST /, whatever happens: parliament would leak an exception's text."""
-        return guarded(self._answer, request)
+    def main(self, context: Any) -> Any:
+        """parliament's entry: GET / and POST /."""
+        from functions.behind import from_flask, to_flask
 
-    def _answer(self, request: Request) -> Response:
-        if request.method == "GET":
-            return self.index(request)
-        headers = dict(request.headers)
-        if not events.is_event(headers):
+        request = from_flask(context.request)
+        return to_flask(guarded(self.index if request.method == "GET" else self.post, request))
+
+    def post(self, request: Request) -> Response:
+        """POST /: a CloudEvent, or plain JSON."""
+        if not events.is_event(request.headers):
             return self.on_json(request)
-        return self.on_event(events.parse(headers, read_body(request, self.body_limit)))
+        return self.on_event(events.parse(request.headers, read_body(request, self.body_limit)))
 
 
 def guarded(view: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
@@ -147,35 +183,25 @@ def as_problem(error: Exception) -> Problem:
         # Whatever is left is no fault of the request.
         log.warning("cannot answer: %s", error)
         return unready(str(error), final=isinstance(error, ConfigurationError))
-    if isinstance(error, HTTPException) and error.code is not None:
-        headers = {}
-        if allowed := getattr(error, "valid_methods", None):
-            headers["Allow"] = ", ".join(sorted(allowed))
-        return Problem(error.code, error.description or "", headers=headers)
     log.error("unexpected error", exc_info=error)
     return Problem(500, "something went wrong here; the log of the function says what")
 
 
 def problem_response(problem: Problem) -> Response:
     """The problem as application/problem+json."""
-    return Response(
-        json.dumps(problem.body()),
-        status=problem.status,
-        content_type="application/problem+json",
-        headers=problem.headers,
-    )
+    body = json.dumps(problem.body()).encode()
+    return Response(body, "application/problem+json", problem.status, problem.headers)
 
 
 def reply(data: Any, status: int = 200) -> Response:
     """``data`` as JSON."""
-    body = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return Response(body, status=status, content_type="application/json")
+    return Response(_JSON.encode(data).encode(), "application/json", status)
 
 
 def reply_event(event: Event) -> Response:
     """A CloudEvent in binary mode, as a broker takes it from an answer."""
     headers = event.headers()
-    return Response(event.body(), content_type=headers.pop("content-type"), headers=headers)
+    return Response(event.body(), headers.pop("content-type"), headers=headers)
 
 
 def nothing() -> Response:
@@ -183,11 +209,16 @@ def nothing() -> Response:
     return Response(status=204)
 
 
+def new_id() -> str:
+    """An id of 32 hexadecimal digits that no other request or prediction has."""
+    return os.urandom(16).hex()
+
+
 def read_body(request: Request, limit: int) -> bytes:
     """The body; a longer one than ``limit`` bytes is a 413 and is not read."""
-    if (request.content_length or 0) > limit:
-        raise Problem(413, f"the body has {request.content_length:,} bytes; {limit:,} are taken")
-    return request.get_data()
+    if request.length > limit:
+        raise Problem(413, f"the body has {request.length:,} bytes; {limit:,} are taken")
+    return request.read()
 
 
 def read_json(request: Request, limit: int = MEGABYTE) -> Any:

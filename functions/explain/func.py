@@ -8,12 +8,19 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from flask import Request, Response
-from parliament import Context
-
 from functions import listings, model
 from functions.observe import EVENTS, EXPLAINER_LOADED
-from functions.surface import Function, Problem, Route, read_json, reply, reply_event, unready
+from functions.surface import (
+    Function,
+    Problem,
+    Request,
+    Response,
+    Route,
+    read_json,
+    reply,
+    reply_event,
+    unready,
+)
 from tasador import contributions, events
 from tasador.events import Event
 from tasador.listing import Listing
@@ -81,7 +88,7 @@ def load() -> None:
 
 def ready() -> None:
     """Ready means: a verified model, explained once."""
-    MODEL.bundle()
+    MODEL.loaded()
     if not EXPLAINED.is_set():
         raise unready("the explainer is being prepared")
 
@@ -97,6 +104,6 @@ FUNCTION = Function(
 )
 
 
-def main(context: Context) -> Response:
+def main(context: Any) -> Any:
     """parliament's entry: GET / and POST /."""
-    return FUNCTION.answer(context.request)
+    return FUNCTION.main(context)

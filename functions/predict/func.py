@@ -2,15 +2,11 @@
 
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
-
-from flask import Request, Response
-from parliament import Context
 
 from functions import listings, model
 from functions.observe import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
@@ -19,7 +15,10 @@ from functions.surface import (
     MEGABYTE,
     Function,
     Problem,
+    Request,
+    Response,
     Route,
+    new_id,
     read_json,
     reply,
     reply_event,
@@ -36,14 +35,14 @@ MODEL = model.ServedModel()
 RECORDER = Recorder()
 
 # Sent with the golden rows to a candidate: a trial of the model is no prediction for anyone.
-SMOKE_HEADER = "Tasador-Smoke-Test"
+SMOKE_HEADER = "tasador-smoke-test"
 
 BATCH_LIMIT = 8 * MEGABYTE
 
 
 def predict(request: Request) -> Response:
     """POST /predict: one listing as a JSON object."""
-    record = _predict_one(listings.one(read_json(request)), uuid.uuid4().hex)
+    record = _predict_one(listings.one(read_json(request)), new_id())
     PREDICTIONS.labels("single").inc()
     _record(request, [record])
     return reply(_answer(record))
@@ -61,7 +60,7 @@ def batch_predict(request: Request) -> Response:
         _record_of(
             bundle,
             row,
-            uuid.uuid4().hex,
+            new_id(),
             {
                 "price": float(found.price[i]),
                 "intervals": {k: [float(found.low[k][i]), float(found.high[k][i])] for k in levels},
@@ -194,7 +193,7 @@ def _model(manifest: Manifest) -> dict[str, Any]:
 def ready() -> None:
     """Ready means: a verified model, and a way to record what must be recorded."""
     RECORDER.mode  # noqa: B018 - raises what is wrong with the setting
-    MODEL.bundle()
+    MODEL.loaded()
 
 
 FUNCTION = Function(
@@ -214,6 +213,6 @@ FUNCTION = Function(
 )
 
 
-def main(context: Context) -> Response:
+def main(context: Any) -> Any:
     """parliament's entry: GET / and POST /."""
-    return FUNCTION.answer(context.request)
+    return FUNCTION.main(context)

@@ -13,12 +13,19 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from flask import Request, Response
-from parliament import Context
-
 from functions.observe import EVENTS
 from functions.store import Store
-from functions.surface import MEGABYTE, Function, Problem, Route, invalid, nothing, reply
+from functions.surface import (
+    MEGABYTE,
+    Function,
+    Problem,
+    Request,
+    Response,
+    Route,
+    invalid,
+    nothing,
+    reply,
+)
 from tasador.errors import StoreUnavailable
 from tasador.events import PREDICTION_MADE, Event, EventError, prediction_as_json
 from tasador.listing import Problem as FieldProblem
@@ -199,6 +206,6 @@ FUNCTION = Function(
 )
 
 
-def main(context: Context) -> Response:
+def main(context: Any) -> Any:
     """parliament's entry: GET / and POST /."""
-    return FUNCTION.answer(context.request)
+    return FUNCTION.main(context)

@@ -12,14 +12,13 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from flask import Request, Response
-from parliament import Context
-
 from functions.observe import EVENTS, ROLLOUTS
 from functions.store import Store
 from functions.surface import (
     Function,
     Problem,
+    Request,
+    Response,
     Route,
     invalid,
     nothing,
@@ -164,6 +163,6 @@ FUNCTION = Function(
 )
 
 
-def main(context: Context) -> Response:
+def main(context: Any) -> Any:
     """parliament's entry: GET / and POST /."""
-    return FUNCTION.answer(context.request)
+    return FUNCTION.main(context)

@@ -1,0 +1,395 @@
+"""The server: waitress with a bounded queue, limits on bodies, and probes that are always answered.
+
+waitress reads and writes every connection on one thread and lets a pool of workers answer. Here
+the reading thread itself answers what must not wait: probes, what is refused, and (503, try again)
+what the queue has no room for. It never calls anything that blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from http import HTTPStatus
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import WSGITask
+from waitress.utilities import RequestEntityTooLarge, build_http_date
+
+from functions.surface import MEGABYTE, Problem, Request, Response, problem_response
+
+log = logging.getLogger("tasador.functions.server")
+
+# The longest body that any address takes. A longer one is read to its end and dropped, up to the
+# second figure, so that its sender gets the 413 and not a broken pipe.
+BODY_AT_MOST = 8 * MEGABYTE
+_READ_AT_MOST = 32 * MEGABYTE
+# All bodies that are held at one time; a small one is not counted.
+_HELD_AT_MOST = 64 * MEGABYTE
+_SMALL = 64_000
+_CONNECTIONS = 500
+# From a request's first byte to its last; and without any byte between two requests.
+_ARRIVAL_SECONDS = 30.0
+_IDLE_SECONDS = 75.0
+# While ending, a connection without a request is closed after this: one may be on its way.
+_LAST_CALL_SECONDS = 0.25
+
+
+class Front(Protocol):
+    """Who answers. ``probes`` are the paths whose GET and HEAD must never wait."""
+
+    probes: Collection[str]
+
+    def probe(self, request: Request) -> Response:
+        """The answer to a probe; never blocks."""
+
+    def answer(self, request: Request) -> Response | None:
+        """The answer to a request, in a worker; None where it is the WSGI application's."""
+
+
+class _Budget:
+    """How many bytes of bodies are held; used by the reading thread and the workers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held = 0
+
+    def take(self, size: int) -> bool:
+        with self._lock:
+            if self._held + size > _HELD_AT_MOST:
+                return False
+            self._held += size
+            return True
+
+    def give(self, size: int) -> None:
+        with self._lock:
+            self._held -= size
+
+
+class _Nowhere:
+    """Where a body goes that nobody will read."""
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def append(self, data: bytes) -> None:
+        self._length += len(data)
+
+    def close(self) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class _TooBusy(RequestEntityTooLarge):
+    code = 503
+
+
+class _Parser(HTTPRequestParser):
+    """A request while it arrives; ``error`` is set on one that will not be answered.
+
+    ``inline``: the reading thread answers it.
+    """
+
+    inline = False
+
+    def __init__(self, adj: Adjustments, budget: _Budget) -> None:
+        super().__init__(adj)
+        self._budget = budget
+        self._taken = 0
+        self._refusal: RequestEntityTooLarge | None = None
+
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if self.body_rcv is not None:
+            size = max(self.content_length, self.body_bytes_received)
+            if self._refusal is None:
+                if size > BODY_AT_MOST:
+                    self._drop(RequestEntityTooLarge(""))
+                elif size > max(_SMALL, self._taken):
+                    # One that comes in chunks says no length: half a megabyte more at a time.
+                    more = size - self._taken + (MEGABYTE // 2 if self.chunked else 0)
+                    if self._budget.take(more):
+                        self._taken += more
+                    else:
+                        self._drop(_TooBusy("too many long bodies at one time; try again"))
+            if self.completed and self._refusal is not None and self.error is None:
+                self.error = self._refusal
+                if type(self.error) is RequestEntityTooLarge:
+                    self.error.body = f"the body has {size:,} bytes; {BODY_AT_MOST:,} are taken"
+        return consumed
+
+    def _drop(self, why: RequestEntityTooLarge) -> None:
+        self._refusal = why
+        self.body_rcv.buf.close()
+        self.body_rcv.buf = _Nowhere()
+        self._return()
+
+    def _return(self) -> None:
+        taken, self._taken = self._taken, 0
+        if taken:
+            self._budget.give(taken)
+
+    def close(self) -> None:
+        super().close()
+        self._return()
+
+
+class _Task(WSGITask):
+    """One request being answered."""
+
+    def service(self) -> None:
+        try:
+            answer = self._answer()
+            if answer is None:
+                super().service()
+            else:
+                self.respond(answer)
+        except OSError:
+            self.close_on_finish = True
+
+    def _answer(self) -> Response | None:
+        front, request = self.channel.server.front, self.request
+        if request.error is not None:
+            self.close_on_finish = True
+            return problem_response(Problem(request.error.code, str(request.error.body)))
+        if not request.inline:
+            answer: Response | None = front.answer(asked(request))
+            return answer
+        if self.channel.server.is_probe(request):
+            probed: Response = front.probe(asked(request))
+            return probed
+        return problem_response(
+            Problem(503, "too many requests are waiting; try again", headers={"Retry-After": "1"})
+        )
+
+    def respond(self, answer: Response) -> None:
+        """Head and body in one piece: a second send would cost as much as the rest of the way."""
+        connection = self.request.headers.get("CONNECTION", "").lower()
+        if self.version == "1.0" and connection != "keep-alive":
+            self.close_on_finish = True
+        if connection == "close" or self.channel.server.ending.is_set():
+            self.close_on_finish = True
+        lines = [f"HTTP/{self.version} {answer.status} {_PHRASES.get(answer.status, '')}"]
+        if answer.content_type:
+            lines.append(f"Content-Type: {answer.content_type}")
+        if answer.status != HTTPStatus.NO_CONTENT:
+            lines.append(f"Content-Length: {len(answer.body)}")
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        if self.close_on_finish:
+            lines.append("Connection: close")
+        elif self.version == "1.0":
+            lines.append("Connection: Keep-Alive")
+        lines.append(f"Date: {self.channel.server.date()}\r\nServer: tasador\r\n\r\n")
+        head = "\r\n".join(lines).encode("latin-1", "replace")
+        body = b"" if self.request.command == "HEAD" else answer.body
+        self.wrote_header = True
+        self.channel.write_soon(head + body)
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+def asked(request: HTTPRequestParser) -> Request:
+    """The request as our views take it."""
+    return Request(
+        method=request.command,
+        path=request.path,
+        headers={name.replace("_", "-").lower(): value for name, value in request.headers.items()},
+        query=request.query,
+        length=int(request.headers.get("CONTENT_LENGTH") or 0),
+        read=lambda: request.get_body_stream().read(),
+    )
+
+
+class _Channel(HTTPChannel):
+    """One connection."""
+
+    task_class = _Task
+    error_task_class = _Task
+
+    def __init__(self, server: Server, *args: Any, **kwargs: Any) -> None:
+        self.parser_class = lambda adj: _Parser(adj, server.budget)
+        self.began = 0.0
+        self._inline = False
+        super().__init__(server, *args, **kwargs)
+
+    def received(self, data: bytes) -> bool:
+        """Take what has arrived; what must not wait is answered at once."""
+        taken: bool = super().received(data)
+        self._answer_inline()
+        if self.request is None:
+            self.began = 0.0
+        elif not self.began:
+            self.began = time.monotonic()
+        return taken
+
+    def answer_inline(self) -> None:
+        """Have the reading thread answer the next request, once it holds no lock."""
+        self._inline = True
+
+    def _answer_inline(self) -> None:
+        while self._inline and self.requests:
+            self._inline = False
+            self.requests[0].inline = True
+            self.service()
+
+    def expire(self) -> None:
+        """Refuse a request that takes too long to arrive."""
+        with self.requests_lock:
+            request, self.request, self.began = self.request, None, 0.0
+            if request is None or self.requests:
+                self.will_close = True
+                return
+            request.error = _Late(f"the request did not arrive in {_ARRIVAL_SECONDS:g} seconds")
+            self.requests.append(request)
+        self._inline = True
+        self._answer_inline()
+
+    def handle_close(self) -> None:
+        """The connection ends; what had arrived of a request is let go."""
+        if self.request is not None:
+            self.request.close()
+        super().handle_close()
+
+
+class _Late(RequestEntityTooLarge):
+    code = 408
+
+
+class _Pool:
+    """The workers and their queue."""
+
+    def __init__(self, threads: int) -> None:
+        self._queue: SimpleQueue[_Channel | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{n}", daemon=True)
+            for n in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def put(self, channel: _Channel) -> None:
+        self._queue.put(channel)
+
+    def _work(self) -> None:
+        while (channel := self._queue.get()) is not None:
+            try:
+                channel.service()
+            except Exception:
+                log.exception("a request broke off")
+
+    def end(self, seconds: float) -> None:
+        for _ in self._threads:
+            self._queue.put(None)
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class Server(TcpWSGIServer):
+    """Listens from the start; ``run`` serves until ``end`` is called."""
+
+    channel_class = _Channel
+
+    def __init__(
+        self,
+        front: Front,
+        application: Callable[..., Any],
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        queue: int,
+    ) -> None:
+        self.front = front
+        self.budget = _Budget()
+        self.ending = threading.Event()
+        self._queue = queue
+        self._reader = 0
+        self._dated = (0, "")
+        self._pool = _Pool(threads)
+        adjustments = Adjustments(
+            host=host,
+            port=port,
+            threads=threads,
+            ident="tasador",
+            connection_limit=_CONNECTIONS,
+            channel_timeout=_IDLE_SECONDS,
+            cleanup_interval=1,
+            max_request_body_size=_READ_AT_MOST,
+            # Never a temporary file: a function's file system is read-only.
+            inbuf_overflow=2 * BODY_AT_MOST,
+            outbuf_overflow=_HELD_AT_MOST,
+        )
+        super().__init__(application, dispatcher=self._pool, adj=adjustments)
+
+    def run(self) -> None:
+        """Serve until ``end``, which a signal handler may call."""
+        self._reader = threading.get_ident()
+        while not self.ending.is_set():
+            wasyncore.loop(timeout=1.0, map=self._map, count=1)
+
+    def end(self, *_: object) -> None:
+        """Take no new connection from now on."""
+        self.ending.set()
+        self.pull_trigger()
+
+    def drain(self, seconds: float) -> int:
+        """Answer what was begun; how many connections had to be cut off."""
+        # What is connected already is still taken, then the door is shut.
+        wasyncore.loop(timeout=0.05, map=self._map, count=1)
+        self.accepting = False
+        self.del_channel(self._map)
+        self.socket.close()
+        deadline = time.monotonic() + seconds
+        while self.active_channels and time.monotonic() < deadline:
+            idle = time.time() - _LAST_CALL_SECONDS
+            for channel in list(self.active_channels.values()):
+                if not channel.requests and channel.request is None:
+                    channel.close_when_flushed |= channel.last_activity < idle
+            wasyncore.loop(timeout=0.05, map=self._map, count=1)
+        left = len(self.active_channels)
+        self._pool.end(1.0)
+        return left
+
+    def add_task(self, channel: _Channel) -> None:
+        """A request of the channel has arrived: to a worker, or to the reading thread itself."""
+        request = channel.requests[0]
+        if threading.get_ident() == self._reader and (
+            request.error is not None or self._pool.waiting >= self._queue or self.is_probe(request)
+        ):
+            channel.answer_inline()
+        else:
+            self._pool.put(channel)
+
+    def is_probe(self, request: HTTPRequestParser) -> bool:
+        """Whether it must be answered whatever else is wrong."""
+        return request.path in self.front.probes and request.command in ("GET", "HEAD")
+
+    def maintenance(self, now: float) -> None:
+        """Once a second: close what is idle, refuse what does not arrive."""
+        super().maintenance(now)
+        late = time.monotonic() - _ARRIVAL_SECONDS
+        for channel in list(self.active_channels.values()):
+            if 0.0 < channel.began < late:
+                channel.expire()
+
+    def date(self) -> str:
+        """The time for a Date header, made once a second."""
+        second = int(time.time())
+        if self._dated[0] != second:
+            self._dated = (second, build_http_date(second))
+        return self._dated[1]
