@@ -43,6 +43,7 @@ class ServedModel:
                 return
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+        self.loaded().quicken()
 
     def bundle(self) -> Bundle:
         """The loaded bundle; raises a Problem (503) that says why there is none."""

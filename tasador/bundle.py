@@ -99,6 +99,10 @@ class Bundle:
             )
         return cls(manifest, Encoders.from_json(contents[ENCODERS]), booster, golden)
 
+    def quicken(self) -> None:
+        """Make single predictions faster from now on, where that changes no bit of them."""
+        self.booster.quicken()
+
     def predict(self, columns: Columns) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
         matrix = self.encoders.transform(columns)

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasador import engine
 from tasador.engine import Booster, version
 from tasador.errors import BundleError
 from tasador.study import training_engine
+from tasador.trees import read_trees
 
 FEATURES = 12
 ROWS = 5_001
@@ -42,8 +44,44 @@ def test_predictions_are_those_of_the_package_bit_for_bit(package, booster, matr
     expected = package.inplace_predict(matrix)
     assert booster.features == FEATURES
     assert np.array_equal(booster.predict(matrix, threads), expected)
-    singles = [booster.predict(matrix[n : n + 1])[0] for n in range(50)]
-    assert np.array_equal(singles, expected[:50])
+    for quick in (False, True):
+        assert not quick or booster.quicken()
+        singles = [booster.predict(matrix[n : n + 1])[0] for n in range(50)]
+        assert np.array_equal(singles, expected[:50])
+
+
+def test_the_quick_way_agrees_at_the_limits_and_beyond(booster):
+    library = Booster(booster._saved())
+    assert booster.quicken()
+    trees = booster._trees
+    rows = [*trees.trying_rows(300)]
+    rows += [np.full(FEATURES, value, np.float32) for value in (np.nan, np.inf, -np.inf, 0.0)]
+    rows += [np.nextafter(row, np.float32(np.inf)) for row in rows[:100]]
+    found = [booster.predict(row[None, :])[0] for row in rows]
+    assert np.array_equal(found, library.predict(np.array(rows)))
+
+
+def test_a_model_that_the_quick_way_would_answer_otherwise_is_left_to_the_library(matrix):
+    xgboost = training_engine()
+    label = (np.nan_to_num(matrix[:, 0]) > 0).astype(float)
+    rows = xgboost.DMatrix(matrix, label)
+    for params in ({"objective": "binary:logistic"}, {"booster": "dart"}):
+        package = xgboost.train({"max_depth": 3, "nthread": 1, **params}, rows, 5)
+        booster = Booster(bytes(package.save_raw("ubj")))
+        assert not booster.quicken()
+        assert booster._trees is None
+    assert read_trees(b"{L" + bytes(7)) is None
+
+
+def test_a_damaged_walk_is_not_used(booster, monkeypatch):
+    def spoilt(content):
+        trees = read_trees(content)
+        trees.leaf[:] += 0.001
+        return trees
+
+    monkeypatch.setattr(engine, "read_trees", spoilt)
+    assert not booster.quicken()
+    assert booster._trees is None
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -27,6 +27,7 @@ CORE = (
     "manifest",
     "records",
     "replay",
+    "trees",
 )
 CORE_MAY = {"numpy", "xgboost", "cloudevents", "httpx"}
 SERVING = ("functions.host", "functions.predict.func", "functions.explain.func")

@@ -1,0 +1,201 @@
+"""The trees of a model, walked by numpy: one row through all of them, a level at a time.
+
+xgboost's library takes a quarter of a millisecond for a row of a few hundred trees, most of it in
+getting ready for many. Here the row goes down every tree at once, six gathers a level, in a fifth
+of that; the leaves are added up in the library's order and precision, so the answer is the same,
+bit for bit. Many rows are the library's.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# What these objectives predict is the sum itself.
+_PLAIN = ("reg:absoluteerror", "reg:squarederror")
+_USED = ("left_children", "right_children", "split_conditions", "split_indices", "default_left")
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """All nodes of all trees, in one numbering.
+
+    ``feature`` [nodes] is the place in [row with +inf for NaN, row with -inf for NaN]: so a missing
+    value goes where the node sends it. ``limit`` [nodes] is NaN at a leaf, which no value reaches.
+    ``left`` [nodes] is the left child, whose neighbour is the right one; a leaf's is itself.
+    """
+
+    features: int
+    roots: Array
+    depth: int
+    feature: Array
+    limit: Array
+    left: Array
+    leaf: Array
+    base: np.float32
+
+    def predict(self, row: Array) -> np.float32:
+        """The prediction for a row [features] of float32, NaN where a value is missing."""
+        missing = np.isnan(row)
+        values = np.concatenate(
+            [
+                np.where(missing, np.float32(np.inf), row),
+                np.where(missing, np.float32(-np.inf), row),
+            ]
+        )
+        at = self.roots
+        for _ in range(self.depth):
+            right = values.take(self.feature.take(at)) >= self.limit.take(at)
+            at = self.left.take(at) + right
+        found = self.leaf.take(at)
+        found[0] += self.base
+        total: np.float32 = np.add.accumulate(found)[-1]
+        return total
+
+    def trying_rows(self, count: int) -> Array:
+        """Rows [count, features] to try the walk on: made of the limits themselves, where a wrong
+        comparison shows, one value in five missing."""
+        made = np.random.default_rng(0)
+        rows = np.full((count, self.features), np.nan, dtype=np.float32)
+        inner = np.flatnonzero(~np.isnan(self.limit))
+        for place in range(self.features):
+            limits = self.limit[inner[self.feature[inner] % self.features == place]]
+            if len(limits):
+                rows[:, place] = made.choice(limits, count)
+        rows[made.random(rows.shape) < 0.2] = np.nan
+        return rows
+
+
+def read_trees(content: bytes) -> Trees | None:
+    """The trees of a model in xgboost's UBJSON; None where this walk would not be the library's."""
+    try:
+        learner = _Reader(content).value()["learner"]
+        booster, param = learner["gradient_booster"], learner["learner_model_param"]
+        model = booster["model"]
+        trees = model["trees"]
+        base = np.float32(param["base_score"].strip("[]"))
+        simple = (
+            booster["name"] == "gbtree"
+            and learner["objective"]["name"] in _PLAIN
+            and param["num_target"] == "1"
+            and not any(tree["categories_nodes"].size for tree in trees)
+            and all(tree["tree_param"]["size_leaf_vector"] in ("0", "1") for tree in trees)
+        )
+        if not simple or not trees:
+            return None
+        left, right, limit, feature, missing_left = (
+            np.concatenate([tree[name] for tree in trees]) for name in _USED
+        )
+    except (KeyError, TypeError, ValueError, IndexError, struct.error, AttributeError):
+        return None
+    sizes = np.array([len(tree["left_children"]) for tree in trees])
+    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    leaf = left < 0
+    if not np.array_equal(right[~leaf], left[~leaf] + 1):
+        return None
+    features = int(param["num_feature"])
+    moved = np.where(leaf, np.arange(len(left)), left + np.repeat(first, sizes))
+    return Trees(
+        features=features,
+        roots=first.astype(np.intp),
+        depth=_depth(first, moved, leaf),
+        feature=np.where(leaf, 0, feature + features * (missing_left != 0)).astype(np.intp),
+        limit=np.where(leaf, np.float32(np.nan), limit).astype(np.float32),
+        left=moved.astype(np.intp),
+        leaf=np.where(leaf, limit, 0).astype(np.float32),
+        base=base,
+    )
+
+
+def _depth(roots: Array, left: Array, leaf: Array) -> int:
+    depth, level = 0, roots[~leaf[roots]]
+    while len(level):
+        children = np.concatenate([left[level], left[level] + 1])
+        depth, level = depth + 1, children[~leaf[children]]
+    return depth
+
+
+_NUMBERS = {
+    "i": (struct.Struct(">b"), ">i1"),
+    "U": (struct.Struct(">B"), ">u1"),
+    "I": (struct.Struct(">h"), ">i2"),
+    "l": (struct.Struct(">i"), ">i4"),
+    "L": (struct.Struct(">q"), ">i8"),
+    "d": (struct.Struct(">f"), ">f4"),
+    "D": (struct.Struct(">d"), ">f8"),
+}
+_CONSTANTS = {"T": True, "F": False, "Z": None}
+
+
+class _Reader:
+    """UBJSON (https://ubjson.org) as xgboost writes it: typed arrays as numpy arrays."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._at = 0
+
+    def value(self) -> Any:
+        """The value that begins here."""
+        kind = self._next()
+        if kind == "{":
+            return self._object()
+        if kind == "[":
+            return self._array()
+        if kind == "S":
+            return self._text()
+        if kind in _CONSTANTS:
+            return _CONSTANTS[kind]
+        return self._number(kind)
+
+    def _next(self) -> str:
+        kind = chr(self._content[self._at])
+        self._at += 1
+        return kind
+
+    def _number(self, kind: str) -> Any:
+        layout = _NUMBERS[kind][0]
+        (number,) = layout.unpack_from(self._content, self._at)
+        self._at += layout.size
+        return number
+
+    def _text(self) -> str:
+        end = self._at + 1 + 8
+        if self._content[self._at] == 76:  # "L", which xgboost always writes
+            size = int.from_bytes(self._content[self._at + 1 : end], "big")
+            self._at = end
+        else:
+            size = self._number(self._next())
+        text = self._content[self._at : self._at + size]
+        self._at += size
+        return text.decode()
+
+    def _object(self) -> dict[str, Any]:
+        found = {}
+        while self._content[self._at] != 125:  # "}"
+            name = self._text()
+            found[name] = self.value()
+        self._at += 1
+        return found
+
+    def _array(self) -> Any:
+        if self._content[self._at] == 36:  # "$": all of one type
+            kind = chr(self._content[self._at + 1])
+            self._at += 3  # "$", the type, "#"
+            size = self._number(self._next())
+            layout = np.dtype(_NUMBERS[kind][1])
+            found = np.frombuffer(self._content, layout, size, self._at)
+            self._at += size * layout.itemsize
+            return found
+        if self._content[self._at] == 35:  # "#": so many
+            self._at += 1
+            return [self.value() for _ in range(self._number(self._next()))]
+        items = []
+        while self._content[self._at] != 93:  # "]"
+            items.append(self.value())
+        self._at += 1
+        return items
