@@ -33,7 +33,7 @@ class Gateway:
     ) -> None:
         self.home = home
         self.command = command
-        self.port = next(p for p in range(32_100, 32_700) if port_is_free(p))
+        self.port = next(p for p in range(14_100, 14_700) if port_is_free(p))
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
             "TASADOR_BROKER_URL": f"{self.url}/broker",

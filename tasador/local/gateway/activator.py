@@ -23,6 +23,8 @@ from tasador.settings import Settings
 # Requests that one revision may have waiting and in work; more are told to come back.
 _PENDING_AT_MOST = 256
 _STOP_SECONDS = 25.0
+# Below those of the platform's parts, of Kubernetes' NodePorts and of outgoing connections.
+_PORTS = range(15_000, 20_000)
 _LOG_TAIL = 2000
 
 
@@ -99,6 +101,16 @@ class Activator:
         instance.in_flight -= 1
         instance.last_used = time.monotonic()
         self._slots[instance.revision.name].pending -= 1
+
+    def replace(self, instance: Instance) -> None:
+        """The process takes no more connections: it may finish, and the next request gets another.
+
+        Whoever told it to end, it was not the gateway.
+        """
+        slot = self._slots[instance.revision.name]
+        if slot.instance is instance:
+            slot.instance = None
+            self._spawn_task(self._retire(slot, instance))
 
     async def start(self, revision: Revision, seconds: float) -> tuple[bool, str]:
         """Start a process if there is none and wait for it: whether it is ready, and why not."""
@@ -284,7 +296,7 @@ def _unready(answer: httpx.Response) -> tuple[bool, str]:
 
 
 def _free_port() -> int:
-    while True:
-        port = random.randrange(30_000, 32_000)
+    for port in random.sample(_PORTS, 200):
         if port_is_free(port):
             return port
+    raise Refusal(503, f"no free port from {_PORTS.start} to {_PORTS.stop}", retry_after=5)

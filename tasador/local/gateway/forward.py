@@ -95,6 +95,8 @@ class Forwarder:
                 raise Refusal(504, f"{revision.name} did not answer in {seconds:g} s") from None
             except httpx.TransportError as error:
                 self._activator.release(instance)
+                if isinstance(error, httpx.ConnectError):
+                    self._activator.replace(instance)
                 trouble = f"{type(error).__name__} {error}".strip()
                 log("no answer, trying again", revision=revision.name, reason=trouble)
             except BaseException:
