@@ -72,7 +72,8 @@ class Host:
         try:
             self.function.load()
         except Problem as problem:
-            log.error("not ready: %s", problem.detail)
+            # Whoever found it has logged it as what it is.
+            log.info("not ready: %s", problem.detail)
         except Exception:
             self._broken = f"{self.function.name} could not be prepared; its log says why"
             log.exception(self._broken)

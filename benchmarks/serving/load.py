@@ -110,6 +110,7 @@ def drive(port: int, path: str, bodies: list[bytes], connections: int, seconds: 
         "rate": len(latencies) / took,
         "p50": latencies[len(latencies) // 2],
         "p99": latencies[int(len(latencies) * 0.99)],
+        "slowest": latencies[-1],
         "requests": len(latencies),
         "statuses": statuses,
         "broken": broken,

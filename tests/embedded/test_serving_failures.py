@@ -1,0 +1,352 @@
+"""What must not happen to a prediction, made to happen: bad bundles, ends without warning, crowds.
+
+The real gateway, functions, database and object store; real models.
+"""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from tasador.bundle import stamp_version
+from tasador.lake import Lake
+from tasador.local.gateway import FUNCTION_PROCESSES
+from tasador.local.process import Running
+from tasador.rollout import LocalBackend, Revision, Target
+from tasador.warehouse import Warehouse
+from tests.functions_kit import ROOT, free_port, function, is_ready, make_bundle, until
+
+LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "bundle"
+    return folder, make_bundle(folder, rows=400)
+
+
+def logged(client, level):
+    """The messages of a level in a function's log."""
+    lines = [json.loads(line) for line in client.log.read_text().splitlines()]
+    return [line["message"] for line in lines if line["level"] == level]
+
+
+# -- bundles that must not serve, from the real object store --------------------------------------
+
+
+def flip(name):
+    """Spoil a file by one bit."""
+
+    def spoil(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+
+    return spoil
+
+
+def files_of(bundle):
+    return [path.name for path in sorted(bundle[0].iterdir()) if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def stored(platform, bundle, tmp_path_factory):
+    """Uploads a spoilt copy of the bundle; the environment that names it."""
+    numbers = itertools.count()
+    store = {
+        f"TASADOR_{name.upper()}": getattr(platform, name)
+        for name in ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region")
+    }
+
+    def upload(spoil=lambda folder: None, **env):
+        number = next(numbers)
+        copy = tmp_path_factory.mktemp("spoilt") / "bundle"
+        shutil.copytree(bundle[0], copy)
+        spoil(copy)
+        uri = f"s3://{platform.bucket_mlflow}/failures/{number}/bundle"
+        Lake(platform).upload_folder(copy, uri)
+        told = {"MODEL_URI": uri, "MODEL_DIGEST": bundle[1].digest, "MODEL_VERSION": "3"}
+        return {**store, **told, **env}
+
+    return upload
+
+
+def never_ready(env, home, said, name="predict"):
+    """The function says why, once, for good, and does nothing more about it."""
+    with function(name, home, **env) as client:
+        until(lambda: said in client.get("/ready").text)
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.json()["final"]) == (503, True)
+        assert "retry-after" not in answer.headers
+        assert client.post(f"/{name}", json=LISTING).status_code == 503
+        errors = logged(client, "error")
+        assert [said in error for error in errors] == [True], errors
+        time.sleep(1.5)
+        assert (logged(client, "error"), logged(client, "warning")) == (errors, [])
+        assert client.get("/health").status_code == 200
+        assert "model_loaded 0.0" in client.get("/metrics").text
+
+
+def test_one_flipped_bit_in_any_file_of_a_stored_bundle_is_found(stored, bundle, tmp_path):
+    for name in files_of(bundle):
+        # A bit of the manifest may hit any of its words; what it breaks then is told otherwise.
+        said = name if name != "manifest.json" else "cannot be loaded"
+        never_ready(stored(flip(name)), tmp_path, said)
+
+
+def test_any_missing_file_of_a_stored_bundle_is_named(stored, bundle, tmp_path):
+    for name in files_of(bundle):
+        never_ready(stored(lambda f, name=name: (f / name).unlink()), tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ["predict", "explain"])
+def test_another_model_than_the_promoted_one_is_refused(stored, bundle, tmp_path, name):
+    never_ready(stored(MODEL_DIGEST="0" * 64), tmp_path, "0" * 64, name)
+    other = stored(lambda f: stamp_version(f, "tasador-price", 4))
+    never_ready(other, tmp_path, "MODEL_VERSION is 3", name)
+
+
+def test_a_key_that_the_store_refuses_is_not_tried_again(stored, tmp_path):
+    never_ready(stored(TASADOR_S3_SECRET_KEY="wrong"), tmp_path, "HTTP 403")
+
+
+def test_an_unreachable_store_is_asked_until_it_is_there(stored, platform, tmp_path):
+    env, port = stored(), free_port()
+    env["TASADOR_S3_ENDPOINT"] = f"http://127.0.0.1:{port}"
+    with function("predict", tmp_path, **env) as client:
+        until(lambda: "gave no answer" in client.get("/ready").text)
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.json()["final"]) == (503, False)
+        assert answer.headers["retry-after"]
+        assert client.post("/predict", json=LISTING).status_code == 503
+        until(lambda: len(logged(client, "warning")) >= 2)
+        assert all("gave no answer" in warning for warning in logged(client, "warning"))
+        assert logged(client, "error") == []
+        with relay(port, urlsplit(platform.s3_endpoint).port):
+            until(lambda: is_ready(client))
+        assert client.post("/predict", json=LISTING).status_code == 200
+
+
+@contextmanager
+def relay(port, to):
+    """Pass connections on: a store that comes up late."""
+    server = socket.create_server(("127.0.0.1", port))
+    server.settimeout(0.1)
+    ended = threading.Event()
+
+    def pump(source, sink):
+        while piece := source.recv(65_536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
+
+    def serve():
+        with ThreadPoolExecutor() as pool:
+            while not ended.is_set():
+                try:
+                    near, _ = server.accept()
+                except TimeoutError:
+                    continue
+                near.settimeout(10)
+                far = socket.create_connection(("127.0.0.1", to), timeout=10)
+                there, back = pool.submit(pump, near, far), pool.submit(pump, far, near)
+                there.result()
+                back.result()
+                near.close()
+                far.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        server.close()
+
+
+# -- ends in the middle of the work ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def backend(platform):
+    with LocalBackend(platform) as backend:
+        yield backend
+
+
+@pytest.fixture
+def serving(platform, backend, bundle):
+    """A revision of predict that records in mode ``required``, behind the gateway; its name."""
+    name = f"predict-{time.time_ns() % 10**8:08d}"
+    env = {
+        "MODEL_URI": str(bundle[0]),
+        "MODEL_DIGEST": bundle[1].digest,
+        "TASADOR_RECORDING": "required",
+    }
+    backend.create("predict", Revision(name=name, env=env))
+    backend.direct("predict", (Target(name, 100, ""),))
+    assert backend.start("predict", name, 30) == (True, "")
+    return name
+
+
+class Callers:
+    """Threads that ask for predictions over the gateway until told to stop."""
+
+    def __init__(self, url, count=8):
+        self.answers = []
+        self._url, self._stop = url, threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(count)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self):
+        with httpx.Client(base_url=self._url, timeout=60, trust_env=False) as client:
+            while not self._stop.is_set():
+                try:
+                    answer = client.post("/predict", json=LISTING)
+                except httpx.TransportError as error:
+                    self.answers.append((0, repr(error)))
+                    time.sleep(0.05)
+                else:
+                    self.answers.append((answer.status_code, answer.json()))
+
+    def more(self, count=50):
+        """Wait until so many more are answered."""
+        wanted = len(self.answers) + count
+        until(lambda: len(self.answers) >= wanted, 60)
+
+    @property
+    def predicted(self):
+        """The ids of all answered predictions."""
+        return [said["prediction_id"] for status, said in self.answers if status == 200]
+
+    @property
+    def failed(self):
+        """Every other answer."""
+        return [answer for answer in self.answers if answer[0] != 200]
+
+
+def pids(platform, name):
+    """The processes of a revision or a function."""
+    files = (platform.home / FUNCTION_PROCESSES).glob(f"{name}-*.json")
+    return [running.pid for file in files if (running := Running.read(file)) is not None]
+
+
+def all_recorded(platform, ids):
+    """Every one of the predictions is, in time, in raw.inference_logs."""
+    assert ids
+    left = set(ids)
+    with Warehouse(platform.database_url) as warehouse:
+
+        def found():
+            left.difference_update([i for i in left if warehouse.prediction(i) is not None])
+            return not left
+
+        until(found, 60)
+
+
+def test_sigterm_under_load_fails_no_request_and_loses_no_recording(platform, serving):
+    with Callers(platform.functions_url) as callers:
+        for _ in range(4):
+            callers.more()
+            for pid in pids(platform, serving):
+                os.kill(pid, signal.SIGTERM)
+        callers.more()
+    assert callers.failed == []
+    all_recorded(platform, callers.predicted)
+
+
+def test_after_kill_9_no_answered_prediction_is_missing(platform, serving):
+    with Callers(platform.functions_url) as callers:
+        for number in range(6):
+            callers.more()
+            # predict three times, record three times, in the middle of their work.
+            for pid in pids(platform, serving if number % 2 else "record"):
+                os.kill(pid, signal.SIGKILL)
+        callers.more()
+    assert len(callers.failed) <= len(callers.answers) // 20, callers.failed[:5]
+    all_recorded(platform, callers.predicted)
+
+
+def test_kill_9_of_the_broker_loses_nothing_that_was_answered(platform, serving, checkout):
+    from tasador.local.platform import Platform
+
+    gateway = json.loads((platform.home / "run" / "gateway.json").read_text())
+    with Callers(platform.functions_url) as callers:
+        callers.more(200)
+        os.kill(gateway["pid"], signal.SIGKILL)
+        Platform(platform.home).up(people=False)
+        callers.more(200)
+    all_recorded(platform, callers.predicted)
+
+
+# -- crowds ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def crowd(client, path, bodies, seconds):
+    """100 callers that ask again as soon as they are answered, in a process of their own."""
+    script = ROOT / "benchmarks" / "serving" / "load.py"
+    arguments = [str(client.base_url.port), path, str(bodies), "100", str(seconds)]
+    process = subprocess.Popen([sys.executable, script, *arguments], stdout=subprocess.PIPE)
+    found = {}
+    try:
+        yield process, found
+        out, _ = process.communicate(timeout=seconds + 45)
+        found.update(json.loads(out))
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("name", ["predict", "explain"])
+def test_a_crowd_is_answered_or_sent_away_and_nobody_waits_for_ever(bundle, tmp_path, name):
+    """100 callers, a pool of 4: 200 or 503 for each request, honest probes, bounded memory."""
+    bodies = tmp_path / "bodies"
+    bodies.write_text(json.dumps(LISTING))
+    env = {"MODEL_URI": str(bundle[0]), "THREADS": "4"}
+    with function(name, tmp_path, **env) as client:
+        until(lambda: is_ready(client))
+        process = psutil.Process(client.process.pid)
+        # A first crowd warms every buffer that there is; the second must add nothing to it.
+        for turn in ("first", "second"):
+            memory, probes = process.memory_info().rss, []
+            with crowd(client, f"/{name}", bodies, 6) as (callers, found):
+                while callers.poll() is None:
+                    began = time.monotonic()
+                    for path in ("/ready", "/health", "/metrics"):
+                        assert client.get(path).status_code == 200, (turn, path)
+                    probes.append((time.monotonic() - began) / 3)
+                    answer = client.post(f"/{name}", json=LISTING)
+                    if answer.status_code == 503:
+                        assert answer.headers["content-type"] == "application/problem+json"
+                        assert int(answer.headers["retry-after"]) > 0
+                    time.sleep(0.1)
+            assert found["broken"] == 0
+            assert set(found["statuses"]) <= {"200", "503"}
+            assert found["statuses"]["200"] > 100
+            assert found["slowest"] < 5_000
+            # A probe may wait for its turn at the interpreter, but not behind the crowd.
+            assert sorted(probes)[len(probes) // 2] < 0.25
+        assert process.memory_info().rss - memory < 8e6
+        assert client.post(f"/{name}", json=LISTING).status_code == 200
