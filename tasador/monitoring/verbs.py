@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador import events
-from tasador.drift.judge import DriftReport
+from tasador.drift.judge import DriftReport, judge_requests
+from tasador.drift.measures import FIELDS
 from tasador.drift.thresholds import Thresholds
 from tasador.lake import Lake
-from tasador.listing import COLUMNS, read_listing
+from tasador.listing import read_listing
 from tasador.monitoring import policy, realised
 from tasador.monitoring.realised import Realised
 from tasador.records import MonitorRecord, now
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 MOST_PREDICTIONS = 50_000
 # More than the rule ever needs to look at: it asks for the newest few.
 _LOOKED_BACK = 100
-
-INPUTS = [column for column in COLUMNS if column != "price"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +119,9 @@ def look(
     name, version = case.champion.name, case.champion.version
     with Warehouse(settings.database_url) as warehouse:
         count, latency_ms = warehouse.served(name, version, case.since, case.until)
-        asked = warehouse.asked(name, version, case.since, case.until, MOST_PREDICTIONS)
+        newest = warehouse.asked(name, version, case.since, case.until, MOST_PREDICTIONS)
+        # Anyone may tell the broker of a prediction; predict answers with a price above zero.
+        asked = [a for a in newest if a.price > 0]
         say(f"{count:,} predictions by version {version} since {case.since:%Y-%m-%d %H:%M} UTC")
         frame, keys = _frame_of(asked)
         sold = realised.pair(
@@ -129,12 +130,12 @@ def look(
         )
     reference = Lake(settings).read_parquet(case.champion.reference_uri)
     # Asked twice is known once: the same listing again says nothing new of what people ask.
-    distinct = frame.drop_duplicates(INPUTS).reset_index(drop=True)
+    distinct = frame.drop_duplicates(list(FIELDS)).reset_index(drop=True)
     found = Look(
         predictions=count,
         latency_ms=latency_ms,
         latencies=np.array([a.latency_ms for a in asked]),
-        missing={name: float(frame[name].isna().mean()) for name in INPUTS if len(frame)},
+        missing={name: float(frame[name].isna().mean()) for name in FIELDS if len(frame)},
         requests=distinct,
         reference=reference,
         realised=realised.judge(sold, reference, limits),
@@ -144,12 +145,10 @@ def look(
     if len(distinct) < limits.fewest_rows:
         found.reasons = [_too_few(count, len(distinct), limits.fewest_rows)]
         return found
-    from tasador.drift.requests import judge_requests
-
     found.report = judge_requests(
-        distinct.drop(columns="answered"),
-        distinct["answered"].to_numpy(dtype=np.float64),
+        distinct,
         reference,
+        distinct["answered"].to_numpy(dtype=np.float64),
         thresholds=limits,
         progress=say,
     )

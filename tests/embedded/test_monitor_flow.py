@@ -90,26 +90,58 @@ def history(settings):
         return warehouse.monitor_history()
 
 
-def test_from_what_is_asked_to_one_training(served, checkout):
+def test_from_what_is_asked_to_one_training(served, checkout, monkeypatch):
     (run,) = tasador(served, "monitor")
     assert run["artifacts"]["verdict"] == "too_few"
     assert run["artifacts"]["events"] == []
+    assert history(served)[0].reasons == ["nothing was asked: too few to tell"]
 
-    # The same market as the champion's: 400 listings, each of them twice.
+    # The champion's own market: 400 listings, each of them twice.
     usual = requests_of(1, 400)
     ask(served, usual + usual)
     (run,) = tasador(served, "monitor")
-    first = history(served)[0]
-    print(first)
-    assert (first.predictions, first.asked) == (800, False)
-    assert 380 < first.judged <= 400
-    assert not first.hurts, first.reasons
+    quiet = history(served)[0]
+    assert (run["artifacts"]["verdict"], quiet.verdict) == ("quiet", "quiet"), quiet.reasons
+    assert (quiet.predictions, quiet.asked) == (800, False)
+    assert 380 < quiet.judged <= 400
+    assert quiet.estimated_error == pytest.approx(quiet.usual_error, rel=0.15)
+    assert 0 < quiet.latency_ms["p50"] <= quiet.latency_ms["p95"] <= quiet.latency_ms["p99"]
+    assert quiet.missing["prev_sold_date"] > 0.2 > quiet.missing["state"]
+    assert unanswered(served) == []
 
     # Land alone, which the champion errs most on.
     ask(served, requests_of(2, 1_500, lambda row: not row["house_size"] and not row["bed"]))
     looked, trained = tasador(served, "monitor")
     look = history(served)[0]
-    print(look)
     assert (looked["flow"], trained["flow"]) == ("monitor", "train")
-    assert look.hurts
-    assert look.asked
+    assert (look.verdict, look.causes, look.asked) == ("hurts", ["estimated_error"], True)
+    assert look.estimated_error > 1.2 * look.usual_error
+    assert look.missing["house_size"] > 0.6
+    (event,) = looked["artifacts"]["events"]
+    assert event["type"] == "tasador.training.requested"
+    assert event["id"] == f"monitor-{look.monitor_id}"
+    assert event["data"]["reasons"] == look.reasons == looked["artifacts"]["reasons"]
+    assert event["correlationid"] == look.correlation_id
+    assert trained["artifacts"]["correlation_id"] == look.correlation_id
+    # The same data: the same model, which the gate does not take for better.
+    assert trained["artifacts"]["decision"] == "rejected"
+    card = card_text("monitor", "judge", checkout, checkout)
+    assert look.reasons[0] in card
+    assert "Training was asked for" in card
+    assert "<iframe" in card
+    assert "data:image/png" in card
+
+    # The same cause again: neither asked nor trained, the quiet time over or not.
+    (again,) = tasador(served, "monitor")
+    assert again["artifacts"]["verdict"] == "hurts"
+    assert again["artifacts"]["events"] == []
+    assert "quiet until" in again["artifacts"]["asked_says"]
+    monkeypatch.setenv("TASADOR_MONITOR_QUIET_HOURS", "0")
+    (again,) = tasador(served, "monitor")
+    assert again["artifacts"]["events"] == []
+    assert again["artifacts"]["asked_says"].endswith("no batch has come since")
+    assert [seen.asked for seen in history(served)] == [False, False, True, False, False]
+    with Warehouse(served.database_url) as warehouse:
+        assert len(warehouse.model_history()) == 2
+        # Its lineage leads back to the look.
+        assert warehouse.model_history()[0].correlation_id == look.correlation_id
