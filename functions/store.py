@@ -7,7 +7,7 @@ import threading
 import time
 
 from functions.surface import unready
-from tasador.errors import StoreUnavailable, TasadorError
+from tasador.errors import ConfigurationError, TasadorError
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse
 
@@ -40,21 +40,22 @@ class Store:
             return self._warehouse
 
     def load(self) -> None:
-        """Reach the database; one that does not answer is tried again, a wrong setting is not."""
+        """Reach the database and its tables, trying again; a wrong setting is not tried again."""
         pause = 0.5
         while not self._reached:
             try:
                 self.warehouse().predictions(1)
                 self._reached = True
-            except StoreUnavailable as error:
+            except ConfigurationError as error:
+                self._reason, self._final = str(error), True
+                log.error(self._reason)
+                return
+            except TasadorError as error:
+                # No answer, or no tables yet: on a new cluster they are being made beside this.
                 self._reason = str(error)
                 log.warning(self._reason)
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            except TasadorError as error:
-                self._reason, self._final = str(error), True
-                log.error(self._reason)
-                return
 
     def ready(self) -> None:
         """Raise a Problem while the database has not been reached."""

@@ -21,7 +21,6 @@ from tasador.records import (
     Batch,
     DecisionRecord,
     DriftRecord,
-    MonitorRecord,
     PredictionRecord,
     RolloutRecord,
     now,
@@ -29,7 +28,6 @@ from tasador.records import (
 
 BATCH_INGESTED = "tasador.batch.ingested"
 DRIFT_DETECTED = "tasador.drift.detected"
-TRAINING_REQUESTED = "tasador.training.requested"
 MODEL_PROMOTED = "tasador.model.promoted"
 MODEL_REJECTED = "tasador.model.rejected"
 MODEL_SERVING = "tasador.model.serving"
@@ -37,14 +35,6 @@ ROLLOUT_FAILED = "tasador.rollout.failed"
 PREDICTION_REQUESTED = "tasador.prediction.requested"
 PREDICTION_MADE = "tasador.prediction.made"
 EXPLANATION_MADE = "tasador.explanation.made"
-
-# CloudEvent type -> the name by which Argo Events hands it to a flow's @trigger. Of several events
-# Metaflow's @trigger waits for all, so what starts the same flow comes under one name.
-ARGO_EVENTS = {
-    BATCH_INGESTED: BATCH_INGESTED,
-    DRIFT_DETECTED: TRAINING_REQUESTED,
-    TRAINING_REQUESTED: TRAINING_REQUESTED,
-}
 
 STRUCTURED = "application/cloudevents+json"
 _BATCHED = "application/cloudevents-batch+json"
@@ -143,29 +133,6 @@ def drift_detected(drift: DriftRecord) -> Event:
             "drift_id": drift.drift_id,
             "verdict": drift.verdict,
             "reasons": drift.reasons,
-        },
-    )
-
-
-def training_requested(look: MonitorRecord) -> Event:
-    """What is asked of the champion hurts it: a successor is to be trained."""
-    return Event(
-        type=TRAINING_REQUESTED,
-        source="/tasador/monitor",
-        id=f"monitor-{look.monitor_id}",
-        subject=f"{look.model_name}/{look.champion_version}",
-        time=look.looked_at.isoformat(),
-        extensions=_extensions(look.correlation_id, look.champion_version),
-        data={
-            "monitor_id": look.monitor_id,
-            "model_name": look.model_name,
-            "champion_version": look.champion_version,
-            "reasons": look.reasons,
-            "causes": look.causes,
-            "predictions": look.predictions,
-            "estimated_error": look.estimated_error,
-            "realised_error": look.realised_error,
-            "usual_error": look.usual_error,
         },
     )
 
@@ -365,18 +332,30 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 
 
 def publish(event: Event, broker_url: str, *, retries: int = 3, timeout: float = 10.0) -> None:
-    """POST the event to the broker, in binary mode.
+    """POST the event to the broker, in binary mode; raises as ``send`` does."""
+    send(event.type, broker_url, event.headers(), event.body(), retries=retries, timeout=timeout)
+
+
+def send(
+    what: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    retries: int = 3,
+    timeout: float = 10.0,
+) -> None:
+    """POST to whoever takes events at ``url``; ``what`` names the event in an error.
 
     No answer, 408, 429 and 5xx are tried again (``retries`` times, after 0.2, 0.4, ... seconds),
     then raise StoreUnavailable; any other refusal raises EventError at once.
     """
     # http.client and not httpx: predict publishes too, and httpx would cost a third of its start.
-    body = event.body()
     for attempt in range(retries + 1):
         if attempt:
             time.sleep(0.2 * 2 ** (attempt - 1))
         try:
-            status, answer = _post(broker_url, event.headers(), body, timeout)
+            status, answer = _post(url, headers, body, timeout)
         except (OSError, http.client.HTTPException) as error:
             trouble = f"{type(error).__name__}: {error}"
             continue
@@ -384,10 +363,8 @@ def publish(event: Event, broker_url: str, *, retries: int = 3, timeout: float =
             return
         trouble = f"HTTP {status} {answer[:200].decode(errors='replace')}"
         if status not in (408, 429) and status < 500:
-            raise EventError(f"the broker at {broker_url} refused {event.type}: {trouble}")
-    raise StoreUnavailable(
-        f"{event.type} could not be published: {broker_url} did not take it ({trouble})"
-    )
+            raise EventError(f"the broker at {url} refused {what}: {trouble}")
+    raise StoreUnavailable(f"{what} could not be published: {url} did not take it ({trouble})")
 
 
 def _post(url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> tuple[int, bytes]:

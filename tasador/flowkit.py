@@ -51,6 +51,16 @@ def argo_environ(settings: Settings) -> dict[str, str]:
         "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
         "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
+        "METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "flow",
+        "METAFLOW_KUBERNETES_SECRETS": "tasador-endpoints,tasador-flows",
+        # What a step gets that asks for no more by @resources; requests and limits are the same,
+        # so that a step is never killed for memory that a neighbour took.
+        "METAFLOW_KUBERNETES_QOS": "guaranteed",
+        "METAFLOW_KUBERNETES_CPU": "1",
+        "METAFLOW_KUBERNETES_MEMORY": "2048",
+        "METAFLOW_KUBERNETES_DISK": "4096",
+        # For steps without a @retry of their own; as a decorator it would also try again by hand.
+        "METAFLOW_DEFAULT_DECOSPECS": "retry:times=3,minutes_between_retries=0",
         "METAFLOW_ARGO_EVENTS_EVENT": "metaflow-event",
         "METAFLOW_ARGO_EVENTS_EVENT_BUS": "default",
         "METAFLOW_ARGO_EVENTS_EVENT_SOURCE": "metaflow-webhook",

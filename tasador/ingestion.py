@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasador import events
+from tasador.announce import announce
 from tasador.batch_file import write_parquet
 from tasador.errors import SourceExhausted, StoreUnavailable, TasadorError
 from tasador.lake import Lake
@@ -191,7 +192,7 @@ def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, events.Ev
             say(f"{batch.rows_clean:,} clean rows in {batch.clean_uri}")
         event = events.batch_ingested(batch)
         if batch_id in [waiting.batch_id for waiting in warehouse.unannounced_batches()]:
-            events.publish(event, settings.broker_url)
+            announce(event, settings)
             warehouse.announced(batch_id)
             say(f"published {event.type}")
     return batch, event

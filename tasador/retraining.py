@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador import events, gate
+from tasador.announce import announce
 from tasador.errors import TrainingError
 from tasador.events import Event
 from tasador.gate import Evaluation
@@ -197,7 +198,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         else:
             event = events.model_rejected(decided)
     registry.close_run(candidate.run_id)
-    events.publish(event, settings.broker_url)
+    announce(event, settings)
     return Judgement(
         record=decided,
         event=event,
@@ -259,7 +260,7 @@ def roll_back(settings: Settings, version: int | None = None) -> DecisionRecord:
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         record = decide_rollback(version, warehouse)
         Registry(settings).set_champion(record.version, previous=record.champion_version)
-    events.publish(events.model_promoted(record), settings.broker_url)
+    announce(events.model_promoted(record), settings)
     return record
 
 

@@ -34,6 +34,7 @@ class Settings:
     bucket_metaflow: str = "metaflow"
     mlflow_url: str = ""
     broker_url: str = ""  # POST CloudEvents here
+    argo_events_url: str = ""  # on a cluster: the webhook event source that the flows wait at
     functions_url: str = ""  # the HTTP surface of all functions under one address
     gateway_admin_url: str = ""  # the local gateway's control address; empty on a cluster
     gateway_token: str = ""
@@ -41,13 +42,10 @@ class Settings:
     cards_ingest_url: str = ""  # each flow's cards, by Metaflow's card server
     cards_drift_url: str = ""
     cards_train_url: str = ""
-    cards_monitor_url: str = ""
     source_url: str = ""
     source_group: int = 5
     source_day: str = "Tuesday"
     model_name: str = "tasador-price"
-    monitor_days: int = 30  # how far back a look at the requests goes at the most
-    monitor_quiet_hours: int = 24  # after asking for training, monitoring does not ask again
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:

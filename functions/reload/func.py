@@ -28,11 +28,11 @@ from functions.surface import (
     reply,
 )
 from tasador import events
-from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.errors import StoreUnavailable, TasadorError
 from tasador.events import Event
 from tasador.listing import Problem as FieldProblem
 from tasador.records import RolloutRecord
-from tasador.rollout import LocalBackend, Promotion, reconcile, roll_out
+from tasador.rollout import KnativeBackend, LocalBackend, Promotion, reconcile, roll_out
 
 STORE = Store("broker_url")
 
@@ -110,9 +110,7 @@ def _roll_out(promotion: Promotion) -> list[RolloutRecord]:
 @contextmanager
 def _parts() -> Iterator[dict[str, Any]]:
     settings = STORE.settings()
-    if settings.platform != "embedded":
-        raise ConfigurationError(f"TASADOR_PLATFORM is {settings.platform!r}: no rollout there yet")
-    with LocalBackend(settings) as backend:
+    with LocalBackend(settings) if settings.platform == "embedded" else KnativeBackend() as backend:
         yield {
             "backend": backend,
             "warehouse": STORE.warehouse(),

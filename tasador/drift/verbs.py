@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasador import events
+from tasador.announce import announce
 from tasador.drift.judge import DriftReport, judge_batch
 from tasador.errors import TasadorError
 from tasador.lake import Lake
@@ -93,9 +94,8 @@ def tell(settings: Settings, recorded: DriftRecord) -> list[events.Event]:
     """Publish drift.detected where the verdict calls for training; the events published."""
     if recorded.verdict == "no_drift":
         return []
-    settings.require("broker_url")
     event = events.drift_detected(recorded)
-    events.publish(event, settings.broker_url)
+    announce(event, settings)
     return [event]
 
 

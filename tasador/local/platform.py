@@ -143,9 +143,9 @@ class Platform:
         key = f"{(self.home / 'postgres' / 'PG_VERSION').stat().st_mtime_ns} {_warehouse_state()}"
         if done.is_file() and done.read_text() == key:
             return
-        postgres.make_databases(settings.database_url)
-        from tasador.warehouse import Warehouse
+        from tasador.warehouse import Warehouse, ensure_databases
 
+        ensure_databases(settings.database_url, postgres.DATABASES)
         with Warehouse(settings.database_url) as warehouse:
             warehouse.migrate()
         write_private(done, key)

@@ -97,23 +97,6 @@ def prepare(url: str, home: Path) -> None:
         shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
 
 
-def make_databases(url: str) -> None:
-    """Create each database that does not exist."""
-    from contextlib import closing
-
-    import psycopg2
-
-    base = url.rpartition("/")[0]
-    with closing(psycopg2.connect(f"{base}/postgres")) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database")
-            there = {name for (name,) in cursor.fetchall()}
-            for name in DATABASES:
-                if name not in there:
-                    cursor.execute(f"CREATE DATABASE {name}")
-
-
 def _answers(url: str) -> bool:
     import psycopg2
 

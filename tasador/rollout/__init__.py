@@ -1,6 +1,7 @@
 """Putting a promoted model into service, and taking it back: revisions, candidates and traffic."""
 
 from tasador.rollout.backend import Backend, Revision, ServiceState, Target
+from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import SERVICES, Promotion
 from tasador.rollout.rollback import decide_rollback
@@ -9,6 +10,7 @@ from tasador.rollout.verb import reconcile, roll_out
 __all__ = [
     "SERVICES",
     "Backend",
+    "KnativeBackend",
     "LocalBackend",
     "Promotion",
     "Revision",

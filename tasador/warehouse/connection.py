@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,21 @@ def connect(database_url: str) -> Engine:
             "options": "-c timezone=UTC",
         },
     )
+
+
+def ensure_databases(database_url: str, names: Sequence[str]) -> None:
+    """Create each of the databases that the URL's server does not have; raises StoreUnavailable."""
+    # The URL's own database may be one that is not there yet.
+    url = connect(database_url).url.set(database="postgres")
+    engine = connect(url.render_as_string(hide_password=False))
+    outside = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with _translated(engine), outside.connect() as connection:
+        there = set(connection.scalars(text("SELECT datname FROM pg_database")))
+        for name in names:
+            if name not in there:
+                quoted = engine.dialect.identifier_preparer.quote(name)
+                connection.execute(text(f"CREATE DATABASE {quoted}"))
+    engine.dispose()
 
 
 @contextmanager

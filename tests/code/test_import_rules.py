@@ -25,7 +25,6 @@ CORE = (
     "intervals",
     "listing",
     "manifest",
-    "monitoring.policy",
     "records",
     "replay",
     "trees",

@@ -1,18 +1,17 @@
 """The train flow on the real platform: one decision a training, whatever kills it."""
 
-import json
 import uuid
 from dataclasses import replace
 
 import optuna
 import pytest
 
-from tasador import events, pipeline, retraining
+from tasador import retraining
 from tasador.errors import RolloutError
 from tasador.lake import Lake
 from tasador.registry import Registry
 from tasador.warehouse import Warehouse
-from tests.flow_kit import Flow, artifacts, card_text, compiled, keeping_broker
+from tests.flow_kit import Flow, artifacts, card_text, keeping_broker
 from tests.ingest_kit import Source, ingest_all, own_database, simulated
 
 BATCHES = simulated(1, rows=1_500)
@@ -145,16 +144,3 @@ def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):
         code, said = Flow("train", empty, tmp_path, checkout, "run").end()
     assert code != 0
     assert "no batch has been ingested yet" in said
-
-
-@pytest.mark.parametrize("name", ["ingest", "drift", "train", "monitor"])
-def test_every_flow_compiles_for_argo(platform, tmp_path, checkout, name):
-    Lake(platform).ensure_buckets()
-    template = compiled(name, platform, tmp_path, checkout)
-    assert template["kind"] == "WorkflowTemplate"
-    containers = [t["container"] for t in template["spec"]["templates"] if "container" in t]
-    assert {c["image"] for c in containers} == {"flows:test"}
-    # What starts the flow in process starts it on Argo, and nothing else does.
-    triggers = json.loads(template["metadata"]["annotations"].get("metaflow/triggers", "[]"))
-    starts = {events.ARGO_EVENTS[kind] for kind, flow in pipeline.STARTS.items() if flow == name}
-    assert {t["name"] for t in triggers} == starts

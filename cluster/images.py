@@ -1,0 +1,107 @@
+"""Build every image from this checkout and write the overlay that names them.
+
+python cluster/images.py [NAME...]        # ./taskw images; NAME: flows, mlflow, ...
+
+An image is called PREFIXtasador-NAME:TAG, with the prefix of TASADOR_IMAGE_PREFIX (default: k3d's
+registry) and the commit for a tag (`-dirty` and a digest of the changes behind it where there are
+some: one tag never means two images). The builder is called as
+
+    $TASADOR_IMAGE_BUILDER IMAGE FOLDER -f DOCKERFILE [--target T] --build-arg GIT_SHA=SHA
+
+and is ``docker build -t`` unless TASADOR_IMAGE_BUILDER says otherwise. Afterwards
+`kubectl apply -k .build/cluster` applies the dev overlay, or that of TASADOR_OVERLAY, with them.
+"""
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PREFIX = "k3d-registry.localhost:5000/"
+
+
+@dataclass(frozen=True)
+class Image:
+    """Where an image is built from, relative to the checkout."""
+
+    dockerfile: str
+    target: str = ""
+
+
+IMAGES = {
+    "flows": Image("flows/Dockerfile"),
+    "mlflow": Image("cluster/mlflow/Dockerfile"),
+    "predict": Image("functions/Dockerfile", "predict"),
+    "explain": Image("functions/Dockerfile", "explain"),
+    "record": Image("functions/Dockerfile", "record"),
+    "reload": Image("functions/Dockerfile", "reload"),
+}
+
+
+def git(*arguments: str) -> str:
+    """What git says about the checkout."""
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def tag() -> str:
+    """The commit, and what was changed since."""
+    changes = git("status", "--porcelain") and git("diff", "HEAD") + git("status", "--porcelain")
+    suffix = f"-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else ""
+    return git("rev-parse", "--short=12", "HEAD") + suffix
+
+
+def build(name: str, image: Image, called: str) -> None:
+    """Run the builder; its output goes where ours does."""
+    builder = shlex.split(os.environ.get("TASADOR_IMAGE_BUILDER") or "docker build -t")
+    command = [*builder, called, ".", "-f", image.dockerfile]
+    if image.target:
+        command += ["--target", image.target]
+    command += ["--build-arg", f"GIT_SHA={git('rev-parse', 'HEAD')}"]
+    began = time.monotonic()
+    subprocess.run(command, cwd=ROOT, check=True)
+    print(f"{name}: {called} ({time.monotonic() - began:.0f} s)", flush=True)
+
+
+def overlay(prefix: str, tagged: str) -> Path:
+    """Write .build/cluster: the overlay that is asked for, with these images."""
+    folder = ROOT / ".build" / "cluster"
+    folder.mkdir(parents=True, exist_ok=True)
+    base = ROOT / "cluster" / "overlays" / os.environ.get("TASADOR_OVERLAY", "dev")
+    lines = [
+        "# Written by cluster/images.py",
+        "apiVersion: kustomize.config.k8s.io/v1beta1",
+        "kind: Kustomization",
+        f"resources: [{os.path.relpath(base, folder)}]",
+        "images:",
+    ]
+    for name in IMAGES:
+        # The overlay below has renamed them already.
+        for known in (f"tasador-{name}", f"{PREFIX}tasador-{name}"):
+            lines.append(
+                f"  - {{name: {known}, newName: {prefix}tasador-{name}, newTag: {tagged}}}"
+            )
+    (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def main() -> None:
+    """Build the images named, or all."""
+    names = sys.argv[1:] or list(IMAGES)
+    unknown = [name for name in names if name not in IMAGES]
+    if unknown:
+        raise SystemExit(f"no image {unknown[0]!r}: there are {', '.join(IMAGES)}")
+    prefix, tagged = os.environ.get("TASADOR_IMAGE_PREFIX", PREFIX), tag()
+    for name in names:
+        build(name, IMAGES[name], f"{prefix}tasador-{name}:{tagged}")
+    folder = overlay(prefix, tagged)
+    print(f"kubectl apply -k {folder.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Tell what a flow did: the broker, and on a cluster the event bus that starts the next flow.
+
+Metaflow's @trigger compiles to a Sensor that reads ``body.payload`` of a webhook, which no Trigger
+of a Broker can be made to send; the bus also keeps an event until a flow was started by it, which
+an in-memory channel does not. So what is announced goes to both, the broker first: should the bus
+not answer, the step fails and is run again, and the broker's consumers know the event's id.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from tasador import events
+from tasador.events import Event
+from tasador.settings import Settings
+
+# On a cluster a broker's pod may be starting anew: eight tries in half a minute.
+_PATIENCE = 7
+
+
+def announce(event: Event, settings: Settings) -> None:
+    """Publish the event to the broker, then to Argo Events where TASADOR_ARGO_EVENTS_URL is set.
+
+    Raises StoreUnavailable when one of them does not answer (announce it again), EventError when it
+    refuses, ConfigurationError without a broker.
+    """
+    settings.require("broker_url")
+    if not settings.argo_events_url:
+        events.publish(event, settings.broker_url)
+        return
+    events.publish(event, settings.broker_url, retries=_PATIENCE)
+    body = json.dumps(argo_event(event), separators=(",", ":")).encode()
+    headers = {"content-type": "application/json"}
+    events.send(event.type, settings.argo_events_url, headers, body, retries=_PATIENCE)
+
+
+def argo_event(event: Event) -> dict[str, Any]:
+    """The event as Metaflow's sensors read it: {"name": type, "payload": {...}}.
+
+    The payload holds every scalar of the data by its name, and the event's own ``name``, ``id``,
+    ``correlation_id`` and ``timestamp`` (seconds since 1970), which ``current.trigger`` tells.
+    """
+    data = event.data if isinstance(event.data, dict) else {}
+    scalars = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
+    return {
+        "name": event.type,
+        "payload": {
+            **scalars,
+            "name": event.type,
+            "id": event.id,
+            "timestamp": int(datetime.fromisoformat(event.time).timestamp()),
+            "correlation_id": event.correlation_id,
+        },
+    }

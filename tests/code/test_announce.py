@@ -1,0 +1,101 @@
+"""What is announced reaches the broker and, on a cluster, the event bus as Metaflow reads it."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tasador import announce as announcing
+from tasador import events
+from tasador.announce import announce, argo_event
+from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.events import Event
+from tasador.settings import Settings
+
+EVENT = Event(
+    type=events.DRIFT_DETECTED,
+    source="/tasador/drift",
+    id="drift-4",
+    subject="b1",
+    time="2026-01-31T12:00:00+00:00",
+    extensions={"correlationid": "c-1"},
+    data={"batch_id": "b1", "drift_id": 4, "verdict": "drift", "reasons": ["prices moved"]},
+)
+
+
+@contextmanager
+def taking(status=200):
+    """An address that takes POSTs, and (content type, body) of each."""
+    taken = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            taken.append((self.headers["content-type"], self.headers["ce-id"], json.loads(body)))
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/", taken
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr(announcing, "_PATIENCE", 1)
+
+
+def settings(**given):
+    return Settings(home=Path("unused"), **given)
+
+
+def test_the_payload_is_what_triggered_flows_map_their_parameters_from():
+    said = argo_event(EVENT)
+    assert said["name"] == "tasador.drift.detected"
+    assert said["payload"] == {
+        "name": "tasador.drift.detected",
+        "id": "drift-4",
+        "timestamp": 1769860800,
+        "correlation_id": "c-1",
+        "batch_id": "b1",
+        "drift_id": 4,
+        "verdict": "drift",
+    }
+
+
+def test_both_are_told_where_there_is_an_event_bus():
+    with taking(202) as (broker, at_broker), taking() as (bus, at_bus):
+        announce(EVENT, settings(broker_url=broker, argo_events_url=bus))
+    assert [(ce_id, body["batch_id"]) for _, ce_id, body in at_broker] == [("drift-4", "b1")]
+    assert at_bus == [("application/json", None, argo_event(EVENT))]
+
+
+def test_one_machine_has_a_broker_alone():
+    with taking(202) as (broker, at_broker):
+        announce(EVENT, settings(broker_url=broker))
+    assert len(at_broker) == 1
+    with pytest.raises(ConfigurationError, match="TASADOR_BROKER_URL"):
+        announce(EVENT, settings())
+
+
+def test_nobody_is_told_of_a_flow_to_start_before_the_broker_took_the_event():
+    with taking() as (bus, at_bus), pytest.raises(StoreUnavailable):
+        announce(EVENT, settings(broker_url="http://127.0.0.1:1/", argo_events_url=bus))
+    assert at_bus == []
+
+
+def test_a_bus_that_stays_away_fails_the_step_so_that_it_is_run_again():
+    with taking(202) as (broker, _), pytest.raises(StoreUnavailable, match=r"drift\.detected"):
+        announce(EVENT, settings(broker_url=broker, argo_events_url="http://127.0.0.1:1/"))

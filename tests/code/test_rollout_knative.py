@@ -1,0 +1,302 @@
+"""What a rollout asks of the Kubernetes API, on an API server in memory that keeps its rules."""
+
+import json
+import re
+
+import httpx
+import pytest
+
+from tasador.errors import ConfigurationError, RolloutError, StoreUnavailable
+from tasador.rollout import plan
+from tasador.rollout.backend import Revision, Target
+from tasador.rollout.knative import CANDIDATE, KnativeBackend
+from tasador.rollout.kube import KubeClient
+
+NAMESPACE = "tasador"
+SERVICES = f"/apis/serving.knative.dev/v1/namespaces/{NAMESPACE}/services"
+REVISIONS = f"/apis/serving.knative.dev/v1/namespaces/{NAMESPACE}/revisions"
+TEMPLATES = f"/api/v1/namespaces/{NAMESPACE}/podtemplates"
+ANNOTATIONS = {"autoscaling.knative.dev/initial-scale": "1"}
+
+
+def template(image="predict:1"):
+    """A PodTemplate as the API server gives it back, its own defaults and all."""
+    return {
+        "metadata": {"name": "predict"},
+        "template": {
+            "metadata": {"annotations": ANNOTATIONS},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "predict",
+                        "image": image,
+                        "env": [{"name": "K_SINK", "valueFrom": {"secretKeyRef": {}}}],
+                    }
+                ],
+                "serviceAccountName": "function",
+                "enableServiceLinks": False,
+                "restartPolicy": "Always",
+                "dnsPolicy": "ClusterFirst",
+                "schedulerName": "default-scheduler",
+                "securityContext": {},
+            },
+        },
+    }
+
+
+class Cluster:
+    """Services and Revisions, with Knative's rules about names and traffic."""
+
+    def __init__(self):
+        self.templates = {"predict": template()}
+        self.services, self.revisions, self.requests = {}, {}, []
+        self.ready = {}  # revision -> condition of its readiness, else ready at once
+        self.trouble = []
+
+    def client(self):
+        transport = httpx.MockTransport(self.answer)
+        return KubeClient(httpx.Client(transport=transport, base_url="https://api"), NAMESPACE)
+
+    def backend(self, probe=lambda url: 200):
+        return KnativeBackend(self.client(), probe=probe, pause=0.001)
+
+    def answer(self, request):
+        path, body = request.url.path, json.loads(request.content) if request.content else None
+        self.requests.append((request.method, path, body))
+        if self.trouble:
+            trouble = self.trouble.pop(0)
+            if isinstance(trouble, Exception):
+                raise trouble
+            return trouble
+        kind, _, name = path.rpartition("/")
+        if path == REVISIONS:
+            return httpx.Response(200, json={"items": list(self.revisions.values())})
+        found = {SERVICES: self.services, REVISIONS: self.revisions, TEMPLATES: self.templates}[
+            kind
+        ]
+        if request.method == "GET":
+            return self.one(found, name)
+        if request.method == "DELETE":
+            known = name in found
+            found.pop(name, None)
+            if kind == SERVICES:
+                self.revisions.clear()
+            elif kind == REVISIONS:
+                self.reconcile()
+            return httpx.Response(200 if known else 404, json={})
+        if request.headers["content-type"] == "application/apply-patch+yaml":
+            found[name] = {**body, "metadata": {**body["metadata"], "generation": 1}}
+        elif name not in found:
+            return httpx.Response(404, json={})
+        else:
+            assert request.headers["content-type"] == "application/json-patch+json"
+            for operation in body:
+                assert operation["op"] == "add"
+                found[name]["spec"][operation["path"].removeprefix("/spec/")] = operation["value"]
+            found[name]["metadata"]["generation"] += 1
+        total = sum(t["percent"] for t in found[name]["spec"]["traffic"])
+        if total != 100:
+            return httpx.Response(400, json={"message": f"traffic sums to {total}, not 100"})
+        self.reconcile()
+        return httpx.Response(200, json=found[name])
+
+    def one(self, found, name):
+        return (
+            httpx.Response(200, json=found[name]) if name in found else httpx.Response(404, json={})
+        )
+
+    def reconcile(self):
+        """What Knative's controllers do: a revision by the template's name, a route."""
+        for service in self.services.values():
+            wanted = service["spec"]["template"]
+            name = wanted["metadata"]["name"]
+            if name not in self.revisions:
+                condition = {"type": "Ready", **self.ready.get(name, {"status": "True"})}
+                self.revisions[name] = {
+                    "metadata": {"name": name, "annotations": wanted["metadata"]["annotations"]},
+                    "spec": json.loads(json.dumps(wanted["spec"])),
+                    "status": {"conditions": [condition]},
+                }
+            assert self.revisions[name]["spec"] == wanted["spec"], "name taken by another spec"
+            service["status"] = {
+                "observedGeneration": service["metadata"]["generation"],
+                "conditions": [{"type": "RoutesReady", "status": "True"}],
+                "traffic": service["spec"]["traffic"],
+            }
+
+
+def revision(number):
+    name = f"predict-{number:05d}"
+    return Revision(name=name, env={"MODEL_PROMOTION": str(number), "MODEL_DIGEST": f"d{number}"})
+
+
+def rolled(cluster, *numbers):
+    """The cluster after these promotions, one after the other."""
+    backend = cluster.backend()
+    for number in numbers:
+        before = backend.state("predict")
+        made = revision(number)
+        backend.create("predict", made)
+        backend.direct("predict", plan.with_candidate(before, made.name))
+        assert backend.start("predict", made.name, 5) == (True, "")
+        backend.direct("predict", plan.all_to(made.name))
+    return backend
+
+
+def changes(cluster):
+    return [(method, body) for method, _, body in cluster.requests if method != "GET"]
+
+
+def test_nothing_is_there_before_the_first_promotion():
+    state = Cluster().backend().state("predict")
+    assert (state.revisions, state.traffic) == ((), ())
+
+
+def test_a_revision_is_the_template_in_git_with_the_model_in_its_environment():
+    cluster = Cluster()
+    cluster.backend().create("predict", revision(1))
+    spec = cluster.services["predict"]["spec"]["template"]["spec"]
+    assert set(spec) == {"containers", "serviceAccountName", "enableServiceLinks"}
+    assert spec["containers"][0]["image"] == "predict:1"
+    assert [e["name"] for e in spec["containers"][0]["env"]] == [
+        "K_SINK",
+        "MODEL_PROMOTION",
+        "MODEL_DIGEST",
+    ]
+    assert cluster.services["predict"]["spec"]["template"]["metadata"] == {
+        "name": "predict-00001",
+        "labels": {},
+        "annotations": ANNOTATIONS,
+    }
+
+
+def test_the_first_candidate_has_no_traffic_before_it_is_given_all():
+    cluster = Cluster()
+    backend = cluster.backend()
+    backend.create("predict", revision(1))
+    backend.direct("predict", (Target("predict-00001", 0, CANDIDATE),))
+    state = backend.state("predict")
+    assert plan.in_service(state) is None
+    assert state.traffic == (Target("predict-00001", 0, CANDIDATE),)
+    backend.direct("predict", plan.all_to("predict-00001"))
+    assert backend.state("predict").traffic == (Target("predict-00001", 100),)
+
+
+def test_a_candidate_stands_beside_what_serves():
+    cluster = Cluster()
+    backend = rolled(cluster, 1)
+    before = backend.state("predict")
+    backend.create("predict", revision(2))
+    assert backend.state("predict").traffic == before.traffic
+    backend.direct("predict", plan.with_candidate(before, "predict-00002"))
+    state = backend.state("predict")
+    assert state.traffic == (Target("predict-00001", 100), Target("predict-00002", 0, CANDIDATE))
+    assert [(r.name, r.env["MODEL_DIGEST"]) for r in state.revisions] == [
+        ("predict-00001", "d1"),
+        ("predict-00002", "d2"),
+    ]
+
+
+def test_every_verb_may_be_repeated_and_then_changes_nothing():
+    cluster = Cluster()
+    backend = rolled(cluster, 1, 2)
+    cluster.requests.clear()
+    backend.create("predict", revision(2))
+    backend.direct("predict", plan.all_to("predict-00002"))
+    assert changes(cluster) == []
+    backend.delete("predict", "predict-00001")
+    backend.delete("predict", "predict-00001")
+    assert list(cluster.revisions) == ["predict-00002"]
+
+
+def test_a_withdrawn_candidate_is_not_made_again():
+    cluster = Cluster()
+    backend = rolled(cluster, 1)
+    before = backend.state("predict")
+    backend.create("predict", revision(2))
+    backend.direct("predict", plan.with_candidate(before, "predict-00002"))
+    backend.direct("predict", plan.without_candidates(before))
+    backend.delete("predict", "predict-00002")
+    assert backend.state("predict") == before
+    template = cluster.services["predict"]["spec"]["template"]
+    assert template["metadata"]["name"] == "predict-00001"
+
+
+def test_the_first_of_all_withdrawn_leaves_nothing():
+    cluster = Cluster()
+    backend = cluster.backend()
+    backend.create("predict", revision(1))
+    backend.direct("predict", ())
+    backend.delete("predict", "predict-00001")
+    assert (cluster.services, cluster.revisions) == ({}, {})
+
+
+def test_what_has_all_traffic_is_never_deleted():
+    cluster = Cluster()
+    backend = rolled(cluster, 1)
+    with pytest.raises(RolloutError, match="predict-00001 is all that predict has"):
+        backend.delete("predict", "predict-00001")
+    assert list(cluster.revisions) == ["predict-00001"]
+
+
+def test_a_revision_that_cannot_start_says_why():
+    cluster = Cluster()
+    cluster.ready["predict-00001"] = {
+        "status": "False",
+        "reason": "ProgressDeadlineExceeded",
+        "message": "the model cannot be loaded",
+    }
+    backend = cluster.backend()
+    backend.create("predict", revision(1))
+    ready, reason = backend.start("predict", "predict-00001", 5)
+    assert not ready
+    assert reason == "ProgressDeadlineExceeded: the model cannot be loaded"
+
+
+def test_a_revision_that_takes_too_long_is_given_up():
+    cluster = Cluster()
+    cluster.ready["predict-00001"] = {"status": "Unknown", "reason": "Deploying"}
+    backend = cluster.backend()
+    backend.create("predict", revision(1))
+    ready, reason = backend.start("predict", "predict-00001", 0.05)
+    assert not ready
+    assert re.fullmatch("after 0 s: Deploying", reason)
+
+
+def test_ready_means_that_the_tag_answers_too():
+    cluster, asked = Cluster(), []
+
+    def probe(url):
+        asked.append(url)
+        return 200 if len(asked) == 3 else 404
+
+    backend = cluster.backend(probe)
+    backend.create("predict", revision(1))
+    assert backend.start("predict", "predict-00001", 5) == (True, "")
+    assert asked == ["http://candidate-predict.tasador.svc.cluster.local/ready"] * 3
+
+
+def test_no_template_says_what_to_do():
+    cluster = Cluster()
+    cluster.templates.clear()
+    with pytest.raises(RolloutError, match="apply the manifests"):
+        cluster.backend().create("predict", revision(1))
+
+
+def test_a_refusal_is_told_and_trouble_is_tried_again():
+    cluster = Cluster()
+    backend = rolled(cluster, 1)
+    cluster.trouble = [httpx.Response(503), httpx.ConnectError("gone")]
+    assert backend.state("predict").traffic == (Target("predict-00001", 100),)
+    cluster.trouble = [httpx.Response(403, json={"message": "reload may not"})]
+    with pytest.raises(RolloutError, match=r"403: reload may not"):
+        backend.state("predict")
+    cluster.trouble = [httpx.ConnectError("gone")] * 3
+    with pytest.raises(StoreUnavailable, match="gone"):
+        backend.state("predict")
+
+
+def test_outside_a_pod_there_is_nobody_to_roll_out_as(monkeypatch):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(ConfigurationError, match="no pod"):
+        KubeClient.of_this_pod()

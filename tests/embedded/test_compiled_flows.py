@@ -1,0 +1,68 @@
+"""Every flow as Argo Workflows will get it: what is in the template is what a pod will have."""
+
+from pathlib import Path
+
+import pytest
+
+from tasador.lake import Lake
+from tests.flow_kit import compiled
+
+ROOT = Path(__file__).parents[2]
+FLOWS = sorted(p.stem for p in (ROOT / "flows").glob("*.py") if p.stem != "deploy")
+
+
+@pytest.fixture(scope="module", params=FLOWS)
+def template(request, platform, tmp_path_factory):
+    """The WorkflowTemplate that `argo-workflows create` makes of one flow."""
+    Lake(platform).ensure_buckets()
+    return compiled(request.param, platform, tmp_path_factory.mktemp("compiled"), ROOT)
+
+
+def steps(template):
+    return [t for t in template["spec"]["templates"] if t["name"] in graph(template)]
+
+
+def graph(template):
+    dag = next(t["dag"] for t in template["spec"]["templates"] if "dag" in t)
+    return {task["template"] for task in dag["tasks"]}
+
+
+def test_it_is_a_template_in_the_namespace_of_the_manifests(template):
+    assert template["kind"] == "WorkflowTemplate"
+    assert template["metadata"]["namespace"] == "tasador"
+    assert len(steps(template)) >= 2
+
+
+def test_every_step_has_image_account_and_secrets(template):
+    for step in steps(template):
+        container = step["container"]
+        assert container["image"] == "flows:test"
+        assert step["serviceAccountName"] == "flow"
+        secrets = [s["secretRef"]["name"] for s in container["envFrom"]]
+        assert secrets == ["tasador-endpoints", "tasador-flows"], step["name"]
+
+
+def test_no_secret_is_written_into_it(template, platform):
+    text = str(template)
+    for value in (platform.s3_secret_key, platform.database_url, platform.gateway_token):
+        assert value
+        assert value not in text
+
+
+def test_every_step_has_limits_and_is_tried_again(template):
+    for step in steps(template):
+        resources = step["container"]["resources"]
+        assert resources["limits"] == resources["requests"], step["name"]
+        assert {"cpu", "memory", "ephemeral-storage"} <= set(resources["limits"])
+        assert float(resources["limits"]["memory"].removesuffix("M")) >= 1024
+        assert step["retryStrategy"]["limit"] >= 2, step["name"]
+
+
+def test_it_waits_for_the_events_that_the_pipeline_follows(template):
+    from tasador.pipeline import FLOW_CLASSES, STARTS
+
+    flow = template["metadata"]["annotations"]["metaflow/flow_name"]
+    wanted = {event for event, name in STARTS.items() if FLOW_CLASSES[name] == flow}
+    triggers = template["metadata"]["annotations"].get("metaflow/triggers", "[]")
+    assert all(event in triggers for event in wanted)
+    assert bool(wanted) == (triggers != "[]")

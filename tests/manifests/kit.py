@@ -1,0 +1,79 @@
+"""The manifests as kustomize builds them, for tests without a cluster."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCHEMAS = Path(__file__).with_name("schemas")
+KUSTOMIZATIONS = sorted(
+    str(path.parent.relative_to(ROOT))
+    for folder in ("argo-workflows", "knative", "cluster")
+    for path in (ROOT / folder).rglob("kustomization.yaml")
+)
+
+
+def kustomize():
+    """The command that builds a kustomization, or None: $KUSTOMIZE, kustomize, kubectl."""
+    if given := os.environ.get("KUSTOMIZE"):
+        return given.split()
+    if shutil.which("kustomize"):
+        return ["kustomize", "build"]
+    return ["kubectl", "kustomize"] if shutil.which("kubectl") else None
+
+
+@cache
+def built(folder):
+    """Every object of a kustomization."""
+    made = subprocess.run([*kustomize(), folder], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return [each for each in yaml.safe_load_all(made.stdout) if each]
+
+
+def schema(api_version, kind):
+    """The vendored schema of a custom resource."""
+    return json.loads((SCHEMAS / f"{api_version.replace('/', '_')}_{kind}.json").read_text())
+
+
+def named(objects, kind):
+    """name -> object, of one kind."""
+    return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+
+
+def pod_specs(each):
+    """Every pod spec in an object, with the path to it."""
+    found = []
+
+    def look(node, path):
+        if isinstance(node, dict):
+            if isinstance(node.get("containers"), list):
+                found.append((path, node))
+            for key, value in node.items():
+                look(value, f"{path}.{key}")
+        elif isinstance(node, list):
+            for number, value in enumerate(node):
+                look(value, f"{path}[{number}]")
+
+    look(each.get("spec", each.get("template")), "spec")
+    return found
+
+
+def containers(objects):
+    """(object, container) of every container in any pod spec."""
+    return [
+        (each, container)
+        for each in objects
+        for _, spec in pod_specs(each)
+        for container in [*spec.get("initContainers", []), *spec["containers"]]
+    ]
+
+
+def decoded(value):
+    """The text of a Secret's value."""
+    return base64.b64decode(value).decode()

@@ -1,0 +1,156 @@
+"""Make the schemas of the custom resources that the manifests use, from the Go modules they are in.
+
+python tests/manifests/make_schemas.py      # needs Go; writes tests/manifests/schemas/*.json
+
+Descriptions are left out and what a resource does not use of a schema too, so that they are small;
+objects take no properties that the schema does not name, which is how a typing error is found. All
+four projects are under the Apache License 2.0.
+"""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+SERVING = "knative.dev/serving@v0.47.1"
+EVENTING = "knative.dev/eventing@v0.47.0"
+EVENTS = "github.com/argoproj/argo-events@v1.9.7"
+WORKFLOWS = "github.com/argoproj/argo-workflows/v3@v3.6.12"
+
+CRDS = [
+    (SERVING, "config/core/300-resources/service.yaml"),
+    (EVENTING, "config/core/resources/broker.yaml"),
+    (EVENTING, "config/core/resources/trigger.yaml"),
+    (EVENTING, "config/core/resources/sinkbindings.yaml"),
+    (EVENTING, "config/core/resources/pingsource.yaml"),
+]
+DEFINITIONS = [
+    (EVENTS, "io.argoproj.events.v1alpha1.EventBus", "EventBus", {}),
+    (
+        EVENTS,
+        "io.argoproj.events.v1alpha1.EventSource",
+        "EventSource",
+        # Of two dozen kinds of sources, the one that is used.
+        {
+            "io.argoproj.events.v1alpha1.EventSourceSpec": (
+                *("eventBusName", "replicas", "service", "template"),
+                "webhook",
+            )
+        },
+    ),
+    (
+        WORKFLOWS,
+        "io.argoproj.workflow.v1alpha1.CronWorkflow",
+        "CronWorkflow",
+        {"io.argoproj.workflow.v1alpha1.WorkflowSpec": ("workflowTemplateRef",)},
+    ),
+]
+ARGO = "argoproj.io/v1alpha1"
+
+
+def module(name):
+    with tempfile.TemporaryDirectory() as scratch:
+        told = subprocess.run(
+            ["go", "mod", "download", "-json", name],
+            cwd=scratch,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return Path(json.loads(told.stdout)["Dir"])
+
+
+def strict(schema):
+    """The schema without words, closed where it names its properties."""
+    if isinstance(schema, list):
+        return [strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    kept = {
+        key: (
+            {name: strict(value) for name, value in each.items()}
+            if key in ("properties", "definitions")
+            else strict(each)
+        )
+        for key, each in schema.items()
+        if not key.startswith("x-kubernetes")
+        and key not in ("description", "title", "format", "default")
+    }
+    preserved = schema.get("x-kubernetes-preserve-unknown-fields")
+    if kept.get("properties") and not preserved:
+        kept.setdefault("additionalProperties", False)
+    return kept
+
+
+def of_crd(path):
+    crd = next(d for d in yaml.safe_load_all(path.read_text()) if d)
+    spec = crd["spec"]
+    for version in spec["versions"]:
+        if not version["served"]:
+            continue
+        schema = strict(version["schema"]["openAPIV3Schema"])
+        schema["properties"] |= {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+        }
+        yield f"{spec['group']}/{version['name']}", spec["names"]["kind"], schema
+
+
+def reachable(definitions, root):
+    found, waiting = {}, [root]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found[name] = definitions[name]
+        text = json.dumps(definitions[name])
+        waiting += [n for n in definitions if f'"#/definitions/{n}"' in text and n not in found]
+    return found
+
+
+def of_definition(path, root, only):
+    definitions = json.loads(path.read_text())["definitions"]
+    for name in definitions:
+        # A metadata's or quantity's own schema tells nothing here.
+        if name.endswith((".ObjectMeta", ".ListMeta")):
+            definitions[name] = {"type": "object"}
+        if name.endswith((".IntOrString", ".Int64OrString")):
+            definitions[name] = {"type": ["integer", "string"]}
+    for name, properties in only.items():
+        spec = definitions[name]["properties"]
+        definitions[name]["properties"] = {k: v for k, v in spec.items() if k in properties}
+    # Written for Go, where a field that may be left out is the empty text.
+    if webhook := definitions.get("io.argoproj.events.v1alpha1.WebhookEventSource"):
+        webhook["required"].remove("url")
+    definitions[root].setdefault("properties", {}).pop("status", None)
+    return {
+        "$ref": f"#/definitions/{root}",
+        "definitions": strict(reachable(definitions, root)),
+    }
+
+
+def write(api_version, kind, schema):
+    name = f"{api_version.replace('/', '_')}_{kind}.json"
+    (HERE / "schemas" / name).write_text(
+        json.dumps(schema, separators=(",", ":"), sort_keys=True) + "\n"
+    )
+
+
+def main():
+    (HERE / "schemas").mkdir(exist_ok=True)
+    for name, path in CRDS:
+        for api_version, kind, schema in of_crd(module(name) / path):
+            write(api_version, kind, schema)
+    for name, root, kind, only in DEFINITIONS:
+        path = module(name) / "api/jsonschema/schema.json"
+        write(ARGO, kind, of_definition(path, root, only))
+
+
+if __name__ == "__main__":
+    main()

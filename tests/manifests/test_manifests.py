@@ -1,0 +1,312 @@
+"""What will be applied, read without a cluster: it builds, is valid, and what it names is there."""
+
+import re
+
+import jsonschema
+import kubernetes_validate
+import pytest
+
+from tests.manifests import kit
+
+pytestmark = pytest.mark.skipif(
+    kit.kustomize() is None, reason="no kustomize and no kubectl here to build the manifests with"
+)
+
+DEV = "cluster/overlays/dev"
+# The oldest Kubernetes that the manifests are written for.
+KUBERNETES = "1.32"
+BUILT_IN = ("v1", "apps/v1", "batch/v1", "rbac.authorization.k8s.io/v1")
+# By name: what a cluster makes of an object, and what operators bring.
+MADE = {"metaflow-webhook-eventsource-svc"}
+# reload makes the Services of these, out of the PodTemplates of the same names.
+ROLLED_OUT = {"predict", "explain"}
+OPERATORS = {"broker-ingress.knative-eventing"}
+
+
+def what(each):
+    return f"{each['kind']} {each['metadata']['name']}"
+
+
+@pytest.fixture(scope="module")
+def dev():
+    return kit.built(DEV)
+
+
+@pytest.mark.parametrize("folder", kit.KUSTOMIZATIONS)
+def test_every_kustomization_builds(folder):
+    assert kit.built(folder)
+
+
+@pytest.mark.parametrize("folder", kit.KUSTOMIZATIONS)
+def test_every_object_is_valid(folder):
+    for each in kit.built(folder):
+        if each["apiVersion"] in BUILT_IN:
+            kubernetes_validate.validate(each, KUBERNETES, strict=True)
+            continue
+        try:
+            jsonschema.validate(each, kit.schema(each["apiVersion"], each["kind"]))
+        except jsonschema.ValidationError as error:
+            path = "/".join(map(str, error.absolute_path))
+            pytest.fail(f"{what(each)}, {path}: {error.message[:500]}")
+
+
+@pytest.mark.parametrize(
+    ("apply", "said"),
+    [
+        (lambda o: o["spec"]["webhook"]["metaflow-event"].update(prot="1"), "prot"),
+        (lambda o: o["spec"].update(eventBus="default"), "eventBus"),
+        (lambda o: o["spec"]["webhook"]["metaflow-event"].update(port=1), "not of type 'string'"),
+    ],
+)
+def test_an_invalid_object_would_be_found(dev, apply, said):
+    wrong = yaml_copy(kit.named(dev, "EventSource")["metaflow-webhook"])
+    apply(wrong)
+    with pytest.raises(jsonschema.ValidationError, match=said):
+        jsonschema.validate(wrong, kit.schema("argoproj.io/v1alpha1", "EventSource"))
+
+
+def yaml_copy(each):
+    return kit.yaml.safe_load(kit.yaml.safe_dump(each))
+
+
+def test_everything_lives_in_one_namespace(dev):
+    cluster_wide = {"Namespace"}
+    for each in dev:
+        if each["kind"] not in cluster_wide:
+            assert each["metadata"].get("namespace") == "tasador", what(each)
+
+
+def test_images_have_versions(dev):
+    images = {c["image"] for _, c in kit.containers(dev)}
+    assert images
+    for image in images:
+        tag = image.rpartition("/")[2].partition(":")[2]
+        assert tag, f"{image} has no tag"
+        assert tag != "latest"
+
+
+@pytest.mark.parametrize("folder", [f for f in kit.KUSTOMIZATIONS if f != DEV])
+def test_no_secret_outside_the_dev_overlay(folder):
+    objects = kit.built(folder)
+    assert not kit.named(objects, "Secret")
+    for each, container in kit.containers(objects):
+        for variable in container.get("env", []):
+            secret = re.search("PASSWORD|SECRET|TOKEN|_KEY$|DATABASE_URL", variable["name"])
+            assert not (secret and "value" in variable), f"{what(each)}: {variable['name']}"
+
+
+def test_every_container_has_requests_and_limits(dev):
+    for each, container in kit.containers(dev):
+        for kind in ("requests", "limits"):
+            given = container.get("resources", {}).get(kind, {})
+            assert {"cpu", "memory"} <= set(given), f"{what(each)} {container['name']}: {kind}"
+
+
+def test_the_event_bus_and_its_source_have_limits_too(dev):
+    bus = kit.named(dev, "EventBus")["default"]["spec"]["jetstream"]
+    source = kit.named(dev, "EventSource")["metaflow-webhook"]["spec"]["template"]["container"]
+    for part in ("containerTemplate", "reloaderContainerTemplate", "metricsContainerTemplate"):
+        assert {"cpu", "memory"} <= set(bus[part]["resources"]["limits"])
+    assert {"cpu", "memory"} <= set(source["resources"]["limits"])
+
+
+def test_every_pod_is_confined(dev):
+    seen = 0
+    for each in dev:
+        for _, spec in kit.pod_specs(each):
+            seen += 1
+            assert spec.get("serviceAccountName"), what(each)
+            assert spec.get("enableServiceLinks") is False, what(each)
+            pod = spec.get("securityContext", {})
+            for container in spec["containers"]:
+                own = container["securityContext"]
+                name = f"{what(each)} {container['name']}"
+                assert own.get("runAsNonRoot", pod.get("runAsNonRoot")) is True, name
+                seccomp = own.get("seccompProfile", pod.get("seccompProfile"))
+                assert seccomp == {"type": "RuntimeDefault"}, name
+                assert own["allowPrivilegeEscalation"] is False, name
+                assert own["readOnlyRootFilesystem"] is True, name
+                assert own["capabilities"] == {"drop": ["ALL"]}, name
+    assert seen >= 5
+
+
+def test_long_running_pods_have_probes(dev):
+    for each in dev:
+        if each["kind"] in ("Deployment", "StatefulSet"):
+            for _, container in kit.containers([each]):
+                assert {"readinessProbe", "livenessProbe"} <= set(container), what(each)
+
+
+def test_secrets_and_config_that_are_named_exist(dev):
+    there = set(kit.named(dev, "Secret")) | set(kit.named(dev, "ConfigMap"))
+    for each in dev:
+        for _, spec in kit.pod_specs(each):
+            wanted = set()
+            for container in spec["containers"]:
+                for source in container.get("envFrom", []):
+                    wanted |= {v["name"] for v in source.values() if isinstance(v, dict)}
+                for variable in container.get("env", []):
+                    reference = variable.get("valueFrom", {})
+                    for kind in ("secretKeyRef", "configMapKeyRef"):
+                        wanted |= {reference[kind]["name"]} if kind in reference else set()
+            for volume in spec.get("volumes", []):
+                wanted |= {volume["secret"]["secretName"]} if "secret" in volume else set()
+                wanted |= {volume["configMap"]["name"]} if "configMap" in volume else set()
+            assert wanted <= there, what(each)
+
+
+def test_service_accounts_roles_and_subjects_exist(dev):
+    accounts = set(kit.named(dev, "ServiceAccount"))
+    for each in dev:
+        for _, spec in kit.pod_specs(each):
+            assert spec["serviceAccountName"] in accounts, what(each)
+    roles = set(kit.named(dev, "Role"))
+    for name, binding in kit.named(dev, "RoleBinding").items():
+        assert binding["roleRef"]["name"] in roles, name
+        assert {s["name"] for s in binding["subjects"]} <= accounts, name
+    for name, role in kit.named(dev, "Role").items():
+        for rule in role["rules"]:
+            asked = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+            assert "*" not in asked, name
+            assert "secrets" not in rule["resources"], name
+
+
+def test_services_lead_to_pods_and_their_ports(dev):
+    pods = [
+        (spec_labels, spec)
+        for each in dev
+        if each["kind"] in ("Deployment", "StatefulSet")
+        for spec_labels, spec in [
+            (each["spec"]["template"]["metadata"]["labels"], each["spec"]["template"]["spec"])
+        ]
+    ]
+    for name, service in kit.named(dev, "Service").items():
+        if service["apiVersion"] != "v1":
+            continue
+        selector = service["spec"]["selector"].items()
+        behind = [spec for labels, spec in pods if selector <= labels.items()]
+        assert len(behind) == 1, name
+        ports = {p["name"] for c in behind[0]["containers"] for p in c.get("ports", [])}
+        assert {p["targetPort"] for p in service["spec"]["ports"]} <= ports, name
+
+
+def test_addresses_in_settings_lead_to_services(dev):
+    services = {
+        (name, port["port"])
+        for name, each in kit.named(dev, "Service").items()
+        if each["apiVersion"] == "v1"
+        for port in each["spec"]["ports"]
+    }
+    source = kit.named(dev, "EventSource")["metaflow-webhook"]["spec"]
+    services |= {
+        ("metaflow-webhook-eventsource-svc", port["port"]) for port in source["service"]["ports"]
+    }
+    seen = set()
+    for name, each in kit.named(dev, "Secret").items():
+        for value in each["data"].values():
+            text = kit.decoded(value)
+            for host, namespace, port in re.findall(
+                r"[/@]([\w-]+)\.([\w-]+)\.svc\.cluster\.local(?::(\d+))?", text
+            ):
+                if f"{host}.{namespace}" in OPERATORS:
+                    continue
+                assert namespace == "tasador", f"{name}: {text}"
+                assert (host, int(port or 80)) in services, f"{name}: {host}:{port}"
+                seen.add(host)
+    assert {"postgres", "objects", "mlflow", *MADE} <= seen
+
+
+def test_the_object_store_knows_the_keys_that_are_given_out(dev):
+    secrets = {
+        name: {k: kit.decoded(v) for k, v in each["data"].items()}
+        for name, each in kit.named(dev, "Secret").items()
+    }
+    identities = kit.json.loads(secrets["tasador-objects"]["s3.json"])["identities"]
+    keys = {(c["accessKey"], c["secretKey"]) for i in identities for c in i["credentials"]}
+    for name, values in secrets.items():
+        for prefix in ("TASADOR_S3_", "AWS_"):
+            access = values.get(f"{prefix}ACCESS_KEY", values.get(f"{prefix}ACCESS_KEY_ID"))
+            secret = values.get(f"{prefix}SECRET_KEY", values.get(f"{prefix}SECRET_ACCESS_KEY"))
+            if access or secret:
+                assert (access, secret) in keys, name
+
+
+def functions(dev):
+    """name -> pod template of every function, whoever makes its Service."""
+    found = {n: each["template"] for n, each in kit.named(dev, "PodTemplate").items()}
+    for name, each in kit.named(dev, "Service").items():
+        if each["apiVersion"] == "serving.knative.dev/v1":
+            found[name] = each["spec"]["template"]
+    return found
+
+
+def test_there_is_every_function(dev):
+    there = {p.parent.name for p in (kit.ROOT / "functions").glob("*/func.yaml")}
+    assert set(functions(dev)) == there
+    assert set(kit.named(dev, "PodTemplate")) == ROLLED_OUT
+
+
+def test_functions_are_probed_honestly_and_scale_by_what_they_do(dev):
+    for name, template in functions(dev).items():
+        annotations = template["metadata"]["annotations"]
+        assert annotations["autoscaling.knative.dev/initial-scale"] == "1", name
+        assert {"min-scale", "max-scale"} <= {a.rpartition("/")[2] for a in annotations}, name
+        (container,) = template["spec"]["containers"]
+        assert container["readinessProbe"]["httpGet"]["path"] == "/ready", name
+        assert container["livenessProbe"]["httpGet"]["path"] == "/health", name
+        assert {"mountPath": "/tmp", "name": "tmp"} in container["volumeMounts"], name
+
+
+def test_functions_hold_no_more_than_they_need(dev):
+    secrets = {}
+    for name, template in functions(dev).items():
+        (container,) = template["spec"]["containers"]
+        secrets[name] = {s["secretRef"]["name"] for s in container["envFrom"]}
+        has_token = template["spec"].get("automountServiceAccountToken") is not False
+        assert has_token == (name == "reload"), name
+    assert secrets["predict"] == secrets["explain"] == {"tasador-serving"}
+    assert secrets["record"] == {"tasador-history"}
+    serving = kit.json.loads(
+        kit.decoded(kit.named(dev, "Secret")["tasador-objects"]["data"]["s3.json"])
+    )["identities"]
+    assert [i["actions"] for i in serving if i["name"] == "serving"] == [["Read:mlflow-artifacts"]]
+
+
+def test_only_those_with_business_outside_can_be_reached_from_there(dev):
+    inside = {
+        name
+        for name, each in kit.named(dev, "Service").items()
+        if each["metadata"]["labels"].get("networking.knative.dev/visibility") == "cluster-local"
+    }
+    assert inside == {"record", "reload"}
+
+
+def test_reload_may_change_two_services_by_name(dev):
+    rules = kit.named(dev, "Role")["reload"]["rules"]
+    by_kind = {rule["resources"][0]: rule for rule in rules}
+    assert set(by_kind) == {"services", "revisions", "podtemplates"}
+    assert set(by_kind["services"]["resourceNames"]) == ROLLED_OUT
+    assert set(by_kind["podtemplates"]["resourceNames"]) == ROLLED_OUT
+    assert by_kind["podtemplates"]["verbs"] == ["get"]
+    assert "list" not in by_kind["services"]["verbs"]
+
+
+def test_triggers_wait_for_known_events_and_reach_someone(dev):
+    from tasador import events
+
+    known = {v for k, v in vars(events).items() if k.isupper() and str(v).startswith("tasador.")}
+    brokers = kit.named(dev, "Broker")
+    heard = {}
+    for name, trigger in kit.named(dev, "Trigger").items():
+        spec = trigger["spec"]
+        assert spec["broker"] in brokers
+        kind = spec["filter"]["attributes"]["type"]
+        assert kind in known, name
+        to = spec["subscriber"]
+        heard[kind] = to["ref"]["name"] if "ref" in to else to["uri"].split("/")[2].split(".")[0]
+        assert heard[kind] in functions(dev), name
+    assert heard == {
+        events.PREDICTION_REQUESTED: "predict",
+        events.PREDICTION_MADE: "record",
+        events.MODEL_PROMOTED: "reload",
+    }
