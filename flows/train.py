@@ -9,9 +9,10 @@ from metaflow import FlowSpec, Parameter, card, current, retry, step, trigger
 from tasador.flowkit import load_settings, main, report_progress, say
 
 
+# drift.detected comes under this name too: see ARGO_EVENTS in tasador/events.py.
 @trigger(
     event={
-        "name": "tasador.drift.detected",
+        "name": "tasador.training.requested",
         "parameters": {"correlation-id": "correlation_id", "batch-id": "batch_id"},
     }
 )

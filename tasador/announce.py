@@ -37,18 +37,20 @@ def announce(event: Event, settings: Settings) -> None:
 
 
 def argo_event(event: Event) -> dict[str, Any]:
-    """The event as Metaflow's sensors read it: {"name": type, "payload": {...}}.
+    """The event as Metaflow's sensors read it: {"name": NAME, "payload": {...}}.
 
-    The payload holds every scalar of the data by its name, and the event's own ``name``, ``id``,
-    ``correlation_id`` and ``timestamp`` (seconds since 1970), which ``current.trigger`` tells.
+    The name is that of ``events.ARGO_EVENTS``, else the event's type. The payload holds every
+    scalar of the data by its name, and the event's own ``name``, ``id``, ``correlation_id`` and
+    ``timestamp`` (seconds since 1970), which ``current.trigger`` tells.
     """
+    name = events.ARGO_EVENTS.get(event.type, event.type)
     data = event.data if isinstance(event.data, dict) else {}
     scalars = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
     return {
-        "name": event.type,
+        "name": name,
         "payload": {
             **scalars,
-            "name": event.type,
+            "name": name,
             "id": event.id,
             "timestamp": int(datetime.fromisoformat(event.time).timestamp()),
             "correlation_id": event.correlation_id,

@@ -21,6 +21,7 @@ from tasador.records import (
     Batch,
     DecisionRecord,
     DriftRecord,
+    MonitorRecord,
     PredictionRecord,
     RolloutRecord,
     now,
@@ -28,6 +29,7 @@ from tasador.records import (
 
 BATCH_INGESTED = "tasador.batch.ingested"
 DRIFT_DETECTED = "tasador.drift.detected"
+TRAINING_REQUESTED = "tasador.training.requested"
 MODEL_PROMOTED = "tasador.model.promoted"
 MODEL_REJECTED = "tasador.model.rejected"
 MODEL_SERVING = "tasador.model.serving"
@@ -35,6 +37,14 @@ ROLLOUT_FAILED = "tasador.rollout.failed"
 PREDICTION_REQUESTED = "tasador.prediction.requested"
 PREDICTION_MADE = "tasador.prediction.made"
 EXPLANATION_MADE = "tasador.explanation.made"
+
+# CloudEvent type -> the name by which Argo Events hands it to a flow's @trigger. Of several events
+# Metaflow's @trigger waits for all, so what starts the same flow comes under one name.
+ARGO_EVENTS = {
+    BATCH_INGESTED: BATCH_INGESTED,
+    DRIFT_DETECTED: TRAINING_REQUESTED,
+    TRAINING_REQUESTED: TRAINING_REQUESTED,
+}
 
 STRUCTURED = "application/cloudevents+json"
 _BATCHED = "application/cloudevents-batch+json"
@@ -133,6 +143,29 @@ def drift_detected(drift: DriftRecord) -> Event:
             "drift_id": drift.drift_id,
             "verdict": drift.verdict,
             "reasons": drift.reasons,
+        },
+    )
+
+
+def training_requested(look: MonitorRecord) -> Event:
+    """What is asked of the champion hurts it: a successor is to be trained."""
+    return Event(
+        type=TRAINING_REQUESTED,
+        source="/tasador/monitor",
+        id=f"monitor-{look.monitor_id}",
+        subject=f"{look.model_name}/{look.champion_version}",
+        time=look.looked_at.isoformat(),
+        extensions=_extensions(look.correlation_id, look.champion_version),
+        data={
+            "monitor_id": look.monitor_id,
+            "model_name": look.model_name,
+            "champion_version": look.champion_version,
+            "reasons": look.reasons,
+            "causes": look.causes,
+            "predictions": look.predictions,
+            "estimated_error": look.estimated_error,
+            "realised_error": look.realised_error,
+            "usual_error": look.usual_error,
         },
     )
 

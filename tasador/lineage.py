@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasador.errors import TasadorError
-from tasador.records import Batch, DecisionRecord, DriftRecord, PredictionRecord, RolloutRecord
+from tasador.records import (
+    Batch,
+    DecisionRecord,
+    DriftRecord,
+    MonitorRecord,
+    PredictionRecord,
+    RolloutRecord,
+)
 
 if TYPE_CHECKING:
     from tasador.warehouse import Warehouse
@@ -20,11 +27,12 @@ class Lineage:
     rollouts: list[RolloutRecord]
     decision: DecisionRecord
     drift: list[DriftRecord]
+    looks: list[MonitorRecord]
     batches: list[Batch]
 
 
 def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
-    """Walk back: prediction, Revision, model version and run, drift verdicts, training batches."""
+    """Walk back: prediction, Revision, model version and run, what asked for it, its batches."""
     prediction = warehouse.prediction(prediction_id)
     if prediction is None:
         raise TasadorError(
@@ -54,6 +62,11 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
             record
             for record in reversed(warehouse.drift_history(limit=1000))
             if record.correlation_id == decision.correlation_id
+        ],
+        looks=[
+            look
+            for look in reversed(warehouse.monitor_history(limit=1000, only_asked=True))
+            if look.correlation_id == decision.correlation_id
         ],
         batches=[batch for batch in warehouse.batches() if batch.batch_id in wanted],
     )

@@ -30,8 +30,14 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 STARTS = {
     events.BATCH_INGESTED: "drift",
     events.DRIFT_DETECTED: "train",
+    events.TRAINING_REQUESTED: "train",
 }
-FLOW_CLASSES = {"ingest": "IngestFlow", "drift": "DriftFlow", "train": "TrainFlow"}
+FLOW_CLASSES = {
+    "ingest": "IngestFlow",
+    "drift": "DriftFlow",
+    "train": "TrainFlow",
+    "monitor": "MonitorFlow",
+}
 
 
 class FlowFailed(TasadorError):
@@ -58,6 +64,7 @@ _ARTIFACTS = {
     "ingest": ("status", "batch_id", "correlation_id", "events", "batch"),
     "drift": ("verdict", "reasons", "batch_id", "correlation_id", "events"),
     "train": ("decision", "reasons", "version", "promotion", "correlation_id", "metrics", "events"),
+    "monitor": ("verdict", "reasons", "asked_says", "correlation_id", "events"),
 }
 
 
@@ -127,15 +134,17 @@ def _artifacts(flow: str, run_id: str) -> dict[str, Any]:
 def follow(
     settings: Settings,
     *,
+    first: str = "ingest",
     train_parameters: Mapping[str, str] | None = None,
     on_start: Callable[[str], None] | None = None,
     on_line: Callable[[str, str], None] | None = None,
 ) -> Iterator[FlowRun]:
-    """Ingest one batch and run every flow that its events start, yielding each finished run.
+    """Run one flow (by default the next batch is ingested) and every flow that its events start,
+    yielding each finished run.
 
     What an earlier pipeline was killed before is made up for first.
     """
-    waiting = [*unanswered(settings), ("ingest", {})]
+    waiting = [*unanswered(settings), (first, {})]
     while waiting:
         flow, parameters = waiting.pop(0)
         if flow == "train":
@@ -157,11 +166,13 @@ def follow(
 def unanswered(settings: Settings) -> list[tuple[str, dict[str, str]]]:
     """The flows that events called for and nobody started: (flow, parameters), in order.
 
-    A ready batch without a verdict is to be judged; a newest verdict that calls for training and is
-    younger than any decision is to be trained on.
+    A ready batch without a verdict is to be judged; a newest verdict, or a newest look at the
+    requests, that calls for training and is younger than any decision is to be trained on. One
+    training answers both.
     """
     with Warehouse(settings.database_url) as warehouse:
         verdicts = warehouse.drift_history(limit=_LOOKED_BACK)
+        looks = warehouse.monitor_history(limit=1, only_asked=True)
         decisions = warehouse.model_history(limit=1)
         judged = {verdict.batch_id for verdict in verdicts}
         lost = [
@@ -169,16 +180,23 @@ def unanswered(settings: Settings) -> list[tuple[str, dict[str, str]]]:
             for batch in warehouse.batches(status="ready")
             if batch.batch_id not in judged
         ]
-    if verdicts and verdicts[0].verdict != "no_drift":
-        newest = verdicts[0]
-        if not decisions or decisions[0].decided_at < newest.decided_at:
-            lost.insert(0, ("train", _asking(newest.batch_id, newest.correlation_id)))
+    calls = [
+        (v.decided_at, v.batch_id, v.correlation_id)
+        for v in verdicts[:1]
+        if v.verdict != "no_drift"
+    ]
+    calls += [(look.looked_at, "", look.correlation_id) for look in looks]
+    if calls:
+        called_at, batch_id, correlation_id = max(calls)
+        if not decisions or decisions[0].decided_at < called_at:
+            lost.insert(0, ("train", _asking(batch_id, correlation_id)))
     return lost
 
 
 def _asking(batch_id: str, correlation_id: str) -> dict[str, str]:
-    return {"batch-id": batch_id, "correlation-id": correlation_id}
+    given = {"batch-id": batch_id, "correlation-id": correlation_id}
+    return {name: value for name, value in given.items() if value}
 
 
 def _parameters(event: Mapping[str, Any]) -> dict[str, str]:
-    return _asking(str(event["data"]["batch_id"]), str(event["correlationid"]))
+    return _asking(str(event["data"].get("batch_id", "")), str(event["correlationid"]))

@@ -130,3 +130,48 @@ class PredictionRecord:
     missing: list[str]
     warnings: list[str]
     latency_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorRecord:
+    """ops.monitor_history: one look at what was asked of the champion (unique by the champion's
+    version and ``window_to``).
+
+    ``predictions`` were made in the window; ``judged`` of them are listings that differ from one
+    another, 0 where those were too few to tell anything. ``causes`` names the findings that hurt.
+    Errors are mean absolute log errors, None where nothing can be said: ``estimated_error``
+    without labels (DLE), ``realised_error`` on the ``sold`` properties whose price has come in
+    since, ``usual_error`` on rows that the champion had not seen in training. ``latency_ms`` is
+    {"p50", "p95", "p99"}, ``missing`` maps a field to the share of predictions that lacked it.
+    ``asked`` says whether this look asked for training, ``asked_says`` why or why not.
+    """
+
+    model_name: str
+    champion_version: int
+    correlation_id: str
+    window_from: datetime
+    window_to: datetime
+    predictions: int
+    judged: int
+    moved: bool
+    hurts: bool
+    reasons: list[str]
+    causes: list[str]
+    asked: bool
+    asked_says: str
+    estimated_error: float | None = None
+    realised_error: float | None = None
+    usual_error: float | None = None
+    sold: int = 0
+    latency_ms: dict[str, float] = field(default_factory=dict)
+    missing: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    looked_at: datetime = field(default_factory=now)
+    monitor_id: int | None = None
+
+    @property
+    def verdict(self) -> Literal["too_few", "quiet", "moved", "hurts"]:
+        """The look in one word; a champion may be hurt by what has not moved."""
+        if not self.judged:
+            return "too_few"
+        return "hurts" if self.hurts else "moved" if self.moved else "quiet"

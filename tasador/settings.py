@@ -42,10 +42,13 @@ class Settings:
     cards_ingest_url: str = ""  # each flow's cards, by Metaflow's card server
     cards_drift_url: str = ""
     cards_train_url: str = ""
+    cards_monitor_url: str = ""
     source_url: str = ""
     source_group: int = 5
     source_day: str = "Tuesday"
     model_name: str = "tasador-price"
+    monitor_days: int = 30  # how far back a look at the requests goes at the most
+    monitor_quiet_hours: int = 24  # after asking for training, monitoring does not ask again
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:

@@ -1,18 +1,24 @@
-"""Commands that run the loop: ``pipeline`` on whatever source is set, ``demo`` on its own."""
+"""Commands that run the loop: ``pipeline`` on whatever source is set, ``monitor`` on what was asked
+of the champion, ``demo`` on its own."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from tasador.cli.console import console, print_json
 from tasador.cli.narration import Narrator
 from tasador.cli.source import Order
+from tasador.errors import TasadorError
+from tasador.pipeline import FlowRun
 from tasador.settings import Settings
 
 Trials = Annotated[int, typer.Option(min=1, help="Trials of each search.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print each flow's end as JSON.")]
 
 
 def pipeline(
@@ -20,26 +26,61 @@ def pipeline(
         int | None, typer.Option(min=1, help="Stop after so many; default: until used up.")
     ] = None,
     trials: Trials = 12,
-    json: Annotated[bool, typer.Option("--json", help="Print each flow's end as JSON.")] = False,
+    json: AsJson = False,
 ) -> None:
-    """Ingest, and let the events start drift and train, until the source is used up."""
-    from tasador.pipeline import follow
+    """Ingest, and let the events start drift and train, until the source is used up.
+
+    At the end it looks at what was asked of the champion, if anything was since the last look.
+    """
+    from tasador.monitoring import verbs
 
     settings = Settings.load().require("database_url", "source_url", "mlflow_url", "broker_url")
-    narrator = Narrator(console, quiet=json)
-    taken = 0
-    while batches is None or taken < batches:
-        exhausted = False
-        for run in follow(
-            settings, train_parameters={"trials": str(trials)}, on_start=narrator.started
-        ):
-            narrator.finished(run)
-            if json:
-                print_json({"flow": run.flow, "run_id": run.run_id, "artifacts": run.artifacts})
-            exhausted |= run.flow == "ingest" and run.artifacts["status"] == "exhausted"
-        if exhausted:
-            return
+    taken, exhausted = 0, False
+    while not exhausted and (batches is None or taken < batches):
+        runs = _followed(settings, "ingest", trials, json)
+        exhausted = any(run.artifacts.get("status") == "exhausted" for run in runs)
         taken += 1
+    if verbs.due(settings):
+        _followed(settings, "monitor", trials, json)
+
+
+def monitor(
+    every_minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Look again and again, until Ctrl-C.")
+    ] = None,
+    trials: Trials = 12,
+    json: AsJson = False,
+) -> None:
+    """Look at what was asked of the champion; where it hurts, train a successor."""
+    settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
+    if every_minutes is None:
+        _followed(settings, "monitor", trials, json)
+        return
+    while True:
+        try:
+            _followed(settings, "monitor", trials, json)
+        except TasadorError as error:
+            # The next look may find what is down up again.
+            console.print(f"[red]error[/] {escape(str(error))}", highlight=False)
+        time.sleep(60 * every_minutes)
+
+
+def _followed(settings: Settings, first: str, trials: int, json: bool) -> list[FlowRun]:
+    """Run a flow and all that its events start, telling of each as it ends."""
+    from tasador.pipeline import follow
+
+    narrator, runs = Narrator(console, quiet=json), []
+    for run in follow(
+        settings,
+        first=first,
+        train_parameters={"trials": str(trials)},
+        on_start=narrator.started,
+    ):
+        narrator.finished(run)
+        if json:
+            print_json({"flow": run.flow, "run_id": run.run_id, "artifacts": run.artifacts})
+        runs.append(run)
+    return runs
 
 
 def demo(
@@ -59,5 +100,5 @@ def demo(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (pipeline, demo):
+    for command in (pipeline, monitor, demo):
         app.command()(command)

@@ -141,6 +141,8 @@ def lineage_tree(found: object) -> Tree:
     model.add(f"{d.decision} {d.decided_at:%F %T}: {'; '.join(d.reasons)}")
     for drift in found.drift:
         model.add(f"asked for by verdict {drift.verdict!r}: {'; '.join(drift.reasons)}")
+    for look in found.looks:
+        model.add(f"asked for by monitoring: {'; '.join(look.reasons)}")
     count = len(found.batches)
     data = tree.add(f"trained on {count} {'batch' if count == 1 else 'batches'}")
     for batch in found.batches:

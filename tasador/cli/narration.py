@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
+from tasador.monitoring import words
 from tasador.pipeline import FlowRun
 
 _COLOURS = {
@@ -16,6 +17,11 @@ _COLOURS = {
     "drift": "magenta",
     "train": "magenta",
     "no_drift": "cyan",
+    "no_champion": "cyan",
+    "too_few": "cyan",
+    "quiet": "cyan",
+    "moved": "magenta",
+    "hurts": "magenta",
 }
 _VERDICTS = {
     "drift": "the market moved",
@@ -60,6 +66,10 @@ def _told(run: FlowRun) -> tuple[str, Iterable[str]]:
     if run.flow == "drift":
         verdict = found["verdict"]
         return f"[{_COLOURS[verdict]}]{_VERDICTS[verdict]}[/]", found["reasons"]
+    if run.flow == "monitor":
+        verdict = found["verdict"]
+        details = [*found["reasons"], *filter(None, [found["asked_says"]])]
+        return f"[{_COLOURS[verdict]}]{words.VERDICTS[verdict]}[/]", details
     decision = found["decision"]
     colour = _COLOURS[decision]
     return f"[{colour}]version {found['version']} {decision}[/]", found["reasons"]

@@ -71,6 +71,7 @@ def print_addresses(settings: Settings) -> None:
         ("ingest cards", settings.cards_ingest_url),
         ("drift cards", settings.cards_drift_url),
         ("train cards", settings.cards_train_url),
+        ("monitor cards", settings.cards_monitor_url),
         ("functions", settings.functions_url),
     ):
         if url:

@@ -23,6 +23,7 @@ ADDRESSES = {
     "cards-ingest": "TASADOR_CARDS_INGEST_URL",
     "cards-drift": "TASADOR_CARDS_DRIFT_URL",
     "cards-train": "TASADOR_CARDS_TRAIN_URL",
+    "cards-monitor": "TASADOR_CARDS_MONITOR_URL",
     "web": "TASADOR_WEB_URL",
 }
 

@@ -14,7 +14,7 @@ from tasador.local.probe import status_of
 from tasador.local.process import Daemon
 from tasador.settings import Settings
 
-NAMES: tuple[str, ...] = ("web", "cards-ingest", "cards-drift", "cards-train")
+NAMES: tuple[str, ...] = ("web", "cards-ingest", "cards-drift", "cards-train", "cards-monitor")
 
 
 def daemons(settings: Settings) -> list[Daemon]:
@@ -23,6 +23,7 @@ def daemons(settings: Settings) -> list[Daemon]:
         _cards("ingest", settings.cards_ingest_url),
         _cards("drift", settings.cards_drift_url),
         _cards("train", settings.cards_train_url),
+        _cards("monitor", settings.cards_monitor_url),
         _web(settings),
     ]
 

@@ -165,6 +165,36 @@ model_history = Table(
     schema="ops",
 )
 
+monitor_history = Table(
+    "monitor_history",
+    METADATA,
+    _number("monitor_id"),
+    _text("model_name"),
+    _integer("champion_version"),
+    _text("correlation_id"),
+    _time("window_from"),
+    _time("window_to"),
+    _integer("predictions"),
+    _integer("judged"),
+    Column("moved", Boolean, nullable=False),
+    Column("hurts", Boolean, nullable=False),
+    _json("reasons"),
+    _json("causes"),
+    Column("asked", Boolean, nullable=False),
+    _text("asked_says"),
+    Column("estimated_error", Double),
+    Column("realised_error", Double),
+    Column("usual_error", Double),
+    _integer("sold"),
+    _json("latency_ms"),
+    _json("missing"),
+    _json("scores"),
+    _time("looked_at"),
+    # A look that is repeated finds its own row.
+    Index("look_once", "model_name", "champion_version", "window_to", unique=True),
+    schema="ops",
+)
+
 rollout_history = Table(
     "rollout_history",
     METADATA,

@@ -16,12 +16,14 @@ from tasador.records import (
     BatchStatus,
     DecisionRecord,
     DriftRecord,
+    MonitorRecord,
     PredictionRecord,
     RolloutRecord,
     now,
 )
 from tasador.replay import Fetch, Outcome
-from tasador.warehouse import migrations, rows, schema
+from tasador.warehouse import asked, migrations, rows, schema
+from tasador.warehouse.asked import Asked, Sale
 from tasador.warehouse.connection import advisory_lock, connect, transaction
 from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.summary import SUMMARY
@@ -227,6 +229,26 @@ class Warehouse:
         newest = [schema.rollout_history.c.rollout_id.desc()]
         return self._select(RolloutRecord, schema.rollout_history, order=newest, limit=limit)
 
+    def record_look(self, record: MonitorRecord) -> MonitorRecord:
+        """Keep what a look at the requests found; the standing one where it is repeated."""
+        same = _look(record.model_name, record.champion_version, record.window_to)
+        return self._record(schema.monitor_history, record, *same)
+
+    def look(self, name: str, version: int, window_to: datetime) -> MonitorRecord | None:
+        """The look at that version's requests up to that time, if it is recorded."""
+        where = _look(name, version, window_to)
+        found = self._select(MonitorRecord, schema.monitor_history, *where)
+        return found[0] if found else None
+
+    def monitor_history(self, limit: int = 100, *, only_asked: bool = False) -> list[MonitorRecord]:
+        """The looks at the requests, or those that asked for training, the newest first."""
+        c = schema.monitor_history.c
+        where = (c.asked,) if only_asked else ()
+        newest = [c.monitor_id.desc()]
+        return self._select(
+            MonitorRecord, schema.monitor_history, *where, order=newest, limit=limit
+        )
+
     # -- predictions -----------------------------------------------------------------------------
 
     def log_predictions(self, records: Sequence[PredictionRecord]) -> int:
@@ -264,6 +286,25 @@ class Warehouse:
         with self._begin() as connection:
             return dict(connection.execute(SUMMARY).scalar_one())
 
+    def served(
+        self, name: str, version: int, since: datetime, until: datetime
+    ) -> tuple[int, dict[str, float]]:
+        """How many predictions a version made in the time, and their latency's percentiles."""
+        with self._begin() as connection:
+            return asked.served(connection, name, version, since, until)
+
+    def asked(
+        self, name: str, version: int, since: datetime, until: datetime, limit: int
+    ) -> list[Asked]:
+        """The newest predictions of a version in the time, the newest first."""
+        with self._begin() as connection:
+            return asked.asked(connection, name, version, since, until, limit)
+
+    def sales(self, keys: Sequence[str], since: datetime) -> list[Sale]:
+        """The clean prices of these properties in batches that came after a time, in that order."""
+        with self._begin() as connection:
+            return asked.sales(connection, keys, since)
+
     # -- records and rows ------------------------------------------------------------------------
 
     def _begin(self) -> AbstractContextManager[Connection]:
@@ -300,6 +341,11 @@ def _values(table: Table, record: Any) -> dict[str, Any]:
     """The record's fields, but for the number that the database gives."""
     given = {f.name: getattr(record, f.name) for f in fields(record)}
     return {name: v for name, v in given.items() if not (v is None and table.c[name].identity)}
+
+
+def _look(name: str, version: int, window_to: datetime) -> tuple[ColumnElement[bool], ...]:
+    c = schema.monitor_history.c
+    return c.model_name == name, c.champion_version == version, c.window_to == window_to
 
 
 def _save_batch(connection: Connection, batch: Batch) -> None:

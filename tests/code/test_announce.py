@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -63,9 +64,9 @@ def settings(**given):
 
 def test_the_payload_is_what_triggered_flows_map_their_parameters_from():
     said = argo_event(EVENT)
-    assert said["name"] == "tasador.drift.detected"
+    assert said["name"] == "tasador.training.requested"
     assert said["payload"] == {
-        "name": "tasador.drift.detected",
+        "name": "tasador.training.requested",
         "id": "drift-4",
         "timestamp": 1769860800,
         "correlation_id": "c-1",
@@ -73,6 +74,11 @@ def test_the_payload_is_what_triggered_flows_map_their_parameters_from():
         "drift_id": 4,
         "verdict": "drift",
     }
+
+
+def test_an_event_that_starts_no_flow_of_ours_has_its_own_name():
+    promoted = replace(EVENT, type=events.MODEL_PROMOTED)
+    assert argo_event(promoted)["name"] == "tasador.model.promoted"
 
 
 def test_both_are_told_where_there_is_an_event_bus():

@@ -25,6 +25,7 @@ CORE = (
     "intervals",
     "listing",
     "manifest",
+    "monitoring.policy",
     "records",
     "replay",
     "trees",

@@ -1,9 +1,11 @@
 """Every flow as Argo Workflows will get it: what is in the template is what a pod will have."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tasador import events, pipeline
 from tasador.lake import Lake
 from tests.flow_kit import compiled
 
@@ -58,11 +60,13 @@ def test_every_step_has_limits_and_is_tried_again(template):
         assert step["retryStrategy"]["limit"] >= 2, step["name"]
 
 
-def test_it_waits_for_the_events_that_the_pipeline_follows(template):
-    from tasador.pipeline import FLOW_CLASSES, STARTS
-
-    flow = template["metadata"]["annotations"]["metaflow/flow_name"]
-    wanted = {event for event, name in STARTS.items() if FLOW_CLASSES[name] == flow}
-    triggers = template["metadata"]["annotations"].get("metaflow/triggers", "[]")
-    assert all(event in triggers for event in wanted)
-    assert bool(wanted) == (triggers != "[]")
+def test_what_starts_the_flow_in_process_starts_it_on_argo_and_nothing_else_does(template):
+    annotations = template["metadata"]["annotations"]
+    flow = annotations["metaflow/flow_name"]
+    starts = {
+        events.ARGO_EVENTS[kind]
+        for kind, name in pipeline.STARTS.items()
+        if pipeline.FLOW_CLASSES[name] == flow
+    }
+    triggers = json.loads(annotations.get("metaflow/triggers", "[]"))
+    assert {trigger["name"] for trigger in triggers} == starts

@@ -1,0 +1,147 @@
+"""The monitor flow on the real platform: what is asked over the gateway, judged, told once."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import fields
+
+import httpx
+import pytest
+
+from tasador.local.platform import Platform
+from tasador.pipeline import unanswered
+from tasador.settings import Settings
+from tasador.source.simulator import generate
+from tasador.warehouse import Warehouse
+from tests.flow_kit import card_text
+from tests.ingest_kit import Source
+
+pytestmark = pytest.mark.filterwarnings(
+    # Metaflow's own.
+    "ignore:The _yaml extension module:DeprecationWarning"
+)
+
+
+def tasador(settings, *arguments):
+    """The command line, as a user would have it; the flows that it ran."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasador", *arguments, "--json", "--trials", "1"],
+        env={**os.environ, "TASADOR_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    decoder, runs, text = json.JSONDecoder(), [], done.stdout.strip()
+    while text:
+        run, end = decoder.raw_decode(text)
+        runs.append(run)
+        text = text[end:].lstrip()
+    return runs
+
+
+@pytest.fixture(scope="module")
+def served(new_home):
+    """A platform of this module's own whose champion, trained on one batch, is in service."""
+    with pytest.MonkeyPatch.context() as patch:
+        for field in fields(Settings):
+            patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
+        platform = Platform(new_home())
+        try:
+            settings = platform.up(people=False)
+            with Source([list(generate(7, "steady", 0, 3_000))]).serving() as source:
+                patch.setenv("TASADOR_SOURCE_URL", source.url)
+                runs = tasador(settings, "pipeline")
+            assert [run["flow"] for run in runs] == ["ingest", "drift", "train", "ingest"]
+            with httpx.Client(base_url=settings.functions_url, timeout=60) as client:
+                until(lambda: client.get("/model").json().get("version") == 1)
+            yield settings
+        finally:
+            platform.down()
+
+
+def until(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def ask(settings, listings):
+    """Ask for prices over the gateway and wait until all of them are recorded."""
+    with Warehouse(settings.database_url) as warehouse:
+        before = warehouse.prediction_summary()["count"]
+        answer = httpx.post(
+            f"{settings.functions_url}/batch_predict", json={"listings": listings}, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+        until(lambda: warehouse.prediction_summary()["count"] == before + len(listings))
+
+
+def requests_of(number, rows, only=lambda row: True):
+    """Listings of the market, as they are asked for: no price."""
+    found = [row for row in generate(7, "steady", number, 6_000) if only(row)]
+    return [{k: v for k, v in row.items() if k != "price"} for row in found[:rows]]
+
+
+def history(settings):
+    with Warehouse(settings.database_url) as warehouse:
+        return warehouse.monitor_history()
+
+
+def test_from_what_is_asked_to_one_training(served, checkout, monkeypatch):
+    (run,) = tasador(served, "monitor")
+    assert run["artifacts"]["verdict"] == "too_few"
+    assert run["artifacts"]["events"] == []
+    assert history(served)[0].reasons == ["nothing was asked: too few to tell"]
+
+    # The champion's own market: 400 listings, each of them twice.
+    usual = requests_of(1, 400)
+    ask(served, usual + usual)
+    (run,) = tasador(served, "monitor")
+    quiet = history(served)[0]
+    assert (run["artifacts"]["verdict"], quiet.verdict) == ("quiet", "quiet"), quiet.reasons
+    assert (quiet.predictions, quiet.asked) == (800, False)
+    assert 380 < quiet.judged <= 400
+    assert quiet.estimated_error == pytest.approx(quiet.usual_error, rel=0.15)
+    assert 0 < quiet.latency_ms["p50"] <= quiet.latency_ms["p95"] <= quiet.latency_ms["p99"]
+    assert quiet.missing["prev_sold_date"] > 0.2 > quiet.missing["state"]
+    assert unanswered(served) == []
+
+    # Land alone, which the champion errs most on.
+    ask(served, requests_of(2, 1_500, lambda row: not row["house_size"] and not row["bed"]))
+    looked, trained = tasador(served, "monitor")
+    look = history(served)[0]
+    assert (looked["flow"], trained["flow"]) == ("monitor", "train")
+    assert (look.verdict, look.causes, look.asked) == ("hurts", ["estimated_error"], True)
+    assert look.estimated_error > 1.2 * look.usual_error
+    assert look.missing["house_size"] > 0.6
+    (event,) = looked["artifacts"]["events"]
+    assert event["type"] == "tasador.training.requested"
+    assert event["id"] == f"monitor-{look.monitor_id}"
+    assert event["data"]["reasons"] == look.reasons == looked["artifacts"]["reasons"]
+    assert event["correlationid"] == look.correlation_id
+    assert trained["artifacts"]["correlation_id"] == look.correlation_id
+    # The same data: the same model, which the gate does not take for better.
+    assert trained["artifacts"]["decision"] == "rejected"
+    card = card_text("monitor", "judge", checkout, checkout)
+    assert look.reasons[0] in card
+    assert "Training was asked for" in card
+    assert "<iframe" in card
+    assert "data:image/png" in card
+
+    # The same cause again: neither asked nor trained, the quiet time over or not.
+    (again,) = tasador(served, "monitor")
+    assert again["artifacts"]["verdict"] == "hurts"
+    assert again["artifacts"]["events"] == []
+    assert "quiet until" in again["artifacts"]["asked_says"]
+    monkeypatch.setenv("TASADOR_MONITOR_QUIET_HOURS", "0")
+    (again,) = tasador(served, "monitor")
+    assert again["artifacts"]["events"] == []
+    assert again["artifacts"]["asked_says"].endswith("no batch has come since")
+    assert [seen.asked for seen in history(served)] == [False, False, True, False, False]
+    with Warehouse(served.database_url) as warehouse:
+        assert len(warehouse.model_history()) == 2
+        # Its lineage leads back to the look.
+        assert warehouse.model_history()[0].correlation_id == look.correlation_id
