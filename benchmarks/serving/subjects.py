@@ -111,7 +111,9 @@ def environments(folder: Path) -> tuple[Path, Path]:
     found = re.search(r"uv sync (.*?)--python", stage)
     assert found is not None
     serving = _environment(folder / "venv-serving", *found[1].split())
-    return serving, _environment(folder / "venv-old", "--only-group", "bench")
+    return serving, _environment(
+        folder / "venv-old", "--locked", "--no-install-project", "--only-group", "bench"
+    )
 
 
 def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, Subject]:
@@ -156,9 +158,9 @@ def packages_of(python: Path) -> Path:
     return next((python.parents[1] / "lib").glob("python3*/site-packages"))
 
 
-def _environment(venv: Path, *groups: str) -> Path:
+def _environment(venv: Path, *options: str) -> Path:
     subprocess.run(
-        ["uv", "sync", "--quiet", "--locked", "--no-install-project", *groups],
+        ["uv", "sync", "--quiet", *options],
         check=True,
         cwd=ROOT,
         env={
