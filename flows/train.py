@@ -2,9 +2,10 @@
 
 python flows/train.py run --trials 12
 python flows/train.py card view judge
+python flows/train.py card view dossier
 """
 
-from metaflow import FlowSpec, Parameter, card, current, retry, step, trigger
+from metaflow import FlowSpec, Parameter, card, catch, current, retry, step, trigger
 
 from tasador.flowkit import load_settings, main, report_progress, say
 
@@ -17,7 +18,7 @@ from tasador.flowkit import load_settings, main, report_progress, say
     }
 )
 class TrainFlow(FlowSpec):
-    """Plan, search, fit, judge: each step may be killed and resumed."""
+    """Plan, search, fit, judge, dossier: each step may be killed and resumed."""
 
     trials = Parameter("trials", default=12, type=int, help="Trials of the search.")
     budget_seconds = Parameter(
@@ -85,6 +86,27 @@ class TrainFlow(FlowSpec):
         self.decision, self.reasons = record.decision, record.reasons
         self.version, self.promotion = record.version, record.promotion
         self.metrics, self.events = record.metrics, [judgement.event.structured()]
+        self.next(self.dossier)
+
+    # The decision stands and has been told: a dossier that cannot be made must not undo that.
+    @card(type="blank")
+    @catch(var="dossier_failed")
+    @retry(times=1, minutes_between_retries=0)
+    @step
+    def dossier(self):
+        """What a release is answered for with: model card, contract, SBOM, licences."""
+        from tasador.dossier import write
+        from tasador.dossier.blocks import to_card
+
+        written = write(
+            load_settings(self.planned.correlation_id),
+            self.planned,
+            self.version,
+            self.found.params,
+            progress=report_progress,
+        )
+        current.card.extend(to_card(written.card))
+        self.dossier_uri = written.uri
         self.next(self.end)
 
     @step
@@ -92,6 +114,10 @@ class TrainFlow(FlowSpec):
         """Say how it ended."""
         load_settings(self.planned.correlation_id)
         say(f"version {self.version} {self.decision}: {'; '.join(self.reasons)}")
+        if self.dossier_failed:
+            say(f"there is no dossier of it: {self.dossier_failed}")
+        else:
+            say(f"its dossier is at {self.dossier_uri}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,18 @@ MARKET_PRICE = (10_000.0, 5_000_000.0)
 # compared on the same rows.
 HOLDOUT_SHARE = 10
 
-_MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat"})
+# What is beyond these bounds no listing can be: (least, most, unit); such a value is refused.
+BOUNDS = {
+    "price": (0.0, 10_000_000_000.0, "dollars"),
+    "bed": (0.0, 1_000.0, ""),
+    "bath": (0.0, 1_000.0, ""),
+    "acre_lot": (0.0, 10_000_000.0, "acres"),
+    "house_size": (0.0, 100_000_000.0, "square feet"),
+}
+LONGEST_TEXT = 200
+
+# Texts that stand for a missing value, in any case.
+MISSING_TEXTS = frozenset({"", "nan", "none", "null", "na", "n/a", "nat"})
 _WHOLE = re.compile(r"-?\d+\.0*")
 _ZIP = re.compile(r"(\d{1,5})(?:-\d{4})?")
 
@@ -94,7 +105,7 @@ def _number(low: float, high: float, unit: str) -> Callable[[object], float | No
             raise _Refused("is true or false, not a number")
         if isinstance(value, str):
             text = value.strip()
-            if text.lower() in _MISSING:
+            if text.lower() in MISSING_TEXTS:
                 return None
             try:
                 number = float(text)
@@ -118,13 +129,13 @@ def _number(low: float, high: float, unit: str) -> Callable[[object], float | No
     return read
 
 
-def _text(value: object, longest: int = 200) -> str | None:
+def _text(value: object, longest: int = LONGEST_TEXT) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _Refused("is not text")
     text = value.strip() if isinstance(value, str) else repr(value)
-    if text.lower() in _MISSING:
+    if text.lower() in MISSING_TEXTS:
         return None
     if len(text) > longest:
         raise _Refused(f"is longer than {longest} characters")
@@ -172,15 +183,15 @@ def _date(value: object) -> str | None:
 _READERS: dict[str, Callable[[object], str | float | None]] = {
     "brokered_by": _code,
     "status": _status,
-    "price": _number(0, 10_000_000_000, "dollars"),
-    "bed": _number(0, 1_000, ""),
-    "bath": _number(0, 1_000, ""),
-    "acre_lot": _number(0, 10_000_000, "acres"),
+    "price": _number(*BOUNDS["price"]),
+    "bed": _number(*BOUNDS["bed"]),
+    "bath": _number(*BOUNDS["bath"]),
+    "acre_lot": _number(*BOUNDS["acre_lot"]),
     "street": _code,
     "city": _text,
     "state": _text,
     "zip_code": _zip_code,
-    "house_size": _number(0, 100_000_000, "square feet"),
+    "house_size": _number(*BOUNDS["house_size"]),
     "prev_sold_date": _date,
 }
 

@@ -49,6 +49,11 @@ class ModelVersion:
         """The Parquet file that drift against this version is judged by."""
         return f"{self.artifact_uri}/reference/reference.parquet"
 
+    @property
+    def dossier_uri(self) -> str:
+        """The folder of the release dossier."""
+        return f"{self.artifact_uri}/dossier"
+
 
 class Registry:
     """MLflow as Tasador uses it; every verb may be repeated."""

@@ -172,19 +172,17 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
 
     settings.require("broker_url")
     registry = Registry(settings)
-    bundle = _stored(settings, candidate.model_uri, candidate.digest)
+    bundle = stored_bundle(settings, candidate.model_uri, candidate.digest)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         decided = warehouse.decision(candidate.version)
-        champion = registry.champion() if decided is None else _replaced(registry, decided)
-        known = warehouse.batches(status="ready")
-        if decided is not None:
-            known = [b for b in known if b.ready_at is None or b.ready_at <= decided.decided_at]
-        holdout = judged_rows(settings, known, champion)
+        champion = registry.champion() if decided is None else replaced_by(registry, decided)
+        batches = known_at(warehouse.batches(status="ready"), decided)
+        holdout = judged_rows(settings, batches, champion)
         challenged = evaluate(bundle, holdout)
         reigning = (
             None
             if champion is None
-            else evaluate(_stored(settings, champion.uri, champion.digest), holdout)
+            else evaluate(stored_bundle(settings, champion.uri, champion.digest), holdout)
         )
         if decided is None:
             decided = warehouse.record_decision(
@@ -207,6 +205,13 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         challenger=challenged,
         champion=reigning,
     )
+
+
+def known_at(batches: Sequence[Batch], decided: DecisionRecord | None) -> list[Batch]:
+    """The batches that were ready when the decision was made; all where there is none yet."""
+    if decided is None:
+        return list(batches)
+    return [b for b in batches if b.ready_at is None or b.ready_at <= decided.decided_at]
 
 
 def judged_rows(
@@ -275,14 +280,15 @@ def git_sha() -> str:
         return ""
 
 
-def _stored(settings: Settings, uri: str, digest: str) -> Bundle:
+def stored_bundle(settings: Settings, uri: str, digest: str) -> Bundle:
+    """The bundle at ``uri``, loaded from the object store and verified."""
     from tasador.bundle import Bundle
 
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         return Bundle.load(Lake(settings).download_folder(uri, scratch), digest)
 
 
-def _replaced(registry: Registry, decided: DecisionRecord) -> ModelVersion | None:
+def replaced_by(registry: Registry, decided: DecisionRecord) -> ModelVersion | None:
     """The champion that a decision which stands already was made against."""
     return registry.version(decided.champion_version) if decided.champion_version else None
 

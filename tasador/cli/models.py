@@ -108,6 +108,30 @@ def models(json: AsJson = False) -> None:
     console.print(table)
 
 
+def dossier(
+    version: Annotated[int | None, typer.Argument(help="Default: the champion.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Download to here; default: dossiers/ of the home folder.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Open a version's release dossier: model card, data contract, gate record, SBOM, licences."""
+    from rich.markdown import Markdown
+
+    from tasador.dossier import fetch
+
+    settings = Settings.load().require("mlflow_url", "s3_endpoint")
+    fetched = fetch(settings, version, out)
+    if json:
+        print_json({"uri": fetched.uri, "folder": fetched.folder.resolve(), **fetched.index})
+        return
+    console.print(Markdown(fetched.readme))
+    console.print()
+    console.print(
+        f"{fetched.uri}\nis in {fetched.folder.resolve()}", highlight=False, soft_wrap=True
+    )
+
+
 def lineage(
     prediction_id: Annotated[str, typer.Argument(help="As in the answer of /predict.")],
     json: AsJson = False,
@@ -172,5 +196,5 @@ def rollback(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (train, score, serve, models, lineage, rollback):
+    for command in (train, score, serve, models, dossier, lineage, rollback):
         app.command()(command)

@@ -1,8 +1,16 @@
 """The train flow on the real platform: one decision a training, whatever kills it."""
 
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import optuna
 import pytest
 
@@ -75,6 +83,74 @@ def test_a_first_model_is_promoted_and_its_equal_rejected(
     )
     assert len(children) == 2
 
+    # Each has its dossier, beside the bundle and so among the artifacts of its run.
+    assert "# " + f"{second.model_name}@{second.version}" in card_text(
+        "train", "dossier", tmp_path, checkout
+    )
+    for decided in (first, second):
+        listed = httpx.get(
+            f"{settings.mlflow_url}/api/2.0/mlflow/artifacts/list",
+            params={"run_id": decided.run_id, "path": "dossier"},
+        ).json()
+        assert "dossier/README.md" in {file["path"] for file in listed["files"]}
+        told = opened(settings, tmp_path, str(decided.version), "--json")
+        index = json.loads(told)
+        assert (index["decision"], index["digest"]) == (decided.decision, decided.digest)
+        folder = Path(index["folder"])
+        for name, digest in index["files"].items():
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        assert json.loads((folder / "gate.json").read_bytes())["checks"] == decided.checks
+        metrics = json.loads((folder / "metrics.json").read_bytes())["by_what_is_known"]["all rows"]
+        assert metrics == pytest.approx(decided.metrics)
+        left_out = json.loads((folder / "leave-out.json").read_bytes())
+        assert len(left_out["rotations"]) == 4
+        readme = (folder / "README.md").read_text()
+        linked = set(re.findall(r"\]\(([^)]+)\)", readme))
+        assert linked == set(index["files"]) - {"README.md"} | {"dossier.json"}
+    # Without a version it is the champion's; --out puts it where one likes.
+    told = opened(settings, tmp_path, "--out", str(tmp_path / "mine"))
+    assert f"{first.model_name}@{first.version}" in told
+    assert "When not to use it" in told
+    assert (tmp_path / "mine" / "sbom-serving.cdx.json").is_file()
+
+
+def opened(settings, folder, *arguments, code=0):
+    """What `tasador dossier` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasador", "dossier", *arguments],
+        cwd=folder,
+        env={**os.environ, **settings.as_environ()},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_a_dossier_that_fails_takes_no_decision_with_it(settings, tmp_path, checkout, monkeypatch):
+    # An image without the package that writes SBOMs.
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "cyclonedx.py").write_text("raise ImportError('no cyclonedx here')\n")
+    run_id = tmp_path / "run-id"
+    with keeping_broker() as (broker, told), monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(broken))
+        given = replace(settings, broker_url=broker)
+        run = ("run", "--trials", "1", "--run-id-file", str(run_id))
+        code, said = Flow("train", given, tmp_path, checkout, *run).end()
+    assert code == 0, said
+    (decided,) = history(settings)
+    assert told == [("tasador.model.promoted", f"decision-{decided.promotion}")]
+    assert Registry(settings).champion().version == decided.version
+    assert "there is no dossier of it" in said
+    assert "no dossier" in opened(settings, tmp_path, code=1)
+    # Mended, the step alone is run again.
+    again = ("resume", "dossier", "--origin-run-id", run_id.read_text())
+    code, said = Flow("train", settings, tmp_path, checkout, *again).end()
+    assert code == 0, said
+    assert len(history(settings)) == 1
+    assert f"@{decided.version}" in opened(settings, tmp_path)
+
 
 def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     planned = retraining.plan(settings)
@@ -109,7 +185,7 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
         retraining.roll_back(settings, 1)
 
 
-@pytest.mark.parametrize("step", ["start", "search", "fit", "judge", "end"])
+@pytest.mark.parametrize("step", ["start", "search", "fit", "judge", "dossier", "end"])
 def test_killed_at_a_step_then_resumed(settings, tmp_path, checkout, step):
     run_id = tmp_path / "run-id"
     arguments = ("run", "--trials", "3", "--run-id-file", str(run_id))
@@ -118,6 +194,7 @@ def test_killed_at_a_step_then_resumed(settings, tmp_path, checkout, step):
         "start": "/start/",
         "search": "trial 2 of 3",
         "fit": "rounds on",
+        "dossier": "leave states out",
         "end": "/end/",
     }
     flow.wait_until(
@@ -137,6 +214,7 @@ def test_killed_at_a_step_then_resumed(settings, tmp_path, checkout, step):
     assert (version.version, version.digest) == (decided.version, decided.digest)
     assert version.aliases == ("champion",)
     assert len(trials_of(settings, decided.training_id)) == 3
+    assert Lake(settings).exists(f"{version.dossier_uri}/dossier.json")
 
 
 def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):

@@ -1,0 +1,79 @@
+"""A page in blocks, written once and shown twice: as a Markdown file and as a Metaflow card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Markdown."""
+
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table; the first column is words, the others may be numbers."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG: its file's path in the folder, what it shows, and its content."""
+
+    file: str
+    shows: str
+    content: bytes
+
+
+Block = Text | Rows | Picture
+
+
+def to_markdown(blocks: Iterable[Block]) -> str:
+    """The page as GitHub's Markdown; pictures are links to their files."""
+    return "\n\n".join(_written(block) for block in blocks) + "\n"
+
+
+def to_card(blocks: Iterable[Block]) -> Iterator[Any]:
+    """The page as components of a Metaflow card."""
+    from metaflow.cards import Image, Markdown, Table
+
+    for block in blocks:
+        match block:
+            case Text(markdown):
+                yield Markdown(markdown)
+            case Rows(headers, rows):
+                yield Table([list(row) for row in rows], headers=list(headers))
+            case Picture(_, shows, content):
+                yield Image(content, shows)
+
+
+def number(value: float) -> str:
+    """A number of any size for people: 0.35, 12.5, 1,840,000."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _written(block: Block) -> str:
+    match block:
+        case Text(markdown):
+            return markdown
+        case Rows(headers, rows):
+            ruler = ["---", *["---:"] * (len(headers) - 1)] if _numbers(rows) else ["---"]
+            ruler += ["---"] * (len(headers) - len(ruler))
+            return "\n".join(_row(cells) for cells in (headers, ruler, *rows))
+        case Picture(file, shows, _):
+            return f"![{shows}]({file})"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.replace("|", r"\|").split()) for cell in cells) + " |"
+
+
+def _numbers(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether all but the first column reads as numbers, which stand better to the right."""
+    return all(len(cell) <= 14 for row in rows for cell in row[1:])

@@ -1,0 +1,146 @@
+"""The data contract: what a listing is, what is refused, and what the model has seen of each field.
+
+The rules are those of ``tasador.listing``, which reads every batch and every request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasador.dossier.blocks import Rows, number
+from tasador.listing import (
+    BOUNDS,
+    COLUMNS,
+    LONGEST_TEXT,
+    MARKET_PRICE,
+    MISSING_TEXTS,
+    STATUSES,
+)
+from tasador.table import columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasador.manifest import Manifest
+
+_CODE = "code as text; a whole number such as 33156 or 33156.0 is read as its digits"
+_MEANS = {
+    "brokered_by": ("string", _CODE, "the broker"),
+    "status": ("string", "one of " + ", ".join(STATUSES), "where the offer stands"),
+    "price": ("number", "", "the asked or paid price; the label, never an input"),
+    "bed": ("number", "", "bedrooms"),
+    "bath": ("number", "", "bathrooms"),
+    "acre_lot": ("number", "", "the lot"),
+    "street": ("string", _CODE, "the street"),
+    "city": ("string", "text", "the city"),
+    "state": ("string", "text", "the state's name"),
+    "zip_code": ("string", "five digits; leading zeros may be lost, ZIP+4 is cut", "the zip code"),
+    "house_size": ("number", "", "living space"),
+    "prev_sold_date": ("string", "a date, YYYY-MM-DD; what follows is cut", "the last sale before"),
+}
+_QUANTILES = {"p01": 0.01, "p25": 0.25, "median": 0.5, "p75": 0.75, "p99": 0.99}
+_MOST_COMMON = 5
+
+
+def data_contract(frame: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
+    """The contract as JSON: the fields by name, and what was seen in the clean rows of ``frame``.
+
+    ``seen`` holds numbers' quantiles or texts' counts, ``missing_share`` the share of the rows
+    without the field, ``clipped_to`` the range beyond which the model takes the border's value.
+    """
+    columns = columns_of(frame)
+    return {
+        "model": f"{manifest.name}@{manifest.version}",
+        "digest": manifest.digest,
+        "rows_seen": len(frame),
+        "missing_is_normal": "any field of a request may be absent or null; the answer names it",
+        "missing_texts": sorted(MISSING_TEXTS),
+        "label": {"field": "price", "trained_on": list(MARKET_PRICE), "unit": "dollars"},
+        "fields": {name: _field(name, columns[name], manifest) for name in COLUMNS},
+        "row_refused": [
+            "a row of a batch that is neither an object nor a list of twelve values",
+            "a column that is none of the twelve, in a request",
+            "a row of a batch whose price is missing or not above zero",
+        ],
+    }
+
+
+def contract_rows(contract: dict[str, Any]) -> Rows:
+    """The contract as a table for people."""
+    return Rows(
+        ["field", "type", "unit", "missing", "seen", "refused"],
+        [
+            [
+                f"`{name}`",
+                told["type"],
+                told["unit"] or "-",
+                f"{told['missing_share']:.1%}",
+                _seen_words(told),
+                "; ".join(told["refused"]),
+            ]
+            for name, told in contract["fields"].items()
+        ],
+    )
+
+
+def _field(name: str, values: Any, manifest: Manifest) -> dict[str, Any]:
+    kind, form, means = _MEANS[name]
+    told: dict[str, Any] = {"means": means, "type": kind, "unit": ""}
+    if name in BOUNDS:
+        low, high, unit = BOUNDS[name]
+        told |= {"unit": unit, "minimum": low, "maximum": high}
+        told["refused"] = ["not a number", f"below {low:g}", f"above {high:,.0f}"]
+        known = values[np.isfinite(values)]
+        told["missing_share"] = 1 - len(known) / max(len(values), 1)
+        told["seen"] = _numbers_seen(known)
+        if name in manifest.ranges:
+            told["clipped_to"] = list(manifest.ranges[name])
+        if name == "price":
+            told["refused"][1] = "zero or below, in a batch"
+            told["exclusive_minimum_in_batches"] = 0
+        return told
+    told["form"] = form
+    if name == "status":
+        told["enum"] = list(STATUSES)
+    told["max_length"] = LONGEST_TEXT
+    told["refused"] = _TEXT_REFUSED.get(name, ["not text", f"longer than {LONGEST_TEXT}"])
+    known = np.array([value for value in values if value is not None], dtype=object)
+    told["missing_share"] = 1 - len(known) / max(len(values), 1)
+    names, counts = np.unique(known.astype(str), return_counts=True)
+    told["seen"] = {"distinct": len(names)}
+    if name == "prev_sold_date" and len(names):
+        told["seen"] |= {"first": str(names[0]), "last": str(names[-1])}
+    elif name in ("status", "state"):
+        order = np.argsort(-counts, kind="stable")[:_MOST_COMMON]
+        shares = {str(names[k]): float(counts[k] / len(known)) for k in order}
+        told["seen"]["most_common"] = shares
+    return told
+
+
+_TEXT_REFUSED = {
+    "status": ["any other word"],
+    "zip_code": ["not five digits"],
+    "prev_sold_date": ["not a date"],
+}
+
+
+def _numbers_seen(known: Any) -> dict[str, float]:
+    if len(known) == 0:
+        return {}
+    quantiles = {name: float(np.quantile(known, at)) for name, at in _QUANTILES.items()}
+    return {"least": float(known.min()), **quantiles, "most": float(known.max())}
+
+
+def _seen_words(told: dict[str, Any]) -> str:
+    seen = told["seen"]
+    if "p01" in seen:
+        low, high, most = (number(seen[name]) for name in ("p01", "p99", "most"))
+        return f"{low} to {high} (1 to 99 %), at most {most}"
+    if "first" in seen:
+        return f"{seen['first']} to {seen['last']}"
+    if "most_common" in seen:
+        common = ", ".join(f"{name} {share:.0%}" for name, share in seen["most_common"].items())
+        return f"{seen['distinct']:,} values: {common}"
+    return f"{seen['distinct']:,} values" if "distinct" in seen else "nothing"

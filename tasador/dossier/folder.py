@@ -1,0 +1,93 @@
+"""A dossier as a folder of files; dossier.json comes last and says that it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasador.dossier.baseline import drift_baseline
+from tasador.dossier.blocks import Block, Picture, Text, to_markdown
+from tasador.dossier.contract import data_contract
+from tasador.dossier.facts import Facts, measured
+from tasador.dossier.model_card import model_card
+from tasador.dossier.sbom import IMAGES, licence_rows, sbom
+
+if TYPE_CHECKING:
+    from tasador.study import Progress
+
+README, INDEX = "README.md", "dossier.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """A dossier that was written: its index as in dossier.json, and the blocks of its card."""
+
+    index: dict[str, Any]
+    card: list[Block]
+
+
+def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -> Dossier:
+    """Measure and write everything into a folder, which is made when absent."""
+    found = measured(facts, progress)
+    record = facts.record
+    model = f"{record.model_name}@{record.version}"
+    contract = data_contract(facts.frame, facts.bundle.manifest)
+    baseline = drift_baseline(facts.reference)
+    card = list(model_card(facts, found, contract, baseline))
+    licences: list[Block] = [
+        Text(f"# Licences of what {model} is made and served with"),
+        licence_rows(),
+    ]
+    left_out = (
+        {"not_measured": found.no_left_out} if found.left_out is None else asdict(found.left_out)
+    )
+    files: dict[str, bytes] = {
+        README: to_markdown(card).encode(),
+        "data-contract.json": _json(contract),
+        "drift-baseline.json": _json(baseline),
+        "gate.json": _json(asdict(record)),
+        "metrics.json": _json({"by_what_is_known": found.by_group, "slices": found.slices}),
+        "leave-out.json": _json(left_out),
+        "licences.md": to_markdown(licences).encode(),
+        **{
+            f"sbom-{image}.cdx.json": _json(sbom(image, model, record.digest, record.decided_at))
+            for image in IMAGES
+        },
+        **{block.file: block.content for block in card if isinstance(block, Picture)},
+    }
+    index = {
+        "model": model,
+        "digest": record.digest,
+        "decision": record.decision,
+        "decided_at": record.decided_at.isoformat(),
+        "run_id": record.run_id,
+        "correlation_id": record.correlation_id,
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    for name, content in {**files, INDEX: _json(index)}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return Dossier(index=index, card=card)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(_plain(value), indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """The value with what JSON lacks told otherwise: times as ISO 8601, no number as null."""
+    if isinstance(value, dict):
+        return {str(name): _plain(told) for name, told in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(told) for told in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,171 @@
+"""The dossier's pictures, each a PNG that is small enough for a repository."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from tasador.dossier.effects import Effects
+    from tasador.gate import Evaluation
+
+Array = np.ndarray[Any, Any]
+
+_BLUE, _GREY, _RED = "#2f6f9f", "#9aa7b0", "#b4483c"
+_OTHERS = ("#4f9d69", "#d08c2f", "#8a5fa8", "#b4483c")
+_BINS = 10
+_DPI = 110
+
+
+def calibration(evaluation: Evaluation, groups: Mapping[str, Array]) -> bytes:
+    """Left: how often the intervals hold, by group [n] bool. Right: prices against predictions."""
+    figure = _figure(10.5, 4.2)
+    left, right = figure.subplots(1, 2)
+    nominal = sorted(int(level) for level in evaluation.low)
+    left.plot([75, 100], [75, 100], color="black", linewidth=0.8, label="as promised")
+    known = {name: rows for name, rows in groups.items() if rows.any()}
+    # The first group is the whole.
+    for (name, rows), colour in zip(known.items(), (_BLUE, *_OTHERS), strict=False):
+        held = [100 * np.mean(_inside(evaluation, str(level))[rows]) for level in nominal]
+        width = 2.5 if colour == _BLUE else 1
+        label = f"{name} ({int(rows.sum()):,})"
+        left.plot(nominal, held, "o-", label=label, linewidth=width, color=colour)
+    left.set(
+        xlabel="interval (%)", ylabel="prices that it holds (%)", title="Intervals", xticks=nominal
+    )
+    left.legend(fontsize=8, loc="upper left")
+    predicted, actual = evaluation.predicted, evaluation.actual
+    order = np.array_split(np.argsort(predicted), min(_BINS, len(predicted)))
+    middle = [float(np.median(predicted[rows])) for rows in order]
+    ratio = [
+        100 * (np.quantile(actual[rows] / predicted[rows], [0.25, 0.5, 0.75]) - 1) for rows in order
+    ]
+    low, centre, high = np.array(ratio).T
+    right.axhline(0, color="black", linewidth=0.8)
+    right.errorbar(
+        middle, centre, yerr=[centre - low, high - centre], fmt="o", color=_BLUE, capsize=3
+    )
+    right.set(
+        xscale="log",
+        xlabel="predicted price ($, tenths of the holdout)",
+        ylabel="actual over predicted (%): median, quartiles",
+        title="Prices",
+    )
+    _dollars(right)
+    for axes in (left, right):
+        _plain(axes)
+    return _png(figure)
+
+
+def slices(
+    parts: Sequence[tuple[str, str, float, int]], overall: float, whole: str = "the whole holdout"
+) -> bytes:
+    """Median error (share) of each slice: (kind, name, error, rows); a line marks the whole."""
+    figure = _figure(9, 1.2 + 0.22 * len(parts))
+    axes = figure.subplots()
+    # A dollar sign would begin a formula.
+    names = [f"{name} ({rows:,})".replace("$", r"\$") for _, name, _, rows in parts]
+    colours = [_BLUE if kind == "state" else _GREY for kind, *_ in parts]
+    drawn = axes.barh(names, [100 * error for _, _, error, _ in parts], color=colours)
+    axes.bar_label(
+        drawn, [f"{100 * error:.0f} %" for _, _, error, _ in parts], padding=3, fontsize=8
+    )
+    axes.axvline(100 * overall, color=_RED, linewidth=1)
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", labelsize=8, length=0)
+    axes.margins(x=0.1, y=0.01)
+    axes.set(xlabel=f"median error (% of the price); the line is {whole}")
+    _plain(axes)
+    return _png(figure)
+
+
+def left_out(states: Mapping[str, Mapping[str, float]], overall: float) -> bytes:
+    """Median error (share) of each state when it was left out of the training."""
+    parts = [
+        ("state", state, told["median_error"], int(told["rows"]))
+        for state, told in sorted(states.items(), key=lambda item: item[1]["median_error"])
+    ]
+    return slices(parts, overall, "all of them")
+
+
+def effects(found: Effects, names: Mapping[str, str]) -> bytes:
+    """One row a column, one dot a listing: its place is the effect on the price."""
+    from matplotlib import colormaps
+
+    figure = _figure(9, 0.9 + 0.5 * len(found.columns))
+    axes = figure.subplots()
+    draw = np.random.default_rng(0)
+    for row, (name, values) in enumerate(found.columns.items()):
+        height = row + draw.uniform(-0.28, 0.28, len(values))
+        colour: Any = _GREY
+        if name in found.values and np.isfinite(found.values[name]).any():
+            known = found.values[name]
+            ranks = np.full(len(known), np.nan)
+            told = np.isfinite(known)
+            _, place = np.unique(known[told], return_inverse=True)
+            ranks[told] = place / max(int(place.max()), 1)
+            colour = colormaps["coolwarm"](np.nan_to_num(ranks, nan=0.5))
+            colour[~told] = (0.75, 0.75, 0.75, 1)
+        axes.scatter(100 * np.clip(values, -1.5, 1.0), height, s=9, c=colour, linewidths=0)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(found.columns)), [names.get(n, n) for n in found.columns])
+    axes.invert_yaxis()
+    axes.set(xlabel="effect on the price (% of it); blue: small value, red: large, grey: no number")
+    _plain(axes)
+    return _png(figure)
+
+
+def prices(evaluation: Evaluation) -> bytes:
+    """Predicted against actual price of every row of the holdout."""
+    figure = _figure(5.2, 4.6)
+    axes = figure.subplots()
+    shown = np.random.default_rng(0).permutation(len(evaluation.actual))[:5000]
+    actual, predicted = evaluation.actual[shown], evaluation.predicted[shown]
+    ends = [min(actual.min(), predicted.min()), max(actual.max(), predicted.max())]
+    axes.scatter(actual, predicted, s=6, alpha=0.3, linewidths=0, color=_BLUE)
+    axes.plot(ends, ends, color="black", linewidth=0.8)
+    axes.set(xscale="log", yscale="log", xlabel="price ($)", ylabel="predicted price ($)")
+    _dollars(axes)
+    axes.yaxis.set_major_formatter(_engineering())
+    _plain(axes)
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Figure) -> bytes:
+    written = io.BytesIO()
+    figure.savefig(written, format="png", dpi=_DPI, metadata={"Software": None})
+    return written.getvalue()
+
+
+def _inside(evaluation: Evaluation, level: str) -> Array:
+    low, high = evaluation.low[level], evaluation.high[level]
+    return np.asarray((low <= evaluation.actual) & (evaluation.actual <= high))
+
+
+def _engineering() -> Any:
+    from matplotlib.ticker import EngFormatter
+
+    return EngFormatter(sep="")
+
+
+def _dollars(axes: Axes) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    axes.xaxis.set_major_formatter(_engineering())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)

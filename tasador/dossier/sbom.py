@@ -1,0 +1,218 @@
+"""What a model is made and served with: CycloneDX SBOMs and licences of what is installed.
+
+The packages of an image are those that its requirements reach, read from the metadata of what is
+installed where the model was trained: one lock file makes all images, so their versions agree.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tasador.dossier.blocks import Rows
+
+if TYPE_CHECKING:
+    from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
+
+# What each part asks for by name, as in pyproject.toml (tests/code/test_dossier.py holds the two
+# together): an image has the packages installed but neither that file nor tasador's own metadata.
+_BASE = (
+    "cloudevents",
+    "httpx",
+    "numpy",
+    "parliament-functions",
+    "prometheus-client",
+    "xgboost-cpu",
+)
+_STORE = ("psycopg2-binary", "sqlalchemy")
+_PLATFORM = (
+    "alembic",
+    "boto3",
+    "ijson",
+    "mlflow",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "typer",
+)
+_FLOWS = (
+    "cyclonedx-python-lib",
+    "kubernetes",
+    "metaflow",
+    "nannyml",
+    "optuna",
+    "packaging",
+    "plotly",
+    "shap",
+    "statsmodels",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A kind of image: what it is for, the packages it asks for, and those left out of it."""
+
+    purpose: str
+    asks: tuple[str, ...]
+    without: frozenset[str] = frozenset()
+
+
+IMAGES = {
+    "serving": Image("predict and explain", _BASE, frozenset({"scipy"})),
+    "recording": Image("record and reload", _BASE + _STORE, frozenset({"scipy", "xgboost-cpu"})),
+    "training": Image("the flows", _BASE + _STORE + _PLATFORM + _FLOWS),
+}
+
+# A License field longer than this is the text of a licence, not its name.
+_LONGEST_NAME = 80
+_IS_LICENCE = re.compile(r"(?i)(licen[cs]e|copying)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """An installed distribution: its name as it writes it, and the names of those it requires."""
+
+    name: str
+    version: str
+    licence: str
+    requires: tuple[str, ...]
+
+
+def packages(image: Image) -> dict[str, Package]:
+    """Every package that the image's reach, by normalized name.
+
+    A requirement that is not installed (overridden away, or of another system) is left out.
+    """
+    from packaging.utils import canonicalize_name
+
+    found: dict[str, Package] = {}
+    waiting: list[tuple[str, frozenset[str]]] = [(name, frozenset()) for name in image.asks]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        name, extras = asked = waiting.pop()
+        if asked in seen or name in image.without:
+            continue
+        seen.add(asked)
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        required = [(canonicalize_name(r), more) for r, more in _required(distribution, extras)]
+        names = {str(needed) for needed, _ in required}
+        if name in found:
+            names |= set(found[name].requires)
+        found[name] = Package(
+            name=distribution.metadata["Name"],
+            version=distribution.version,
+            licence=licence_of(distribution),
+            requires=tuple(sorted(names)),
+        )
+        waiting += required
+    return found
+
+
+def licence_of(distribution: importlib.metadata.Distribution) -> str:
+    """The licence as the package states it: expression, name, classifier or file."""
+    metadata = distribution.metadata
+    if "License-Expression" in metadata:
+        return str(metadata["License-Expression"])
+    stated = str(metadata["License"]).strip() if "License" in metadata else ""
+    if stated and stated.lower() != "unknown" and len(stated) <= _LONGEST_NAME:
+        return " ".join(stated.split())
+    classifiers = [
+        line.rpartition(" :: ")[2]
+        for line in metadata.get_all("Classifier") or []
+        if line.startswith("License ::") and line != "License :: OSI Approved"
+    ]
+    if classifiers:
+        return " AND ".join(classifiers)
+    files = [file.name for file in distribution.files or [] if _IS_LICENCE.match(file.name)]
+    return f"see its {files[0]}" if files else "not stated"
+
+
+def sbom(image: str, model: str, digest: str, at: datetime) -> dict[str, Any]:
+    """The CycloneDX document of one image of IMAGES, for one model version.
+
+    Its serial number is made of the image and the digest and its time is given, so that writing it
+    again writes the same.
+    """
+    from cyclonedx.model import Property
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output.json import JsonV1Dot6
+    from packageurl import PackageURL
+
+    found = packages(IMAGES[image])
+    components = {
+        name: Component(
+            name=package.name,
+            version=package.version,
+            type=ComponentType.LIBRARY,
+            bom_ref=f"{name}=={package.version}",
+            licenses=[_licence(package.licence)],
+            purl=PackageURL("pypi", name=name, version=package.version),
+        )
+        for name, package in found.items()
+    }
+    whole = Component(
+        name=f"tasador {image}",
+        type=ComponentType.CONTAINER,
+        bom_ref=f"tasador-{image}",
+        description=IMAGES[image].purpose,
+    )
+    bom = Bom(
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"tasador:{image}:{digest}"),
+        metadata=BomMetaData(
+            component=whole,
+            timestamp=at,
+            properties=[Property(name="tasador:model", value=model)],
+        ),
+        components=components.values(),
+    )
+    asked = [components[name] for name in IMAGES[image].asks if name in components]
+    bom.register_dependency(whole, asked)
+    for name, package in found.items():
+        needs = [components[other] for other in package.requires if other in components]
+        bom.register_dependency(components[name], needs)
+    written: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
+    return written
+
+
+def licence_rows() -> Rows:
+    """Every package of any image with its version, its licence and the images that hold it."""
+    by_image = {name: packages(image) for name, image in IMAGES.items()}
+    names = sorted({name for found in by_image.values() for name in found})
+    rows = []
+    for name in names:
+        holding = [image for image, found in by_image.items() if name in found]
+        package = by_image[holding[0]][name]
+        rows.append([package.name, package.version, package.licence, ", ".join(holding)])
+    return Rows(["package", "version", "licence", "images"], rows)
+
+
+def _required(
+    distribution: importlib.metadata.Distribution, extras: frozenset[str]
+) -> list[tuple[str, frozenset[str]]]:
+    """The requirements that hold here: (name, extras asked of it)."""
+    from packaging.requirements import Requirement
+
+    required = []
+    for line in distribution.requires or []:
+        requirement = Requirement(line)
+        environments = [{"extra": extra} for extra in ("", *extras)]
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate(given) for given in environments):
+            required.append((requirement.name, frozenset(requirement.extras)))
+    return required
+
+
+def _licence(stated: str) -> DisjunctiveLicense | LicenseExpression:
+    from cyclonedx.contrib.license.factories import LicenseFactory
+
+    return LicenseFactory().make_from_string(stated)

@@ -1,0 +1,225 @@
+"""The dossier's pieces: what each says is true of the code, the data and the installed packages."""
+
+import importlib.metadata
+import json
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+
+from tasador.dossier.baseline import baseline_rows, drift_baseline
+from tasador.dossier.blocks import Picture, Rows, Text, number, to_markdown
+from tasador.dossier.contract import contract_rows, data_contract
+from tasador.dossier.sbom import IMAGES, licence_of, licence_rows, packages, sbom
+from tasador.listing import COLUMNS, Listing, read_listing, read_row
+from tasador.manifest import Manifest
+from tasador.table import frame_of
+
+MANIFEST = Manifest(
+    name="tasador-price",
+    version=3,
+    digest="d" * 64,
+    features=[],
+    metrics={},
+    intervals={},
+    data={},
+    params={},
+    ranges={"house_size": [600.0, 4000.0]},
+    categories={},
+    files={},
+    git_sha="",
+    created="",
+    xgboost="",
+)
+FRAME = frame_of(
+    [
+        Listing(
+            brokered_by=str(n % 4),
+            status="sold",
+            price=100_000.0 + n,
+            bed=None if n % 2 else 3.0,
+            street=str(n),
+            city="Waco",
+            state="Texas" if n % 4 else "Ohio",
+            zip_code="76701",
+            house_size=1000.0 + n,
+            prev_sold_date="2020-01-02" if n % 4 == 0 else None,
+        )
+        for n in range(100)
+    ]
+)
+CONTRACT = data_contract(FRAME, MANIFEST)
+
+
+# -- the data contract ----------------------------------------------------------------------------
+
+
+def test_the_contract_tells_what_was_seen():
+    assert list(CONTRACT["fields"]) == list(COLUMNS)
+    assert CONTRACT["rows_seen"] == 100
+    fields = CONTRACT["fields"]
+    assert fields["bed"]["missing_share"] == 0.5
+    assert fields["prev_sold_date"]["missing_share"] == 0.75
+    assert fields["acre_lot"] | {"missing_share": 1.0, "seen": {}} == fields["acre_lot"]
+    assert (fields["price"]["seen"]["least"], fields["price"]["seen"]["most"]) == (100_000, 100_099)
+    assert fields["house_size"]["clipped_to"] == [600.0, 4000.0]
+    assert fields["house_size"]["unit"] == "square feet"
+    assert fields["state"]["seen"] == {
+        "distinct": 2,
+        "most_common": {"Texas": 0.75, "Ohio": 0.25},
+    }
+    json.dumps(CONTRACT, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", [n for n in COLUMNS if "minimum" in CONTRACT["fields"][n]])
+def test_numbers_are_refused_where_the_contract_says_so(name):
+    told = CONTRACT["fields"][name]
+    for value in (told["minimum"], told["maximum"]):
+        assert read_listing({name: value})[1] == []
+    for value in (told["minimum"] - 1, told["maximum"] * 1.01, "many"):
+        assert [p.field for p in read_listing({name: value})[1]] == [name]
+
+
+def test_texts_are_refused_where_the_contract_says_so():
+    for name, told in CONTRACT["fields"].items():
+        if told["type"] != "string":
+            continue
+        wrong = ["x" * (told["max_length"] + 1), ["a", "list"]]
+        wrong += ["other"] if "enum" in told else []
+        for value in wrong:
+            assert [p.field for p in read_listing({name: value})[1]] == [name], value
+        for value in CONTRACT["missing_texts"]:
+            listing, problems = read_listing({name: value})
+            assert (getattr(listing, name), problems) == (None, [])
+        for value in told.get("enum", ()):
+            assert read_listing({name: value})[1] == []
+    assert read_listing({"zip_code": "1234567"})[1]
+    assert read_listing({"zip_code": "77084-1234"}) == (Listing(zip_code="77084"), [])
+    assert read_listing({"street": 33156.0})[0].street == "33156"
+    assert read_listing({"prev_sold_date": "soon"})[1]
+    # Of a batch the label is asked for.
+    assert read_row(dict.fromkeys(COLUMNS))[1]
+    assert read_row({"price": 0.0})[1]
+
+
+def test_the_contract_reads_as_a_table():
+    rows = {row[0]: row for row in contract_rows(CONTRACT).rows}
+    assert rows["`price`"][4] == "100,001 to 100,098 (1 to 99 %), at most 100,099"
+    assert rows["`prev_sold_date`"][3:5] == ["75.0%", "2020-01-02 to 2020-01-02"]
+    assert rows["`acre_lot`"][4] == "nothing"
+
+
+# -- the drift baseline ---------------------------------------------------------------------------
+
+
+def test_the_baseline_sums_the_reference_up():
+    predicted = np.where(np.arange(100) < 40, FRAME["price"] * 1.1, np.nan)
+    told = drift_baseline(FRAME.assign(predicted=predicted))
+    assert told["rows"] == 100
+    assert told["fields"]["price"]["deciles"][5] == pytest.approx(100_049.5)
+    assert told["fields"]["state"]["shares"] == {"Texas": 0.75, "Ohio": 0.25}
+    assert told["fields"]["acre_lot"] == {"missing_share": 1.0, "deciles": []}
+    assert told["performance"]["rows_with_a_prediction"] == 40
+    assert told["performance"]["median_error"] == pytest.approx(0.1)
+    json.dumps(told, allow_nan=False)
+    assert len(baseline_rows(told).rows) == len(COLUMNS)
+
+
+# -- SBOM and licences ----------------------------------------------------------------------------
+
+
+def test_the_images_ask_for_what_pyproject_says():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+    def asked(*extras):
+        lines = project["dependencies"] + [
+            line for extra in extras for line in project["optional-dependencies"][extra]
+        ]
+        return sorted({Requirement(line).name for line in lines} - {"tasador"})
+
+    assert sorted(IMAGES["serving"].asks) == asked()
+    assert sorted(IMAGES["recording"].asks) == asked("store")
+    assert sorted(IMAGES["training"].asks) == asked("store", "platform", "flows")
+
+
+def test_the_images_hold_what_their_requirements_reach():
+    serving, recording, training = (packages(IMAGES[n]) for n in IMAGES)
+    assert {"numpy", "xgboost-cpu", "parliament-functions", "flask"} <= set(serving)
+    heavy = {"pandas", "scikit-learn", "mlflow", "shap", "sqlalchemy", "boto3", "metaflow", "scipy"}
+    assert not heavy & set(serving)
+    assert heavy <= set(training)
+    assert set(recording) - set(serving) >= {"sqlalchemy", "psycopg2-binary"}
+    assert "xgboost-cpu" not in recording
+    # Neither what tests need nor what the web app needs is in an image of a model.
+    assert not {"pytest", "mypy", "reflex"} & set(training)
+    for package in training.values():
+        assert package.version == importlib.metadata.version(package.name)
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_sbom_is_valid_cyclonedx_and_repeats_itself(image):
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    told = sbom(image, "tasador-price@3", "d" * 64, at)
+    assert told == sbom(image, "tasador-price@3", "d" * 64, at)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(told)) is None
+    refs = {part["bom-ref"] for part in told["components"]} | {
+        told["metadata"]["component"]["bom-ref"]
+    }
+    assert {d["ref"] for d in told["dependencies"]} == refs
+    assert {ref for d in told["dependencies"] for ref in d.get("dependsOn", ())} <= refs
+    for part in told["components"]:
+        assert part["purl"].startswith("pkg:pypi/")
+        assert part["licenses"]
+
+
+def test_every_package_of_an_image_states_a_licence():
+    rows = licence_rows().rows
+    assert {row[0] for row in rows} >= {"numpy", "mlflow"}
+    assert [row[0] for row in rows if row[2] == "not stated"] == []
+    (numpy,) = [row for row in rows if row[0] == "numpy"]
+    assert numpy[3] == "serving, recording, training"
+
+
+def test_a_licence_is_taken_from_the_best_place(tmp_path):
+    def stated(*lines):
+        (tmp_path / "METADATA").write_text("\n".join(["Metadata-Version: 2.4", *lines]) + "\n")
+        return licence_of(importlib.metadata.PathDistribution(tmp_path))
+
+    classifier = "Classifier: License :: OSI Approved :: BSD License"
+    assert stated("License-Expression: MIT", classifier) == "MIT"
+    assert stated("License: Apache 2.0", classifier) == "Apache 2.0"
+    assert stated(f"License: {'whereas ' * 30}", classifier) == "BSD License"
+    assert stated("License: UNKNOWN") == "not stated"
+    (tmp_path / "RECORD").write_text("LICENSE.txt,,\n")
+    assert stated() == "see its LICENSE.txt"
+
+
+# -- pages ----------------------------------------------------------------------------------------
+
+
+def test_a_page_as_markdown():
+    page = [
+        Text("# Title"),
+        Rows(["name", "value"], [["a|b", "1"], ["two\nlines", "2"]]),
+        Rows(["name", "says"], [["a", "a sentence that is too long to be a number"]]),
+        Picture("plots/a.png", "A picture", b""),
+    ]
+    assert to_markdown(page) == (
+        "# Title\n\n"
+        "| name | value |\n| --- | ---: |\n| a\\|b | 1 |\n| two lines | 2 |\n\n"
+        "| name | says |\n| --- | --- |\n| a | a sentence that is too long to be a number |\n\n"
+        "![A picture](plots/a.png)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.354, "0.354"), (12.0, "12"), (1_840_000.4, "1,840,000"), (-5.25, "-5.25")],
+)
+def test_numbers_for_people(value, told):
+    assert number(value) == told
