@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from serving import data, soak
 from serving.subjects import Subject, environments, packages_of, size_of, subjects
 
 ROWS_IN_A_BATCH = 10_000
+BASE = "python:3.11-slim-bookworm"
 Measures = dict[str, dict[str, list[float]]]
 
 
@@ -110,7 +113,17 @@ def targets(found: Measures) -> list[tuple[str, float, str, bool]]:
     ]
 
 
-def text(found: Measures, told: str) -> str:
+def image_size(image: str) -> str:
+    """The sizes of a built image of predict and of what it stands on."""
+    docker = shlex.split(os.environ.get("TASADOR_DOCKER", "docker"))
+    sizes = [
+        int(subprocess.check_output([*docker, "image", "inspect", "-f", "{{.Size}}", name])) / 1e6
+        for name in (image, BASE)
+    ]
+    return f"The image of predict: {sizes[0]:.0f} MB, of which {BASE} is {sizes[1]:.0f} MB."
+
+
+def text(found: Measures, told: str, image: str | None) -> str:
     """The tables as Markdown."""
     rows = []
     for what, measure in ROWS:
@@ -122,12 +135,14 @@ def text(found: Measures, told: str) -> str:
         [what, number(value), limit, "met" if ok else "MISSED"]
         for what, value, limit, ok in targets(found)
     ]
+    notes = [] if image is None else [image_size(image)]
     busiest = max(max(v["c16 busy"]) for v in found.values())
     return "\n\n".join(
         [
             f"`./taskw bench:serve` on {machine()}. Model: {told}.",
             table(header, rows),
             table(["target", "measured", "wanted", ""], met),
+            *notes,
             f"The load generator was busy for at most {busiest:.0%} of a core; the load average "
             f"was {os.getloadavg()[0]:.1f} at the end.",
         ]
@@ -153,6 +168,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=given, help="real listings to train on")
     parser.add_argument("--bundle", type=Path, help="serve this bundle instead of training one")
     parser.add_argument("--rows", type=int, default=60_000, help="simulated listings, without CSV")
+    parser.add_argument("--image", help="tell the size of this image (TASADOR_DOCKER: the command)")
     parser.add_argument("--quick", action="store_true", help="a first look: one short turn")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="predict at 16 connections")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
@@ -184,7 +200,7 @@ def main() -> None:
             code = size_of(ROOT / "tasador") + size_of(ROOT / "functions")
             found["predict"]["size"] = [(size_of(packages_of(serving)) + code) / 1e6]
             found["old"]["size"] = [(size_of(packages_of(old)) + code) / 1e6]
-            section, said = "serve", text(found, told)
+            section, said = "serve", text(found, told, args.image)
     finally:
         for server in servers.values():
             server.stop()
