@@ -142,6 +142,8 @@ def drift_detected(drift: DriftRecord) -> Event:
             "batch_id": drift.batch_id,
             "drift_id": drift.drift_id,
             "verdict": drift.verdict,
+            "moved": drift.moved,
+            "hurts": drift.hurts,
             "reasons": drift.reasons,
         },
     )

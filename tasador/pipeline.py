@@ -62,7 +62,7 @@ class FlowRun:
 # What a finished run is asked for, flow by flow.
 _ARTIFACTS = {
     "ingest": ("status", "batch_id", "correlation_id", "events", "batch"),
-    "drift": ("verdict", "reasons", "batch_id", "correlation_id", "events"),
+    "drift": ("verdict", "moved", "hurts", "reasons", "batch_id", "correlation_id", "events"),
     "train": ("decision", "reasons", "version", "promotion", "correlation_id", "metrics", "events"),
     "monitor": ("verdict", "reasons", "asked_says", "correlation_id", "events"),
 }

@@ -51,7 +51,8 @@ class DriftRecord:
     """ops.drift_history: the verdict on one batch against one champion (unique by the two).
 
     ``champion_version`` is 0 where there was none. ``scores`` is the detectors' output as JSON:
-    {"univariate": {column: {...}}, "multivariate": {...}, "quality": {...}, "performance": {...}}.
+    {"univariate": {column: {...}}, "multivariate": {...}, "quality": {...}, "performance": {...},
+    "moved": bool, "hurts": bool}.
     """
 
     batch_id: str
@@ -62,6 +63,16 @@ class DriftRecord:
     scores: dict[str, Any]
     decided_at: datetime = field(default_factory=now)
     drift_id: int | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the listings differ from what the champion knew."""
+        return bool(self.scores.get("moved", False))
+
+    @property
+    def hurts(self) -> bool:
+        """Whether the champion's error on them is, or is estimated to be, larger than usual."""
+        return bool(self.scores.get("hurts", False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,11 @@ class ModelVersion:
         """The folder of the release dossier."""
         return f"{self.artifact_uri}/dossier"
 
+    @property
+    def baseline_uri(self) -> str:
+        """The JSON file of how far batches of one market stray, learnt from that reference."""
+        return f"{self.artifact_uri}/reference/baseline.json"
+
 
 class Registry:
     """MLflow as Tasador uses it; every verb may be repeated."""

@@ -121,7 +121,7 @@ def fit(
     """Fit, write the bundle and the drift reference, and register the version, not yet judged."""
     from tasador import training
     from tasador.bundle import Bundle, stamp_version
-    from tasador.drift.reference import make_reference
+    from tasador.drift import learn, make_reference
     from tasador.table import columns_of
 
     registry, lake = Registry(settings), Lake(settings)
@@ -139,9 +139,11 @@ def fit(
         held = frame["holdout"].to_numpy(dtype=bool)
         honest = np.full(len(frame), np.nan)
         honest[held] = Bundle.load(folder).predict(columns_of(frame[held])).price
-        reference = Path(scratch) / "reference.parquet"
-        make_reference(frame, honest, seed=seed).to_parquet(reference)
-        lake.put_file(*split(reserved.reference_uri), reference)
+        reference = make_reference(frame, honest, seed=seed)
+        reference.to_parquet(Path(scratch) / "reference.parquet")
+        lake.put_file(*split(reserved.reference_uri), Path(scratch) / "reference.parquet")
+        baseline = learn(reference, seed=seed).as_json().encode()
+        lake.put_bytes(*split(reserved.baseline_uri), baseline)
         lake.upload_folder(folder, reserved.uri)
     registry.confirm_version(reserved.version, manifest.digest)
     registry.log_run(run_id, manifest.metrics, manifest.params)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
+from tasador.drift.words import headline_of
 from tasador.monitoring import words
 from tasador.pipeline import FlowRun
 
@@ -22,11 +23,6 @@ _COLOURS = {
     "quiet": "cyan",
     "moved": "magenta",
     "hurts": "magenta",
-}
-_VERDICTS = {
-    "drift": "the market moved",
-    "train": "no champion yet",
-    "no_drift": "no drift: the champion goes on",
 }
 
 
@@ -65,7 +61,8 @@ def _told(run: FlowRun) -> tuple[str, Iterable[str]]:
         return _told_of_batch(found), ()
     if run.flow == "drift":
         verdict = found["verdict"]
-        return f"[{_COLOURS[verdict]}]{_VERDICTS[verdict]}[/]", found["reasons"]
+        headline = headline_of(verdict, found["moved"], found["hurts"])
+        return f"[{_COLOURS[verdict]}]{headline}[/]", found["reasons"]
     if run.flow == "monitor":
         verdict = found["verdict"]
         details = [*found["reasons"], *filter(None, [found["asked_says"]])]

@@ -6,23 +6,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tasador.drift.plots import frame, page
+from tasador.drift.words import headline_of
 
 if TYPE_CHECKING:
     from tasador.drift.judge import DriftReport
     from tasador.drift.verbs import Case
-
-_VERDICTS = {
-    "train": "there is no champion: train one",
-    "drift": "the market moved",
-    "no_drift": "no drift",
-}
 
 
 def sections(case: Case, report: DriftReport) -> Iterator[Any]:
     """The card's components."""
     from metaflow.cards import Markdown, Table
 
-    yield Markdown(f"# Batch {case.batch.batch_number}: {_VERDICTS[report.verdict]}")
+    headline = headline_of(report.verdict, report.moved, report.hurts)
+    yield Markdown(f"# Batch {case.batch.batch_number}: {headline}")
     for reason in report.reasons:
         yield Markdown(f"- {reason}")
     if report.findings:
@@ -32,18 +28,19 @@ def sections(case: Case, report: DriftReport) -> Iterator[Any]:
                 [
                     "✘" if f.exceeded else "✔",
                     f"{f.name.replace('_', ' ')} {f.column}".rstrip(),
+                    {"both": "moved, hurts"}.get(f.effect, f.effect),
                     f"{f.value:.3f}",
                     f"{f.limit:.3f}",
                     f.says,
                 ]
                 for f in sorted(report.findings, key=lambda f: -f.value / f.limit)
             ],
-            headers=["", "question", "value", "limit", "what was found"],
+            headers=["", "question", "would show", "value", "limit", "what was found"],
         )
     if document := page(report):
         yield Markdown(
-            "## NannyML's plots\nThe champion's data in chunks as large as the batch, then the "
-            "batch as one chunk; dashed are the limits of the verdict."
+            "## NannyML's plots\nThe champion's data in ten chunks, then the batch as one; dashed "
+            "are the limits of the verdict."
         )
         yield Markdown(frame(document))
     champion = f"version {case.champion.version}" if case.champion else "none"

@@ -1,8 +1,8 @@
-"""NannyML's detectors, each fitted on the reference and asked about one batch as one chunk.
+"""NannyML's detectors, each fitted once on the reference and asked about batches as one chunk.
 
-Every limit comes from outside (``ConstantThreshold``), so that NannyML's plots show the limits that
-the verdict is made by. NannyML writes a failure inside a chunk to its log and goes on with NaN;
-here that is an error.
+The limits of a verdict depend on the size of a batch, so they come from outside and are written
+into NannyML's results afterwards (``limited``), for its plots. NannyML writes a failure inside a
+chunk to its log and goes on with NaN; here that is an error.
 """
 
 from __future__ import annotations
@@ -11,18 +11,25 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasador.drift.measures import AMOUNTS, CATEGORIES, PREDICTED, RATIO, DriftError
+from tasador.drift.measures import (
+    AMOUNTS,
+    ANSWER,
+    CATEGORIES,
+    FIELDS,
+    PREDICTED,
+    RATIO,
+    DriftError,
+    measures_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SEED = 0
 
 
 @contextmanager
@@ -64,165 +71,222 @@ def nannyml() -> Any:
     return module
 
 
-def chunk_size(batch_rows: int, reference_rows: int) -> int:
-    """Rows of a chunk: the whole batch is one, the reference up to ten of equal size."""
-    chunks = max(1, min(10, reference_rows // batch_rows))
-    return max(batch_rows, math.ceil(reference_rows / chunks))
+class Detectors:
+    """The detectors of one reference. Each is fitted when it is first asked, and then kept.
 
-
-def distances(
-    reference: pd.DataFrame, batch: pd.DataFrame, limits: Mapping[str, float]
-) -> dict[str, Any]:
-    """Univariate results by measured column: Kolmogorov-Smirnov or Jensen-Shannon.
-
-    ``limits`` names the columns to compare; a column without any value on one side must not be
-    among them.
+    ``reference`` is ``make_reference``'s; ``raw`` batches below have a listing's columns,
+    ``measured`` ones those of ``measures_of``. Results are NannyML's own objects: the reference in
+    ten chunks, then the batch as one.
     """
-    nml = nannyml()
-    results: dict[str, Any] = {}
-    for column, limit in limits.items():
-        method = "jensen_shannon" if column in CATEGORIES else "kolmogorov_smirnov"
-        with loud(f"comparing {column}"):
-            calculator = nml.UnivariateDriftCalculator(
-                column_names=[column],
-                treat_as_categorical=[column] if column in CATEGORIES else [],
-                treat_as_numerical=[] if column in CATEGORIES else [column],
-                continuous_methods=["kolmogorov_smirnov"],
-                categorical_methods=["jensen_shannon"],
-                chunk_size=chunk_size(len(batch), len(reference)),
-                thresholds={method: nml.thresholds.ConstantThreshold(upper=float(limit))},
-                # The name is what NannyML looks for, the settings beside it are what it reads.
-                # Binned: the exact way computes p-values that nobody reads, and takes minutes.
-                computation_params={"kolmogorov_smirnov": {}, "calculation_method": "estimated"},
+
+    def __init__(self, reference: pd.DataFrame) -> None:
+        self.raw = reference.reset_index(drop=True)
+        self.measured = measures_of(self.raw, self.raw[PREDICTED].to_numpy(dtype=np.float64))
+        self.priced = self.measured[self.measured[RATIO].notna()].reset_index(drop=True)
+        self._fitted: dict[str, Any] = {}
+
+    def distances(self, batch: pd.DataFrame) -> Any:
+        """Kolmogorov-Smirnov of the measured numbers, Jensen-Shannon of the categories.
+
+        A column without a value in the batch has NaN; one without a value in the reference is left
+        out.
+        """
+        columns = self._known(*AMOUNTS, RATIO, ANSWER, *CATEGORIES)
+        categories = [c for c in columns if c in CATEGORIES]
+
+        def fit() -> Any:
+            return (
+                nannyml()
+                .UnivariateDriftCalculator(
+                    column_names=columns,
+                    treat_as_categorical=categories,
+                    treat_as_numerical=[c for c in columns if c not in categories],
+                    continuous_methods=["kolmogorov_smirnov"],
+                    categorical_methods=["jensen_shannon"],
+                    chunker=_chunks(len(self.measured)),
+                    # The name is what NannyML looks for, the settings beside it are what it reads.
+                    # Binned: the exact way computes p-values that nobody reads, and takes minutes.
+                    computation_params={
+                        "kolmogorov_smirnov": {},
+                        "calculation_method": "estimated",
+                    },
+                )
+                .fit(self.measured[columns])
             )
-            calculator.fit(reference[[column]])
-            results[column] = calculator.calculate(batch[[column]])
-    return results
 
+        return self._ask("the comparison of distributions", fit, batch[columns])
 
-def reconstruction(
-    reference: pd.DataFrame, batch: pd.DataFrame, limit: float, columns: Sequence[str]
-) -> tuple[Any, float, float]:
-    """The result of PCA reconstruction; mean and spread of a row's error in the reference.
+    def missing(self, batch: pd.DataFrame) -> Any:
+        """The rates of missing values of the raw inputs."""
 
-    ``limit`` is how many spreads the batch's mean error may lie away from the reference's,
-    ``columns`` are the measured columns that a row is made of.
-    Imputation, encoding, scaling and the range that wild values are clipped to are all fitted on
-    the reference alone.
-    """
-    nml = nannyml()
-    columns = [c for c in columns if reference[c].notna().any()]
-    known = reference[columns].copy()
-    asked = batch[columns].copy()
-    for name in (c for c in columns if c in AMOUNTS):
-        low, high = np.nanquantile(known[name], [0.001, 0.999])
-        known[name] = known[name].clip(low, high)
-        # A column without any value would arrive as object and be taken for a category.
-        asked[name] = asked[name].astype(np.float64).clip(low, high)
-    for name in (c for c in columns if c in CATEGORIES):
-        known[name] = known[name].astype(object).where(known[name].notna(), np.nan)
-        asked[name] = asked[name].astype(object).where(asked[name].notna(), np.nan)
+        def flags(frame: pd.DataFrame) -> pd.DataFrame:
+            """Whether there is a value is all that is asked, and Arrow's text is slow to tell."""
+            gone = {c: np.where(frame[c].isna().to_numpy(dtype=bool), np.nan, 0.0) for c in FIELDS}
+            return type(frame)(gone)
 
-    def fitted(threshold: Any) -> Any:
-        calculator = nml.DataReconstructionDriftCalculator(
-            column_names=columns,
-            chunk_size=chunk_size(len(batch), len(reference)),
-            threshold=threshold,
-        )
-        return calculator.fit(known)
-
-    with loud("the reconstruction of rows"):
-        data = fitted(nml.thresholds.ConstantThreshold(upper=1.0)).result.data
-        rows = data[("chunk", "end_index")] - data[("chunk", "start_index")] + 1
-        errors = data["reconstruction_error"]
-        usual = float(np.average(errors["value"], weights=rows))
-        spread = float(np.average(errors["sampling_error"] * np.sqrt(rows), weights=rows))
-        if spread == 0:
-            raise DriftError("the reference's rows do not differ: nothing can be reconstructed")
-        bounds = nml.thresholds.ConstantThreshold(
-            lower=usual - limit * spread, upper=usual + limit * spread
-        )
-        return fitted(bounds).calculate(asked), usual, spread
-
-
-def missing_rates(
-    reference: pd.DataFrame, batch: pd.DataFrame, bounds: Mapping[str, tuple[float, float]]
-) -> dict[str, Any]:
-    """NannyML's missing-value rates by column; ``bounds`` are the lowest and highest rate."""
-    nml = nannyml()
-    results = {}
-    for column, (low, high) in bounds.items():
-        with loud(f"counting missing values of {column}"):
-            calculator = nml.MissingValuesCalculator(
-                column_names=[column],
-                chunk_size=chunk_size(len(batch), len(reference)),
-                threshold=nml.thresholds.ConstantThreshold(lower=low, upper=high),
+        def fit() -> Any:
+            return (
+                nannyml()
+                .MissingValuesCalculator(column_names=list(FIELDS), chunker=_chunks(len(self.raw)))
+                .fit(flags(self.raw))
             )
-            calculator.fit(reference[[column]])
-            results[column] = calculator.calculate(batch[[column]])
-    return results
 
+        return self._ask("the count of missing values", fit, flags(batch))
 
-def unseen_rates(
-    reference: pd.DataFrame, batch: pd.DataFrame, limits: Mapping[str, float]
-) -> dict[str, Any]:
-    """NannyML's rates of values that the reference does not hold; missing is no such value.
+    def unseen(self, batch: pd.DataFrame) -> Any:
+        """The rates of values of the measured categories that the reference, which has some, lacks.
 
-    The reference must hold a value of each column in ``limits``.
-    """
-    nml = nannyml()
-    results = {}
-    for column, limit in limits.items():
-        with loud(f"counting new values of {column}"):
-            calculator = nml.UnseenValuesCalculator(
-                column_names=[column],
-                chunk_size=chunk_size(len(batch), len(reference)),
-                threshold=nml.thresholds.ConstantThreshold(upper=limit),
+        A value that is missing is the missing rate's business.
+        """
+        columns = self._known(*CATEGORIES)
+        usual = self.measured[columns].mode().iloc[0]
+
+        def fit() -> Any:
+            return (
+                nannyml()
+                .UnseenValuesCalculator(column_names=columns, chunker=_chunks(len(self.measured)))
+                .fit(self.measured[columns].fillna(usual))
             )
-            seen = reference[[column]].dropna().reset_index(drop=True)
-            calculator.fit(seen)
-            # A value that is missing is the missing rate's business.
-            results[column] = calculator.calculate(batch[[column]].fillna(seen[column].iloc[0]))
-    return results
+
+        return self._ask("the count of new values", fit, batch[columns].fillna(usual))
+
+    def reconstruction(self, batch: pd.DataFrame, columns: tuple[str, ...]) -> Any:
+        """PCA reconstruction of measured rows.
+
+        Imputation, encoding, scaling and the range that wild values are clipped to are all fitted
+        on the reference alone.
+        """
+        columns = tuple(self._known(*columns))
+        amounts = [c for c in columns if c in AMOUNTS]
+        categories = [c for c in columns if c in CATEGORIES]
+        low, high = self.measured[amounts].quantile(0.001), self.measured[amounts].quantile(0.999)
+
+        def ready(frame: pd.DataFrame) -> pd.DataFrame:
+            made = frame[list(columns)].copy()
+            # A column without any value would arrive as object and be taken for a category.
+            made[amounts] = made[amounts].astype(np.float64).clip(low, high, axis=1)
+            for name in categories:
+                made[name] = made[name].astype(object).where(made[name].notna(), np.nan)
+            return made
+
+        def fit() -> Any:
+            return (
+                nannyml()
+                .DataReconstructionDriftCalculator(
+                    column_names=list(columns), chunker=_chunks(len(self.measured))
+                )
+                .fit(ready(self.measured))
+            )
+
+        return self._ask(f"the reconstruction of {', '.join(columns)}", fit, ready(batch))
+
+    def estimated_error(self, batch: pd.DataFrame) -> Any:
+        """Direct Loss Estimation of the champion's mean absolute log error, without labels.
+
+        Of measured rows with an answer; fitted on the reference's rows whose RATIO is known.
+        """
+        ranks = {
+            name: {v: float(i) for i, v in enumerate(sorted(self.priced[name].dropna().unique()))}
+            for name in CATEGORIES
+        }
+
+        def coded(frame: pd.DataFrame) -> pd.DataFrame:
+            """Numbers alone: categories as their rank in the reference, NaN for new and missing."""
+            made = frame[[c for c in AMOUNTS if c != "price"]].astype(np.float64)
+            for name in CATEGORIES:
+                made[name] = frame[name].map(ranks[name]).astype(np.float64)
+            made[ANSWER] = frame[ANSWER].to_numpy(dtype=np.float64)
+            return made.reset_index(drop=True)
+
+        def fit() -> Any:
+            known = coded(self.priced)
+            features = [c for c in known.columns if c != ANSWER]  # which DLE adds
+            known["actual"] = known[ANSWER] + self.priced[RATIO].to_numpy()
+            return (
+                nannyml()
+                .DLE(
+                    feature_column_names=features,
+                    y_pred=ANSWER,
+                    y_true="actual",
+                    metrics=["mae"],
+                    chunker=_chunks(len(known)),
+                    hyperparameters=_BOOSTER,
+                )
+                .fit(known)
+            )
+
+        return self._ask("the estimate of the champion's error (DLE)", fit, coded(batch))
+
+    def _known(self, *columns: str) -> list[str]:
+        """Those of the measured columns that the reference has a value of."""
+        return [c for c in columns if self.measured[c].notna().any()]
+
+    def _ask(self, what: str, fit: Callable[[], Any], batch: pd.DataFrame) -> Any:
+        with loud(what):
+            if what not in self._fitted:
+                self._fitted[what] = fit()
+            detector = self._fitted[what]
+            detector.chunker.chunk_size = len(batch)
+            asked = batch.reset_index(drop=True)
+            ask = detector.estimate if hasattr(detector, "estimate") else detector.calculate
+            return ask(asked)
 
 
-def estimated_error(reference: pd.DataFrame, batch: pd.DataFrame, upper: float) -> Any:
-    """Direct Loss Estimation of the champion's mean absolute log error on the batch, unlabelled.
-
-    Both frames are measured rows with ``predicted`` (dollars); the reference's RATIO is known in
-    every row. ``upper`` is the limit as a log error.
-    """
-    nml = nannyml()
-    known, asked = _coded(reference, reference), _coded(batch, reference)
-    known["actual"] = known["answer"] + reference[RATIO].to_numpy()
-    features = [c for c in known.columns if c not in ("answer", "actual")]
-    with loud("the estimate of the champion's error (DLE)"):
-        estimator = nml.DLE(
-            feature_column_names=features,
-            y_pred="answer",
-            y_true="actual",
-            metrics=["mae"],
-            chunk_size=chunk_size(len(batch), len(reference)),
-            thresholds={"mae": nml.thresholds.ConstantThreshold(upper=float(upper))},
-            hyperparameters={
-                "n_estimators": 100,
-                "min_child_samples": 50,
-                "random_state": _SEED,
-                "deterministic": True,
-                "force_row_wise": True,
-                "n_jobs": 2,
-                "verbose": -1,
-            },
-        )
-        estimator.fit(known)
-        return estimator.estimate(asked)
+def value_of(result: Any, *key: str) -> float:
+    """NannyML's value for the batch, which is one chunk; never NaN."""
+    values = result.data.loc[_periods(result) == "analysis", (*key, "value")]
+    if len(values) != 1 or not math.isfinite(values.iloc[0]):
+        raise DriftError(f"NannyML has no value for {' '.join(key)} of the batch")
+    return float(values.iloc[0])
 
 
-def _coded(frame: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    """Numbers for DLE: categories as their rank in the reference, NaN for new and missing."""
-    coded = frame[[c for c in AMOUNTS if c != "price"]].astype(np.float64)
-    for name in CATEGORIES:
-        ranks = {v: float(i) for i, v in enumerate(sorted(reference[name].dropna().unique()))}
-        coded[name] = frame[name].map(ranks).astype(np.float64)
-    coded["answer"] = np.log(frame[PREDICTED].to_numpy(dtype=np.float64))
-    return coded.reset_index(drop=True)
+def usual_of(result: Any, *key: str) -> float:
+    """The mean over the reference's rows of a value that NannyML gives by chunk."""
+    return _weighted(result, (*key, "value"), 0.0)
+
+
+def spread_of(result: Any, *key: str) -> float:
+    """The standard deviation of a row's value in the reference, from its sampling errors."""
+    return _weighted(result, (*key, "sampling_error"), 0.5)
+
+
+def limited(result: Any, key: tuple[str, ...], lower: float | None, upper: float | None) -> Any:
+    """The result with the limits of the verdict in it, which NannyML's plots draw."""
+    data = result.data
+    values = data[(*key, "value")]
+    data[(*key, "lower_threshold")], data[(*key, "upper_threshold")] = lower, upper
+    low, high = -math.inf if lower is None else lower, math.inf if upper is None else upper
+    data[(*key, "alert")] = (values < low) | (values > high)
+    return result
+
+
+_BOOSTER = {
+    "n_estimators": 100,
+    "min_child_samples": 50,
+    "random_state": 0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "n_jobs": 1,
+    "verbose": -1,
+}
+
+
+def _chunks(rows: int) -> Any:
+    """Ten chunks of the reference; a batch is made one chunk before it is asked about."""
+    nannyml()
+    from nannyml.chunk import SizeBasedChunker
+
+    return SizeBasedChunker(chunk_size=max(1, math.ceil(rows / 10)))
+
+
+def _periods(result: Any) -> Any:
+    data = result.data
+    chunk = ("chunk", "chunk") if data.columns.nlevels == 3 else ("chunk",)
+    return data[(*chunk, "period")]
+
+
+def _weighted(result: Any, column: tuple[str, ...], power: float) -> float:
+    data = result.data[(_periods(result) == "reference").to_numpy()]
+    chunk = ("chunk", "chunk") if data.columns.nlevels == 3 else ("chunk",)
+    rows = data[(*chunk, "end_index")] - data[(*chunk, "start_index")] + 1
+    return float(np.average(data[column] * rows**power, weights=rows))

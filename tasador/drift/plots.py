@@ -34,7 +34,10 @@ def figures(report: DriftReport) -> dict[tuple[str, str], Figure]:
         # pandas 3 and plotly deprecate calls that NannyML makes.
         warnings.simplefilter("ignore")
         for key in sorted(report.results, key=lambda key: key not in beyond):
-            drawn[key] = report.results[key].plot().update_layout(height=_HEIGHT, width=None)
+            result = report.results[key]
+            if len(getattr(result, "column_names", ())) > 1 and key[1]:
+                result = result.filter(column_names=[key[1]])
+            drawn[key] = result.plot().update_layout(height=_HEIGHT, width=None)
     return drawn
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasador import events
 from tasador.announce import announce
+from tasador.drift.baseline import Baseline
 from tasador.drift.judge import DriftReport, judge_batch
 from tasador.errors import TasadorError
 from tasador.lake import Lake
@@ -23,6 +24,8 @@ from tasador.settings import Settings
 from tasador.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tasador.bundle import Bundle
 
 
@@ -71,8 +74,17 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
     batch = lake.read_parquet(case.batch.clean_uri)
     if case.champion is None:
         return judge_batch(batch, None, None, progress=say)
-    reference = lake.read_parquet(case.champion.reference_uri)
-    return judge_batch(batch, reference, _stored(lake, case.champion), progress=say)
+    reference, baseline = reference_of(lake, case.champion)
+    bundle = _stored(lake, case.champion)
+    return judge_batch(batch, reference, bundle, baseline=baseline, progress=say)
+
+
+def reference_of(lake: Lake, champion: ModelVersion) -> tuple[pd.DataFrame, Baseline | None]:
+    """The champion's reference, and what was learnt from it; None for a version of old."""
+    reference = lake.read_parquet(champion.reference_uri)
+    if not lake.exists(champion.baseline_uri):
+        return reference, None
+    return reference, Baseline.from_json(lake.get_bytes(champion.baseline_uri))
 
 
 def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:

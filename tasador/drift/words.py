@@ -20,6 +20,19 @@ _UNITS = {
 _UNIT_SLACK = math.log(1.25)
 
 
+def headline_of(verdict: str, moved: bool, hurts: bool) -> str:
+    """The verdict in a few words: both whether the market moved and whether it hurts."""
+    if verdict == "train":
+        return "there is no champion yet: train one"
+    if moved:
+        return f"the market moved, and it {'hurts' if hurts else 'does not hurt'} the champion"
+    return (
+        "the champion errs more, though nothing moved"
+        if hurts
+        else "no drift: the champion goes on"
+    )
+
+
 def shift_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
     """The change of a number (both sides as measured, log1p) from the reference to the batch."""
     numbers = f"Kolmogorov-Smirnov {value:.2f}, limit {limit:.2f}"
@@ -61,6 +74,16 @@ def mix_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) 
     return (
         f"the mix of {there.name} changed (Jensen-Shannon {value:.2f}, limit {limit:.2f}), "
         f"most of all {moves}"
+    )
+
+
+def brokers_in_words(shares: pd.Series, usual: pd.Series) -> str:
+    """What the brokers that gained most have now (shares of the listings), and had before."""
+    most = ", ".join(f"{name} {share:.1%}" for name, share in list(shares.items())[:3])
+    brokers = "one broker has" if len(shares) == 1 else f"{len(shares)} brokers have"
+    return (
+        f"the mix of brokers changed: {brokers} {shares.sum():.0%} of the listings, against "
+        f"{usual.sum():.0%} in the champion's data (most of all {most})"
     )
 
 

@@ -67,18 +67,20 @@ def test_without_a_champion_training_is_asked_for_once(settings, tmp_path, check
     assert (data.batch_id, data.correlation_id) == (batch.batch_id, batch.correlation_id)
     assert data.events[0]["data"]["verdict"] == "train"
     assert data.events[0]["correlationid"] == batch.correlation_id
-    assert "no champion" in card_text("drift", "judge", tmp_path, checkout)
+    assert "no champion yet" in card_text("drift", "judge", tmp_path, checkout)
 
 
 def test_against_a_champion(settings, tmp_path, checkout, monkeypatch):
     given, told = settings
-    first, steady, shifted = ingested(
-        given, [generate(3, "price-shift", number, ROWS) for number in range(3)]
-    )
-    planned = replace(retraining.plan(given), batch_ids=(first.batch_id,))
+    batches = [generate(3, "price-shift", number, ROWS) for number in range(3)]
+    ingested(given, batches[:1])
+    planned = retraining.plan(given)
     found = retraining.search(given, planned, trials=1, seed=0)
     candidate = retraining.fit(given, planned, found, seed=0)
-    assert retraining.judge(given, planned, candidate).record.decision == "promoted"
+    decided = retraining.judge(given, planned, candidate).record
+    assert decided.decision == "promoted", decided.reasons
+    # Only now: a model is judged on the holdout of all batches that have come.
+    _, steady, shifted = ingested(given, batches)
     told.clear()
 
     run = ("run", "--batch-id", steady.batch_id)
@@ -93,13 +95,21 @@ def test_against_a_champion(settings, tmp_path, checkout, monkeypatch):
     assert [r.batch_id for r in (quiet, moved)] == [steady.batch_id, shifted.batch_id]
     assert (quiet.verdict, moved.verdict) == ("no_drift", "drift")
     assert told == [("tasador.drift.detected", f"drift-{moved.drift_id}")]
+    # What was learnt from the reference at training lies beside it, and is what judged.
+    champion = Registry(given).champion()
+    _, baseline = verbs.reference_of(Lake(given), champion)
+    assert baseline is not None
+    assert baseline.rows == quiet.scores["rows"]["reference"]
     assert moved.champion_version == Registry(given).champion().version
     assert set(moved.scores) >= {"univariate", "multivariate", "quality", "performance"}
-    assert (moved.scores["moved"], moved.scores["hurts"]) == (True, True)
+    assert (moved.moved, moved.hurts, quiet.moved, quiet.hurts) == (True, True, False, False)
     data = artifacts("DriftFlow", tmp_path, monkeypatch)
     assert (data.verdict, data.correlation_id) == ("drift", shifted.correlation_id)
+    assert (data.moved, data.hurts) == (True, True)
+    assert data.events[0]["data"]["moved"] is data.events[0]["data"]["hurts"] is True
     card = card_text("drift", "judge", tmp_path, checkout)
     assert moved.reasons[0] in card
+    assert "the market moved, and it hurts the champion" in card
     assert "<iframe" in card
 
 

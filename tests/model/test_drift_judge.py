@@ -8,7 +8,16 @@ import pandas as pd
 import pytest
 
 from tasador.bundle import Bundle, Predictions
-from tasador.drift import DriftError, Finding, judge_batch, judge_requests, make_reference
+from tasador.drift import (
+    Baseline,
+    DriftError,
+    Finding,
+    Judge,
+    judge_batch,
+    judge_requests,
+    learn,
+    make_reference,
+)
 from tasador.drift.plots import page
 from tasador.listing import COLUMNS, read_row
 from tasador.source.simulator import generate
@@ -32,30 +41,36 @@ def learnt(trained: Bundle, market: pd.DataFrame) -> tuple[Bundle, pd.DataFrame]
     return trained, make_reference(market, honest)
 
 
+@pytest.fixture(scope="module")
+def judge(learnt) -> Judge:
+    """What is fitted on that reference once, for all batches."""
+    return Judge(learnt[1])
+
+
 def exceeded(findings: list[Finding]) -> set[tuple[str, str]]:
     return {(finding.name, finding.column) for finding in findings if finding.exceeded}
 
 
 @pytest.mark.parametrize("number", range(1, 6))
-def test_the_same_market_is_no_drift(learnt, number):
-    champion, reference = learnt
-    report = judge_batch(batch_of("steady", number), reference, champion)
+def test_the_same_market_is_no_drift(learnt, judge, number):
+    champion, _ = learnt
+    report = judge.batch(batch_of("steady", number), champion)
     assert report.verdict == "no_drift", report.reasons
     assert not report.moved
     assert not report.hurts
     assert "nothing moved beyond its limit" in report.reasons[0]
 
 
-def test_the_reference_itself_is_no_drift(learnt):
+def test_the_reference_itself_is_no_drift(learnt, judge):
     champion, reference = learnt
-    report = judge_batch(reference.drop(columns="predicted"), reference, champion)
+    report = judge.batch(reference.drop(columns="predicted"), champion)
     assert report.verdict == "no_drift", report.reasons
     assert report.scores["univariate"]["state"]["value"] == 0
 
 
-def test_a_price_shift_is_found_and_put_in_percent(learnt):
-    champion, reference = learnt
-    report = judge_batch(batch_of("price-shift", 2), reference, champion)
+def test_a_price_shift_is_found_and_put_in_percent(learnt, judge):
+    champion, _ = learnt
+    report = judge.batch(batch_of("price-shift", 2), champion)
     assert report.verdict == "drift"
     assert report.hurts
     level = next(f for f in report.findings if f.name == "price_level")
@@ -65,19 +80,19 @@ def test_a_price_shift_is_found_and_put_in_percent(learnt):
 
 
 @pytest.mark.parametrize(("factor", "side"), [(1.1, "above"), (0.9, "below")])
-def test_ten_percent_either_way_is_found(learnt, factor, side):
-    champion, reference = learnt
+def test_ten_percent_either_way_is_found(learnt, judge, factor, side):
+    champion, _ = learnt
     batch = batch_of("steady", 1)
     batch["price"] *= factor
-    report = judge_batch(batch, reference, champion)
+    report = judge.batch(batch, champion)
     assert report.verdict == "drift"
     assert f"{side} what the champion expects" in report.reasons[0]
 
 
-def test_new_states_are_named(learnt):
+def test_new_states_are_named(learnt, judge):
     champion, reference = learnt
     batch = batch_of("new-states", 3)
-    report = judge_batch(batch, reference, champion)
+    report = judge.batch(batch, champion)
     assert report.verdict == "drift"
     assert ("unseen", "state") in exceeded(report.findings)
     new = set(batch["state"].dropna()) - set(reference["state"].dropna())
@@ -85,37 +100,37 @@ def test_new_states_are_named(learnt):
     assert set(report.scores["quality"]["unseen"]["state"]["new"]) == new
 
 
-def test_a_change_of_the_mix_is_found_as_smaller_houses(learnt):
-    champion, reference = learnt
-    report = judge_batch(batch_of("mix-change", 2), reference, champion)
+def test_a_change_of_the_mix_is_found_as_smaller_houses(learnt, judge):
+    champion, _ = learnt
+    report = judge.batch(batch_of("mix-change", 2), champion)
     assert report.verdict == "drift"
     assert report.moved
     assert ("distribution", "house_size") in exceeded(report.findings)
 
 
-def test_square_metres_are_called_by_their_name(learnt):
-    champion, reference = learnt
-    report = judge_batch(batch_of("broken-schema", 2), reference, champion)
+def test_square_metres_are_called_by_their_name(learnt, judge):
+    champion, _ = learnt
+    report = judge.batch(batch_of("broken-schema", 2), champion)
     assert report.verdict == "drift"
     assert report.reasons[0].startswith("house_size looks like square metres")
 
 
-def test_prices_in_cents_are_called_by_their_name(learnt):
-    champion, reference = learnt
+def test_prices_in_cents_are_called_by_their_name(learnt, judge):
+    champion, _ = learnt
     batch = batch_of("steady", 1)
     batch["price"] *= 100
-    report = judge_batch(batch, reference, champion)
+    report = judge.batch(batch, champion)
     assert report.reasons[0].startswith("price looks like cents")
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
 @pytest.mark.parametrize("field", ["house_size", "state", "prev_sold_date"])
-def test_a_field_gone_missing_is_named(learnt, field, share):
-    champion, reference = learnt
+def test_a_field_gone_missing_is_named(learnt, judge, field, share):
+    champion, _ = learnt
     batch = batch_of("steady", 1)
     lost = np.random.default_rng(0).random(len(batch)) < share
     batch[field] = batch[field].where(~lost)
-    report = judge_batch(batch, reference, champion)
+    report = judge.batch(batch, champion)
     assert report.verdict == "drift"
     assert ("missing", field) in exceeded(report.findings)
     assert any(reason.startswith(f"{field} is missing in") for reason in report.reasons)
@@ -156,30 +171,105 @@ def test_random_halves_of_one_population_raise_no_alarm(trained):
 
 
 @pytest.mark.parametrize("rows", [100, 174, 400])
-def test_small_samples_raise_no_alarm(learnt, rows):
-    champion, reference = learnt
+def test_small_samples_raise_no_alarm(learnt, judge, rows):
+    champion, _ = learnt
     batch = batch_of("steady", 1)
-    reports = [
-        judge_batch(batch.sample(rows, random_state=seed), reference, champion) for seed in range(5)
-    ]
+    reports = [judge.batch(batch.sample(rows, random_state=seed), champion) for seed in range(5)]
     assert [report.reasons for report in reports if report.verdict != "no_drift"] == []
 
 
 @pytest.mark.parametrize("rows", [1, 17, 99])
-def test_too_few_rows_to_judge_are_said_to_be(learnt, rows):
-    champion, reference = learnt
-    report = judge_batch(batch_of("steady", 1).head(rows), reference, champion)
+def test_too_few_rows_to_judge_are_said_to_be(learnt, judge, rows):
+    champion, _ = learnt
+    report = judge.batch(batch_of("steady", 1).head(rows), champion)
     assert report.verdict == "no_drift"
     assert report.reasons == [
         f"only {rows} rows: too few to tell a change from chance (fewer than 100)"
     ]
 
 
-def test_a_small_batch_that_moved_far_is_still_found(learnt):
-    champion, reference = learnt
-    report = judge_batch(batch_of("price-shift", 2).head(174), reference, champion)
+def test_a_small_batch_that_moved_far_is_still_found(learnt, judge):
+    champion, _ = learnt
+    report = judge.batch(batch_of("price-shift", 2).head(174), champion)
     assert report.verdict == "drift"
     assert "above what the champion expects" in report.reasons[0]
+
+
+# Batches of the same market that cluster, and brokers that came to dominate.
+
+
+def broker_shares(frame: pd.DataFrame) -> pd.Series:
+    return frame["brokered_by"].value_counts(normalize=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_batch_of_whole_brokers_is_no_drift(learnt, judge, seed):
+    champion, _ = learnt
+    market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2)], ignore_index=True)
+    brokers = np.random.default_rng(seed).permutation(market["brokered_by"].dropna().unique())
+    place = market["brokered_by"].map({name: rank for rank, name in enumerate(brokers)})
+    batch = market.iloc[np.argsort(place.to_numpy(na_value=np.inf), kind="stable")[:3_000]]
+    assert batch["brokered_by"].nunique() < 0.4 * len(brokers)
+    report = judge.batch(batch, champion)
+    assert report.verdict == "no_drift", report.reasons
+
+
+@pytest.mark.parametrize("month", ["2021-12", "2022-03"])
+def test_sales_of_a_single_month_are_no_drift(learnt, judge, month):
+    champion, _ = learnt
+    market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2, 3)], ignore_index=True)
+    sold = market["status"] == "sold"
+    sales = market[sold & (market["prev_sold_date"].astype("str").str[:7] == month)]
+    share = len(sales) / sold.mean()
+    others = market[~sold].sample(round(share * (1 - sold.mean())), random_state=0)
+    report = judge.batch(pd.concat([sales, others], ignore_index=True), champion)
+    assert report.verdict == "no_drift", report.reasons
+
+
+def test_a_few_brokers_that_dominate_are_named(learnt, judge):
+    champion, reference = learnt
+    market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2, 3)], ignore_index=True)
+    few = market["brokered_by"].value_counts().index[:10]
+    theirs = market[market["brokered_by"].isin(few)].head(1_500)
+    assert len(theirs) > 1_000
+    others = market[~market["brokered_by"].isin(few)].sample(len(theirs), random_state=0)
+    report = judge.batch(pd.concat([theirs, others], ignore_index=True), champion)
+    assert report.moved
+    assert report.exceeded[0].name == "brokers"
+    assert report.reasons[0].startswith("the mix of brokers changed: 10 brokers have 5")
+    most = report.scores["quality"]["brokers"]["most"]
+    assert set(most) == set(few)
+    usual = broker_shares(reference)
+    gained = sum(share - usual.get(name, 0.0) for name, share in most.items())
+    assert report.exceeded[0].value == pytest.approx(gained, abs=1e-9)
+
+
+def test_more_of_the_same_cheap_houses_moved_and_does_not_hurt(learnt, judge):
+    champion, _ = learnt
+    market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2)], ignore_index=True)
+    price = champion.predict(columns_of(market)).price
+    house = market["house_size"].notna() & (price < np.quantile(price, 0.4))
+    cheap, others = market[house].head(2_000), market.sample(1_000, random_state=0)
+    report = judge.batch(pd.concat([cheap, others], ignore_index=True), champion)
+    assert report.verdict == "drift"
+    assert (report.moved, report.hurts) == (True, False), report.reasons
+    assert (report.scores["moved"], report.scores["hurts"]) == (True, False)
+
+
+def test_a_price_shift_both_moved_and_hurts(learnt, judge):
+    champion, _ = learnt
+    report = judge.batch(batch_of("price-shift", 2), champion)
+    assert (report.moved, report.hurts) == (True, True)
+
+
+def test_a_stored_baseline_judges_as_one_learnt_on_the_spot(learnt, judge):
+    champion, reference = learnt
+    stored = Baseline.from_json(learn(reference).as_json())
+    batch = batch_of("mix-change", 2)
+    again = Judge(reference, stored)
+    # The order in which batches are judged leaves no trace.
+    again.batch(batch_of("steady", 1), champion)
+    assert again.batch(batch, champion).scores == judge.batch(batch, champion).scores
 
 
 def test_without_a_champion_the_verdict_is_train():
@@ -222,18 +312,18 @@ def test_a_champion_that_cannot_answer_is_an_error(learnt):
         judge_batch(batch_of("steady", 1, rows=200), reference, Mute())
 
 
-def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, monkeypatch):
+def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, judge, monkeypatch):
     # NannyML catches what happens inside a chunk, logs it and goes on with NaN.
     from nannyml.performance_estimation.direct_loss_estimation.metrics import MAE
 
-    champion, reference = learnt
+    champion, _ = learnt
 
     def broken(self: MAE, data: pd.DataFrame) -> float:
         raise ValueError("the disk is on fire")
 
     monkeypatch.setattr(MAE, "_sampling_error", broken)
     with pytest.raises(DriftError, match=r"DLE.*the disk is on fire"):
-        judge_batch(batch_of("steady", 1, rows=200), reference, champion)
+        judge.batch(batch_of("steady", 1, rows=200), champion)
 
 
 # What was asked of the champion, whose prices nobody knows.
@@ -241,10 +331,10 @@ def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, monkeypatch
 ASKED = [name for name in COLUMNS if name != "price"]
 
 
-def test_ordinary_requests_are_no_drift(learnt):
-    champion, reference = learnt
+def test_ordinary_requests_are_no_drift(learnt, judge):
+    champion, _ = learnt
     asked = batch_of("steady", 1)
-    report = judge_requests(asked[ASKED], reference, champion.predict(columns_of(asked)).price)
+    report = judge.requests(asked[ASKED], champion.predict(columns_of(asked)).price)
     assert report.verdict == "no_drift", report.reasons
     assert not {"price_level", "realised_error", "outside_market"} & {
         finding.name for finding in report.findings
@@ -254,10 +344,10 @@ def test_ordinary_requests_are_no_drift(learnt):
     json.dumps(report.scores, allow_nan=False)
 
 
-def test_requests_from_elsewhere_are_named(learnt):
-    champion, reference = learnt
+def test_requests_from_elsewhere_are_named(learnt, judge):
+    champion, _ = learnt
     asked = batch_of("new-states", 3)[ASKED]
-    report = judge_requests(asked, reference, champion.predict(columns_of(asked)).price)
+    report = judge.requests(asked, champion.predict(columns_of(asked)).price)
     assert report.moved
     assert ("unseen", "state") in exceeded(report.findings)
 
@@ -272,10 +362,9 @@ def test_requests_that_are_hard_to_price_hurt_by_estimate(trained):
     assert any("estimated (DLE" in reason for reason in report.reasons)
 
 
-def test_requests_without_their_answers_are_refused(learnt):
-    _, reference = learnt
+def test_requests_without_their_answers_are_refused(judge):
     asked = batch_of("steady", 1, rows=300)[ASKED]
     with pytest.raises(DriftError, match="need as many predicted prices"):
-        judge_requests(asked, reference, np.ones(3))
+        judge.requests(asked, np.ones(3))
     with pytest.raises(DriftError, match="requests has no column bed"):
-        judge_requests(asked.drop(columns="bed"), reference, np.ones(len(asked)))
+        judge.requests(asked.drop(columns="bed"), np.ones(len(asked)))
