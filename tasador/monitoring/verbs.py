@@ -19,6 +19,7 @@ from tasador.announce import announce
 from tasador.drift.judge import DriftReport, judge_requests
 from tasador.drift.measures import FIELDS
 from tasador.drift.thresholds import Thresholds
+from tasador.drift.verbs import reference_of
 from tasador.lake import Lake
 from tasador.listing import read_listing
 from tasador.monitoring import policy, realised
@@ -129,7 +130,7 @@ def look(
             [(key, a.predicted_at, a.price) for key, a in zip(keys, asked, strict=True)],
             warehouse.sales(sorted({key for key in keys if key}), case.since),
         )
-    reference = Lake(settings).read_parquet(case.champion.reference_uri)
+    reference, baseline = reference_of(Lake(settings), case.champion)
     # Asked twice is known once: the same listing again says nothing new of what people ask.
     distinct = frame.drop_duplicates(list(FIELDS)).reset_index(drop=True)
     found = Look(
@@ -150,6 +151,7 @@ def look(
         distinct,
         reference,
         distinct["answered"].to_numpy(dtype=np.float64),
+        baseline=baseline,
         thresholds=limits,
         progress=say,
     )
