@@ -59,7 +59,7 @@ class Host:
         }
         self._front = {r.path: r.view for r in self.routes if r.method == "POST"}
         self._front["/"] = self.function.post
-        self._traffic = Traffic()
+        self._traffic = Traffic(self.function.name)
         self._ending = threading.Event()
         self._broken = ""
         self._app: Callable[..., Any] | None = None

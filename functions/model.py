@@ -8,6 +8,7 @@ import os
 import tempfile
 import threading
 import time
+from functools import cache
 from pathlib import Path
 
 from functions.observe import MODEL_LOADED
@@ -124,11 +125,13 @@ def _cache(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"tasador-bundles-{os.getuid()}"
 
 
+@cache
 def correlation_id() -> str:
     """The id of the ingest that led to this process's model."""
     return os.environ.get("MODEL_CORRELATION_ID", "")
 
 
+@cache
 def revision() -> str:
     """The name of the Revision that this process is of; empty outside the platform."""
     return os.environ.get("K_REVISION", "")

@@ -34,6 +34,8 @@ from tasador.records import PredictionRecord, now
 MODEL = model.ServedModel()
 RECORDER = Recorder()
 
+_SINGLE, _BATCH, _EVENT = (PREDICTIONS.labels(mode) for mode in ("single", "batch", "event"))
+
 # Sent with the golden rows to a candidate: a trial of the model is no prediction for anyone.
 SMOKE_HEADER = "tasador-smoke-test"
 
@@ -43,7 +45,7 @@ BATCH_LIMIT = 8 * MEGABYTE
 def predict(request: Request) -> Response:
     """POST /predict: one listing as a JSON object."""
     record = _predict_one(listings.one(read_json(request)), new_id())
-    PREDICTIONS.labels("single").inc()
+    _SINGLE.inc()
     _record(request, [record])
     return reply(_answer(record))
 
@@ -71,7 +73,7 @@ def batch_predict(request: Request) -> Response:
         )
         for i, row in enumerate(rows)
     ]
-    PREDICTIONS.labels("batch").inc(len(records))
+    _BATCH.inc(len(records))
     _record(request, records)
     return reply({"predictions": [_answer(record) for record in records]})
 
@@ -91,7 +93,7 @@ def on_event(event: Event) -> Response:
         EVENTS.labels(event.type, "refused").inc()
         raise
     record = _predict_one(listing, events.identity_of(event))
-    PREDICTIONS.labels("event").inc()
+    _EVENT.inc()
     EVENTS.labels(event.type, "done").inc()
     return reply_event(events.prediction_made([record]))
 
