@@ -10,7 +10,11 @@ import json
 import logging
 import os
 import sys
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import (
@@ -21,6 +25,8 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()
 
@@ -43,17 +49,54 @@ HTTP_DURATION = Histogram(
 PREDICTIONS = Counter(
     "predictions_total", "Listings priced.", ("mode",), registry=REGISTRY
 )  # single, batch, event
-PREDICTION_LATENCY = Histogram(
-    "prediction_latency_seconds", "Time in the model.", buckets=_SECONDS, registry=REGISTRY
-)
-PREDICTION_PRICE = Histogram(
-    "prediction_price_dollars", "Predicted prices.", buckets=_DOLLARS, registry=REGISTRY
-)
+
+
+class Spread(Collector):
+    """A histogram that takes many values at a time."""
+
+    def __init__(self, name: str, says: str, limits: Sequence[float]) -> None:
+        self._name, self._says, self._limits = name, says, limits
+        self._counts = [0] * (len(limits) + 1)
+        self._sum = 0.0
+        self._lock = threading.Lock()
+        REGISTRY.register(self)
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count a value."""
+        place = bisect_left(self._limits, value)
+        with self._lock:
+            self._counts[place] += times
+            self._sum += value * times
+
+    def observe_all(self, values: Any) -> None:
+        """Count every value of a numpy array."""
+        import numpy as np
+
+        counts = np.bincount(
+            np.searchsorted(self._limits, values), minlength=len(self._counts)
+        ).tolist()
+        with self._lock:
+            self._counts = [a + b for a, b in zip(self._counts, counts, strict=True)]
+            self._sum += float(values.sum())
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """The metric, as prometheus_client asks for it."""
+        with self._lock:
+            counts, total = list(accumulate(self._counts)), self._sum
+        limits = [*map(str, map(float, self._limits)), "+Inf"]
+        yield HistogramMetricFamily(
+            self._name, self._says, list(zip(limits, counts, strict=True)), total
+        )
+
+
+PREDICTION_LATENCY = Spread("prediction_latency_seconds", "Time in the model.", _SECONDS)
+PREDICTION_PRICE = Spread("prediction_price_dollars", "Predicted prices.", _DOLLARS)
 MODEL_LOADED = Gauge("model_loaded", "1 when a verified model serves.", registry=REGISTRY)
 EXPLAINER_LOADED = Gauge("explainer_loaded", "1 when the explainer works.", registry=REGISTRY)
 RECORDINGS = Counter(
     "recordings_total",
-    "Predictions handed to the broker (sent) or given up (lost).",
+    "Predictions that the broker took (sent), that were given up (lost), or whose caller was told "
+    "to try again (refused).",
     ("outcome",),
     registry=REGISTRY,
 )

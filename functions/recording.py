@@ -1,20 +1,24 @@
 """Recording: every prediction leaves as a prediction.made event for the record function.
 
-TASADOR_RECORDING is ``best-effort`` (a bounded queue and a thread; what is lost is counted),
-``required`` (the caller is answered only after the broker took the event) or ``off``.
+TASADOR_RECORDING is ``best-effort`` (a bounded queue; what is lost is counted), ``required`` (the
+caller is answered only after the broker took the event) or ``off``. In each mode one thread sends:
+what waits at one time shares one event, so a slow broker makes events larger and not callers later.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from functions.observe import RECORDINGS
+from functions.surface import Problem
 from tasador import events
-from tasador.errors import ConfigurationError, TasadorError
+from tasador.errors import ConfigurationError, StoreUnavailable
 from tasador.records import PredictionRecord
 
 log = logging.getLogger("tasador.functions.recording")
@@ -22,18 +26,33 @@ log = logging.getLogger("tasador.functions.recording")
 MODES = ("best-effort", "required", "off")
 _IN_ONE_EVENT = 200
 _QUEUED = 20_000
+# After a refusal the broker is asked again for 1.4 seconds while a caller waits, else for 6.2.
+_RETRIES = {"required": 3, "best-effort": 5}
+_TIMEOUT = 3.0
+
+
+@dataclass(slots=True)
+class _Item:
+    """What one request has to record; ``settled`` once the broker took it or ``error`` says why
+    not."""
+
+    records: Sequence[PredictionRecord]
+    settled: threading.Event | None = None
+    error: Exception | None = None
+    sent: int = 0
 
 
 class Recorder:
     """Publishes predictions to K_SINK in the mode that the environment names."""
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[PredictionRecord | None] = queue.Queue(_QUEUED)
+        self._items: deque[_Item] = deque()
+        self._queued = 0
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._sending = 0
+        self._ended = False
 
-    @property
+    @cached_property
     def mode(self) -> str:
         """The mode; without a broker nothing can be recorded, which ``required`` does not allow."""
         mode = os.environ.get("TASADOR_RECORDING") or "best-effort"
@@ -46,67 +65,108 @@ class Recorder:
         return mode
 
     def record(self, records: Sequence[PredictionRecord]) -> None:
-        """Record; in mode ``required`` raises StoreUnavailable when the broker does not answer."""
-        mode = self.mode
-        if mode == "required":
-            for start in range(0, len(records), _IN_ONE_EVENT):
-                _publish(records[start : start + _IN_ONE_EVENT])
-        elif mode == "best-effort":
-            self._start()
-            for number, record in enumerate(records):
-                try:
-                    self._queue.put_nowait(record)
-                except queue.Full:
-                    lost = len(records) - number
-                    RECORDINGS.labels("lost").inc(lost)
-                    log.error("%d predictions lost: the queue to the broker is full", lost)
-                    return
+        """Record, by taking slices of ``records`` in another thread.
+
+        In mode ``required`` raises StoreUnavailable when the broker does not take all of them; what
+        it took nevertheless is recorded, and harmless, since nobody was answered.
+        """
+        if self.mode == "off" or not records:
+            return
+        waits = self.mode == "required"
+        item = _Item(records, threading.Event() if waits else None)
+        if not self._put(item):
+            if waits:
+                raise Problem(503, "too many predictions wait for the broker; try again")
+            _lost(len(records), "the queue to the broker is full")
+        elif item.settled is not None:
+            item.settled.wait()
+            if item.error is not None:
+                raise item.error
 
     def close(self, timeout: float = 10.0) -> None:
         """Send what is queued, then stop; what the broker has not taken in time is lost."""
-        if self._thread is None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is None:
             return
-        try:
-            self._queue.put(None, timeout=timeout)
-        except queue.Full:
-            pass
-        else:
-            self._thread.join(timeout)
-        if left := self._queue.qsize() + self._sending:
-            RECORDINGS.labels("lost").inc(left)
-            log.error("%d predictions lost: the broker did not take them in time", left)
+        thread.join(timeout)
+        if left := self._queued:
+            _lost(left, "the broker did not take them in time")
 
-    def _start(self) -> None:
-        with self._lock:
+    def _put(self, item: _Item) -> bool:
+        with self._changed:
+            if self._ended or self._queued + len(item.records) > _QUEUED:
+                return False
+            self._items.append(item)
+            self._queued += len(item.records)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
                 self._thread.start()
+            self._changed.notify()
+            return True
 
     def _run(self) -> None:
-        ended = False
-        while not ended:
-            waiting = [self._queue.get()]
-            while len(waiting) < _IN_ONE_EVENT and waiting[-1] is not None:
-                try:
-                    waiting.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            ended = waiting[-1] is None
-            records = [record for record in waiting if record is not None]
-            if not records:
-                continue
-            self._sending = len(records)
+        publisher = events.Publisher(os.environ["K_SINK"], _TIMEOUT)
+        while group := self._next():
+            records = [
+                record
+                for item in group
+                for record in item.records[item.sent : item.sent + _IN_ONE_EVENT]
+            ]
+            error: Exception | None = None
             try:
-                _publish(records)
-            except TasadorError as error:
-                RECORDINGS.labels("lost").inc(len(records))
-                log.error("%d predictions lost: %s", len(records), error)
-            except Exception:
-                RECORDINGS.labels("lost").inc(len(records))
-                log.exception("%d predictions lost", len(records))
-            self._sending = 0
+                publisher.publish(events.prediction_made(records), retries=_RETRIES[self.mode])
+                RECORDINGS.labels("sent").inc(len(records))
+            except Exception as raised:
+                error = raised
+            self._settle(group, error)
+        publisher.close()
+
+    def _next(self) -> list[_Item]:
+        """The items whose records make the next event; a long one makes several. Empty at the
+        end."""
+        with self._changed:
+            while not self._items:
+                if self._ended:
+                    return []
+                self._changed.wait()
+            group: list[_Item] = []
+            size = 0
+            for item in self._items:
+                size += len(item.records) - item.sent
+                if group and size > _IN_ONE_EVENT:
+                    break
+                group.append(item)
+            return group
+
+    def _settle(self, group: list[_Item], error: Exception | None) -> None:
+        for item in group:
+            before = item.sent
+            left = len(item.records) - before
+            item.sent = before + (left if error else min(left, _IN_ONE_EVENT))
+            with self._changed:
+                self._queued -= item.sent - before
+                if item.sent == len(item.records):
+                    self._items.popleft()
+            if error is not None:
+                if item.settled is None:
+                    _lost(left, str(error))
+                else:
+                    RECORDINGS.labels("refused").inc(left)
+            if item.sent == len(item.records) and item.settled is not None:
+                item.error = error and _as_unavailable(error)
+                item.settled.set()
 
 
-def _publish(records: Sequence[PredictionRecord]) -> None:
-    events.publish(events.prediction_made(records), os.environ["K_SINK"])
-    RECORDINGS.labels("sent").inc(len(records))
+def _as_unavailable(error: Exception) -> Exception:
+    """The broker's refusal is no fault of the caller, whatever it was."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    return StoreUnavailable(f"the prediction could not be recorded: {error}")
+
+
+def _lost(count: int, why: str) -> None:
+    RECORDINGS.labels("lost").inc(count)
+    log.error("%d predictions lost: %s", count, why)

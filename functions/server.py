@@ -36,7 +36,7 @@ _HELD_AT_MOST = 64 * MEGABYTE
 _SMALL = 64_000
 _CONNECTIONS = 500
 # From a request's first byte to its last; and without any byte between two requests.
-_ARRIVAL_SECONDS = 30.0
+ARRIVAL_SECONDS = 30.0
 _IDLE_SECONDS = 75.0
 # While ending, a connection without a request is closed after this: one may be on its way.
 _LAST_CALL_SECONDS = 0.25
@@ -76,8 +76,8 @@ class _Budget:
 class _Nowhere:
     """Where a body goes that nobody will read."""
 
-    def __init__(self) -> None:
-        self._length = 0
+    def __init__(self, length: int) -> None:
+        self._length = length
 
     def append(self, data: bytes) -> None:
         self._length += len(data)
@@ -100,6 +100,8 @@ class _Parser(HTTPRequestParser):
     """
 
     inline = False
+    # A request whose first line never came, or is none, has none of these.
+    command = path = query = ""
 
     def __init__(self, adj: Adjustments, budget: _Budget) -> None:
         super().__init__(adj)
@@ -110,12 +112,13 @@ class _Parser(HTTPRequestParser):
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
         if self.body_rcv is not None:
-            size = max(self.content_length, self.body_bytes_received)
+            # One that comes in chunks says no length.
+            size = self.content_length or len(self.body_rcv)
             if self._refusal is None:
                 if size > BODY_AT_MOST:
                     self._drop(RequestEntityTooLarge(""))
                 elif size > max(_SMALL, self._taken):
-                    # One that comes in chunks says no length: half a megabyte more at a time.
+                    # Of one in chunks half a megabyte more at a time.
                     more = size - self._taken + (MEGABYTE // 2 if self.chunked else 0)
                     if self._budget.take(more):
                         self._taken += more
@@ -129,8 +132,9 @@ class _Parser(HTTPRequestParser):
 
     def _drop(self, why: RequestEntityTooLarge) -> None:
         self._refusal = why
-        self.body_rcv.buf.close()
-        self.body_rcv.buf = _Nowhere()
+        held = self.body_rcv.buf
+        self.body_rcv.buf = _Nowhere(len(held))
+        held.close()
         self._return()
 
     def _return(self) -> None:
@@ -249,7 +253,7 @@ class _Channel(HTTPChannel):
             if request is None or self.requests:
                 self.will_close = True
                 return
-            request.error = _Late(f"the request did not arrive in {_ARRIVAL_SECONDS:g} seconds")
+            request.error = _Late(f"the request did not arrive in {ARRIVAL_SECONDS:g} seconds")
             self.requests.append(request)
         self._inline = True
         self._answer_inline()
@@ -382,7 +386,7 @@ class Server(TcpWSGIServer):
     def maintenance(self, now: float) -> None:
         """Once a second: close what is idle, refuse what does not arrive."""
         super().maintenance(now)
-        late = time.monotonic() - _ARRIVAL_SECONDS
+        late = time.monotonic() - ARRIVAL_SECONDS
         for channel in list(self.active_channels.values()):
             if 0.0 < channel.began < late:
                 channel.expire()

@@ -135,14 +135,16 @@ class Route(NamedTuple):
 class Function:
     """One function: what it answers, and how the host starts, asks and stops it.
 
-    ``on_json`` answers plain JSON on POST /, ``on_event`` a CloudEvent; ``ready`` raises a Problem
-    while the function cannot work. ``load`` may take its time (the host gives it a thread).
+    ``on_json`` answers plain JSON on POST /, ``on_event`` a CloudEvent and ``on_batch``, where none
+    of them has a reply, several. ``ready`` raises a Problem while the function cannot work.
+    ``load`` may take its time (the host gives it a thread).
     """
 
     name: str
     index: View
     on_json: View
     on_event: Callable[[Event], Response]
+    on_batch: Callable[[Sequence[Event | EventError]], Response] | None = None
     routes: Sequence[Route] = ()
     body_limit: int = MEGABYTE
     load: Callable[[], None] = lambda: None
@@ -160,6 +162,10 @@ class Function:
         """POST /: a CloudEvent, or plain JSON."""
         if not events.is_event(request.headers):
             return self.on_json(request)
+        if events.is_batch(request.headers):
+            if self.on_batch is None:
+                raise Problem(415, "one event has one reply: send one event a request")
+            return self.on_batch(events.parse_batch(read_body(request, self.body_limit)))
         return self.on_event(events.parse(request.headers, read_body(request, self.body_limit)))
 
 

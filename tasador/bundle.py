@@ -153,6 +153,21 @@ class Bundle:
                 found.append(f"{name} {value!r} is not in the training data")
         return found
 
+    def table_warnings(self, columns: Columns) -> dict[int, list[str]]:
+        """``warnings`` of the rows of a table that have any, by row."""
+        told = np.zeros(len(columns["house_size"]), dtype=bool)
+        for name in ("bed", "bath", "acre_lot", "house_size"):
+            low, high = self.encoders.ranges[name]
+            told |= (columns[name] < low) | (columns[name] > high)
+        unknown = self.encoders.unknown(columns)
+        for name in ("state", "city", "zip_code", "brokered_by"):
+            told |= unknown[name]
+        return {
+            row: found
+            for row in np.flatnonzero(told).tolist()
+            if (found := self.warnings(listing_at(columns, row)))
+        }
+
     def check_golden(self) -> float:
         """The largest relative difference from the answers that training gave to golden rows."""
         if not self._golden:
@@ -262,6 +277,16 @@ def _stamp(folder: Path, **labels: Any) -> Manifest:
 def verify(folder: str | Path, expected_digest: str = "") -> Manifest:
     """Check every byte of a bundle; raises BundleError that names the file."""
     return read_verified(Path(folder), expected_digest)[0]
+
+
+def listing_at(columns: Columns, row: int) -> Listing:
+    """One row of a table."""
+    values: dict[str, Any] = {}
+    for name in COLUMNS:
+        value = columns[name][row]
+        absent = value is None or (isinstance(value, float) and math.isnan(value))
+        values[name] = None if absent else value if isinstance(value, str) else float(value)
+    return Listing(**values)
 
 
 def _golden_listing(stored: Mapping[str, Any]) -> Listing:

@@ -29,7 +29,10 @@ COLUMNS = (
     "prev_sold_date",
 )
 NUMBERS = ("bed", "bath", "acre_lot", "house_size")
+CODES = ("brokered_by", "street")
 STATUSES = ("for_sale", "sold", "ready_to_build")
+
+LONGEST_TEXT = 200
 
 # Models are trained and judged on prices in this range (dollars): below lie rents, shares and
 # placeholders, above lie a few hundred estates in a million that no comparable explains.
@@ -205,15 +208,23 @@ def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[Problem]]:
     problems: list[Problem] = []
     values: dict[str, str | float | None] = {}
     for name, value in raw.items():
-        reader = _READERS.get(name)
-        if reader is None:
-            problems.append(Problem(str(name)[:100], "is not a column of a listing", _shown(value)))
-            continue
-        try:
-            values[name] = reader(value)
-        except _Refused as refused:
-            problems.append(Problem(name, str(refused), _shown(value)))
+        values[name], problem = read_value(name, value)
+        if problem is not None:
+            problems.append(problem)
+            if name not in _READERS:
+                del values[name]
     return Listing(**values), problems  # type: ignore[arg-type]
+
+
+def read_value(name: str, value: object) -> tuple[str | float | None, Problem | None]:
+    """Read the value of one column; None with a problem where it is refused."""
+    reader = _READERS.get(name)
+    if reader is None:
+        return None, Problem(str(name)[:100], "is not a column of a listing", _shown(value))
+    try:
+        return reader(value), None
+    except _Refused as refused:
+        return None, Problem(name, str(refused), _shown(value))
 
 
 def read_row(raw: object) -> tuple[Listing, list[Problem]]:

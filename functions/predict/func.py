@@ -2,13 +2,14 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import listings, model
+from functions import batches, listings, model
 from functions.observe import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
 from functions.recording import Recorder
 from functions.surface import (
@@ -26,7 +27,6 @@ from functions.surface import (
 from tasador import events
 from tasador.bundle import Bundle
 from tasador.events import Event
-from tasador.features import arrays_of
 from tasador.listing import Listing
 from tasador.manifest import Manifest
 from tasador.records import PredictionRecord, now
@@ -51,31 +51,18 @@ def predict(request: Request) -> Response:
 
 
 def batch_predict(request: Request) -> Response:
-    """POST /batch_predict: {"listings": [...]}, all priced in one go."""
-    rows = listings.many(read_json(request, BATCH_LIMIT))
+    """POST /batch_predict: listings by row or by column, all priced in one go."""
+    batch = batches.read_batch(request, BATCH_LIMIT)
     bundle = MODEL.bundle()
     started = time.perf_counter()
-    found = bundle.predict(arrays_of(rows))
+    found = bundle.predict(batch.columns)
     seconds = time.perf_counter() - started
-    levels = list(found.low)
-    records = [
-        _record_of(
-            bundle,
-            row,
-            new_id(),
-            {
-                "price": float(found.price[i]),
-                "intervals": {k: [float(found.low[k][i]), float(found.high[k][i])] for k in levels},
-                "missing": list(found.missing[i]),
-                "warnings": bundle.warnings(row),
-            },
-            seconds / len(rows),
-        )
-        for i, row in enumerate(rows)
-    ]
-    _BATCH.inc(len(records))
-    _record(request, records)
-    return reply({"predictions": [_answer(record) for record in records]})
+    PREDICTION_LATENCY.observe(seconds / batch.rows, batch.rows)
+    PREDICTION_PRICE.observe_all(found.price)
+    _BATCH.inc(batch.rows)
+    priced = batches.Priced(bundle, batch, found, seconds)
+    _record(request, priced)
+    return priced.response()
 
 
 def on_event(event: Event) -> Response:
@@ -164,7 +151,7 @@ def _record_of(
     )
 
 
-def _record(request: Request, records: list[PredictionRecord]) -> None:
+def _record(request: Request, records: Sequence[PredictionRecord]) -> None:
     if SMOKE_HEADER not in request.headers:
         RECORDER.record(records)
 

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +65,39 @@ def on_event(event: Event) -> Response:
             }
         },
     )
+    return nothing()
+
+
+def on_batch(given: Sequence[Event | EventError]) -> Response:
+    """Keep what a batch of events holds, in one transaction.
+
+    What can never be kept is named in a 422, after everything else has been kept: the sender may
+    send the rest again without harm.
+    """
+    records: list[PredictionRecord] = []
+    wrong: list[FieldProblem] = []
+    for place, event in enumerate(given):
+        where = f"events[{place}]"
+        if isinstance(event, EventError):
+            wrong.append(FieldProblem(where, str(event), ""))
+        elif event.type != PREDICTION_MADE:
+            reason = f"is not of type {PREDICTION_MADE}"
+            wrong.append(FieldProblem(f"{where}.type", reason, event.type[:200]))
+        else:
+            try:
+                records += predictions_of(event.data)
+            except EventError as error:
+                wrong.append(FieldProblem(f"{where}.data", str(error), ""))
+    try:
+        new = STORE.warehouse().log_predictions(records) if records else 0
+    except StoreUnavailable:
+        EVENTS.labels(PREDICTION_MADE, "retry").inc(len(given))
+        raise
+    EVENTS.labels(PREDICTION_MADE, "done").inc(len(given) - len(wrong))
+    EVENTS.labels(PREDICTION_MADE, "refused").inc(len(wrong))
+    log.info("predictions kept", extra={"fields": {"new": new, "known": len(records) - new}})
+    if wrong:
+        raise invalid(wrong)
     return nothing()
 
 
@@ -194,6 +227,7 @@ FUNCTION = Function(
     index=index,
     on_json=on_json,
     on_event=on_event,
+    on_batch=on_batch,
     routes=(
         Route("GET", "/predictions/history", history),
         Route("GET", "/predictions/<prediction_id>", one),

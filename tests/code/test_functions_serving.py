@@ -165,6 +165,89 @@ def test_a_batch_answers_every_row_in_order_with_its_own_id(predict, model):
         assert answer["intervals"]["80"] == pytest.approx({"low": low, "high": high}, rel=1e-6)
 
 
+def test_a_batch_by_column_is_priced_as_by_row_and_answered_by_column(predict):
+    rows = simulated(300, seed=11)
+    sent = [{name: getattr(row, name) for name in INPUTS} for row in rows]
+    by_row = predict.post("/batch_predict", json={"listings": sent}).json()["predictions"]
+    columns = {name: [row[name] for row in sent] for name in INPUTS}
+    answer = predict.post("/batch_predict", json={"columns": columns})
+    assert answer.headers["content-type"] == "application/json"
+    told = answer.json()
+    assert told["rows"] == len(rows) == len(set(told["prediction_id"]))
+    assert told["price"] == [each["price"] for each in by_row]
+    for level in ("80", "90", "95"):
+        for end in ("low", "high"):
+            expected = [each["intervals"][level][end] for each in by_row]
+            assert told["intervals"][level][end] == expected
+    missing = {
+        name: [row for row, each in enumerate(by_row) if name in each["missing"]] for name in INPUTS
+    }
+    assert told["missing"] == {name: where for name, where in missing.items() if where}
+    assert told["warnings"] == [
+        {"row": row, "warnings": each["warnings"]}
+        for row, each in enumerate(by_row)
+        if each["warnings"]
+    ]
+    assert told["model"] == by_row[0]["model"]
+
+
+def test_a_column_may_be_absent_and_a_price_is_left_aside(predict):
+    told = predict.post(
+        "/batch_predict", json={"columns": {"bed": [3, None], "price": ["no", "idea"]}}
+    ).json()
+    assert told["missing"]["bed"] == [1]
+    assert told["missing"]["city"] == [0, 1]
+    single = predict.post("/predict", json={"bed": 3}).json()["price"]
+    assert told["price"][0] == pytest.approx(single, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "fields"),
+    [
+        ({"bed": [1, "x"], "zip_code": ["1", "123456"]}, ["columns.bed[1]", "columns.zip_code[1]"]),
+        ({"rooms": [1], "bed": [1]}, ["columns.rooms"]),
+        ({"bed": 3}, ["columns.bed"]),
+        ({"bed": [1], "bath": [1, 2]}, ["columns"]),
+        ({"bed": []}, ["columns"]),
+        ({"bed": [1] * 10_001}, ["columns"]),
+        ({}, ["columns"]),
+        ([1], ["columns"]),
+    ],
+)
+def test_what_is_wrong_with_columns_is_named(predict, columns, fields):
+    said = problem(predict.post("/batch_predict", json={"columns": columns}), 422)
+    assert [e["field"] for e in said["errors"]] == fields
+
+
+def test_nan_in_a_batch_is_a_missing_value(predict):
+    body = b'{"columns": {"bed": [3, NaN]}}'
+    assert predict.post("/batch_predict", content=body).json()["missing"]["bed"] == [1]
+
+
+def test_metrics_count_every_row_of_a_batch(predict):
+    def counted():
+        lines = predict.get("/metrics").text.splitlines()
+        found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        keys = (
+            'predictions_total{mode="batch"}',
+            "prediction_price_dollars_count",
+            "prediction_latency_seconds_count",
+            'prediction_price_dollars_bucket{le="+Inf"}',
+        )
+        return [float(found[key]) for key in keys]
+
+    before = counted()
+    predict.post("/batch_predict", json={"listings": [{"bed": 3}] * 70})
+    assert [after - then for after, then in zip(counted(), before, strict=True)] == [70.0] * 4
+
+
+def test_a_batch_of_events_is_not_for_a_function_that_replies_to_each(predict, explain):
+    for client in (predict, explain):
+        content = json.dumps([requested({}).structured()])
+        answer = client.post("/", content=content, headers={"content-type": events.BATCHED})
+        problem(answer, 415)
+
+
 def test_what_serves_is_told(predict, model):
     assert predict.get("/").json()["model"]["version"] == 3
     told = predict.get("/model").json()

@@ -32,7 +32,14 @@ CORE = (
 )
 CORE_MAY = {"numpy", "xgboost", "cloudevents", "httpx"}
 SERVING = ("functions.host", "functions.predict.func", "functions.explain.func")
-SERVING_MAY = CORE_MAY | {"parliament", "flask", "waitress", "werkzeug", "prometheus_client"}
+SERVING_MAY = CORE_MAY | {
+    "parliament",
+    "flask",
+    "waitress",
+    "werkzeug",
+    "prometheus_client",
+    "orjson",
+}
 
 
 def path_of(module: str) -> Path | None:

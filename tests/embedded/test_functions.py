@@ -76,6 +76,33 @@ def test_many_in_one_event_are_kept_and_those_known_already_stay(record, warehou
     assert all(warehouse.prediction(p.prediction_id) == p for p in (new[0], new[-1], known))
 
 
+def batch(client, given):
+    content = json.dumps(given)
+    return client.post("/", content=content, headers={"content-type": events.BATCHED})
+
+
+def test_a_batch_of_events_is_kept_and_what_cannot_be_is_named(record, warehouse):
+    good = [events.prediction_made([made()]), events.prediction_made([made(), made()])]
+    assert batch(record, [event.structured() for event in good]).status_code == 204
+    assert batch(record, []).status_code == 204
+    last = made()
+    given = [
+        events.Event(type="other", source="/t", id="1", data={}).structured(),
+        events.prediction_made([last]).structured(),
+        {"specversion": "1.0"},
+        events.prediction_made([made(model_version=-1)]).structured(),
+    ]
+    answer = batch(record, given)
+    assert answer.status_code == 422
+    assert [e["field"] for e in answer.json()["errors"]] == [
+        "events[0].type",
+        "events[2]",
+        "events[3].data",
+    ]
+    assert warehouse.prediction(last.prediction_id) == last
+    assert batch(record, {"no": "batch"}).status_code == 400
+
+
 def test_history_goes_back_page_by_page(record):
     start = datetime.now(UTC) + timedelta(days=1)
     predictions = [made(predicted_at=start + timedelta(seconds=s)) for s in range(7)]

@@ -1,0 +1,267 @@
+"""The host of the functions: what it does when too much is asked of it, and when it is to end."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from functions import server as limits
+from tests.broker_kit import listening
+from tests.functions_kit import function, is_ready, make_bundle, until
+
+PROBES = ("/health", "/ready", "/metrics", "/health/liveness", "/health/readiness")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("host") / "bundle"
+    make_bundle(folder, rows=400)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predict(folder, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with function("predict", home, MODEL_URI=str(folder)) as client:
+        until(lambda: is_ready(client))
+        yield client
+
+
+def connect(client):
+    return socket.create_connection((client.base_url.host, client.base_url.port), timeout=40)
+
+
+def answer_of(sock):
+    """Status and head of one answer, its body read to the end."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = sock.recv(65_536)
+        assert piece, data
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += sock.recv(65_536)
+    return int(head.split()[1]), head.decode().lower(), body
+
+
+def resident(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+# -- more than can be done ------------------------------------------------------------------------
+
+
+def test_a_hundred_callers_of_four_workers_are_answered_or_told_to_come_back(folder, tmp_path):
+    env = {"TASADOR_RECORDING": "required", "QUEUE": "16"}
+    with listening() as broker:
+        broker.delay = 0.5  # every worker waits for the broker
+        with function(
+            "predict", tmp_path, MODEL_URI=str(folder), K_SINK=broker.url, **env
+        ) as client:
+            until(lambda: is_ready(client))
+            begun = threading.Barrier(101)
+            # One for all: every client of its own would make a TLS context first.
+            shared = httpx.Client(
+                base_url=client.base_url, timeout=20, limits=httpx.Limits(max_connections=200)
+            )
+
+            def call():
+                begun.wait()
+                return [shared.post("/predict", json={"bed": 3}) for _ in range(5)]
+
+            with ThreadPoolExecutor(100) as callers:
+                called = [callers.submit(call) for _ in range(100)]
+                begun.wait()
+                time.sleep(0.2)
+                # Every worker waits and the queue is full, but the probes are answered at once.
+                for path in PROBES:
+                    started = time.monotonic()
+                    assert client.get(path).status_code == 200
+                    # The broker holds each worker longer than that.
+                    assert time.monotonic() - started < 0.5
+                answers = [answer for each in called for answer in each.result()]
+            counts = dict.fromkeys((200, 503), 0)
+            for answer in answers:
+                counts[answer.status_code] += 1
+                if answer.status_code == 503:
+                    assert answer.headers["retry-after"] == "1"
+                    assert answer.json()["status"] == 503
+            assert counts[200] >= 20
+            assert counts[503] > 0
+            assert len(broker.ids()) == counts[200]
+            # Those who waited together shared an event.
+            assert len(broker.events) < counts[200]
+            assert is_ready(client)
+            assert resident(client.process) < 250
+
+
+def test_long_bodies_are_held_up_to_a_limit_and_memory_stays_bounded(predict):
+    before = resident(predict.process)
+    body = b'{"columns": {"bed": [' + b" " * (limits.BODY_AT_MOST - 200_000)
+    head = (
+        b"POST /batch_predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n" % (len(body) + 100)
+    )
+    socks = [connect(predict) for _ in range(20)]
+    try:
+        for sock in socks:
+            sock.sendall(head + body)
+        assert predict.get("/health").status_code == 200
+        assert resident(predict.process) - before < 200
+        for sock in socks:
+            sock.sendall(b" " * 97 + b"]}}")
+        statuses = [answer_of(sock)[0] for sock in socks]
+    finally:
+        for sock in socks:
+            sock.close()
+    # What was held is no JSON worth pricing; what was too much was not even kept.
+    assert set(statuses) == {422, 503}
+    assert statuses.count(503) == 20 - 64_000_000 // limits.BODY_AT_MOST
+    assert predict.post("/predict", json={}).status_code == 200
+
+
+@pytest.mark.parametrize("sent", ["length", "chunks"])
+def test_a_body_over_the_limit_is_read_and_refused(predict, sent):
+    body = b" " * 9_000_000
+    content = iter([body[:1_000_000]] * 9) if sent == "chunks" else body
+    answer = predict.post("/batch_predict", content=content)
+    assert answer.status_code == 413
+    assert "9,000,000 bytes; 8,000,000 are taken" in answer.json()["detail"]
+
+
+def test_a_request_that_does_not_arrive_is_refused_in_time(predict):
+    slow = connect(predict)
+    slow.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{")
+    silent = connect(predict)
+    silent.sendall(b"POST /predict HTTP/1.1\r\nhost:")
+    began = time.monotonic()
+    # It goes on sending, a byte at a time, and is not let off.
+    while time.monotonic() - began < limits.ARRIVAL_SECONDS - 1:
+        slow.sendall(b" ")
+        time.sleep(1)
+    status, head, body = answer_of(slow)
+    assert (status, json.loads(body)["status"]) == (408, 408)
+    assert "connection: close" in head
+    assert answer_of(silent)[0] == 408
+    assert time.monotonic() - began < limits.ARRIVAL_SECONDS + 5
+    for sock in (slow, silent):
+        assert sock.recv(1) == b""
+        sock.close()
+
+
+# -- HTTP as it is spoken -------------------------------------------------------------------------
+
+
+def test_requests_in_one_piece_are_answered_in_order(predict):
+    sock = connect(predict)
+    post = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
+    sock.sendall(b"GET /health HTTP/1.1\r\n\r\n" + post + b"GET /model HTTP/1.1\r\n\r\n" + post)
+    data = b""
+    while data.count(b"prediction_id") < 2:
+        piece = sock.recv(65_536)
+        assert piece, data
+        data += piece
+    places = [data.index(b'"alive"'), data.index(b"prediction_id"), data.index(b'"git_sha"')]
+    assert places == sorted(places)
+    sock.close()
+
+
+def test_a_connection_is_kept_or_closed_as_asked(predict):
+    for version, header, closes in (
+        ("1.1", "", False),
+        ("1.1", "connection: close\r\n", True),
+        ("1.0", "", True),
+        ("1.0", "connection: keep-alive\r\n", False),
+    ):
+        for request in ("POST /predict", "GET /health", "GET /model"):
+            sock = connect(predict)
+            content = "content-length: 2\r\n\r\n{}" if "POST" in request else "\r\n"
+            sock.sendall(f"{request} HTTP/{version}\r\nhost: x\r\n{header}{content}".encode())
+            assert answer_of(sock)[0] == 200
+            sock.settimeout(0.3)
+            try:
+                assert (sock.recv(1) == b"") is closes
+            except TimeoutError:
+                assert not closes
+            sock.close()
+
+
+def test_head_has_no_body_and_the_wrong_method_is_told_the_right_one(predict):
+    for path in ("/health", "/ready", "/metrics"):
+        answer = predict.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        refused = predict.post(path, content=b"{}")
+        assert refused.status_code == 405
+        assert "GET" in refused.headers["allow"]
+    assert "POST" in predict.get("/batch_predict").headers["allow"]
+
+
+def test_a_request_id_comes_back_from_every_address(predict):
+    for method, path in (("POST", "/predict"), ("GET", "/model"), ("GET", "/nowhere")):
+        answer = predict.request(method, path, json={}, headers={"x-request-id": "mine"})
+        assert answer.headers["x-request-id"] == "mine"
+        long = predict.request(method, path, json={}, headers={"x-request-id": "m" * 65})
+        assert len(long.headers["x-request-id"]) == 32
+
+
+# -- the end --------------------------------------------------------------------------------------
+
+
+def test_sigterm_answers_what_was_begun_and_says_goodbye(folder, tmp_path):
+    with listening() as broker:
+        broker.delay = 1.0
+        env = {"K_SINK": broker.url, "TASADOR_RECORDING": "required"}
+        with function("predict", tmp_path, MODEL_URI=str(folder), **env) as client:
+            until(lambda: is_ready(client))
+            idle, busy = connect(client), [connect(client) for _ in range(8)]
+            for sock in busy:
+                sock.sendall(b"POST /predict HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
+            time.sleep(0.3)
+            os.kill(client.process.pid, signal.SIGTERM)
+            answers = [answer_of(sock) for sock in busy]
+            assert [status for status, _, _ in answers] == [200] * 8
+            assert all("connection: close" in head for _, head, _ in answers)
+            assert idle.recv(1) == b""
+            assert client.process.wait(20) == 0
+            ids = [json.loads(body)["prediction_id"] for _, _, body in answers]
+            assert sorted(broker.ids()) == sorted(ids)
+            for sock in (idle, *busy):
+                sock.close()
+
+
+def test_kill_9_loses_no_answered_prediction(folder, tmp_path):
+    with listening() as broker:
+        broker.delay = 0.02
+        env = {"K_SINK": broker.url, "TASADOR_RECORDING": "required"}
+        with function("predict", tmp_path, MODEL_URI=str(folder), **env) as client:
+            until(lambda: is_ready(client))
+            answered = []
+
+            def call():
+                with httpx.Client(base_url=client.base_url, timeout=20) as own:
+                    while True:
+                        try:
+                            answer = own.post("/predict", json={})
+                        except httpx.TransportError:
+                            return
+                        if answer.status_code == 200:
+                            answered.append(answer.json()["prediction_id"])
+
+            callers = [threading.Thread(target=call) for _ in range(8)]
+            for caller in callers:
+                caller.start()
+            time.sleep(2)
+            os.kill(client.process.pid, signal.SIGKILL)
+            for caller in callers:
+                caller.join()
+            assert len(answered) > 20
+            assert set(answered) <= set(broker.ids())

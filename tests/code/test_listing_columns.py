@@ -1,0 +1,102 @@
+"""A table read by column is what its rows read one by one are."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasador.features import arrays_of
+from tasador.listing import COLUMNS, Problem, read_listing
+from tasador.listing_columns import read_columns
+from tasador.source.simulator import generate
+
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-10, 10**12)
+    | st.just(10**400)
+    | st.floats(allow_infinity=True)
+    | st.sampled_from(
+        ["", "nan", "None", "33156.0", "33156", "007", "-5", "12345-6789", "2022-02-30", "sold"]
+    )
+    | st.sampled_from(["2022-02-23", "2022-02-23T00:00:00", " Miami ", "x" * 201, "a\x00b", "²"])
+    | st.text(max_size=5)
+    | st.lists(st.none(), max_size=1)
+)
+
+
+def one_by_one(columns, rows):
+    """The same table, read row by row: its arrays and its problems."""
+    read = [
+        read_listing({name: values[row] for name, values in columns.items()}) for row in range(rows)
+    ]
+    problems = [(row, p) for row, (_, found) in enumerate(read) for p in in_order(found)]
+    return arrays_of([listing for listing, _ in read]), problems
+
+
+def in_order(problems):
+    return sorted(problems, key=lambda p: COLUMNS.index(p.field))
+
+
+def same(found, expected):
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        assert found[name].dtype == values.dtype
+        if values.dtype.kind == "f":
+            np.testing.assert_array_equal(found[name], values)
+        else:
+            assert found[name].tolist() == values.tolist()
+
+
+def both(columns, rows):
+    found, problems = read_columns(columns, rows)
+    expected, expected_problems = one_by_one(columns, rows)
+    same(found, expected)
+    assert [(p.row, p.problem) for p in problems] == expected_problems
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_any_values_are_read_as_in_a_listing_of_their_own(data):
+    rows = data.draw(st.integers(1, 6))
+    names = data.draw(st.sets(st.sampled_from(COLUMNS), max_size=5))
+    # Columns are often of one kind, which is what the short ways are for.
+    kinds = st.sampled_from(
+        [VALUES, VALUES, st.integers(0, 9), st.floats(0, 9), st.text("19", max_size=3)]
+    )
+    both(
+        {n: data.draw(st.lists(data.draw(kinds), min_size=rows, max_size=rows)) for n in names},
+        rows,
+    )
+
+
+@pytest.mark.parametrize("scenario", ["steady", "broken-schema"])
+def test_a_simulated_batch_is_read_alike(scenario):
+    rows = generate(5, scenario, 2, 2_000)
+    both({name: [row.get(name) for row in rows] for name in COLUMNS}, len(rows))
+
+
+def test_true_is_no_1_and_1_is_no_1_point_0():
+    columns = {"bed": [1, True, 1.0], "city": [1, True, 1.0], "street": [7, 7.0, "7"]}
+    found, problems = read_columns(columns, 3)
+    assert [(p.row, p.problem.field) for p in problems] == [(1, "bed"), (1, "city")]
+    assert found["city"].tolist() == ["1", None, "1.0"]
+    assert found["street"].tolist() == ["7", "7", "7"]
+
+
+def test_an_absent_column_is_missing():
+    found, problems = read_columns({}, 2)
+    assert not problems
+    assert all(math.isnan(value) for value in found["bed"])
+    assert found["city"].tolist() == [None, None]
+
+
+def test_each_refused_value_is_named_with_its_row():
+    _, problems = read_columns({"bed": [1, "x", -1], "zip_code": ["1", "1", "123456"]}, 3)
+    assert problems == [
+        (1, Problem("bed", "is not a number", "x")),
+        (2, Problem("bed", "is negative", "-1")),
+        (2, Problem("zip_code", "is not a zip code of five digits", "123456")),
+    ]
