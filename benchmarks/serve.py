@@ -19,10 +19,12 @@ from pathlib import Path
 
 from report import ROOT, machine, table, write_section
 from serving import data, soak
-from serving.subjects import Subject, environments, packages_of, size_of, subjects
+from serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
 
 ROWS_IN_A_BATCH = 10_000
 BASE = "python:3.11-slim-bookworm"
+# Started anew for each cold start, and compared with each other.
+COMPARED = ("predict", "explain", "empty", "old")
 Measures = dict[str, dict[str, list[float]]]
 
 
@@ -34,17 +36,19 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
     def note(name: str, measure: str, value: float) -> None:
         found[name].setdefault(measure, []).append(value)
 
+    for name in ("sink", *MODES):
+        servers[name].start(lines[0])
     for number in range(args.tries):
         say(f"cold start {number + 1} of {args.tries}")
-        for name, server in servers.items():
-            server.stop()
-            note(name, "cold", server.start(lines[number]) * 1000)
+        for name in COMPARED:
+            servers[name].stop()
+            note(name, "cold", servers[name].start(lines[number]) * 1000)
     batch = b'{"listings":[' + b",".join(lines[:ROWS_IN_A_BATCH]) + b"]}"
     for turn in range(args.turns):
         say(f"turn {turn + 1} of {args.turns}")
         for connections in (1, 16):
-            for name, server in servers.items():
-                load = server.load(server.path, bodies, connections, args.seconds)
+            for name in (*COMPARED, *MODES):
+                load = servers[name].load(servers[name].path, bodies, connections, args.seconds)
                 for key in ("rate", "p50", "p99", "busy"):
                     note(name, f"c{connections} {key}", load[key])
         for name in ("explain", "old"):
@@ -54,8 +58,10 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
         for name in ("predict", "old"):
             took = servers[name].seconds_of(servers[name].batch, batch)
             note(name, "batch rate", ROWS_IN_A_BATCH / took)
-    for name, server in servers.items():
-        note(name, "memory", server.memory())
+    for name in (*COMPARED, *MODES):
+        note(name, "memory", servers[name].memory())
+    for measure in ("cold", "memory"):
+        found["explain"][f"explain {measure}"] = found["explain"][measure]
     return found
 
 
@@ -71,6 +77,8 @@ ROWS = (
     ("explain, 1 client: requests a second", "explain rate"),
     ("explain, 1 client: p50, ms", "explain p50"),
     ("explain, 1 client: p99, ms", "explain p99"),
+    ("explain, spawn to first explanation, ms", "explain cold"),
+    ("explain, resident memory, MB", "explain memory"),
     ("batch of 10,000: rows a second", "batch rate"),
     ("packages and code of an image, MB", "size"),
 )
@@ -136,12 +144,21 @@ def text(found: Measures, told: str, image: str | None) -> str:
         for what, value, limit, ok in targets(found)
     ]
     notes = [] if image is None else [image_size(image)]
-    busiest = max(max(v["c16 busy"]) for v in found.values())
+    busiest = max(max(v["c16 busy"]) for v in found.values() if "c16 busy" in v)
+    recorded = [
+        [mode, *(number(of(found, name, m)) for m in ("c1 rate", "c1 p99", "c16 rate", "c16 p99"))]
+        for mode, name in (("off", "predict"), *zip(MODES, MODES, strict=True))
+    ]
     return "\n\n".join(
         [
             f"`./taskw bench:serve` on {machine()}. Model: {told}.",
             table(header, rows),
             table(["target", "measured", "wanted", ""], met),
+            "What recording costs, to a sink on the same machine that takes every event:",
+            table(
+                ["recording", "1 client, a second", "p99, ms", "16 clients, a second", "p99, ms"],
+                recorded,
+            ),
             *notes,
             f"The load generator was busy for at most {busiest:.0%} of a core; the load average "
             f"was {os.getloadavg()[0]:.1f} at the end.",

@@ -19,6 +19,8 @@ from report import ROOT
 
 HERE = Path(__file__).resolve().parent
 _START_SECONDS = 120.0
+# predict, recording to a sink.
+MODES = ("best-effort", "required")
 
 
 @dataclass
@@ -35,9 +37,12 @@ class Subject:
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(default=Path(os.devnull))
 
+    def __post_init__(self) -> None:
+        self._given = self.port
+
     def start(self, body: bytes) -> float:
         """Start the process; seconds from there to the first answered prediction."""
-        self.port = _free_port()
+        self.port = self.port or _free_port()
         command = [part.format(port=self.port) for part in self.command]
         clean = {
             k: v
@@ -102,6 +107,7 @@ class Subject:
                 self.process.kill()
                 self.process.wait()
             self.process = None
+            self.port = self._given
 
 
 def environments(folder: Path) -> tuple[Path, Path]:
@@ -117,7 +123,8 @@ def environments(folder: Path) -> tuple[Path, Path]:
 
 
 def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, Subject]:
-    """predict, explain, empty and old, none of them started."""
+    """predict, explain, empty and old, predict in each mode of recording, and the sink that takes
+    what is recorded; none of them started."""
     model = folder / "old-model"
     shutil.rmtree(model, ignore_errors=True)
     script = HERE / "old_way.py"
@@ -135,6 +142,8 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
         path.unlink(missing_ok=True)
         return path
 
+    port = _free_port()
+    sink = f"http://127.0.0.1:{port}/"
     host = [str(serving), "-m", "functions.host"]
     uvicorn = [str(old), "-m", "uvicorn", "--app-dir", str(HERE), "old_way:app", "--port", "{port}"]
     made = [
@@ -143,6 +152,10 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
         Subject("empty", [str(serving), str(HERE / "empty")], {}, path="/"),
         Subject("old", uvicorn, {"MODEL": str(model)}, batch="/batch_predict", explain="/explain"),
     ]
+    for mode in MODES:
+        env = {**ours, "TASADOR_RECORDING": mode, "K_SINK": sink}
+        made.append(Subject(mode, [*host, "functions/predict"], env))
+    made.append(Subject("sink", [sys.executable, str(HERE / "sink.py"), "{port}"], {}, port=port))
     for each in made:
         each.log = log(each.name)
     return {each.name: each for each in made}
@@ -177,7 +190,7 @@ def _answers(port: int, request: bytes) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(request)
-            return connection.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.0 200"))
+            return connection.recv(64)[9:12] in (b"200", b"202")
     except ConnectionError:
         return False
 
