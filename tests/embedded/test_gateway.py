@@ -390,6 +390,17 @@ def test_delivery_is_tried_again_and_does_not_hold_up_others(make):
     assert gateway.admin("GET", "/dead-letters").json() == []
 
 
+def tasador(gateway: Gateway, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tasador", "dead-letters", *arguments],
+        env={**os.environ, **gateway.environ, "TASADOR_HOME": str(gateway.home), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
     gateway.publish(MADE, "refused", {"statuses": [422, 200]}, correlationid="c-9")
     gateway.publish(MADE, "hopeless", {"statuses": [500, 500, 500, 500, 200]})
@@ -402,10 +413,20 @@ def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
     assert by_id["refused"]["event"]["correlationid"] == "c-9"
     assert "of the answer" in by_id["hopeless"]["reason"]
     assert len((gateway.home / "dead-letters.jsonl").read_text().splitlines()) == 2
-    assert gateway.admin("POST", "/dead-letters/replay").json() == {"replayed": 2}
+    listed = json.loads(tasador(gateway, "list", "--json"))
+    assert listed == letters()
+    assert "422" in tasador(gateway, "list")
+    # A letter for a function that is no more is kept, and does not end the replay.
+    orphan = {**listed[0], "subscriber": "gone"}
+    with (gateway.home / "dead-letters.jsonl").open("a") as file:
+        file.write(json.dumps(orphan) + "\n")
+    assert "1 event " in tasador(gateway, "replay", "hopeless", "unknown")
     gateway.wait_for(lambda: gateway.seen("record").count("hopeless") == 5)
+    assert [letter["event"]["id"] for letter in letters()] == ["refused", "refused"]
+    assert "1 event " in tasador(gateway, "replay")
     gateway.wait_for(lambda: gateway.seen("record").count("refused") == 2)
-    assert letters() == []
+    assert letters() == [orphan]
+    assert "0 events " in tasador(gateway, "replay")
 
 
 def test_a_reply_that_is_an_event_goes_on(gateway):

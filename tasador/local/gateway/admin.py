@@ -136,8 +136,11 @@ class Admin:
     async def _letters(self, _request: Request) -> Response:
         return JSONResponse(self._dead_letters.all())
 
-    async def _replay(self, _request: Request) -> Response:
-        return JSONResponse({"replayed": self._broker.replay()})
+    async def _replay(self, request: Request) -> Response:
+        ids = (await _json(request, dict, empty={})).get("ids", [])
+        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+            raise Refusal(400, "ids: a list of events' ids is needed")
+        return JSONResponse({"replayed": self._broker.replay(ids)})
 
     # -- inside ---------------------------------------------------------------------------------
 

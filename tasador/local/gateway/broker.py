@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tasador import events
 from tasador.events import Event, EventError
@@ -62,16 +63,24 @@ class Broker:
         """Accept an event: from here on it is delivered, whatever ends."""
         self._accept(event, [t.subscriber for t in TRIGGERS if t.type == event.type])
 
-    def replay(self) -> int:
-        """Deliver the dead letters again, each to the function that had refused it."""
-        letters = self._dead_letters.all()
-        for letter in letters:
-            if letter["subscriber"] not in self._queues:
-                continue
+    def replay(self, ids: Collection[str] = ()) -> int:
+        """Deliver the dead letters again, each to the function that had refused it; how many.
+
+        ``ids`` names the events; without any it is all of them. A letter for a function that is no
+        more stays.
+        """
+        again: list[dict[str, Any]] = []
+        kept: list[dict[str, Any]] = []
+        for letter in self._dead_letters.all():
+            wanted = not ids or letter["event"]["id"] in ids
+            possible = letter["subscriber"] in self._queues
+            (again if wanted and possible else kept).append(letter)
+        for letter in again:
             self._accept(events.from_structured(letter["event"]), [letter["subscriber"]])
-        if letters:
-            self._dead_letters.clear()
-        return len(letters)
+        if again:
+            # Only now: what is delivered twice does no harm, what is forgotten would.
+            self._dead_letters.keep(kept)
+        return len(again)
 
     async def run(self) -> None:
         """Deliver for ever, beginning with what an earlier gateway left."""

@@ -48,9 +48,10 @@ class DeadLetters:
                 continue
         return found
 
-    def clear(self) -> None:
-        """Forget them all."""
-        write_private(self._file, "")
+    def keep(self, letters: list[dict[str, Any]]) -> None:
+        """Forget all but these."""
+        lines = [json.dumps(letter, separators=(",", ":")) + "\n" for letter in letters]
+        write_private(self._file, "".join(lines))
 
 
 def _ends_line(path: Path) -> bool:
