@@ -13,6 +13,7 @@ and is ``docker build -t`` unless TASADOR_IMAGE_BUILDER says otherwise. Afterwar
 """
 
 import hashlib
+import json
 import os
 import shlex
 import subprocess
@@ -68,10 +69,13 @@ def build(name: str, image: Image, called: str) -> None:
     print(f"{name}: {called} ({time.monotonic() - began:.0f} s)", flush=True)
 
 
-def overlay(prefix: str, tagged: str) -> Path:
-    """Write .build/cluster: the overlay that is asked for, with these images."""
+def overlay(built: dict[str, str]) -> Path:
+    """Write .build/cluster: the overlay that is asked for, with these images and earlier ones."""
     folder = ROOT / ".build" / "cluster"
     folder.mkdir(parents=True, exist_ok=True)
+    known = folder / "images.json"
+    images = (json.loads(known.read_text()) if known.is_file() else {}) | built
+    known.write_text(json.dumps(images, indent=1) + "\n")
     base = ROOT / "cluster" / "overlays" / os.environ.get("TASADOR_OVERLAY", "dev")
     lines = [
         "# Written by cluster/images.py",
@@ -80,12 +84,11 @@ def overlay(prefix: str, tagged: str) -> Path:
         f"resources: [{os.path.relpath(base, folder)}]",
         "images:",
     ]
-    for name in IMAGES:
+    for name, image in images.items():
+        new, _, tagged = image.rpartition(":")
         # The overlay below has renamed them already.
-        for known in (f"tasador-{name}", f"{PREFIX}tasador-{name}"):
-            lines.append(
-                f"  - {{name: {known}, newName: {prefix}tasador-{name}, newTag: {tagged}}}"
-            )
+        for old in (f"tasador-{name}", f"{PREFIX}tasador-{name}"):
+            lines.append(f"  - {{name: {old}, newName: {new}, newTag: {tagged}}}")
     (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -97,9 +100,10 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"no image {unknown[0]!r}: there are {', '.join(IMAGES)}")
     prefix, tagged = os.environ.get("TASADOR_IMAGE_PREFIX", PREFIX), tag()
-    for name in names:
-        build(name, IMAGES[name], f"{prefix}tasador-{name}:{tagged}")
-    folder = overlay(prefix, tagged)
+    built = {name: f"{prefix}tasador-{name}:{tagged}" for name in names}
+    for name, called in built.items():
+        build(name, IMAGES[name], called)
+    folder = overlay(built)
     print(f"kubectl apply -k {folder.relative_to(ROOT)}")
 
 

@@ -53,12 +53,11 @@ def argo_environ(settings: Settings) -> dict[str, str]:
         "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
         "METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "flow",
         "METAFLOW_KUBERNETES_SECRETS": "tasador-endpoints,tasador-flows",
-        # What a step gets that asks for no more by @resources; requests and limits are the same,
-        # so that a step is never killed for memory that a neighbour took.
-        "METAFLOW_KUBERNETES_QOS": "guaranteed",
-        "METAFLOW_KUBERNETES_CPU": "1",
-        "METAFLOW_KUBERNETES_MEMORY": "2048",
-        "METAFLOW_KUBERNETES_DISK": "4096",
+        # What a step asks for that has no @resources; it may take more where there is more, up to
+        # the limits of the namespace (argo-workflows/limits.yaml).
+        "METAFLOW_KUBERNETES_CPU": "0.25",
+        "METAFLOW_KUBERNETES_MEMORY": "1024",
+        "METAFLOW_KUBERNETES_DISK": "2048",
         # For steps without a @retry of their own; as a decorator it would also try again by hand.
         "METAFLOW_DEFAULT_DECOSPECS": "retry:times=3,minutes_between_retries=0",
         "METAFLOW_ARGO_EVENTS_EVENT": "metaflow-event",

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tasador.errors import RolloutError
+from tasador.errors import RolloutError, StoreUnavailable
+from tasador.rollout import knative_objects as objects
 from tasador.rollout.backend import Revision, ServiceState, Target
 from tasador.rollout.kube import KubeClient
+from tasador.rollout.plan import CANDIDATE
 
-CANDIDATE = "candidate"
 _SERVING = "/apis/serving.knative.dev/v1/namespaces"
 _ROUTED_WITHIN = 30.0
 _PAUSE = 0.5
@@ -67,11 +68,11 @@ class KnativeBackend:
         return ServiceState(
             name=service,
             revisions=tuple(
-                Revision(name=each["metadata"]["name"], env=_env(each["spec"]))
+                Revision(name=each["metadata"]["name"], env=objects.env_of(each["spec"]))
                 for each in (revisions or {}).get("items", [])
                 if "deletionTimestamp" not in each["metadata"]
             ),
-            traffic=_read_traffic(found),
+            traffic=objects.read_traffic(found),
         )
 
     def create(self, service: str, revision: Revision) -> None:
@@ -92,7 +93,7 @@ class KnativeBackend:
                     },
                     "spec": {
                         "template": template,
-                        "traffic": _write_traffic((Target(revision.name, 0, CANDIDATE),)),
+                        "traffic": objects.write_traffic((Target(revision.name, 0, CANDIDATE),)),
                     },
                 },
             )
@@ -108,7 +109,7 @@ class KnativeBackend:
             # Nothing served before this, and a Service must send its traffic somewhere.
             self._kube.delete(f"{self._of('services')}/{service}")
             return
-        wanted = _write_traffic(traffic)
+        wanted = objects.write_traffic(traffic)
         if found["spec"].get("traffic") != wanted:
             self._patch(service, "traffic", wanted)
         if not any(target.tag for target in traffic):
@@ -124,10 +125,11 @@ class KnativeBackend:
         said = "no such revision was made"
         while True:
             found = self._revision(revision)
-            condition = _condition(found, "Ready") if found else None
-            if condition is not None:
-                said = _in_words(condition)
-                if condition["status"] == "False":
+            condition = objects.condition_of(found, "Ready") if found else None
+            if found is not None and condition is not None:
+                said = objects.in_words(condition, *objects.troubles(found))
+                # A full node may have room in a moment: finished pods leave, a node is added.
+                if condition["status"] == "False" and condition.get("reason") != "Unschedulable":
                     return False, said
                 if condition["status"] == "True":
                     status = self._probe(url)
@@ -142,12 +144,13 @@ class KnativeBackend:
         """Delete the revision; the service's template, if it is this one, goes back first."""
         found = self._service(service)
         if found is not None and found["spec"]["template"]["metadata"].get("name") == revision:
-            serving = max(_read_traffic(found), key=lambda t: t.percent, default=None)
+            serving = max(objects.read_traffic(found), key=lambda t: t.percent, default=None)
             kept = self._revision(serving.revision) if serving and serving.percent else None
             if kept is None or serving is None or serving.revision == revision:
                 raise RolloutError(f"{revision} is all that {service} has: it is not deleted")
             # Knative would make the revision again for as long as the template names it.
-            self._patch(service, "template", _template_of(kept))
+            self._patch(service, "template", objects.template_of(kept))
+            self._await_template(service, kept["metadata"]["name"])
         self._kube.delete(f"{self._of('revisions')}/{revision}")
 
     def address(self, service: str, tag: str) -> str:
@@ -194,18 +197,33 @@ class KnativeBackend:
             "spec": {**spec, "containers": [first, *others]},
         }
 
+    def _await_template(self, service: str, revision: str) -> None:
+        deadline = time.monotonic() + _ROUTED_WITHIN
+        while True:
+            found = self._service(service) or {}
+            if (
+                objects.is_seen(found)
+                and found["status"].get("latestCreatedRevisionName") == revision
+            ):
+                return
+            if time.monotonic() >= deadline:
+                raise StoreUnavailable(
+                    f"{service} did not go back to {revision} within {_ROUTED_WITHIN:.0f} s: are "
+                    "Knative's controllers at work?"
+                )
+            time.sleep(self._pause)
+
     def _await_route(self, service: str, traffic: tuple[Target, ...]) -> None:
         deadline = time.monotonic() + _ROUTED_WITHIN
         while True:
             found = self._service(service) or {}
             status = found.get("status", {})
-            seen = status.get("observedGeneration") == found.get("metadata", {}).get("generation")
-            condition = _condition(found, "RoutesReady") or {}
+            condition = objects.condition_of(found, "RoutesReady") or {}
             routed = {
                 (t.get("revisionName"), t.get("percent") or 0) for t in status.get("traffic", [])
             }
             if (
-                seen
+                objects.is_seen(found)
                 and condition.get("status") == "True"
                 and routed == {(t.revision, t.percent) for t in traffic}
             ):
@@ -213,73 +231,9 @@ class KnativeBackend:
             if time.monotonic() >= deadline:
                 raise RolloutError(
                     f"{service} did not take its traffic within {_ROUTED_WITHIN:.0f} s: "
-                    + _in_words(condition)
+                    + objects.in_words(condition)
                 )
             time.sleep(self._pause)
-
-
-def _read_traffic(service: dict[str, Any]) -> tuple[Target, ...]:
-    """The traffic that is asked for; a lone candidate has none before it was found good."""
-    latest = service.get("status", {}).get("latestReadyRevisionName", "")
-    targets = [
-        Target(
-            each.get("revisionName") or latest, int(each.get("percent") or 0), each.get("tag") or ""
-        )
-        for each in service["spec"].get("traffic", [])
-    ]
-    return tuple(
-        Target(t.revision, 0, t.tag) if t.tag == CANDIDATE and t.percent == 100 else t
-        for t in targets
-    )
-
-
-def _write_traffic(traffic: tuple[Target, ...]) -> list[dict[str, Any]]:
-    """Knative wants every percent to be somewhere: a lone candidate gets them all."""
-    nowhere = sum(target.percent for target in traffic) == 0
-    return [
-        {
-            "revisionName": target.revision,
-            "latestRevision": False,
-            "percent": 100 if nowhere and number == 0 else target.percent,
-            **({"tag": target.tag} if target.tag else {}),
-        }
-        for number, target in enumerate(traffic)
-    ]
-
-
-def _env(spec: dict[str, Any]) -> dict[str, str]:
-    return {
-        each["name"]: each["value"]
-        for each in spec["containers"][0].get("env", [])
-        if "value" in each
-    }
-
-
-def _template_of(revision: dict[str, Any]) -> dict[str, Any]:
-    """The template that made the revision: Knative takes it when its spec is the same."""
-    annotations = revision["metadata"].get("annotations") or {}
-    return {
-        "metadata": {
-            "name": revision["metadata"]["name"],
-            "annotations": {
-                name: value
-                for name, value in annotations.items()
-                if name.startswith("autoscaling.knative.dev/")
-                or name == "serving.knative.dev/progress-deadline"
-            },
-        },
-        "spec": revision["spec"],
-    }
-
-
-def _condition(found: dict[str, Any], kind: str) -> dict[str, Any] | None:
-    conditions = found.get("status", {}).get("conditions", [])
-    return next((each for each in conditions if each["type"] == kind), None)
-
-
-def _in_words(condition: dict[str, Any]) -> str:
-    said = [str(condition[key]) for key in ("reason", "message") if condition.get(key)]
-    return ": ".join(said) or "it is not ready yet"
 
 
 def _status_of(url: str) -> int:

@@ -127,6 +127,7 @@ def reconcile(
             return []
         tried = warehouse.rollout_history(limit=100)
         if any(r.promotion == promotion.promotion and r.outcome == "failed" for r in tried):
+            _forget_candidates(backend, services)
             return []
         return _roll_out(promotion, backend, warehouse, settings, publish, services)
 
@@ -210,6 +211,17 @@ def _withdraw(going: Sequence[_Service], backend: Backend) -> None:
         with each.step("withdraw the candidate"):
             backend.direct(each.name, plan.without_candidates(each.state))
             backend.delete(each.name, each.revision)
+
+
+def _forget_candidates(backend: Backend, services: Sequence[str]) -> None:
+    """Take away what a rollout that was broken off while it failed has left."""
+    for name in services:
+        state = backend.state(name)
+        left = [target.revision for target in state.traffic if target.percent == 0]
+        if left:
+            backend.direct(name, plan.without_candidates(state))
+        for revision in left:
+            backend.delete(name, revision)
 
 
 def _tidy(each: _Service, backend: Backend) -> None:

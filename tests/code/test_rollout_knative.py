@@ -1,7 +1,6 @@
 """What a rollout asks of the Kubernetes API, on an API server in memory that keeps its rules."""
 
 import json
-import re
 
 import httpx
 import pytest
@@ -9,8 +8,9 @@ import pytest
 from tasador.errors import ConfigurationError, RolloutError, StoreUnavailable
 from tasador.rollout import plan
 from tasador.rollout.backend import Revision, Target
-from tasador.rollout.knative import CANDIDATE, KnativeBackend
+from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.kube import KubeClient
+from tasador.rollout.plan import CANDIDATE
 
 NAMESPACE = "tasador"
 SERVICES = f"/apis/serving.knative.dev/v1/namespaces/{NAMESPACE}/services"
@@ -122,6 +122,7 @@ class Cluster:
                 "observedGeneration": service["metadata"]["generation"],
                 "conditions": [{"type": "RoutesReady", "status": "True"}],
                 "traffic": service["spec"]["traffic"],
+                "latestCreatedRevisionName": name,
             }
 
 
@@ -253,14 +254,15 @@ def test_a_revision_that_cannot_start_says_why():
     assert reason == "ProgressDeadlineExceeded: the model cannot be loaded"
 
 
-def test_a_revision_that_takes_too_long_is_given_up():
+@pytest.mark.parametrize(
+    ("status", "reason"), [("Unknown", "Deploying"), ("False", "Unschedulable")]
+)
+def test_a_revision_that_takes_too_long_is_given_up(status, reason):
     cluster = Cluster()
-    cluster.ready["predict-00001"] = {"status": "Unknown", "reason": "Deploying"}
+    cluster.ready["predict-00001"] = {"status": status, "reason": reason}
     backend = cluster.backend()
     backend.create("predict", revision(1))
-    ready, reason = backend.start("predict", "predict-00001", 0.05)
-    assert not ready
-    assert re.fullmatch("after 0 s: Deploying", reason)
+    assert backend.start("predict", "predict-00001", 0.05) == (False, f"after 0 s: {reason}")
 
 
 def test_ready_means_that_the_tag_answers_too():

@@ -51,12 +51,13 @@ def test_no_secret_is_written_into_it(template, platform):
         assert value not in text
 
 
-def test_every_step_has_limits_and_is_tried_again(template):
+def test_every_step_has_requests_and_is_tried_again(template):
     for step in steps(template):
-        resources = step["container"]["resources"]
-        assert resources["limits"] == resources["requests"], step["name"]
-        assert {"cpu", "memory", "ephemeral-storage"} <= set(resources["limits"])
-        assert float(resources["limits"]["memory"].removesuffix("M")) >= 1024
+        requests = step["container"]["resources"]["requests"]
+        assert {"cpu", "memory", "ephemeral-storage"} <= set(requests), step["name"]
+        # Limits are the namespace's (argo-workflows/limits.yaml); a request must fit in them.
+        assert float(requests["memory"].removesuffix("M")) <= 4096, step["name"]
+        assert float(requests["cpu"]) <= 2, step["name"]
         assert step["retryStrategy"]["limit"] >= 2, step["name"]
 
 

@@ -214,6 +214,19 @@ def test_a_candidate_that_never_gets_ready_is_withdrawn(world):
         assert f"{service}-{bad.promotion:05d}" not in names
 
 
+def test_what_a_failed_rollout_left_behind_is_taken_away(world):
+    good = ensure(world)
+    promotion = Promotion.of_decision(world.decide(1, claimed=77))
+    roll_out(promotion, **world.parts)
+    before = world.backend.state("predict")
+    left = promotion.revision("predict")
+    world.backend.create("predict", left)
+    world.backend.direct("predict", plan.with_candidate(before, left.name))
+    assert reconcile(**world.parts) == []
+    assert world.backend.state("predict") == before
+    assert in_service(world) == good
+
+
 def test_one_service_that_fails_keeps_all_on_the_old_model(world):
     good = ensure(world)
     decision = world.decide(2)

@@ -102,6 +102,12 @@ def test_every_container_has_requests_and_limits(dev):
             assert {"cpu", "memory"} <= set(given), f"{what(each)} {container['name']}: {kind}"
 
 
+def test_flows_have_limits_by_the_namespace(dev):
+    (limits,) = kit.named(dev, "LimitRange")["containers"]["spec"]["limits"]
+    assert limits["type"] == "Container"
+    assert {"cpu", "memory", "ephemeral-storage"} <= set(limits["default"])
+
+
 def test_the_event_bus_and_its_source_have_limits_too(dev):
     bus = kit.named(dev, "EventBus")["default"]["spec"]["jetstream"]
     source = kit.named(dev, "EventSource")["metaflow-webhook"]["spec"]["template"]["container"]

@@ -1,0 +1,42 @@
+import os
+import sys
+import time
+
+import pytest
+
+from tests.cluster import kit
+
+
+def pytest_collection_modifyitems(items):
+    """Skip with a word where there is no cluster."""
+    if why := kit.missing():
+        for item in items:
+            if "tests/cluster/" in item.nodeid:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session")
+def told():
+    """What was measured, printed at the end."""
+    measured = {}
+    yield measured
+    sys.stderr.write("".join(f"\n{what}: {figure}" for what, figure in measured.items()) + "\n")
+
+
+@pytest.fixture(scope="session")
+def applied(told):
+    """The platform on the cluster, from nothing (or as it stands: TASADOR_TEST_APPLIED=1)."""
+    if os.environ.get("TASADOR_TEST_APPLIED"):
+        return
+    kit.images()
+    kit.remove()
+    began = time.monotonic()
+    kit.apply()
+    kit.until("everything ready", lambda: not kit.unready(), 900, pause=3)
+    told["from nothing to everything ready"] = f"{time.monotonic() - began:.0f} s"
+
+
+@pytest.fixture(scope="session")
+def loop(applied):
+    """The platform with a source of batches beside it."""
+    kit.guests(rows=2500, scenario="price-shift")

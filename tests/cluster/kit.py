@@ -1,0 +1,257 @@
+"""A real cluster for tests: what is applied to it, and what is asked of it.
+
+Everything about the cluster comes from the environment; see tests/README.md.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "tasador"
+OVERLAY = ROOT / ".build" / "cluster"
+NEEDED = ("KUBECONFIG", "TASADOR_INGRESS_URL", "TASADOR_INGRESS_DOMAIN")
+SEED = "11"
+
+
+def missing():
+    """Why the tests cannot run here, or nothing."""
+    absent = [name for name in NEEDED if not os.environ.get(name)]
+    return f"no cluster: {', '.join(absent)} not set (tests/README.md)" if absent else ""
+
+
+def kubectl(*arguments, given=None, check=True):
+    """What kubectl prints; ``given`` is its standard input."""
+    command = [*shlex.split(os.environ.get("TASADOR_KUBECTL") or "kubectl"), *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, cwd=ROOT)
+    assert not check or done.returncode == 0, f"{shlex.join(command)}: {done.stderr}"
+    return done.stdout if done.returncode == 0 else ""
+
+
+def get(kind, name="", *more):
+    """One object, or a list of them."""
+    text = kubectl("-n", NAMESPACE, "get", kind, *([name] if name else []), *more, "-o", "json")
+    return json.loads(text) if name else json.loads(text)["items"]
+
+
+def until(what, found, seconds, pause=1.0):
+    """Wait until ``found()`` gives something; returns (it, seconds waited)."""
+    began = time.monotonic()
+    said = None
+    while time.monotonic() - began < seconds:
+        try:
+            if value := found():
+                return value, time.monotonic() - began
+        except (AssertionError, KeyError, httpx.HTTPError) as error:
+            said = error
+        time.sleep(pause)
+    raise AssertionError(f"{what}: not within {seconds} s ({said})")
+
+
+def condition(each, kind):
+    """The status of one of an object's conditions."""
+    conditions = each.get("status", {}).get("conditions", [])
+    return next((c["status"] for c in conditions if c["type"] == kind), "")
+
+
+def images():
+    """Build the images (the builder is told by the environment) and write the overlay."""
+    subprocess.run([sys.executable, "cluster/images.py"], cwd=ROOT, check=True)
+
+
+def flows_image():
+    """The image of the flows, as the overlay names it."""
+    job = get("job", "deploy-flows")
+    return job["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+def apply():
+    """Apply the overlay."""
+    return kubectl("apply", "-k", str(OVERLAY))
+
+
+def remove():
+    """Remove everything; the event bus last, since it waits for its sources and sensors."""
+    if not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"):
+        return
+    for kind in ("workflow", "cronworkflow", "sensor", "eventsource", "eventbus"):
+        kubectl("-n", NAMESPACE, "delete", f"{kind}.argoproj.io", "--all", "--timeout=120s")
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=180s")
+
+
+def unready():
+    """What is not ready (or not done) yet."""
+    waiting = []
+    for each in get("job"):
+        if condition(each, "Complete") != "True":
+            waiting.append(each)
+    for each in get("services.serving.knative.dev,triggers,brokers"):
+        if condition(each, "Ready") != "True":
+            waiting.append(each)
+    for each in get("deployment,statefulset"):
+        status = each["status"]
+        if status.get("readyReplicas", 0) != each["spec"]["replicas"]:
+            waiting.append(each)
+    for each in get("eventbus,eventsource,sensor"):
+        if condition(each, "Deployed") != "True":
+            waiting.append(each)
+    return [f"{each['kind']} {each['metadata']['name']}" for each in waiting]
+
+
+def versions():
+    """(kind, name) -> resource version of all that the overlay names, but what time changes."""
+    made = kubectl("get", "-k", str(OVERLAY), "-o", "json")
+    return {
+        (each["kind"], each["metadata"]["name"]): each["metadata"]["resourceVersion"]
+        for each in json.loads(made)["items"]
+    }
+
+
+# -- beside the platform: a source of batches, and a place to run commands ---------------------
+
+
+def guest(image, name, command, account="", ports=()):
+    """A deployment of the flows image for the tests' own use."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "selector": {"matchLabels": {"guest": name}},
+            "template": {
+                "metadata": {"labels": {"guest": name}},
+                "spec": {
+                    "enableServiceLinks": False,
+                    "terminationGracePeriodSeconds": 1,
+                    **({"serviceAccountName": account} if account else {}),
+                    "containers": [
+                        {
+                            "name": name,
+                            "image": image,
+                            "command": command,
+                            "envFrom": [
+                                {"secretRef": {"name": "tasador-endpoints"}},
+                                {"secretRef": {"name": "tasador-flows"}},
+                            ],
+                            "ports": [{"containerPort": port} for port in ports],
+                            **(
+                                {"readinessProbe": {"tcpSocket": {"port": ports[0]}}}
+                                if ports
+                                else {}
+                            ),
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+def guests(rows, scenario):
+    """A source of simulated batches, and a console that may start flows."""
+    image = flows_image()
+    serve = ["python", "-m", "tasador", "source", "serve", "--simulate", SEED]
+    serve += ["--scenario", scenario, "--rows", str(rows), "--host", "0.0.0.0"]
+    rules = [
+        {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs": ["create", "get"]},
+        {"apiGroups": ["argoproj.io"], "resources": ["workflowtemplates"], "verbs": ["get"]},
+    ]
+    subject = {"kind": "ServiceAccount", "name": "console"}
+    rbac = "rbac.authorization.k8s.io"
+    objects = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "console"}},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "Role",
+            "metadata": {"name": "console"},
+            "rules": rules,
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "console"},
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "console"},
+            "subjects": [subject],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "source"},
+            "spec": {"selector": {"guest": "source"}, "ports": [{"port": 8000}]},
+        },
+        guest(image, "source", serve, ports=(8000,)),
+        guest(image, "console", ["sleep", "infinity"], account="console"),
+    ]
+    listed = {"apiVersion": "v1", "kind": "List", "items": objects}
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", given=json.dumps(listed))
+    for name in ("source", "console"):
+        kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
+
+
+def console(*command):
+    """What a command prints in a pod that has the platform's addresses and keys."""
+    return kubectl("-n", NAMESPACE, "exec", "deployment/console", "--", *command)
+
+
+def python(code):
+    """What Python prints there, read as JSON; ``settings`` and ``warehouse`` are at hand."""
+    setup = (
+        "import json, dataclasses\n"
+        "from tasador.settings import Settings\n"
+        "from tasador.warehouse import Warehouse\n"
+        "settings = Settings.load()\n"
+        "warehouse = Warehouse(settings.database_url)\n"
+        "def told(value): print(json.dumps(value, default=str))\n"
+    )
+    return json.loads(console("python", "-c", setup + code).strip().splitlines()[-1])
+
+
+def trigger(flow, **parameters):
+    """``python flows/FLOW.py argo-workflows trigger``; returns the workflow's name."""
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]
+    said = console("python", f"/app/flows/{flow}.py", "argo-workflows", "trigger", *given)
+    return (
+        said.split("(run-id *argo-" if "(run-id *argo-" in said else "argo-")[1]
+        .split("*")[0]
+        .split(")")[0]
+    )
+
+
+def workflows(template):
+    """Every workflow of a flow, the newest last."""
+    found = [
+        each
+        for each in get("workflow.argoproj.io")
+        if each["spec"].get("workflowTemplateRef", {}).get("name") == template
+    ]
+    return sorted(found, key=lambda each: each["metadata"]["creationTimestamp"])
+
+
+def finished(each, wanted="Succeeded"):
+    """Whether a workflow ended as wanted; fails where it ended otherwise."""
+    phase = each.get("status", {}).get("phase", "")
+    if phase in ("Failed", "Error"):
+        assert wanted == phase, f"{each['metadata']['name']}: {each['status'].get('message')}"
+    return phase == wanted
+
+
+# -- from outside ------------------------------------------------------------------------------
+
+
+def ask(method, path, body=None, service="predict"):
+    """A request through the ingress."""
+    url, domain = os.environ["TASADOR_INGRESS_URL"], os.environ["TASADOR_INGRESS_DOMAIN"]
+    return httpx.request(
+        method,
+        f"{url.rstrip('/')}{path}",
+        json=body,
+        headers={"host": f"{service}.{NAMESPACE}.{domain}"},
+        timeout=60,
+        trust_env=False,
+    )

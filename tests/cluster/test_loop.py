@@ -1,0 +1,141 @@
+"""The loop on a real cluster, in order: each test goes on where the one before it ended."""
+
+import json
+
+import pytest
+
+from tests.cluster import kit
+
+pytestmark = pytest.mark.timeout(1800)
+
+LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
+SOURCE = "http://source.tasador.svc.cluster.local:8000"
+
+
+def ingest(told, name):
+    """One batch by Metaflow's own command; the workflow's seconds."""
+    workflow = kit.trigger("ingest", source_url=SOURCE)
+    _, seconds = kit.until(
+        f"ingest {workflow}", lambda: kit.finished(kit.get("workflow.argoproj.io", workflow)), 600
+    )
+    told[f"ingest of {name}"] = f"{seconds:.0f} s"
+    return workflow
+
+
+def ended(template, number):
+    """The ``number``th workflow of a flow, once it is there and done."""
+    found = kit.workflows(template)
+    return found[number - 1] if len(found) >= number and kit.finished(found[number - 1]) else None
+
+
+def test_applied_again_nothing_changes(applied):
+    before = kit.versions()
+    kit.apply()
+    after = kit.versions()
+    assert {name for name in before if before[name] != after[name]} == set()
+
+
+def test_a_batch_becomes_a_model_that_answers_with_no_hand_between(loop, told):
+    ingest(told, "the first batch")
+    _, drift = kit.until("drift started by the event", lambda: ended("driftflow", 1), 600)
+    _, train = kit.until("training started by the event", lambda: ended("trainflow", 1), 900)
+    told["drift, by event, after the ingest"] = f"{drift:.0f} s"
+    told["training, by event, after the drift"] = f"{train:.0f} s"
+
+    def serving():
+        rolled = kit.python(
+            "told([[r.service, r.outcome, r.revision] for r in warehouse.rollout_history(limit=9)])"
+        )
+        good = {service: revision for service, outcome, revision in rolled if outcome == "serving"}
+        return good if set(good) == {"predict", "explain"} else None
+
+    good, seconds = kit.until("new revisions serve", serving, 300, pause=3)
+    told["revisions serving, after the training"] = f"{seconds:.0f} s"
+    for name, revision in good.items():
+        service = kit.get("services.serving.knative.dev", name)
+        traffic = [(t["revisionName"], t["percent"]) for t in service["status"]["traffic"]]
+        assert traffic == [(revision, 100)]
+
+
+def test_a_prediction_through_the_ingress_is_walked_back_to_its_batch(loop):
+    answer, _ = kit.until(
+        "a prediction",
+        lambda: (r := kit.ask("POST", "/predict", LISTING)).status_code == 200 and r.json(),
+        60,
+    )
+    newest = kit.python("told(dataclasses.asdict(warehouse.latest_promotion()))")
+    assert answer["model"] == {
+        "name": newest["model_name"],
+        "version": newest["version"],
+        "digest": newest["digest"],
+    }
+    batches = kit.python("told([dataclasses.asdict(b) for b in warehouse.batches()])")
+    assert answer["correlation_id"] == newest["correlation_id"] == batches[0]["correlation_id"]
+    said, _ = kit.until(
+        "its lineage",
+        lambda: kit.console("python", "-m", "tasador", "lineage", answer["prediction_id"]),
+        60,
+        pause=3,
+    )
+    for part in (answer["revision"], batches[0]["batch_id"][:12], newest["run_id"][:12]):
+        assert part in said
+    # Only those with business outside can be reached from there.
+    assert kit.ask("GET", "/predictions/history", service="record").status_code == 404
+
+
+def test_artifacts_and_cards_are_in_the_object_store(loop):
+    keys = kit.python(
+        "from tasador.lake import Lake\n"
+        "s3 = Lake(settings)._s3\n"
+        "pages = s3.get_paginator('list_objects_v2').paginate(Bucket=settings.bucket_metaflow)\n"
+        "told([o['Key'] for page in pages for o in page.get('Contents', [])])"
+    )
+    for flow in ("IngestFlow", "DriftFlow", "TrainFlow"):
+        assert any(key.startswith(f"{flow}/data/") for key in keys), flow
+        assert any(key.startswith(f"mf.cards/flows/{flow}/") for key in keys), flow
+
+
+def test_a_batch_without_drift_trains_nothing(loop, told):
+    ingest(told, "a batch like the first")
+    kit.until("its drift run", lambda: ended("driftflow", 2), 600)
+    verdict = kit.python("told(dataclasses.asdict(warehouse.drift_history(limit=1)[0]))")
+    assert verdict["verdict"] == "no_drift", json.dumps(verdict["reasons"])
+    assert len(kit.workflows("trainflow")) == 1
+
+
+@pytest.mark.parametrize(
+    ("account", "verb", "thing", "may"),
+    [
+        ("reload", "get", "secrets", False),
+        ("reload", "patch", "services.serving.knative.dev/predict", True),
+        ("reload", "patch", "services.serving.knative.dev/record", False),
+        ("reload", "create", "services.serving.knative.dev", False),
+        ("reload", "patch", "podtemplates/predict", False),
+        ("reload", "create", "pods", False),
+        ("function", "get", "pods", False),
+        ("function", "get", "secrets", False),
+        ("flow", "create", "workflows.argoproj.io", False),
+        ("flow-sensor", "get", "secrets", False),
+        ("flow-deployer", "create", "pods", False),
+        ("flow-deployer", "get", "secrets", False),
+    ],
+)
+def test_accounts_may_do_what_they_do_and_no_more(applied, account, verb, thing, may):
+    who = f"system:serviceaccount:{kit.NAMESPACE}:{account}"
+    said = kit.kubectl(
+        *("-n", kit.NAMESPACE, "auth", "can-i", verb, thing, f"--as={who}"), check=False
+    )
+    assert (said.strip() == "yes") == may
+
+
+def test_predict_holds_no_key_to_the_api_server(loop):
+    pods, _ = kit.until(
+        "a pod of predict",
+        lambda: (
+            kit.ask("POST", "/predict", LISTING).status_code == 200
+            and kit.get("pod", "", "-l", "serving.knative.dev/service=predict")
+        ),
+        60,
+    )
+    mounts = [m["mountPath"] for c in pods[0]["spec"]["containers"] for m in c["volumeMounts"]]
+    assert not [path for path in mounts if "serviceaccount" in path]
