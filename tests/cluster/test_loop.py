@@ -83,6 +83,21 @@ def test_a_prediction_through_the_ingress_is_walked_back_to_its_batch(loop):
     assert kit.ask("GET", "/predictions/history", service="record").status_code == 404
 
 
+def test_requests_by_event_are_answered_once_each(loop, told):
+    identities = kit.python(
+        "from tasador import events\n"
+        "made = [events.Event(type=events.PREDICTION_REQUESTED, source='/tests/cluster',"
+        f" id=f'asked-{{i}}', data={LISTING!r}) for i in range(50)]\n"
+        # Some are delivered twice, as a broker may.
+        "for event in [*made, *made[:10]]:\n"
+        "    events.publish(event, settings.broker_url)\n"
+        "told([events.identity_of(event) for event in made])"
+    )
+    code = f"told(sum(warehouse.prediction(i) is not None for i in {identities!r}))"
+    _, seconds = kit.until("every answer recorded", lambda: kit.python(code) == 50, 120, pause=3)
+    told["50 requests by event, answered and recorded"] = f"{seconds:.0f} s"
+
+
 def test_artifacts_and_cards_are_in_the_object_store(loop):
     keys = kit.python(
         "from tasador.lake import Lake\n"

@@ -1,0 +1,110 @@
+"""./taskw images: what the builder is told, and the overlay that names what was built."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.manifests import kit
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    """The script, on a copy of the manifests, with a builder that writes down what it is told."""
+    path = kit.ROOT / "cluster" / "images.py"
+    spec = importlib.util.spec_from_file_location("cluster_images", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    for folder in ("cluster", "argo-workflows", "knative"):
+        shutil.copytree(kit.ROOT / folder, tmp_path / folder)
+    builder = tmp_path / "builder"
+    builder.write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"\n')
+    builder.chmod(0o755)
+    monkeypatch.setenv("TASADOR_IMAGE_BUILDER", f"{builder} build")
+    monkeypatch.setenv("TASADOR_IMAGE_PREFIX", "registry.test:5000/")
+    monkeypatch.delenv("TASADOR_OVERLAY", raising=False)
+    answers = {("rev-parse", "HEAD"): SHA, ("rev-parse", "--short=12", "HEAD"): SHA[:12]}
+    monkeypatch.setattr(module, "git", lambda *arguments: answers.get(arguments, ""))
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return module
+
+
+def run(images, monkeypatch, *names):
+    monkeypatch.setattr(sys, "argv", ["images.py", *names])
+    images.main()
+
+
+def applied(folder):
+    """Every image of ours in the overlay that was written, without the registry and the tag."""
+    made = subprocess.run(
+        [*kit.kustomize(), str(folder / ".build" / "cluster")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {c["image"] for _, c in kit.containers(yaml.safe_load_all(made.stdout))}
+    return {image for image in found if "tasador-" in image}
+
+
+def test_every_dockerfile_there_is_builds_an_image(images):
+    known = {image.dockerfile for image in images.IMAGES.values()}
+    there = {str(p.relative_to(kit.ROOT)) for p in kit.ROOT.glob("*/Dockerfile")}
+    assert there <= known
+    for image in images.IMAGES.values():
+        text = (kit.ROOT / image.dockerfile).read_text()
+        assert not image.target or f" AS {image.target}\n" in text
+        assert "USER 10001" in text
+        assert "UV_COMPILE_BYTECODE=1" in text
+        assert "org.opencontainers.image.revision" in text
+
+
+def test_the_builder_is_told_name_folder_file_target_and_commit(images, monkeypatch, tmp_path):
+    run(images, monkeypatch, "flows", "predict")
+    flows, predict = (tmp_path / "told").read_text().splitlines()
+    tag = SHA[:12]
+    assert flows == (
+        f"build registry.test:5000/tasador-flows:{tag} . -f flows/Dockerfile"
+        f" --build-arg GIT_SHA={SHA}"
+    )
+    assert predict == (
+        f"build registry.test:5000/tasador-predict:{tag} . -f functions/Dockerfile"
+        f" --target predict --build-arg GIT_SHA={SHA}"
+    )
+
+
+@pytest.mark.skipif(kit.kustomize() is None, reason="no kustomize and no kubectl here")
+def test_the_overlay_names_what_was_built_now_and_before(images, monkeypatch, tmp_path):
+    run(images, monkeypatch)
+    assert applied(tmp_path) == {
+        f"registry.test:5000/tasador-{name}:{SHA[:12]}" for name in images.IMAGES
+    }
+    monkeypatch.setenv("TASADOR_IMAGE_PREFIX", "elsewhere.test/")
+    run(images, monkeypatch, "reload")
+    assert applied(tmp_path) == {
+        f"registry.test:5000/tasador-{name}:{SHA[:12]}"
+        for name in images.IMAGES
+        if name != "reload"
+    } | {f"elsewhere.test/tasador-reload:{SHA[:12]}"}
+
+
+def test_a_changed_checkout_has_a_tag_of_its_own(images, monkeypatch):
+    clean = images.tag()
+    changes = {("status", "--porcelain"): " M a", ("rev-parse", "--short=12", "HEAD"): SHA[:12]}
+    tags = []
+    for diff in ("one", "two"):
+        answers = {**changes, ("diff", "HEAD"): diff}
+        monkeypatch.setattr(images, "git", lambda *a, answers=answers: answers.get(a, ""))
+        tags.append(images.tag())
+    assert len({clean, *tags}) == 3
+    assert all(tag.startswith(f"{clean}-dirty-") for tag in tags)
+
+
+def test_an_unknown_image_is_refused(images, monkeypatch):
+    with pytest.raises(SystemExit, match="no image 'web': there are flows"):
+        run(images, monkeypatch, "web")
