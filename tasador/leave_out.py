@@ -66,9 +66,10 @@ def leave_states_out(
     """Train ``rotations`` models, each without a part of the states, and judge it on those.
 
     ``frame`` is as ``tasador.table`` makes it; ``params`` are training parameters as a search finds
-    them. ``rows`` bounds the rows used: whole properties drawn by ``seed``, from the rows within
-    MARKET_PRICE that name their state. A model never trains on the permanent holdout, here either;
-    the rows of the states that it was trained without are all judged.
+    them. Each rotation leaves out as many states as the others, dealt by ``seed``. ``rows`` bounds
+    the rows used: whole properties drawn by ``seed``, from the rows within MARKET_PRICE that name
+    their state. A model never trains on the permanent holdout, here either; the rows of the states
+    that it was trained without are all judged.
 
     Raises TrainingError when there are fewer than two states or too few rows outside of a group.
     """
@@ -118,18 +119,18 @@ def _sample(frame: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
 
 
 def _groups(states: Array, rotations: int, seed: int) -> list[list[str]]:
-    """The states dealt into groups of about as many rows each, in an order drawn by the seed."""
+    """The states dealt into groups: as many of them in each, and about as many rows."""
     names, counts = np.unique(states.astype(str), return_counts=True)
     if len(names) < 2:
         raise TrainingError(f"states can be left out only where there are two: {len(names)} here")
     groups: list[list[str]] = [[] for _ in range(min(rotations, len(names)))]
-    sizes = [0] * len(groups)
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    # The largest first, or the last ones dealt would decide; equals stay in the drawn order.
-    for state in sorted(shuffled, key=lambda state: -counts[state]):
-        smallest = sizes.index(min(sizes))
-        groups[smallest].append(str(names[state]))
-        sizes[smallest] += int(counts[state])
+    draw = np.random.default_rng(seed)
+    by_size = names[np.argsort(-counts, kind="stable")]
+    # States of like size are dealt together, one to a group, by lot.
+    for begin in range(0, len(by_size), len(groups)):
+        dealt = by_size[begin : begin + len(groups)]
+        for group, state in zip(draw.permutation(len(groups)), dealt, strict=False):
+            groups[group].append(str(state))
     return [sorted(group) for group in groups]
 
 
