@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ class Picture:
 
 Block = Text | Rows | Picture
 
+_LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")
+
 
 def to_markdown(blocks: Iterable[Block]) -> str:
     """The page as GitHub's Markdown; pictures are links to their files."""
@@ -40,15 +43,16 @@ def to_markdown(blocks: Iterable[Block]) -> str:
 
 
 def to_card(blocks: Iterable[Block]) -> Iterator[Any]:
-    """The page as components of a Metaflow card."""
+    """The page as components of a Metaflow card, which has no files beside it to link to."""
     from metaflow.cards import Image, Markdown, Table
 
     for block in blocks:
         match block:
             case Text(markdown):
-                yield Markdown(markdown)
+                yield Markdown(_LINK.sub(r"\1", markdown))
             case Rows(headers, rows):
-                yield Table([list(row) for row in rows], headers=list(headers))
+                # A card shows a cell's text as it is.
+                yield Table([[_plain(cell) for cell in row] for row in rows], headers=list(headers))
             case Picture(_, shows, content):
                 yield Image(content, shows)
 
@@ -68,6 +72,10 @@ def _written(block: Block) -> str:
             return "\n".join(_row(cells) for cells in (headers, ruler, *rows))
         case Picture(file, shows, _):
             return f"![{shows}]({file})"
+
+
+def _plain(cell: str) -> str:
+    return cell.replace("`", "")
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tasador.dossier.blocks import Rows
@@ -84,6 +85,7 @@ class Package:
     requires: tuple[str, ...]
 
 
+@cache
 def packages(image: Image) -> dict[str, Package]:
     """Every package that the image's reach, by normalized name.
 

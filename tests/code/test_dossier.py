@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from tasador.dossier.baseline import baseline_rows, drift_baseline
-from tasador.dossier.blocks import Picture, Rows, Text, number, to_markdown
+from tasador.dossier.blocks import Picture, Rows, Text, number, to_card, to_markdown
 from tasador.dossier.contract import contract_rows, data_contract
 from tasador.dossier.sbom import IMAGES, licence_of, licence_rows, packages, sbom
 from tasador.listing import COLUMNS, Listing, read_listing, read_row
@@ -223,3 +223,14 @@ def test_a_page_as_markdown():
 )
 def test_numbers_for_people(value, told):
     assert number(value) == told
+
+
+def test_the_same_page_as_a_card_has_no_links_to_files():
+    page = [
+        Text("See [a file](a.json) and [a site](https://example.org)."),
+        Rows(["name", ""], [["`code`", "1"]]),
+    ]
+    text, table = (part.render() for part in to_card(page))
+    assert text["source"] == "See a file and [a site](https://example.org)."
+    assert "code" in str(table)
+    assert "`" not in str(table)
