@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasador.dossier.blocks import Rows, number
 from tasador.drift.measures import PREDICTED
+from tasador.drift.thresholds import Thresholds
 from tasador.listing import BOUNDS, COLUMNS
 from tasador.table import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasador.drift.baseline import Baseline
+
 _DECILES = tuple(round(0.1 * step, 1) for step in range(11))
 _MOST_COMMON = 20
 
 
-def drift_baseline(reference: pd.DataFrame) -> dict[str, Any]:
+def drift_baseline(reference: pd.DataFrame, learnt: Baseline | None = None) -> dict[str, Any]:
     """The summary of a drift reference (see ``tasador.drift.reference``) as JSON.
 
     Numbers by their deciles, texts by their commonest values; ``missing_share`` of each; and the
-    champion's error on the rows that have a prediction, all of which it was not fitted on.
+    champion's error on the rows that have a prediction, all of which it was not fitted on. "limits"
+    are those from which a difference counts as drift; "strays" is ``learnt``, what
+    ``drift.baseline.learn`` found in the reference.
     """
     columns = columns_of(reference)
     told: dict[str, Any] = {"rows": len(reference), "fields": {}}
@@ -50,6 +56,8 @@ def drift_baseline(reference: pd.DataFrame) -> dict[str, Any]:
         if honest.any()
         else None,
     }
+    told["limits"] = asdict(Thresholds())
+    told["strays"] = None if learnt is None else asdict(learnt)
     return told
 
 

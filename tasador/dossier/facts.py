@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasador.bundle import Bundle
+    from tasador.drift.baseline import Baseline
     from tasador.study import Progress
 
 Array = np.ndarray[Any, Any]
@@ -45,7 +46,8 @@ class Facts:
     """The given: a version's bundle, its decision, and the rows behind them.
 
     ``frame`` holds the clean rows of ``batches``, which the version was trained on; ``holdout`` the
-    rows that it was judged on; ``reference`` its drift reference; ``params`` what its search found.
+    rows that it was judged on; ``reference`` its drift reference and ``learnt`` what was learnt of
+    that; ``params`` what its search found.
     """
 
     bundle: Bundle
@@ -54,6 +56,7 @@ class Facts:
     frame: pd.DataFrame
     holdout: pd.DataFrame
     reference: pd.DataFrame
+    learnt: Baseline | None
     params: Mapping[str, Any]
 
 

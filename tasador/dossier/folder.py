@@ -37,7 +37,7 @@ def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -
     record = facts.record
     model = f"{record.model_name}@{record.version}"
     contract = data_contract(facts.frame, facts.bundle.manifest)
-    baseline = drift_baseline(facts.reference)
+    baseline = drift_baseline(facts.reference, facts.learnt)
     card = list(model_card(facts, found, contract, baseline))
     licences: list[Block] = [
         Text(f"# Licences of what {model} is made and served with"),

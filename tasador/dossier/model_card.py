@@ -45,9 +45,14 @@ def model_card(
         ["", "check", "what was found"],
         [["✔" if c["passed"] else "✘", f"`{c['name']}`", c["says"]] for c in facts.record.checks],
     )
+    limits = baseline["limits"]
     yield Text(
         "## What later batches are compared with\n\nA sample of "
-        f"{baseline['rows']:,} rows of the training data, in full beside the bundle."
+        f"{baseline['rows']:,} rows of the training data, in full beside the bundle. A field has "
+        f"moved at a distance (Kolmogorov-Smirnov or Jensen-Shannon) of {limits['distance']:.2f}, "
+        f"or where chance, whole brokers or single months go farther, beyond that; it hurts where "
+        f"the error rises by {limits['error_rise']:.0%}. All limits are in "
+        "[drift-baseline.json](drift-baseline.json)."
     )
     yield baseline_rows(baseline)
     yield from _made(facts)

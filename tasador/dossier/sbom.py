@@ -26,6 +26,7 @@ _BASE = (
     "cloudevents",
     "httpx",
     "numpy",
+    "orjson",
     "parliament-functions",
     "prometheus-client",
     "xgboost-cpu",

@@ -47,6 +47,7 @@ def write(
     from tasador import retraining
     from tasador.dossier.facts import Facts
     from tasador.dossier.folder import INDEX, write_folder
+    from tasador.drift.verbs import reference_of
 
     registry, lake = Registry(settings), Lake(settings)
     registered = registry.version(version)
@@ -56,6 +57,7 @@ def write(
             raise TasadorError(f"version {version} was not judged yet: a dossier tells a decision")
         batches = warehouse.batches(status="ready")
     trained = set(planned.batch_ids)
+    reference, learnt = reference_of(lake, registered)
     facts = Facts(
         bundle=retraining.stored_bundle(settings, registered.uri, registered.digest),
         record=record,
@@ -66,7 +68,8 @@ def write(
             retraining.known_at(batches, record),
             retraining.replaced_by(registry, record),
         ),
-        reference=lake.read_parquet(registered.reference_uri),
+        reference=reference,
+        learnt=learnt,
         params=params,
     )
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:

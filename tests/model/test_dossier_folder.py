@@ -1,0 +1,132 @@
+"""A whole dossier of a small model: what the card says is what was measured, and it repeats."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tasador import gate
+from tasador.dossier import facts as dossier_facts
+from tasador.dossier.blocks import Picture
+from tasador.dossier.facts import Facts
+from tasador.dossier.folder import write_folder
+from tasador.drift.baseline import learn
+from tasador.drift.reference import make_reference
+from tasador.evaluation import evaluate
+from tasador.records import Batch, DecisionRecord
+from tasador.table import columns_of
+from tests.model.kit import QUICK
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Fewer rows for the left-out states than the train flow takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dossier_facts, "LEFT_OUT_ROWS", 1_500)
+        patch.setattr(dossier_facts, "LEFT_OUT_ROTATIONS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def facts(market, trained):
+    held = market["holdout"].to_numpy(dtype=bool)
+    honest = np.full(len(market), np.nan)
+    honest[held] = trained.predict(columns_of(market[held])).price
+    reference = make_reference(market, honest)
+    decision = gate.judge(evaluate(trained, market), None)
+    record = DecisionRecord(
+        model_name="tasador-price",
+        version=3,
+        digest=trained.manifest.digest,
+        model_uri="s3://bucket/run/artifacts/bundle",
+        run_id="run",
+        decision="promoted",
+        reasons=decision.reasons,
+        checks=[check.as_dict() for check in decision.checks],
+        metrics=dict(trained.manifest.metrics),
+        correlation_id="corr-1",
+        training_id="training",
+        batch_ids=["b1"],
+    )
+    batch = Batch(
+        batch_id="b1",
+        source="http://127.0.0.1:8000",
+        group_number=5,
+        day="Tuesday",
+        batch_number=0,
+        correlation_id="corr-1",
+        raw_uri="s3://bucket/b1",
+        rows_raw=6_000,
+        rows_clean=len(market),
+    )
+    return Facts(
+        bundle=trained,
+        record=record,
+        batches=[batch],
+        frame=market,
+        holdout=market[held],
+        reference=reference,
+        learnt=learn(reference),
+        params=QUICK.params,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(facts, tmp_path_factory):
+    made = tmp_path_factory.mktemp("dossier")
+    return made, write_folder(facts, made)
+
+
+def test_the_files_are_those_of_the_index(folder):
+    made, dossier = folder
+    there = {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()}
+    assert there == {*dossier.index["files"], "dossier.json"}
+    assert json.loads((made / "dossier.json").read_bytes()) == dossier.index
+    for name, digest in dossier.index["files"].items():
+        assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
+    assert sum(path.stat().st_size for path in made.rglob("*.png")) < 1_000_000
+
+
+def test_writing_it_again_gives_the_same(folder, facts, tmp_path):
+    _, dossier = folder
+    assert write_folder(facts, tmp_path).index == dossier.index
+
+
+def test_the_card_says_what_was_measured(folder, facts):
+    made, dossier = folder
+    card = (made / "README.md").read_text()
+    metrics = json.loads((made / "metrics.json").read_bytes())
+    whole = metrics["by_what_is_known"]["all rows"]
+    assert whole == pytest.approx(facts.bundle.manifest.metrics)
+    assert f"| all rows | {whole['rows']:,.0f} | {whole['r2']:.3f} |" in card
+    groups = metrics["by_what_is_known"]
+    parts = ("nothing missing", "something missing", "house size missing")
+    assert sum(groups[name]["rows"] for name in parts) == whole["rows"]
+    left = json.loads((made / "leave-out.json").read_bytes())
+    assert f"| all left-out states | {left['metrics']['rows']:,.0f} |" in card
+    assert left["rows"] <= 1_500
+    told = f"expect a median error of {left['metrics']['median_error']:.0%}"
+    assert told in card
+    worst = max(
+        (part for part in metrics["slices"] if part["rows"] >= 30),
+        key=lambda part: part["median_error"],
+    )
+    assert f"It is weakest for {worst['slice']}" in card
+    for check in facts.record.checks:
+        assert f"`{check['name']}`" in card
+    for block in dossier.card:
+        if isinstance(block, Picture):
+            assert block.content.startswith(b"\x89PNG")
+            assert f"![{block.shows}]({block.file})" in card
+
+
+def test_what_cannot_be_measured_is_said(facts, tmp_path):
+    texas = facts.frame[facts.frame["state"] == "Texas"]
+    write_folder(replace(facts, frame=texas), tmp_path)
+    assert (
+        "Not measured: states can be left out only where there are two"
+        in (tmp_path / "README.md").read_text()
+    )
+    assert "not_measured" in json.loads((tmp_path / "leave-out.json").read_bytes())
