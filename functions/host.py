@@ -30,6 +30,7 @@ from functions.surface import (
     Route,
     guarded,
     new_id,
+    problem_response,
     reply,
     unready,
 )
@@ -59,6 +60,7 @@ class Host:
         }
         self._front = {r.path: r.view for r in self.routes if r.method == "POST"}
         self._front["/"] = self.function.post
+        self._paths = {"/", *(route.path for route in self.routes)}
         self._traffic = Traffic(self.function.name)
         self._ending = threading.Event()
         self._broken = ""
@@ -119,6 +121,15 @@ class Host:
         begun = self.begin(request)
         response = guarded(view, request)
         response.headers["X-Request-Id"] = self.finish(begun, "POST", request.path, response.status)
+        return response
+
+    def refuse(self, request: Request, problem: Problem) -> Response:
+        """The answer to a request that has no room, came too slowly, or is none."""
+        response = problem_response(problem)
+        route = request.path if request.path in self._paths else "unmatched"
+        response.headers["X-Request-Id"] = self.finish(
+            self.begin(request), request.method, route, response.status
+        )
         return response
 
     def begin(self, request: Request) -> tuple[float, str, str]:

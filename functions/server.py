@@ -21,22 +21,25 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
-from waitress.utilities import RequestEntityTooLarge, build_http_date
+from waitress.utilities import build_http_date
 
-from functions.surface import MEGABYTE, Problem, Request, Response, problem_response
+from functions.arrival import (
+    ARRIVAL_SECONDS,
+    BODY_AT_MOST,
+    HELD_AT_MOST,
+    READ_AT_MOST,
+    Arriving,
+    Budget,
+    TooLate,
+    asked,
+)
+from functions.surface import Problem, Request, Response
 
 log = logging.getLogger("tasador.functions.server")
 
-# The longest body that any address takes. A longer one is read to its end and dropped, up to the
-# second figure, so that its sender gets the 413 and not a broken pipe.
-BODY_AT_MOST = 8 * MEGABYTE
-_READ_AT_MOST = 32 * MEGABYTE
-# All bodies that are held at one time; a small one is not counted.
-_HELD_AT_MOST = 64 * MEGABYTE
-_SMALL = 64_000
 _CONNECTIONS = 500
-# From a request's first byte to its last; and without any byte between two requests.
-ARRIVAL_SECONDS = 30.0
+_ROOM = 50
+# Between two requests of a connection.
 _IDLE_SECONDS = 75.0
 # While ending, a connection without a request is closed after this: one may be on its way.
 _LAST_CALL_SECONDS = 0.25
@@ -53,98 +56,8 @@ class Front(Protocol):
     def answer(self, request: Request) -> Response | None:
         """The answer to a request, in a worker; None where it is the WSGI application's."""
 
-
-class _Budget:
-    """How many bytes of bodies are held; used by the reading thread and the workers."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held = 0
-
-    def take(self, size: int) -> bool:
-        with self._lock:
-            if self._held + size > _HELD_AT_MOST:
-                return False
-            self._held += size
-            return True
-
-    def give(self, size: int) -> None:
-        with self._lock:
-            self._held -= size
-
-
-class _Nowhere:
-    """Where a body goes that nobody will read."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    def append(self, data: bytes) -> None:
-        self._length += len(data)
-
-    def close(self) -> None:
-        pass
-
-    def __len__(self) -> int:
-        return self._length
-
-
-class _TooBusy(RequestEntityTooLarge):
-    code = 503
-
-
-class _Parser(HTTPRequestParser):
-    """A request while it arrives; ``error`` is set on one that will not be answered.
-
-    ``inline``: the reading thread answers it.
-    """
-
-    inline = False
-    # A request whose first line never came, or is none, has none of these.
-    command = path = query = ""
-
-    def __init__(self, adj: Adjustments, budget: _Budget) -> None:
-        super().__init__(adj)
-        self._budget = budget
-        self._taken = 0
-        self._refusal: RequestEntityTooLarge | None = None
-
-    def received(self, data: bytes) -> int:
-        consumed: int = super().received(data)
-        if self.body_rcv is not None:
-            # One that comes in chunks says no length.
-            size = self.content_length or len(self.body_rcv)
-            if self._refusal is None:
-                if size > BODY_AT_MOST:
-                    self._drop(RequestEntityTooLarge(""))
-                elif size > max(_SMALL, self._taken):
-                    # Of one in chunks half a megabyte more at a time.
-                    more = size - self._taken + (MEGABYTE // 2 if self.chunked else 0)
-                    if self._budget.take(more):
-                        self._taken += more
-                    else:
-                        self._drop(_TooBusy("too many long bodies at one time; try again"))
-            if self.completed and self._refusal is not None and self.error is None:
-                self.error = self._refusal
-                if type(self.error) is RequestEntityTooLarge:
-                    self.error.body = f"the body has {size:,} bytes; {BODY_AT_MOST:,} are taken"
-        return consumed
-
-    def _drop(self, why: RequestEntityTooLarge) -> None:
-        self._refusal = why
-        held = self.body_rcv.buf
-        self.body_rcv.buf = _Nowhere(len(held))
-        held.close()
-        self._return()
-
-    def _return(self) -> None:
-        taken, self._taken = self._taken, 0
-        if taken:
-            self._budget.give(taken)
-
-    def close(self) -> None:
-        super().close()
-        self._return()
+    def refuse(self, request: Request, problem: Problem) -> Response:
+        """The answer to a request that the server refuses; never blocks."""
 
 
 class _Task(WSGITask):
@@ -164,16 +77,14 @@ class _Task(WSGITask):
         front, request = self.channel.server.front, self.request
         if request.error is not None:
             self.close_on_finish = True
-            return problem_response(Problem(request.error.code, str(request.error.body)))
+            return _refusal(front, request, request.error.code, str(request.error.body))
         if not request.inline:
             answer: Response | None = front.answer(asked(request))
             return answer
         if self.channel.server.is_probe(request):
             probed: Response = front.probe(asked(request))
             return probed
-        return problem_response(
-            Problem(503, "too many requests are waiting; try again", headers={"Retry-After": "1"})
-        )
+        return _refusal(front, request, 503, "too many requests are waiting; try again")
 
     def respond(self, answer: Response) -> None:
         """Head and body in one piece: a second send would cost as much as the rest of the way."""
@@ -199,19 +110,12 @@ class _Task(WSGITask):
         self.channel.write_soon(head + body)
 
 
+def _refusal(front: Front, request: HTTPRequestParser, status: int, detail: str) -> Response:
+    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return front.refuse(asked(request), Problem(status, detail, headers=headers))
+
+
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-
-
-def asked(request: HTTPRequestParser) -> Request:
-    """The request as our views take it."""
-    return Request(
-        method=request.command,
-        path=request.path,
-        headers={name.replace("_", "-").lower(): value for name, value in request.headers.items()},
-        query=request.query,
-        length=int(request.headers.get("CONTENT_LENGTH") or 0),
-        read=lambda: request.get_body_stream().read(),
-    )
 
 
 class _Channel(HTTPChannel):
@@ -221,7 +125,7 @@ class _Channel(HTTPChannel):
     error_task_class = _Task
 
     def __init__(self, server: Server, *args: Any, **kwargs: Any) -> None:
-        self.parser_class = lambda adj: _Parser(adj, server.budget)
+        self.parser_class = lambda adj: Arriving(adj, server.budget)
         self.began = 0.0
         self._inline = False
         super().__init__(server, *args, **kwargs)
@@ -253,7 +157,7 @@ class _Channel(HTTPChannel):
             if request is None or self.requests:
                 self.will_close = True
                 return
-            request.error = _Late(f"the request did not arrive in {ARRIVAL_SECONDS:g} seconds")
+            request.error = TooLate(f"the request did not arrive in {ARRIVAL_SECONDS:g} seconds")
             self.requests.append(request)
         self._inline = True
         self._answer_inline()
@@ -263,10 +167,6 @@ class _Channel(HTTPChannel):
         if self.request is not None:
             self.request.close()
         super().handle_close()
-
-
-class _Late(RequestEntityTooLarge):
-    code = 408
 
 
 class _Pool:
@@ -319,7 +219,7 @@ class Server(TcpWSGIServer):
         queue: int,
     ) -> None:
         self.front = front
-        self.budget = _Budget()
+        self.budget = Budget()
         self.ending = threading.Event()
         self._queue = queue
         self._reader = 0
@@ -333,10 +233,10 @@ class Server(TcpWSGIServer):
             connection_limit=_CONNECTIONS,
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=1,
-            max_request_body_size=_READ_AT_MOST,
+            max_request_body_size=READ_AT_MOST,
             # Never a temporary file: a function's file system is read-only.
             inbuf_overflow=2 * BODY_AT_MOST,
-            outbuf_overflow=_HELD_AT_MOST,
+            outbuf_overflow=HELD_AT_MOST,
         )
         super().__init__(application, dispatcher=self._pool, adj=adjustments)
 
@@ -387,9 +287,15 @@ class Server(TcpWSGIServer):
         """Once a second: close what is idle, refuse what does not arrive."""
         super().maintenance(now)
         late = time.monotonic() - ARRIVAL_SECONDS
-        for channel in list(self.active_channels.values()):
+        channels = list(self.active_channels.values())
+        for channel in channels:
             if 0.0 < channel.began < late:
                 channel.expire()
+        # There is always room for a probe: of idle connections the oldest make it.
+        if (over := len(channels) - _CONNECTIONS + _ROOM) > 0:
+            idle = [c for c in channels if not c.requests and c.request is None]
+            for channel in sorted(idle, key=lambda c: c.last_activity)[:over]:
+                channel.will_close = True
 
     def date(self) -> str:
         """The time for a Date header, made once a second."""

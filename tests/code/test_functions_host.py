@@ -1,5 +1,6 @@
 """The host of the functions: what it does when too much is asked of it, and when it is to end."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions import server as limits
+from functions import arrival as limits
 from tests.broker_kit import listening
 from tests.functions_kit import function, is_ready, make_bundle, until
 
@@ -102,6 +103,10 @@ def test_a_hundred_callers_of_four_workers_are_answered_or_told_to_come_back(fol
             assert len(broker.events) < counts[200]
             assert is_ready(client)
             assert resident(client.process) < 250
+            # What was refused is counted, and so that operators see it.
+            counted = client.get("/metrics").text
+            labels = '{method="POST",route="/predict",status="5xx"}'
+            assert f"http_requests_total{labels} {counts[503]}.0" in counted
 
 
 def test_long_bodies_are_held_up_to_a_limit_and_memory_stays_bounded(predict):
@@ -158,7 +163,44 @@ def test_a_request_that_does_not_arrive_is_refused_in_time(predict):
         sock.close()
 
 
+def test_idle_connections_leave_room_for_a_probe(predict):
+    # More than are taken; the listening socket's queue holds the last of them.
+    socks = [connect(predict) for _ in range(520)]
+    try:
+        until(lambda: httpx.get(f"{predict.base_url}/health", timeout=20).status_code == 200)
+        assert httpx.post(f"{predict.base_url}/predict", json={}, timeout=20).status_code == 200
+    finally:
+        for sock in socks:
+            sock.close()
+
+
 # -- HTTP as it is spoken -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"POST /predict HTTP/1.1\r\ncontent-length: abc\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 300_000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_what_is_no_http_is_told_so_in_a_problem(predict, sent, status):
+    sock = connect(predict)
+    sock.sendall(sent)
+    found, head, body = answer_of(sock)
+    assert (found, json.loads(body)["status"]) == (status, status)
+    assert "application/problem+json" in head
+    assert "x-request-id" in head
+    # What the server did not read of it makes a reset of the end.
+    with contextlib.suppress(ConnectionResetError):
+        assert sock.recv(1) == b""
+    sock.close()
+    assert predict.get("/health").status_code == 200
 
 
 def test_requests_in_one_piece_are_answered_in_order(predict):
