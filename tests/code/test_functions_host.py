@@ -90,6 +90,7 @@ def test_a_hundred_callers_of_four_workers_are_answered_or_told_to_come_back(fol
                     # The broker holds each worker longer than that.
                     assert time.monotonic() - started < 0.5
                 answers = [answer for each in called for answer in each.result()]
+            shared.close()
             counts = dict.fromkeys((200, 503), 0)
             for answer in answers:
                 counts[answer.status_code] += 1
