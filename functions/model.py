@@ -44,7 +44,11 @@ class ServedModel:
                 return
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        self.loaded().quicken()
+        try:
+            self.loaded().quicken()
+        except Exception:
+            # It only makes answers faster: without it they are what they were.
+            log.exception("single predictions stay with the library")
 
     def bundle(self) -> Bundle:
         """The loaded bundle; raises a Problem (503) that says why there is none."""
