@@ -43,7 +43,7 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
         for name in COMPARED:
             servers[name].stop()
             note(name, "cold", servers[name].start(lines[number]) * 1000)
-    batch = b'{"listings":[' + b",".join(lines[:ROWS_IN_A_BATCH]) + b"]}"
+    batches = data.batches(lines[:ROWS_IN_A_BATCH])
     for turn in range(args.turns):
         say(f"turn {turn + 1} of {args.turns}")
         for connections in (1, 16):
@@ -55,9 +55,10 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
             load = servers[name].load("/explain", bodies, 1, args.seconds)
             for key in ("rate", "p50", "p99"):
                 note(name, f"explain {key}", load[key])
-        for name in ("predict", "old"):
-            took = servers[name].seconds_of(servers[name].batch, batch)
-            note(name, "batch rate", ROWS_IN_A_BATCH / took)
+        for form, batch in batches.items():
+            for name in ("predict", "old"):
+                took = servers[name].seconds_of(getattr(servers[name], form), batch)
+                note(name, f"{form} rate", ROWS_IN_A_BATCH / took)
     for name in (*COMPARED, *MODES):
         note(name, "memory", servers[name].memory())
     for measure in ("cold", "memory"):
@@ -79,7 +80,8 @@ ROWS = (
     ("explain, 1 client: p99, ms", "explain p99"),
     ("explain, spawn to first explanation, ms", "explain cold"),
     ("explain, resident memory, MB", "explain memory"),
-    ("batch of 10,000: rows a second", "batch rate"),
+    ("batch of 10,000 by row: rows a second", "by_row rate"),
+    ("batch of 10,000 by column: rows a second", "by_column rate"),
     ("packages and code of an image, MB", "size"),
 )
 
@@ -113,7 +115,7 @@ def targets(found: Measures) -> list[tuple[str, float, str, bool]]:
         ("16 clients: p99, ms", of(found, "ours", "c16 p99"), "≤", 15),
         ("explain: p99, ms", of(found, "ours", "explain p99"), "≤", 25),
         ("explain, times the old way's rate", ratio(found, "explain rate", "old"), "≥", 3),
-        ("batch: rows a second", of(found, "ours", "batch rate"), "≥", 100_000),
+        ("batch: rows a second", of(found, "ours", "by_column rate"), "≥", 100_000),
     ]
     return [
         (what, value, f"{sign} {limit:,}", (high if sign == "≤" else low)(value, limit))

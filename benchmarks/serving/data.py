@@ -38,6 +38,16 @@ def requests(csv: Path | None, count: int) -> list[bytes]:
     return [json.dumps({k: v for k, v in row.items() if v is not None}).encode() for row in sent]
 
 
+def batches(lines: list[bytes]) -> dict[str, bytes]:
+    """The same listings as one body, by row and by column."""
+    rows = [json.loads(line) for line in lines]
+    columns = {name: [row.get(name) for row in rows] for name in _ASKED}
+    return {
+        "by_row": b'{"listings":[' + b",".join(lines) + b"]}",
+        "by_column": json.dumps({"columns": columns}).encode(),
+    }
+
+
 def _simulated(rows: int) -> list[Listing]:
     read = [read_row(row) for row in simulator.generate(7, "steady", 0, rows)]
     return [listing for listing, problems in read if not problems]

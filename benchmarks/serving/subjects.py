@@ -25,14 +25,14 @@ MODES = ("best-effort", "required")
 
 @dataclass
 class Subject:
-    """One server; ``path`` takes a listing as JSON, ``batch`` and ``explain`` where it has them."""
+    """One server; ``path`` takes a listing as JSON, ``by_row`` and ``by_column`` many."""
 
     name: str
     command: Sequence[str]
     env: dict[str, str]
     path: str = "/predict"
-    batch: str = ""
-    explain: str = ""
+    by_row: str = ""
+    by_column: str = ""
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(default=Path(os.devnull))
@@ -146,15 +146,17 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
     sink = f"http://127.0.0.1:{port}/"
     host = [str(serving), "-m", "functions.host"]
     uvicorn = [str(old), "-m", "uvicorn", "--app-dir", str(HERE), "old_way:app", "--port", "{port}"]
+    many = "/batch_predict"
+    predict = [*host, "functions/predict"]
     made = [
-        Subject("predict", [*host, "functions/predict"], ours, batch="/batch_predict"),
-        Subject("explain", [*host, "functions/explain"], ours, path="/explain", explain="/explain"),
+        Subject("predict", predict, ours, by_row=many, by_column=many),
+        Subject("explain", [*host, "functions/explain"], ours, path="/explain"),
         Subject("empty", [str(serving), str(HERE / "empty")], {}, path="/"),
-        Subject("old", uvicorn, {"MODEL": str(model)}, batch="/batch_predict", explain="/explain"),
+        Subject("old", uvicorn, {"MODEL": str(model)}, by_row=many, by_column="/batch_columns"),
     ]
     for mode in MODES:
         env = {**ours, "TASADOR_RECORDING": mode, "K_SINK": sink}
-        made.append(Subject(mode, [*host, "functions/predict"], env))
+        made.append(Subject(mode, predict, env))
     made.append(Subject("sink", [sys.executable, str(HERE / "sink.py"), "{port}"], {}, port=port))
     for each in made:
         each.log = log(each.name)

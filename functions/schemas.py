@@ -1,0 +1,169 @@
+"""The schemas of the OpenAPI documents: what goes into the functions and what comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasador.listing import STATUSES
+
+Json = dict[str, Any]
+
+# Printable characters of Latin scripts; others are taken too, as far as this Python's edition of
+# Unicode knows them, which no pattern can say.
+_TEXT: Json = {
+    "type": ["string", "null"],
+    "maxLength": 200,
+    "pattern": "^[ -~\u00a1-\u00ac\u00ae-\u02ff]*$",
+}
+_CODE: Json = {**_TEXT, "type": ["string", "integer", "null"], "minimum": 0, "maximum": 10**15}
+TIME: Json = {"type": "string", "format": "date-time"}
+STRING: Json = {"type": "string"}
+NUMBER: Json = {"type": "number"}
+
+
+def _up_to(most: int, unit: str) -> Json:
+    return {"type": ["number", "null"], "minimum": 0, "maximum": most, "description": unit}
+
+
+_FIELDS: Json = {
+    "brokered_by": {**_CODE, "description": "code of the broker"},
+    "status": {"enum": [*STATUSES, None]},
+    "bed": _up_to(1_000, "bedrooms"),
+    "bath": _up_to(1_000, "bathrooms"),
+    "acre_lot": _up_to(10_000_000, "acres"),
+    "street": {**_CODE, "description": "code of the street"},
+    "city": _TEXT,
+    "state": _TEXT,
+    "zip_code": {
+        "type": ["string", "integer", "null"],
+        "pattern": "^[0-9]{1,5}$",
+        "minimum": 0,
+        "maximum": 99_999,
+    },
+    "house_size": _up_to(100_000_000, "square feet"),
+    "prev_sold_date": {"type": ["string", "null"], "format": "date"},
+}
+
+
+def an_object(properties: Mapping[str, Any], required: Sequence[str] | None = None) -> Json:
+    """An object; all of its properties are there unless ``required`` says otherwise."""
+    needed = list(properties) if required is None else list(required)
+    return {"type": "object", "properties": dict(properties), "required": needed}
+
+
+def a_list(of: Json, **more: Any) -> Json:
+    """An array."""
+    return {"type": "array", "items": of, **more}
+
+
+def ref(name: str) -> Json:
+    """A schema of ``SCHEMAS``."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_CONTRIBUTION = an_object({"feature": STRING, "value": STRING, "dollars": NUMBER})
+LINKS: Json = {"type": "object", "additionalProperties": STRING}
+_SAID: Json = {"revision": STRING, "missing": a_list(STRING), "correlation_id": STRING}
+_EVENT = an_object(
+    {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "minLength": 1},
+        "type": {"type": "string", "minLength": 1},
+        "subject": STRING,
+        "time": TIME,
+        "datacontenttype": {"const": "application/json"},
+        "data": {},
+    },
+    ("specversion", "id", "source", "type"),
+)
+
+SCHEMAS: Json = {
+    "Listing": {
+        **an_object(
+            {**_FIELDS, "price": {"description": "left aside: it is what is asked for"}}, ()
+        ),
+        "additionalProperties": False,
+        "description": "Any field may be left out or null.",
+        "examples": [{"state": "Texas", "zip_code": "77084", "bed": 3, "house_size": 1800}],
+    },
+    "Model": an_object({"name": STRING, "version": {"type": "integer"}, "digest": STRING}),
+    "Prediction": an_object(
+        {
+            "prediction_id": STRING,
+            "price": {"type": "number", "exclusiveMinimum": 0, "description": "dollars"},
+            "intervals": {
+                "type": "object",
+                "description": "by level in percent: the price is within with that probability",
+                "additionalProperties": an_object({"low": NUMBER, "high": NUMBER}),
+            },
+            "model": ref("Model"),
+            "warnings": a_list(STRING),
+            **_SAID,
+        }
+    ),
+    "PricedColumns": an_object(
+        {
+            "rows": {"type": "integer"},
+            "prediction_id": a_list(STRING),
+            "price": a_list(NUMBER),
+            "intervals": {
+                "type": "object",
+                "additionalProperties": an_object({"low": a_list(NUMBER), "high": a_list(NUMBER)}),
+            },
+            "missing": {
+                "type": "object",
+                "description": "by field: the rows, from 0, that have no value",
+                "additionalProperties": a_list({"type": "integer"}),
+            },
+            "warnings": a_list(an_object({"row": {"type": "integer"}, "warnings": a_list(STRING)})),
+            "model": ref("Model"),
+            "revision": STRING,
+            "correlation_id": STRING,
+        }
+    ),
+    "Explanation": an_object(
+        {
+            "price": NUMBER,
+            "base": {"type": "number", "description": "base + contributions = price, in dollars"},
+            "contributions": a_list(_CONTRIBUTION),
+            "columns": a_list(_CONTRIBUTION),
+            "sentence": STRING,
+            "model": ref("Model"),
+            **_SAID,
+        }
+    ),
+    "Recorded": an_object(
+        {
+            "prediction_id": STRING,
+            "predicted_at": TIME,
+            "correlation_id": STRING,
+            "model_name": STRING,
+            "model_version": {"type": "integer"},
+            "model_digest": STRING,
+            "revision": STRING,
+            "listing": an_object({key: {} for key in _FIELDS}, ()),
+            "price": NUMBER,
+            "intervals": {"type": "object", "additionalProperties": a_list(NUMBER)},
+            "missing": a_list(STRING),
+            "warnings": a_list(STRING),
+            "latency_ms": NUMBER,
+        }
+    ),
+    "CloudEvent": _EVENT,
+    "Problem": {
+        **an_object(
+            {
+                "type": STRING,
+                "title": STRING,
+                "status": {"type": "integer"},
+                "detail": STRING,
+                "errors": a_list(an_object({"field": STRING, "reason": STRING, "value": STRING})),
+                "final": {"type": "boolean", "description": "waiting is no use"},
+            },
+            ("type", "title", "status", "detail"),
+        ),
+        "description": "RFC 9457; `errors` names each field that was refused.",
+    },
+}
