@@ -14,7 +14,7 @@ import shlex
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from report import ROOT, machine, table, write_section
@@ -43,21 +43,24 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
         for name in COMPARED:
             servers[name].stop()
             note(name, "cold", servers[name].start(lines[number]) * 1000)
+            note(name, "cold cpu", servers[name].cpu())
     batches = data.batches(lines[:ROWS_IN_A_BATCH])
     for turn in range(args.turns):
         say(f"turn {turn + 1} of {args.turns}")
         for connections in (1, 16):
             for name in (*COMPARED, *MODES):
                 load = servers[name].load(servers[name].path, bodies, connections, args.seconds)
-                for key in ("rate", "p50", "p99", "busy"):
+                for key in ("rate", "p50", "p99", "busy", "cpu"):
                     note(name, f"c{connections} {key}", load[key])
         for name in ("explain", "old"):
             load = servers[name].load("/explain", bodies, 1, args.seconds)
-            for key in ("rate", "p50", "p99"):
+            for key in ("rate", "p50", "p99", "cpu"):
                 note(name, f"explain {key}", load[key])
         for form, batch in batches.items():
             for name in ("predict", "old"):
+                before = servers[name].cpu()
                 took = servers[name].seconds_of(getattr(servers[name], form), batch)
+                note(name, f"{form} cpu", servers[name].cpu() - before)
                 note(name, f"{form} rate", ROWS_IN_A_BATCH / took)
     for name in (*COMPARED, *MODES):
         note(name, "memory", servers[name].memory())
@@ -83,6 +86,15 @@ ROWS = (
     ("batch of 10,000 by row: rows a second", "by_row rate"),
     ("batch of 10,000 by column: rows a second", "by_column rate"),
     ("packages and code of an image, MB", "size"),
+)
+
+CPU_ROWS = (
+    ("spawn to first served prediction", "cold cpu"),
+    ("one prediction, 1 client", "c1 cpu"),
+    ("one prediction, 16 clients", "c16 cpu"),
+    ("one explanation", "explain cpu"),
+    ("a batch of 10,000 by row", "by_row cpu"),
+    ("a batch of 10,000 by column", "by_column cpu"),
 )
 
 
@@ -123,6 +135,16 @@ def targets(found: Measures) -> list[tuple[str, float, str, bool]]:
     ]
 
 
+def compared(found: Measures, rows: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """A line for each measure: ours, the others', and ours by theirs."""
+    lines = []
+    for what, measure in rows:
+        cells = [of(found, name, measure) for name in ("ours", "empty", "old")]
+        cells += [ratio(found, measure, other) for other in ("empty", "old")]
+        lines.append([what, *(number(cell) for cell in cells)])
+    return lines
+
+
 def image_size(image: str) -> str:
     """The sizes of a built image of predict and of what it stands on."""
     docker = shlex.split(os.environ.get("TASADOR_DOCKER", "docker"))
@@ -135,12 +157,8 @@ def image_size(image: str) -> str:
 
 def text(found: Measures, told: str, image: str | None) -> str:
     """The tables as Markdown."""
-    rows = []
-    for what, measure in ROWS:
-        cells = [of(found, name, measure) for name in ("ours", "empty", "old")]
-        cells += [ratio(found, measure, other) for other in ("empty", "old")]
-        rows.append([what, *(number(c) for c in cells)])
     header = ["", "tasador", "empty function", "old way", "by empty", "by old"]
+    rows, used = compared(found, ROWS), compared(found, CPU_ROWS)
     met = [
         [what, number(value), limit, "met" if ok else "MISSED"]
         for what, value, limit, ok in targets(found)
@@ -156,6 +174,8 @@ def text(found: Measures, told: str, image: str | None) -> str:
             f"`./taskw bench:serve` on {machine()}. Model: {told}.",
             table(header, rows),
             table(["target", "measured", "wanted", ""], met),
+            "Processor time of the server, ms, which a busy machine leaves as it is:",
+            table(header, used),
             "What recording costs, to a sink on the same machine that takes every event:",
             table(
                 ["recording", "1 client, a second", "p99, ms", "16 clients, a second", "p99, ms"],

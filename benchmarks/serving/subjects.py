@@ -71,8 +71,18 @@ class Subject:
         assert found is not None
         return int(found.group(1)) * 1024 / 1e6
 
+    def cpu(self) -> float:
+        """Processor time that it has used, ms: what a busy machine leaves as it is."""
+        assert self.process is not None
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
     def load(self, path: str, bodies: Path, connections: int, seconds: float) -> dict:
-        """Drive it with the load generator in a process of its own; every answer must be 200."""
+        """Drive it with the load generator in a process of its own; every answer must be 200.
+
+        Returns what the generator found and ``cpu``, the server's processor time for a request, ms.
+        """
+        before = self.cpu()
         script = (sys.executable, str(HERE / "load.py"))
         told = subprocess.run(
             [*script, str(self.port), path, str(bodies), str(connections), str(seconds)],
@@ -82,7 +92,7 @@ class Subject:
         found = json.loads(told.stdout)
         if set(found["statuses"]) != {"200"} or found["broken"]:
             raise SystemExit(f"{self.name} {path}: {found['statuses']}, broken {found['broken']}")
-        return found
+        return {**found, "cpu": (self.cpu() - before) / found["requests"]}
 
     def seconds_of(self, path: str, body: bytes) -> float:
         """Time of one call, answer read to its end."""
