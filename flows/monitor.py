@@ -52,13 +52,7 @@ class MonitorFlow(FlowSpec):
         told = [] if found is None else verbs.tell(settings, found)
         self.events = [event.structured() for event in told]
         self.verdict, self.reasons, self.asked_says = verbs.in_words(found)
-        say(
-            "; ".join(
-                filter(
-                    None, [f"{self.verdict}: {self.reasons[0]}", *self.reasons[1:], self.asked_says]
-                )
-            )
-        )
+        say(f"{self.verdict}: {'; '.join(filter(None, [*self.reasons, self.asked_says]))}")
 
 
 if __name__ == "__main__":

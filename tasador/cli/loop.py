@@ -3,12 +3,14 @@ of the champion, ``demo`` on its own."""
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from tasador.cli.console import console, print_json
 from tasador.cli.narration import Narrator
@@ -16,6 +18,7 @@ from tasador.cli.source import Order
 from tasador.errors import TasadorError
 from tasador.pipeline import FlowRun
 from tasador.settings import Settings
+from tasador.warehouse import Warehouse
 
 Trials = Annotated[int, typer.Option(min=1, help="Trials of each search.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print each flow's end as JSON.")]
@@ -48,11 +51,17 @@ def monitor(
     every_minutes: Annotated[
         float | None, typer.Option(min=0.1, help="Look again and again, until Ctrl-C.")
     ] = None,
+    looks: Annotated[
+        int | None, typer.Option("--list", min=1, help="Only list the newest so many looks.")
+    ] = None,
     trials: Trials = 12,
     json: AsJson = False,
 ) -> None:
     """Look at what was asked of the champion; where it hurts, train a successor."""
     settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
+    if looks is not None:
+        _list_looks(settings, looks, json)
+        return
     if every_minutes is None:
         _followed(settings, "monitor", trials, json)
         return
@@ -63,6 +72,26 @@ def monitor(
             # The next look may find what is down up again.
             console.print(f"[red]error[/] {escape(str(error))}", highlight=False)
         time.sleep(60 * every_minutes)
+
+
+def _list_looks(settings: Settings, limit: int, json: bool) -> None:
+    with Warehouse(settings.database_url) as warehouse:
+        found = warehouse.monitor_history(limit)
+    if json:
+        print_json(found)
+        return
+    table = Table("until", "version", "asked", "verdict", "estimated", "realised", "and so")
+    for look in found:
+        errors = (look.estimated_error, look.realised_error)
+        table.add_row(
+            f"{look.window_to:%Y-%m-%d %H:%M}",
+            str(look.champion_version),
+            f"{look.predictions:,}",
+            f"{look.verdict}: {look.reasons[0]}",
+            *("" if error is None else f"{math.expm1(error):.0%}" for error in errors),
+            look.asked_says,
+        )
+    console.print(table)
 
 
 def _followed(settings: Settings, first: str, trials: int, json: bool) -> list[FlowRun]:

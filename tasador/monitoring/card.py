@@ -112,7 +112,7 @@ def _figure(looks: Sequence[MonitorRecord], found: Look) -> Figure:
 
 
 def _errors(axes: Axes, looks: Sequence[MonitorRecord]) -> None:
-    numbers = np.arange(len(looks))
+    numbers = _number(axes, looks)
     for name, label, colour, line in (
         ("usual_error", "usual", _GREY, "--"),
         ("estimated_error", "estimated (DLE)", _BLUE, "-o"),
@@ -121,7 +121,7 @@ def _errors(axes: Axes, looks: Sequence[MonitorRecord]) -> None:
         values = [getattr(look, name) for look in looks]
         shown = [math.nan if v is None else 100 * math.expm1(v) for v in values]
         axes.plot(numbers, shown, line, label=label, color=colour, markersize=4)
-    for number, look in enumerate(looks):
+    for number, look in zip(numbers, looks, strict=True):
         if look.asked:
             axes.axvline(number, color=_RED, linewidth=1, alpha=0.4)
     axes.set_title("Error, % (a line: training asked for)", loc="left")
@@ -133,9 +133,17 @@ def _errors(axes: Axes, looks: Sequence[MonitorRecord]) -> None:
 def _asked(axes: Axes, looks: Sequence[MonitorRecord]) -> None:
     colours = {"too_few": _GREY, "quiet": _BLUE, "moved": "#c58a1b", "hurts": _RED}
     counts = [look.predictions for look in looks]
-    axes.bar(np.arange(len(looks)), counts, color=[colours[look.verdict] for look in looks])
+    axes.bar(_number(axes, looks), counts, color=[colours[look.verdict] for look in looks])
     axes.set_title("Predictions in the window", loc="left")
     axes.set_xlabel("look (grey too few, blue quiet, yellow moved, red hurts)")
+
+
+def _number(axes: Axes, looks: Sequence[MonitorRecord]) -> np.ndarray:
+    """Where the looks stand on the axis, counted from 1."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return np.arange(1, len(looks) + 1)
 
 
 def _latency(axes: Axes, found: Look) -> None:
@@ -158,5 +166,5 @@ def _missing(axes: Axes, found: Look) -> None:
     axes.barh(places - 0.2, now, height=0.4, color=_BLUE, label="requests")
     axes.set_yticks(places, names, fontsize=8)
     axes.set_xlim(0, 100)
-    axes.set_title("Missing, %", loc="left")
+    axes.set_title("Missing, % of the predictions", loc="left")
     axes.legend(frameon=False, fontsize=8)

@@ -141,6 +141,9 @@ def test_from_what_is_asked_to_one_training(served, checkout, monkeypatch):
     assert again["artifacts"]["events"] == []
     assert again["artifacts"]["asked_says"].endswith("no batch has come since")
     assert [seen.asked for seen in history(served)] == [False, False, True, False, False]
+    listed = tasador(served, "monitor", "--list", "3")[0]
+    assert [seen["monitor_id"] for seen in listed] == [5, 4, 3]
+    assert listed[2]["reasons"] == look.reasons
     with Warehouse(served.database_url) as warehouse:
         assert len(warehouse.model_history()) == 2
         # Its lineage leads back to the look.
