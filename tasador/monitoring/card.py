@@ -57,7 +57,7 @@ def sections(settings: Settings, recorded: MonitorRecord, found: Look) -> Iterat
                 [
                     "✘" if f.exceeded else "✔",
                     f"{f.name.replace('_', ' ')} {f.column}".rstrip(),
-                    f.effect,
+                    {"both": "moved, hurts"}.get(f.effect, f.effect),
                     f"{f.value:.3f}",
                     f"{f.limit:.3f}",
                     f.says,

@@ -52,7 +52,7 @@ def answer(
     batch has come since.
     """
     if not hurts:
-        return Answer(False, "nothing hurts the champion: no training is needed")
+        return Answer(False, "nothing was found that hurts the champion: no training is asked for")
     decided = [d for d in past.decisions if d.decision != "rolled_back"]
     last = past.asked[0] if past.asked else None
     if last is not None and now - last.looked_at < quiet.after_asking:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasador.drift.baseline import Baseline, Clustering
 from tasador.drift.checks import Finding
 from tasador.drift.measures import PREDICTED, in_market
 from tasador.drift.thresholds import Thresholds
@@ -64,11 +65,15 @@ def pair(
 
 
 def judge(
-    pairs: Sequence[tuple[float, float]], reference: pd.DataFrame, limits: Thresholds
+    pairs: Sequence[tuple[float, float]],
+    reference: pd.DataFrame,
+    baseline: Baseline | None,
+    limits: Thresholds,
 ) -> Realised:
     """Compare the errors of the pairs with those on the reference's honest rows.
 
-    Prices outside the market are left out on both sides: models do not answer for them.
+    Prices outside the market are left out on both sides: models do not answer for them. What the
+    baseline says of how batches stray widens the limits; without one, chance alone does.
     """
     there = _ratios(reference["price"], reference[PREDICTED])
     usual = float(np.abs(there).mean())
@@ -83,8 +88,15 @@ def judge(
         ratios=here,
         error=error,
         usual=usual,
-        findings=[_level(there, here, limits), _rise(there, here, limits)],
+        findings=[
+            _level(there, here, limits, _clustering(baseline, "price_level", "price")),
+            _rise(there, here, limits, _clustering(baseline, "error", "")),
+        ],
     )
+
+
+def _clustering(baseline: Baseline | None, finding: str, column: str) -> Clustering:
+    return Clustering() if baseline is None else baseline.of(finding, column)
 
 
 def _ratios(price: object, predicted: object) -> np.ndarray:
@@ -95,14 +107,16 @@ def _ratios(price: object, predicted: object) -> np.ndarray:
     return ratios
 
 
-def _rise(there: np.ndarray, here: np.ndarray, limits: Thresholds) -> Finding:
+def _rise(
+    there: np.ndarray, here: np.ndarray, limits: Thresholds, clustering: Clustering
+) -> Finding:
     usual, error = float(np.abs(there).mean()), float(np.abs(here).mean())
     spread = float(np.abs(there).std()) / usual
     return Finding(
         name="realised_error",
         column="",
         value=error / usual - 1,
-        limit=limits.shift(limits.error_rise, spread, len(here), len(there)),
+        limit=limits.shift(limits.error_rise, spread, len(here), len(there), clustering),
         effect="hurts",
         says=f"on the {len(here):,} properties whose price has come in since, the champion's "
         f"error is {math.expm1(error):.0%}, against {math.expm1(usual):.0%} on rows that it had "
@@ -110,7 +124,9 @@ def _rise(there: np.ndarray, here: np.ndarray, limits: Thresholds) -> Finding:
     )
 
 
-def _level(there: np.ndarray, here: np.ndarray, limits: Thresholds) -> Finding:
+def _level(
+    there: np.ndarray, here: np.ndarray, limits: Thresholds, clustering: Clustering
+) -> Finding:
     usual, now = float(np.median(there)), float(np.median(here))
     low, high = np.quantile(there, [0.25, 0.75])
     # Of a normal distribution with these quartiles: its standard deviation, then its median's.
@@ -120,8 +136,8 @@ def _level(there: np.ndarray, here: np.ndarray, limits: Thresholds) -> Finding:
         name="price_level",
         column="price",
         value=abs(now - usual),
-        limit=limits.shift(limits.price_level, spread, len(here), len(there)),
-        effect="hurts",
+        limit=limits.shift(limits.price_level, spread, len(here), len(there), clustering),
+        effect="both",
         says=f"of the {len(here):,} properties whose price has come in since, the prices are "
         f"{abs(math.expm1(now - usual)):.0%} {side} what was predicted",
     )

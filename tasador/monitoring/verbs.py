@@ -72,7 +72,8 @@ class Look:
     @property
     def moved(self) -> bool:
         """Whether what is asked differs from what the champion knows."""
-        return self.report is not None and self.report.moved
+        level = any(f.exceeded and f.effect != "hurts" for f in self.realised.findings)
+        return self.report is not None and (self.report.moved or level)
 
 
 def choose(settings: Settings) -> Case | None:
@@ -140,7 +141,7 @@ def look(
         missing={name: float(frame[name].isna().mean()) for name in FIELDS if len(frame)},
         requests=distinct,
         reference=reference,
-        realised=realised.judge(sold, reference, limits),
+        realised=realised.judge(sold, reference, baseline, limits),
         report=None,
         reasons=[],
     )
@@ -158,7 +159,7 @@ def look(
     hurting = [
         f
         for f in (*found.realised.findings, *found.report.findings)
-        if f.exceeded and f.effect == "hurts"
+        if f.exceeded and f.effect != "moved"
     ]
     found.causes = sorted({f.name for f in hurting})
     told = [f.says for f in found.realised.findings if f.exceeded]
@@ -171,14 +172,7 @@ def record(settings: Settings, case: Case, found: Look) -> MonitorRecord:
     champion = case.champion
     scores = {} if found.report is None else dict(found.report.scores)
     estimated = scores.get("performance", {}).get("estimated_error")
-    scores["realised"] = {
-        finding.name: {
-            "value": finding.value,
-            "limit": finding.limit,
-            "exceeded": finding.exceeded,
-        }
-        for finding in found.realised.findings
-    }
+    scores["realised"] = {finding.name: finding.scored for finding in found.realised.findings}
     made = MonitorRecord(
         model_name=champion.name,
         champion_version=champion.version,
