@@ -1,19 +1,22 @@
 """What the functions' images hold: the environments of functions/Dockerfile, made for real.
 
 TASADOR_IMAGE_BUILDER, where it is set, is a command that takes NAME DIR and options of docker
-build; then the images themselves are built too.
+build; then the images themselves are built too, and with TASADOR_DOCKER (a docker command) run.
 """
 
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.functions_kit import ROOT, function, is_ready, make_bundle, until
+from tests.functions_kit import ROOT, free_port, function, is_ready, make_bundle, until
 
 DOCKERFILE = (ROOT / "functions" / "Dockerfile").read_text()
 NAMES = ("predict", "explain", "record", "reload")
@@ -28,6 +31,7 @@ NOT_FOR_ANSWERS = HEAVY | {
     "alembic",
     "multiprocessing",
 }
+BUILT = os.environ.get("TASADOR_IMAGE_PREFIX", "") + "tasador-"
 IMPORTED = re.compile(r"^import time: +\d+ \| +\d+ \| +([\w.]+)", re.MULTILINE)
 
 
@@ -128,4 +132,54 @@ def test_the_images_are_built(name):
     command = shlex.split(os.environ["TASADOR_IMAGE_BUILDER"])
     file = Path("functions") / "Dockerfile"
     options = ["-f", file, "--target", name, "--build-arg", "GIT_SHA=0123456789abcdef"]
-    subprocess.run([*command, f"tasador-{name}:test", ".", *options], check=True, cwd=ROOT)
+    subprocess.run([*command, f"{BUILT}{name}:test", ".", *options], check=True, cwd=ROOT)
+
+
+@pytest.mark.skipif("TASADOR_DOCKER" not in os.environ, reason="TASADOR_DOCKER: no docker command")
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_serves_without_rights_and_with_everything_compiled(bundle, name):
+    """After test_the_images_are_built: no root, a read-only root file system, no capability."""
+    docker = shlex.split(os.environ["TASADOR_DOCKER"])
+    port = free_port()
+    # Another account must be able to read it.
+    with tempfile.TemporaryDirectory(prefix="tasador-test-") as folder:
+        shutil.copytree(bundle, Path(folder) / "bundle")
+        Path(folder).chmod(0o755)
+        options = ["--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+        options += ["--network", "host", "-v", f"{folder}/bundle:/bundle:ro"]
+        environ = {"HOST": "127.0.0.1", "PORT": str(port), "MODEL_URI": "/bundle"}
+        options += [part for key, value in environ.items() for part in ("-e", f"{key}={value}")]
+        container = f"tasador-test-{name}-{port}"
+        process = subprocess.Popen(
+            [*docker, "run", "--name", container, *options, f"{BUILT}{name}:test"]
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+                until(lambda: client.get("/health").status_code == 200, 60)
+                if name in ("predict", "explain"):
+                    until(lambda: is_ready(client))
+                    assert client.post(f"/{name}", json={"bed": 3}).status_code == 200
+                else:
+                    until(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
+            script = [*docker, "exec", container, "python", "-c", UNCOMPILED]
+            said = subprocess.run(script, check=True, capture_output=True, text=True)
+            assert said.stdout.split() == ["10001", "0123456789abcdef"]
+        finally:
+            subprocess.run([*docker, "stop", container], check=False, capture_output=True)
+            process.wait(60)
+        assert process.returncode == 0
+
+
+# Says who it is and of which commit; then each loaded module without bytecode.
+UNCOMPILED = """
+import importlib, os, sys
+from importlib.util import cache_from_source
+print(os.getuid(), os.environ["GIT_SHA"])
+import functions.host
+for module in ("functions.openapi", "functions.behind", "flask"):
+    importlib.import_module(module)
+for module in list(sys.modules.values()):
+    path = getattr(module, "__file__", None) or ""
+    if path.endswith(".py") and not os.path.exists(cache_from_source(path)):
+        print(path)
+"""
