@@ -35,8 +35,8 @@ def test_the_bounds_hold_and_every_row_is_judged_once(left_out):
 
 def test_a_state_never_met_is_priced_worse_than_one_that_was(trained, left_out):
     known = trained.manifest.metrics["median_error"]
-    assert known * 1.3 < left_out.metrics["median_error"] < 0.8
-    assert left_out.metrics["r2"] < trained.manifest.metrics["r2"] - 0.1
+    assert known * 1.1 < left_out.metrics["median_error"] < 0.8
+    assert left_out.metrics["r2"] < trained.manifest.metrics["r2"] - 0.05
 
 
 def test_a_seed_decides_everything(market, left_out):
