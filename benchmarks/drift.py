@@ -11,7 +11,7 @@ Kolmogorov-Smirnov test at p < 0.05 on any of five numeric columns means drift.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import math
 import os
 import sys
 import tempfile
@@ -183,6 +183,11 @@ def found(world: World, seed: int) -> list[Outcome]:
         one.ask(
             "house_size in square metres", in_metres(one), named("unit", "house_size", "metres")
         ),
+        one.ask(
+            "house_size in square metres in a third",
+            in_metres(one, 1 / 3),
+            named("unit", "house_size", "metres in "),
+        ),
     ]
     for factor, side in ((1.1, "above"), (0.9, "below")):
         batch = one.batch().assign(price=lambda rows, by=factor: rows["price"] * by)
@@ -228,9 +233,11 @@ def few_brokers(one: Try) -> Batch:
     return _mixed(one, one.rest[theirs], N // 2, one.rest[~theirs])
 
 
-def in_metres(one: Try) -> Batch:
+def in_metres(one: Try, share: float = 1.0) -> Batch:
     batch = one.batch()
-    return batch.assign(house_size=(batch["house_size"] / SQUARE_METRE).round(1))
+    broken = one.rng.random(len(batch)) < share
+    metres = (batch["house_size"] / SQUARE_METRE).round(1)
+    return batch.assign(house_size=batch["house_size"].where(~broken, metres))
 
 
 def cheap_houses(one: Try) -> Batch:
@@ -270,26 +277,36 @@ def _work(task: tuple[Callable[[World, int], list[Outcome]], int]) -> list[Outco
     return task[0](_WORLD, task[1])
 
 
-def measure(folder: Path, *, halves: int, tries: int, jobs: int = 1) -> list[Outcome]:
-    """Every outcome of ``halves`` pairs for false alarms and ``tries`` for what is found."""
+def measure(
+    folder: Path, *, halves: int, tries: int, jobs: int = 1, minutes: float = math.inf
+) -> list[Outcome]:
+    """The outcomes of ``halves`` pairs for false alarms and ``tries`` for what is found.
+
+    After ``minutes`` no more are waited for.
+    """
     tasks = [(false_alarms, seed) for seed in range(halves)] + [(found, s) for s in range(tries)]
-    # In turns, so that a run that is broken off (Ctrl-C) has some of each to report.
+    # In turns, so that a run whose minutes are over has some of each to report.
     tasks.sort(key=lambda task: task[1] / (halves if task[0] is false_alarms else tries))
     if jobs <= 1:
         _enter(folder)
-        return _collect(map(_work, tasks), len(tasks))
+        return _collect(map(_work, tasks), len(tasks), minutes)
     with ProcessPoolExecutor(jobs, get_context("spawn"), _enter, (folder,)) as pool:
-        return _collect(pool.map(_work, tasks), len(tasks))
+        try:
+            return _collect(pool.map(_work, tasks), len(tasks), minutes)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _collect(outcomes: Iterable[list[Outcome]], total: int) -> list[Outcome]:
+def _collect(outcomes: Iterable[list[Outcome]], total: int, minutes: float) -> list[Outcome]:
     made: list[Outcome] = []
     started = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt):
-        for done, some in enumerate(outcomes, start=1):
-            made += some
-            if done % 10 == 0 or done == total:
-                print(f"  {done} of {total}, {time.monotonic() - started:.0f} s", file=sys.stderr)
+    for done, some in enumerate(outcomes, start=1):
+        made += some
+        spent = time.monotonic() - started
+        if done % 10 == 0 or done == total:
+            print(f"  {done} of {total}, {spent:.0f} s", file=sys.stderr)
+        if spent > 60 * minutes:
+            break
     return made
 
 
@@ -322,8 +339,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="10 halves and 5 tries")
     parser.add_argument("--trials", type=int, default=2, help="of the champion's search")
     parser.add_argument("--seed", type=int, default=0, help="of the champion and the new states")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="then report what there is")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--wrong", action="store_true", help="print the first reason of each miss")
+    parser.add_argument(
+        "--keep", type=Path, help="folder for the champion, used again if it is there"
+    )
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     given = parser.parse_args()
     if given.csv is None or not Path(given.csv).is_file():
@@ -331,9 +352,14 @@ def main() -> None:
     halves, tries = (10, 5) if given.quick else (given.halves, given.tries)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
-        print("training the champion", file=sys.stderr)
-        prepare(Path(given.csv), Path(scratch), trials=given.trials, seed=given.seed)
-        outcomes = measure(Path(scratch), halves=halves, tries=tries, jobs=given.jobs)
+        folder = given.keep or Path(scratch)
+        if not (folder / "newcomers.parquet").exists():
+            print("training the champion", file=sys.stderr)
+            folder.mkdir(parents=True, exist_ok=True)
+            prepare(Path(given.csv), folder, trials=given.trials, seed=given.seed)
+        outcomes = measure(
+            folder, halves=halves, tries=tries, jobs=given.jobs, minutes=given.minutes
+        )
     if given.wrong:
         for outcome in outcomes:
             if not outcome.ok:

@@ -20,7 +20,8 @@ from tasador.drift.measures import (
     in_market,
 )
 from tasador.drift.thresholds import Thresholds
-from tasador.drift.words import brokers_in_words, mix_in_words, shift_in_words, unit_of
+from tasador.drift.units import unit_of
+from tasador.drift.words import brokers_in_words, mix_in_words, shift_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,9 +123,10 @@ def _compare_numbers(
         len(here), len(there), by.baseline.of("distribution", column)
     )
     name = "answers" if column == ANSWER else "distribution"
-    if column in AMOUNTS and unit_of(there, here):
+    unit = unit_of(there, here) if value > limit else None
+    if unit is not None:
         name = "unit"
-    says = shift_in_words(there, here, value, limit)
+    says = shift_in_words(there, here, value, limit, unit)
     finding = Finding(name=name, column=column, value=value, limit=limit, effect="moved", says=says)
     limited(result, (column, "kolmogorov_smirnov"), None, limit)
     checked.scores[column] = {"method": "kolmogorov_smirnov", **finding.scored}

@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasador.drift.measures import ANSWER, RATIO
+from tasador.drift.units import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Factors by which a column's values change when it comes in another unit.
-_UNITS = {
-    "house_size": {0.092903: "square metres"},
-    "acre_lot": {43_560.0: "square feet", 4_046.86: "square metres"},
-    "price": {100.0: "cents", 0.001: "thousands of dollars"},
-}
-_UNIT_SLACK = math.log(1.25)
+_ALL = 0.95  # the share from which a unit is said to be that of all values
 
 
 def headline_of(verdict: str, moved: bool, hurts: bool) -> str:
@@ -33,7 +28,9 @@ def headline_of(verdict: str, moved: bool, hurts: bool) -> str:
     )
 
 
-def shift_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
+def shift_in_words(
+    there: pd.Series, here: pd.Series, value: float, limit: float, unit: Unit | None = None
+) -> str:
     """The change of a number (both sides as measured, log1p) from the reference to the batch."""
     numbers = f"Kolmogorov-Smirnov {value:.2f}, limit {limit:.2f}"
     column = str(there.name)
@@ -48,21 +45,13 @@ def shift_in_words(there: pd.Series, here: pd.Series, value: float, limit: float
             f"the champion's answers are distributed differently ({numbers}): median "
             f"{_amount(math.exp(now))} dollars against {_amount(math.exp(usual))}"
         )
-    unit = unit_of(there, here)
     medians = f"median {_amount(math.expm1(now))} against {_amount(math.expm1(usual))}"
-    if unit:
-        return f"{column} looks like {unit}: {medians} in the champion's data ({numbers})"
+    if unit is not None:
+        some = f" in {unit.share:.0%} of the listings" if unit.share < _ALL else ""
+        return (
+            f"{column} looks like {unit.name}{some}: {medians} in the champion's data ({numbers})"
+        )
     return f"{column} is distributed differently ({numbers}): {medians}"
-
-
-def unit_of(there: pd.Series, here: pd.Series) -> str:
-    """The unit that would explain the change of the column's median (both log1p), or empty."""
-    now, usual = math.expm1(float(here.median())), math.expm1(float(there.median()))
-    if now > 0 and usual > 0:
-        for factor, unit in _UNITS.get(str(there.name), {}).items():
-            if abs(math.log(now / usual / factor)) < _UNIT_SLACK:
-                return unit
-    return ""
 
 
 def mix_in_words(there: pd.Series, here: pd.Series, value: float, limit: float) -> str:
