@@ -5,6 +5,7 @@ Everything about the cluster comes from the environment; see tests/README.md.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -216,11 +217,7 @@ def trigger(flow, **parameters):
     """``python flows/FLOW.py argo-workflows trigger``; returns the workflow's name."""
     given = [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]
     said = console("python", f"/app/flows/{flow}.py", "argo-workflows", "trigger", *given)
-    return (
-        said.split("(run-id *argo-" if "(run-id *argo-" in said else "argo-")[1]
-        .split("*")[0]
-        .split(")")[0]
-    )
+    return re.search(rf"argo-({flow}flow-[a-z0-9]+)", said)[1]
 
 
 def workflows(template):
