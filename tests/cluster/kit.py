@@ -106,10 +106,12 @@ def unready():
 
 
 def versions():
-    """(kind, name) -> resource version of all that the overlay names, but what time changes."""
+    """(kind, name) -> what changes with the object and not with its status."""
     made = kubectl("get", "-k", str(OVERLAY), "-o", "json")
     return {
-        (each["kind"], each["metadata"]["name"]): each["metadata"]["resourceVersion"]
+        (each["kind"], each["metadata"]["name"]): each["metadata"].get(
+            "generation", each["metadata"]["resourceVersion"]
+        )
         for each in json.loads(made)["items"]
     }
 
@@ -216,7 +218,9 @@ def python(code):
 def trigger(flow, **parameters):
     """``python flows/FLOW.py argo-workflows trigger``; returns the workflow's name."""
     given = [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]
-    said = console("python", f"/app/flows/{flow}.py", "argo-workflows", "trigger", *given)
+    command = ["python", f"/app/flows/{flow}.py", "argo-workflows", "trigger", *given]
+    # Metaflow says it on stderr.
+    said = console("sh", "-c", f"{shlex.join(command)} 2>&1")
     return re.search(rf"argo-({flow}flow-[a-z0-9]+)", said)[1]
 
 
