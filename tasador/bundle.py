@@ -159,9 +159,16 @@ class Bundle:
         for name in ("bed", "bath", "acre_lot", "house_size"):
             low, high = self.encoders.ranges[name]
             told |= (columns[name] < low) | (columns[name] > high)
-        unknown = self.encoders.unknown(columns)
         for name in ("state", "city", "zip_code", "brokered_by"):
-            told |= unknown[name]
+            # A city is one of its state; each different value is looked up once.
+            fields = ("city", "state") if name == "city" else (name,)
+            rows = list(zip(*(columns[field] for field in fields), strict=True))
+            known = {
+                row: row[0] is None
+                or self.encoders.knows(name, Listing(**dict(zip(fields, row, strict=True))))
+                for row in set(rows)
+            }
+            told |= np.array([not known[row] for row in rows], dtype=bool)
         return {
             row: found
             for row in np.flatnonzero(told).tolist()

@@ -168,15 +168,6 @@ class Encoders:
         """Whether the listing's category of this level was in the training data."""
         return _keys_of_one(listing)[level] in self.tables[level].index
 
-    def unknown(self, columns: Columns) -> dict[str, Array]:
-        """Which rows have a category of a level that was not in the training data, bool [n]."""
-        found = {}
-        for level, keys in keys_of(columns).items():
-            index = self.tables[level].index
-            known = {key: key is None or key in index for key in set(keys)}
-            found[level] = np.array([not known[key] for key in keys], dtype=bool)
-        return found
-
     def to_json(self) -> str:
         """The encoders as JSON, the same text for the same encoders."""
         return json.dumps(
