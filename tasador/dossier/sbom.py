@@ -53,6 +53,7 @@ _FLOWS = (
     "plotly",
     "shap",
     "statsmodels",
+    "zipcodes",
 )
 
 

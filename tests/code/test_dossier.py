@@ -145,11 +145,12 @@ def test_the_images_ask_for_what_pyproject_says():
         lines = project["dependencies"] + [
             line for extra in extras for line in project["optional-dependencies"][extra]
         ]
-        return sorted({Requirement(line).name for line in lines} - {"tasador"})
+        return {Requirement(line).name for line in lines} - {"tasador"}
 
-    assert sorted(IMAGES["serving"].asks) == asked()
-    assert sorted(IMAGES["recording"].asks) == asked("store")
-    assert sorted(IMAGES["training"].asks) == asked("store", "platform", "flows")
+    # What is asked for here and not installed is left out, so only a lack would tell less.
+    assert asked() <= set(IMAGES["serving"].asks)
+    assert asked("store") <= set(IMAGES["recording"].asks)
+    assert asked("store", "platform", "flows") <= set(IMAGES["training"].asks)
 
 
 def test_the_images_hold_what_their_requirements_reach():
