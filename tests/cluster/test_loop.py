@@ -99,15 +99,14 @@ def test_requests_by_event_are_answered_once_each(loop, told):
 
 
 def test_artifacts_and_cards_are_in_the_object_store(loop):
-    keys = kit.python(
+    uris = kit.python(
         "from tasador.lake import Lake\n"
-        "s3 = Lake(settings)._s3\n"
-        "pages = s3.get_paginator('list_objects_v2').paginate(Bucket=settings.bucket_metaflow)\n"
-        "told([o['Key'] for page in pages for o in page.get('Contents', [])])"
+        "told(Lake(settings).objects(f's3://{settings.bucket_metaflow}/'))"
     )
     for flow in ("IngestFlow", "DriftFlow", "TrainFlow"):
-        assert any(key.startswith(f"{flow}/data/") for key in keys), flow
-        assert any(key.startswith(f"mf.cards/flows/{flow}/") for key in keys), flow
+        assert any(f"/{flow}/data/" in uri for uri in uris), flow
+        cards = [uri for uri in uris if f"/mf.cards/{flow}/" in uri]
+        assert [uri for uri in cards if uri.endswith(".html")], flow
 
 
 def test_a_batch_without_drift_trains_nothing(loop, told):
