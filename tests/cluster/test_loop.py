@@ -151,5 +151,7 @@ def test_predict_holds_no_key_to_the_api_server(loop):
         ),
         60,
     )
-    mounts = [m["mountPath"] for c in pods[0]["spec"]["containers"] for m in c["volumeMounts"]]
+    mounts = [
+        m["mountPath"] for c in pods[0]["spec"]["containers"] for m in c.get("volumeMounts", [])
+    ]
     assert not [path for path in mounts if "serviceaccount" in path]
