@@ -43,7 +43,7 @@ class Thresholds:
     reconstruction: float = 0.25
     price_level: float = 0.05
     error_rise: float = 0.20
-    brokers: float = 0.20
+    brokers: float = 0.30
     fewest_rows: int = 100
     most_rows: int = 50_000
 
