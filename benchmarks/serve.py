@@ -56,14 +56,17 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
             load = servers[name].load("/explain", bodies, 1, args.seconds)
             for key in ("rate", "p50", "p99", "cpu"):
                 note(name, f"explain {key}", load[key])
+        if turn == 0:
+            for name in (*COMPARED, *MODES):
+                note(name, "memory", servers[name].memory())
         for form, batch in batches.items():
             for name in ("predict", "old"):
                 before = servers[name].cpu()
                 took = servers[name].seconds_of(getattr(servers[name], form), batch)
                 note(name, f"{form} cpu", servers[name].cpu() - before)
                 note(name, f"{form} rate", ROWS_IN_A_BATCH / took)
-    for name in (*COMPARED, *MODES):
-        note(name, "memory", servers[name].memory())
+    for name in ("predict", "old"):
+        note(name, "memory of batches", servers[name].memory())
     for measure in ("cold", "memory"):
         found["explain"][f"explain {measure}"] = found["explain"][measure]
     return found
@@ -71,7 +74,8 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
 
 ROWS = (
     ("spawn to first served prediction, ms", "cold"),
-    ("resident memory after all of it, MB", "memory"),
+    ("resident memory under load, MB", "memory"),
+    ("resident memory after batches of 10,000, MB", "memory of batches"),
     ("1 client: requests a second", "c1 rate"),
     ("1 client: p50, ms", "c1 p50"),
     ("1 client: p99, ms", "c1 p99"),
