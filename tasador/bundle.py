@@ -1,7 +1,10 @@
 """A model bundle: a folder that holds everything needed to price a listing, and nothing to run.
 
-manifest.json, encoders.json, model.ubj (xgboost's own format) and golden.json. No pickle: loading a
+manifest.json, encoders.json and tables.npz (what the features remember), model.ubj (the trees) and
+spread.ubj (how far off they are) in xgboost's own format, and golden.json. No pickle: loading a
 bundle executes none of its content, and every byte is checked before use.
+
+A price is the answer of the local regression (``features.BASE``), corrected by the trees.
 """
 
 from __future__ import annotations
@@ -17,14 +20,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador import engine
+from tasador.comparables import Comparable
+from tasador.encoders import Encoders
 from tasador.errors import BundleError
-from tasador.features import FEATURE_NAMES, Columns, Encoders, arrays_of, is_missing, places_known
-from tasador.intervals import LEVELS, Intervals, group_of, groups_of, widths
+from tasador.features import BASE, FEATURE_NAMES, Columns, arrays_of, is_missing, places_known
+from tasador.intervals import LEVELS, Intervals, group_of, groups_of, size_of, widths
 from tasador.listing import COLUMNS, Listing, read_listing
 from tasador.manifest import (
     ENCODERS,
     GOLDEN,
     MODEL,
+    SPREAD,
+    TABLES,
     Manifest,
     read_manifest,
     read_verified,
@@ -68,11 +75,13 @@ class Bundle:
         manifest: Manifest,
         encoders: Encoders,
         booster: engine.Booster,
+        spread: engine.Booster,
         golden: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.manifest = manifest
         self.encoders = encoders
         self.booster = booster
+        self._spread = spread
         self._golden = golden
 
     @classmethod
@@ -88,30 +97,25 @@ class Bundle:
             golden = json.loads(contents[GOLDEN])
         except ValueError as error:
             raise BundleError(f"{folder / GOLDEN} cannot be read: {error}") from error
-        try:
-            booster = engine.Booster(contents[MODEL])
-        except BundleError as error:
-            raise BundleError(f"{folder / MODEL} cannot be loaded: {error}") from error
-        if booster.features != len(FEATURE_NAMES):
-            raise BundleError(
-                f"{folder / MODEL} takes {booster.features} features and not {len(FEATURE_NAMES)}: "
-                "it is of another version of Tasador"
-            )
-        return cls(manifest, Encoders.from_json(contents[ENCODERS]), booster, golden)
+        booster, spread = (_booster(folder / file, contents[file]) for file in (MODEL, SPREAD))
+        encoders = Encoders.from_files(contents[ENCODERS], contents[TABLES])
+        return cls(manifest, encoders, booster, spread, golden)
 
     def quicken(self) -> None:
         """Make single predictions faster from now on, where that changes no bit of them."""
         self.booster.quicken()
+        self._spread.quicken()
 
     def predict(self, columns: Columns) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
         matrix = self.encoders.transform(columns)
         log_price = self._log_price(matrix)
         groups = groups_of(columns, places_known(matrix))
+        sizes = size_of(self._spread.predict(matrix, _THREADS).astype(np.float64))
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
         for level in LEVELS:
-            width = widths(self.manifest.intervals, level, groups)
+            width = widths(self.manifest.intervals, level, groups, sizes)
             low[level], high[level] = np.exp(log_price - width), np.exp(log_price + width)
         return Predictions(np.exp(log_price), low, high, _missing(columns))
 
@@ -124,8 +128,12 @@ class Bundle:
         matrix = self.encoders.transform_one(listing)
         log_price = float(self._log_price(matrix)[0])
         group = group_of(listing, bool(places_known(matrix)[0]))
+        size = float(size_of(self._spread.predict(matrix).astype(np.float64))[0])
         intervals = {
-            level: [math.exp(log_price - half[group]), math.exp(log_price + half[group])]
+            level: [
+                math.exp(log_price - size * half[group]),
+                math.exp(log_price + size * half[group]),
+            ]
             for level, half in self.manifest.intervals.items()
         }
         return {
@@ -159,21 +167,17 @@ class Bundle:
         for name in ("bed", "bath", "acre_lot", "house_size"):
             low, high = self.encoders.ranges[name]
             told |= (columns[name] < low) | (columns[name] > high)
-        for name in ("state", "city", "zip_code", "brokered_by"):
-            # A city is one of its state; each different value is looked up once.
-            fields = ("city", "state") if name == "city" else (name,)
-            rows = list(zip(*(columns[field] for field in fields), strict=True))
-            known = {
-                row: row[0] is None
-                or self.encoders.knows(name, Listing(**dict(zip(fields, row, strict=True))))
-                for row in set(rows)
-            }
-            told |= np.array([not known[row] for row in rows], dtype=bool)
+        for unknown in self.encoders.unknown(columns).values():
+            told |= unknown
         return {
             row: found
             for row in np.flatnonzero(told).tolist()
             if (found := self.warnings(listing_at(columns, row)))
         }
+
+    def comparables(self, listing: Listing, count: int = 5) -> list[Comparable]:
+        """The known listings most like this one, the most alike first; none without a place."""
+        return self.encoders.nearest(listing, count)
 
     def check_golden(self) -> float:
         """The largest relative difference from the answers that training gave to golden rows."""
@@ -188,21 +192,28 @@ class Bundle:
             return math.inf
         return float(np.max(np.abs(answers - expected) / expected))
 
-    def price_of(self, matrix: Array) -> float:
-        """The price in dollars of the first row of a feature matrix."""
-        return math.exp(float(self._log_price(matrix)[0]))
+    def log_effects(self, listing: Listing) -> tuple[Array, Array, float, float]:
+        """What makes up the log price of one listing, exactly.
 
-    def log_contributions(self, matrix: Array) -> tuple[Array, float]:
-        """Exact Tree-SHAP values of the first row of a feature matrix, in log price.
-
-        Returns the contributions [features] and the base to which they are added.
+        Returns the Tree-SHAP values of the trees by feature [len(FEATURES)], the terms of the local
+        regression [len(TERMS)] as they depart from the nation's level, the base that both are added
+        to, and their sum, the log price.
         """
-        told = self.booster.contributions(matrix[:1])[0].astype(np.float64)
-        return told[:-1], float(told[-1])
+        matrix, design, coefficients, _ = self.encoders.look_up(listing)
+        told = self.booster.contributions(matrix)[0].astype(np.float64)
+        level = float(self.encoders.places.nation[0])
+        effects = design * coefficients
+        effects[0] -= level
+        return told[:-1], effects, level + float(told[-1]), float(self._log_price(matrix)[0])
+
+    def features_of(self, listing: Listing) -> Array:
+        """The features of one listing, float32 [len(FEATURES)]."""
+        return np.asarray(self.encoders.transform_one(listing)[0])
 
     def _log_price(self, matrix: Array) -> Array:
-        """[n] float64."""
-        return self.booster.predict(matrix, _THREADS).astype(np.float64)
+        """[n] float64: the local regression's answer and the trees' correction."""
+        corrected = self.booster.predict(matrix, _THREADS).astype(np.float64)
+        return np.asarray(matrix[:, BASE].astype(np.float64) + corrected)
 
 
 def write_bundle(
@@ -210,6 +221,7 @@ def write_bundle(
     *,
     encoders: Encoders,
     booster: xgboost.Booster,
+    spread: xgboost.Booster,
     intervals: Intervals,
     golden: Sequence[tuple[Listing, float]],
     data: Mapping[str, Any],
@@ -221,6 +233,7 @@ def write_bundle(
 ) -> Manifest:
     """Write a bundle with version 0 and no measures; the manifest comes last.
 
+    ``booster`` corrects the local regression and ``spread`` predicts ``intervals.log_size``.
     ``golden`` pairs listings with the price that the training engine gives them; ``states`` are
     the known states as people write them.
     """
@@ -237,9 +250,12 @@ def write_bundle(
         }
         for listing, price in golden
     ]
+    names, tables = encoders.to_files()
     contents = {
-        ENCODERS: encoders.to_json().encode(),
+        ENCODERS: names,
+        TABLES: tables,
         MODEL: bytes(booster.save_raw("ubj")),
+        SPREAD: bytes(spread.save_raw("ubj")),
         GOLDEN: json.dumps(rows, indent=1, allow_nan=False).encode() + b"\n",
     }
     for file, content in contents.items():
@@ -294,6 +310,19 @@ def listing_at(columns: Columns, row: int) -> Listing:
         absent = value is None or (isinstance(value, float) and math.isnan(value))
         values[name] = None if absent else value if isinstance(value, str) else float(value)
     return Listing(**values)
+
+
+def _booster(path: Path, content: bytes) -> engine.Booster:
+    try:
+        booster = engine.Booster(content)
+    except BundleError as error:
+        raise BundleError(f"{path} cannot be loaded: {error}") from error
+    if booster.features != len(FEATURE_NAMES):
+        raise BundleError(
+            f"{path} takes {booster.features} features and not {len(FEATURE_NAMES)}: "
+            "it is of another version of Tasador"
+        )
+    return booster
 
 
 def _golden_listing(stored: Mapping[str, Any]) -> Listing:

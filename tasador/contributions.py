@@ -1,8 +1,9 @@
-"""Why a price: exact Tree-SHAP contributions of one listing, in dollars.
+"""Why a price: exact contributions of one listing, in dollars.
 
-The model adds up contributions in log price. Going from the base price to the listing's price along
-a straight line in log price, and giving every feature its share of each step (Aumann and Shapley),
-makes them dollars that add up to the price.
+A price is a local regression, whose terms are its contributions as they stand, corrected by trees,
+whose contributions are the exact Tree-SHAP values. Both add up in log price. Going from the base
+price to the listing's price along a straight line in log price, and giving every feature its share
+of each step (Aumann and Shapley), makes them dollars that add up to the price.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.bundle import Bundle
-from tasador.features import FEATURES, PLACE
+from tasador.comparables import Comparable
+from tasador.features import FEATURES, PLACE, TERMS
 from tasador.listing import Listing
 
 _NAMES = {
@@ -26,6 +28,7 @@ _NAMES = {
     "prev_sold_date": "last sale",
     "place": "place",
     "brokered_by": "broker",
+    "comparables": "comparable listings",
 }
 _TOLD = 3
 
@@ -42,24 +45,26 @@ class Contribution(NamedTuple):
 class Explanation:
     """A price taken apart: ``base`` + the sum of ``contributions`` = ``price`` (dollars).
 
-    ``contributions`` is by model feature and ``columns`` the same grouped by listing column (city,
-    state and zip code together are "place"); both are sorted by the size of their effect.
+    ``contributions`` is by model feature (and, named ``local_...``, by term of the local
+    regression) and ``columns`` the same grouped by listing column (city, state and zip code
+    together are "place", what like listings nearby cost is "comparables"); both are sorted by the
+    size of their effect. ``comparables`` are those listings, the most alike first.
     """
 
     price: float
     base: float
     contributions: list[Contribution]
     columns: list[Contribution]
+    comparables: list[Comparable]
     sentence: str
 
 
 def explain(bundle: Bundle, listing: Listing) -> Explanation:
     """Explain the price that ``bundle.predict_one`` gives the listing."""
-    matrix = bundle.encoders.transform_one(listing)
-    price = bundle.price_of(matrix)
-    effects, base_log = bundle.log_contributions(matrix)
+    of_trees, of_terms, base_log, log_price = bundle.log_effects(listing)
+    effects = np.concatenate([of_trees, of_terms])
+    price, base = math.exp(log_price), math.exp(base_log)
     total = float(effects.sum())
-    base = math.exp(base_log)
     dollars = effects * base * (math.expm1(total) / total if total else 1.0)
     # The engine sums in 32 bits; what that leaves is shared out by size, so that the sum is exact.
     size = float(np.abs(dollars).sum())
@@ -67,19 +72,27 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         dollars = dollars + (price - base - float(dollars.sum())) * np.abs(dollars) / size
     else:
         base = price
+    values = ["missing" if math.isnan(v) else f"{v:.4g}" for v in bundle.features_of(listing)]
+    parts = [*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS)]
+    told = [*values, *(_value(term.column, listing) for term in TERMS)]
     by_feature = [
-        Contribution(feature.name, "missing" if math.isnan(value) else f"{value:.4g}", amount)
-        for feature, value, amount in zip(
-            FEATURES, matrix[0].tolist(), dollars.tolist(), strict=True
-        )
+        Contribution(part.name, value, amount)
+        for part, value, amount in zip(parts, told, dollars.tolist(), strict=True)
     ]
     by_column: dict[str, float] = {}
-    for feature, part in zip(FEATURES, by_feature, strict=True):
-        by_column[feature.column] = by_column.get(feature.column, 0.0) + part.dollars
+    for part, found in zip(parts, by_feature, strict=True):
+        by_column[part.column] = by_column.get(part.column, 0.0) + found.dollars
     columns = _sorted(
         [Contribution(name, _value(name, listing), amount) for name, amount in by_column.items()]
     )
-    return Explanation(price, base, _sorted(by_feature), columns, _sentence(price, base, columns))
+    return Explanation(
+        price,
+        base,
+        _sorted(by_feature),
+        columns,
+        bundle.comparables(listing),
+        _sentence(price, base, columns),
+    )
 
 
 def _sorted(contributions: list[Contribution]) -> list[Contribution]:
@@ -90,6 +103,8 @@ def _value(column: str, listing: Listing) -> str:
     if column == "place":
         parts = [value for name in PLACE if (value := getattr(listing, name)) is not None]
         return ", ".join(parts) or "not given"
+    if column == "comparables":
+        return "nearby"
     value = getattr(listing, column)
     if value is None:
         return "not given"

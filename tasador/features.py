@@ -1,25 +1,22 @@
-"""Features of a listing: numbers, ratios, and the price level of its place and its broker.
+"""Features of a listing: what the model reads, by name, and what a listing tells by itself.
 
-numpy alone: serving imports this module. ``Encoders.transform`` takes a table and
-``Encoders.transform_one`` one listing; both give the same numbers. How encoders are learned is in
-``tasador.encoding``, which only training needs.
+numpy alone: serving imports this module. What the features remember of the training data (price
+levels of places, comparables, brokers) is in ``tasador.encoders``.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasador.errors import BundleError
 from tasador.listing import COLUMNS, NUMBERS, STATUSES, Listing
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
+Numbers = Mapping[str, Array]
 
 # What the model reads; the street is a property's name and says nothing about another property.
 INPUTS = (
@@ -32,25 +29,24 @@ INPUTS = (
     "brokered_by",
 )
 PLACE = ("city", "state", "zip_code")
-
-# Categories, each with the level that stands in for it where it is unknown or rare.
-LEVELS: dict[str, str | None] = {
-    "state": None,
-    "zip3": "state",
-    "city": "zip3",
-    "zip_code": "zip3",
-    "brokered_by": "zip_code",
-}
-# What is known of each category: its mean log price, its mean log price per square foot, and the
-# mean of what a plain regression on the listing's own numbers leaves unexplained.
-MEASURES = ("price", "per_sqft", "premium")
 RANGED = (*NUMBERS, "prev_sold_year")
 
-_PER_SQFT = MEASURES.index("per_sqft")
+# How many of the nearest listings each local regression is made of; the narrower, the closer it
+# follows the place, and the more it leans on the wider one. Before the first come state and nation.
+SCALES = (1000, 200, 50, 15)
+# The local regression whose answer the trees correct.
+BASE_SCALE = 50
+# The farther a place is from every known listing (km), the less its nearest ones tell: at this
+# distance state, 1000, 200, ... count for half of what they add to the wider regression.
+HALF_KM = (400.0, 100.0, 40.0, 20.0, 10.0)
+# Widths of the kernels that weigh comparables by likeness.
+KERNELS = (0.4, 1.2)
+
 _SQUARE_FEET_PER_ACRE = 43_560.0
 _STATUS_CODE: dict[str | None, float] = {
     status: float(code) for code, status in enumerate(STATUSES)
 }
+_LOT_OFFSET = 0.01
 
 
 class Feature(NamedTuple):
@@ -59,6 +55,26 @@ class Feature(NamedTuple):
     name: str
     column: str
 
+
+# The terms of the local regressions: a listing's own numbers around their means, with an indicator
+# where one is missing; land (neither rooms nor a house) has a price and a slope of its own.
+TERMS = (
+    Feature("level", "place"),
+    Feature("sold", "status"),
+    Feature("ready_to_build", "status"),
+    Feature("log_house_size", "house_size"),
+    Feature("house_size_missing", "house_size"),
+    Feature("bed", "bed"),
+    Feature("bed_missing", "bed"),
+    Feature("log_bath", "bath"),
+    Feature("bath_missing", "bath"),
+    Feature("log_lot", "acre_lot"),
+    Feature("lot_missing", "acre_lot"),
+    Feature("land", "house_size"),
+    Feature("land_lot", "acre_lot"),
+)
+# The numbers behind the terms, as their training means are named.
+CENTRED = ("log_house_size", "bed", "log_bath", "log_lot")
 
 _OWN = (
     Feature("log_house_size", "house_size"),
@@ -72,231 +88,183 @@ _OWN = (
     Feature("status", "status"),
     Feature("prev_sold_year", "prev_sold_date"),
 )
-_OF_LEVELS = tuple(
-    Feature(f"{level}_{measure}", level if level == "brokered_by" else "place")
-    for level in LEVELS
-    for measure in (*MEASURES, "count")
+_OF_PLACE = (
+    *(Feature(f"price_{scale}", "place") for scale in ("nation", "state", *SCALES)),
+    Feature("distance", "place"),
+    Feature("zip_count", "place"),
+    Feature("zip_premium", "place"),
+    Feature("zip_spread", "place"),
+    Feature("city_premium", "place"),
+    Feature("city_count", "place"),
+    Feature("broker_premium", "brokered_by"),
+    Feature("broker_count", "brokered_by"),
 )
-FEATURES = (*_OWN, *_OF_LEVELS, Feature("log_price_by_size", "house_size"))
+_OF_COMPARABLES = tuple(
+    Feature(f"comparables_{measure}_{width:g}", "comparables")
+    for width in KERNELS
+    for measure in ("premium", "price", "weight")
+)
+FEATURES = (*_OWN, *_OF_PLACE, *_OF_COMPARABLES)
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
-_PLACE_COUNTS = [
-    FEATURE_NAMES.index(f"{level}_count") for level in LEVELS if level != "brokered_by"
-]
+BASE = FEATURE_NAMES.index(f"price_{BASE_SCALE}")
+DISTANCE = FEATURE_NAMES.index("distance")
+OWN = len(_OWN)
 
 
-@dataclass(frozen=True, slots=True)
-class LevelTable:
-    """The categories of one level: ``values`` [keys, len(MEASURES) + 1], log1p(count) last."""
+def own_numbers(columns: Columns, ranges: Mapping[str, tuple[float, float]]) -> dict[str, Array]:
+    """The numbers of the listings themselves [n], clipped to the training range, NaN if missing."""
+    numbers = {
+        name: np.clip(np.asarray(columns[name], dtype=np.float64), *ranges[name])
+        for name in NUMBERS
+    }
+    numbers["prev_sold_year"] = np.clip(
+        sale_years(columns["prev_sold_date"]), *ranges["prev_sold_year"]
+    )
+    codes = [_STATUS_CODE.get(status, math.nan) for status in columns["status"]]
+    numbers["status"] = np.array(codes, dtype=np.float64)
+    return numbers
 
-    index: dict[str, int]
-    values: Array
+
+def own_numbers_of_one(
+    listing: Listing, ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, float]:
+    """``own_numbers`` of one listing; plain Python, for speed."""
+    numbers = {name: _clip(getattr(listing, name), *ranges[name]) for name in NUMBERS}
+    year = sale_year(listing.prev_sold_date)
+    numbers["prev_sold_year"] = _clip(year, *ranges["prev_sold_year"])
+    numbers["status"] = _STATUS_CODE.get(listing.status, math.nan)
+    return numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Encoders:
-    """What the features remember of the training data.
-
-    ``ranges`` holds the lowest and highest value of each of RANGED that the model was shown; values
-    beyond are moved to the border. ``overall`` [len(MEASURES)] stands in where a place is unknown.
-    """
-
-    ranges: dict[str, tuple[float, float]]
-    overall: Array
-    tables: dict[str, LevelTable]
-
-    def transform(self, columns: Columns) -> Array:
-        """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
-        keys = keys_of(columns)
-        codes = {
-            level: np.array(
-                [-1 if key is None else table.index.get(key, -1) for key in keys[level]],
-                dtype=np.int64,
-            )
-            for level, table in self.tables.items()
-        }
-        values = {level: table.values for level, table in self.tables.items()}
-        return assemble(self.own_numbers(columns), *resolve(codes, values, self.overall))
-
-    def own_numbers(self, columns: Columns) -> dict[str, Array]:
-        """The numbers of the listings themselves, clipped to the training range."""
-        numbers = {
-            name: np.clip(np.asarray(columns[name], dtype=np.float64), *self.ranges[name])
-            for name in NUMBERS
-        }
-        years = sale_years(columns["prev_sold_date"])
-        numbers["prev_sold_year"] = np.clip(years, *self.ranges["prev_sold_year"])
-        codes = [_STATUS_CODE.get(status, math.nan) for status in columns["status"]]
-        numbers["status"] = np.array(codes, dtype=np.float64)
-        return numbers
-
-    def transform_one(self, listing: Listing) -> Array:
-        """The features of one listing, float32 [1, len(FEATURES)]; plain Python, for speed."""
-        bed, bath = self._clip("bed", listing.bed), self._clip("bath", listing.bath)
-        size = math.log1p(self._clip("house_size", listing.house_size))
-        acres = self._clip("acre_lot", listing.acre_lot)
-        row = [
+def own_features(numbers: Numbers) -> Array:
+    """The features that a listing gives itself, float64 [n, OWN]."""
+    bed, bath, acres = numbers["bed"], numbers["bath"], numbers["acre_lot"]
+    size = np.log1p(numbers["house_size"])
+    return np.column_stack(
+        [
             size,
-            math.log1p(acres),
+            np.log1p(acres),
             bed,
             bath,
             bed + bath,
-            size - math.log1p(bed + bath),
+            size - np.log1p(bed + bath),
             bath / (bed + 1.0),
-            math.log1p(acres * _SQUARE_FEET_PER_ACRE) - size,
-            _STATUS_CODE.get(listing.status, math.nan),
-            self._clip("prev_sold_year", sale_year(listing.prev_sold_date)),
+            np.log1p(acres * _SQUARE_FEET_PER_ACRE) - size,
+            numbers["status"],
+            numbers["prev_sold_year"],
         ]
-        found: dict[str | None, list[float]] = {None: [*self.overall.tolist(), 0.0]}
-        for level, key in _keys_of_one(listing).items():
-            table = self.tables[level]
-            code = -1 if key is None else table.index.get(key, -1)
-            if code >= 0:
-                found[level] = table.values[code].tolist()
-            else:
-                found[level] = [*found[LEVELS[level]][:-1], 0.0]
-            row += found[level]
-        row.append(size + found["zip_code"][_PER_SQFT])
-        return np.array([row], dtype=np.float32)
-
-    def _clip(self, name: str, value: float | None) -> float:
-        if value is None:
-            return math.nan
-        low, high = self.ranges[name]
-        return min(max(value, low), high)
-
-    def knows(self, level: str, listing: Listing) -> bool:
-        """Whether the listing's category of this level was in the training data."""
-        return _keys_of_one(listing)[level] in self.tables[level].index
-
-    def to_json(self) -> str:
-        """The encoders as JSON, the same text for the same encoders."""
-        return json.dumps(
-            {
-                "features": FEATURE_NAMES,
-                "ranges": self.ranges,
-                "overall": self.overall.tolist(),
-                "levels": {
-                    level: {"keys": list(table.index), "values": table.values.tolist()}
-                    for level, table in self.tables.items()
-                },
-            },
-            separators=(",", ":"),
-        )
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Encoders:
-        """Read what ``to_json`` wrote; raises BundleError for anything else."""
-        try:
-            stored = json.loads(text)
-            if tuple(stored["features"]) != FEATURE_NAMES:
-                raise BundleError(
-                    "encoders.json is of another version of Tasador: its features differ"
-                )
-            width = len(MEASURES) + 1
-            tables = {
-                level: LevelTable(
-                    {key: code for code, key in enumerate(stored["levels"][level]["keys"])},
-                    np.array(stored["levels"][level]["values"], np.float64).reshape(-1, width),
-                )
-                for level in LEVELS
-            }
-            ranges = {
-                name: (float(low), float(high)) for name, (low, high) in stored["ranges"].items()
-            }
-            return cls(ranges, np.array(stored["overall"], np.float64), tables)
-        except (ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"encoders.json cannot be read: {error!r}") from error
+    )
 
 
-def resolve(
-    codes: Mapping[str, Array], tables: Mapping[str, Array], overall: Array
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Look categories up, each unknown one (code -1, or never counted) replaced by its parent.
-
-    ``codes`` maps a level to [n]; ``tables`` to [keys, measures + 1]. Returns the measures [n,
-    measures] and the log1p counts [n] by level.
-    """
-    rows = len(codes["state"])
-    measures: dict[str, Array] = {}
-    counts: dict[str, Array] = {}
-    for level, parent in LEVELS.items():
-        above = (
-            np.broadcast_to(overall, (rows, len(overall))) if parent is None else measures[parent]
-        )
-        if len(tables[level]) == 0:
-            measures[level], counts[level] = above, np.zeros(rows)
-            continue
-        found = tables[level][codes[level]]
-        known = (codes[level] >= 0) & (found[:, -1] > 0)
-        measures[level] = np.where(known[:, None], found[:, :-1], above)
-        counts[level] = np.where(known, found[:, -1], 0.0)
-    return measures, counts
-
-
-def assemble(
-    numbers: Mapping[str, Array], measures: Mapping[str, Array], counts: Mapping[str, Array]
-) -> Array:
-    """Put the feature matrix together from its numbers [n] and what is known of the categories."""
+def own_features_of_one(numbers: Mapping[str, float]) -> list[float]:
+    """``own_features`` of one listing."""
     bed, bath, acres = numbers["bed"], numbers["bath"], numbers["acre_lot"]
-    size = np.log1p(numbers["house_size"])
-    matrix = np.empty((len(bed), len(FEATURES)), dtype=np.float32)
-    own = (
+    size = math.log1p(numbers["house_size"])
+    return [
         size,
-        np.log1p(acres),
+        math.log1p(acres),
         bed,
         bath,
         bed + bath,
-        size - np.log1p(bed + bath),
+        size - math.log1p(bed + bath),
         bath / (bed + 1.0),
-        np.log1p(acres * _SQUARE_FEET_PER_ACRE) - size,
+        math.log1p(acres * _SQUARE_FEET_PER_ACRE) - size,
         numbers["status"],
         numbers["prev_sold_year"],
-    )
-    for place, values in enumerate(own):
-        matrix[:, place] = values
-    place = len(own)
-    for level in LEVELS:
-        matrix[:, place : place + len(MEASURES)] = measures[level]
-        matrix[:, place + len(MEASURES)] = counts[level]
-        place += len(MEASURES) + 1
-    matrix[:, place] = size + measures["zip_code"][:, _PER_SQFT]
-    return matrix
+    ]
 
 
-def keys_of(columns: Columns) -> dict[str, list[str | None]]:
-    """The category of every row at every level."""
-    states = [_fold(state) for state in columns["state"]]
-    zips = list(columns["zip_code"])
+def centred(numbers: Numbers) -> dict[str, Array]:
+    """The numbers behind the terms, by the names in CENTRED, before a mean is taken off."""
     return {
-        "state": states,
-        "zip3": [None if code is None else code[:3] for code in zips],
-        "city": [
-            None if city is None else f"{_fold(city)}|{state or ''}"
-            for city, state in zip(columns["city"], states, strict=True)
-        ],
-        "zip_code": zips,
-        "brokered_by": list(columns["brokered_by"]),
+        "log_house_size": np.log1p(numbers["house_size"]),
+        "bed": numbers["bed"],
+        "log_bath": np.log1p(numbers["bath"]),
+        "log_lot": np.log(numbers["acre_lot"] + _LOT_OFFSET),
     }
 
 
-def _keys_of_one(listing: Listing) -> dict[str, str | None]:
-    state, code = _fold(listing.state), listing.zip_code
-    return {
-        "state": state,
-        "zip3": None if code is None else code[:3],
-        "city": None if listing.city is None else f"{_fold(listing.city)}|{state or ''}",
-        "zip_code": code,
-        "brokered_by": listing.brokered_by,
+def terms(numbers: Numbers, means: Mapping[str, float]) -> Array:
+    """The terms of the local regressions, float64 [n, len(TERMS)]; none is NaN."""
+    values = centred(numbers)
+    missing = {name: np.isnan(value) for name, value in values.items()}
+    around = {
+        name: np.where(missing[name], 0.0, value - means[name]) for name, value in values.items()
     }
+    land = missing["log_house_size"] & missing["bed"]
+    status = numbers["status"]
+    return np.column_stack(
+        [
+            np.ones(len(status)),
+            status == 1.0,
+            status == 2.0,
+            around["log_house_size"],
+            missing["log_house_size"],
+            around["bed"],
+            missing["bed"],
+            around["log_bath"],
+            missing["log_bath"],
+            around["log_lot"],
+            missing["log_lot"],
+            land,
+            np.where(land, around["log_lot"], 0.0),
+        ]
+    ).astype(np.float64)
 
 
-def _fold(text: str | None) -> str | None:
+def terms_of_one(numbers: Mapping[str, float], means: Mapping[str, float]) -> list[float]:
+    """``terms`` of one listing."""
+    size, bed, bath, lot = (numbers[name] for name in ("house_size", "bed", "bath", "acre_lot"))
+    no_size, no_bed, no_bath, no_lot = size != size, bed != bed, bath != bath, lot != lot
+    around_lot = 0.0 if no_lot else math.log(lot + _LOT_OFFSET) - means["log_lot"]
+    land = no_size and no_bed
+    status = numbers["status"]
+    return [
+        1.0,
+        float(status == 1.0),
+        float(status == 2.0),
+        0.0 if no_size else math.log1p(size) - means["log_house_size"],
+        float(no_size),
+        0.0 if no_bed else bed - means["bed"],
+        float(no_bed),
+        0.0 if no_bath else math.log1p(bath) - means["log_bath"],
+        float(no_bath),
+        around_lot,
+        float(no_lot),
+        float(land),
+        around_lot if land else 0.0,
+    ]
+
+
+def _clip(value: float | None, low: float, high: float) -> float:
+    if value is None or value != value:
+        return math.nan
+    return min(max(value, low), high)
+
+
+def fold(text: str | None) -> str | None:
+    """The name of a city or a state as it is compared."""
     return None if text is None else text.casefold()
 
 
+def city_key(city: str | None, state: str | None) -> str | None:
+    """A city's name is only one together with its state's."""
+    return (
+        None if city is None else f"{city.casefold()}|{'' if state is None else state.casefold()}"
+    )
+
+
 def places_known(matrix: Array) -> Array:
-    """Whether anything of each row's place was in the training data, bool [n]."""
-    return np.asarray((matrix[:, _PLACE_COUNTS] > 0).any(axis=1))
+    """Whether each row's place is near any listing that the model has learnt from, bool [n].
+
+    It is not where no place is given, or where the nearest listing is over ``NEAR_KM`` away.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray(matrix[:, DISTANCE] <= math.log1p(NEAR_KM))
+
+
+# Farther than this from every known listing, a place counts as unknown (kilometres).
+NEAR_KM = 25.0
 
 
 def is_missing(values: Array) -> Array:

@@ -1,8 +1,10 @@
-"""Prediction intervals by split conformal: how far off unseen properties were, by what was known.
+"""Prediction intervals by normalised split conformal prediction.
 
-The half width is a quantile of |log(actual) - log(predicted)| over properties that the model had
-not seen, in groups by what is known of a listing, so that a listing without a size gets an honest,
-wider interval than a complete one.
+Two things are known of how far a price may be off. A second, small model predicts the size of the
+error from the features (a dense town against a lonely estate); and properties that neither model
+has seen tell how many times that size the error is, in groups by what is known of a listing, so
+that a listing without a size gets an honest, wider interval than a complete one (Papadopoulos,
+Gammerman and Vovk, 2008; by groups after Vovk, 2012).
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ GROUPS = (COMPLETE, PARTIAL, NO_SIZE, NO_PLACE)
 
 # Below this many calibration rows a group's own quantile is too noisy.
 _LEAST_ROWS = 40
+# An error below this (in log price) is as good as none; its logarithm must not count for much.
+_FLOOR = 0.03
+# The predicted size of an error is kept in these bounds (log price).
+_SIZES = (0.02, 2.0)
 
 
 def group_of(listing: Listing, place_known: bool) -> str:
@@ -53,8 +59,18 @@ def groups_of(columns: Columns, place_known: Array) -> Array:
     return groups
 
 
+def log_size(residuals: Array) -> Array:
+    """What the second model learns to predict: the log of |log(actual) - log(predicted)| [n]."""
+    return np.log(residuals + _FLOOR)
+
+
+def size_of(predicted: Array) -> Array:
+    """The size of the error [n], in log price, from what the second model predicts."""
+    return np.clip(np.exp(predicted), *_SIZES)
+
+
 def calibrate(residuals: Array, groups: Array) -> Intervals:
-    """The half widths in log price from residuals |log(actual) - log(predicted)| [n].
+    """How many times its predicted size an error is, from ``residuals`` (size taken out) [n].
 
     ``groups`` [n] are positions in GROUPS. The quantile is the conformal one, of rank
     ceil((n + 1) level), so that coverage holds for small n too. A group with few rows takes in
@@ -75,6 +91,8 @@ def _conformal(residuals: Array, level: float) -> float:
     return float(np.partition(residuals, rank - 1)[rank - 1])
 
 
-def widths(intervals: Mapping[str, Mapping[str, float]], level: str, groups: Array) -> Array:
+def widths(
+    intervals: Mapping[str, Mapping[str, float]], level: str, groups: Array, sizes: Array
+) -> Array:
     """The half width in log price of every row, for one level [n]."""
-    return np.array([intervals[level][group] for group in GROUPS])[groups]
+    return np.array([intervals[level][group] for group in GROUPS])[groups] * sizes

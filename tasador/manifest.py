@@ -16,12 +16,14 @@ from typing import Any
 
 from tasador.errors import BundleError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 ENCODERS = "encoders.json"
+TABLES = "tables.npz"
 MODEL = "model.ubj"
+SPREAD = "spread.ubj"
 GOLDEN = "golden.json"
-FILES = (ENCODERS, MODEL, GOLDEN)
+FILES = (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN)
 
 # What may change without the model becoming another one.
 _LABELS = ("name", "version", "digest", "metrics", "git_sha", "created")
@@ -32,9 +34,10 @@ class Manifest:
     """What a bundle says about itself.
 
     ``version`` is 0 until it is registered. ``intervals`` maps a level ("80") and a group of
-    ``tasador.intervals`` to the half width in log price. ``data`` tells rows, properties,
-    batch_ids and fingerprint of the training data; ``ranges`` the training range of each number;
-    ``categories`` the known states; ``files`` the sha256 of each file; ``created`` is ISO 8601 UTC.
+    ``tasador.intervals`` to the half width, in sizes of the error that ``spread.ubj`` predicts.
+    ``data`` tells rows, properties, batch_ids and fingerprint of the training data; ``ranges`` the
+    training range of each number; ``categories`` the known states; ``files`` the sha256 of each
+    file; ``created`` is ISO 8601 UTC.
     """
 
     name: str

@@ -17,40 +17,35 @@ import numpy as np
 
 from tasador.encoding import Sample
 from tasador.engine import sleep_while_waiting
+from tasador.features import BASE
 
 Array = np.ndarray[Any, Any]
 Params = dict[str, Any]
 OnTrial = Callable[[int, Params, float | None, float], None]
 Progress = Callable[[str, float, str], None]
 
-# How much a row counts whose categories are hidden.
-MASKED_WEIGHT = 0.3
+# How much a row counts of which something is hidden.
+MASKED_WEIGHT = 0.4
 # Below this many rows a second thread costs more in waiting than it saves. The number of threads
 # leaves no trace in the model: the gradients of the absolute error are summed without rounding.
 _ROWS_FOR_TWO_THREADS = 20_000
 
 # Known good values, tried first: the first for a few thousand rows, the second for many more. Depth
 # and rounds are bounded because an exact explanation costs trees x leaves x depth squared.
-DEFAULTS: Params = {
-    "max_depth": 8,
-    "eta": 0.08,
-    "min_child_weight": 5.0,
+SMALL: Params = {
+    "max_depth": 6,
+    "eta": 0.06,
+    "min_child_weight": 10.0,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
-    "reg_lambda": 1.0,
+    "reg_lambda": 3.0,
 }
-_KNOWN_GOOD = (
-    DEFAULTS,
-    {
-        "max_depth": 8,
-        "eta": 0.1,
-        "min_child_weight": 35.0,
-        "subsample": 0.9,
-        "colsample_bytree": 0.6,
-        "reg_lambda": 8.0,
-    },
-)
-MOST_ROUNDS = 300
+LARGE: Params = {**SMALL, "max_depth": 8}
+_KNOWN_GOOD = (SMALL, LARGE)
+_LARGE_ROWS = 20_000
+MOST_ROUNDS = 500
+# What tells parameters apart shows earlier.
+_SEARCH_ROUNDS = 300
 _PATIENCE = 40
 _RUNG = 50
 
@@ -86,10 +81,14 @@ class Views:
         return Views(self.sample.take(rows), self.log_price[rows])
 
     def matrix(self, like: Any = None) -> Any:
-        """The DMatrix of both views, binned like the training matrix ``like`` where it is given."""
+        """The DMatrix of both views, binned like the training matrix ``like`` where it is given.
+
+        The label is what the trees are to correct: by how much the local regression is off.
+        """
+        views = (self.sample.matrix, self.sample.masked)
         return training_engine().QuantileDMatrix(
-            np.concatenate([self.sample.matrix, self.sample.masked]),
-            np.concatenate([self.log_price, self.log_price]),
+            np.concatenate(views),
+            np.concatenate([self.log_price - view[:, BASE] for view in views]),
             weight=np.repeat([1.0, MASKED_WEIGHT], len(self.log_price)),
             nthread=1,
             ref=like,
@@ -119,8 +118,8 @@ def boost(
             return False
 
     settings = {
-        **params,
         "objective": "reg:absoluteerror",
+        **params,
         "eval_metric": "mae",
         "tree_method": "hist",
         "nthread": 1 if training.num_row() < _ROWS_FOR_TWO_THREADS else 2,
@@ -181,7 +180,7 @@ def run(
         study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + done, n_startup_trials=4)
         # One of them that was killed is FAIL by now and does not count as tried.
         if done < len(_KNOWN_GOOD) and not study.get_trials(False, (states.WAITING,)):
-            study.enqueue_trial(_KNOWN_GOOD[done])
+            study.enqueue_trial(known_good(len(training.log_price))[done])
         trial = study.ask()
         params = _suggest(trial)
         began = time.monotonic()
@@ -190,7 +189,7 @@ def run(
             booster = boost(
                 params,
                 train_matrix,
-                rounds=MOST_ROUNDS,
+                rounds=_SEARCH_ROUNDS,
                 seed=seed,
                 judged=judged_matrix,
                 report=partial(_rung, trial),
@@ -213,6 +212,11 @@ def run(
     if progress is not None:
         progress("search", 1.0, f"best error {study.best_value:.4f}")
     return Search(dict(study.best_params), float(study.best_value), finished)
+
+
+def known_good(rows: int) -> tuple[Params, ...]:
+    """Parameters that did well on as many rows, the best first."""
+    return _KNOWN_GOOD[::-1] if rows >= _LARGE_ROWS else _KNOWN_GOOD
 
 
 def _rung(trial: Any, step: int, error: float) -> None:

@@ -17,11 +17,20 @@ import numpy as np
 
 from tasador import study
 from tasador.bundle import Bundle, stamp_metrics, write_bundle
-from tasador.encoding import Sample, fit_out_of_fold, hide
+from tasador.encoders import Encoders
+from tasador.encoding import fit_out_of_fold
 from tasador.errors import TrainingError
 from tasador.evaluation import evaluate
-from tasador.features import PLACE, Columns, Encoders, arrays_of, places_known
-from tasador.intervals import GROUPS, NO_PLACE, Intervals, calibrate, groups_of
+from tasador.features import BASE, Columns, arrays_of, places_known
+from tasador.intervals import (
+    GROUPS,
+    NO_PLACE,
+    Intervals,
+    calibrate,
+    groups_of,
+    log_size,
+    size_of,
+)
 from tasador.listing import COLUMNS, MARKET_PRICE, Listing, in_holdout
 from tasador.manifest import Manifest
 from tasador.study import OnTrial, Params, Progress, Search, Views
@@ -36,8 +45,20 @@ Array = np.ndarray[Any, Any]
 LEAST_ROWS = 200
 _FOLDS = 5
 _CALIBRATION_SHARE = 0.15
+# Of the calibration slice, the part from which the sizes of errors are learned; the rest says how
+# far to trust them.
+_SIZES_SHARE = 0.6
+_SIZES_PARAMS = {
+    "max_depth": 4,
+    "eta": 0.08,
+    "min_child_weight": 30.0,
+    "subsample": 0.8,
+    "colsample_bytree": 0.5,
+    "objective": "reg:squarederror",
+}
+_SIZES_ROUNDS = 80
 # A search needs no more properties than this to rank parameters; the final fit sees all.
-_SEARCH_ROWS = 30_000
+_SEARCH_ROWS = 25_000
 # 16 bytes, so that the splits of training have nothing to do with the holdout's hash.
 _SPLIT_KEY = "tasador.splits.1"
 
@@ -75,6 +96,7 @@ class TrainedModel:
 
     encoders: Encoders
     booster: Booster
+    spread: Booster
     intervals: Intervals
     golden: list[tuple[Listing, float]]
     prepared: Prepared
@@ -201,21 +223,29 @@ def fit(
 
     A twin that has not seen the calibration slice says first how many rounds are enough and how
     far off it is there, which is what the intervals are made of: they are a little wider than the
-    final model, which saw more, would need.
+    final model, which saw more, would need. Every row's features come from other folds, the
+    slice's too, so one encoding serves both.
     """
+
+    def tell(share: float, message: str) -> None:
+        if progress is not None:
+            progress("encode", share, message)
+
+    encoders, sample = fit_out_of_fold(prepared.columns, prepared.folds, seed, tell)
+    tell(1.0, f"{len(prepared.place):,} rows")
+    views = Views(sample, np.log(prepared.columns["price"]))
     if progress is not None:
         progress("calibrate", 0.0, "fitting without the calibration slice")
-    rounds, intervals = _calibrated(prepared, found.params, seed)
+    rounds, spread, intervals = _calibrated(prepared, views, found.params, seed)
     if progress is not None:
         progress("fit", 0.0, f"{rounds} rounds on {len(prepared.place):,} rows")
-    encoders, sample = fit_out_of_fold(prepared.columns, prepared.folds, seed)
-    views = Views(sample, np.log(prepared.columns["price"]))
     booster = study.boost(found.params, views.matrix(), rounds=rounds, seed=seed)
     if progress is not None:
         progress("fit", 1.0, f"{rounds} rounds")
     return TrainedModel(
         encoders=encoders,
         booster=booster,
+        spread=spread,
         intervals=intervals,
         golden=_golden(prepared, encoders, booster),
         prepared=prepared,
@@ -233,6 +263,7 @@ def write(
         folder,
         encoders=model.encoders,
         booster=model.booster,
+        spread=model.spread,
         intervals=model.intervals,
         golden=model.golden,
         data=model.prepared.data,
@@ -248,25 +279,42 @@ def write(
     return stamp_metrics(folder, measured.metrics)
 
 
-def _calibrated(prepared: Prepared, params: Params, seed: int) -> tuple[int, Intervals]:
+def _calibrated(
+    prepared: Prepared, views: Views, params: Params, seed: int
+) -> tuple[int, Booster, Intervals]:
     held = prepared.calibration
-    shown, unseen = _take(prepared.columns, ~held), _take(prepared.columns, held)
-    encoders, sample = fit_out_of_fold(shown, prepared.folds[~held], seed)
-    training = Views(sample, np.log(shown["price"])).matrix()
-    nowhere = hide(unseen, PLACE)
-    matrix, masked = encoders.transform(unseen), encoders.transform(nowhere)
-    log_price = np.log(unseen["price"])
-    judged = Views(Sample(matrix, masked), log_price).matrix(like=training)
-    twin = study.boost(params, training, rounds=study.MOST_ROUNDS, seed=seed, judged=judged)
+    training = views.take(~held).matrix()
+    unseen = views.take(held)
+    twin = study.boost(
+        params,
+        training,
+        rounds=study.MOST_ROUNDS,
+        seed=seed,
+        judged=unseen.matrix(like=training),
+    )
     rounds = int(twin.best_iteration) + 1
-    groups = groups_of(unseen, places_known(matrix))
+    both = (unseen.sample.matrix, unseen.sample.masked)
     # Few unseen properties lie in a place never met, so each is also asked about as if it did.
-    residuals = [
-        np.abs(log_price - twin.inplace_predict(rows, iteration_range=(0, rounds)))
-        for rows in (matrix, masked)
-    ]
-    elsewhere = np.full(len(groups), GROUPS.index(NO_PLACE))
-    return rounds, calibrate(np.concatenate(residuals), np.concatenate([groups, elsewhere]))
+    matrix = np.concatenate(both)
+    answers = matrix[:, BASE] + twin.inplace_predict(matrix, iteration_range=(0, rounds))
+    residuals = np.abs(np.tile(unseen.log_price, 2) - answers)
+    columns = _take(prepared.columns, held)
+    groups = np.concatenate([groups_of(columns, places_known(view)) for view in both])
+    # What is hidden for show tells of places never met, and of nothing else.
+    shown = np.arange(len(groups)) < len(unseen.log_price)
+    judged = shown | (groups == GROUPS.index(NO_PLACE))
+    learned = np.tile(prepared.place[held] < _SIZES_SHARE * _CALIBRATION_SHARE, 2)
+    spread = study.boost(
+        _SIZES_PARAMS,
+        study.training_engine().QuantileDMatrix(
+            matrix[learned], log_size(residuals[learned]), nthread=1
+        ),
+        rounds=_SIZES_ROUNDS,
+        seed=seed,
+    )
+    judged &= ~learned
+    sizes = size_of(spread.inplace_predict(matrix[judged]).astype(np.float64))
+    return rounds, spread, calibrate(residuals[judged] / sizes, groups[judged])
 
 
 def _golden(
@@ -285,7 +333,8 @@ def _golden(
     ]
     listings = [replace(listing, price=None) for listing in (*real, *stretched)]
     matrix = encoders.transform(arrays_of(listings))
-    prices = np.exp(booster.predict(study.training_engine().DMatrix(matrix)).astype(np.float64))
+    corrected = booster.predict(study.training_engine().DMatrix(matrix)).astype(np.float64)
+    prices = np.exp(matrix[:, BASE] + corrected)
     return list(zip(listings, prices.tolist(), strict=True))
 
 

@@ -16,7 +16,7 @@ from tasador.bundle import (
 )
 from tasador.encoding import fit_encoders
 from tasador.errors import BundleError
-from tasador.features import arrays_of
+from tasador.features import BASE, arrays_of
 from tasador.intervals import GROUPS, LEVELS
 from tasador.listing import Listing, read_row
 from tasador.manifest import FILES, MANIFEST, sealed, write_manifest
@@ -28,26 +28,30 @@ EVERY_FILE = (MANIFEST, *FILES)
 
 @pytest.fixture(scope="module")
 def parts():
-    """Encoders, a small booster and golden rows with the answers of the training engine."""
+    """Encoders, small boosters and golden rows with the answers of the training engine."""
     xgboost = training_engine()
     read = [read_row(raw) for raw in generate(6, "steady", 0, 500)]
     listings = [listing for listing, problems in read if not problems]
     columns = arrays_of(listings)
     encoders = fit_encoders(columns)
     matrix = encoders.transform(columns)
-    training = xgboost.DMatrix(matrix, np.log(columns["price"]))
+    training = xgboost.DMatrix(matrix, np.log(columns["price"]) - matrix[:, BASE])
     booster = xgboost.train({"max_depth": 3, "nthread": 1}, training, 20)
-    prices = np.exp(booster.predict(training).astype(float))
+    # Errors of one size, whatever the listing: a tree that never splits says the log of it.
+    sizes = xgboost.DMatrix(matrix, np.full(len(matrix), np.log(0.5)))
+    spread = xgboost.train({"max_depth": 1, "nthread": 1}, sizes, 1)
+    prices = np.exp(matrix[:, BASE] + booster.predict(training).astype(float))
     golden = [(listings[n], float(prices[n])) for n in range(5)]
-    return encoders, booster, golden
+    return encoders, booster, spread, golden
 
 
 def write(folder, parts, golden=None, created="2026-01-01T00:00:00+00:00"):
-    encoders, booster, answers = parts
+    encoders, booster, spread, answers = parts
     return write_bundle(
         folder,
         encoders=encoders,
         booster=booster,
+        spread=spread,
         intervals={level: dict.fromkeys(GROUPS, 0.3 + n / 10) for n, level in enumerate(LEVELS)},
         golden=answers if golden is None else golden,
         data={"rows": 500, "properties": 490, "batch_ids": ["a"], "fingerprint": "f"},
@@ -71,10 +75,10 @@ def test_a_bundle_comes_back_as_it_was_written(parts, folder):
     assert (bundle.manifest.version, bundle.manifest.git_sha) == (0, "abc")
     assert set(bundle.manifest.files) == set(FILES)
     assert bundle.check_golden() <= 1e-6
-    answer = bundle.predict_one(parts[2][0][0])
+    answer = bundle.predict_one(parts[3][0][0])
     low, high = answer["intervals"]["80"]
-    assert high / answer["price"] == pytest.approx(np.exp(0.3))
-    assert low / answer["price"] == pytest.approx(np.exp(-0.3))
+    assert high / answer["price"] == pytest.approx(np.exp(0.15), rel=1e-5)
+    assert low / answer["price"] == pytest.approx(np.exp(-0.15), rel=1e-5)
     # What a page or an event carries of an answer is plain JSON.
     assert json.loads(json.dumps(answer)) == answer
 
@@ -151,7 +155,7 @@ def test_a_whole_folder_of_another_format_is_refused(folder):
 
 
 def test_golden_rows_find_an_engine_that_answers_otherwise(parts, tmp_path):
-    wrong = [(listing, price * 1.001) for listing, price in parts[2]]
+    wrong = [(listing, price * 1.001) for listing, price in parts[3]]
     write(tmp_path / "wrong", parts, golden=wrong)
     assert Bundle.load(tmp_path / "wrong").check_golden() == pytest.approx(1e-3, rel=0.01)
     assert Bundle.load(tmp_path / "wrong").check_golden() > GOLDEN_TOLERANCE
@@ -173,6 +177,6 @@ def test_tables_of_any_length_are_priced(parts, folder):
     bundle = Bundle.load(folder)
     none = bundle.predict(arrays_of([]))
     assert (len(none.price), none.missing) == (0, [])
-    two = bundle.predict(arrays_of([Listing(), parts[2][0][0]]))
+    two = bundle.predict(arrays_of([Listing(), parts[3][0][0]]))
     assert np.isfinite(two.price).all()
     assert len(two.missing) == 2

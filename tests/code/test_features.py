@@ -7,17 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasador.encoding import draw_unknown, fit_encoders, fit_out_of_fold
+from tasador.encoders import Encoders
+from tasador.encoding import draw_hidden, fit_encoders, fit_out_of_fold
 from tasador.errors import BundleError
-from tasador.features import (
-    FEATURE_NAMES,
-    FEATURES,
-    LEVELS,
-    MEASURES,
-    Encoders,
-    arrays_of,
-    places_known,
-)
+from tasador.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
+from tasador.geography import geography
 from tasador.listing import COLUMNS, STATUSES, Listing, read_row
 from tasador.source.simulator import generate
 
@@ -30,6 +24,7 @@ def simulated(rows, seed=5):
 LISTINGS = simulated(800)
 COLUMNS_ARRAYS = arrays_of(LISTINGS)
 ENCODERS = fit_encoders(COLUMNS_ARRAYS)
+HOUSE = next(x for x in LISTINGS if None not in (x.state, x.city, x.zip_code, x.brokered_by))
 
 
 def feature(matrix, name):
@@ -49,7 +44,7 @@ ANY = st.builds(
     acre_lot=number(1e7),
     city=st.none() | st.sampled_from(["Miami", "miami", "Nowhere"]),
     state=st.none() | st.sampled_from(["Florida", "Atlantis"]),
-    zip_code=st.none() | st.sampled_from(["33131", "33199", "00001"]),
+    zip_code=st.none() | st.sampled_from(["33131", "33199", "00001", "99501"]),
     house_size=number(1e8),
     prev_sold_date=st.none() | st.sampled_from(["0001-01-01", "2015-06-30", "9999-12-31"]),
 )
@@ -62,68 +57,93 @@ def test_one_listing_and_a_table_of_one_have_the_same_features(listing):
     table = ENCODERS.transform(arrays_of([listing]))
     assert one.shape == table.shape == (1, len(FEATURES))
     assert one.dtype == table.dtype == np.float32
-    np.testing.assert_allclose(one, table, rtol=1e-6)
+    np.testing.assert_allclose(one, table, rtol=1e-5, atol=1e-6)
     assert not np.isinf(table).any()
 
 
-def test_json_gives_the_same_encoders_back():
-    text = ENCODERS.to_json()
-    again = Encoders.from_json(text)
-    assert again.to_json() == text
+def test_files_give_the_same_encoders_back():
+    files = ENCODERS.to_files()
+    again = Encoders.from_files(*files)
+    assert again.to_files() == files
     np.testing.assert_array_equal(
         again.transform(COLUMNS_ARRAYS), ENCODERS.transform(COLUMNS_ARRAYS)
     )
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"features": []}', '{"features": null}'])
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"features": []}', b'{"features": null}'])
 def test_what_is_no_encoders_is_refused(text):
-    with pytest.raises(BundleError, match=r"encoders\.json"):
-        Encoders.from_json(text)
+    with pytest.raises(BundleError, match="encoders"):
+        Encoders.from_files(text, ENCODERS.to_files()[1])
+    with pytest.raises(BundleError, match="encoders"):
+        Encoders.from_files(ENCODERS.to_files()[0], text)
 
 
 def test_encoders_of_other_features_are_refused():
-    text = ENCODERS.to_json().replace('"bed"', '"beds"', 1)
+    text, tables = ENCODERS.to_files()
     with pytest.raises(BundleError, match="another version"):
-        Encoders.from_json(text)
+        Encoders.from_files(text.replace(b'"bed"', b'"beds"', 1), tables)
 
 
-def test_an_unknown_category_has_its_parents_level():
-    house = next(x for x in LISTINGS if None not in (x.state, x.city, x.zip_code, x.brokered_by))
+def test_a_place_never_met_has_what_lies_nearest():
+    known = {x.zip_code for x in LISTINGS}
+    where = geography()
+    home = where.points[where.positions(np.array([HOUSE.zip_code], dtype=object))[0]]
+    order = np.argsort(((where.points - home) ** 2).sum(axis=1))
+    beside = next(f"{code:05d}" for code in where.codes[order] if f"{code:05d}" not in known)
     table = ENCODERS.transform(
-        arrays_of(
-            [
-                house,
-                replace(house, zip_code=house.zip_code[:3] + "zz"),
-                replace(house, zip_code=None),
-            ]
-        )
+        arrays_of([HOUSE, replace(HOUSE, zip_code=beside), replace(HOUSE, zip_code=None)])
     )
-    for measure in MEASURES:
-        zip3 = feature(table, f"zip3_{measure}")
-        levels = feature(table, f"zip_code_{measure}")
-        assert levels[0] != zip3[0]
-        assert levels[1] == zip3[1] == zip3[0]
-    assert feature(table, "zip_code_count").tolist()[1:] == [0, 0]
+    assert feature(table, "distance")[0] == 0 < feature(table, "distance")[1] < np.log1p(25)
+    assert feature(table, "zip_count")[0] > 0
+    assert feature(table, "zip_count").tolist()[1:] == [0, 0]
     assert places_known(table).all()
-    nowhere = replace(house, state="Atlantis", city="X", zip_code="00001")
+    nation = feature(table, "price_nation")[0]
+    for scale in SCALES:
+        levels = feature(table, f"price_{scale}")
+        assert (np.abs(levels - nation) > 1e-3).all()
+    nowhere = replace(HOUSE, state="Atlantis", city="X", zip_code="00001")
     unknown = ENCODERS.transform(arrays_of([nowhere]))
     assert not places_known(unknown)[0]
-    for level in set(LEVELS) - {"brokered_by"}:
-        assert feature(unknown, f"{level}_price")[0] == pytest.approx(ENCODERS.overall[0])
+    for name in ("price_state", *(f"price_{scale}" for scale in SCALES)):
+        assert feature(unknown, name)[0] == pytest.approx(nation, abs=1e-5)
+    # Alaska is far from all that is known, but it does lie somewhere.
+    assert not places_known(ENCODERS.transform(arrays_of([Listing(zip_code="99501")])))[0]
 
 
-def test_levels_are_means_pulled_towards_the_parent():
-    columns = arrays_of([
-        *[Listing(price=200_000.0, state="A", zip_code="11111")] * 50,
-        *[Listing(price=400_000.0, state="B", zip_code="22222")] * 50,
-        Listing(price=4_000_000.0, state="B", zip_code="22233"),
-    ])  # fmt: skip
-    matrix = fit_encoders(columns).transform(columns)
-    dear, cheap = feature(matrix, "state_price")[50], feature(matrix, "state_price")[0]
-    assert np.log(200_000) < cheap < np.log(250_000)
-    assert np.log(330_000) < dear < np.log(420_000)
-    alone = feature(matrix, "zip_code_price")[-1]
-    assert dear < alone < np.log(1_000_000), "one listing does not make a level"
+def test_local_regressions_follow_the_place_the_closer_the_narrower():
+    draw = np.random.default_rng(0)
+    rows = []
+    for zip_code, level in (("33131", 12.0), ("98101", 13.0)):
+        for size in draw.uniform(800, 3_000, 200):
+            price = float(np.exp(level + 0.8 * np.log(size / 1_500) + draw.normal(0, 0.05)))
+            rows.append(Listing(price=price, house_size=size, zip_code=zip_code, state=zip_code))
+    encoders = fit_encoders(arrays_of(rows))
+    for zip_code, level in (("33131", 12.0), ("98101", 13.0)):
+        asked = [Listing(house_size=s, zip_code=zip_code) for s in (1_500.0, 3_000.0)]
+        table = encoders.transform(arrays_of(asked))
+        wide, narrow = (feature(table, f"price_{scale}") for scale in (SCALES[0], 50))
+        assert abs(narrow[0] - level) < 0.1
+        assert abs(narrow[0] - level) <= abs(feature(table, "price_nation")[0] - level)
+        assert narrow[1] - narrow[0] == pytest.approx(0.8 * np.log(2), abs=0.1)
+        assert np.isfinite(wide).all()
+
+
+def test_comparables_weigh_what_is_alike():
+    near = [
+        Listing(price=200_000.0, house_size=1_000.0, bed=2.0, bath=1.0, zip_code="33131"),
+        Listing(price=900_000.0, house_size=4_000.0, bed=6.0, bath=5.0, zip_code="33131"),
+    ] * 40
+    encoders = fit_encoders(arrays_of(near))
+    found = encoders.nearest(replace(near[0], price=None), 3)
+    assert [round(c.price) for c in found] == [200_000] * 3
+    assert found[0].alike == 1.0
+    assert (found[0].house_size, found[0].bed, found[0].bath, found[0].acre_lot) == (
+        1_000,
+        2,
+        1,
+        None,
+    )
+    assert encoders.nearest(Listing(house_size=1_000.0), 3) == []
 
 
 def test_a_row_has_no_share_in_its_own_features():
@@ -132,23 +152,48 @@ def test_a_row_has_no_share_in_its_own_features():
     _, before = fit_out_of_fold(columns, folds, seed=0)
     columns["price"] = np.where(folds == 2, columns["price"] * 7, columns["price"])
     _, after = fit_out_of_fold(columns, folds, seed=0)
-    levels = [n for n, f in enumerate(FEATURES) if "premium" not in f.name]
     same = folds == 2
-    np.testing.assert_array_equal(before.matrix[same][:, levels], after.matrix[same][:, levels])
-    assert (before.matrix[~same][:, levels] != after.matrix[~same][:, levels]).any()
+    np.testing.assert_array_equal(before.matrix[same], after.matrix[same])
+    np.testing.assert_array_equal(before.masked[same], after.masked[same])
+    assert (before.matrix[~same] != after.matrix[~same]).any()
 
 
 def test_the_second_view_hides_what_it_says():
-    encoders, sample = fit_out_of_fold(COLUMNS_ARRAYS, np.arange(len(LISTINGS)) % 4, seed=9)
-    hidden = draw_unknown(len(LISTINGS), 9)
-    for level in LEVELS:
-        assert (feature(sample.masked, f"{level}_count")[hidden[level]] == 0).all()
-        assert 0.3 < hidden[level].mean() < 0.9
-    assert not places_known(sample.masked[hidden["state"]]).any()
-    own = [n for n, f in enumerate(FEATURES) if not f.name.startswith(tuple(LEVELS)) and
-           f.name != "log_price_by_size"]  # fmt: skip
-    np.testing.assert_array_equal(sample.matrix[:, own], sample.masked[:, own])
-    assert encoders.to_json() == ENCODERS.to_json()
+    folds = np.arange(len(LISTINGS)) % 4
+    encoders, sample = fit_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
+    hidden = draw_hidden(len(LISTINGS), 9)
+    masked = sample.masked
+    kinds = (hidden.state, hidden.zip_code, hidden.no_zip, hidden.no_city, hidden.nowhere)
+    assert (np.sum(kinds, axis=0) == 1).all()
+    assert (feature(masked, "zip_count") == 0).all()
+    assert (feature(masked, "broker_count")[hidden.broker] == 0).all()
+    assert (feature(masked, "city_count")[~hidden.no_zip] == 0).all()
+    for gone in (hidden.no_city, hidden.nowhere):
+        assert np.isnan(feature(masked, "distance")[gone]).all()
+        assert not places_known(masked[gone]).any()
+    nation = feature(masked, "price_nation")
+    np.testing.assert_allclose(
+        feature(masked, "price_15")[hidden.nowhere], nation[hidden.nowhere], rtol=1e-5
+    )
+    # The listing's own numbers are never touched.
+    np.testing.assert_array_equal(sample.matrix[:, :OWN], masked[:, :OWN])
+    assert encoders.to_files() == ENCODERS.to_files()
+
+
+def test_a_state_that_is_left_out_has_no_part_in_what_surrounds_its_listings():
+    columns = dict(COLUMNS_ARRAYS)
+    folds = np.arange(len(LISTINGS)) % 4
+    florida = columns["state"] == "Florida"
+    hidden = draw_hidden(len(LISTINGS), 3).state & florida
+    _, before = fit_out_of_fold(columns, folds, seed=3)
+    columns["price"] = np.where(florida, columns["price"] * 5, columns["price"])
+    _, after = fit_out_of_fold(columns, folds, seed=3)
+    local = [n for n, f in enumerate(FEATURES) if f.name.startswith("price_1000")]
+    # What is left of the change came through the regression of the whole nation.
+    moved = np.abs(before.masked - after.masked)[hidden][:, local]
+    seen = np.abs(before.matrix - after.matrix)[hidden][:, local]
+    assert hidden.sum() > 20
+    assert np.median(moved) < 0.35 * np.median(seen)
 
 
 def test_numbers_beyond_the_training_range_are_moved_to_its_border():
@@ -158,7 +203,6 @@ def test_numbers_beyond_the_training_range_are_moved_to_its_border():
     assert size[0] == size[1] < size[2] == size[3]
 
 
-def test_encoders_do_not_depend_on_the_order_of_rows():
-    order = np.random.default_rng(0).permutation(len(LISTINGS))
-    shuffled = {name: COLUMNS_ARRAYS[name][order] for name in COLUMNS}
-    assert fit_encoders(shuffled).to_json() == ENCODERS.to_json()
+def test_encoders_of_the_same_rows_are_the_same():
+    assert fit_encoders(dict(COLUMNS_ARRAYS)).to_files() == ENCODERS.to_files()
+    assert set(COLUMNS_ARRAYS) == set(COLUMNS)

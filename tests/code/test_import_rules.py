@@ -16,7 +16,9 @@ FIRST_PARTY = ("tasador", "functions", "flows")
 
 CORE = (
     "bundle",
+    "comparables",
     "contributions",
+    "encoders",
     "engine",
     "errors",
     "events",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasador.contributions import explain
-from tasador.features import FEATURES
+from tasador.features import FEATURES, TERMS
 from tasador.listing import Listing
 from tasador.manifest import MODEL
 from tasador.study import training_engine
@@ -44,7 +44,10 @@ def test_base_and_contributions_sum_to_the_price(trained, asked):
         )
         sizes = [abs(part.dollars) for part in parts]
         assert sizes == sorted(sizes, reverse=True)
-    assert {part.feature for part in explanation.contributions} == {f.name for f in FEATURES}
+    assert {part.feature for part in explanation.contributions} == {
+        *(f.name for f in FEATURES),
+        *(f"local_{t.name}" for t in TERMS),
+    }
 
 
 # shap imports matplotlib's colour maps in a way that matplotlib is about to drop.
@@ -55,7 +58,7 @@ def test_contributions_are_those_of_shap(trained, trained_folder):
     package = training_engine().Booster(model_file=trained_folder / MODEL)
     matrix = trained.encoders.transform_one(HOUSE)
     expected = shap.TreeExplainer(package).shap_values(matrix)[0]
-    found, _ = trained.log_contributions(matrix)
+    found, *_ = trained.log_effects(HOUSE)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -76,4 +79,22 @@ def test_the_sentence_names_price_and_what_moved_it_most(trained):
 
 def test_a_missing_value_is_said_to_be_missing(trained):
     values = {part.feature: part.value for part in explain(trained, Listing()).columns}
+    assert values.pop("comparables") == "nearby"
     assert set(values.values()) == {"not given"}
+
+
+def test_the_comparables_are_like_the_listing_and_near(trained, market):
+    found = explain(trained, HOUSE).comparables
+    assert len(found) == 5
+    assert [c.alike for c in found] == sorted((c.alike for c in found), reverse=True)
+    shown = market[~market["holdout"]]
+    for one in found:
+        # Each is a listing that the model has learnt from, told as it was given.
+        # Log prices are kept in 32 bits.
+        same = np.isclose(shown["price"], one.price, rtol=1e-5)
+        rows = shown[(shown["zip_code"] == one.zip_code) & same]
+        assert len(rows) > 0
+        if one.house_size is not None:
+            assert (rows["house_size"].round() == one.house_size).any()
+        assert one.km < 200
+    assert explain(trained, Listing()).comparables == []

@@ -27,10 +27,17 @@ def test_coverage_on_unseen_properties(trained, unseen, market, level):
     assert abs(inside.mean() - LEVELS[level]) < slack
 
 
-def test_less_known_is_wider(trained):
-    half = trained.manifest.intervals["90"]
-    assert half["complete"] < half["size missing"]
-    assert half["complete"] < half["place unknown"]
+def test_less_known_is_wider(trained, unseen):
+    columns = columns_of(unseen[unseen["price"].between(10_000, 5_000_000)])
+
+    def width(**hidden):
+        absent = {name: np.full(len(columns["price"]), value) for name, value in hidden.items()}
+        found = trained.predict({**columns, **absent})
+        return np.median(np.log(found.high["90"] / found.low["90"]))
+
+    whole = width()
+    assert whole < width(house_size=np.nan)
+    assert whole < width(zip_code=None, city=None, state=None)
 
 
 def test_a_small_group_borrows_from_those_of_which_less_is_known():

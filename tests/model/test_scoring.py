@@ -38,7 +38,14 @@ def folder(raw, tmp_path_factory):
         progress=lambda stage, fraction, text: told.append((stage, fraction)),
     )
     assert manifest.digest == Bundle.load(place / "model").manifest.digest
-    assert {stage for stage, _ in told} == {"read", "prepare", "search", "calibrate", "fit"}
+    assert {stage for stage, _ in told} == {
+        "read",
+        "prepare",
+        "search",
+        "encode",
+        "calibrate",
+        "fit",
+    }
     assert all(0 <= fraction <= 1 for _, fraction in told)
     assert [path.name for path in place.iterdir() if path.name.startswith(".")] == []
     return place / "model"

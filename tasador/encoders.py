@@ -1,0 +1,348 @@
+"""What the features remember of the training data: levels of places, brokers, comparables.
+
+``Encoders.transform`` takes a table and ``Encoders.transform_one`` one listing; both give the same
+numbers. numpy alone: serving imports this module. How encoders are learned is in
+``tasador.encoding``, which only training needs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tasador.comparables import Comparable, Comparables, traits_of
+from tasador.errors import BundleError
+from tasador.features import (
+    BASE_SCALE,
+    CENTRED,
+    FEATURE_NAMES,
+    HALF_KM,
+    RANGED,
+    SCALES,
+    TERMS,
+    Columns,
+    city_key,
+    fold,
+    is_missing,
+    own_features,
+    own_features_of_one,
+    own_numbers,
+    own_numbers_of_one,
+    terms,
+    terms_of_one,
+)
+from tasador.listing import Listing
+
+Array = np.ndarray[Any, Any]
+
+_ZIPS = 100_000
+_NOT_KNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A kind of category: its keys, each key's ``premium`` and log1p ``count`` [keys]."""
+
+    index: dict[str, int]
+    premium: Array
+    count: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where listings are known. An area is a zip code that has some; areas are numbered.
+
+    ``zips`` [areas] are their codes as numbers; ``near`` and ``distance`` [zip codes of the
+    country] say for every code in ``codes`` which area is nearest, and log1p of how far (km).
+    ``coefficients`` [areas, len(SCALES), len(TERMS)] are the local regressions, around the nation's
+    (``nation`` [len(TERMS)]); ``states`` [states, len(TERMS)] likewise; ``state`` [areas] is each
+    area's state. ``count``, ``premium`` and ``spread`` [areas] are the area's own.
+    """
+
+    zips: Array
+    codes: Array
+    near: Array
+    distance: Array
+    coefficients: Array
+    nation: Array
+    states: Array
+    state: Array
+    count: Array
+    premium: Array
+    spread: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where rows are [n]: their area and state (-1: none known) and log1p of the distance (km).
+
+    ``zip_known`` says whether the row's own zip code is the area.
+    """
+
+    area: Array
+    state: Array
+    distance: Array
+    zip_known: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """What the features remember of the training data.
+
+    ``ranges`` holds the lowest and highest value of each of RANGED that the model was shown; values
+    beyond are moved to the border. ``means`` holds those of CENTRED. ``city_area`` [cities] is the
+    area that stands for a city where no zip code is given.
+    """
+
+    ranges: dict[str, tuple[float, float]]
+    means: dict[str, float]
+    places: Places
+    state_index: dict[str, int]
+    cities: Category
+    city_area: Array
+    brokers: Category
+    comparables: Comparables
+    _place_of_zip: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        table = np.full(_ZIPS, _NOT_KNOWN, dtype=np.int32)
+        table[self.places.codes] = np.arange(len(self.places.codes))
+        object.__setattr__(self, "_place_of_zip", table)
+
+    def transform(self, columns: Columns) -> Array:
+        """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
+        numbers = own_numbers(columns, self.ranges)
+        own = own_features(numbers)
+        design = terms(numbers, self.means)
+        city = _codes(self.cities.index, map(city_key, columns["city"], columns["state"]))
+        broker = _codes(self.brokers.index, columns["brokered_by"])
+        state = _codes(self.state_index, map(fold, columns["state"]))
+        located = self._locate(zips_of(columns["zip_code"]), city, state)
+        rest = self.remembered(design, located, city, broker)
+        return np.concatenate([own, rest], axis=1).astype(np.float32)
+
+    def transform_one(self, listing: Listing) -> Array:
+        """The features of one listing, float32 [1, len(FEATURES)]."""
+        return self.look_up(listing)[0]
+
+    def look_up(self, listing: Listing) -> tuple[Array, Array, Array, int]:
+        """One listing's features [1, len(FEATURES)], terms [len(TERMS)], the coefficients that its
+        base price is made of [len(TERMS)], and its area (-1: none)."""
+        numbers = own_numbers_of_one(listing, self.ranges)
+        design = np.array(terms_of_one(numbers, self.means))
+        city = self.cities.index.get(city_key(listing.city, listing.state) or "", _NOT_KNOWN)
+        broker = self.brokers.index.get(listing.brokered_by or "", _NOT_KNOWN)
+        state = self.state_index.get(fold(listing.state) or "", _NOT_KNOWN)
+        area, distance, zip_known = _NOT_KNOWN, math.nan, False
+        if listing.zip_code is not None:
+            place = int(self._place_of_zip[int(listing.zip_code)])
+            if place >= 0:
+                area = int(self.places.near[place])
+                distance = float(self.places.distance[place])
+                zip_known = distance == 0.0
+        if area < 0 and city >= 0:
+            area, distance = int(self.city_area[city]), 0.0
+        if state < 0 and area >= 0:
+            state = int(self.places.state[area])
+        places, nation = self.places, self.places.nation
+        of_state = nation + places.states[state] if state >= 0 else nation
+        if area >= 0:
+            local = nation + places.coefficients[area].astype(np.float64)
+        else:
+            local = np.broadcast_to(of_state, (len(SCALES), len(TERMS)))
+        by_scale = _leaning(
+            np.vstack([of_state, local]), nation, np.full((len(SCALES) + 1, 1), distance)
+        )
+        levels = by_scale @ design
+        row = own_features_of_one(numbers)
+        row += [float(nation @ design), *levels.tolist(), distance]
+        row += (
+            [float(places.count[area]), float(places.premium[area]), float(places.spread[area])]
+            if zip_known
+            else [0.0, 0.0, 0.0]
+        )
+        for category, code in ((self.cities, city), (self.brokers, broker)):
+            row += (
+                [float(category.premium[code]), float(category.count[code])]
+                if code >= 0
+                else [0.0, 0.0]
+            )
+        alike = self.comparables.features(
+            np.array([area]), traits_of(design[None]), levels[_BASE : _BASE + 1]
+        )
+        matrix = np.array([[*row, *alike[0].tolist()]], dtype=np.float32)
+        return matrix, design, by_scale[_BASE], area
+
+    def nearest(self, listing: Listing, count: int) -> list[Comparable]:
+        """The known listings most like this one; none where its place is not known."""
+        _, design, _, area = self.look_up(listing)
+        means = np.array([self.means[name] for name in CENTRED])
+        traits = traits_of(design[None])[0]
+        return self.comparables.nearest(area, traits, self.places.zips, means, count)
+
+    def _locate(self, zips: Array, city: Array, state: Array) -> Located:
+        places = self.places
+        place = np.where(zips >= 0, self._place_of_zip[zips], _NOT_KNOWN)
+        found = place >= 0
+        area = np.where(found, places.near[place], _NOT_KNOWN).astype(np.int64)
+        distance = np.where(found, places.distance[place], math.nan)
+        by_city = ~found & (city >= 0)
+        if len(self.city_area):
+            area = np.where(by_city, self.city_area[city], area)
+        distance = np.where(by_city, 0.0, distance)
+        # A state that is not given or was never met is taken for that of the nearest area.
+        state = np.where((state < 0) & (area >= 0), places.state[area], state)
+        return Located(area, state, distance, found & (distance == 0.0))
+
+    def remembered(self, design: Array, located: Located, city: Array, broker: Array) -> Array:
+        """The features that are not the listing's own [n, len(FEATURES) - OWN], float64, of rows
+        with ``design`` (their terms), where they are, and the codes of city and broker (-1)."""
+        places, area, state = self.places, located.area, located.state
+        of_state = np.broadcast_to(places.nation, design.shape)
+        if len(places.states):
+            of_state = np.where(
+                (state >= 0)[:, None], places.nation + places.states[state], of_state
+            )
+        nation = design @ places.nation
+        levels = np.empty((len(SCALES) + 1, len(design)))
+        levels[0] = (of_state * design).sum(axis=1)
+        for scale in range(len(SCALES)):
+            local = places.nation + places.coefficients[area, scale].astype(np.float64)
+            levels[scale + 1] = np.where(area >= 0, (local * design).sum(axis=1), levels[0])
+        levels = _leaning(levels, nation, np.broadcast_to(located.distance, levels.shape))
+        known = located.zip_known
+        own_area = [
+            np.where(known, values[area], 0.0)
+            for values in (places.count, places.premium, places.spread)
+        ]
+        told = [
+            np.where(codes >= 0, values[codes], 0.0) if len(values) else np.zeros(len(codes))
+            for category, codes in ((self.cities, city), (self.brokers, broker))
+            for values in (category.premium, category.count)
+        ]
+        alike = self.comparables.features(area, traits_of(design), levels[_BASE])
+        return np.column_stack([nation, *levels, located.distance, *own_area, *told, alike])
+
+    def knows(self, column: str, listing: Listing) -> bool:
+        """Whether the listing's category in this column was in the training data."""
+        if column == "zip_code":
+            place = -1 if listing.zip_code is None else self._place_of_zip[int(listing.zip_code)]
+            return bool(place >= 0 and self.places.distance[place] == 0.0)
+        key, index = {
+            "city": (city_key(listing.city, listing.state), self.cities.index),
+            "state": (fold(listing.state), self.state_index),
+            "brokered_by": (listing.brokered_by, self.brokers.index),
+        }[column]
+        return key in index
+
+    def unknown(self, columns: Columns) -> dict[str, Array]:
+        """By column, which rows name a category that was not in the training data, bool [n]."""
+        place = self._place_of_zip[zips_of(columns["zip_code"])]
+        exact = (place >= 0) & (self.places.distance[place] == 0.0)
+        found = {"zip_code": ~exact}
+        for name, index, keys in (
+            ("city", self.cities.index, map(city_key, columns["city"], columns["state"])),
+            ("state", self.state_index, map(fold, columns["state"])),
+            ("brokered_by", self.brokers.index, columns["brokered_by"]),
+        ):
+            found[name] = _codes(index, keys) < 0
+        # What is missing is not unknown.
+        return {name: rows & ~is_missing(columns[name]) for name, rows in found.items()}
+
+    def to_files(self) -> tuple[bytes, bytes]:
+        """The encoders as JSON (names and keys) and as numpy's .npz (tables), always the same."""
+        told = {
+            "features": FEATURE_NAMES,
+            "ranges": self.ranges,
+            "means": self.means,
+            "states": list(self.state_index),
+            "cities": list(self.cities.index),
+            "brokers": list(self.brokers.index),
+        }
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **self._tables())
+        return json.dumps(told, separators=(",", ":")).encode(), file.getvalue()
+
+    def _tables(self) -> dict[str, Array]:
+        parts: dict[str, Any] = {"places": self.places, "comparables": self.comparables}
+        tables = {
+            f"{name}.{column}": getattr(part, column)
+            for name, part in parts.items()
+            for column in part.__dataclass_fields__
+        }
+        for name, category in (("cities", self.cities), ("brokers", self.brokers)):
+            tables |= {f"{name}.premium": category.premium, f"{name}.count": category.count}
+        return {**tables, "city_area": self.city_area}
+
+    @classmethod
+    def from_files(cls, text: bytes, tables: bytes) -> Encoders:
+        """Read what ``to_files`` wrote; raises BundleError for anything else."""
+        try:
+            told = json.loads(text)
+            if tuple(told["features"]) != FEATURE_NAMES:
+                raise BundleError(
+                    "encoders.json is of another version of Tasador: its features differ"
+                )
+            with np.load(io.BytesIO(tables), allow_pickle=False) as stored:
+                arrays: Mapping[str, Array] = {name: stored[name] for name in stored.files}
+
+            def part(kind: Any, name: str) -> Any:
+                return kind(**{c: arrays[f"{name}.{c}"] for c in kind.__dataclass_fields__})
+
+            def category(name: str) -> Category:
+                index = {key: code for code, key in enumerate(told[name])}
+                return Category(index, arrays[f"{name}.premium"], arrays[f"{name}.count"])
+
+            return cls(
+                ranges={name: _pair(told["ranges"][name]) for name in RANGED},
+                means={name: float(told["means"][name]) for name in CENTRED},
+                places=part(Places, "places"),
+                state_index={key: code for code, key in enumerate(told["states"])},
+                cities=category("cities"),
+                city_area=arrays["city_area"],
+                brokers=category("brokers"),
+                comparables=part(Comparables, "comparables"),
+            )
+        except BundleError:
+            raise
+        except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+            raise BundleError(f"the encoders cannot be read: {error!r}") from error
+
+
+# The state's regression comes before those of SCALES.
+_BASE = 1 + SCALES.index(BASE_SCALE)
+
+
+def _leaning(by_scale: Array, nation: Array, distance: Array) -> Array:
+    """Regressions (or what they answer) of state and SCALES [len(SCALES) + 1, n], each leaning on
+    the wider one the more, the farther the nearest known listings are.
+
+    ``nation`` [n] is the widest of all, ``distance`` log1p of the kilometres, NaN for no place.
+    """
+    km = np.expm1(np.where(np.isnan(distance), 0.0, distance))
+    share = 1 / (1 + (km / np.array(HALF_KM)[:, None]) ** 2)
+    added = np.diff(by_scale, axis=0, prepend=nation[None])
+    return np.asarray(nation + np.cumsum(share * added, axis=0))
+
+
+def zips_of(codes: Array) -> Array:
+    """Zip codes as numbers [n]; -1 where there is none."""
+    return np.array([_NOT_KNOWN if code is None else int(code) for code in codes], dtype=np.int64)
+
+
+def _pair(ends: Any) -> tuple[float, float]:
+    low, high = ends
+    return float(low), float(high)
+
+
+def _codes(index: Mapping[str, int], keys: Iterable[str | None]) -> Array:
+    find = index.get
+    return np.array(
+        [_NOT_KNOWN if key is None else find(key, _NOT_KNOWN) for key in keys], dtype=np.int64
+    )

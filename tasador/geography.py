@@ -1,0 +1,50 @@
+"""Where the zip codes of the country are, from PyPI's ``zipcodes``; training alone needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_EARTH_KM = 6_371.0
+
+
+@dataclass(frozen=True, slots=True)
+class Geography:
+    """Every zip code of the United States: ``codes`` [n] as numbers, in order, and ``points``
+    [n, 3], the place of each in kilometres from the centre of the earth."""
+
+    codes: Array
+    points: Array
+
+    def positions(self, zips: Array) -> Array:
+        """Where each of ``zips`` (objects: five digits or None) is in ``codes``; -1 if nowhere."""
+        wanted = np.array([-1 if code is None else int(code) for code in zips], dtype=np.int64)
+        place = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
+        return np.where(self.codes[place] == wanted, place, -1)
+
+
+@cache
+def geography() -> Geography:
+    """The zip codes that have coordinates."""
+    import zipcodes
+
+    places = {
+        int(entry["zip_code"]): (float(entry["lat"]), float(entry["long"]))
+        for entry in zipcodes.list_all()  # type: ignore[no-untyped-call]
+        if entry["lat"] and entry["long"]
+    }
+    codes = np.array(sorted(places), dtype=np.int64)
+    latitude, longitude = np.radians([places[code] for code in codes.tolist()]).T
+    points = _EARTH_KM * np.column_stack(
+        [
+            np.cos(latitude) * np.cos(longitude),
+            np.cos(latitude) * np.sin(longitude),
+            np.sin(latitude),
+        ]
+    )
+    return Geography(codes, points)
