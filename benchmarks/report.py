@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +15,18 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 
 
 def machine() -> str:
-    """One line: processor, cores, memory, Python and the day."""
+    """One line: processor, cores, memory, Python, the day and the commit."""
     lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", lines, re.MULTILINE)
     processor = found.group(1).strip() if found else platform.processor() or platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    head = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    told = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
+    commit = told or "unknown"
     return (
         f"{processor}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} "
         f"{platform.release().split('-')[0]}, Python {platform.python_version()}, "
-        f"{datetime.now(UTC):%Y-%m-%d}"
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}"
     )
 
 
