@@ -9,6 +9,7 @@ from the environment.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
 import os
@@ -39,6 +40,8 @@ from tasador.errors import ConfigurationError
 log = logging.getLogger("tasador.functions.host")
 
 _DRAIN_SECONDS = 20.0
+# M_ARENA_MAX of malloc.h.
+_ARENA_MAX = -8
 
 
 class Host:
@@ -189,7 +192,17 @@ def main() -> None:
         )
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
+    _share_memory()
     host.serve(os.environ.get("HOST", "127.0.0.1"), port, threads, queue)
+
+
+def _share_memory() -> None:
+    """One pool of memory for all threads, where the C library is glibc.
+
+    It would keep one for each worker, and every large batch would swell another of them.
+    """
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_option(_ARENA_MAX, 1)
 
 
 def _number(name: str, default: int) -> int:
