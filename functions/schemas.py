@@ -63,6 +63,19 @@ def ref(name: str) -> Json:
 
 
 _CONTRIBUTION = an_object({"feature": STRING, "value": STRING, "dollars": NUMBER})
+_MAYBE: Json = {"type": ["number", "null"]}
+_COMPARABLE = an_object(
+    {
+        "price": NUMBER,
+        "bed": _MAYBE,
+        "bath": _MAYBE,
+        "house_size": _MAYBE,
+        "acre_lot": _MAYBE,
+        "zip_code": STRING,
+        "km": {**NUMBER, "description": "between the centres of the two zip codes"},
+        "alike": {**NUMBER, "description": "between 0 and 1"},
+    }
+)
 LINKS: Json = {"type": "object", "additionalProperties": STRING}
 _SAID: Json = {"revision": STRING, "missing": a_list(STRING), "correlation_id": STRING}
 _EVENT = an_object(
@@ -129,6 +142,7 @@ SCHEMAS: Json = {
             "base": {"type": "number", "description": "base + contributions = price, in dollars"},
             "contributions": a_list(_CONTRIBUTION),
             "columns": a_list(_CONTRIBUTION),
+            "comparables": a_list(_COMPARABLE),
             "sentence": STRING,
             "model": ref("Model"),
             **_SAID,

@@ -7,7 +7,7 @@ random split shows this, since there every state of the judged rows was trained 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ def leave_states_out(
     *,
     rotations: int = 4,
     rows: int | None = None,
+    needing: Sequence[str] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LeftOut:
@@ -81,14 +82,15 @@ def leave_states_out(
             told = f"without {', '.join(states[:3])}{' …' if len(states) > 3 else ''}"
             progress("leave states out", number / len(groups), told)
         away = sample["state"].isin(states).to_numpy(dtype=bool)
-        evaluation = _rotation(sample[~away], sample[away], params, seed)
+        judged = sample[away].dropna(subset=list(needing))
+        evaluation = _rotation(sample[~away], judged, params, seed)
         found.append(evaluation)
         trained = int((~sample["holdout"].to_numpy(dtype=bool) & ~away).sum())
         turns.append(
             Rotation(
                 states=states,
                 rows_trained=trained,
-                rows_judged=int(away.sum()),
+                rows_judged=len(judged),
                 metrics=dict(evaluation.metrics),
             )
         )

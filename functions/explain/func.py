@@ -53,6 +53,7 @@ def _explain(listing: Listing) -> dict[str, Any]:
         "base": found.base,
         "contributions": [c._asdict() for c in found.contributions],
         "columns": [c._asdict() for c in found.columns],
+        "comparables": [c._asdict() for c in found.comparables],
         "sentence": found.sentence,
         "model": {"name": manifest.name, "version": manifest.version, "digest": manifest.digest},
         "revision": model.revision(),

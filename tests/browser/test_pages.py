@@ -94,7 +94,7 @@ def test_the_waterfall_leads_from_the_base_to_the_price(page, web, model):
     price = estimate(page)
     page.wait("document.querySelector('td.number.total')")
     steps = [money(t) for t in page.texts("td.number.base, td.number.up, td.number.down")]
-    assert len(steps) == 9
+    assert len(steps) == 10
     # Each is shown in whole dollars.
     assert sum(steps) == pytest.approx(price, abs=len(steps))
     assert money(page.text("td.number.total")) == price

@@ -19,6 +19,7 @@ FIELDS = {
     "brokered_by": "Broker",
     "prev_sold_date": "Last sold",
     "place": "Place",  # what an explanation calls state, city and zip code together
+    "comparables": "Like listings",
 }
 
 

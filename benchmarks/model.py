@@ -1,0 +1,363 @@
+"""The price model beside the old way, on real listings: accuracy, new states, intervals, the loop.
+
+    python benchmarks/model.py [--csv FILE] [--seeds N] [--parts accuracy states course ablation]
+
+Every split is by property, drawn by the seed; both models train on the same rows and are judged on
+the same others, priced 10,000 to 5,000,000 dollars. Figures are means over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import old_way, report
+from tasador import study, training
+from tasador.bundle import Bundle, listing_at
+from tasador.contributions import explain
+from tasador.encoding import fit_out_of_fold
+from tasador.evaluation import evaluate
+from tasador.features import BASE, FEATURE_NAMES
+from tasador.gate import Evaluation, judge, r2
+from tasador.leave_out import leave_states_out
+from tasador.listing import MARKET_PRICE
+from tasador.source.course import course_batch
+from tasador.table import columns_of, read_csv
+
+PARTS = ("accuracy", "states", "course", "ablation")
+ROOMS = ["bed", "bath", "house_size"]
+_HELD_OUT = 0.1
+_EXPLAINED = 300
+
+Figures = dict[str, list[float]]
+Tell = Callable[[str], None]
+
+
+def held_out(frame: pd.DataFrame, seed: int) -> np.ndarray:
+    """Which rows are judged, bool [n]: one property in ten, drawn by the seed."""
+    keys = frame["property_key"].to_numpy(dtype=object)
+    place = pd.util.hash_array(keys, hash_key=f"model bench {seed:04d}", categorize=False) / 2.0**64
+    return place < _HELD_OUT
+
+
+def found(frame: pd.DataFrame, trials: int, seed: int) -> study.Search:
+    """Parameters: known good ones, or what a search of so many trials finds."""
+    if trials == 0:
+        return study.Search(dict(study.known_good(len(frame))[0]), 0.0, [])
+    return training.search(training.prepare(frame), trials=trials, seed=seed)
+
+
+def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:
+    """A bundle trained on the frame's rows outside its holdout."""
+    model = training.fit(training.prepare(frame), found(frame, trials, seed), seed=seed)
+    training.write(model, folder)
+    return Bundle.load(folder)
+
+
+def median_error(actual: np.ndarray, predicted: np.ndarray) -> float:
+    return float(np.median(np.abs(predicted - actual) / actual))
+
+
+def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
+    """Accuracy, intervals and the cost of an explanation, on properties that no model has seen."""
+    figures: Figures = {}
+    for seed in range(seeds):
+        rows = frame.assign(holdout=held_out(frame, seed))
+        began = time.perf_counter()
+        bundle = trained(rows, scratch / f"accuracy-{seed}", trials=trials, seed=seed)
+        took = time.perf_counter() - began
+        judged = rows[rows["holdout"]]
+        model = evaluate(bundle, judged)
+        rooms = judged[ROOMS].notna().all(axis=1).to_numpy()
+        whole = judged[list(FIELDS)].notna().all(axis=1).to_numpy()
+        old = old_way.fit(rows[~rows["holdout"]], seed)
+        old_rows = old_way.complete(judged)
+        old_price = old.predict(old_rows)
+        seen = {
+            "seconds": took,
+            "rooms r2": r2(model.actual[rooms], model.predicted[rooms]),
+            "rooms error": median_error(model.actual[rooms], model.predicted[rooms]),
+            "all r2": r2(model.actual, model.predicted),
+            "all error": median_error(model.actual, model.predicted),
+            "old r2": r2(old_rows["price"].to_numpy(), old_price),
+            "old error": median_error(old_rows["price"].to_numpy(), old_price),
+            "covered": _covered(model),
+            "covered whole": _covered(model, whole),
+            "covered partial": _covered(model, ~whole),
+            **_widths(model),
+            "explain p99": _explain_p99(bundle, judged),
+        }
+        for name, value in seen.items():
+            figures.setdefault(name, []).append(value)
+        tell(f"accuracy, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in seen.items()))
+    return figures
+
+
+FIELDS = tuple(name for name in training.COLUMNS if name != "price")
+
+
+def _covered(model: Evaluation, rows: np.ndarray | None = None) -> float:
+    inside = (model.actual >= model.low["90"]) & (model.actual <= model.high["90"])
+    return float(inside[slice(None) if rows is None else rows].mean())
+
+
+def _widths(model: Evaluation) -> Figures | dict[str, float]:
+    """Ours against one relative width for all that covers as many: median and mean of the ratio."""
+    off = np.abs(np.log(model.predicted / model.actual))
+    half = np.quantile(off, _covered(model))
+    ours = (model.high["90"] - model.low["90"]) / model.predicted
+    constant = float(np.exp(half) - np.exp(-half))
+    return {"width median": float(np.median(ours)) / constant, "width mean": ours.mean() / constant}
+
+
+def _explain_p99(bundle: Bundle, frame: pd.DataFrame) -> float:
+    """Milliseconds of one exact explanation, one thread, processor time."""
+    columns = columns_of(frame)
+    took = []
+    for row in range(min(_EXPLAINED, len(frame))):
+        listing = listing_at(columns, row)
+        began = time.thread_time()
+        explain(bundle, listing)
+        took.append(1000 * (time.thread_time() - began))
+    return float(np.quantile(took, 0.99))
+
+
+def states(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
+    """Whole states left out, four rotations of a quarter of the states each."""
+    del scratch
+    figures: Figures = {}
+    for seed in range(seeds):
+        known = found(frame, trials, seed).params
+        ours = leave_states_out(frame.assign(holdout=False), known, needing=ROOMS, seed=seed)
+        old_r2, old_error = [], []
+        for turn in ours.rotations:
+            away = frame["state"].isin(turn.states)
+            old_rows = old_way.complete(frame[away])
+            price = old_way.fit(frame[~away], seed).predict(old_rows)
+            old_r2.append(r2(old_rows["price"].to_numpy(), price))
+            old_error.append(median_error(old_rows["price"].to_numpy(), price))
+        seen = {
+            "states r2": ours.mean["r2"],
+            "states error": ours.mean["median_error"],
+            "states covered": ours.mean["coverage_90"],
+            "states old r2": float(np.mean(old_r2)),
+            "states old error": float(np.mean(old_error)),
+        }
+        for name, value in seen.items():
+            figures.setdefault(name, []).append(value)
+        tell(f"states, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in seen.items()))
+    return figures
+
+
+def course(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
+    """The six batches by the course's rule: R² on the national holdout of what serves after each.
+
+    ``fall`` is the largest fall from one batch to the next beyond what a bootstrap over properties
+    shows by chance (0 where there is none).
+    """
+    texts = frame[list(training.COLUMNS)].astype(object).where(frame.notna(), "").astype(str)
+    numbers = [
+        None if "" in row else course_batch(list(row)) for row in texts.itertuples(index=False)
+    ]
+    batch = np.array([-1 if n is None else n for n in numbers])
+    national = frame[frame["holdout"]]
+    figures: Figures = {"course fall": []}
+    for seed in range(seeds):
+        champion: Bundle | None = None
+        served: list[tuple[float, Evaluation | None]] = []
+        for last in range(6):
+            rows = frame[(batch >= 0) & (batch <= last)]
+            folder = scratch / f"course-{seed}-{last}"
+            challenger = trained(rows, folder, trials=trials, seed=seed)
+            known = None if champion is None else evaluate(champion, rows)
+            if judge(evaluate(challenger, rows), known).promote:
+                champion = challenger
+            if champion is None:
+                served.append((float("nan"), None))
+                continue
+            whole = evaluate(champion, national)
+            served.append((r2(whole.actual, whole.predicted), whole))
+        falls = [
+            _fall(before, after)
+            for (_, before), (_, after) in pairwise(served)
+            if before is not None and after is not None
+        ]
+        figures["course fall"].append(max(falls, default=0.0))
+        for number, (value, _) in enumerate(served):
+            figures.setdefault(f"course {number}", []).append(value)
+        tell(f"course, seed {seed}: " + " ".join(f"{value:.3f}" for value, _ in served))
+    return figures
+
+
+def _fall(before: Evaluation, after: Evaluation) -> float:
+    """By how much R² fell for certain: the lower end of the 95 % interval of the fall, or 0."""
+    draw = np.random.default_rng(0)
+    _, owner = np.unique(before.key.astype(str), return_inverse=True)
+    falls = []
+    for _ in range(200):
+        weight = draw.poisson(1.0, owner.max() + 1)[owner].astype(float)
+        mean = np.average(before.actual, weights=weight)
+        spread = np.sum(weight * (before.actual - mean) ** 2)
+        worse = (after.predicted - after.actual) ** 2 - (before.predicted - before.actual) ** 2
+        falls.append(np.sum(weight * worse) / spread)
+    return max(0.0, float(np.quantile(falls, 0.025)))
+
+
+# What is left out, by the features' names (by their beginnings).
+GROUPS = {
+    "nothing": (),
+    "comparables": ("comparables",),
+    "zip and city premiums": ("zip_", "city_"),
+    "broker": ("broker",),
+    "the narrowest regression": ("price_15",),
+    "the wide regressions": ("price_nation", "price_state", "price_1000", "price_200"),
+    "rooms and ratios": ("rooms", "log_size_per_room", "baths_per_bed", "log_lot_to_house"),
+    "last sale": ("prev_sold_year",),
+}
+
+
+def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
+    """Each group of features left out in turn, the rest as it is."""
+    del trials, scratch
+    figures: Figures = {}
+    for seed in range(seeds):
+        away = held_out(frame, seed)
+        shown, judged = columns_of(frame[~away]), columns_of(frame[away])
+        keys = frame["property_key"].to_numpy(dtype=object)[~away]
+        folds = pd.util.hash_array(keys, hash_key="model bench fold") % np.uint64(5)
+        encoders, sample = fit_out_of_fold(shown, folds.astype(int), seed)
+        matrix = encoders.transform(judged)
+        params = study.known_good(len(keys))[0]
+        for group, gone in GROUPS.items():
+            kept = [n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(gone or "?")]
+            booster = _fit_on(sample, np.log(shown["price"]), kept, params, seed)
+            price = np.exp(matrix[:, BASE] + booster.inplace_predict(matrix[:, kept]))
+            error = median_error(judged["price"], price)
+            figures.setdefault(f"without {group}", []).append(error)
+            tell(f"ablation, seed {seed}, without {group}: {error:.2%}")
+        plain = median_error(judged["price"], np.exp(matrix[:, BASE]))
+        figures.setdefault("without the trees", []).append(plain)
+    return figures
+
+
+def _fit_on(sample: Any, log_price: np.ndarray, kept: list[int], params: Any, seed: int) -> Any:
+    views = (sample.matrix, sample.masked)
+    rows = study.training_engine().QuantileDMatrix(
+        np.concatenate([view[:, kept] for view in views]),
+        np.concatenate([log_price - view[:, BASE] for view in views]),
+        weight=np.repeat([1.0, study.MASKED_WEIGHT], len(log_price)),
+    )
+    return study.boost(params, rows, rounds=study.MOST_ROUNDS, seed=seed)
+
+
+def summary(figures: Figures) -> str:
+    """The tables, of what was measured."""
+    mean = {name: float(np.mean(values)) for name, values in figures.items()}
+    targets = []
+
+    def row(what: str, name: str, old: str, wanted: str, met: bool, form: str = "{:.3f}") -> None:
+        old_way_says = old if old == "none" else form.format(mean[old])
+        said = "met" if met else "MISSED"
+        targets.append((what, form.format(mean[name]), old_way_says, wanted, said))
+
+    if "all r2" in mean:
+        rooms, every = "rows with bed, bath, size", "all rows, any field missing"
+        percent = "{:.1%}"
+        row(f"{rooms}: R²", "rooms r2", "old r2", "≥ 0.745", mean["rooms r2"] >= 0.745)
+        error = mean["rooms error"]
+        row(
+            f"{rooms}: median error",
+            "rooms error",
+            "old error",
+            "≤ 15.4 %",
+            error <= 0.154,
+            percent,
+        )
+        row(f"{every}: R²", "all r2", "none", "≥ 0.70", mean["all r2"] >= 0.70)
+        error = mean["all error"]
+        row(f"{every}: median error", "all error", "none", "≤ 18.7 %", error <= 0.187, percent)
+        for name, slack in (("covered", 0.02), ("covered whole", 0.04), ("covered partial", 0.04)):
+            what = {"covered": "all", "covered whole": "nothing missing"}.get(name, "something is")
+            met = abs(mean[name] - 0.9) <= slack
+            row(f"90 % interval holds, {what}", name, "none", f"90 % ± {slack:.0%}", met, percent)
+        for name in ("width median", "width mean"):
+            what = f"its {name}, of a constant relative one's"
+            row(what, name, "none", "≤ 0.75", mean[name] <= 0.75)
+        met = mean["explain p99"] <= 25
+        row("exact explanation: p99, ms", "explain p99", "none", "≤ 25", met, "{:.1f}")
+    if "states r2" in mean:
+        what = "states left out"
+        row(f"{what}: R²", "states r2", "states old r2", "≥ 0.33", mean["states r2"] >= 0.33)
+        met = mean["states error"] <= 0.29
+        row(f"{what}: median error", "states error", "states old error", "≤ 29 %", met, "{:.1%}")
+        met = abs(mean["states covered"] - 0.9) <= 0.04
+        row(f"90 % interval holds, {what}", "states covered", "none", "90 % ± 4%", met, "{:.1%}")
+    if "course fall" in mean:
+        what = "course batches: largest fall of R² beyond noise"
+        row(what, "course fall", "none", "0", max(figures["course fall"]) == 0.0)
+    parts = [report.table(("what", "tasador", "old way", "wanted", ""), targets)] if targets else []
+    if "course 0" in mean:
+        served = [f"{mean[f'course {n}']:.3f}" for n in range(6)]
+        header = ("national R² after batch", *map(str, range(6)))
+        parts.append(report.table(header, [("what serves", *served)]))
+    if "without nothing" in mean:
+        rows = [
+            (
+                name.removeprefix("without "),
+                f"{value:.2%}",
+                f"{value / mean['without nothing']:.3f}",
+            )
+            for name, value in mean.items()
+            if name.startswith("without ")
+        ]
+        parts.append(report.table(("left out", "median error, all rows", "ratio"), rows))
+    if "seconds" in mean:
+        parts.append(f"One training: {mean['seconds']:.0f} s.")
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=0, help="of a search; 0: known good values")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    given = parser.parse_args()
+    if given.csv is None or not Path(given.csv).is_file():
+        parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
+    warnings.simplefilter("ignore")
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    frame, _ = read_csv(given.csv)
+    frame = frame[frame["price"].between(*MARKET_PRICE)].reset_index(drop=True)
+    measures = {"accuracy": accuracy, "states": states, "course": course, "ablation": ablation}
+    with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
+        for part in given.parts:
+            figures = measures[part](frame, given.seeds, given.trials, Path(scratch), tell)
+            drawn = f"{given.seeds} seed{'s' if given.seeds > 1 else ''}, {len(frame):,} listings"
+            text = f"{drawn}.\n\n{summary(figures)}"
+            print(text, flush=True)
+            if given.write:
+                report.write_section(f"model {part}", f"{report.machine()}, {text}")
+
+
+if __name__ == "__main__":
+    main()
