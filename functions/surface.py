@@ -229,7 +229,11 @@ def read_body(request: Request, limit: int) -> bytes:
 
 def read_json(request: Request, limit: int = MEGABYTE) -> Any:
     """The body as JSON; 400 says where it is broken."""
-    body = read_body(request, limit)
+    return parse_json(read_body(request, limit))
+
+
+def parse_json(body: bytes) -> Any:
+    """A body that was read already as JSON; a request gives its body once."""
     if not body:
         raise Problem(400, "the body is empty; JSON is expected")
     try:

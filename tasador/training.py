@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador import study
-from tasador.bundle import Bundle, stamp_metrics, write_bundle
+from tasador.bundle import Bundle, listing_at, stamp_metrics, write_bundle
 from tasador.encoders import Encoders
 from tasador.encoding import fit_out_of_fold
 from tasador.errors import TrainingError
@@ -31,7 +31,7 @@ from tasador.intervals import (
     log_size,
     size_of,
 )
-from tasador.listing import COLUMNS, MARKET_PRICE, Listing, in_holdout
+from tasador.listing import MARKET_PRICE, Listing, in_holdout
 from tasador.manifest import Manifest
 from tasador.study import OnTrial, Params, Progress, Search, Views
 from tasador.table import columns_of
@@ -321,7 +321,7 @@ def _golden(
     prepared: Prepared, encoders: Encoders, booster: Booster
 ) -> list[tuple[Listing, float]]:
     """A dozen listings, real and stretched, with the price that the training engine gives them."""
-    real = [_listing(prepared.columns, row) for row in range(8)]
+    real = [listing_at(prepared.columns, row) for row in range(8)]
     one = real[0]
     stretched = [
         Listing(),
@@ -336,15 +336,6 @@ def _golden(
     corrected = booster.predict(study.training_engine().DMatrix(matrix)).astype(np.float64)
     prices = np.exp(matrix[:, BASE] + corrected)
     return list(zip(listings, prices.tolist(), strict=True))
-
-
-def _listing(columns: Columns, row: int) -> Listing:
-    values: dict[str, Any] = {}
-    for name in COLUMNS:
-        value = columns[name][row]
-        absent = value is None or (isinstance(value, float) and np.isnan(value))
-        values[name] = None if absent else value if isinstance(value, str) else float(value)
-    return Listing(**values)
 
 
 def _take(columns: Columns, rows: Array) -> Columns:

@@ -22,8 +22,8 @@ from functions.surface import (
     Route,
     invalid,
     nothing,
+    parse_json,
     read_body,
-    read_json,
     read_object,
     reply,
 )
@@ -65,7 +65,8 @@ def reload(request: Request) -> Response:
     An older version than the one in service is not served again by this: that is `tasador
     rollback`, which decides it first.
     """
-    body = read_object(read_json(request), "body") if read_body(request, 10_000) else {}
+    given = read_body(request, 10_000)
+    body = read_object(parse_json(given), "body") if given else {}
     version = body.get("version")
     if version is not None and (type(version) is not int or not 0 < version < 2**31):
         raise invalid([FieldProblem("version", "is not a version's number", repr(version)[:100])])
