@@ -83,6 +83,19 @@ class Comparables:
             )
         return found
 
+    def features_of_one(self, area: int, traits: Array, base: float) -> list[float]:
+        """``features`` of one listing: the same numbers, in a fraction of the time."""
+        if area < 0:
+            none: list[float] = self.features(np.array([area]), traits[None], np.array([base]))[
+                0
+            ].tolist()
+            return none
+        taken, there, km = self._candidates_of_one(area)
+        unlike = self._unlike(traits[None], taken[None], km[None])
+        of = (unlike, there[None], self.premium[taken][None], self.log_price[taken][None])
+        told: list[float] = weigh(*of, np.array([base]))[0].tolist()
+        return told
+
     def nearest(
         self, area: int, traits: Array, zips: Array, means: Array, count: int
     ) -> list[Comparable]:
@@ -145,6 +158,22 @@ class Comparables:
         there[row, offset] = True
         km[row, offset] = self.km[np.where(known, distinct, 0)][row, column]
         return taken[which], there[which], km[which]
+
+    def _candidates_of_one(self, area: int) -> tuple[Array, Array, Array]:
+        """``_candidates`` of one area [CANDIDATES]."""
+        near = self.areas[area]
+        near = near[near >= 0]
+        begin = self.start[near].astype(np.int64)
+        counts = np.minimum(self.start[near + 1] - begin, KEPT)
+        through = np.cumsum(counts)
+        filled = min(int(through[-1]), CANDIDATES)
+        taken = np.zeros(CANDIDATES, dtype=np.int64)
+        there = np.zeros(CANDIDATES, dtype=bool)
+        km = np.zeros(CANDIDATES, dtype=np.float32)
+        taken[:filled] = np.repeat(begin - through + counts, counts)[:filled] + np.arange(filled)
+        there[:filled] = True
+        km[:filled] = np.repeat(self.km[area, : len(near)], counts)[:filled]
+        return taken, there, km
 
     def _unlike(self, traits: Array, taken: Array, km: Array) -> Array:
         """The squared distance of each candidate, float32 [n, CANDIDATES]."""

@@ -156,9 +156,9 @@ class Encoders:
             local = nation + places.coefficients[area].astype(np.float64)
         else:
             local = np.broadcast_to(of_state, (len(SCALES), len(TERMS)))
-        by_scale = _leaning(
-            np.vstack([of_state, local]), nation, np.full((len(SCALES) + 1, 1), distance)
-        )
+        by_scale = np.vstack([of_state, local])
+        if distance > 0.0:
+            by_scale = _leaning(by_scale, nation, np.full((len(SCALES) + 1, 1), distance))
         levels = by_scale @ design
         row = own_features_of_one(numbers)
         row += [float(nation @ design), *levels.tolist(), distance]
@@ -173,10 +173,10 @@ class Encoders:
                 if code >= 0
                 else [0.0, 0.0]
             )
-        alike = self.comparables.features(
-            np.array([area]), traits_of(design[None]), levels[_BASE : _BASE + 1]
+        row += self.comparables.features_of_one(
+            area, traits_of(design[None])[0], float(levels[_BASE])
         )
-        matrix = np.array([[*row, *alike[0].tolist()]], dtype=np.float32)
+        matrix = np.array([row], dtype=np.float32)
         return matrix, design, by_scale[_BASE], area
 
     def nearest(self, listing: Listing, count: int) -> list[Comparable]:
