@@ -33,12 +33,13 @@ from tasador.evaluation import evaluate
 from tasador.features import BASE, FEATURE_NAMES
 from tasador.gate import Evaluation, judge, r2
 from tasador.leave_out import leave_states_out
-from tasador.listing import MARKET_PRICE
+from tasador.listing import COLUMNS, MARKET_PRICE
 from tasador.source.course import course_batch
 from tasador.table import columns_of, read_csv
 
 PARTS = ("accuracy", "states", "course", "ablation")
 ROOMS = ["bed", "bath", "house_size"]
+FIELDS = tuple(name for name in COLUMNS if name != "price")
 _HELD_OUT = 0.1
 _EXPLAINED = 300
 
@@ -106,9 +107,6 @@ def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
     return figures
 
 
-FIELDS = tuple(name for name in training.COLUMNS if name != "price")
-
-
 def _covered(model: Evaluation, rows: np.ndarray | None = None) -> float:
     inside = (model.actual >= model.low["90"]) & (model.actual <= model.high["90"])
     return float(inside[slice(None) if rows is None else rows].mean())
@@ -168,7 +166,7 @@ def course(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Te
     ``fall`` is the largest fall from one batch to the next beyond what a bootstrap over properties
     shows by chance (0 where there is none).
     """
-    texts = frame[list(training.COLUMNS)].astype(object).where(frame.notna(), "").astype(str)
+    texts = frame[list(COLUMNS)].astype(object).where(frame.notna(), "").astype(str)
     numbers = [
         None if "" in row else course_batch(list(row)) for row in texts.itertuples(index=False)
     ]

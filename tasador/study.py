@@ -80,16 +80,21 @@ class Views:
         """The views of some rows."""
         return Views(self.sample.take(rows), self.log_price[rows])
 
-    def matrix(self, like: Any = None) -> Any:
+    def matrix(self, like: Any = None, twice: Array | None = None) -> Any:
         """The DMatrix of both views, binned like the training matrix ``like`` where it is given.
 
-        The label is what the trees are to correct: by how much the local regression is off.
+        ``twice`` [n] says which rows are in the second view too (all, unless told). The label is
+        what the trees are to correct: by how much the local regression is off.
         """
-        views = (self.sample.matrix, self.sample.masked)
+        twice = np.ones(len(self.log_price), dtype=bool) if twice is None else twice
+        parts = [
+            (self.sample.matrix, self.log_price, 1.0),
+            (self.sample.masked[twice], self.log_price[twice], MASKED_WEIGHT),
+        ]
         return training_engine().QuantileDMatrix(
-            np.concatenate(views),
-            np.concatenate([self.log_price - view[:, BASE] for view in views]),
-            weight=np.repeat([1.0, MASKED_WEIGHT], len(self.log_price)),
+            np.concatenate([view for view, _, _ in parts]),
+            np.concatenate([price - view[:, BASE] for view, price, _ in parts]),
+            weight=np.concatenate([np.full(len(view), weight) for view, _, weight in parts]),
             nthread=1,
             ref=like,
         )
