@@ -192,23 +192,20 @@ class Bundle:
             return math.inf
         return float(np.max(np.abs(answers - expected) / expected))
 
-    def log_effects(self, listing: Listing) -> tuple[Array, Array, float, float]:
+    def log_effects(self, listing: Listing) -> tuple[Array, Array, float, float, Array]:
         """What makes up the log price of one listing, exactly.
 
         Returns the Tree-SHAP values of the trees by feature [len(FEATURES)], the terms of the local
         regression [len(TERMS)] as they depart from the nation's level, the base that both are added
-        to, and their sum, the log price.
+        to, their sum, the log price, and the features [len(FEATURES)] that the trees saw.
         """
         matrix, design, coefficients, _ = self.encoders.look_up(listing)
         told = self.booster.contributions(matrix)[0].astype(np.float64)
         level = float(self.encoders.places.nation[0])
         effects = design * coefficients
         effects[0] -= level
-        return told[:-1], effects, level + float(told[-1]), float(self._log_price(matrix)[0])
-
-    def features_of(self, listing: Listing) -> Array:
-        """The features of one listing, float32 [len(FEATURES)]."""
-        return np.asarray(self.encoders.transform_one(listing)[0])
+        log_price = float(self._log_price(matrix)[0])
+        return told[:-1], effects, level + float(told[-1]), log_price, matrix[0]
 
     def _log_price(self, matrix: Array) -> Array:
         """[n] float64: the local regression's answer and the trees' correction."""

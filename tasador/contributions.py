@@ -61,7 +61,7 @@ class Explanation:
 
 def explain(bundle: Bundle, listing: Listing) -> Explanation:
     """Explain the price that ``bundle.predict_one`` gives the listing."""
-    of_trees, of_terms, base_log, log_price = bundle.log_effects(listing)
+    of_trees, of_terms, base_log, log_price, features = bundle.log_effects(listing)
     effects = np.concatenate([of_trees, of_terms])
     price, base = math.exp(log_price), math.exp(base_log)
     total = float(effects.sum())
@@ -72,7 +72,7 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         dollars = dollars + (price - base - float(dollars.sum())) * np.abs(dollars) / size
     else:
         base = price
-    values = ["missing" if math.isnan(v) else f"{v:.4g}" for v in bundle.features_of(listing)]
+    values = ["missing" if math.isnan(v) else f"{v:.4g}" for v in features.tolist()]
     parts = [*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS)]
     told = [*values, *(_value(term.column, listing) for term in TERMS)]
     by_feature = [

@@ -41,7 +41,7 @@ def learn(rows: Rows, used: Array, where: Geography) -> Memory:
     )
     known = np.flatnonzero(sums.count)
     near, km = neighbours(where, known, known)
-    around = survey(sums, where, known, near, km, np.zeros(near.shape, dtype=bool))
+    around = survey(sums, known, near, km, np.zeros(near.shape, dtype=bool))
     area_of = np.full(len(where.codes), NOTHING)
     area_of[known] = np.arange(len(known))
     area = area_of[rows.zips[taken]]
@@ -153,7 +153,7 @@ def without(
         apart[mine] = np.where(second, km[:, 1], km[:, 0])
         around, far = neighbours(where, allowed, centre[mine])
         excluded = (around == asked[mine, 0][:, None]) & (code == NOTHING)
-        seen = survey(memory.sums, where, centre[mine], around, far, excluded)
+        seen = survey(memory.sums, centre[mine], around, far, excluded)
         parts.append(_Part(mine, memory.sums.state[centre[mine]], seen))
     encoders, first = _extended(memory, parts)
     area = np.full(len(asked), NOTHING, dtype=np.int64)

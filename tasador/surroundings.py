@@ -97,9 +97,7 @@ def sum_up(terms: Array, log_price: Array, zips: Array, state: Array, geography:
     )
 
 
-def survey(
-    sums: Sums, geography: Geography, at: Array, near: Array, km: Array, excluded: Array
-) -> Surroundings:
+def survey(sums: Sums, at: Array, near: Array, km: Array, excluded: Array) -> Surroundings:
     """The surroundings of the places ``at`` [n] (positions in the geography).
 
     ``near`` and ``km`` [n, reach] are the positions of the nearest zip codes with listings, in
