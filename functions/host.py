@@ -116,6 +116,10 @@ class Host:
         """The answer to a probe. It is not traffic."""
         return guarded(self.probes[request.path], request)
 
+    def prompt(self, method: str, path: str) -> bool:
+        """Whether the function answers this at once, without waiting for anything."""
+        return method == "POST" and self.function.prompt(path)
+
     def answer(self, request: Request) -> Response | None:
         """The answer of the addresses in front; None for all others."""
         view = self._front.get(request.path) if request.method == "POST" else None

@@ -8,6 +8,7 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -44,17 +45,18 @@ class ServedModel:
                 return
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        try:
-            self.loaded().quicken()
-        except Exception:
-            # It only makes answers faster: without it they are what they were.
-            log.exception("single predictions stay with the library")
+        quickened(self.loaded().quicken)
 
     def bundle(self) -> Bundle:
         """The loaded bundle; raises a Problem (503) that says why there is none."""
         if self._bundle is None and not self._started:
             self._attempt()
         return self.loaded()
+
+    @property
+    def here(self) -> bool:
+        """Whether ``bundle`` gives one at once."""
+        return self._bundle is not None
 
     def loaded(self) -> Bundle:
         """As ``bundle``, but never waits."""
@@ -97,6 +99,14 @@ class ServedModel:
             )
             MODEL_LOADED.set(1)
             return True
+
+
+def quickened(quicken: Callable[[], None]) -> None:
+    """Make answers faster; where that fails they are what they were."""
+    try:
+        quicken()
+    except Exception:
+        log.exception("single answers stay with the library")
 
 
 def _load(environ: os._Environ[str]) -> Bundle:

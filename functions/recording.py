@@ -64,6 +64,14 @@ class Recorder:
             return "off"
         return mode
 
+    @cached_property
+    def waits(self) -> bool:
+        """Whether ``record`` waits for the broker (or raises what is wrong with the setting)."""
+        try:
+            return self.mode == "required"
+        except ConfigurationError:
+            return True
+
     def record(self, records: Sequence[PredictionRecord]) -> None:
         """Record, by taking slices of ``records`` in another thread.
 

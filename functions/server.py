@@ -38,6 +38,8 @@ from functions.surface import Problem, Request, Response
 log = logging.getLogger("tasador.functions.server")
 
 _CONNECTIONS = 500
+# The longest body that the reading thread takes apart itself, bytes.
+SHORT = 16_384
 _ROOM = 50
 # Between two requests of a connection.
 _IDLE_SECONDS = 75.0
@@ -53,8 +55,12 @@ class Front(Protocol):
     def probe(self, request: Request) -> Response:
         """The answer to a probe; never blocks."""
 
+    def prompt(self, method: str, path: str) -> bool:
+        """Whether ``answer`` to a short request like this only computes, for less than a hand-over
+        to a worker and back is worth: then the reading thread calls it."""
+
     def answer(self, request: Request) -> Response | None:
-        """The answer to a request, in a worker; None where it is the WSGI application's."""
+        """The answer to a request; None where it is the WSGI application's."""
 
     def refuse(self, request: Request, problem: Problem) -> Response:
         """The answer to a request that the server refuses; never blocks."""
@@ -78,10 +84,11 @@ class _Task(WSGITask):
         if request.error is not None:
             self.close_on_finish = True
             return _refusal(front, request, request.error.code, str(request.error.body))
-        if not request.inline:
+        server = self.channel.server
+        if not request.inline or server.is_prompt(request):
             answer: Response | None = front.answer(asked(request))
             return answer
-        if self.channel.server.is_probe(request):
+        if server.is_probe(request):
             probed: Response = front.probe(asked(request))
             return probed
         return _refusal(front, request, 503, "too many requests are waiting; try again")
@@ -249,7 +256,8 @@ class Server(TcpWSGIServer):
     def end(self, *_: object) -> None:
         """Take no new connection from now on."""
         self.ending.set()
-        self.pull_trigger()
+        # A signal handler runs in the reading thread, but while that sleeps.
+        super().pull_trigger()
 
     def drain(self, seconds: float) -> int:
         """Answer what was begun; how many connections had to be cut off."""
@@ -273,11 +281,26 @@ class Server(TcpWSGIServer):
         """A request of the channel has arrived: to a worker, or to the reading thread itself."""
         request = channel.requests[0]
         if threading.get_ident() == self._reader and (
-            request.error is not None or self._pool.waiting >= self._queue or self.is_probe(request)
+            request.error is not None
+            or self.is_prompt(request)
+            or self._pool.waiting >= self._queue
+            or self.is_probe(request)
         ):
             channel.answer_inline()
         else:
             self._pool.put(channel)
+
+    def pull_trigger(self) -> None:
+        """Wake the reading thread, unless it is the one that calls."""
+        if threading.get_ident() != self._reader:
+            super().pull_trigger()
+
+    def is_prompt(self, request: HTTPRequestParser) -> bool:
+        """Whether the reading thread answers it itself, as no worker would be sooner."""
+        body = request.body_rcv
+        return (body is None or len(body) <= SHORT) and self.front.prompt(
+            request.command, request.path
+        )
 
     def is_probe(self, request: HTTPRequestParser) -> bool:
         """Whether it must be answered whatever else is wrong."""

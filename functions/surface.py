@@ -137,7 +137,9 @@ class Function:
 
     ``on_json`` answers plain JSON on POST /, ``on_event`` a CloudEvent and ``on_batch``, where none
     of them has a reply, several. ``ready`` raises a Problem while the function cannot work.
-    ``load`` may take its time (the host gives it a thread).
+    ``load`` may take its time (the host gives it a thread). ``prompt`` says of a path whether a
+    POST to it is, for now, answered in some tenths of a millisecond and without waiting for
+    anything; it is asked for every request.
     """
 
     name: str
@@ -149,6 +151,7 @@ class Function:
     body_limit: int = MEGABYTE
     load: Callable[[], None] = lambda: None
     ready: Callable[[], None] = lambda: None
+    prompt: Callable[[str], bool] = lambda _path: False
     stop: Callable[[], None] = lambda: None
 
     def main(self, context: Any) -> Any:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,24 @@ from tasador import engine
 from tasador.comparables import Comparable
 from tasador.encoders import Encoders
 from tasador.errors import BundleError
-from tasador.features import BASE, FEATURE_NAMES, Columns, arrays_of, is_missing, places_known
-from tasador.intervals import LEVELS, Intervals, group_of, groups_of, size_of, widths
+from tasador.features import (
+    BASE,
+    FEATURE_NAMES,
+    Columns,
+    arrays_of,
+    is_missing,
+    place_known,
+    places_known,
+)
+from tasador.intervals import (
+    LEVELS,
+    Intervals,
+    group_of,
+    groups_of,
+    size_of,
+    size_of_one,
+    widths,
+)
 from tasador.listing import COLUMNS, Listing, read_listing
 from tasador.manifest import (
     ENCODERS,
@@ -39,6 +55,8 @@ from tasador.manifest import (
     sealed,
     write_manifest,
 )
+from tasador.shapley import Shapley
+from tasador.walk import Walk
 
 if TYPE_CHECKING:
     import xgboost
@@ -50,6 +68,9 @@ GOLDEN_TOLERANCE = 1e-4
 
 # What a large table is priced with; a single row is always priced in the caller's thread.
 _THREADS = 2
+
+# Comparables that an explanation shows.
+_TOLD_ALIKE = 5
 
 _ASKED = tuple(name for name in COLUMNS if name != "price")
 
@@ -65,6 +86,19 @@ class Predictions:
     low: dict[str, Array]
     high: dict[str, Array]
     missing: list[tuple[str, ...]]
+
+
+class LogEffects(NamedTuple):
+    """What makes up a log price: ``base``, the Tree-SHAP values of the trees by feature
+    [len(FEATURES)] and the terms of the local regression [len(TERMS)] as they depart from the
+    nation's level; ``features`` [len(FEATURES)] are what the trees saw."""
+
+    of_trees: Array
+    of_terms: Array
+    base: float
+    log_price: float
+    features: Array
+    comparables: list[Comparable]
 
 
 class Bundle:
@@ -83,6 +117,8 @@ class Bundle:
         self.booster = booster
         self._spread = spread
         self._golden = golden
+        self._walk: Walk | None = None
+        self._shapley: Shapley | None = None
 
     @classmethod
     def load(cls, folder: str | Path, expected_digest: str = "") -> Bundle:
@@ -103,8 +139,11 @@ class Bundle:
 
     def quicken(self) -> None:
         """Make single predictions faster from now on, where that changes no bit of them."""
-        self.booster.quicken()
-        self._spread.quicken()
+        self._walk = engine.walk_of([self.booster, self._spread])
+
+    def quicken_effects(self) -> None:
+        """Make ``log_effects`` faster from now on, where that changes nothing but rounding."""
+        self._shapley = engine.quick_contributions_of(self.booster)
 
     def predict(self, columns: Columns) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
@@ -125,10 +164,10 @@ class Bundle:
         Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``missing`` (fields
         without a value) and ``warnings`` (sentences on values that the model has not met).
         """
-        matrix = self.encoders.transform_one(listing)
-        log_price = float(self._log_price(matrix)[0])
-        group = group_of(listing, bool(places_known(matrix)[0]))
-        size = float(size_of(self._spread.predict(matrix).astype(np.float64))[0])
+        looked_up = self.encoders.look_up(listing)
+        log_price, log_size = self._of_one(looked_up.matrix)
+        group = group_of(listing, place_known(looked_up.distance))
+        size = size_of_one(log_size)
         intervals = {
             level: [
                 math.exp(log_price - size * half[group]),
@@ -140,11 +179,14 @@ class Bundle:
             "price": math.exp(log_price),
             "intervals": intervals,
             "missing": list(listing.missing()),
-            "warnings": self.warnings(listing),
+            "warnings": self.warnings(listing, looked_up.strange),
         }
 
-    def warnings(self, listing: Listing) -> list[str]:
-        """What to know before trusting the price: values beyond or outside the training data."""
+    def warnings(self, listing: Listing, strange: Iterable[str]) -> list[str]:
+        """What to know before trusting the price: values beyond or outside the training data.
+
+        ``strange`` are the fields that name a category which was not in it.
+        """
         found = []
         for name in ("bed", "bath", "acre_lot", "house_size"):
             value = getattr(listing, name)
@@ -155,11 +197,10 @@ class Bundle:
                     f"{name} {value:,g} is outside the training range ({low:,g} to {high:,g}): "
                     f"priced as {border:,g}"
                 )
-        for name in ("state", "city", "zip_code", "brokered_by"):
-            value = getattr(listing, name)
-            if value is not None and not self.encoders.knows(name, listing):
-                found.append(f"{name} {value!r} is not in the training data")
-        return found
+        told = (
+            f"{name} {getattr(listing, name)!r} is not in the training data" for name in strange
+        )
+        return [*found, *told]
 
     def table_warnings(self, columns: Columns) -> dict[int, list[str]]:
         """``warnings`` of the rows of a table that have any, by row."""
@@ -167,17 +208,13 @@ class Bundle:
         for name in ("bed", "bath", "acre_lot", "house_size"):
             low, high = self.encoders.ranges[name]
             told |= (columns[name] < low) | (columns[name] > high)
-        for unknown in self.encoders.unknown(columns).values():
-            told |= unknown
+        unknown = self.encoders.unknown(columns)
+        for rows in unknown.values():
+            told |= rows
         return {
-            row: found
+            row: self.warnings(listing_at(columns, row), [n for n in unknown if unknown[n][row]])
             for row in np.flatnonzero(told).tolist()
-            if (found := self.warnings(listing_at(columns, row)))
         }
-
-    def comparables(self, listing: Listing, count: int = 5) -> list[Comparable]:
-        """The known listings most like this one, the most alike first; none without a place."""
-        return self.encoders.nearest(listing, count)
 
     def check_golden(self) -> float:
         """The largest relative difference from the answers that training gave to golden rows."""
@@ -192,20 +229,36 @@ class Bundle:
             return math.inf
         return float(np.max(np.abs(answers - expected) / expected))
 
-    def log_effects(self, listing: Listing) -> tuple[Array, Array, float, float, Array]:
-        """What makes up the log price of one listing, exactly.
-
-        Returns the Tree-SHAP values of the trees by feature [len(FEATURES)], the terms of the local
-        regression [len(TERMS)] as they depart from the nation's level, the base that both are added
-        to, their sum, the log price, and the features [len(FEATURES)] that the trees saw.
-        """
-        matrix, design, coefficients, _ = self.encoders.look_up(listing)
-        told = self.booster.contributions(matrix)[0].astype(np.float64)
+    def log_effects(self, listing: Listing) -> LogEffects:
+        """What makes up the log price of one listing, exactly, and the listings most like it."""
+        looked_up = self.encoders.look_up(listing)
+        matrix = looked_up.matrix
+        if self._shapley is not None:
+            of_trees, base = self._shapley.contributions(matrix[0]), self._shapley.base
+        else:
+            *values, base = self.booster.contributions(matrix)[0].tolist()
+            of_trees = np.array(values)
         level = float(self.encoders.places.nation[0])
-        effects = design * coefficients
-        effects[0] -= level
-        log_price = float(self._log_price(matrix)[0])
-        return told[:-1], effects, level + float(told[-1]), log_price, matrix[0]
+        of_terms = looked_up.design * looked_up.coefficients
+        of_terms[0] -= level
+        return LogEffects(
+            of_trees=of_trees,
+            of_terms=of_terms,
+            base=level + base,
+            log_price=self._of_one(matrix)[0],
+            features=matrix[0],
+            comparables=self.encoders.nearest(looked_up, _TOLD_ALIKE),
+        )
+
+    def _of_one(self, matrix: Array) -> tuple[float, float]:
+        """Log price and the log of its likely error, of a matrix of one row."""
+        if self._walk is not None:
+            corrected, log_size = self._walk.predict(matrix[0])
+        else:
+            corrected, log_size = (
+                float(model.predict(matrix)[0]) for model in (self.booster, self._spread)
+            )
+        return float(matrix[0, BASE]) + corrected, log_size
 
     def _log_price(self, matrix: Array) -> Array:
         """[n] float64: the local regression's answer and the trees' correction."""

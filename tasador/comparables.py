@@ -7,7 +7,7 @@ imports this module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,10 @@ _TERMS = [3, 5, 7, 9, 11, 4, 1]
 _KM = 4.0
 # A weight of this much stands for "no premium" beside the comparables' own.
 _PULL = 0.3
-_CHUNK = 4_096
+_SCALES = np.array([-0.5 / width**2 for width in KERNELS], dtype=np.float32)
+_PLACES = np.arange(CANDIDATES)
+# Rows at a time, so that what is looked up for them stays near the processor.
+_CHUNK = 256
 
 
 class Comparable(NamedTuple):
@@ -65,6 +68,20 @@ class Comparables:
     premium: Array
     log_price: Array
     given: Array
+    # Made of them: what is looked up. ``_runs`` says which rows are an area's candidates, the last
+    # area standing for no known place; ``_columns`` [TRAITS + 3, n] are traits, 1, premium and log
+    # price.
+    _runs: _Runs = field(init=False, repr=False)
+    _columns: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_runs", _runs_of(self.start, self.areas, self.km))
+        # Never fewer than CANDIDATES, so that what stands for none can point at something.
+        known = len(self.premium)
+        columns = np.zeros((TRAITS + 3, max(known, CANDIDATES)), dtype=np.float32)
+        columns[:TRAITS, :known] = self.traits.T
+        columns[TRAITS:, :known] = np.ones(known), self.premium, self.log_price
+        object.__setattr__(self, "_columns", columns)
 
     def features(self, area: Array, traits: Array, base: Array) -> Array:
         """The features [n, 3 len(KERNELS)] of listings with ``traits`` [n, TRAITS] in ``area`` [n].
@@ -76,25 +93,45 @@ class Comparables:
         found = np.empty((len(area), 3 * len(KERNELS)), dtype=np.float64)
         for begin in range(0, len(area), _CHUNK):
             rows = slice(begin, begin + _CHUNK)
-            taken, there, km = self._candidates(area[rows])
-            unlike = self._unlike(traits[rows], taken, km)
-            found[rows] = weigh(
-                unlike, there, self.premium[taken], self.log_price[taken], base[rows]
+            taken, unlike = self._runs.candidates(area[rows])
+            # A trait after the other, so that nothing larger than one is held.
+            unlike += sum(
+                np.square(column.take(taken) - values[:, None])
+                for column, values in zip(self._columns, traits[rows].T, strict=False)
             )
+            premium, log_price = (column.take(taken) for column in self._columns[TRAITS + 1 :])
+            for place, scale in enumerate(_SCALES):
+                weight = np.exp(unlike * scale)
+                found[rows, 3 * place : 3 * place + 3] = np.column_stack(
+                    _told_by(
+                        weight.sum(axis=1),
+                        (weight * premium).sum(axis=1),
+                        (weight * log_price).sum(axis=1),
+                        base[rows],
+                    )
+                )
         return found
 
     def features_of_one(self, area: int, traits: Array, base: float) -> list[float]:
         """``features`` of one listing: the same numbers, in a fraction of the time."""
-        if area < 0:
-            none: list[float] = self.features(np.array([area]), traits[None], np.array([base]))[
-                0
-            ].tolist()
-            return none
-        taken, there, km = self._candidates_of_one(area)
-        unlike = self._unlike(traits[None], taken[None], km[None])
-        of = (unlike, there[None], self.premium[taken][None], self.log_price[taken][None])
-        told: list[float] = weigh(*of, np.array([base]))[0].tolist()
-        return told
+        _, unlike, told = self._likeness(area, traits)
+        weight = np.exp(unlike * _SCALES[:, None])
+        total, premium, log_price = np.add.reduce(weight[:, None] * told, axis=2).T
+        parts = _told_by(total, premium, log_price, np.float64(base))
+        return [
+            value for kernel in zip(*(p.tolist() for p in parts), strict=True) for value in kernel
+        ]
+
+    def _likeness(self, area: int, traits: Array) -> tuple[Array, Array, Array]:
+        """The candidates of a listing, how unlike they are (squared, inf for none) and their 1,
+        premium and log price [3, CANDIDATES]."""
+        taken, unlike = self._runs.candidates_of_one(area)
+        columns = self._columns.take(taken, axis=1)
+        apart = columns[:TRAITS]
+        apart -= traits[:, None]
+        apart *= apart
+        unlike += np.add.reduce(apart, axis=0)
+        return taken, unlike, columns[TRAITS:]
 
     def nearest(
         self, area: int, traits: Array, zips: Array, means: Array, count: int
@@ -103,16 +140,12 @@ class Comparables:
 
         ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED.
         """
-        if area < 0:
-            return []
-        taken, there, km = self._candidates(np.array([area]))
-        unlike = self._unlike(traits[None], taken, km)[0]
-        unlike[~there[0]] = np.inf
+        taken, unlike, _ = self._likeness(area, traits)
         order = np.argsort(unlike, kind="stable")[:count]
-        order = order[np.isfinite(unlike[order])]
+        km = np.repeat(np.append(self.km[area], 0.0), self._runs.count[area])
         return [
-            self._told(int(taken[0, place]), float(km[0, place]), float(unlike[place]), zips, means)
-            for place in order
+            self._told(int(taken[place]), float(km[place]), float(unlike[place]), zips, means)
+            for place in order[np.isfinite(unlike[order])]
         ]
 
     def _told(self, row: int, km: float, unlike: float, zips: Array, means: Array) -> Comparable:
@@ -131,79 +164,68 @@ class Comparables:
             alike=round(float(np.exp(-unlike / 2)), 4),
         )
 
-    def _candidates(self, area: Array) -> tuple[Array, Array, Array]:
-        """Rows [n, CANDIDATES], which of them are there, and how far their area is (km).
 
-        The nearest areas are emptied one after the other until there are enough.
-        """
-        distinct, which = np.unique(area, return_inverse=True)
-        known = distinct >= 0
-        near = self.areas[np.where(known, distinct, 0)]
-        begin = self.start[np.maximum(near, 0)]
-        counts = np.minimum(self.start[np.maximum(near, 0) + 1] - begin, KEPT)
-        counts[(near < 0) | ~known[:, None]] = 0
-        through = np.cumsum(counts, axis=1)
-        counts = np.clip(CANDIDATES - (through - counts), 0, counts)
-        through = np.minimum(through, CANDIDATES)
-        # Which area each of the CANDIDATES places falls to, for all distinct areas at one time.
-        flat = np.repeat(np.arange(counts.size), counts.ravel())
-        row, column = np.divmod(flat, counts.shape[1])
-        filled = through[:, -1]
-        offset = np.arange(len(flat)) - np.repeat(np.cumsum(filled) - filled, filled)
-        within = offset - (through - counts)[row, column]
-        taken = np.zeros((len(distinct), CANDIDATES), dtype=np.int64)
-        there = np.zeros(taken.shape, dtype=bool)
-        km = np.zeros(taken.shape, dtype=np.float32)
-        taken[row, offset] = begin[row, column] + within
-        there[row, offset] = True
-        km[row, offset] = self.km[np.where(known, distinct, 0)][row, column]
-        return taken[which], there[which], km[which]
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """By area the runs of rows that are its candidates, CANDIDATES in all, the last run standing
+    for those that there are not.
 
-    def _candidates_of_one(self, area: int) -> tuple[Array, Array, Array]:
-        """``_candidates`` of one area [CANDIDATES]."""
-        near = self.areas[area]
-        near = near[near >= 0]
-        begin = self.start[near].astype(np.int64)
-        counts = np.minimum(self.start[near + 1] - begin, KEPT)
-        through = np.cumsum(counts)
-        filled = min(int(through[-1]), CANDIDATES)
-        taken = np.zeros(CANDIDATES, dtype=np.int64)
-        there = np.zeros(CANDIDATES, dtype=bool)
-        km = np.zeros(CANDIDATES, dtype=np.float32)
-        taken[:filled] = np.repeat(begin - through + counts, counts)[:filled] + np.arange(filled)
-        there[:filled] = True
-        km[:filled] = np.repeat(self.km[area, : len(near)], counts)[:filled]
-        return taken, there, km
+    [areas + 1, AREAS + 1]: ``count`` is how long a run is, ``shift`` what its rows are ahead of
+    their places among the candidates, ``unlike`` what its distance adds, inf where there are none.
+    """
 
-    def _unlike(self, traits: Array, taken: Array, km: Array) -> Array:
-        """The squared distance of each candidate, float32 [n, CANDIDATES]."""
-        return distances(traits, self.traits[taken], km)
+    count: Array
+    shift: Array
+    unlike: Array
+
+    def candidates(self, area: Array) -> tuple[Array, Array]:
+        """Rows [n, CANDIDATES] and what their distance adds to how unlike they are."""
+        count, shape = self.count[area].ravel(), (len(area), CANDIDATES)
+        taken = np.repeat(self.shift[area].ravel(), count).reshape(shape) + _PLACES
+        return taken, np.repeat(self.unlike[area].ravel(), count).reshape(shape)
+
+    def candidates_of_one(self, area: int) -> tuple[Array, Array]:
+        """``candidates`` of one area [CANDIDATES]."""
+        count = self.count[area]
+        return (
+            np.repeat(self.shift[area], count) + _PLACES,
+            np.repeat(self.unlike[area], count),
+        )
 
 
-def distances(traits: Array, candidates: Array, km: Array) -> Array:
-    """Squared distances [n, m] of ``traits`` [n, TRAITS] and ``candidates`` [n, m, TRAITS]."""
-    apart = candidates - traits[:, None, :]
-    squared = np.einsum("nmt,nmt->nm", apart, apart)
-    return np.asarray(squared + (km / np.float32(_KM)) ** 2)
+def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
+    """The nearest areas are emptied one after the other until there are enough."""
+    shape = (len(areas) + 1, areas.shape[1] + 1)
+    near = np.maximum(areas, 0)
+    there = np.minimum(start[near + 1] - start[near], KEPT) * (areas >= 0)
+    through = np.minimum(np.cumsum(there, axis=1), CANDIDATES)
+    count, shift = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.int32)
+    count[:-1, :-1] = np.diff(through, axis=1, prepend=0)
+    shift[:-1, :-1] = start[near] - (through - count[:-1, :-1])
+    filled = count.sum(axis=1)
+    count[:, -1], shift[:, -1] = CANDIDATES - filled, -filled
+    unlike = np.full(shape, np.inf, dtype=np.float32)
+    unlike[:-1, :-1] = (km / np.float32(_KM)) ** 2
+    return _Runs(count, shift, unlike)
 
 
-def weigh(unlike: Array, there: Array, premium: Array, log_price: Array, base: Array) -> Array:
-    """The features of listings whose candidates are ``unlike`` [n, m] squared; see ``features``."""
-    found = np.empty((len(unlike), 3 * len(KERNELS)), dtype=np.float64)
-    for place, width in enumerate(KERNELS):
-        weight = np.exp(unlike * np.float32(-0.5 / width**2))
-        weight *= there
-        total = weight.sum(axis=1)
-        level = (weight * log_price).sum(axis=1) - total * base
-        found[:, 3 * place] = (weight * premium).sum(axis=1) / (total + _PULL)
-        found[:, 3 * place + 1] = level / (total + _PULL)
-        found[:, 3 * place + 2] = np.log(total + 1e-3)
-    return found
+def _told_by(
+    total: Array, premium: Array, log_price: Array, base: Array | np.float64
+) -> tuple[Array, Array, Array]:
+    """The features of listings by the sums of their comparables' weights and weighted values."""
+    pulled = total + _PULL
+    return premium / pulled, (log_price - total * base) / pulled, np.log(total + 1e-3)
 
 
 def traits_of(terms: Array) -> Array:
     """What likeness is measured by, float32 [n, TRAITS], from the terms of the regressions."""
     return np.asarray(terms[:, _TERMS] * _UNLIKE, dtype=np.float32)
+
+
+def traits_of_one(terms: list[float]) -> Array:
+    """``traits_of`` one listing [TRAITS]."""
+    weighed = [terms[place] * unlike for place, unlike in zip(_TERMS, _UNLIKE, strict=True)]
+    return np.array(weighed, dtype=np.float32)
 
 
 def given_of(numbers: Numbers) -> Array:

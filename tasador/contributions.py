@@ -61,9 +61,9 @@ class Explanation:
 
 def explain(bundle: Bundle, listing: Listing) -> Explanation:
     """Explain the price that ``bundle.predict_one`` gives the listing."""
-    of_trees, of_terms, base_log, log_price, features = bundle.log_effects(listing)
-    effects = np.concatenate([of_trees, of_terms])
-    price, base = math.exp(log_price), math.exp(base_log)
+    found = bundle.log_effects(listing)
+    effects = np.concatenate([found.of_trees, found.of_terms])
+    price, base = math.exp(found.log_price), math.exp(found.base)
     total = float(effects.sum())
     dollars = effects * base * (math.expm1(total) / total if total else 1.0)
     # The engine sums in 32 bits; what that leaves is shared out by size, so that the sum is exact.
@@ -72,7 +72,7 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         dollars = dollars + (price - base - float(dollars.sum())) * np.abs(dollars) / size
     else:
         base = price
-    values = ["missing" if math.isnan(v) else f"{v:.4g}" for v in features.tolist()]
+    values = ["missing" if math.isnan(v) else f"{v:.4g}" for v in found.features.tolist()]
     parts = [*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS)]
     told = [*values, *(_value(term.column, listing) for term in TERMS)]
     by_feature = [
@@ -80,8 +80,8 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         for part, value, amount in zip(parts, told, dollars.tolist(), strict=True)
     ]
     by_column: dict[str, float] = {}
-    for part, found in zip(parts, by_feature, strict=True):
-        by_column[part.column] = by_column.get(part.column, 0.0) + found.dollars
+    for part, moved in zip(parts, by_feature, strict=True):
+        by_column[part.column] = by_column.get(part.column, 0.0) + moved.dollars
     columns = _sorted(
         [Contribution(name, _value(name, listing), amount) for name, amount in by_column.items()]
     )
@@ -90,7 +90,7 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         base,
         _sorted(by_feature),
         columns,
-        bundle.comparables(listing),
+        found.comparables,
         _sentence(price, base, columns),
     )
 

@@ -11,12 +11,12 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasador.comparables import Comparable, Comparables, traits_of
+from tasador.comparables import Comparable, Comparables, traits_of, traits_of_one
 from tasador.errors import BundleError
 from tasador.features import (
     BASE_SCALE,
@@ -91,6 +91,24 @@ class Located:
     zip_known: Array
 
 
+class LookedUp(NamedTuple):
+    """One listing as the model sees it.
+
+    ``matrix`` [1, len(FEATURES)] are its features, ``distance`` log1p of the distance (km),
+    ``design`` its terms and ``coefficients`` what its base price is made of [len(TERMS)], ``area``
+    where it is (-1: nowhere known), ``traits`` [TRAITS] what likeness is measured by. ``strange``
+    are the fields that name a category which was not in the training data.
+    """
+
+    matrix: Array
+    distance: float
+    design: Array
+    coefficients: Array
+    area: int
+    traits: Array
+    strange: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Encoders:
     """What the features remember of the training data.
@@ -129,16 +147,16 @@ class Encoders:
 
     def transform_one(self, listing: Listing) -> Array:
         """The features of one listing, float32 [1, len(FEATURES)]."""
-        return self.look_up(listing)[0]
+        return self.look_up(listing).matrix
 
-    def look_up(self, listing: Listing) -> tuple[Array, Array, Array, int]:
-        """One listing's features [1, len(FEATURES)], terms [len(TERMS)], the coefficients that its
-        base price is made of [len(TERMS)], and its area (-1: none)."""
+    def look_up(self, listing: Listing) -> LookedUp:
+        """What a price of one listing is made of, and what of it is strange."""
         numbers = own_numbers_of_one(listing, self.ranges)
-        design = np.array(terms_of_one(numbers, self.means))
+        terms = terms_of_one(numbers, self.means)
+        design = np.array(terms)
         city = self.cities.index.get(city_key(listing.city, listing.state) or "", _NOT_KNOWN)
         broker = self.brokers.index.get(listing.brokered_by or "", _NOT_KNOWN)
-        state = self.state_index.get(fold(listing.state) or "", _NOT_KNOWN)
+        state = given_state = self.state_index.get(fold(listing.state) or "", _NOT_KNOWN)
         area, distance, zip_known = _NOT_KNOWN, math.nan, False
         if listing.zip_code is not None:
             place = int(self._place_of_zip[int(listing.zip_code)])
@@ -151,17 +169,15 @@ class Encoders:
         if state < 0 and area >= 0:
             state = int(self.places.state[area])
         places, nation = self.places, self.places.nation
-        of_state = nation + places.states[state] if state >= 0 else nation
-        if area >= 0:
-            local = nation + places.coefficients[area].astype(np.float64)
-        else:
-            local = np.broadcast_to(of_state, (len(SCALES), len(TERMS)))
-        by_scale = np.vstack([of_state, local])
+        by_scale = np.empty((len(SCALES) + 1, len(TERMS)))
+        by_scale[0] = places.states[state] if state >= 0 else 0.0
+        by_scale[1:] = places.coefficients[area] if area >= 0 else by_scale[0]
+        by_scale += nation
         if distance > 0.0:
             by_scale = _leaning(by_scale, nation, np.full((len(SCALES) + 1, 1), distance))
-        levels = by_scale @ design
+        levels = (by_scale @ design).tolist()
         row = own_features_of_one(numbers)
-        row += [float(nation @ design), *levels.tolist(), distance]
+        row += [float(nation @ design), *levels, distance]
         row += (
             [float(places.count[area]), float(places.premium[area]), float(places.spread[area])]
             if zip_known
@@ -173,18 +189,32 @@ class Encoders:
                 if code >= 0
                 else [0.0, 0.0]
             )
-        row += self.comparables.features_of_one(
-            area, traits_of(design[None])[0], float(levels[_BASE])
+        traits = traits_of_one(terms)
+        row += self.comparables.features_of_one(area, traits, levels[_BASE])
+        known = {
+            "state": given_state >= 0,
+            "city": city >= 0,
+            "zip_code": zip_known,
+            "brokered_by": broker >= 0,
+        }
+        return LookedUp(
+            matrix=np.array([row], dtype=np.float32),
+            distance=distance,
+            design=design,
+            coefficients=by_scale[_BASE],
+            area=area,
+            traits=traits,
+            strange=[
+                name
+                for name, met in known.items()
+                if not met and getattr(listing, name) is not None
+            ],
         )
-        matrix = np.array([row], dtype=np.float32)
-        return matrix, design, by_scale[_BASE], area
 
-    def nearest(self, listing: Listing, count: int) -> list[Comparable]:
-        """The known listings most like this one; none where its place is not known."""
-        _, design, _, area = self.look_up(listing)
+    def nearest(self, found: LookedUp, count: int) -> list[Comparable]:
+        """The known listings most like the one looked up; none where its place is not known."""
         means = np.array([self.means[name] for name in CENTRED])
-        traits = traits_of(design[None])[0]
-        return self.comparables.nearest(area, traits, self.places.zips, means, count)
+        return self.comparables.nearest(found.area, found.traits, self.places.zips, means, count)
 
     def _locate(self, zips: Array, city: Array, state: Array) -> Located:
         places = self.places
@@ -229,29 +259,17 @@ class Encoders:
         alike = self.comparables.features(area, traits_of(design), levels[_BASE])
         return np.column_stack([nation, *levels, located.distance, *own_area, *told, alike])
 
-    def knows(self, column: str, listing: Listing) -> bool:
-        """Whether the listing's category in this column was in the training data."""
-        if column == "zip_code":
-            place = -1 if listing.zip_code is None else self._place_of_zip[int(listing.zip_code)]
-            return bool(place >= 0 and self.places.distance[place] == 0.0)
-        key, index = {
-            "city": (city_key(listing.city, listing.state), self.cities.index),
-            "state": (fold(listing.state), self.state_index),
-            "brokered_by": (listing.brokered_by, self.brokers.index),
-        }[column]
-        return key in index
-
     def unknown(self, columns: Columns) -> dict[str, Array]:
         """By column, which rows name a category that was not in the training data, bool [n]."""
         place = self._place_of_zip[zips_of(columns["zip_code"])]
         exact = (place >= 0) & (self.places.distance[place] == 0.0)
-        found = {"zip_code": ~exact}
-        for name, index, keys in (
-            ("city", self.cities.index, map(city_key, columns["city"], columns["state"])),
-            ("state", self.state_index, map(fold, columns["state"])),
-            ("brokered_by", self.brokers.index, columns["brokered_by"]),
-        ):
-            found[name] = _codes(index, keys) < 0
+        cities = map(city_key, columns["city"], columns["state"])
+        found = {
+            "state": _codes(self.state_index, map(fold, columns["state"])) < 0,
+            "city": _codes(self.cities.index, cities) < 0,
+            "zip_code": ~exact,
+            "brokered_by": _codes(self.brokers.index, columns["brokered_by"]) < 0,
+        }
         # What is missing is not unknown.
         return {name: rows & ~is_missing(columns[name]) for name, rows in found.items()}
 
@@ -274,7 +292,7 @@ class Encoders:
         tables = {
             f"{name}.{column}": getattr(part, column)
             for name, part in parts.items()
-            for column in part.__dataclass_fields__
+            for column in _stored(part)
         }
         for name, category in (("cities", self.cities), ("brokers", self.brokers)):
             tables |= {f"{name}.premium": category.premium, f"{name}.count": category.count}
@@ -293,7 +311,7 @@ class Encoders:
                 arrays: Mapping[str, Array] = {name: stored[name] for name in stored.files}
 
             def part(kind: Any, name: str) -> Any:
-                return kind(**{c: arrays[f"{name}.{c}"] for c in kind.__dataclass_fields__})
+                return kind(**{c: arrays[f"{name}.{c}"] for c in _stored(kind)})
 
             def category(name: str) -> Category:
                 index = {key: code for code, key in enumerate(told[name])}
@@ -334,6 +352,10 @@ def _leaning(by_scale: Array, nation: Array, distance: Array) -> Array:
 def zips_of(codes: Array) -> Array:
     """Zip codes as numbers [n]; -1 where there is none."""
     return np.array([_NOT_KNOWN if code is None else int(code) for code in codes], dtype=np.int64)
+
+
+def _stored(part: Any) -> list[str]:
+    return [field.name for field in fields(part) if field.init]
 
 
 def _pair(ends: Any) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -22,7 +22,10 @@ from typing import Any
 import numpy as np
 
 from tasador.errors import BundleError
-from tasador.trees import Trees, read_trees
+from tasador.shapley import DEEPEST as DEEPEST_EXPLAINED
+from tasador.shapley import Shapley, shapley_of
+from tasador.trees import Trees, read_trees, trying_rows
+from tasador.walk import DEEPEST, Walk
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +35,9 @@ _LIBRARY = "libxgboost.dylib" if sys.platform == "darwin" else "libxgboost.so"
 # saves.
 _ROWS_A_THREAD = 1_000
 # Rows on which the faster way must agree before it is used.
-_TRIED = 64
+_TRIED, _EXPLAINED = 64, 8
+# And how near contributions must come, since the library too adds them up in 32 bits.
+_NEAR = 1e-5
 
 _VALUE, _CONTRIBUTIONS = 0, 2
 _DENSE = b'{"missing":NaN,"nthread":1}'
@@ -68,23 +73,11 @@ class Booster:
         found = ctypes.c_uint64()
         _check(self._library.XGBoosterGetNumFeature(self._handle, ctypes.byref(found)))
         self.features = found.value
-        self._trees: Trees | None = None
 
-    def quicken(self) -> bool:
-        """Make single rows several times faster from now on; whether that is possible.
-
-        It takes some milliseconds, which a process that starts need not spend before its first
-        answer. The faster way is used only if its answers are the library's, bit for bit, on rows
-        made of the model's own limits.
-        """
-        trees = read_trees(self._saved())
-        if trees is None or trees.features != self.features:
-            return False
-        rows = trees.trying_rows(_TRIED)
-        if not np.array_equal(self._predict(rows), [trees.predict(row) for row in rows]):
-            return False
-        self._trees = trees
-        return True
+    def trees(self) -> Trees | None:
+        """The trees as numpy arrays; None where no other way but the library's may read them."""
+        found = read_trees(self._saved())
+        return found if found is not None and found.features == self.features else None
 
     def _saved(self) -> bytes:
         size, start = ctypes.c_uint64(), ctypes.c_void_p()
@@ -100,10 +93,7 @@ class Booster:
 
         ``threads`` at most are used, and only for many rows.
         """
-        matrix = self._checked(matrix)
-        if len(matrix) == 1 and self._trees is not None:
-            return np.array([self._trees.predict(matrix[0])])
-        return _in_parts(self._predict, matrix, threads, _ROWS_A_THREAD)
+        return _in_parts(self._predict, self._checked(matrix), threads, _ROWS_A_THREAD)
 
     def contributions(self, matrix: Array, threads: int = 1) -> Array:
         """Exact Tree-SHAP values [n, features + 1] float32 of each row; the base comes last.
@@ -150,6 +140,41 @@ class Booster:
         values = ctypes.c_void_p()
         _check(call(ctypes.byref(shape), ctypes.byref(dimensions), ctypes.byref(values)))
         return np.frombuffer(ctypes.string_at(values, 4 * size), dtype=np.float32)
+
+
+def walk_of(boosters: Sequence[Booster]) -> Walk | None:
+    """A faster way to the predictions of single rows by all of the boosters; None if there is none.
+
+    It is made only if its answers are the library's, bit for bit, on rows made of the models' own
+    limits. That takes some milliseconds, which a process that starts need not spend before its
+    first answer.
+    """
+    models = [trees for booster in boosters if (trees := booster.trees()) is not None]
+    if len(models) < len(boosters) or max(model.depth for model in models) > DEEPEST:
+        return None
+    walk, rows = Walk.of(models), trying_rows(models, _TRIED)
+    answers = np.array([walk.predict(row) for row in rows], dtype=np.float32).T
+    expected = [booster.predict(rows) for booster in boosters]
+    return walk if np.array_equal(answers, expected) else None
+
+
+def quick_contributions_of(booster: Booster) -> Shapley | None:
+    """A faster way to the contributions of single rows; None if there is none.
+
+    It is made only if it gives the library's answers, as far as 32 bits go, on rows made of the
+    model's own limits; it takes longer than ``walk_of``.
+    """
+    trees = booster.trees()
+    if trees is None or trees.depth > DEEPEST_EXPLAINED:
+        return None
+    rows = trying_rows([trees], _EXPLAINED)
+    expected = booster.contributions(rows)
+    shapley = shapley_of(trees, float(expected[0, -1]))
+    if shapley is None:
+        return None
+    answers = np.array([shapley.contributions(row) for row in rows])
+    near = np.abs(answers - expected[:, :-1]) <= _NEAR * (1 + np.abs(answers))
+    return shapley if near.all() else None
 
 
 def version() -> str:

@@ -260,11 +260,18 @@ def places_known(matrix: Array) -> Array:
     It is not where no place is given, or where the nearest listing is over ``NEAR_KM`` away.
     """
     with np.errstate(invalid="ignore"):
-        return np.asarray(matrix[:, DISTANCE] <= math.log1p(NEAR_KM))
+        return np.asarray(matrix[:, DISTANCE] <= _NEAR)
+
+
+def place_known(distance: float) -> bool:
+    """``places_known`` of one listing, by log1p of its distance (km)."""
+    return distance <= _NEAR
 
 
 # Farther than this from every known listing, a place counts as unknown (kilometres).
 NEAR_KM = 25.0
+# As the matrix holds it.
+_NEAR = float(np.float32(math.log1p(NEAR_KM)))
 
 
 def is_missing(values: Array) -> Array:

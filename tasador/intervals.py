@@ -69,6 +69,12 @@ def size_of(predicted: Array) -> Array:
     return np.clip(np.exp(predicted), *_SIZES)
 
 
+def size_of_one(predicted: float) -> float:
+    """``size_of`` one."""
+    low, high = _SIZES
+    return min(max(math.exp(predicted), low), high)
+
+
 def calibrate(residuals: Array, groups: Array) -> Intervals:
     """How many times its predicted size an error is, from ``residuals`` (size taken out) [n].
 

@@ -85,6 +85,7 @@ def load() -> None:
     contributions.explain(MODEL.bundle(), Listing())
     EXPLAINED.set()
     EXPLAINER_LOADED.set(1)
+    model.quickened(MODEL.bundle().quicken_effects)
 
 
 def ready() -> None:

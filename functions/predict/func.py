@@ -39,6 +39,7 @@ _SINGLE, _BATCH, _EVENT = (PREDICTIONS.labels(mode) for mode in ("single", "batc
 # Sent with the golden rows to a candidate: a trial of the model is no prediction for anyone.
 SMOKE_HEADER = "tasador-smoke-test"
 
+_ONE = frozenset({"/", "/predict"})
 BATCH_LIMIT = 8 * MEGABYTE
 
 
@@ -185,6 +186,11 @@ def ready() -> None:
     MODEL.loaded()
 
 
+def prompt(path: str) -> bool:
+    """One price is only computed, unless it must be recorded before it is told."""
+    return path in _ONE and MODEL.here and not RECORDER.waits
+
+
 FUNCTION = Function(
     name="predict",
     index=index,
@@ -198,6 +204,7 @@ FUNCTION = Function(
     ),
     load=MODEL.load,
     ready=ready,
+    prompt=prompt,
     stop=RECORDER.close,
 )
 

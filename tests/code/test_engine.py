@@ -12,7 +12,7 @@ from tasador import engine
 from tasador.engine import Booster, version
 from tasador.errors import BundleError
 from tasador.study import training_engine
-from tasador.trees import read_trees
+from tasador.trees import read_trees, trying_rows
 
 FEATURES = 12
 ROWS = 5_001
@@ -44,44 +44,84 @@ def test_predictions_are_those_of_the_package_bit_for_bit(package, booster, matr
     expected = package.inplace_predict(matrix)
     assert booster.features == FEATURES
     assert np.array_equal(booster.predict(matrix, threads), expected)
-    for quick in (False, True):
-        assert not quick or booster.quicken()
-        singles = [booster.predict(matrix[n : n + 1])[0] for n in range(50)]
-        assert np.array_equal(singles, expected[:50])
+    singles = [booster.predict(matrix[n : n + 1])[0] for n in range(50)]
+    assert np.array_equal(singles, expected[:50])
 
 
-def test_the_quick_way_agrees_at_the_limits_and_beyond(booster):
-    library = Booster(booster._saved())
-    assert booster.quicken()
-    trees = booster._trees
-    rows = [*trees.trying_rows(300)]
-    rows += [np.full(FEATURES, value, np.float32) for value in (np.nan, np.inf, -np.inf, 0.0)]
-    rows += [np.nextafter(row, np.float32(np.inf)) for row in rows[:100]]
-    found = [booster.predict(row[None, :])[0] for row in rows]
-    assert np.array_equal(found, library.predict(np.array(rows)))
-
-
-def test_a_model_that_the_quick_way_would_answer_otherwise_is_left_to_the_library(matrix):
+def trained(matrix, label, params, rounds):
     xgboost = training_engine()
-    label = (np.nan_to_num(matrix[:, 0]) > 0).astype(float)
-    rows = xgboost.DMatrix(matrix, label)
-    for params in ({"objective": "binary:logistic"}, {"booster": "dart"}):
-        package = xgboost.train({"max_depth": 3, "nthread": 1, **params}, rows, 5)
-        booster = Booster(bytes(package.save_raw("ubj")))
-        assert not booster.quicken()
-        assert booster._trees is None
+    package = xgboost.train({"nthread": 1, **params}, xgboost.DMatrix(matrix, label), rounds)
+    return Booster(bytes(package.save_raw("ubj")))
+
+
+def edges(booster, matrix):
+    """Rows, and rows made of the limits of the model and beyond them."""
+    made = trying_rows([booster.trees()], 200)
+    same = [np.full(FEATURES, value, np.float32) for value in (np.nan, np.inf, -np.inf, 0.0)]
+    return np.vstack([matrix[:100], made, np.nextafter(made[:50], np.float32(np.inf)), same])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 5, 6, 7, 8, 9])
+def test_the_walk_through_several_models_is_the_library_bit_for_bit(booster, matrix, depth):
+    label = np.sin(3 * np.nan_to_num(matrix)).sum(axis=1)
+    other = trained(matrix, label, {"max_depth": depth, "max_leaves": 40}, 11)
+    walk = engine.walk_of([booster, other])
+    rows = edges(booster, matrix)
+    found = np.array([walk.predict(row) for row in rows])
+    for place, model in enumerate((booster, other)):
+        assert np.array_equal(found[:, place], model.predict(rows))
+
+
+@pytest.mark.parametrize(
+    ("depth", "rounds", "grown"),
+    [
+        (1, 5, {}),
+        (2, 30, {}),
+        (5, 30, {}),
+        (6, 60, {}),
+        (7, 30, {"min_child_weight": 30}),
+        (8, 40, {}),
+        (9, 10, {"grow_policy": "lossguide", "max_leaves": 30}),
+    ],
+)
+@pytest.mark.parametrize("features", [1, 3, FEATURES])
+def test_quick_contributions_are_those_of_the_library(matrix, depth, rounds, grown, features):
+    # With few features every path asks for the same one again and again.
+    few = np.ascontiguousarray(matrix[:, :features])
+    label = np.sin(3 * np.nan_to_num(few)).sum(axis=1) + np.nan_to_num(few)[:, 0] ** 2
+    booster = trained(few, label, {"max_depth": depth, **grown}, rounds)
+    quick = engine.quick_contributions_of(booster)
+    rows = np.vstack([few[:60], trying_rows([booster.trees()], 60)])
+    expected = booster.contributions(rows)
+    found = np.array([quick.contributions(row) for row in rows])
+    size = np.abs(label).max()
+    np.testing.assert_allclose(found, expected[:, :-1], atol=2e-6 * size * max(1, rounds / 10))
+    assert np.allclose(quick.base, expected[:, -1])
+    np.testing.assert_allclose(
+        found.sum(axis=1) + quick.base, booster.predict(rows), atol=1e-5 * size
+    )
+
+
+def test_a_model_that_a_quick_way_would_answer_otherwise_is_left_to_the_library(matrix):
+    label = (np.sin(20 * np.nan_to_num(matrix[:, 0])) > 0).astype(float)
+    deep = {"max_depth": 12, "min_child_weight": 0}
+    for params in ({"objective": "binary:logistic"}, {"booster": "dart"}, deep):
+        booster = trained(matrix, label, params, 5)
+        assert engine.walk_of([booster]) is None
+        assert engine.quick_contributions_of(booster) is None
     assert read_trees(b"{L" + bytes(7)) is None
 
 
-def test_a_damaged_walk_is_not_used(booster, monkeypatch):
+def test_damaged_tables_are_not_used(booster, monkeypatch):
     def spoilt(content):
         trees = read_trees(content)
         trees.leaf[:] += 0.001
+        trees.cover[trees.roots] *= 2
         return trees
 
     monkeypatch.setattr(engine, "read_trees", spoilt)
-    assert not booster.quicken()
-    assert booster._trees is None
+    assert engine.walk_of([booster]) is None
+    assert engine.quick_contributions_of(booster) is None
 
 
 @pytest.mark.parametrize("threads", [1, 2])

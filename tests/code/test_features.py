@@ -134,7 +134,7 @@ def test_comparables_weigh_what_is_alike():
         Listing(price=900_000.0, house_size=4_000.0, bed=6.0, bath=5.0, zip_code="33131"),
     ] * 40
     encoders = fit_encoders(arrays_of(near))
-    found = encoders.nearest(replace(near[0], price=None), 3)
+    found = encoders.nearest(encoders.look_up(replace(near[0], price=None)), 3)
     assert [round(c.price) for c in found] == [200_000] * 3
     assert found[0].alike == 1.0
     assert (found[0].house_size, found[0].bed, found[0].bath, found[0].acre_lot) == (
@@ -143,7 +143,7 @@ def test_comparables_weigh_what_is_alike():
         1,
         None,
     )
-    assert encoders.nearest(Listing(house_size=1_000.0), 3) == []
+    assert encoders.nearest(encoders.look_up(Listing(house_size=1_000.0)), 3) == []
 
 
 def test_a_row_has_no_share_in_its_own_features():

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -14,6 +15,8 @@ import httpx
 import pytest
 
 from functions import arrival as limits
+from functions.server import SHORT, Server
+from functions.surface import reply
 from tests.broker_kit import listening
 from tests.functions_kit import function, is_ready, make_bundle, until
 
@@ -173,6 +176,49 @@ def test_idle_connections_leave_room_for_a_probe(predict):
     finally:
         for sock in socks:
             sock.close()
+
+
+class Named:
+    """Answers with the name of the thread that answers."""
+
+    probes = ()
+
+    def prompt(self, method, path):
+        return (method, path) == ("POST", "/prompt")
+
+    def answer(self, request):
+        time.sleep(0.05 if request.path == "/slow" else 0)
+        return reply([threading.current_thread().name, len(request.read())])
+
+
+def test_what_is_prompt_is_answered_by_the_reading_thread_and_all_else_by_workers():
+    server = Server(Named(), None, host="127.0.0.1", port=0, threads=2, queue=64)
+    reader = threading.Thread(target=server.run, name="reader", daemon=True)
+    reader.start()
+    url = f"http://127.0.0.1:{server.effective_port}"
+    sizes = (0, SHORT, SHORT + 1)
+    with httpx.Client(base_url=url, timeout=20) as client:
+        found = [client.post("/prompt", content=b" " * size).json() for size in sizes]
+        others = [client.put("/prompt").json()[0], client.post("/slow").json()[0]]
+    assert found[:2] == [["reader", 0], ["reader", SHORT]]
+    assert found[2][0].startswith("worker-")
+    assert found[2][1] == SHORT + 1
+    assert all(name.startswith("worker-") for name in others)
+    # Of several requests in one piece each waits for the one before.
+    with socket.create_connection(("127.0.0.1", server.effective_port), timeout=20) as sock:
+        sock.sendall(
+            b"".join(
+                b"POST %s HTTP/1.1\r\ncontent-length: %d\r\n\r\n%s" % (path, n, b" " * n)
+                for n, path in enumerate([b"/prompt", b"/slow", b"/prompt", b"/prompt", b"/slow"])
+            )
+        )
+        data = b""
+        while data.count(b"]") < 5:
+            data += sock.recv(65_536)
+    assert re.findall(rb",(\d)\]", data) == [b"0", b"1", b"2", b"3", b"4"]
+    server.end()
+    reader.join(5)
+    assert server.drain(5) == 0
 
 
 # -- HTTP as it is spoken -------------------------------------------------------------------------

@@ -31,6 +31,8 @@ CORE = (
     "records",
     "replay",
     "trees",
+    "walk",
+    "shapley",
 )
 CORE_MAY = {"numpy", "xgboost", "cloudevents", "httpx"}
 SERVING = ("functions.host", "functions.predict.func", "functions.explain.func")
