@@ -219,6 +219,7 @@ def test_what_is_prompt_is_answered_by_the_reading_thread_and_all_else_by_worker
     server.end()
     reader.join(5)
     assert server.drain(5) == 0
+    server.trigger.close()
 
 
 # -- HTTP as it is spoken -------------------------------------------------------------------------
