@@ -133,6 +133,14 @@ def _record() -> Json:
             "one prediction", ref("Recorded"), 404, parameters=[identity]
         ),
         "/metrics/summary": _get("predictions in figures", {"type": "object"}),
+        "/dead-letters": {
+            "post": {
+                "summary": "keep an event that a broker gave up",
+                "description": "Binary mode: attributes are `ce-` headers, the body is anything.",
+                "requestBody": {"required": True, "content": {"*/*": {}}},
+                "responses": _answers(None, 400, 413, status=204, what="kept"),
+            }
+        },
     }
 
 
@@ -141,9 +149,13 @@ def _reload() -> Json:
     done = an_object({"promotion": {"type": "integer"}, "rollouts": a_list({"type": "object"})})
     dealt = _answers(None, status=204, what="dealt with, whatever came of it")
     body = an_object({"version": version}, ())
+    looked = _answers(an_object({"rollouts": a_list({"type": "object"})}))
     return {
         "/": {**_index("reload", model=False), "post": _events(events.MODEL_PROMOTED, dealt)},
         "/reload": _post("serve a promoted version", body, done, 404, 409, required=False),
+        "/reconcile": {
+            "post": {"summary": "serve the newest promotion if no event did", "responses": looked}
+        },
     }
 
 

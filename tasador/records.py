@@ -186,3 +186,26 @@ class MonitorRecord:
         if not self.judged:
             return "too_few"
         return "hurts" if self.hurts else "moved" if self.moved else "quiet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """ops.dead_letters: an event that a subscriber did not take (unique by both).
+
+    It is kept as it came, since it may be anything: ``attributes`` are the values of its ``ce-``
+    headers, percent-encoded as they are there, ``body`` is what followed. ``status`` is the
+    subscriber's last HTTP status, None where it did not answer. ``replayed_at`` is None as long as
+    nobody delivered it again.
+    """
+
+    subscriber: str
+    source: str
+    event_id: str
+    attributes: dict[str, str]
+    content_type: str
+    body: bytes
+    status: int | None
+    reason: str
+    given_up_at: datetime = field(default_factory=now)
+    replayed_at: datetime | None = None
+    letter_id: int | None = None

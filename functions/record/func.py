@@ -1,4 +1,7 @@
-"""record: keep every prediction in raw.inference_logs, and tell what is there."""
+"""record: keep every prediction in raw.inference_logs, and tell what is there.
+
+It keeps what a broker gave up, too, in ops.dead_letters.
+"""
 
 import json
 import logging
@@ -7,12 +10,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+from functions import letters
 from functions.observe import EVENTS
 from functions.store import Store
 from functions.surface import (
@@ -232,6 +237,7 @@ FUNCTION = Function(
         Route("GET", "/predictions/history", history),
         Route("GET", "/predictions/<prediction_id>", one),
         Route("GET", "/metrics/summary", summary),
+        Route("POST", "/dead-letters", partial(letters.keep, STORE)),
     ),
     body_limit=8 * MEGABYTE,
     load=STORE.load,

@@ -92,6 +92,17 @@ def reload(request: Request) -> Response:
     return reply({"promotion": decision.promotion, "rollouts": outcomes})
 
 
+def reconcile_now(_request: Request) -> Response:
+    """POST /reconcile: bring in the newest promotion if no event did; asked from time to time.
+
+    What serves already and what failed before is left as it is.
+    """
+    with _parts() as parts:
+        records = reconcile(**parts)
+    _count(records)
+    return reply({"rollouts": [_as_json(record) for record in records]})
+
+
 def load() -> None:
     """Reach the database, then bring in what was promoted while nobody listened."""
     STORE.load()
@@ -155,7 +166,7 @@ FUNCTION = Function(
     index=index,
     on_json=reload,
     on_event=on_event,
-    routes=(Route("POST", "/reload", reload),),
+    routes=(Route("POST", "/reload", reload), Route("POST", "/reconcile", reconcile_now)),
     load=load,
     ready=STORE.ready,
     stop=STORE.close,

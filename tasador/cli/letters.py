@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
@@ -18,9 +18,8 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
     """The dead letters, the oldest first, with the reason of each."""
-    from tasador.local.letters import dead_letters
-
-    letters = dead_letters(Settings.load())
+    settings = Settings.load()
+    letters = _kept_by(settings).dead_letters(settings)
     if json:
         print_json(letters)
         return
@@ -45,7 +44,17 @@ def replay(
     ] = None,
 ) -> None:
     """Deliver dead letters again, once what was wrong is mended. Doing it twice does no harm."""
-    from tasador.local.letters import replay as replay_letters
-
-    count = replay_letters(Settings.load(), ids or ())
+    settings = Settings.load()
+    count = _kept_by(settings).replay(settings, ids or ())
     console.print(f"{count} event{'' if count == 1 else 's'} delivered again")
+
+
+def _kept_by(settings: Settings) -> Any:
+    """Who keeps the dead letters: the gateway of one machine, or the database of a cluster."""
+    if settings.platform == "embedded":
+        from tasador.local import letters
+
+        return letters
+    from tasador import dead_letters
+
+    return dead_letters

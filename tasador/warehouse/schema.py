@@ -12,6 +12,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -192,6 +193,26 @@ monitor_history = Table(
     _time("looked_at"),
     # A look that is repeated finds its own row.
     Index("look_once", "model_name", "champion_version", "window_to", unique=True),
+    schema="ops",
+)
+
+# What a broker gave up, as it came: attributes are the ce- headers, and the body may be anything.
+dead_letters = Table(
+    "dead_letters",
+    METADATA,
+    _number("letter_id"),
+    _text("subscriber"),
+    _text("source"),
+    _text("event_id"),
+    Column("attributes", JSON, nullable=False),
+    _text("content_type"),
+    Column("body", LargeBinary, nullable=False),
+    Column("status", Integer),
+    _text("reason"),
+    _time("given_up_at"),
+    # Until then it is to be looked at.
+    _time("replayed_at", nullable=True),
+    Index("given_up_once", "subscriber", "source", "event_id", unique=True),
     schema="ops",
 )
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from tasador.records import (
     Batch,
     BatchStatus,
+    DeadLetter,
     DecisionRecord,
     DriftRecord,
     MonitorRecord,
@@ -304,6 +305,30 @@ class Warehouse:
         """The clean prices of these properties in batches that came after a time, in that order."""
         with self._begin() as connection:
             return asked.sales(connection, keys, since)
+
+    # -- events that nobody took -----------------------------------------------------------------
+
+    def keep_letter(self, letter: DeadLetter) -> None:
+        """Keep an event that was given up; one that is given up again is to be looked at again."""
+        table = schema.dead_letters
+        values = _values(table, letter)
+        key = ("subscriber", "source", "event_id")
+        adding = upsert(table).values(values)
+        with self._begin() as connection:
+            connection.execute(adding.on_conflict_do_update(index_elements=key, set_=values))
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """The events that were given up and not delivered again since, the oldest first."""
+        c = schema.dead_letters.c
+        order = [c.given_up_at, c.letter_id]
+        return self._select(DeadLetter, schema.dead_letters, c.replayed_at.is_(None), order=order)
+
+    def letter_replayed(self, letter: DeadLetter) -> None:
+        """Write down that it was delivered again, unless it has come back in the meantime."""
+        table = schema.dead_letters
+        same = (table.c.letter_id == letter.letter_id, table.c.given_up_at == letter.given_up_at)
+        with self._begin() as connection:
+            connection.execute(update(table).where(*same).values(replayed_at=now()))
 
     # -- records and rows ------------------------------------------------------------------------
 

@@ -41,3 +41,4 @@ def applied(told):
 def loop(applied):
     """The platform with a source of batches beside it."""
     kit.guests(rows=2500, scenario="price-shift")
+    kit.train_briefly(trials=2)

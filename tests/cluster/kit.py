@@ -215,6 +215,17 @@ def python(code):
     return json.loads(console("python", "-c", setup + code).strip().splitlines()[-1])
 
 
+def train_briefly(trials):
+    """Trainings that an event starts search no longer than this: their sensor says how long."""
+    sensor = get("sensor", "trainflow")
+    workflow = sensor["spec"]["triggers"][0]["template"]["k8s"]["source"]["resource"]
+    for parameter in workflow["spec"]["arguments"]["parameters"]:
+        if parameter["name"] == "trials":
+            parameter["value"] = str(trials)
+    patch = json.dumps({"spec": sensor["spec"]})
+    kubectl("-n", NAMESPACE, "patch", "sensor", "trainflow", "--type=merge", "-p", patch)
+
+
 def trigger(flow, **parameters):
     """``python flows/FLOW.py argo-workflows trigger``; returns the workflow's name."""
     given = [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]

@@ -1,13 +1,17 @@
 """record with the real database; and the whole way of a prediction over the gateway."""
 
+import base64
 import json
+import threading
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
 
-from tasador import events
+from tasador import dead_letters, events
 from tasador.records import PredictionRecord
 from tasador.warehouse import Warehouse
 from tests.functions_kit import free_port, function, is_ready, until
@@ -178,6 +182,70 @@ def test_other_events_and_plain_json_are_not_recorded(record):
     )
     assert deliver(record, other).status_code == 422
     assert record.post("/", json=GOOD).status_code == 415
+
+
+def given_up(client, event, body, **told):
+    """A dead letter as a Knative broker sends it."""
+    headers = event.headers() | {f"ce-knativeerror{name}": value for name, value in told.items()}
+    return client.post("/dead-letters", content=body, headers=headers)
+
+
+def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse, platform):
+    event = events.Event(
+        type=events.PREDICTION_REQUESTED, source="/tests/a b", id=uuid4().hex, data=None
+    )
+    said = base64.b64encode(b'{"detail": "bed is no number"}').decode()
+    to = "http://broker-filter.knative-eventing.svc.cluster.local/triggers/tasador/predict/4e1"
+    poison = b"\x00 {not json"
+    for _ in range(2):
+        assert given_up(record, event, poison, dest=to, code="422", data=said).status_code == 204
+    letters = [each for each in warehouse.dead_letters() if each.event_id == event.id]
+    assert [(each.subscriber, each.status, each.body) for each in letters] == [
+        ("predict", 422, poison)
+    ]
+    assert "bed is no number" in letters[0].reason
+    (shown,) = [
+        each for each in dead_letters.dead_letters(platform) if each["event"]["id"] == event.id
+    ]
+    assert shown["event"]["source"] == "/tests/a b"
+    with taking_events() as (broker_url, taken):
+        assert dead_letters.replay(replace(platform, broker_url=broker_url), [event.id]) == 1
+    ((headers, body),) = taken
+    assert body == poison
+    assert headers["ce-source"] == event.headers()["ce-source"]
+    assert not [name for name in headers if name.startswith("ce-knativeerror")]
+    assert event.id not in [each.event_id for each in warehouse.dead_letters()]
+    # Refused once more, it is to be looked at once more; and what came back since stays.
+    assert given_up(record, event, poison, dest=to, code="422", data=said).status_code == 204
+    warehouse.letter_replayed(letters[0])
+    assert event.id in [each.event_id for each in warehouse.dead_letters()]
+
+
+def test_what_is_no_event_is_no_dead_letter(record):
+    assert record.post("/dead-letters", content=b"{}").status_code == 400
+
+
+@contextmanager
+def taking_events():
+    """A broker that takes everything: its URL, and (headers, body) of what came."""
+    taken = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            taken.append(({k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", taken
+        server.shutdown()
+        thread.join()
 
 
 def test_without_a_database_record_asks_for_another_delivery(tmp_path):
