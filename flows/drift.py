@@ -4,7 +4,7 @@ python flows/drift.py run
 python flows/drift.py card view judge
 """
 
-from metaflow import FlowSpec, Parameter, card, current, retry, step, trigger
+from metaflow import FlowSpec, Parameter, card, current, resources, retry, step, trigger
 
 from tasador.flowkit import load_settings, main, say
 
@@ -35,6 +35,7 @@ class DriftFlow(FlowSpec):
 
     @card(type="blank")
     @retry(times=2, minutes_between_retries=0)
+    @resources(cpu=0.5, memory=2048)
     @step
     def judge(self):
         """NannyML's detectors, the verdict by effect size, into ops.drift_history; the card."""

@@ -4,7 +4,7 @@ python flows/monitor.py run
 python flows/monitor.py card view judge
 """
 
-from metaflow import FlowSpec, card, current, retry, schedule, step
+from metaflow import FlowSpec, card, current, resources, retry, schedule, step
 
 from tasador.flowkit import load_settings, main, say
 
@@ -25,6 +25,7 @@ class MonitorFlow(FlowSpec):
 
     @card(type="blank")
     @retry(times=2, minutes_between_retries=0)
+    @resources(cpu=0.5, memory=2048)
     @step
     def judge(self):
         """Drift, estimated and realised error, latency, into ops.monitor_history; the card."""

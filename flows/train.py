@@ -5,7 +5,7 @@ python flows/train.py card view judge
 python flows/train.py card view dossier
 """
 
-from metaflow import FlowSpec, Parameter, card, catch, current, retry, step, trigger
+from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry, step, trigger
 
 from tasador.flowkit import load_settings, main, report_progress, say
 
@@ -41,6 +41,7 @@ class TrainFlow(FlowSpec):
         self.next(self.search)
 
     @retry(times=2, minutes_between_retries=0)
+    @resources(cpu=0.5, memory=2048)
     @step
     def search(self):
         """The Optuna study, kept in Postgres."""
@@ -57,6 +58,7 @@ class TrainFlow(FlowSpec):
         self.next(self.fit)
 
     @retry(times=2, minutes_between_retries=0)
+    @resources(cpu=0.5, memory=2048)
     @step
     def fit(self):
         """The final fit, as a registered version with its bundle and drift reference in S3."""
@@ -73,6 +75,7 @@ class TrainFlow(FlowSpec):
 
     @card(type="blank")
     @retry(times=2, minutes_between_retries=0)
+    @resources(cpu=0.5, memory=2048)
     @step
     def judge(self):
         """The gate: promoted or rejected, recorded with every number, and told to the broker."""
@@ -92,6 +95,7 @@ class TrainFlow(FlowSpec):
     @card(type="blank")
     @catch(var="dossier_failed")
     @retry(times=1, minutes_between_retries=0)
+    @resources(cpu=0.5, memory=2048)
     @step
     def dossier(self):
         """What a release is answered for with: model card, contract, SBOM, licences."""
