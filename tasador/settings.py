@@ -47,6 +47,7 @@ class Settings:
     source_group: int = 5
     source_day: str = "Tuesday"
     model_name: str = "tasador-price"
+    canary: str = ""  # shares of the traffic on the way to all of it: PERCENT:SECONDS,...
     monitor_days: int = 30  # how far back a look at the requests goes at the most
     monitor_quiet_hours: int = 24  # after asking for training, monitoring does not ask again
 

@@ -13,6 +13,7 @@ from tasador.rollout.backend import Revision, ServiceState, Target
 
 SERVICES = ("predict", "explain")
 CANDIDATE = "candidate"
+STABLE = "stable"  # the tag of what serves, while a candidate has a share of its traffic
 
 # Revisions that no longer serve and are kept, so that traffic can be sent back to them by hand.
 KEPT = 3
@@ -127,9 +128,33 @@ def with_candidate(state: ServiceState, revision: str) -> tuple[Target, ...]:
     return (*without_candidates(state), Target(revision, 0, CANDIDATE))
 
 
+def with_canary(state: ServiceState, revision: str, percent: int) -> tuple[Target, ...]:
+    """A share of the traffic to the candidate, the rest to what serves; both can be reached."""
+    serving = in_service(state)
+    if serving is None:
+        return with_candidate(state, revision)
+    return (Target(serving.name, 100 - percent, STABLE), Target(revision, percent, CANDIDATE))
+
+
 def without_candidates(state: ServiceState) -> tuple[Target, ...]:
-    """The traffic as it is, without candidates (also one that a broken-off rollout left)."""
-    return tuple(target for target in state.traffic if target.percent > 0)
+    """The traffic as it is, without candidates (also one that a broken-off rollout left).
+
+    A share that a candidate had goes back to what has most.
+    """
+    kept = [t for t in state.traffic if t.percent > 0 and t.tag != CANDIDATE]
+    if not kept:
+        return ()
+    kept = [Target(t.revision, t.percent, "" if t.tag == STABLE else t.tag) for t in kept]
+    most = max(range(len(kept)), key=lambda place: kept[place].percent)
+    taken = 100 - sum(target.percent for target in kept)
+    kept[most] = Target(kept[most].revision, kept[most].percent + taken, kept[most].tag)
+    return tuple(kept)
+
+
+def candidates(state: ServiceState) -> list[str]:
+    """The revisions that are candidates, as a rollout that was broken off left them."""
+    serving = {target.revision for target in without_candidates(state)}
+    return [t.revision for t in state.traffic if t.revision not in serving]
 
 
 def to_prune(state: ServiceState, serving: str) -> list[str]:

@@ -20,7 +20,7 @@ from tasador.errors import BundleError, RolloutError, TasadorError
 from tasador.events import Event
 from tasador.fetch import fetch_bundle
 from tasador.records import RolloutOutcome, RolloutRecord, now
-from tasador.rollout import plan
+from tasador.rollout import canary, plan
 from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.plan import SERVICES, Promotion
 from tasador.rollout.smoke import read_golden, smoke_test
@@ -140,6 +140,7 @@ def _roll_out(
     publish: Publish,
     services: Sequence[str],
 ) -> list[RolloutRecord]:
+    shares = canary.read_steps(settings.canary)
     all_of_them = [_Service(backend.state(name), promotion) for name in services]
     needs = {each.name: plan.next_step(each.state, promotion) for each in all_of_them}
     if "superseded" in needs.values():
@@ -147,7 +148,9 @@ def _roll_out(
         return [warehouse.record_rollout(record) for record in records]
     going = [each for each in all_of_them if needs[each.name] == "roll"]
     try:
-        _try_candidates(going, backend, settings)
+        golden = _try_candidates(going, backend, settings)
+        for share in shares:
+            _give_a_share(going, backend, share, golden)
         _move_traffic(going, backend)
     except (RolloutError, BundleError) as error:
         _withdraw(going, backend)
@@ -169,7 +172,10 @@ def _roll_out(
     return records
 
 
-def _try_candidates(going: Sequence[_Service], backend: Backend, settings: Settings) -> None:
+def _try_candidates(
+    going: Sequence[_Service], backend: Backend, settings: Settings
+) -> list[dict[str, Any]]:
+    """Each candidate ready and its golden rows answered; returns these."""
     golden: list[dict[str, Any]] = []
     for each in going:
         promotion, revision = each.promotion, each.promotion.revision(each.name)
@@ -190,6 +196,31 @@ def _try_candidates(going: Sequence[_Service], backend: Backend, settings: Setti
         with each.step("smoke test") as step:
             address = backend.address(each.name, plan.CANDIDATE)
             step["says"] = smoke_test(each.name, address, golden, promotion)
+    return golden
+
+
+def _give_a_share(
+    going: Sequence[_Service],
+    backend: Backend,
+    share: canary.CanaryStep,
+    golden: list[dict[str, Any]],
+) -> None:
+    """One canary step of each service; raises RolloutError where a candidate does worse."""
+    for each in going:
+        if plan.in_service(each.state) is None:
+            continue  # Nothing served before: there is nobody to share with.
+        with each.step(f"give it {share.percent} % of the traffic") as step:
+            backend.direct(each.name, plan.with_canary(each.state, each.revision, share.percent))
+            asked = canary.watch(
+                each.name,
+                backend.address(each.name, plan.CANDIDATE),
+                backend.address(each.name, plan.STABLE),
+                golden,
+                share.seconds,
+            )
+            if reason := canary.judge(*asked):
+                raise RolloutError(f"at {share.percent} % of the traffic {reason}")
+            step["says"] = canary.says(*asked)
 
 
 def _move_traffic(going: Sequence[_Service], backend: Backend) -> None:
@@ -217,7 +248,7 @@ def _forget_candidates(backend: Backend, services: Sequence[str]) -> None:
     """Take away what a rollout that was broken off while it failed has left."""
     for name in services:
         state = backend.state(name)
-        left = [target.revision for target in state.traffic if target.percent == 0]
+        left = plan.candidates(state)
         if left:
             backend.direct(name, plan.without_candidates(state))
         for revision in left:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from tasador.errors import TasadorError
+from tasador.errors import ConfigurationError, TasadorError
 from tasador.events import Event, EventError, model_promoted
 from tasador.records import DecisionRecord
-from tasador.rollout import plan
+from tasador.rollout import canary, plan
 from tasador.rollout.backend import Revision, ServiceState, Target
 from tasador.rollout.plan import Promotion
 
@@ -114,6 +114,69 @@ def test_a_candidate_takes_no_traffic_and_the_place_of_a_forgotten_one():
         serving(7, 0, "candidate"),
     )
     assert plan.without_candidates(found) == (serving(5),)
+
+
+def test_a_canary_shares_with_what_serves_and_gives_everything_back():
+    before = state(5, 6, traffic=[serving(5)])
+    shared = plan.with_canary(before, "predict-00006", 10)
+    assert shared == (serving(5, 90, "stable"), serving(6, 10, "candidate"))
+    broken_off = state(5, 6, traffic=plan.with_canary(before, "predict-00006", 50))
+    assert plan.next_step(broken_off, promotion(6)) == "roll"
+    assert plan.without_candidates(broken_off) == (serving(5),)
+    assert plan.candidates(broken_off) == ["predict-00006"]
+    assert plan.with_candidate(broken_off, "predict-00006") == (
+        serving(5),
+        serving(6, 0, "candidate"),
+    )
+
+
+def test_canary_steps_are_read():
+    assert canary.read_steps("") == ()
+    steps = canary.read_steps("10:30, 50:2.5")
+    assert [(step.percent, step.seconds) for step in steps] == [(10, 30.0), (50, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("10", "PERCENT:SECONDS"),
+        ("ten:30", "PERCENT:SECONDS"),
+        ("0:30", "from 1 to 50"),
+        ("60:30", "from 1 to 50"),
+        ("10:-1", "no time"),
+        ("10:nan", "no time"),
+        ("50:5,10:5", "do not grow"),
+        ("10:100,20:100", "more than 150 s"),
+    ],
+)
+def test_canary_steps_that_cannot_be_are_named(text, said):
+    with pytest.raises(ConfigurationError, match=said):
+        canary.read_steps(text)
+
+
+def asked(milliseconds, count=50, failed=0):
+    return canary.Asked([milliseconds / 1000] * (count - failed), ["HTTP 500"] * failed)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "stable", "said"),
+    [
+        (asked(5), asked(5), ""),
+        (asked(60), asked(5), ""),
+        (asked(61), asked(5), "takes 61 ms, what serves 5 ms"),
+        (asked(390), asked(200), ""),
+        (asked(5, failed=1), asked(5), "2% of 50 requests failed"),
+        (asked(5, count=200, failed=1), asked(5), ""),
+        # What ails both is no fault of the candidate.
+        (asked(5, failed=20), asked(5, failed=20), ""),
+        (asked(5, failed=50), asked(5), "100% of 50"),
+        (asked(5, count=3), asked(5), "3 times only"),
+    ],
+)
+def test_errors_and_latency_judge_a_canary(candidate, stable, said):
+    reason = canary.judge(candidate, stable)
+    assert said in reason
+    assert bool(said) == bool(reason)
 
 
 def test_the_newest_three_that_served_before_are_kept():

@@ -181,6 +181,45 @@ def test_a_replay_changes_nothing_and_an_older_promotion_is_superseded(world):
     assert in_service(world) == newer.promotion
 
 
+def test_a_canary_gets_its_share_then_all_of_the_traffic(world):
+    ensure(world)
+    parts = world.parts | {"settings": replace(world.settings, canary="10:2.5,50:2.5")}
+    decision = world.decide(2)
+    records = roll_out(Promotion.of_decision(decision), **parts)
+    assert [r.outcome for r in records] == ["serving", "serving"], records
+    assert in_service(world) == decision.promotion
+    for record in records:
+        said = {step["step"]: step["says"] for step in record.steps}
+        for percent in (10, 50):
+            assert "candidate: 0 of" in said[f"give it {percent} % of the traffic"]
+
+
+class Failing(LocalBackend):
+    """Once it has a share of the traffic, the candidate's address answers no more."""
+
+    shared = False
+
+    def direct(self, service, traffic):
+        self.shared = any(t.tag == plan.CANDIDATE and t.percent for t in traffic)
+        super().direct(service, traffic)
+
+    def address(self, service, tag):
+        if self.shared and tag == plan.CANDIDATE:
+            return f"http://127.0.0.1:{free_port()}"
+        return super().address(service, tag)
+
+
+def test_a_canary_that_fails_gives_its_share_back(world):
+    good = ensure(world)
+    with Failing(world.settings) as backend:
+        settings = replace(world.settings, canary="20:3")
+        parts = world.parts | {"settings": settings, "backend": backend}
+        records = roll_out(Promotion.of_decision(world.decide(2)), **parts)
+    assert {r.outcome for r in records} == {"failed"}
+    assert "at 20 % of the traffic 100% of" in records[0].reason
+    assert in_service(world) == good
+
+
 def test_a_damaged_bundle_leaves_the_old_model_serving(world):
     good = ensure(world)
     version = world.client.get("/model").json()["version"]
