@@ -316,3 +316,18 @@ def test_triggers_wait_for_known_events_and_reach_someone(dev):
         events.PREDICTION_MADE: "record",
         events.MODEL_PROMOTED: "reload",
     }
+
+
+def test_dead_letters_and_reconciliation_reach_addresses_that_are_there(dev):
+    import importlib
+
+    sinks = [
+        kit.named(dev, "Broker")["default"]["spec"]["delivery"]["deadLetterSink"],
+        kit.named(dev, "PingSource")["reconcile"]["spec"]["sink"],
+    ]
+    services = kit.named(dev, "Service")
+    for sink in sinks:
+        name = sink["ref"]["name"]
+        assert services[name]["apiVersion"] == sink["ref"]["apiVersion"]
+        routes = importlib.import_module(f"functions.{name}.func").FUNCTION.routes
+        assert ("POST", sink["uri"]) in {(route.method, route.path) for route in routes}
