@@ -42,3 +42,4 @@ def loop(applied):
     """The platform with a source of batches beside it."""
     kit.guests(rows=2500, scenario="price-shift")
     kit.train_briefly(trials=2)
+    kit.scale_quickly()

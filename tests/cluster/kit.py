@@ -13,12 +13,19 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "tasador"
 OVERLAY = ROOT / ".build" / "cluster"
 NEEDED = ("KUBECONFIG", "TASADOR_INGRESS_URL", "TASADOR_INGRESS_DOMAIN")
 SEED = "11"
+
+
+# What takes minutes and is looked at before a release, not at every change.
+long = pytest.mark.skipif(
+    not os.environ.get("TASADOR_TEST_LONG"), reason="long: set TASADOR_TEST_LONG (tests/README.md)"
+)
 
 
 def missing():
@@ -66,6 +73,16 @@ def images():
     subprocess.run([sys.executable, "cluster/images.py"], cwd=ROOT, check=True)
 
 
+def build(name, dockerfile, base):
+    """Build an image of the tests' own from benchmarks/serving/NAME; returns what it is called."""
+    builder = shlex.split(os.environ.get("TASADOR_IMAGE_BUILDER") or "docker build -t")
+    prefix, tag = base.rpartition("/")[0], base.rpartition(":")[2]
+    image = f"{prefix}/tasador-test-{name}:{tag}"
+    command = [*builder, image, f"benchmarks/serving/{name}", "-f", dockerfile]
+    subprocess.run([*command, "--build-arg", f"BASE={base}"], cwd=ROOT, check=True)
+    return image
+
+
 def flows_image():
     """The image of the flows, as the overlay names it."""
     job = get("job", "deploy-flows")
@@ -83,7 +100,10 @@ def remove():
         return
     for kind in ("workflow", "cronworkflow", "sensor", "eventsource", "eventbus"):
         kubectl("-n", NAMESPACE, "delete", f"{kind}.argoproj.io", "--all", "--timeout=120s")
-    kubectl("delete", "namespace", NAMESPACE, "--timeout=180s")
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    # What the pods hold goes anyway: nobody need wait for them to close their files.
+    kubectl("-n", NAMESPACE, "delete", "pod", "--all", "--grace-period=0", "--force", check=False)
+    kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=300s")
 
 
 def unready():
@@ -138,6 +158,7 @@ def guest(image, name, command, account="", ports=()):
                             "name": name,
                             "image": image,
                             "command": command,
+                            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
                             "envFrom": [
                                 {"secretRef": {"name": "tasador-endpoints"}},
                                 {"secretRef": {"name": "tasador-flows"}},
@@ -224,6 +245,28 @@ def train_briefly(trials):
             parameter["value"] = str(trials)
     patch = json.dumps({"spec": sensor["spec"]})
     kubectl("-n", NAMESPACE, "patch", "sensor", "trainflow", "--type=merge", "-p", patch)
+
+
+def scale_quickly():
+    """Processes of predict and explain end some 36 seconds after the last request."""
+    quick = {
+        "autoscaling.knative.dev/window": "6s",
+        "autoscaling.knative.dev/scale-to-zero-pod-retention-period": "0s",
+    }
+    patch = json.dumps({"template": {"metadata": {"annotations": quick}}})
+    for name in ("predict", "explain"):
+        kubectl("-n", NAMESPACE, "patch", "podtemplate", name, "--type=merge", "-p", patch)
+
+
+def pods(service):
+    """The names of a service's pods that are not about to end."""
+    found = get("pod", "", "-l", f"serving.knative.dev/service={service}")
+    return [p["metadata"]["name"] for p in found if "deletionTimestamp" not in p["metadata"]]
+
+
+def kill(*pods):
+    """End pods as a broken node does: at once, without a word."""
+    kubectl("-n", NAMESPACE, "delete", "pod", *pods, "--grace-period=0", "--force", "--wait=false")
 
 
 def trigger(flow, **parameters):

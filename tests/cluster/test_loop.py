@@ -83,21 +83,6 @@ def test_a_prediction_through_the_ingress_is_walked_back_to_its_batch(loop):
     assert kit.ask("GET", "/predictions/history", service="record").status_code == 404
 
 
-def test_requests_by_event_are_answered_once_each(loop, told):
-    identities = kit.python(
-        "from tasador import events\n"
-        "made = [events.Event(type=events.PREDICTION_REQUESTED, source='/tests/cluster',"
-        f" id=f'asked-{{i}}', data={LISTING!r}) for i in range(50)]\n"
-        # Some are delivered twice, as a broker may.
-        "for event in [*made, *made[:10]]:\n"
-        "    events.publish(event, settings.broker_url)\n"
-        "told([events.identity_of(event) for event in made])"
-    )
-    code = f"told(sum(warehouse.prediction(i) is not None for i in {identities!r}))"
-    _, seconds = kit.until("every answer recorded", lambda: kit.python(code) == 50, 120, pause=3)
-    told["50 requests by event, answered and recorded"] = f"{seconds:.0f} s"
-
-
 def test_artifacts_and_cards_are_in_the_object_store(loop):
     uris = kit.python(
         "from tasador.lake import Lake\n"
@@ -109,12 +94,47 @@ def test_artifacts_and_cards_are_in_the_object_store(loop):
         assert [uri for uri in cards if uri.endswith(".html")], flow
 
 
+def test_monitoring_runs_on_a_schedule_and_as_asked(loop, told):
+    schedules = {each["metadata"]["name"]: each["spec"] for each in kit.get("cronworkflow")}
+    assert schedules["monitorflow"]["schedule"].startswith("0 * * *")
+    assert not schedules["monitorflow"].get("suspend")
+    workflow = kit.trigger("monitor")
+    _, seconds = kit.until(
+        "a look", lambda: kit.finished(kit.get("workflow.argoproj.io", workflow)), 600
+    )
+    told["a look at what was asked"] = f"{seconds:.0f} s"
+    look = kit.python("told(dataclasses.asdict(warehouse.monitor_history(limit=1)[0]))")
+    assert look["champion_version"] == 1
+
+
+def test_training_that_is_asked_for_and_gives_nothing_better_rolls_nothing(loop, told):
+    before = kit.get("services.serving.knative.dev", "predict")["status"]["traffic"]
+    rolled = kit.python("told(len(warehouse.rollout_history(limit=100)))")
+    # As the monitor flow asks, with the correlation id of the model that it looked at.
+    asked = kit.python(
+        "from tasador import announce, events\n"
+        "look = warehouse.monitor_history(limit=1)[0]\n"
+        "announce.announce(events.training_requested(look), settings)\n"
+        "told(look.correlation_id)"
+    )
+    _, train = kit.until("training started by the event", lambda: ended("trainflow", 2), 900)
+    told["training that monitoring asked for"] = f"{train:.0f} s"
+    decided = kit.python("told(dataclasses.asdict(warehouse.model_history(limit=1)[0]))")
+    assert decided["version"] == 2
+    assert decided["correlation_id"] == asked
+    assert decided["decision"] == "rejected", json.dumps(decided["reasons"])
+    assert decided["reasons"]
+    after = kit.get("services.serving.knative.dev", "predict")["status"]["traffic"]
+    assert after == before
+    assert kit.python("told(len(warehouse.rollout_history(limit=100)))") == rolled
+
+
 def test_a_batch_without_drift_trains_nothing(loop, told):
     ingest(told, "a batch like the first")
     kit.until("its drift run", lambda: ended("driftflow", 2), 600)
     verdict = kit.python("told(dataclasses.asdict(warehouse.drift_history(limit=1)[0]))")
     assert verdict["verdict"] == "no_drift", json.dumps(verdict["reasons"])
-    assert len(kit.workflows("trainflow")) == 1
+    assert len(kit.workflows("trainflow")) == 2
 
 
 @pytest.mark.parametrize(

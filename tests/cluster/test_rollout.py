@@ -1,6 +1,7 @@
 """Promotions on a real Knative: good ones, broken ones, twice, out of order, and under load."""
 
 import asyncio
+import json
 import os
 import time
 
@@ -13,12 +14,12 @@ pytestmark = pytest.mark.timeout(1200)
 
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 
-# A decision like the newest, under the next number; told to the broker with what is changed.
+# A decision for a version, under the next number; told to the broker with what is changed.
 DECIDE = """
 from dataclasses import replace
 from tasador import events
 from tasador.records import now
-newest = warehouse.latest_promotion()
+newest = warehouse.decision(VERSION)
 made = warehouse.record_decision(
     replace(newest, decision="rolled_back", decided_at=now(), promotion=None)
 )
@@ -30,9 +31,10 @@ told(made.promotion)
 """
 
 
-def promote(times=1, **changes):
-    """Promote the newest version once more; the promotion's number."""
-    return kit.python(DECIDE.replace("CHANGES", repr(changes)).replace("TIMES", str(times)))
+def promote(times=1, which=1, **changes):
+    """Promote version ``which`` by hand; the promotion's number. ``changes`` are of the event."""
+    code = DECIDE.replace("VERSION", str(which)).replace("TIMES", str(times))
+    return kit.python(code.replace("CHANGES", repr(changes)))
 
 
 def outcomes(promotion):
@@ -163,20 +165,79 @@ async def load(seconds_between, until):
     return statuses
 
 
-def test_no_request_fails_during_three_promotions(served, told):
+def test_no_request_fails_during_three_promotions_and_a_rollback(served, told):
+    def newest():
+        return kit.python("told(warehouse.latest_promotion().promotion)")
+
     async def both():
         over = asyncio.Event()
         asked = asyncio.create_task(load(1 / 50, over))
-        for _ in range(3):
-            number = await asyncio.to_thread(promote)
+        # The second version is the one that the gate had rejected: a person may think otherwise.
+        for which in (1, 2, 2):
+            number = await asyncio.to_thread(promote, 1, which)
             found, _ = await asyncio.to_thread(dealt_with, number)
             assert {o for _, o, _ in found} == {"serving"}, found
+        said = await asyncio.to_thread(kit.console, "python", "-m", "tasador", "rollback")
+        assert "version 1 is champion again" in said
+        found, seconds = await asyncio.to_thread(dealt_with, await asyncio.to_thread(newest))
+        assert {o for _, o, _ in found} == {"serving"}, found
+        told["a rollback in service, after the command"] = f"{seconds:.0f} s"
         over.set()
         return await asked
 
     statuses = asyncio.run(both())
-    told["requests during three rollouts"] = f"{len(statuses)}, none failed"
+    failed = [status for status in statuses if status != 200]
+    told["requests at 50 a second during three promotions and a rollback"] = (
+        f"{len(statuses)}, {len(failed)} failed"
+    )
     assert len(statuses) > 500
-    assert set(statuses) == {200}
+    assert failed == []
+    assert kit.ask("POST", "/predict", LISTING).json()["model"]["version"] == 1
     # The newest few that no longer serve are kept, and no more.
     assert len([name for name in revisions() if name.startswith("predict-")]) <= 4
+
+
+def test_a_promotion_whose_event_was_lost_is_brought_in_all_the_same(served, told):
+    number = kit.python(
+        DECIDE.replace("VERSION", "1").replace("TIMES", "0").replace("CHANGES", "{}")
+    )
+    found, seconds = dealt_with(number)
+    assert {o for _, o, _ in found} == {"serving"}, found
+    told["a promotion that no event told of, in service after"] = f"{seconds:.0f} s"
+
+
+@kit.long
+def test_a_canary_gets_its_share_of_the_traffic_first(served, told):
+    def say(steps):
+        patch = json.dumps({"stringData": {"TASADOR_CANARY": steps}})
+        secret = ("-n", kit.NAMESPACE, "patch", "secret", "tasador-endpoints")
+        kit.kubectl(*secret, "--type=merge", "-p", patch)
+        kit.kill(*kit.pods("reload"))
+        kit.until("reload is back", lambda: len(kit.pods("reload")) == 1, 60)
+        reload = ("-n", kit.NAMESPACE, "wait", "--for=condition=Ready", "pod")
+        label = "serving.knative.dev/service=reload"
+        kit.kubectl(*reload, "-l", label, "--timeout=120s")
+
+    async def both():
+        over = asyncio.Event()
+        asked = asyncio.create_task(load(1 / 20, over))
+        number = await asyncio.to_thread(promote)
+        found, seconds = await asyncio.to_thread(dealt_with, number)
+        over.set()
+        return number, found, seconds, await asked
+
+    say("10:10,50:10")
+    try:
+        number, found, seconds, statuses = asyncio.run(both())
+    finally:
+        say("")
+    assert {outcome for _, outcome, _ in found} == {"serving"}, found
+    steps = kit.python(
+        "told([[s['step'], s['says']] for r in warehouse.rollout_history(limit=100)"
+        f" if r.promotion == {number} and r.outcome == 'serving' for s in r.steps])"
+    )
+    given = [says for step, says in steps if "% of the traffic" in step]
+    assert len(given) == 4
+    told["a promotion with two canary steps of 10 s in service after"] = f"{seconds:.0f} s"
+    told["its first canary step"] = given[0]
+    assert set(statuses) == {200}

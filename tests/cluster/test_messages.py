@@ -1,0 +1,158 @@
+"""Events through the Broker: each request is answered once, and nothing is lost without a word."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import kit
+
+pytestmark = pytest.mark.timeout(1200)
+
+LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
+
+# COUNT requests to the Broker, the first fifty twice, as a broker may; told are the ids of the
+# predictions that they become.
+ASK = """
+from tasador import events
+made = [
+    events.Event(type=events.PREDICTION_REQUESTED, source="/tests/cluster", id=f"NAME-{i}",
+                 data=LISTING)
+    for i in range(COUNT)
+]
+publisher = events.Publisher(settings.broker_url)
+for event in [*made, *made[:50]]:
+    publisher.publish(event)
+publisher.close()
+told([events.identity_of(event) for event in made])
+"""
+
+
+def ask(name, count):
+    code = ASK.replace("NAME", name).replace("COUNT", str(count))
+    return kit.python(code.replace("LISTING", repr(LISTING)))
+
+
+def recorded(identities):
+    """How many of the predictions are in raw.inference_logs."""
+    return kit.python(
+        "from sqlalchemy import text\n"
+        "wanted = text('select count(*) from raw.inference_logs where prediction_id = any(:ids)')\n"
+        f"ids = {identities!r}\n"
+        "with warehouse._begin() as connection:\n"
+        "    told(connection.execute(wanted, {'ids': ids}).scalar_one())"
+    )
+
+
+@pytest.fixture(scope="module")
+def served(loop):
+    """Something is in service already (test_loop.py comes first)."""
+    assert kit.python("told(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
+
+
+@pytest.fixture(scope="module")
+def heard(served):
+    """What another subscriber of prediction.made has heard, asked when called."""
+    code = Path(__file__).with_name("listener.py").read_text()
+    image = kit.flows_image()
+    trigger = {
+        "apiVersion": "eventing.knative.dev/v1",
+        "kind": "Trigger",
+        "metadata": {"name": "listener"},
+        "spec": {
+            "broker": "default",
+            "filter": {"attributes": {"type": "tasador.prediction.made"}},
+            "subscriber": {"ref": {"apiVersion": "v1", "kind": "Service", "name": "listener"}},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "listener"},
+        "spec": {"selector": {"guest": "listener"}, "ports": [{"port": 80, "targetPort": 8000}]},
+    }
+    items = [kit.guest(image, "listener", ["python", "-c", code], ports=(8000,)), service, trigger]
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    kit.kubectl("-n", kit.NAMESPACE, "apply", "-f", "-", given=json.dumps(listed))
+    kit.kubectl("-n", kit.NAMESPACE, "rollout", "status", "deployment/listener", "--timeout=120s")
+    kit.until(
+        "the listener's trigger",
+        lambda: kit.condition(kit.get("trigger", "listener"), "Ready") == "True",
+        60,
+    )
+
+    def asked():
+        return kit.python(
+            "import httpx\ntold(httpx.get('http://listener.tasador.svc.cluster.local').json())"
+        )
+
+    yield asked
+    kit.kubectl("-n", kit.NAMESPACE, "delete", "trigger", "listener")
+
+
+def test_500_requests_to_no_process_at_all_are_answered_once_each(heard, told):
+    kit.until("predict at zero", lambda: not kit.pods("predict"), 300, pause=3)
+    began = time.monotonic()
+    identities = ask("zero", 500)
+    told["500 requests taken by the broker"] = f"{time.monotonic() - began:.0f} s"
+    kit.until("every answer recorded", lambda: recorded(identities) == 500, 240, pause=2)
+    told["500 requests by event, predict at zero: answered and recorded"] = (
+        f"{time.monotonic() - began:.0f} s"
+    )
+    kit.until("every answer heard", lambda: set(identities) <= set(heard()), 60, pause=2)
+
+
+def test_with_the_database_away_for_30_seconds_all_are_recorded(served, told):
+    postgres = ("-n", kit.NAMESPACE, "scale", "statefulset", "postgres")
+    kit.kubectl(*postgres, "--replicas=0")
+    kit.kubectl("-n", kit.NAMESPACE, "wait", "--for=delete", "pod/postgres-0", "--timeout=60s")
+    began = time.monotonic()
+    try:
+        identities = ask("away", 500)
+        time.sleep(max(0.0, began + 30 - time.monotonic()))
+    finally:
+        kit.kubectl(*postgres, "--replicas=1")
+    kit.kubectl("-n", kit.NAMESPACE, "rollout", "status", "statefulset/postgres", "--timeout=120s")
+    back = time.monotonic()
+    kit.until("every answer recorded", lambda: recorded(identities) == 500, 420, pause=3)
+    told["500 requests, the database away for 30 s: recorded, after its return"] = (
+        f"{time.monotonic() - back:.0f} s"
+    )
+
+
+def letters():
+    return json.loads(kit.console("python", "-m", "tasador", "dead-letters", "list", "--json"))
+
+
+def test_poison_is_kept_with_the_reason_and_replayed_by_one_command(served, told):
+    kit.python(
+        "from tasador import events\n"
+        "bad = [(events.PREDICTION_REQUESTED, {'bed': 'many'}), (events.PREDICTION_MADE, [1])]\n"
+        "for n, (kind, data) in enumerate(bad):\n"
+        "    told_as = dict(source='/tests/cluster', id=f'poison-{n}')\n"
+        "    event = events.Event(type=kind, data=data, **told_as)\n"
+        "    events.publish(event, settings.broker_url)\n"
+        "told(1)"
+    )
+
+    def poison():
+        found = {each["event"]["id"]: each for each in letters()}
+        return found if {"poison-0", "poison-1"} <= set(found) else None
+
+    found, seconds = kit.until("both dead letters", poison, 120, pause=2)
+    told["poison is kept as a dead letter"] = f"{seconds:.0f} s"
+    first, second = found["poison-0"], found["poison-1"]
+    assert (first["subscriber"], second["subscriber"]) == ("predict", "record")
+    assert first["status"] == 422
+    assert second["status"] == 400
+    assert "bed" in first["reason"]
+    assert first["event"]["data"] == {"bed": "many"}
+    said = kit.console("python", "-m", "tasador", "dead-letters", "replay", "poison-0")
+    assert "1 event delivered again" in said
+
+    def back():
+        again = poison()
+        return again and again["poison-0"]["time"] > first["time"]
+
+    kit.until("refused again, kept again", back, 60, pause=2)
