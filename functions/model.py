@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from functions.observe import MODEL_LOADED
-from functions.surface import unready
+from functions.surface import quicken, unready
 from tasador.bundle import GOLDEN_TOLERANCE, Bundle
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.fetch import fetch_bundle
@@ -46,6 +46,7 @@ class ServedModel:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         quickened(self.loaded().quicken)
+        quickened(quicken)
 
     def bundle(self) -> Bundle:
         """The loaded bundle; raises a Problem (503) that says why there is none."""

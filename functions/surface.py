@@ -6,9 +6,11 @@ Requests and answers are plain values, so that the same views answer in front of
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -204,7 +206,15 @@ def problem_response(problem: Problem) -> Response:
 
 def reply(data: Any, status: int = 200) -> Response:
     """``data`` as JSON."""
-    return Response(_JSON.encode(data).encode(), "application/json", status)
+    # Five times as fast, but a process that starts has not loaded it yet: see ``quicken``.
+    orjson = sys.modules.get("orjson")
+    body = _JSON.encode(data).encode() if orjson is None else orjson.dumps(data)
+    return Response(body, "application/json", status)
+
+
+def quicken() -> None:
+    """Make JSON faster from now on; that takes a start's time."""
+    importlib.import_module("orjson")
 
 
 def reply_event(event: Event) -> Response:

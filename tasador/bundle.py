@@ -145,6 +145,11 @@ class Bundle:
         """Make ``log_effects`` faster from now on, where that changes nothing but rounding."""
         self._shapley = engine.quick_contributions_of(self.booster)
 
+    @property
+    def explains_quickly(self) -> bool:
+        """Whether ``log_effects`` takes less than a millisecond."""
+        return self._shapley is not None
+
     def predict(self, columns: Columns) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
         matrix = self.encoders.transform(columns)

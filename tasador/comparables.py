@@ -7,6 +7,7 @@ imports this module.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -142,27 +143,38 @@ class Comparables:
         """
         taken, unlike, _ = self._likeness(area, traits)
         order = np.argsort(unlike, kind="stable")[:count]
-        km = np.repeat(np.append(self.km[area], 0.0), self._runs.count[area])
+        order = order[np.isfinite(unlike[order])]
+        rows = taken[order]
+        km = np.repeat(np.append(self.km[area], 0.0), self._runs.count[area])[order]
+        numbers = self.traits[rows].astype(np.float64)[:, : len(means)] / _UNLIKE[: len(means)]
+        areas = np.searchsorted(self.start, rows, side="right") - 1
+        of_all = (numbers + means, self.given[rows], self.log_price[rows], zips[areas], km)
         return [
-            self._told(int(taken[place]), float(km[place]), float(unlike[place]), zips, means)
-            for place in order[np.isfinite(unlike[order])]
+            _told(*one)
+            for one in zip(*(part.tolist() for part in (*of_all, unlike[order])), strict=True)
         ]
 
-    def _told(self, row: int, km: float, unlike: float, zips: Array, means: Array) -> Comparable:
-        traits = self.traits[row].astype(np.float64) / _UNLIKE
-        log_size, bed, log_bath, log_lot = (traits[:4] + means).tolist()
-        size, beds, baths, lot = self.given[row].tolist()
-        area = int(np.searchsorted(self.start, row, side="right")) - 1
-        return Comparable(
-            price=round(float(np.exp(np.float64(self.log_price[row])))),
-            bed=round(bed, 1) if beds else None,
-            bath=round(float(np.expm1(log_bath)), 1) if baths else None,
-            house_size=round(float(np.expm1(log_size))) if size else None,
-            acre_lot=round(max(float(np.exp(log_lot)) - 0.01, 0.0), 2) if lot else None,
-            zip_code=f"{int(zips[area]):05d}",
-            km=round(km, 1),
-            alike=round(float(np.exp(-unlike / 2)), 4),
-        )
+
+def _told(
+    numbers: list[float],
+    given: list[bool],
+    log_price: float,
+    zip_code: int,
+    km: float,
+    unlike: float,
+) -> Comparable:
+    log_size, bed, log_bath, log_lot = numbers
+    size, beds, baths, lot = given
+    return Comparable(
+        price=round(math.exp(log_price)),
+        bed=round(bed, 1) if beds else None,
+        bath=round(math.expm1(log_bath), 1) if baths else None,
+        house_size=round(math.expm1(log_size)) if size else None,
+        acre_lot=round(max(math.exp(log_lot) - 0.01, 0.0), 2) if lot else None,
+        zip_code=f"{zip_code:05d}",
+        km=round(km, 1),
+        alike=round(math.exp(-unlike / 2), 4),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,17 +48,21 @@ class Shapley:
 
     A level's nodes are the left children of the one before, then the right ones. Of leaves above
     the last level all below are the same leaf, and both sides expect the same. Of shape [nodes]:
-    ``feature`` and ``limit`` as in Trees, ``column`` the feature itself, ``share`` z. Of shape
+    ``feature`` and ``limit`` as in Trees, ``share`` z, and ``order``, which puts the nodes of one
+    feature side by side, the ``asked`` features one after the other from ``starts`` on. Of shape
     [points of the quadrature, nodes]: ``slope`` t / s and ``weight``, b with the point's weight.
-    ``leaf`` [nodes below the last level] is what they add.
+    ``levels`` says where each level begins and ends, ``leaf`` [nodes below the last level] what
+    they add.
     """
 
     features: int
     trees: int
-    depth: int
+    levels: tuple[tuple[int, int], ...]
     feature: Array
     limit: Array
-    column: Array
+    order: Array
+    asked: Array
+    starts: Array
     share: Array
     slope: Array
     weight: Array
@@ -83,7 +87,9 @@ class Shapley:
         added *= self.weight
         total = added.sum(axis=0)
         total *= u
-        return np.bincount(self.column, total, self.features)
+        found = np.zeros(self.features)
+        found[self.asked] = np.add.reduceat(total.take(self.order), self.starts, dtype=np.float64)
+        return found
 
     def values_of(self, row: Array) -> Array:
         """Whether the row goes left, float32 [nodes]."""
@@ -93,7 +99,7 @@ class Shapley:
         """D [quadrature nodes, nodes], from the leaves up."""
         found = np.empty_like(goes)
         below: Array = self.leaf[None]
-        for begin, end in reversed(self._levels()):
+        for begin, end in reversed(self.levels):
             size = end - begin
             right, apart = below[:, size:], found[:, begin:end]
             np.subtract(below[:, :size], right, out=apart)
@@ -104,17 +110,13 @@ class Shapley:
     def _reached(self, goes: Array, added: Array) -> None:
         """Multiply ``added`` by G, from the root down."""
         chance = np.ones((1, self.trees), dtype=goes.dtype)
-        for (above, begin), (_, end) in pairwise(self._levels()):
+        for (above, begin), (_, end) in pairwise(self.levels):
             size = begin - above
             reached = np.empty((len(goes), end - begin), dtype=goes.dtype)
             np.multiply(chance, goes[:, above:begin], out=reached[:, :size])
             np.subtract(chance, reached[:, :size], out=reached[:, size:])
             added[:, begin:end] *= reached
             chance = reached
-
-    def _levels(self) -> list[tuple[int, int]]:
-        ends = [self.trees * (2**level - 1) for level in range(self.depth + 1)]
-        return list(pairwise(ends))
 
 
 def shapley_of(model: Trees, base: float) -> Shapley | None:
@@ -151,13 +153,19 @@ def shapley_of(model: Trees, base: float) -> Shapley | None:
     spread = before * (1 - t) + t
     node = np.flatnonzero(again)
     column = feature % model.features
+    order = np.argsort(column, kind="stable")
+    asked, starts = np.unique(column[order], return_index=True)
     return Shapley(
         features=model.features,
         trees=len(model.roots),
-        depth=model.depth,
+        levels=tuple(
+            pairwise(len(model.roots) * (2**level - 1) for level in range(model.depth + 1))
+        ),
         feature=feature,
         limit=limit,
-        column=column,
+        order=order,
+        asked=asked,
+        starts=starts,
         share=share.astype(np.float32),
         slope=(t / spread).astype(np.float32),
         weight=(weights[:, None] / 2 * before / spread**2).astype(np.float32),

@@ -22,11 +22,14 @@ from functions.surface import (
     unready,
 )
 from tasador import contributions, events
+from tasador.contributions import Contribution
 from tasador.events import Event
 from tasador.listing import Listing
 
 MODEL = model.ServedModel()
 EXPLAINED = threading.Event()
+
+_ONE = frozenset({"/", "/explain"})
 
 
 def explain(request: Request) -> Response:
@@ -51,8 +54,8 @@ def _explain(listing: Listing) -> dict[str, Any]:
     return {
         "price": found.price,
         "base": found.base,
-        "contributions": [c._asdict() for c in found.contributions],
-        "columns": [c._asdict() for c in found.columns],
+        "contributions": [_told(part) for part in found.contributions],
+        "columns": [_told(part) for part in found.columns],
         "comparables": [c._asdict() for c in found.comparables],
         "sentence": found.sentence,
         "model": {"name": manifest.name, "version": manifest.version, "digest": manifest.digest},
@@ -60,6 +63,10 @@ def _explain(listing: Listing) -> dict[str, Any]:
         "missing": list(listing.missing()),
         "correlation_id": model.correlation_id(),
     }
+
+
+def _told(part: Contribution) -> dict[str, Any]:
+    return {"feature": part.feature, "value": part.value, "dollars": part.dollars}
 
 
 def index(_request: Request) -> Response:
@@ -95,6 +102,11 @@ def ready() -> None:
         raise unready("the explainer is being prepared")
 
 
+def prompt(path: str) -> bool:
+    """One explanation is only computed, in well under a millisecond where there is a quick way."""
+    return path in _ONE and MODEL.here and MODEL.bundle().explains_quickly
+
+
 FUNCTION = Function(
     name="explain",
     index=index,
@@ -103,6 +115,7 @@ FUNCTION = Function(
     routes=(Route("POST", "/explain", explain),),
     load=load,
     ready=ready,
+    prompt=prompt,
 )
 
 
