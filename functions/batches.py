@@ -142,7 +142,7 @@ class Priced(Sequence[PredictionRecord]):
         self._found = found
         self._when: datetime = now()
         self._latency_ms = round(seconds * 1000 / batch.rows, 3)
-        self._warnings = bundle.table_warnings(batch.columns)
+        self._warnings = bundle.table_warnings(batch.columns, found.strange)
         # One random number for the batch, and the row's number at its end.
         stem = new_id()[:28]
         self._ids = [f"{stem}{row:04x}" for row in range(batch.rows)]

@@ -10,6 +10,7 @@ from the environment.
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import logging
 import os
@@ -82,6 +83,8 @@ class Host:
         except Exception:
             self._broken = f"{self.function.name} could not be prepared; its log says why"
             log.exception(self._broken)
+        # What is loaded now stays: no garbage collection need look through it again.
+        gc.freeze()
 
     def ready(self) -> None:
         """Raise a Problem that says why no request should be sent here, if there is a reason."""

@@ -38,6 +38,8 @@ from functions.surface import Problem, Request, Response
 log = logging.getLogger("tasador.functions.server")
 
 _CONNECTIONS = 500
+# What is read of a connection at one time, bytes: a batch of 10,000 comes in a few pieces.
+_PIECE = 131_072
 # The longest body that the reading thread takes apart itself, bytes.
 SHORT = 16_384
 _ROOM = 50
@@ -241,6 +243,7 @@ class Server(TcpWSGIServer):
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=1,
             max_request_body_size=READ_AT_MOST,
+            recv_bytes=_PIECE,
             # Never a temporary file: a function's file system is read-only.
             inbuf_overflow=2 * BODY_AT_MOST,
             outbuf_overflow=HELD_AT_MOST,

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,14 +22,14 @@ import numpy as np
 
 from tasador import engine
 from tasador.comparables import Comparable
-from tasador.encoders import Encoders
+from tasador.encoders import CATEGORIES, Encoders
 from tasador.errors import BundleError
 from tasador.features import (
     BASE,
     FEATURE_NAMES,
     Columns,
+    absent_of,
     arrays_of,
-    is_missing,
     place_known,
     places_known,
 )
@@ -66,8 +67,8 @@ Array = np.ndarray[Any, Any]
 # The serving engine may differ from the training engine by this much (relative) on golden rows.
 GOLDEN_TOLERANCE = 1e-4
 
-# What a large table is priced with; a single row is always priced in the caller's thread.
-_THREADS = 2
+# What a large table is priced with, and from how many rows a thread on.
+_THREADS, _ROWS_A_THREAD = 2, 1_000
 
 # Comparables that an explanation shows.
 _TOLD_ALIKE = 5
@@ -79,13 +80,15 @@ _ASKED = tuple(name for name in COLUMNS if name != "price")
 class Predictions:
     """Prices of a table: ``price`` [n] and, by level ("80", "90", "95"), ``low`` and ``high`` [n].
 
-    Dollars. ``missing`` [n] holds for each row the names of its fields without a value.
+    Dollars. ``missing`` [n] holds for each row the names of its fields without a value, ``strange``
+    [n, len(CATEGORIES)] which of those name a category that the training data has not.
     """
 
     price: Array
     low: dict[str, Array]
     high: dict[str, Array]
     missing: list[tuple[str, ...]]
+    strange: Array
 
 
 class LogEffects(NamedTuple):
@@ -138,8 +141,10 @@ class Bundle:
         return cls(manifest, encoders, booster, spread, golden)
 
     def quicken(self) -> None:
-        """Make single predictions faster from now on, where that changes no bit of them."""
+        """Make predictions faster from now on, where that changes no bit of them."""
         self._walk = engine.walk_of([self.booster, self._spread])
+        for booster in (self.booster, self._spread):
+            booster.quicken()
 
     def quicken_effects(self) -> None:
         """Make ``log_effects`` faster from now on, where that changes nothing but rounding."""
@@ -152,16 +157,36 @@ class Bundle:
 
     def predict(self, columns: Columns) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
-        matrix = self.encoders.transform(columns)
-        log_price = self._log_price(matrix)
-        groups = groups_of(columns, places_known(matrix))
-        sizes = size_of(self._spread.predict(matrix, _THREADS).astype(np.float64))
+        parts = engine.in_parts(
+            lambda rows: self._priced({name: column[rows] for name, column in columns.items()}),
+            len(columns["house_size"]),
+            _THREADS,
+            _ROWS_A_THREAD,
+        )
+        log_price, sizes, groups, strange, absent = map(np.concatenate, zip(*parts, strict=True))
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
         for level in LEVELS:
             width = widths(self.manifest.intervals, level, groups, sizes)
             low[level], high[level] = np.exp(log_price - width), np.exp(log_price + width)
-        return Predictions(np.exp(log_price), low, high, _missing(columns))
+        return Predictions(np.exp(log_price), low, high, _missing(absent), strange)
+
+    def _priced(self, columns: Columns) -> tuple[Array, Array, Array, Array, Array]:
+        """Log prices, the sizes of their errors, groups [n], and what is ``strange`` and absent of
+        _ASKED [n, ...]."""
+        codes = self.encoders.codes(columns)
+        matrix = self.encoders.transform(columns, codes)
+        absent = absent_of(columns)
+        corrected, log_size = (
+            model.predict(matrix).astype(np.float64) for model in (self.booster, self._spread)
+        )
+        return (
+            matrix[:, BASE].astype(np.float64) + corrected,
+            size_of(log_size),
+            groups_of(absent, places_known(matrix)),
+            self.encoders.strange(absent, codes),
+            np.column_stack([absent[name] for name in _ASKED]),
+        )
 
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
@@ -207,17 +232,14 @@ class Bundle:
         )
         return [*found, *told]
 
-    def table_warnings(self, columns: Columns) -> dict[int, list[str]]:
-        """``warnings`` of the rows of a table that have any, by row."""
-        told = np.zeros(len(columns["house_size"]), dtype=bool)
+    def table_warnings(self, columns: Columns, strange: Array) -> dict[int, list[str]]:
+        """``warnings`` of the rows of a table that have any, by row; ``strange`` as predicted."""
+        told = strange.any(axis=1)
         for name in ("bed", "bath", "acre_lot", "house_size"):
             low, high = self.encoders.ranges[name]
             told |= (columns[name] < low) | (columns[name] > high)
-        unknown = self.encoders.unknown(columns)
-        for rows in unknown.values():
-            told |= rows
         return {
-            row: self.warnings(listing_at(columns, row), [n for n in unknown if unknown[n][row]])
+            row: self.warnings(listing_at(columns, row), compress(CATEGORIES, strange[row]))
             for row in np.flatnonzero(told).tolist()
         }
 
@@ -264,11 +286,6 @@ class Bundle:
                 float(model.predict(matrix)[0]) for model in (self.booster, self._spread)
             )
         return float(matrix[0, BASE]) + corrected, log_size
-
-    def _log_price(self, matrix: Array) -> Array:
-        """[n] float64: the local regression's answer and the trees' correction."""
-        corrected = self.booster.predict(matrix, _THREADS).astype(np.float64)
-        return np.asarray(matrix[:, BASE].astype(np.float64) + corrected)
 
 
 def write_bundle(
@@ -387,11 +404,7 @@ def _golden_listing(stored: Mapping[str, Any]) -> Listing:
     return listing
 
 
-def _missing(columns: Columns) -> list[tuple[str, ...]]:
-    rows = len(columns["house_size"])
-    absent = np.zeros((rows, len(_ASKED)), dtype=bool)
-    for place, name in enumerate(_ASKED):
-        absent[:, place] = is_missing(columns[name])
+def _missing(absent: Array) -> list[tuple[str, ...]]:
     # Rows share few patterns of missing fields, so each pattern is spelt out once.
     patterns, which = np.unique(absent @ (1 << np.arange(len(_ASKED))), return_inverse=True)
     spelt = [

@@ -32,7 +32,7 @@ _PULL = 0.3
 _SCALES = np.array([-0.5 / width**2 for width in KERNELS], dtype=np.float32)
 _PLACES = np.arange(CANDIDATES)
 # Rows at a time, so that what is looked up for them stays near the processor.
-_CHUNK = 256
+_CHUNK = 512
 
 
 class Comparable(NamedTuple):
@@ -92,8 +92,10 @@ class Comparables:
         place) has no comparables.
         """
         found = np.empty((len(area), 3 * len(KERNELS)), dtype=np.float64)
+        # Near areas have near numbers, and the same candidates.
+        order = np.argsort(area, kind="stable")
         for begin in range(0, len(area), _CHUNK):
-            rows = slice(begin, begin + _CHUNK)
+            rows = order[begin : begin + _CHUNK]
             taken, unlike = self._runs.candidates(area[rows])
             # A trait after the other, so that nothing larger than one is held.
             unlike += sum(

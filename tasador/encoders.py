@@ -29,7 +29,6 @@ from tasador.features import (
     Columns,
     city_key,
     fold,
-    is_missing,
     own_features,
     own_features_of_one,
     own_numbers,
@@ -40,6 +39,9 @@ from tasador.features import (
 from tasador.listing import Listing
 
 Array = np.ndarray[Any, Any]
+
+# The listing's columns whose values are known or not.
+CATEGORIES = ("state", "city", "zip_code", "brokered_by")
 
 _ZIPS = 100_000
 _NOT_KNOWN = -1
@@ -91,6 +93,16 @@ class Located:
     zip_known: Array
 
 
+class Codes(NamedTuple):
+    """The categories of rows by number [n]: zip codes (-1 for none), state, city and broker (-1 for
+    one not known)."""
+
+    zips: Array
+    state: Array
+    city: Array
+    broker: Array
+
+
 class LookedUp(NamedTuple):
     """One listing as the model sees it.
 
@@ -133,16 +145,31 @@ class Encoders:
         table[self.places.codes] = np.arange(len(self.places.codes))
         object.__setattr__(self, "_place_of_zip", table)
 
-    def transform(self, columns: Columns) -> Array:
-        """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
+    def codes(self, columns: Columns) -> Codes:
+        """The categories of the rows, by number."""
+        return Codes(
+            zips_of(columns["zip_code"]),
+            *(
+                _codes(index, keys)
+                for index, keys in (
+                    (self.state_index, map(fold, columns["state"])),
+                    (self.cities.index, map(city_key, columns["city"], columns["state"])),
+                    (self.brokers.index, columns["brokered_by"]),
+                )
+            ),
+        )
+
+    def transform(self, columns: Columns, codes: Codes | None = None) -> Array:
+        """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing.
+
+        ``codes`` are those of the columns, where they are known already.
+        """
+        codes = codes or self.codes(columns)
         numbers = own_numbers(columns, self.ranges)
         own = own_features(numbers)
         design = terms(numbers, self.means)
-        city = _codes(self.cities.index, map(city_key, columns["city"], columns["state"]))
-        broker = _codes(self.brokers.index, columns["brokered_by"])
-        state = _codes(self.state_index, map(fold, columns["state"]))
-        located = self._locate(zips_of(columns["zip_code"]), city, state)
-        rest = self.remembered(design, located, city, broker)
+        located = self._locate(codes.zips, codes.city, codes.state)
+        rest = self.remembered(design, located, codes.city, codes.broker)
         return np.concatenate([own, rest], axis=1).astype(np.float32)
 
     def transform_one(self, listing: Listing) -> Array:
@@ -191,12 +218,7 @@ class Encoders:
             )
         traits = traits_of_one(terms)
         row += self.comparables.features_of_one(area, traits, levels[_BASE])
-        known = {
-            "state": given_state >= 0,
-            "city": city >= 0,
-            "zip_code": zip_known,
-            "brokered_by": broker >= 0,
-        }
+        known = (given_state >= 0, city >= 0, zip_known, broker >= 0)
         return LookedUp(
             matrix=np.array([row], dtype=np.float32),
             distance=distance,
@@ -206,7 +228,7 @@ class Encoders:
             traits=traits,
             strange=[
                 name
-                for name, met in known.items()
+                for name, met in zip(CATEGORIES, known, strict=True)
                 if not met and getattr(listing, name) is not None
             ],
         )
@@ -259,19 +281,17 @@ class Encoders:
         alike = self.comparables.features(area, traits_of(design), levels[_BASE])
         return np.column_stack([nation, *levels, located.distance, *own_area, *told, alike])
 
-    def unknown(self, columns: Columns) -> dict[str, Array]:
-        """By column, which rows name a category that was not in the training data, bool [n]."""
-        place = self._place_of_zip[zips_of(columns["zip_code"])]
-        exact = (place >= 0) & (self.places.distance[place] == 0.0)
-        cities = map(city_key, columns["city"], columns["state"])
-        found = {
-            "state": _codes(self.state_index, map(fold, columns["state"])) < 0,
-            "city": _codes(self.cities.index, cities) < 0,
-            "zip_code": ~exact,
-            "brokered_by": _codes(self.brokers.index, columns["brokered_by"]) < 0,
+    def strange(self, absent: Mapping[str, Array], codes: Codes) -> Array:
+        """Which rows name a category that the training data has not, bool [n, len(CATEGORIES)]."""
+        place = self._place_of_zip[codes.zips]
+        unknown = {
+            "state": codes.state < 0,
+            "city": codes.city < 0,
+            "zip_code": (place < 0) | (self.places.distance[place] != 0.0),
+            "brokered_by": codes.broker < 0,
         }
-        # What is missing is not unknown.
-        return {name: rows & ~is_missing(columns[name]) for name, rows in found.items()}
+        # What is missing is not strange.
+        return np.column_stack([unknown[name] & ~absent[name] for name in CATEGORIES])
 
     def to_files(self) -> tuple[bytes, bytes]:
         """The encoders as JSON (names and keys) and as numpy's .npz (tables), always the same."""

@@ -16,18 +16,21 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tasador.errors import BundleError
 from tasador.shapley import DEEPEST as DEEPEST_EXPLAINED
 from tasador.shapley import Shapley, shapley_of
-from tasador.trees import Trees, read_trees, trying_rows
+from tasador.trees import Trees, both_ways, both_ways_model, read_trees, trying_rows
 from tasador.walk import DEEPEST, Walk
 
 Array = np.ndarray[Any, Any]
+
+T = TypeVar("T")
 
 _LIBRARY = "libxgboost.dylib" if sys.platform == "darwin" else "libxgboost.so"
 
@@ -73,6 +76,22 @@ class Booster:
         found = ctypes.c_uint64()
         _check(self._library.XGBoosterGetNumFeature(self._handle, ctypes.byref(found)))
         self.features = found.value
+        self._many: Booster | None = None
+
+    def quicken(self) -> None:
+        """Make the predictions of many rows faster from now on, where that changes no bit of them.
+
+        The library takes half the time for rows without a missing value, so each row is given
+        twice, what is missing as plus and as minus infinity, and each node asks for the one that
+        goes its way.
+        """
+        content = both_ways_model(self._saved())
+        trees = self.trees()
+        if content is None or trees is None:
+            return
+        many, rows = Booster(content), trying_rows([trees], _TRIED)
+        if np.array_equal(many.predict(both_ways(rows)), self.predict(rows)):
+            self._many = many
 
     def trees(self) -> Trees | None:
         """The trees as numpy arrays; None where no other way but the library's may read them."""
@@ -93,14 +112,20 @@ class Booster:
 
         ``threads`` at most are used, and only for many rows.
         """
-        return _in_parts(self._predict, self._checked(matrix), threads, _ROWS_A_THREAD)
+        matrix = self._checked(matrix)
+        if self._many is not None and len(matrix) > 1:
+            return self._many.predict(both_ways(matrix), threads)
+        work: Callable[[slice], Array] = lambda rows: self._predict(matrix[rows])  # noqa: E731
+        return np.concatenate(in_parts(work, len(matrix), threads, _ROWS_A_THREAD))
 
     def contributions(self, matrix: Array, threads: int = 1) -> Array:
         """Exact Tree-SHAP values [n, features + 1] float32 of each row; the base comes last.
 
         They add up to the prediction (Lundberg et al., Nature Machine Intelligence 2, 2020).
         """
-        return _in_parts(self._contributions, self._checked(matrix), threads, 1)
+        matrix = self._checked(matrix)
+        work: Callable[[slice], Array] = lambda rows: self._contributions(matrix[rows])  # noqa: E731
+        return np.concatenate(in_parts(work, len(matrix), threads, 1))
 
     def _checked(self, matrix: Array) -> Array:
         if matrix.ndim != 2 or matrix.shape[1] != self.features:
@@ -238,27 +263,31 @@ def _interface(matrix: Array) -> bytes:
     ).encode()
 
 
-def _in_parts(work: Callable[[Array], Array], matrix: Array, threads: int, least: int) -> Array:
-    """``work`` on the rows, in up to ``threads`` parts of at least ``least`` rows at one time."""
-    count = max(1, min(threads, len(matrix) // least))
-    if count == 1:
-        return work(matrix)
-    parts = np.array_split(matrix, count)
-    answers: list[Any] = [None] * count
+def in_parts(work: Callable[[slice], T], rows: int, threads: int, least: int) -> list[T]:
+    """``work`` on all rows, in parts of at least ``least`` of them, up to ``threads`` at one time.
 
-    def answer(place: int) -> None:
+    There are two parts a thread, so that one may calculate while another holds the interpreter.
+    """
+    threads = max(1, min(threads, rows // least))
+    ends = np.linspace(0, rows, (2 * threads if threads > 1 else 1) + 1).astype(int).tolist()
+    parts = [slice(*pair) for pair in pairwise(ends)]
+    found: dict[int, T] = {}
+    errors: list[Exception] = []
+    left = iter(enumerate(parts))
+
+    def answer() -> None:
         try:
-            answers[place] = work(parts[place])
+            for place, part in left:
+                found[place] = work(part)
         except Exception as error:
-            answers[place] = error
+            errors.append(error)
 
-    helpers = [threading.Thread(target=answer, args=(n,), daemon=True) for n in range(1, count)]
+    helpers = [threading.Thread(target=answer, daemon=True) for _ in range(threads - 1)]
     for helper in helpers:
         helper.start()
-    answer(0)
+    answer()
     for helper in helpers:
         helper.join()
-    for found in answers:
-        if isinstance(found, Exception):
-            raise found
-    return np.concatenate(answers)
+    if errors:
+        raise errors[0]
+    return [found[place] for place in range(len(parts))]

@@ -281,6 +281,11 @@ def is_missing(values: Array) -> Array:
     return np.array([value is None for value in values], dtype=bool)
 
 
+def absent_of(columns: Columns) -> dict[str, Array]:
+    """By column but the price: which rows have no value, bool [n]."""
+    return {name: is_missing(columns[name]) for name in COLUMNS if name != "price"}
+
+
 def sale_year(date: str | None) -> float:
     """The year of a YYYY-MM-DD date with the month as its fraction; NaN for None."""
     return math.nan if date is None else int(date[:4]) + (int(date[5:7]) - 1) / 12.0
@@ -288,7 +293,8 @@ def sale_year(date: str | None) -> float:
 
 def sale_years(dates: Array) -> Array:
     """``sale_year`` of every row."""
-    return np.array([sale_year(date) for date in dates], dtype=np.float64)
+    years = {date: sale_year(date) for date in set(dates)}
+    return np.array([years[date] for date in dates], dtype=np.float64)
 
 
 def arrays_of(listings: Iterable[Listing]) -> Columns:

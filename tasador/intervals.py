@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tasador.features import INPUTS, Columns, is_missing
+from tasador.features import INPUTS
 from tasador.listing import Listing
 
 Array = np.ndarray[Any, Any]
@@ -48,13 +48,11 @@ def group_of(listing: Listing, place_known: bool) -> str:
     return PARTIAL if any(getattr(listing, name) is None for name in INPUTS) else COMPLETE
 
 
-def groups_of(columns: Columns, place_known: Array) -> Array:
-    """The group of every row, as positions in GROUPS [n]."""
-    absent = np.zeros(len(place_known), dtype=bool)
-    for name in INPUTS:
-        absent |= is_missing(columns[name])
-    groups = np.where(absent, GROUPS.index(PARTIAL), GROUPS.index(COMPLETE))
-    groups[is_missing(columns["house_size"])] = GROUPS.index(NO_SIZE)
+def groups_of(absent: Mapping[str, Array], place_known: Array) -> Array:
+    """The group of every row, as positions in GROUPS [n], by what is ``absent`` (``absent_of``)."""
+    partial = np.logical_or.reduce([absent[name] for name in INPUTS])
+    groups = np.where(partial, GROUPS.index(PARTIAL), GROUPS.index(COMPLETE))
+    groups[absent["house_size"]] = GROUPS.index(NO_SIZE)
     groups[~place_known] = GROUPS.index(NO_PLACE)
     return groups
 

@@ -18,6 +18,8 @@ from tasador.listing import BOUNDS, CODES, COLUMNS, LONGEST_TEXT, Problem, read_
 Array = np.ndarray[Any, Any]
 
 _MISSING = type(None)
+# Codes that are digits alone, and how many at least and at most.
+_DIGITS = {**dict.fromkeys(CODES, range(1, LONGEST_TEXT + 1)), "zip_code": range(5, 6)}
 
 
 class RowProblem(NamedTuple):
@@ -74,7 +76,7 @@ def _texts(
     if values is None:
         return found
     kinds = set(map(type, values))
-    if name in CODES and kinds <= {str, _MISSING} and _plain_codes(values):
+    if name in _DIGITS and kinds <= {str, _MISSING} and _plain_codes(values, _DIGITS[name]):
         found[:] = [value or None for value in values]
         return found
     # True equals 1 and 1.0, so that only values of one type may share a reading.
@@ -88,14 +90,14 @@ def _texts(
     return found
 
 
-def _plain_codes(values: Sequence[Any]) -> bool:
-    """Whether every code is of digits alone (or missing): then it is read as it stands."""
+def _plain_codes(values: Sequence[Any], digits: range) -> bool:
+    """Whether every code is of so many digits (or missing): then it is read as it stands."""
     given = [value for value in values if value]
     together = "".join(given)
     return (
         together.isascii()
         and (not together or together.isdigit())
-        and max(map(len, given), default=0) <= LONGEST_TEXT
+        and all(size in digits for size in set(map(len, given)))
     )
 
 

@@ -21,7 +21,7 @@ from tasador.encoders import Encoders
 from tasador.encoding import fit_out_of_fold
 from tasador.errors import TrainingError
 from tasador.evaluation import evaluate
-from tasador.features import BASE, Columns, arrays_of, places_known
+from tasador.features import BASE, Columns, absent_of, arrays_of, places_known
 from tasador.intervals import (
     GROUPS,
     NO_PLACE,
@@ -302,7 +302,7 @@ def _calibrated(
     answers = matrix[:, BASE] + twin.inplace_predict(matrix, iteration_range=(0, rounds))
     residuals = np.abs(np.tile(unseen.log_price, 2) - answers)
     columns = _take(prepared.columns, held)
-    groups = np.concatenate([groups_of(columns, places_known(view)) for view in both])
+    groups = np.concatenate([groups_of(absent_of(columns), places_known(view)) for view in both])
     # What is hidden for show tells of places never met, and of nothing else.
     first = np.ones(len(unseen.log_price), dtype=bool)
     judged = np.concatenate([first, apart[held]])

@@ -54,15 +54,34 @@ class Trees:
         return left, np.where(left == nodes, nodes, left + 1)
 
 
-def both_ways(row: Array) -> Array:
-    """[row with +inf for NaN, row with -inf for NaN]: so a missing value goes where a node's
-    ``feature`` sends it."""
-    missing = np.isnan(row)
-    if not missing.any():
-        return np.concatenate([row, row])
-    return np.concatenate(
-        [np.where(missing, np.float32(np.inf), row), np.where(missing, np.float32(-np.inf), row)]
+def both_ways(rows: Array) -> Array:
+    """[with +inf for NaN, with -inf for NaN] of rows [..., features]: so a missing value goes where
+    a node's ``feature`` sends it."""
+    features = rows.shape[-1]
+    found = np.concatenate([rows, rows], axis=-1)
+    missing = np.isnan(rows)
+    if missing.any():
+        found[..., :features][missing] = np.inf
+        found[..., features:][missing] = -np.inf
+    return found
+
+
+def both_ways_model(content: bytes) -> bytes | None:
+    """The model for rows that went through ``both_ways``, in xgboost's UBJSON; None where it is not
+    one of ours."""
+    trees = read_trees(content)
+    if trees is None:
+        return None
+    # The arrays that are read are windows into it.
+    buffer = bytearray(content)
+    for tree in _Reader(buffer).value()["learner"]["gradient_booster"]["model"]["trees"]:
+        inner = tree["left_children"] >= 0
+        tree["split_indices"][inner & (tree["default_left"] != 0)] += trees.features
+    told, doubled = (
+        b"num_featureSL" + len(text).to_bytes(8, "big") + text.encode()
+        for text in (str(trees.features), str(2 * trees.features))
     )
+    return bytes(buffer).replace(told, doubled)
 
 
 def trying_rows(models: Sequence[Trees], count: int) -> Array:
@@ -146,7 +165,7 @@ _CONSTANTS = {"T": True, "F": False, "Z": None}
 class _Reader:
     """UBJSON (https://ubjson.org) as xgboost writes it: typed arrays as numpy arrays."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | bytearray) -> None:
         self._content = content
         self._at = 0
 

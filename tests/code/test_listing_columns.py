@@ -64,7 +64,14 @@ def test_any_values_are_read_as_in_a_listing_of_their_own(data):
     names = data.draw(st.sets(st.sampled_from(COLUMNS), max_size=5))
     # Columns are often of one kind, which is what the short ways are for.
     kinds = st.sampled_from(
-        [VALUES, VALUES, st.integers(0, 9), st.floats(0, 9), st.text("19", max_size=3)]
+        [
+            VALUES,
+            VALUES,
+            st.integers(0, 9),
+            st.floats(0, 9),
+            st.text("19", max_size=3),
+            st.sampled_from(["", "1234", "12345", "123456", "1234٣"]),
+        ]
     )
     both(
         {n: data.draw(st.lists(data.draw(kinds), min_size=rows, max_size=rows)) for n in names},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tasador.evaluation import by_slice, evaluate
+from tasador.features import absent_of
 from tasador.intervals import GROUPS, LEVELS, calibrate, groups_of
 from tasador.table import columns_of
 from tests.model.kit import simulated
@@ -67,7 +68,7 @@ def test_groups_say_what_is_known(market):
     columns = columns_of(market.head(400))
     known = np.ones(400, dtype=bool)
     known[:10] = False
-    names = np.array(GROUPS)[groups_of(columns, known)]
+    names = np.array(GROUPS)[groups_of(absent_of(columns), known)]
     assert set(names[:10]) == {"place unknown"}
     no_size = np.isnan(columns["house_size"][10:])
     assert set(names[10:][no_size]) == {"size missing"}
