@@ -83,8 +83,11 @@ class Host:
         except Exception:
             self._broken = f"{self.function.name} could not be prepared; its log says why"
             log.exception(self._broken)
-        # What is loaded now stays: no garbage collection need look through it again.
+        # What is loaded now stays: no garbage collection need look through it again. What loading
+        # took besides goes back.
         gc.freeze()
+        if give_back := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            give_back(0)
 
     def ready(self) -> None:
         """Raise a Problem that says why no request should be sent here, if there is a reason."""
