@@ -16,7 +16,7 @@ import numpy as np
 
 from functions import model
 from functions.surface import Problem, Request, Response, invalid, new_id, read_body
-from tasador.bundle import Bundle, Predictions
+from tasador.bundle import ASKED, Bundle, Predictions
 from tasador.listing import COLUMNS
 from tasador.listing import Problem as FieldProblem
 from tasador.listing_columns import read_columns
@@ -182,10 +182,7 @@ class Priced(Sequence[PredictionRecord]):
 
     def _by_column(self) -> dict[str, Any]:
         found = self._found
-        missing: dict[str, list[int]] = {}
-        for row, names in enumerate(found.missing):
-            for name in names:
-                missing.setdefault(name, []).append(row)
+        rows = {name: np.flatnonzero(found.absent[:, n]) for n, name in enumerate(ASKED)}
         return {
             "rows": self._batch.rows,
             "prediction_id": self._ids,
@@ -193,7 +190,7 @@ class Priced(Sequence[PredictionRecord]):
             "intervals": {
                 level: {"low": low, "high": found.high[level]} for level, low in found.low.items()
             },
-            "missing": missing,
+            "missing": {name: absent for name, absent in rows.items() if len(absent)},
             "warnings": [
                 {"row": row, "warnings": warnings} for row, warnings in self._warnings.items()
             ],

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,22 +74,33 @@ _THREADS, _ROWS_A_THREAD = 2, 1_000
 # Comparables that an explanation shows.
 _TOLD_ALIKE = 5
 
-_ASKED = tuple(name for name in COLUMNS if name != "price")
+ASKED = tuple(name for name in COLUMNS if name != "price")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Predictions:
     """Prices of a table: ``price`` [n] and, by level ("80", "90", "95"), ``low`` and ``high`` [n].
 
-    Dollars. ``missing`` [n] holds for each row the names of its fields without a value, ``strange``
-    [n, len(CATEGORIES)] which of those name a category that the training data has not.
+    Dollars. ``absent`` [n, len(ASKED)] says which fields have no value, ``strange``
+    [n, len(CATEGORIES)] which name a category that the training data has not.
     """
 
     price: Array
     low: dict[str, Array]
     high: dict[str, Array]
-    missing: list[tuple[str, ...]]
+    absent: Array
     strange: Array
+
+    @cached_property
+    def missing(self) -> list[tuple[str, ...]]:
+        """The names of each row's fields without a value."""
+        # Rows share few patterns of missing fields, so each pattern is spelt out once.
+        patterns, which = np.unique(self.absent @ (1 << np.arange(len(ASKED))), return_inverse=True)
+        spelt = [
+            tuple(name for place, name in enumerate(ASKED) if pattern >> place & 1)
+            for pattern in patterns.tolist()
+        ]
+        return [spelt[place] for place in which.tolist()]
 
 
 class LogEffects(NamedTuple):
@@ -169,11 +181,11 @@ class Bundle:
         for level in LEVELS:
             width = widths(self.manifest.intervals, level, groups, sizes)
             low[level], high[level] = np.exp(log_price - width), np.exp(log_price + width)
-        return Predictions(np.exp(log_price), low, high, _missing(absent), strange)
+        return Predictions(np.exp(log_price), low, high, absent, strange)
 
     def _priced(self, columns: Columns) -> tuple[Array, Array, Array, Array, Array]:
         """Log prices, the sizes of their errors, groups [n], and what is ``strange`` and absent of
-        _ASKED [n, ...]."""
+        ASKED [n, ...]."""
         codes = self.encoders.codes(columns)
         matrix = self.encoders.transform(columns, codes)
         absent = absent_of(columns)
@@ -185,7 +197,7 @@ class Bundle:
             size_of(log_size),
             groups_of(absent, places_known(matrix)),
             self.encoders.strange(absent, codes),
-            np.column_stack([absent[name] for name in _ASKED]),
+            np.column_stack([absent[name] for name in ASKED]),
         )
 
     def predict_one(self, listing: Listing) -> dict[str, Any]:
@@ -402,13 +414,3 @@ def _golden_listing(stored: Mapping[str, Any]) -> Listing:
     if problems:
         raise BundleError(f"{GOLDEN} holds a row that cannot be read: {problems[0]}")
     return listing
-
-
-def _missing(absent: Array) -> list[tuple[str, ...]]:
-    # Rows share few patterns of missing fields, so each pattern is spelt out once.
-    patterns, which = np.unique(absent @ (1 << np.arange(len(_ASKED))), return_inverse=True)
-    spelt = [
-        tuple(name for place, name in enumerate(_ASKED) if pattern >> place & 1)
-        for pattern in patterns.tolist()
-    ]
-    return [spelt[place] for place in which.tolist()]

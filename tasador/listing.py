@@ -54,6 +54,7 @@ LONGEST_TEXT = 200
 
 # Texts that stand for a missing value, in any case.
 MISSING_TEXTS = frozenset({"", "nan", "none", "null", "na", "n/a", "nat"})
+_LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 _WHOLE = re.compile(r"-?\d+\.0*")
 _ZIP = re.compile(r"(\d{1,5})(?:-\d{4})?")
 
@@ -133,12 +134,15 @@ def _number(low: float, high: float, unit: str) -> Callable[[object], float | No
 
 
 def _text(value: object, longest: int = LONGEST_TEXT) -> str | None:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if isinstance(value, str):
+        text = value.strip()
+    elif value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    elif isinstance(value, bool) or not isinstance(value, int | float):
         raise _Refused("is not text")
-    text = value.strip() if isinstance(value, str) else repr(value)
-    if text.lower() in MISSING_TEXTS:
+    else:
+        text = repr(value)
+    if len(text) <= _LONGEST_MISSING and text.lower() in MISSING_TEXTS:
         return None
     if len(text) > longest:
         raise _Refused(f"is longer than {longest} characters")

@@ -318,7 +318,7 @@ def test_a_champion_that_cannot_answer_is_an_error(learnt):
         def predict(self, columns):
             price = champion.predict(columns).price
             price[7] = np.nan
-            return Predictions(price, {}, {}, [], np.zeros((len(price), 4), bool))
+            return Predictions(price, {}, {}, np.empty((0, 11)), np.empty((0, 4)))
 
     with pytest.raises(DriftError, match="gave no price"):
         judge_batch(batch_of("steady", 1, rows=200), reference, Mute())
