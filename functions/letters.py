@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import logging
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from functions.observe import EVENTS
 from functions.store import Store
@@ -19,8 +20,9 @@ from tasador.errors import StoreUnavailable
 from tasador.records import DeadLetter
 
 _LIMIT = 8 * MEGABYTE
-_TOLD = "knativeerror"
-# A broker's filter is asked for a trigger at /triggers/NAMESPACE/NAME/UID.
+# What the broker adds: knativeerrordest, -code and -data about this, others for itself.
+_ADDED = "knative"
+# A filter that answered for its subscriber was asked at /triggers/NAMESPACE/TRIGGER/UID.
 _TRIGGER = re.compile(r"/triggers/[^/]+/([^/]+)")
 
 log = logging.getLogger("tasador.functions.letters")
@@ -55,13 +57,11 @@ def letter_of(headers: Mapping[str, str], body: bytes) -> DeadLetter:
     attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce-")}
     if not {"id", "source", "type"} <= set(attributes):
         raise Problem(400, "a CloudEvent in binary mode is expected: ce-id, ce-source, ce-type")
-    told = {name: attributes.pop(name) for name in list(attributes) if name.startswith(_TOLD)}
-    to = unquote(told.get(f"{_TOLD}dest", ""))
-    trigger = _TRIGGER.search(to)
-    status = told.get(f"{_TOLD}code", "")
-    said = _decoded(told.get(f"{_TOLD}data", ""))
+    told = {name: attributes.pop(name) for name in list(attributes) if name.startswith(_ADDED)}
+    status = told.get("knativeerrorcode", "")
+    said = _in_words(_decoded(told.get("knativeerrordata", "")))
     return DeadLetter(
-        subscriber=trigger[1] if trigger else to,
+        subscriber=_name_of(unquote(told.get("knativeerrordest", ""))),
         source=attributes["source"],
         event_id=attributes["id"],
         attributes=attributes,
@@ -69,7 +69,7 @@ def letter_of(headers: Mapping[str, str], body: bytes) -> DeadLetter:
         body=body,
         # Knative says -1 where there was no answer.
         status=int(status) if status.isdecimal() and 0 < int(status[:4]) < 1000 else None,
-        reason=said or (f"HTTP {status}" if status.isdecimal() else "it did not answer"),
+        reason=said or (f"HTTP {status}" if status.isdecimal() else "no answer"),
     )
 
 
@@ -80,3 +80,18 @@ def _decoded(told: str) -> str:
     except (binascii.Error, ValueError):
         text = unquote(told)
     return text.replace("\x00", "").strip()
+
+
+def _name_of(url: str) -> str:
+    """The function's name: what is before the namespace in its address."""
+    trigger = _TRIGGER.search(url)
+    host = urlsplit(url).hostname or ""
+    return trigger[1] if trigger else host.partition(".")[0] or url
+
+
+def _in_words(answer: str) -> str:
+    """The detail of a problem document, else the answer as it is."""
+    try:
+        return str(json.loads(answer)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer

@@ -187,6 +187,7 @@ def test_other_events_and_plain_json_are_not_recorded(record):
 def given_up(client, event, body, **told):
     """A dead letter as a Knative broker sends it."""
     headers = event.headers() | {f"ce-knativeerror{name}": value for name, value in told.items()}
+    headers |= {"ce-knativebrokerttl": "255"}
     return client.post("/dead-letters", content=body, headers=headers)
 
 
@@ -195,7 +196,7 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
         type=events.PREDICTION_REQUESTED, source="/tests/a b", id=uuid4().hex, data=None
     )
     said = base64.b64encode(b'{"detail": "bed is no number"}').decode()
-    to = "http://broker-filter.knative-eventing.svc.cluster.local/triggers/tasador/predict/4e1"
+    to = "http://predict.tasador.svc.cluster.local"
     poison = b"\x00 {not json"
     for _ in range(2):
         assert given_up(record, event, poison, dest=to, code="422", data=said).status_code == 204
@@ -203,7 +204,8 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
     assert [(each.subscriber, each.status, each.body) for each in letters] == [
         ("predict", 422, poison)
     ]
-    assert "bed is no number" in letters[0].reason
+    assert letters[0].reason == "bed is no number"
+    assert not [name for name in letters[0].attributes if name.startswith("knative")]
     (shown,) = [
         each for each in dead_letters.dead_letters(platform) if each["event"]["id"] == event.id
     ]
@@ -213,12 +215,27 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
     ((headers, body),) = taken
     assert body == poison
     assert headers["ce-source"] == event.headers()["ce-source"]
-    assert not [name for name in headers if name.startswith("ce-knativeerror")]
     assert event.id not in [each.event_id for each in warehouse.dead_letters()]
     # Refused once more, it is to be looked at once more; and what came back since stays.
     assert given_up(record, event, poison, dest=to, code="422", data=said).status_code == 204
     warehouse.letter_replayed(letters[0])
     assert event.id in [each.event_id for each in warehouse.dead_letters()]
+
+
+def test_a_letter_names_who_did_not_take_it_and_why():
+    from functions.letters import letter_of
+
+    told = {"ce-id": "1", "ce-source": "s", "ce-type": "t"}
+    filter_of = "http://broker-filter.knative-eventing.svc.cluster.local/triggers/tasador/record/4e"
+    for dest, code, data, said in (
+        (filter_of, "503", "", ("record", 503, "HTTP 503")),
+        ("http://predict.tasador.svc.cluster.local", "-1", "", ("predict", None, "no answer")),
+        ("", "", "bm90IEpTT04=", ("", None, "not JSON")),
+    ):
+        given = {"dest": dest, "code": code, "data": data}
+        headers = told | {f"ce-knativeerror{name}": value for name, value in given.items()}
+        letter = letter_of(headers, b"")
+        assert (letter.subscriber, letter.status, letter.reason) == said
 
 
 def test_what_is_no_event_is_no_dead_letter(record):
