@@ -1,5 +1,4 @@
 import os
-import sys
 import time
 
 import pytest
@@ -15,12 +14,20 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=why))
 
 
+MEASURED = {}
+
+
 @pytest.fixture(scope="session")
 def told():
     """What was measured, printed at the end."""
-    measured = {}
-    yield measured
-    sys.stderr.write("".join(f"\n{what}: {figure}" for what, figure in measured.items()) + "\n")
+    return MEASURED
+
+
+def pytest_terminal_summary(terminalreporter):
+    if MEASURED:
+        terminalreporter.section("measured on the cluster")
+    for what, figure in MEASURED.items():
+        terminalreporter.write_line(f"{what}: {figure}")
 
 
 @pytest.fixture(scope="session")

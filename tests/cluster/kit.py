@@ -288,6 +288,13 @@ def workflows(template):
     return sorted(found, key=lambda each: each["metadata"]["creationTimestamp"])
 
 
+def phase(workflow, step):
+    """How far a step of a workflow is: its newest pod's phase, or nothing."""
+    nodes = (workflow.get("status", {}).get("nodes") or {}).values()
+    found = [n for n in nodes if n["type"] == "Pod" and n.get("templateName") == step]
+    return max(found, key=lambda n: n.get("startedAt") or "")["phase"] if found else ""
+
+
 def finished(each, wanted="Succeeded"):
     """Whether a workflow ended as wanted; fails where it ended otherwise."""
     phase = each.get("status", {}).get("phase", "")

@@ -127,6 +127,7 @@ def test_a_broken_bundle_leaves_everything_as_it_was(served):
     assert (traffic(), revisions()) == (before, there)
 
 
+@kit.long
 def test_a_candidate_that_never_gets_ready_leaves_everything_as_it_was(served, told):
     before, there = traffic(), revisions()
     # The bundle is whole, but names another version than the promotion.
@@ -197,6 +198,7 @@ def test_no_request_fails_during_three_promotions_and_a_rollback(served, told):
     assert len([name for name in revisions() if name.startswith("predict-")]) <= 4
 
 
+@kit.long
 def test_a_promotion_whose_event_was_lost_is_brought_in_all_the_same(served, told):
     number = kit.python(
         DECIDE.replace("VERSION", "1").replace("TIMES", "0").replace("CHANGES", "{}")
