@@ -24,6 +24,7 @@ from tasador.features import (
     FEATURE_NAMES,
     HALF_KM,
     RANGED,
+    REACHES_KM,
     SCALES,
     TERMS,
     Columns,
@@ -45,6 +46,7 @@ CATEGORIES = ("state", "city", "zip_code", "brokered_by")
 
 _ZIPS = 100_000
 _NOT_KNOWN = -1
+_NOWHERE = [math.nan] * len(REACHES_KM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Places:
     """Where listings are known. An area is a zip code that has some; areas are numbered.
 
     ``zips`` [areas] are their codes as numbers; ``near`` and ``distance`` [zip codes of the
-    country] say for every code in ``codes`` which area is nearest, and log1p of how far (km).
+    country] say for every code in ``codes`` which area is nearest, and log1p of how far (km);
+    ``around`` [zip codes of the country, len(REACHES_KM)] is log1p of how many others are near it.
     ``coefficients`` [areas, len(SCALES), len(TERMS)] are the local regressions, around the nation's
     (``nation`` [len(TERMS)]); ``states`` [states, len(TERMS)] likewise; ``state`` [areas] is each
     area's state. ``count``, ``premium`` and ``spread`` [areas] are the area's own.
@@ -71,6 +74,7 @@ class Places:
     codes: Array
     near: Array
     distance: Array
+    around: Array
     coefficients: Array
     nation: Array
     states: Array
@@ -82,11 +86,13 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Where rows are [n]: their area and state (-1: none known) and log1p of the distance (km).
+    """Where rows are [n]: their zip code as a position in ``Places.codes``, their area and state (-1:
+    none known) and log1p of the distance (km).
 
     ``zip_known`` says whether the row's own zip code is the area.
     """
 
+    place: Array
     area: Array
     state: Array
     distance: Array
@@ -184,7 +190,7 @@ class Encoders:
         city = self.cities.index.get(city_key(listing.city, listing.state) or "", _NOT_KNOWN)
         broker = self.brokers.index.get(listing.brokered_by or "", _NOT_KNOWN)
         state = given_state = self.state_index.get(fold(listing.state) or "", _NOT_KNOWN)
-        area, distance, zip_known = _NOT_KNOWN, math.nan, False
+        place, area, distance, zip_known = _NOT_KNOWN, _NOT_KNOWN, math.nan, False
         if listing.zip_code is not None:
             place = int(self._place_of_zip[int(listing.zip_code)])
             if place >= 0:
@@ -193,6 +199,7 @@ class Encoders:
                 zip_known = distance == 0.0
         if area < 0 and city >= 0:
             area, distance = int(self.city_area[city]), 0.0
+            place = int(self._place_of_zip[self.places.zips[area]]) if area >= 0 else _NOT_KNOWN
         if state < 0 and area >= 0:
             state = int(self.places.state[area])
         places, nation = self.places, self.places.nation
@@ -205,6 +212,7 @@ class Encoders:
         levels = (by_scale @ design).tolist()
         row = own_features_of_one(numbers)
         row += [float(nation @ design), *levels, distance]
+        row += places.around[place].tolist() if place >= 0 else _NOWHERE
         row += (
             [float(places.count[area]), float(places.premium[area]), float(places.spread[area])]
             if zip_known
@@ -248,9 +256,11 @@ class Encoders:
         if len(self.city_area):
             area = np.where(by_city, self.city_area[city], area)
         distance = np.where(by_city, 0.0, distance)
+        by_city &= area >= 0
+        place[by_city] = self._place_of_zip[places.zips[area[by_city]]]
         # A state that is not given or was never met is taken for that of the nearest area.
         state = np.where((state < 0) & (area >= 0), places.state[area], state)
-        return Located(area, state, distance, found & (distance == 0.0))
+        return Located(place, area, state, distance, found & (distance == 0.0))
 
     def remembered(self, design: Array, located: Located, city: Array, broker: Array) -> Array:
         """The features that are not the listing's own [n, len(FEATURES) - OWN], float64, of rows
@@ -268,6 +278,7 @@ class Encoders:
             local = places.nation + places.coefficients[area, scale].astype(np.float64)
             levels[scale + 1] = np.where(area >= 0, (local * design).sum(axis=1), levels[0])
         levels = _leaning(levels, nation, np.broadcast_to(located.distance, levels.shape))
+        around = np.where(located.place[:, None] >= 0, places.around[located.place], math.nan)
         known = located.zip_known
         own_area = [
             np.where(known, values[area], 0.0)
@@ -279,7 +290,7 @@ class Encoders:
             for values in (category.premium, category.count)
         ]
         alike = self.comparables.features(area, traits_of(design), levels[_BASE])
-        return np.column_stack([nation, *levels, located.distance, *own_area, *told, alike])
+        return np.column_stack([nation, *levels, located.distance, around, *own_area, *told, alike])
 
     def strange(self, absent: Mapping[str, Array], codes: Codes) -> Array:
         """Which rows name a category that the training data has not, bool [n, len(CATEGORIES)]."""

@@ -22,6 +22,10 @@ from tasador.training_rows import Rows, prepare_rows
 
 Array = np.ndarray[Any, Any]
 
+# Into how many groups the states fall that are hidden together, and how often that is done.
+_GROUPS = 4
+_TOGETHER = 0.5
+
 
 class Sample(NamedTuple):
     """Feature matrices of training rows: as they are, and as if something were unknown."""
@@ -37,11 +41,12 @@ class Sample(NamedTuple):
 class Hidden(NamedTuple):
     """What the second view hides of each row, bool [n] each.
 
-    ``state``: the whole state was never met. ``zip_code``: the zip code was never met.
-    ``no_zip``, ``no_city``, ``nowhere``: the zip code, the city too, or all of it is missing.
+    ``state``: the whole state was never met; ``others``: nor were a quarter of all others, as
+    where new states come together. ``zip_code``: the zip code was never met. ``no_zip``, ``no_city``, ``nowhere``: the zip code, the city too, or all of it is missing.
     """
 
     state: Array
+    others: Array
     zip_code: Array
     no_zip: Array
     no_city: Array
@@ -80,12 +85,13 @@ def fit_out_of_fold(
             progress(done / (len(numbers) + 1), f"fold {done + 1} of {len(numbers)}")
         inside = np.flatnonzero(folds == number)
         memory = learn(rows, folds != number, where)
-        part = _encode(memory, rows, inside, where, None)
+        part = _encode(memory, rows, inside, where)
         if matrix is None or masked is None:
             matrix = np.empty((len(folds), part.shape[1]), dtype=np.float32)
             masked = np.empty_like(matrix)
         matrix[inside] = part
-        masked[inside] = _encode(memory, rows, inside, where, hidden.take(inside))
+        sets = _sets_of_states(len(rows.vocabulary["state"]), seed + int(number))
+        masked[inside] = _encode(memory, rows, inside, where, hidden.take(inside), sets)
     assert matrix is not None
     assert masked is not None
     if progress is not None:
@@ -98,8 +104,10 @@ def draw_hidden(rows: int, seed: int) -> Hidden:
     """What the second view of each row hides: its whole state in seventeen rows of twenty."""
     draw = np.random.default_rng(seed)
     kind = draw.random(rows)
+    state = kind < 0.85
     return Hidden(
-        state=kind < 0.85,
+        state=state,
+        others=state & (draw.random(rows) < _TOGETHER),
         zip_code=(kind >= 0.85) & (kind < 0.9),
         no_zip=(kind >= 0.9) & (kind < 0.94),
         no_city=(kind >= 0.94) & (kind < 0.98),
@@ -108,10 +116,23 @@ def draw_hidden(rows: int, seed: int) -> Hidden:
     )
 
 
+def _sets_of_states(states: int, seed: int) -> Array:
+    """Which states are hidden together, bool [2 states, states]: each state alone, then each with
+    the others of its group, drawn by the seed."""
+    group = np.random.default_rng(seed).permutation(states) % _GROUPS
+    return np.concatenate([np.eye(states, dtype=bool), group[:, None] == group])
+
+
 def _encode(
-    memory: Memory, rows: Rows, inside: Array, where: Geography, hidden: Hidden | None
+    memory: Memory,
+    rows: Rows,
+    inside: Array,
+    where: Geography,
+    hidden: Hidden | None = None,
+    sets: Array | None = None,
 ) -> Array:
-    """The features of the rows ``inside`` as they are, or with what is ``hidden`` unknown."""
+    """The features of the rows ``inside`` as they are, or with what is ``hidden`` unknown; then
+    ``sets`` are those of ``_sets_of_states``."""
     encoders = memory.encoders
     places = encoders.places
     zips, state = rows.zips[inside], rows.state[inside]
@@ -125,23 +146,30 @@ def _encode(
     by_city = ~found if hidden is None else ~found | hidden.no_zip
     city_main = np.where(city >= 0, encoders.city_area[city], NOTHING)
     area = np.where(by_city, city_main, area)
+    place = np.where(by_city, NOTHING, zips)
+    by_area = by_city & (area >= 0)
+    place[by_area] = memory.known[area[by_area]]
     distance = np.where(by_city, np.where(city_main >= 0, 0.0, np.nan), distance)
     own_zip = ~by_city & (distance == 0.0)
-    if hidden is not None:
+    if hidden is not None and sets is not None:
         nothing = hidden.no_city | hidden.nowhere
         area, distance = np.where(nothing, NOTHING, area), np.where(nothing, np.nan, distance)
+        place = np.where(nothing, NOTHING, place)
         left_out = found & (hidden.state | hidden.zip_code)
         encoders, area[left_out], distance[left_out] = without(
             memory,
             where,
             zips[left_out],
-            np.where(hidden.state, rows.state[inside], NOTHING)[left_out],
+            np.where(hidden.state & (state >= 0), state + len(sets) // 2 * hidden.others, NOTHING)[
+                left_out
+            ],
+            sets,
         )
         city = np.where(nothing | hidden.state | hidden.zip_code, NOTHING, city)
         state = np.where(hidden.state | hidden.nowhere, NOTHING, state)
         state = np.where((state < 0) & (area >= 0), encoders.places.state[area], state)
         broker = np.where(hidden.broker, NOTHING, broker)
         own_zip &= ~nothing & ~left_out
-    located = Located(area, state, distance, own_zip)
+    located = Located(place, area, state, distance, own_zip)
     rest = encoders.remembered(rows.terms[inside], located, city, broker)
     return np.concatenate([rows.own[inside], rest], axis=1).astype(np.float32)

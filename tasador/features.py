@@ -39,6 +39,9 @@ BASE_SCALE = 50
 # The farther a place is from every known listing (km), the less its nearest ones tell: at this
 # distance state, 1000, 200, ... count for half of what they add to the wider regression.
 HALF_KM = (400.0, 100.0, 40.0, 20.0, 10.0)
+# How built-up a place is, which tells of prices where no listing is known: how many zip codes of
+# the country lie within so many kilometres.
+REACHES_KM = (15, 50)
 # Widths of the kernels that weigh comparables by likeness.
 KERNELS = (0.4, 1.2)
 
@@ -91,6 +94,7 @@ _OWN = (
 _OF_PLACE = (
     *(Feature(f"price_{scale}", "place") for scale in ("nation", "state", *SCALES)),
     Feature("distance", "place"),
+    *(Feature(f"zip_codes_{km}km", "place") for km in REACHES_KM),
     Feature("zip_count", "place"),
     Feature("zip_premium", "place"),
     Feature("zip_spread", "place"),

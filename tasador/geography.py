@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tasador.features import REACHES_KM
+
 Array = np.ndarray[Any, Any]
 
 _EARTH_KM = 6_371.0
@@ -15,11 +17,13 @@ _EARTH_KM = 6_371.0
 
 @dataclass(frozen=True, slots=True)
 class Geography:
-    """Every zip code of the United States: ``codes`` [n] as numbers, in order, and ``points``
-    [n, 3], the place of each in kilometres from the centre of the earth."""
+    """Every zip code of the United States: ``codes`` [n] as numbers, in order, ``points`` [n, 3],
+    the place of each in kilometres from the centre of the earth, and ``around`` [n,
+    len(REACHES_KM)], log1p of how many zip codes lie so near, itself among them."""
 
     codes: Array
     points: Array
+    around: Array
 
     def positions(self, zips: Array) -> Array:
         """Where each of ``zips`` (objects: five digits or None) is in ``codes``; -1 if nowhere."""
@@ -32,6 +36,7 @@ class Geography:
 def geography() -> Geography:
     """The zip codes that have coordinates."""
     import zipcodes
+    from scipy.spatial import cKDTree
 
     places = {
         int(entry["zip_code"]): (float(entry["lat"]), float(entry["long"]))
@@ -47,4 +52,6 @@ def geography() -> Geography:
             np.sin(latitude),
         ]
     )
-    return Geography(codes, points)
+    tree = cKDTree(points)
+    around = [tree.query_ball_point(points, km, return_length=True) for km in REACHES_KM]
+    return Geography(codes, points, np.log1p(np.column_stack(around)).astype(np.float32))

@@ -58,6 +58,7 @@ def learn(rows: Rows, used: Array, where: Geography) -> Memory:
         codes=where.codes.astype(np.int32),
         near=area_of[closest[:, 0]].astype(np.int32),
         distance=np.log1p(apart[:, 0]).astype(np.float32),
+        around=where.around,
         coefficients=(around.coefficients - sums.nation).astype(np.float16),
         nation=np.round(sums.nation, _DIGITS),
         states=states.astype(np.float32),
@@ -129,21 +130,25 @@ def _comparables(
 
 
 def without(
-    memory: Memory, where: Geography, zips: Array, state: Array
+    memory: Memory, where: Geography, zips: Array, away: Array, sets: Array
 ) -> tuple[Encoders, Array, Array]:
-    """Encoders with areas more, in which the ``state`` [n] or (-1) the zip code itself is left out.
+    """Encoders with areas more, in which some states or the zip code itself is left out.
+
+    ``sets`` [sets, states] says which states each set holds, ``away`` [n] which set is left out of
+    what surrounds each of ``zips`` [n] (-1: the zip code alone).
 
     Returns the encoders, and for each of ``zips`` [n] its area there and log1p of how far it is.
     """
-    asked, which = np.unique(np.column_stack([zips, state]), axis=0, return_inverse=True)
+    asked, which = np.unique(np.column_stack([zips, away]), axis=0, return_inverse=True)
     centre = np.empty(len(asked), dtype=np.int64)
     apart = np.empty(len(asked))
     parts: list[_Part] = []
     for code in np.unique(asked[:, 1]):
         mine = np.flatnonzero(asked[:, 1] == code)
-        allowed = memory.known[memory.sums.state[memory.known] != code]
-        if code == NOTHING:
-            allowed = memory.known
+        allowed = memory.known
+        if code != NOTHING:
+            state = memory.sums.state[allowed]
+            allowed = allowed[(state < 0) | ~sets[code][state]]
         if len(allowed) < 2:
             centre[mine], apart[mine] = NOTHING, np.nan
             continue
