@@ -57,7 +57,7 @@ def held_out(frame: pd.DataFrame, seed: int) -> np.ndarray:
 def found(frame: pd.DataFrame, trials: int, seed: int) -> study.Search:
     """Parameters: known good ones, or what a search of so many trials finds."""
     if trials == 0:
-        return study.Search(dict(study.known_good(len(frame))[0]), 0.0, [])
+        return study.Search(dict(study.KNOWN_GOOD), 0.0, [])
     return training.search(training.prepare(frame), trials=trials, seed=seed)
 
 
@@ -218,8 +218,9 @@ def _fall(before: Evaluation, after: Evaluation) -> float:
 GROUPS = {
     "nothing": (),
     "comparables": ("comparables",),
-    "zip and city premiums": ("zip_", "city_"),
+    "zip and city premiums": ("zip_count", "zip_premium", "zip_spread", "city_"),
     "broker": ("broker",),
+    "how built-up the place is": ("zip_codes_",),
     "the narrowest regression": ("price_15",),
     "the wide regressions": ("price_nation", "price_state", "price_1000", "price_200"),
     "rooms and ratios": ("rooms", "log_size_per_room", "baths_per_bed", "log_lot_to_house"),
@@ -238,7 +239,7 @@ def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
         folds = pd.util.hash_array(keys, hash_key="model bench fold") % np.uint64(5)
         encoders, sample = fit_out_of_fold(shown, folds.astype(int), seed)
         matrix = encoders.transform(judged)
-        params = study.known_good(len(keys))[0]
+        params = study.KNOWN_GOOD
         for group, gone in GROUPS.items():
             kept = [n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(gone or "?")]
             booster = _fit_on(sample, np.log(shown["price"]), kept, params, seed)

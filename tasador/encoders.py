@@ -86,8 +86,8 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Where rows are [n]: their zip code as a position in ``Places.codes``, their area and state (-1:
-    none known) and log1p of the distance (km).
+    """Where rows are [n]: the position of their zip code in ``Places.codes``, their area and state
+    (-1: none known), and log1p of the distance (km).
 
     ``zip_known`` says whether the row's own zip code is the area.
     """

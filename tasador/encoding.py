@@ -3,7 +3,8 @@
 For training rows everything comes from the other folds, so that no row (nor another listing of the
 same property) has a share in its own features. Each row is shown twice: as it is, and as if
 something of its place or its broker were unknown, most often its whole state: then all listings of
-that state are left out of what surrounds it, as for a state that was never met.
+that state and of a quarter of the others are left out of what surrounds it, as
+for states that were never met.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from tasador.training_rows import Rows, prepare_rows
 
 Array = np.ndarray[Any, Any]
 
-# Into how many groups the states fall that are hidden together, and how often that is done.
+# Into how many groups the states fall that are hidden together.
 _GROUPS = 4
-_TOGETHER = 0.5
 
 
 class Sample(NamedTuple):
@@ -41,12 +41,12 @@ class Sample(NamedTuple):
 class Hidden(NamedTuple):
     """What the second view hides of each row, bool [n] each.
 
-    ``state``: the whole state was never met; ``others``: nor were a quarter of all others, as
-    where new states come together. ``zip_code``: the zip code was never met. ``no_zip``, ``no_city``, ``nowhere``: the zip code, the city too, or all of it is missing.
+    ``state``: the whole state was never met, and with it a quarter of the others, as where new
+    states come together. ``zip_code``: the zip code was never met. ``no_zip``, ``no_city``,
+    ``nowhere``: the zip code, the city too, or all of it is missing.
     """
 
     state: Array
-    others: Array
     zip_code: Array
     no_zip: Array
     no_city: Array
@@ -90,8 +90,8 @@ def fit_out_of_fold(
             matrix = np.empty((len(folds), part.shape[1]), dtype=np.float32)
             masked = np.empty_like(matrix)
         matrix[inside] = part
-        sets = _sets_of_states(len(rows.vocabulary["state"]), seed + int(number))
-        masked[inside] = _encode(memory, rows, inside, where, hidden.take(inside), sets)
+        together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number))
+        masked[inside] = _encode(memory, rows, inside, where, hidden.take(inside), together)
     assert matrix is not None
     assert masked is not None
     if progress is not None:
@@ -104,10 +104,8 @@ def draw_hidden(rows: int, seed: int) -> Hidden:
     """What the second view of each row hides: its whole state in seventeen rows of twenty."""
     draw = np.random.default_rng(seed)
     kind = draw.random(rows)
-    state = kind < 0.85
     return Hidden(
-        state=state,
-        others=state & (draw.random(rows) < _TOGETHER),
+        state=kind < 0.85,
         zip_code=(kind >= 0.85) & (kind < 0.9),
         no_zip=(kind >= 0.9) & (kind < 0.94),
         no_city=(kind >= 0.94) & (kind < 0.98),
@@ -116,11 +114,10 @@ def draw_hidden(rows: int, seed: int) -> Hidden:
     )
 
 
-def _sets_of_states(states: int, seed: int) -> Array:
-    """Which states are hidden together, bool [2 states, states]: each state alone, then each with
-    the others of its group, drawn by the seed."""
+def _hidden_together(states: int, seed: int) -> Array:
+    """Which states are hidden with each, itself among them, bool [states, states]; by the seed."""
     group = np.random.default_rng(seed).permutation(states) % _GROUPS
-    return np.concatenate([np.eye(states, dtype=bool), group[:, None] == group])
+    return np.asarray(group[:, None] == group)
 
 
 def _encode(
@@ -129,10 +126,10 @@ def _encode(
     inside: Array,
     where: Geography,
     hidden: Hidden | None = None,
-    sets: Array | None = None,
+    together: Array | None = None,
 ) -> Array:
-    """The features of the rows ``inside`` as they are, or with what is ``hidden`` unknown; then
-    ``sets`` are those of ``_sets_of_states``."""
+    """The features of the rows ``inside`` as they are, or with what is ``hidden`` unknown; a state
+    with those ``together`` with it."""
     encoders = memory.encoders
     places = encoders.places
     zips, state = rows.zips[inside], rows.state[inside]
@@ -151,7 +148,7 @@ def _encode(
     place[by_area] = memory.known[area[by_area]]
     distance = np.where(by_city, np.where(city_main >= 0, 0.0, np.nan), distance)
     own_zip = ~by_city & (distance == 0.0)
-    if hidden is not None and sets is not None:
+    if hidden is not None and together is not None:
         nothing = hidden.no_city | hidden.nowhere
         area, distance = np.where(nothing, NOTHING, area), np.where(nothing, np.nan, distance)
         place = np.where(nothing, NOTHING, place)
@@ -160,10 +157,8 @@ def _encode(
             memory,
             where,
             zips[left_out],
-            np.where(hidden.state & (state >= 0), state + len(sets) // 2 * hidden.others, NOTHING)[
-                left_out
-            ],
-            sets,
+            np.where(hidden.state, state, NOTHING)[left_out],
+            together,
         )
         city = np.where(nothing | hidden.state | hidden.zip_code, NOTHING, city)
         state = np.where(hidden.state | hidden.nowhere, NOTHING, state)

@@ -121,19 +121,13 @@ def _sample(frame: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
 
 
 def _groups(states: Array, rotations: int, seed: int) -> list[list[str]]:
-    """The states dealt into groups: as many of them in each, and about as many rows."""
-    names, counts = np.unique(states.astype(str), return_counts=True)
+    """The states dealt into groups by lot, as many to each."""
+    names = np.unique(states.astype(str))
     if len(names) < 2:
         raise TrainingError(f"states can be left out only where there are two: {len(names)} here")
-    groups: list[list[str]] = [[] for _ in range(min(rotations, len(names)))]
-    draw = np.random.default_rng(seed)
-    by_size = names[np.argsort(-counts, kind="stable")]
-    # States of like size are dealt together, one to a group, by lot.
-    for begin in range(0, len(by_size), len(groups)):
-        dealt = by_size[begin : begin + len(groups)]
-        for group, state in zip(draw.permutation(len(groups)), dealt, strict=False):
-            groups[group].append(str(state))
-    return [sorted(group) for group in groups]
+    drawn = np.random.default_rng(seed).permutation(names)
+    groups = np.array_split(drawn, min(rotations, len(names)))
+    return [sorted(map(str, group)) for group in groups]
 
 
 def _rotation(

@@ -130,16 +130,16 @@ def _comparables(
 
 
 def without(
-    memory: Memory, where: Geography, zips: Array, away: Array, sets: Array
+    memory: Memory, where: Geography, zips: Array, state: Array, together: Array
 ) -> tuple[Encoders, Array, Array]:
     """Encoders with areas more, in which some states or the zip code itself is left out.
 
-    ``sets`` [sets, states] says which states each set holds, ``away`` [n] which set is left out of
-    what surrounds each of ``zips`` [n] (-1: the zip code alone).
+    ``state`` [n] with all that are ``together`` [states, states] with it is left out of what
+    surrounds each of ``zips`` [n]; at -1 the zip code alone is.
 
     Returns the encoders, and for each of ``zips`` [n] its area there and log1p of how far it is.
     """
-    asked, which = np.unique(np.column_stack([zips, away]), axis=0, return_inverse=True)
+    asked, which = np.unique(np.column_stack([zips, state]), axis=0, return_inverse=True)
     centre = np.empty(len(asked), dtype=np.int64)
     apart = np.empty(len(asked))
     parts: list[_Part] = []
@@ -147,8 +147,8 @@ def without(
         mine = np.flatnonzero(asked[:, 1] == code)
         allowed = memory.known
         if code != NOTHING:
-            state = memory.sums.state[allowed]
-            allowed = allowed[(state < 0) | ~sets[code][state]]
+            theirs = memory.sums.state[allowed]
+            allowed = allowed[(theirs < 0) | ~together[code][theirs]]
         if len(allowed) < 2:
             centre[mine], apart[mine] = NOTHING, np.nan
             continue

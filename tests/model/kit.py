@@ -10,8 +10,8 @@ from tasador.source.simulator import generate
 from tasador.table import frame_of
 
 # What a search might have found: the defaults, and a model that is fitted in no time.
-DEFAULT = study.Search(dict(study.SMALL), 0.0, [])
-QUICK = study.Search({**study.SMALL, "max_depth": 4, "eta": 0.3}, 0.0, [])
+DEFAULT = study.Search(dict(study.KNOWN_GOOD), 0.0, [])
+QUICK = study.Search({**study.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}, 0.0, [])
 
 
 def simulated(rows, seed=3, batch=0):

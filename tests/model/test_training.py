@@ -108,14 +108,14 @@ def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypat
     resumed = training.search(prepared, **asked)
     whole = training.search(prepared, trials=2, seed=4)
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
-    assert resumed.trials[0].params == study.SMALL
+    assert resumed.trials[0].params == study.KNOWN_GOOD
 
 
 def test_a_time_budget_ends_the_search_after_one_trial(market):
     found = training.search(
         training.prepare(market.head(1200)), trials=50, seed=0, budget_seconds=0.0
     )
-    assert [trial.params for trial in found.trials] == [study.SMALL]
+    assert [trial.params for trial in found.trials] == [study.KNOWN_GOOD]
 
 
 def test_a_hopeless_trial_is_pruned(market):
