@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from mlflow.models import set_model
 from pydantic import BaseModel
 
+from tasador import bundle as tables
 from tasador import engine
 from tasador.bundle import Bundle
 from tasador.table import columns_of
@@ -47,6 +48,8 @@ class Booster:
 
 
 engine.Booster = Booster
+# The package uses all processors by itself.
+tables._THREADS = 1
 
 
 class Price(mlflow.pyfunc.PythonModel):

@@ -68,6 +68,8 @@ def reload(request: Request) -> Response:
     given = read_body(request, 10_000)
     body = read_object(parse_json(given), "body") if given else {}
     version = body.get("version")
+    if isinstance(version, float) and version.is_integer():
+        version = int(version)  # to JSON 3.0 is as whole a number as 3
     if version is not None and (type(version) is not int or not 0 < version < 2**31):
         raise invalid([FieldProblem("version", "is not a version's number", repr(version)[:100])])
     warehouse = STORE.warehouse()
