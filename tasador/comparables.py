@@ -184,27 +184,24 @@ class _Runs:
     """By area the runs of rows that are its candidates, CANDIDATES in all, the last run standing
     for those that there are not.
 
-    [areas + 1, AREAS + 1]: ``count`` is how long a run is, ``shift`` what its rows are ahead of
-    their places among the candidates, ``unlike`` what its distance adds, inf where there are none.
+    [areas + 1, AREAS + 1]: ``count`` is how long a run is; ``told`` holds side by side, to be
+    repeated at one time, ``shift`` (what its rows are ahead of their places among the candidates)
+    and ``unlike`` (what its distance adds, inf where there are none).
     """
 
     count: Array
-    shift: Array
-    unlike: Array
+    told: Array
 
     def candidates(self, area: Array) -> tuple[Array, Array]:
         """Rows [n, CANDIDATES] and what their distance adds to how unlike they are."""
-        count, shape = self.count[area].ravel(), (len(area), CANDIDATES)
-        taken = np.repeat(self.shift[area].ravel(), count).reshape(shape) + _PLACES
-        return taken, np.repeat(self.unlike[area].ravel(), count).reshape(shape)
+        told: Array = np.repeat(self.told[area].ravel(), self.count[area].ravel())
+        told = told.reshape(len(area), CANDIDATES)
+        return told["shift"] + _PLACES, told["unlike"].copy()
 
     def candidates_of_one(self, area: int) -> tuple[Array, Array]:
         """``candidates`` of one area [CANDIDATES]."""
-        count = self.count[area]
-        return (
-            np.repeat(self.shift[area], count) + _PLACES,
-            np.repeat(self.unlike[area], count),
-        )
+        told = np.repeat(self.told[area], self.count[area])
+        return told["shift"] + _PLACES, told["unlike"].copy()
 
 
 def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
@@ -213,14 +210,16 @@ def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
     near = np.maximum(areas, 0)
     there = np.minimum(start[near + 1] - start[near], KEPT) * (areas >= 0)
     through = np.minimum(np.cumsum(there, axis=1), CANDIDATES)
-    count, shift = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.int32)
+    count = np.zeros(shape, dtype=np.uint8)
+    told = np.zeros(shape, dtype=[("shift", np.int32), ("unlike", np.float32)])
+    shift, unlike = told["shift"], told["unlike"]
     count[:-1, :-1] = np.diff(through, axis=1, prepend=0)
     shift[:-1, :-1] = start[near] - (through - count[:-1, :-1])
     filled = count.sum(axis=1)
     count[:, -1], shift[:, -1] = CANDIDATES - filled, -filled
-    unlike = np.full(shape, np.inf, dtype=np.float32)
+    unlike[:] = np.inf
     unlike[:-1, :-1] = (km / np.float32(_KM)) ** 2
-    return _Runs(count, shift, unlike)
+    return _Runs(count, told)
 
 
 def _told_by(

@@ -282,7 +282,7 @@ def is_missing(values: Array) -> Array:
     """Which values of a column are missing, bool [n]."""
     if values.dtype.kind == "f":
         return np.isnan(values)
-    return np.array([value is None for value in values], dtype=bool)
+    return np.asarray(np.equal(values, np.array(None, dtype=object)), dtype=bool)
 
 
 def absent_of(columns: Columns) -> dict[str, Array]:

@@ -182,7 +182,9 @@ def _date(value: object) -> str | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text[:10]).isoformat()
+        read = date.fromisoformat(text[:10])
+        # Of ten characters with these two dashes it is the ISO form already.
+        return text if len(text) == 10 and text[4] == text[7] == "-" else read.isoformat()
     except ValueError:
         raise _Refused("is not a date like 2022-02-23") from None
 
