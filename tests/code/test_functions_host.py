@@ -6,10 +6,12 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import pytest
@@ -220,6 +222,11 @@ def test_what_is_prompt_is_answered_by_the_reading_thread_and_all_else_by_worker
     reader.join(5)
     assert server.drain(5) == 0
     server.trigger.close()
+
+
+def test_an_answer_needs_nothing_that_is_still_being_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "orjson", ModuleType("orjson"))
+    assert reply({"price": 1.5}).body == b'{"price":1.5}'
 
 
 # -- HTTP as it is spoken -------------------------------------------------------------------------
