@@ -103,6 +103,7 @@ def test_500_requests_to_no_process_at_all_are_answered_once_each(heard, told):
     kit.until("every answer heard", lambda: set(identities) <= set(heard()), 60, pause=2)
 
 
+@kit.long
 def test_with_the_database_away_for_30_seconds_all_are_recorded(served, told):
     postgres = ("-n", kit.NAMESPACE, "scale", "statefulset", "postgres")
     kit.kubectl(*postgres, "--replicas=0")
