@@ -1,6 +1,6 @@
 """The price model beside the old way, on real listings: accuracy, new states, intervals, the loop.
 
-    python benchmarks/model.py [--csv FILE] [--seeds N] [--parts accuracy states course ablation]
+    python benchmarks/model.py [--csv FILE] [--seeds N] [--parts PART...] [--write]
 
 Every split is by property, drawn by the seed; both models train on the same rows and are judged on
 the same others, priced 10,000 to 5,000,000 dollars. Figures are means over the seeds.
@@ -24,7 +24,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import old_way, report
+from benchmarks import drift, old_way, report
 from tasador import study, training
 from tasador.bundle import Bundle, listing_at
 from tasador.contributions import explain
@@ -37,7 +37,7 @@ from tasador.listing import COLUMNS, MARKET_PRICE
 from tasador.source.course import course_batch
 from tasador.table import columns_of, read_csv
 
-PARTS = ("accuracy", "states", "course", "ablation")
+PARTS = ("accuracy", "states", "course", "drift", "ablation")
 ROOMS = ["bed", "bath", "house_size"]
 FIELDS = tuple(name for name in COLUMNS if name != "price")
 _HELD_OUT = 0.1
@@ -335,7 +335,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=0, help="of a search; 0: known good values")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:4])
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     given = parser.parse_args()
     if given.csv is None or not Path(given.csv).is_file():
@@ -350,6 +350,9 @@ def main() -> None:
     measures = {"accuracy": accuracy, "states": states, "course": course, "ablation": ablation}
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
         for part in given.parts:
+            if part == "drift":
+                drift.run(Path(given.csv), jobs=os.cpu_count() or 1, write=given.write)
+                continue
             figures = measures[part](frame, given.seeds, given.trials, Path(scratch), tell)
             drawn = f"{given.seeds} seed{'s' if given.seeds > 1 else ''}, {len(frame):,} listings"
             text = f"{drawn}.\n\n{summary(figures)}"

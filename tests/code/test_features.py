@@ -171,6 +171,12 @@ def test_the_second_view_hides_what_it_says():
     for gone in (hidden.no_city, hidden.nowhere):
         assert np.isnan(feature(masked, "distance")[gone]).all()
         assert not places_known(masked[gone]).any()
+        assert np.isnan(feature(masked, "zip_codes_15km")[gone]).all()
+    # How built-up a place is is known of every zip code of the country.
+    for name in ("zip_codes_15km", "zip_codes_50km"):
+        np.testing.assert_array_equal(
+            feature(masked, name)[hidden.state], feature(sample.matrix, name)[hidden.state]
+        )
     nation = feature(masked, "price_nation")
     np.testing.assert_allclose(
         feature(masked, "price_15")[hidden.nowhere], nation[hidden.nowhere], rtol=1e-5
@@ -194,6 +200,15 @@ def test_a_state_that_is_left_out_has_no_part_in_what_surrounds_its_listings():
     seen = np.abs(before.matrix - after.matrix)[hidden][:, local]
     assert hidden.sum() > 20
     assert np.median(moved) < 0.35 * np.median(seen)
+
+
+def test_a_place_is_as_built_up_as_the_zip_codes_around_it_are_dense():
+    codes = ["10001", "60614", "59301", None, "00000"]  # Manhattan, Chicago, Miles City in Montana
+    matrix = ENCODERS.transform(arrays_of([Listing(zip_code=code) for code in codes]))
+    near, wide = feature(matrix, "zip_codes_15km"), feature(matrix, "zip_codes_50km")
+    assert near[0] > near[1] > near[2] > 0
+    assert (wide[:3] >= near[:3]).all()
+    assert np.isnan(near[3:]).all()
 
 
 def test_numbers_beyond_the_training_range_are_moved_to_its_border():
