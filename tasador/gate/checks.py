@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasador.gate.compare import Comparison, SliceLoss, compare
+from tasador.gate.compare import Comparison, compare
 from tasador.gate.decision import Check, Decision, Policy, check
 from tasador.gate.measures import Evaluation, r2, rmse
 from tasador.gate.slices import slices_of
@@ -88,7 +88,7 @@ def _against(challenger: Evaluation, champion: Evaluation, policy: Policy) -> li
     found = compare(challenger, champion, slices_of(challenger, policy), policy)
     return [
         *_overall(found, policy),
-        _slices(found.slices, policy),
+        _slices(found, policy),
         _covered(champion, policy),
     ]
 
@@ -130,22 +130,28 @@ def _overall(found: Comparison, policy: Policy) -> list[Check]:
     ]
 
 
-def _slices(found: list[SliceLoss], policy: Policy) -> Check:
-    limit = policy.slice_loss
+def _slices(comparison: Comparison, policy: Policy) -> Check:
+    found, limit = comparison.slices, policy.slice_loss
+    in_bands = max(limit, policy.slice_trade * comparison.improved)
     # Written so that a loss that is not a number counts as one.
-    ruined = [part for part in found if part.beyond_noise and not part.loss <= limit]
+    ruined = [
+        part
+        for part in found
+        if part.beyond_noise and not part.loss <= (in_bands if part.part.kind == "price" else limit)
+    ]
     ruined.sort(key=lambda part: -part.loss)
     named = ", ".join(
         f"{part.part.name} (log error {part.old:.3f} to {part.new:.3f}, "
         f"{part.part.rows.sum():,} rows)"
         for part in ruined
     )
+    allowed = f"{limit:.0%}" if in_bands == limit else f"{limit:.0%} ({in_bands:.0%} in a band)"
     states = sum(part.part.kind == "state" for part in found)
     says = (
-        f"Much worse than the champion in {named}; at most {limit:.0%} is allowed."
+        f"Much worse than the champion in {named}; at most {allowed} is allowed."
         if ruined
         else f"In none of {states} large states and {len(found) - states} price bands is it worse "
-        f"than the champion by more than {limit:.0%} beyond noise."
+        f"than the champion by more than {allowed} beyond noise."
     )
     worst = max((part.loss for part in found), default=0.0)
     return check("slices_against_champion", not ruined, worst, limit, says)

@@ -48,9 +48,13 @@ class SliceLoss:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Gains in mean log error and in R² on all rows, and the losses on each slice."""
+    """Gains in mean log error and in R² on all rows, and the losses on each slice.
+
+    ``improved`` is the share of the champion's mean log error that is gone for certain, at least 0.
+    """
 
     log_error: Gain
+    improved: float
     r2: Gain
     slices: list[SliceLoss]
 
@@ -86,7 +90,8 @@ def compare(
         before, after = float(old[part.rows].mean()), float(new[part.rows].mean())
         loss = after / max(before, 1e-9) - 1
         told.append(SliceLoss(part, before, after, loss, bool(is_worse)))
-    return Comparison(gains[0], gains[1], told)
+    improved = max(0.0, gains[0].low) / max(float(old.mean()), 1e-9)
+    return Comparison(gains[0], improved, gains[1], told)
 
 
 def _resampled(by_property: Array, policy: Policy) -> Array:

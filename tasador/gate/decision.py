@@ -17,8 +17,11 @@ class Policy:
 
     A slice (a state, a price band) is large with ``slice_share`` of the holdout's rows and
     ``slice_rows`` of them, or with ``slice_enough`` of them whatever their share; it is ruined when
-    the mean log error there grows by ``slice_loss`` and beyond noise. ``coverage_slack`` is widened
-    by twice the standard error that coverage has on that many properties, when the interval was
+    the mean log error there grows by ``slice_loss`` and beyond noise. In a price band it may grow
+    by ``slice_trade`` of what the whole gains, where that is more: a champion that has met cheap
+    houses alone calls every house cheap, and so is at home there as no model of the whole market
+    can be. ``coverage_slack`` is widened by twice the standard error that coverage has on that many
+    properties, when the interval was
     calibrated on about as many. ``states_covered`` is the share of the champion's states that the
     holdout must hold rows of. ``confidence`` is two-sided.
     """
@@ -32,6 +35,7 @@ class Policy:
     slice_rows: int = 50
     slice_enough: int = 500
     slice_loss: float = 0.10
+    slice_trade: float = 0.5
     confidence: float = 0.95
     resamples: int = 1_000
     seed: int = 0

@@ -1,7 +1,8 @@
 """The parts of the holdout that a challenger may not ruin: states and bands of the actual price.
 
-Bands of the actual price are subject to regression to the mean, which is the same for both models
-on the same rows, so comparing them is fair.
+Bands of the actual price are chosen by what both models are to guess. Regression to the mean is the
+same for both on the same rows; but a model that has met one band alone is flattered there, which
+``Policy.slice_trade`` allows for.
 """
 
 from __future__ import annotations

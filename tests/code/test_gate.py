@@ -186,10 +186,21 @@ def spoilt(rows, spread=0.4, elsewhere=0.1, **other):
 
 
 def test_a_ruined_price_band_is_named():
-    decision = judge(spoilt(ACTUAL < 150_000), evaluation(0.32))
+    decision = judge(spoilt(ACTUAL < 150_000, spread=0.6), evaluation(0.32))
     assert failed(decision) == ["slices_against_champion"]
     assert "$0 to $150,000 (log error" in decision.reasons[0]
     assert "$150,000 to" not in decision.reasons[0]
+
+
+def test_a_champion_that_knows_cheap_houses_alone_is_not_kept_for_them():
+    cheap = ACTUAL < 150_000
+    challenger = spoilt(cheap, spread=0.15, elsewhere=0.15)
+    specialist = spoilt(cheap, spread=0.12, elsewhere=0.9)
+    assert failed(judge(challenger, specialist)) == []
+    # Where the whole gains little, as much is a ruined band.
+    decision = judge(challenger, spoilt(cheap, spread=0.12, elsewhere=0.16))
+    assert failed(decision) == ["slices_against_champion"]
+    assert "$0 to $150,000 (log error" in decision.reasons[0]
 
 
 def test_many_small_states_cannot_be_given_up_for_a_large_one():
