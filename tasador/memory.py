@@ -37,7 +37,12 @@ def learn(rows: Rows, used: Array, where: Geography) -> Memory:
     taken = np.flatnonzero(used & (rows.zips >= 0))
     every = np.flatnonzero(used)
     sums = sum_up(
-        rows.terms[every], rows.log_price[every], rows.zips[every], rows.state[every], where
+        rows.terms[every],
+        rows.log_price[every],
+        rows.zips[every],
+        rows.state[every],
+        len(rows.vocabulary["state"]),
+        where,
     )
     known = np.flatnonzero(sums.count)
     near, km = neighbours(where, known, known)

@@ -60,11 +60,14 @@ class Surroundings:
     km: Array
 
 
-def sum_up(terms: Array, log_price: Array, zips: Array, state: Array, geography: Geography) -> Sums:
-    """The sums of listings with ``terms`` [n, WIDTH] at positions ``zips`` [n] (-1: nowhere)."""
+def sum_up(
+    terms: Array, log_price: Array, zips: Array, state: Array, states: int, geography: Geography
+) -> Sums:
+    """The sums of listings with ``terms`` [n, WIDTH] at positions ``zips`` [n] (-1: nowhere), in
+    ``state`` [n] of so many ``states``, of which some may have none."""
     from scipy import sparse
 
-    places, states = len(geography.codes), int(state.max(initial=-1)) + 1
+    places = len(geography.codes)
     gram = np.zeros((places, WIDTH * WIDTH))
     cross = np.zeros((places, WIDTH))
     state_gram = np.zeros((states, WIDTH * WIDTH))

@@ -158,6 +158,16 @@ def test_a_row_has_no_share_in_its_own_features():
     assert (before.matrix[~same] != after.matrix[~same]).any()
 
 
+def test_a_state_may_be_in_one_fold_alone():
+    columns = dict(COLUMNS_ARRAYS)
+    folds = np.arange(len(LISTINGS)) % 4
+    columns["state"] = np.where(folds == 2, "Zzyzx", columns["state"])
+    _, sample = fit_out_of_fold(columns, folds, seed=0)
+    # To the others it was never met.
+    assert (feature(sample.matrix, "zip_count")[folds != 2] > 0).any()
+    assert np.isfinite(feature(sample.matrix, "price_state")).all()
+
+
 def test_the_second_view_hides_what_it_says():
     folds = np.arange(len(LISTINGS)) % 4
     encoders, sample = fit_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
