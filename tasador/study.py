@@ -25,7 +25,7 @@ OnTrial = Callable[[int, Params, float | None, float], None]
 Progress = Callable[[str, float, str], None]
 
 # How much a row counts of which something is hidden.
-MASKED_WEIGHT = 0.8
+MASKED_WEIGHT = 0.4
 # Below this many rows a second thread costs more in waiting than it saves. The number of threads
 # leaves no trace in the model: the gradients of the absolute error are summed without rounding.
 _ROWS_FOR_TWO_THREADS = 20_000
