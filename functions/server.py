@@ -293,6 +293,14 @@ class Server(TcpWSGIServer):
         else:
             self._pool.put(channel)
 
+    def handle_accept(self) -> None:
+        """Take all who knock: one a turn would wait as often as there are others to be answered."""
+        while len(self._map) < _CONNECTIONS:
+            before = len(self._map)
+            super().handle_accept()
+            if len(self._map) == before:
+                return
+
     def pull_trigger(self) -> None:
         """Wake the reading thread, unless it is the one that calls."""
         if threading.get_ident() != self._reader:

@@ -90,9 +90,10 @@ def load() -> None:
     """Load the model and explain one empty listing, so that the first caller need not wait."""
     MODEL.load()
     contributions.explain(MODEL.bundle(), Listing())
+    # Before any caller: one that comes earlier takes several times as long.
+    model.quickened(MODEL.bundle().quicken_effects)
     EXPLAINED.set()
     EXPLAINER_LOADED.set(1)
-    model.quickened(MODEL.bundle().quicken_effects)
 
 
 def ready() -> None:

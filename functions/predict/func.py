@@ -180,6 +180,13 @@ def _model(manifest: Manifest) -> dict[str, Any]:
     return {"name": manifest.name, "version": manifest.version, "digest": manifest.digest}
 
 
+def load() -> None:
+    """Load the model, then make what takes long faster."""
+    MODEL.load()
+    if MODEL.here:
+        model.quickened(MODEL.bundle().quicken_tables)
+
+
 def ready() -> None:
     """Ready means: a verified model, and a way to record what must be recorded."""
     RECORDER.mode  # noqa: B018 - raises what is wrong with the setting
@@ -202,7 +209,7 @@ FUNCTION = Function(
         Route("GET", "/model", describe),
         Route("GET", "/states", states),
     ),
-    load=MODEL.load,
+    load=load,
     ready=ready,
     prompt=prompt,
     stop=RECORDER.close,
