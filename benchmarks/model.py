@@ -286,7 +286,11 @@ def _fit_on(sample: Any, log_price: np.ndarray, kept: list[int], params: Any, se
 
 def summary(figures: Figures) -> str:
     """The tables, of what was measured."""
-    mean = {name: float(np.mean(values)) for name, values in figures.items()}
+    # After the first batches there may be no model yet, by some seeds.
+    mean = {
+        name: float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
+        for name, values in figures.items()
+    }
     targets = []
 
     def row(what: str, name: str, old: str, wanted: str, met: bool, form: str = "{:.3f}") -> None:
@@ -331,7 +335,7 @@ def summary(figures: Figures) -> str:
         row(what, "course fall", "none", "0", max(figures["course fall"]) == 0.0)
     parts = [report.table(("what", "tasador", "old way", "wanted", ""), targets)] if targets else []
     if "course 0" in mean:
-        served = [f"{mean[f'course {n}']:.3f}" for n in range(6)]
+        served = ["none" if np.isnan(r := mean[f"course {n}"]) else f"{r:.3f}" for n in range(6)]
         header = ("national R² after batch", *map(str, range(6)))
         parts.append(report.table(header, [("what serves", *served)]))
     if "without nothing" in mean:
