@@ -1,6 +1,7 @@
 """Ingestion on the real platform: nothing is lost and nothing doubled, whatever happens."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import psycopg2
@@ -230,13 +231,23 @@ def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monke
         assert (data.status, data.batch, data.events) == ("exhausted", None, [])
 
 
-def copying(settings):
-    with psycopg2.connect(settings.database_url) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "select 1 from pg_stat_activity where datname = current_database()"
-            " and query like 'copy staged_%' or query like 'insert into raw.raw_data%'"
-        )
-        return cursor.fetchone() is not None
+@contextmanager
+def rows_held_back(settings):
+    """No row can be written to raw.raw_data; gives what tells whether someone waits to do so."""
+    with psycopg2.connect(settings.database_url) as holder, holder.cursor() as cursor:
+        cursor.execute("lock table raw.raw_data in share mode")
+
+        def waited_for():
+            cursor.execute(
+                "select 1 from pg_locks join pg_database on pg_database.oid = database"
+                " where datname = current_database() and not granted"
+                " and relation = 'raw.raw_data'::regclass"
+            )
+            return cursor.fetchone() is not None
+
+        yield waited_for
+        holder.rollback()
+    holder.close()
 
 
 def has_status(settings, status):
@@ -256,21 +267,23 @@ def has_status(settings, status):
     ],
 )
 def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, how):
-    batches = simulated(2, rows=4_000 if step == "validate" else 300)
+    batches = simulated(2)
+    held = rows_held_back(settings) if step == "validate" else nullcontext()
     with Source(batches).serving() as source:
         given = replace(settings, source_url=source.url)
         if step == "start":
             source.go.clear()  # the answer is held back while the flow is killed
         run_id = tmp_path / "run-id"
-        flow = Flow("ingest", given, tmp_path, checkout, "run", "--run-id-file", str(run_id))
-        reached = {
-            "start": lambda: None in fetches(settings, source.url) and source.asked == 1,
-            "validate": lambda: copying(settings),
-            "store": lambda: has_status(settings, "ready"),
-            "end": lambda: any("/end/" in line for line in flow.lines),
-        }
-        flow.wait_until(reached[step])
-        flow.kill()
+        with held as waited_for:
+            flow = Flow("ingest", given, tmp_path, checkout, "run", "--run-id-file", str(run_id))
+            reached = {
+                "start": lambda: None in fetches(settings, source.url) and source.asked == 1,
+                "validate": waited_for,
+                "store": lambda: has_status(settings, "ready"),
+                "end": lambda: any("/end/" in line for line in flow.lines),
+            }
+            flow.wait_until(reached[step])
+            flow.kill()
         source.go.set()
         if how == "resume":
             again = Flow(
