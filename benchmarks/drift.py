@@ -329,41 +329,8 @@ def summary(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str, str, str]]
     return rows
 
 
-def run(
-    csv: Path,
-    *,
-    halves: int = 200,
-    tries: int = 100,
-    trials: int = 2,
-    seed: int = 0,
-    jobs: int = 1,
-    minutes: float = math.inf,
-    keep: Path | None = None,
-    wrong: bool = False,
-    write: bool = False,
-) -> None:
-    """Print the table; see ``main`` for what the arguments are."""
-    with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
-        folder = keep or Path(scratch)
-        if not (folder / "newcomers.parquet").exists():
-            print("training the champion", file=sys.stderr)
-            folder.mkdir(parents=True, exist_ok=True)
-            prepare(csv, folder, trials=trials, seed=seed)
-        outcomes = measure(folder, halves=halves, tries=tries, jobs=jobs, minutes=minutes)
-    if wrong:
-        for outcome in outcomes:
-            if not outcome.ok:
-                print(f"missed: {outcome.question}: {outcome.told}", file=sys.stderr)
-    header = ("question", "judge", "limit", "old rule", "tries")
-    text = report.table(header, summary(outcomes))
-    judged = np.median([o.seconds for o in outcomes if f"{N:,}" in o.question])
-    text += f"\n\nA batch of {N:,} rows, the reference fitted: {judged:.2f} s of processor time."
-    print(text)
-    if write:
-        report.write_section("drift", f"{report.machine()}\n\n{text}")
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the table, as the command line (or ``arguments``) has it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -380,23 +347,31 @@ def main() -> None:
         "--keep", type=Path, help="folder for the champion, used again if it is there"
     )
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.csv is None or not Path(given.csv).is_file():
         parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
     halves, tries = (10, 5) if given.quick else (given.halves, given.tries)
     warnings.simplefilter("ignore")
-    run(
-        Path(given.csv),
-        halves=halves,
-        tries=tries,
-        trials=given.trials,
-        seed=given.seed,
-        jobs=given.jobs,
-        minutes=given.minutes,
-        keep=given.keep,
-        wrong=given.wrong,
-        write=given.write,
-    )
+    with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
+        folder = given.keep or Path(scratch)
+        if not (folder / "newcomers.parquet").exists():
+            print("training the champion", file=sys.stderr)
+            folder.mkdir(parents=True, exist_ok=True)
+            prepare(Path(given.csv), folder, trials=given.trials, seed=given.seed)
+        outcomes = measure(
+            folder, halves=halves, tries=tries, jobs=given.jobs, minutes=given.minutes
+        )
+    if given.wrong:
+        for outcome in outcomes:
+            if not outcome.ok:
+                print(f"missed: {outcome.question}: {outcome.told}", file=sys.stderr)
+    header = ("question", "judge", "limit", "old rule", "tries")
+    text = report.table(header, summary(outcomes))
+    judged = np.median([o.seconds for o in outcomes if f"{N:,}" in o.question])
+    text += f"\n\nA batch of {N:,} rows, the reference fitted: {judged:.2f} s of processor time."
+    print(text)
+    if given.write:
+        report.write_section("drift", f"{report.machine()}\n\n{text}")
 
 
 if __name__ == "__main__":

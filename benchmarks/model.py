@@ -377,7 +377,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
         for part in given.parts:
             if part == "drift":
-                drift.run(Path(given.csv), jobs=os.cpu_count() or 1, write=given.write)
+                asked = ["--csv", str(given.csv), "--jobs", str(os.cpu_count() or 1)]
+                drift.main([*asked, "--write"] if given.write else asked)
                 continue
             figures = measures[part](frame, given.seeds, given.trials, Path(scratch), tell)
             drawn = f"{given.seeds} seed{'s' if given.seeds > 1 else ''}, {len(frame):,} listings"

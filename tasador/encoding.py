@@ -3,8 +3,8 @@
 For training rows everything comes from the other folds, so that no row (nor another listing of the
 same property) has a share in its own features. Each row is shown twice: as it is, and as if
 something of its place or its broker were unknown, most often its whole state: then all listings of
-that state and of a quarter of the others are left out of what surrounds it, as
-for states that were never met.
+that state and of a quarter of the others are left out of what surrounds it, as for states that were
+never met.
 """
 
 from __future__ import annotations

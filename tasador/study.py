@@ -31,7 +31,7 @@ MASKED_WEIGHT = 0.4
 _ROWS_FOR_TWO_THREADS = 20_000
 
 # Known good values, tried first. Depth and rounds are bounded because an exact explanation costs
-# trees x leaves x depth squared; depth 8 would take a tenth of a point off the median error.
+# trees x leaves x depth squared.
 KNOWN_GOOD: Params = {
     "max_depth": 6,
     "eta": 0.06,
@@ -180,7 +180,7 @@ def run(
         if progress is not None:
             progress("search", done / trials, f"trial {done + 1} of {trials}")
         study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + done, n_startup_trials=4)
-        # One of them that was killed is FAIL by now and does not count as tried.
+        # If it was killed, it is FAIL by now and does not count as tried.
         if not done and not study.get_trials(False, (states.WAITING,)):
             study.enqueue_trial(KNOWN_GOOD)
         trial = study.ask()
