@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.listener_kit import taking
 
 
 class Flow:
@@ -107,27 +107,6 @@ def card_text(name, step, folder, checkout):
     return json.dumps(json.loads(base64.b64decode(held)), ensure_ascii=False)
 
 
-@contextmanager
 def keeping_broker():
     """A broker's address, and the (type, id) of every event that it took."""
-    taken = []
-
-    class Taking(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["content-length"]))
-            taken.append((self.headers["ce-type"], self.headers["ce-id"]))
-            self.send_response(202)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/broker", taken
-        finally:
-            server.shutdown()
-            thread.join()
+    return taking(note=lambda headers, _: (headers["ce-type"], headers["ce-id"]))

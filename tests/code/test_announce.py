@@ -1,10 +1,7 @@
 """What is announced reaches the broker and, on a cluster, the event bus as Metaflow reads it."""
 
 import json
-import threading
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from tasador.announce import announce, argo_event
 from tasador.errors import ConfigurationError, StoreUnavailable
 from tasador.events import Event
 from tasador.settings import Settings
+from tests import listener_kit
 
 EVENT = Event(
     type=events.DRIFT_DETECTED,
@@ -27,30 +25,12 @@ EVENT = Event(
 )
 
 
-@contextmanager
 def taking(status=200):
-    """An address that takes POSTs, and (content type, body) of each."""
-    taken = []
-
-    class Taking(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            taken.append((self.headers["content-type"], self.headers["ce-id"], json.loads(body)))
-            self.send_response(status)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/", taken
-        finally:
-            server.shutdown()
-            thread.join()
+    """An address that takes POSTs, and (content type, id, JSON) of each."""
+    return listener_kit.taking(
+        status,
+        lambda headers, body: (headers["content-type"], headers.get("ce-id"), json.loads(body)),
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,8 @@
 
 import base64
 import json
-import threading
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
@@ -15,6 +12,7 @@ from tasador import dead_letters, events
 from tasador.records import PredictionRecord
 from tasador.warehouse import Warehouse
 from tests.functions_kit import free_port, function, is_ready, until
+from tests.listener_kit import taking
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +208,7 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
         each for each in dead_letters.dead_letters(platform) if each["event"]["id"] == event.id
     ]
     assert shown["event"]["source"] == "/tests/a b"
-    with taking_events() as (broker_url, taken):
+    with taking() as (broker_url, taken):
         assert dead_letters.replay(replace(platform, broker_url=broker_url), [event.id]) == 1
     ((headers, body),) = taken
     assert body == poison
@@ -240,29 +238,6 @@ def test_a_letter_names_who_did_not_take_it_and_why():
 
 def test_what_is_no_event_is_no_dead_letter(record):
     assert record.post("/dead-letters", content=b"{}").status_code == 400
-
-
-@contextmanager
-def taking_events():
-    """A broker that takes everything: its URL, and (headers, body) of what came."""
-    taken = []
-
-    class Taking(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            taken.append(({k.lower(): v for k, v in self.headers.items()}, body))
-            self.send_response(202)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/", taken
-        server.shutdown()
-        thread.join()
 
 
 def test_without_a_database_record_asks_for_another_delivery(tmp_path):
