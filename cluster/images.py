@@ -41,6 +41,7 @@ IMAGES = {
     "explain": Image("functions/Dockerfile", "explain"),
     "record": Image("functions/Dockerfile", "record"),
     "reload": Image("functions/Dockerfile", "reload"),
+    "web": Image("web/Dockerfile"),
 }
 
 

@@ -80,6 +80,13 @@ def test_answers_come_back_as_they_are(served):
     assert states == sorted(states)
 
 
+def test_each_function_may_have_an_address_of_its_own():
+    nowhere = "http://{function}.invalid"
+    assert "http://predict.invalid do" in problem_of(nowhere).detail
+    assert "http://explain.invalid do" in problem_of(nowhere, "explain", {}).detail
+    assert "http://record.invalid do" in problem_of(nowhere, "summary").detail
+
+
 def test_a_problem_names_its_fields(served):
     problem = problem_of(served[0], "predict", {"bed": "three", "zip_code": "x"})
     assert problem.status == 422

@@ -106,5 +106,5 @@ def test_a_changed_checkout_has_a_tag_of_its_own(images, monkeypatch):
 
 
 def test_an_unknown_image_is_refused(images, monkeypatch):
-    with pytest.raises(SystemExit, match="no image 'web': there are flows"):
-        run(images, monkeypatch, "web")
+    with pytest.raises(SystemExit, match="no image 'webb': there are flows"):
+        run(images, monkeypatch, "webb")

@@ -222,6 +222,18 @@ def test_addresses_in_settings_lead_to_services(dev):
     assert {"postgres", "objects", "mlflow", *MADE} <= seen
 
 
+def test_the_web_app_asks_functions_that_are_there_and_holds_no_key(dev):
+    pod = kit.named(dev, "Deployment")["web"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert "envFrom" not in container
+    given = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert given["TASADOR_FUNCTIONS_URL"] == "http://{function}.tasador.svc.cluster.local"
+    source = (kit.ROOT / "web" / "tasador_web" / "client.py").read_text()
+    asked = set(re.findall(r'_ask\("(\w+)"', source))
+    assert {"predict", "explain", "record"} == asked
+    assert asked <= set(functions(dev))
+
+
 def test_the_object_store_knows_the_keys_that_are_given_out(dev):
     secrets = {
         name: {k: kit.decoded(v) for k, v in each["data"].items()}

@@ -41,12 +41,16 @@ class Problem(Exception):
 
 
 class Functions:
-    """A client of the address in TASADOR_FUNCTIONS_URL; every method may raise a Problem."""
+    """A client of the address in TASADOR_FUNCTIONS_URL; every method may raise a Problem.
+
+    Where each function has an address of its own, ``{function}`` stands for its name.
+    """
 
     def __init__(self, url: str = "") -> None:
-        self._url = url or Settings.load().require("functions_url").functions_url
+        url = url or Settings.load().require("functions_url").functions_url
+        self._url = url.rstrip("/")
         # The functions are near; a proxy of this machine is for what is not.
-        self._http = httpx.AsyncClient(base_url=self._url, timeout=_TIMEOUT, trust_env=False)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
 
     async def __aenter__(self) -> Functions:
         return self
@@ -61,34 +65,36 @@ class Functions:
 
     async def predict(self, listing: dict[str, str]) -> dict[str, Any]:
         """A price with its intervals; the prediction is recorded."""
-        return await self._ask("POST", "/predict", json=listing)
+        return await self._ask("predict", "POST", "/predict", json=listing)
 
     async def explain(self, listing: dict[str, str]) -> dict[str, Any]:
         """The same price taken apart in dollars."""
-        return await self._ask("POST", "/explain", json=listing)
+        return await self._ask("explain", "POST", "/explain", json=listing)
 
     async def states(self) -> list[str]:
         """The states that the model in service has met, in order."""
-        return sorted((await self._ask("GET", "/states"))["states"])
+        return sorted((await self._ask("predict", "GET", "/states"))["states"])
 
     async def model(self) -> dict[str, Any]:
         """The model in service."""
-        return await self._ask("GET", "/model")
+        return await self._ask("predict", "GET", "/model")
 
     async def summary(self) -> dict[str, Any]:
         """All recorded predictions in figures."""
-        return await self._ask("GET", "/metrics/summary")
+        return await self._ask("record", "GET", "/metrics/summary")
 
     async def history(self, limit: int) -> list[dict[str, Any]]:
         """The newest recorded predictions."""
-        answer = await self._ask("GET", "/predictions/history", params={"limit": limit})
+        path = "/predictions/history"
+        answer = await self._ask("record", "GET", path, params={"limit": limit})
         return list(answer["predictions"])
 
-    async def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+    async def _ask(self, function: str, method: str, path: str, **more: Any) -> dict[str, Any]:
+        at = self._url.replace("{function}", function)
         try:
-            response = await self._http.request(method, path, **more)
+            response = await self._http.request(method, f"{at}{path}", **more)
         except httpx.HTTPError:
-            raise Problem(f"The functions at {self._url} do not answer. Are they up?") from None
+            raise Problem(f"The functions at {at} do not answer. Are they up?") from None
         if not response.is_success:
             raise Problem.of(response)
         try:

@@ -1,0 +1,50 @@
+"""The web app on a cluster, as a person reaches it who may reach the cluster."""
+
+import os
+import shlex
+import subprocess
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.browser import chromium
+from tests.cluster import kit
+from tests.functions_kit import free_port
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@contextmanager
+def forwarded():
+    """The web app's address on this machine. Pages are let in from the port that it listens at."""
+    port = free_port()
+    origins = f"TASADOR_WEB_ORIGINS=http://127.0.0.1:{port}"
+    kit.kubectl("-n", kit.NAMESPACE, "set", "env", "deployment/web", origins)
+    kit.kubectl("-n", kit.NAMESPACE, "rollout", "status", "deployment/web", "--timeout=180s")
+    command = shlex.split(os.environ.get("TASADOR_KUBECTL") or "kubectl")
+    command += ["-n", kit.NAMESPACE, "port-forward", "service/web", f"{port}:80"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=kit.ROOT) as process:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            kit.until(
+                "the web app",
+                lambda: httpx.get(f"{address}/ping", trust_env=False).is_success,
+                60,
+            )
+            yield address
+        finally:
+            process.terminate()
+
+
+@pytest.mark.skipif(chromium.find() is None, reason="there is no Chromium on this machine")
+def test_a_person_gets_an_estimate_from_functions_that_slept(loop, tmp_path):
+    with forwarded() as address, chromium.browser(tmp_path) as tab:
+        page = tab()
+        page.open(address)
+        page.wait("document.querySelectorAll('#state option').length > 1")
+        page.click("button[type=submit]")
+        assert page.wait("document.querySelector('#price')?.innerText").startswith("$")
+        page.open(f"{address}/service")
+        page.wait("document.querySelector('h1')")
+        page.wait("document.body.innerText.includes('tasador-price')")

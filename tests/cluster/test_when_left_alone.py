@@ -1,0 +1,42 @@
+"""What happens by the clock, with nobody there; last, since the new batch may bring a new model."""
+
+import json
+import time
+
+import pytest
+
+from tests.cluster import kit
+from tests.cluster.test_loop import SOURCE
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def schedule(**spec):
+    """Change the schedule of ingest."""
+    patch = json.dumps({"spec": spec})
+    kit.kubectl("-n", kit.NAMESPACE, "patch", "cronworkflow", "ingest-schedule", *merge(patch))
+
+
+def merge(patch):
+    return ("--type=merge", "-p", patch)
+
+
+@kit.long
+def test_a_schedule_asks_the_source_for_its_next_batch(loop, told):
+    batches = "told([b.correlation_id for b in warehouse.batches()])"
+    before = set(kit.python(batches))
+    runs = len(kit.workflows("ingestflow"))
+    # What an installation says in its overlay.
+    named = json.dumps({"stringData": {"TASADOR_SOURCE_URL": SOURCE}})
+    kit.kubectl("-n", kit.NAMESPACE, "patch", "secret", "tasador-endpoints", *merge(named))
+    began = time.monotonic()
+    schedule(suspend=False, schedules=["* * * * *"])
+    try:
+        kit.until("a run by the clock", lambda: kit.workflows("ingestflow")[runs:], 150)
+    finally:
+        schedule(suspend=True)
+    kit.until("its end", lambda: kit.finished(kit.workflows("ingestflow")[-1]), 400)
+    told["ingest by its schedule (each minute), first batch in"] = (
+        f"{time.monotonic() - began:.0f} s"
+    )
+    assert len(set(kit.python(batches)) - before) == 1
