@@ -42,9 +42,10 @@ def test_a_person_gets_an_estimate_from_functions_that_slept(loop, tmp_path):
     with forwarded() as address, chromium.browser(tmp_path) as tab:
         page = tab()
         page.open(address)
-        page.wait("document.querySelectorAll('#state option').length > 1")
+        page.wait("document.querySelectorAll('#state option').length > 1", seconds=90)
         page.click("button[type=submit]")
-        assert page.wait("document.querySelector('#price')?.innerText").startswith("$")
+        price = page.wait("document.querySelector('#price')?.innerText", seconds=90)
+        assert price.startswith("$")
         page.open(f"{address}/service")
         page.wait("document.querySelector('h1')")
-        page.wait("document.body.innerText.includes('tasador-price')")
+        page.wait("document.body.innerText.includes('tasador-price')", seconds=90)
