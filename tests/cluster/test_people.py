@@ -3,7 +3,7 @@
 import os
 import shlex
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import pytest
@@ -39,8 +39,11 @@ def forwarded():
 
 @pytest.mark.skipif(chromium.find() is None, reason="there is no Chromium on this machine")
 def test_a_person_gets_an_estimate_from_functions_that_slept(loop, tmp_path):
-    with forwarded() as address, chromium.browser(tmp_path) as tab:
-        page = tab()
+    with (
+        forwarded() as address,
+        chromium.browser(tmp_path) as tab,
+        closing(tab()) as page,
+    ):
         page.open(address)
         page.wait("document.querySelectorAll('#state option').length > 1", seconds=90)
         page.click("button[type=submit]")
