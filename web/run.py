@@ -39,15 +39,16 @@ def main(arguments: list[str]) -> None:
     folder = Path(given).expanduser().resolve() if given else find_home(os.environ) / "web"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(_environment(folder))
+    renew = arguments == ["--lock"]
     # What is built needs no lock, and an image may be read-only.
-    if arguments == ["--lock"] or not _is_built(folder):
+    if renew or not _is_built(folder):
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if arguments == ["--lock"]:
-                _build(folder, frozen=False)
+            # Another process may have built it meanwhile.
+            if renew or not _is_built(folder):
+                _build(folder, frozen=not renew)
+            if renew:
                 shutil.copytree(folder / "app" / LOCK, SOURCE / LOCK, dirs_exist_ok=True)
-            elif not _is_built(folder):
-                _build(folder)
     if not arguments:
         _serve(folder / "app")
 

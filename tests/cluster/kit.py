@@ -48,6 +48,12 @@ def get(kind, name="", *more):
     return json.loads(text) if name else json.loads(text)["items"]
 
 
+def patch(kind, name, changed):
+    """Merge what is ``changed`` into an object."""
+    given = json.dumps(changed)
+    kubectl("-n", NAMESPACE, "patch", kind, name, "--type=merge", "-p", given)
+
+
 def until(what, found, seconds, pause=1.0):
     """Wait until ``found()`` gives something; returns (it, seconds waited)."""
     began = time.monotonic()
@@ -243,8 +249,7 @@ def train_briefly(trials):
     for parameter in workflow["spec"]["arguments"]["parameters"]:
         if parameter["name"] == "trials":
             parameter["value"] = str(trials)
-    patch = json.dumps({"spec": sensor["spec"]})
-    kubectl("-n", NAMESPACE, "patch", "sensor", "trainflow", "--type=merge", "-p", patch)
+    patch("sensor", "trainflow", {"spec": sensor["spec"]})
 
 
 def scale_quickly():
@@ -253,9 +258,8 @@ def scale_quickly():
         "autoscaling.knative.dev/window": "6s",
         "autoscaling.knative.dev/scale-to-zero-pod-retention-period": "0s",
     }
-    patch = json.dumps({"template": {"metadata": {"annotations": quick}}})
     for name in ("predict", "explain"):
-        kubectl("-n", NAMESPACE, "patch", "podtemplate", name, "--type=merge", "-p", patch)
+        patch("podtemplate", name, {"template": {"metadata": {"annotations": quick}}})
 
 
 def pods(service):

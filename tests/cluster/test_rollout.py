@@ -1,7 +1,6 @@
 """Promotions on a real Knative: good ones, broken ones, twice, out of order, and under load."""
 
 import asyncio
-import json
 import os
 import time
 
@@ -211,9 +210,7 @@ def test_a_promotion_whose_event_was_lost_is_brought_in_all_the_same(served, tol
 @kit.long
 def test_a_canary_gets_its_share_of_the_traffic_first(served, told):
     def say(steps):
-        patch = json.dumps({"stringData": {"TASADOR_CANARY": steps}})
-        secret = ("-n", kit.NAMESPACE, "patch", "secret", "tasador-endpoints")
-        kit.kubectl(*secret, "--type=merge", "-p", patch)
+        kit.patch("secret", "tasador-endpoints", {"stringData": {"TASADOR_CANARY": steps}})
         kit.kill(*kit.pods("reload"))
         kit.until("reload is back", lambda: len(kit.pods("reload")) == 1, 60)
         reload = ("-n", kit.NAMESPACE, "wait", "--for=condition=Ready", "pod")

@@ -1,6 +1,5 @@
 """What happens by the clock, with nobody there; last, since the new batch may bring a new model."""
 
-import json
 import time
 
 import pytest
@@ -13,12 +12,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def schedule(**spec):
     """Change the schedule of ingest."""
-    patch = json.dumps({"spec": spec})
-    kit.kubectl("-n", kit.NAMESPACE, "patch", "cronworkflow", "ingest-schedule", *merge(patch))
-
-
-def merge(patch):
-    return ("--type=merge", "-p", patch)
+    kit.patch("cronworkflow", "ingest-schedule", {"spec": spec})
 
 
 @kit.long
@@ -27,8 +21,7 @@ def test_a_schedule_asks_the_source_for_its_next_batch(loop, told):
     before = set(kit.python(batches))
     runs = len(kit.workflows("ingestflow"))
     # What an installation says in its overlay.
-    named = json.dumps({"stringData": {"TASADOR_SOURCE_URL": SOURCE}})
-    kit.kubectl("-n", kit.NAMESPACE, "patch", "secret", "tasador-endpoints", *merge(named))
+    kit.patch("secret", "tasador-endpoints", {"stringData": {"TASADOR_SOURCE_URL": SOURCE}})
     began = time.monotonic()
     schedule(suspend=False, schedules=["* * * * *"])
     try:
