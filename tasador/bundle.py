@@ -9,11 +9,10 @@ A price is the answer of the local regression (``features.BASE``), corrected by 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 
 from tasador import engine
 from tasador.comparables import Comparable
+from tasador.encoder_files import from_files
 from tasador.encoders import CATEGORIES, Encoders
 from tasador.errors import BundleError
 from tasador.features import (
@@ -36,7 +36,6 @@ from tasador.features import (
 )
 from tasador.intervals import (
     LEVELS,
-    Intervals,
     group_of,
     groups_of,
     size_of,
@@ -51,17 +50,13 @@ from tasador.manifest import (
     SPREAD,
     TABLES,
     Manifest,
-    read_manifest,
     read_verified,
-    replace_file,
-    sealed,
-    write_manifest,
 )
 from tasador.shapley import Shapley
 from tasador.walk import Walk
 
 if TYPE_CHECKING:
-    import xgboost
+    pass
 
 Array = np.ndarray[Any, Any]
 
@@ -149,7 +144,7 @@ class Bundle:
         except ValueError as error:
             raise BundleError(f"{folder / GOLDEN} cannot be read: {error}") from error
         booster, spread = (_booster(folder / file, contents[file]) for file in (MODEL, SPREAD))
-        encoders = Encoders.from_files(contents[ENCODERS], contents[TABLES])
+        encoders = from_files(contents[ENCODERS], contents[TABLES])
         return cls(manifest, encoders, booster, spread, golden)
 
     def quicken(self) -> None:
@@ -301,87 +296,6 @@ class Bundle:
                 float(model.predict(matrix)[0]) for model in (self.booster, self._spread)
             )
         return float(matrix[0, BASE]) + corrected, log_size
-
-
-def write_bundle(
-    folder: str | Path,
-    *,
-    encoders: Encoders,
-    booster: xgboost.Booster,
-    spread: xgboost.Booster,
-    intervals: Intervals,
-    golden: Sequence[tuple[Listing, float]],
-    data: Mapping[str, Any],
-    params: Mapping[str, Any],
-    states: Sequence[str],
-    name: str,
-    git_sha: str,
-    created: str,
-) -> Manifest:
-    """Write a bundle with version 0 and no measures; the manifest comes last.
-
-    ``booster`` corrects the local regression and ``spread`` predicts ``intervals.log_size``.
-    ``golden`` pairs listings with the price that the training engine gives them; ``states`` are
-    the known states as people write them.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = [
-        {
-            "listing": {
-                field: getattr(listing, field)
-                for field in COLUMNS
-                if getattr(listing, field) is not None
-            },
-            "price": price,
-        }
-        for listing, price in golden
-    ]
-    names, tables = encoders.to_files()
-    contents = {
-        ENCODERS: names,
-        TABLES: tables,
-        MODEL: bytes(booster.save_raw("ubj")),
-        SPREAD: bytes(spread.save_raw("ubj")),
-        GOLDEN: json.dumps(rows, indent=1, allow_nan=False).encode() + b"\n",
-    }
-    for file, content in contents.items():
-        replace_file(folder / file, content)
-    manifest = Manifest(
-        name=name,
-        version=0,
-        digest="",
-        features=list(FEATURE_NAMES),
-        metrics={},
-        intervals=intervals,
-        data=dict(data),
-        params=dict(params),
-        ranges={field: list(ends) for field, ends in encoders.ranges.items()},
-        categories={"state": list(states)},
-        files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
-        git_sha=git_sha,
-        created=created,
-        xgboost=engine.version(),
-    )
-    manifest = sealed(manifest)
-    write_manifest(folder, manifest)
-    return manifest
-
-
-def stamp_version(folder: str | Path, name: str, version: int) -> Manifest:
-    """Give a bundle its registered name and version; its digest stays."""
-    return _stamp(Path(folder), name=name, version=version)
-
-
-def stamp_metrics(folder: str | Path, metrics: Mapping[str, float]) -> Manifest:
-    """Note how the model did on the permanent holdout; its digest stays."""
-    return _stamp(Path(folder), metrics=dict(metrics))
-
-
-def _stamp(folder: Path, **labels: Any) -> Manifest:
-    manifest = replace(read_manifest(folder), **labels)
-    write_manifest(folder, manifest)
-    return manifest
 
 
 def verify(folder: str | Path, expected_digest: str = "") -> Manifest:

@@ -7,23 +7,18 @@ numbers. numpy alone: serving imports this module. How encoders are learned is i
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasador.comparables import Comparable, Comparables, traits_of, traits_of_one
-from tasador.errors import BundleError
 from tasador.features import (
     BASE_SCALE,
     CENTRED,
-    FEATURE_NAMES,
     HALF_KM,
-    RANGED,
     REACHES_KM,
     SCALES,
     TERMS,
@@ -304,65 +299,6 @@ class Encoders:
         # What is missing is not strange.
         return np.column_stack([unknown[name] & ~absent[name] for name in CATEGORIES])
 
-    def to_files(self) -> tuple[bytes, bytes]:
-        """The encoders as JSON (names and keys) and as numpy's .npz (tables), always the same."""
-        told = {
-            "features": FEATURE_NAMES,
-            "ranges": self.ranges,
-            "means": self.means,
-            "states": list(self.state_index),
-            "cities": list(self.cities.index),
-            "brokers": list(self.brokers.index),
-        }
-        file = io.BytesIO()
-        np.savez(file, allow_pickle=False, **self._tables())
-        return json.dumps(told, separators=(",", ":")).encode(), file.getvalue()
-
-    def _tables(self) -> dict[str, Array]:
-        parts: dict[str, Any] = {"places": self.places, "comparables": self.comparables}
-        tables = {
-            f"{name}.{column}": getattr(part, column)
-            for name, part in parts.items()
-            for column in _stored(part)
-        }
-        for name, category in (("cities", self.cities), ("brokers", self.brokers)):
-            tables |= {f"{name}.premium": category.premium, f"{name}.count": category.count}
-        return {**tables, "city_area": self.city_area}
-
-    @classmethod
-    def from_files(cls, text: bytes, tables: bytes) -> Encoders:
-        """Read what ``to_files`` wrote; raises BundleError for anything else."""
-        try:
-            told = json.loads(text)
-            if tuple(told["features"]) != FEATURE_NAMES:
-                raise BundleError(
-                    "encoders.json is of another version of Tasador: its features differ"
-                )
-            with np.load(io.BytesIO(tables), allow_pickle=False) as stored:
-                arrays: Mapping[str, Array] = {name: stored[name] for name in stored.files}
-
-            def part(kind: Any, name: str) -> Any:
-                return kind(**{c: arrays[f"{name}.{c}"] for c in _stored(kind)})
-
-            def category(name: str) -> Category:
-                index = {key: code for code, key in enumerate(told[name])}
-                return Category(index, arrays[f"{name}.premium"], arrays[f"{name}.count"])
-
-            return cls(
-                ranges={name: _pair(told["ranges"][name]) for name in RANGED},
-                means={name: float(told["means"][name]) for name in CENTRED},
-                places=part(Places, "places"),
-                state_index={key: code for code, key in enumerate(told["states"])},
-                cities=category("cities"),
-                city_area=arrays["city_area"],
-                brokers=category("brokers"),
-                comparables=part(Comparables, "comparables"),
-            )
-        except BundleError:
-            raise
-        except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
-            raise BundleError(f"the encoders cannot be read: {error!r}") from error
-
 
 # The state's regression comes before those of SCALES.
 _BASE = 1 + SCALES.index(BASE_SCALE)
@@ -383,15 +319,6 @@ def _leaning(by_scale: Array, nation: Array, distance: Array) -> Array:
 def zips_of(codes: Array) -> Array:
     """Zip codes as numbers [n]; -1 where there is none."""
     return np.array([_NOT_KNOWN if code is None else int(code) for code in codes], dtype=np.int64)
-
-
-def _stored(part: Any) -> list[str]:
-    return [field.name for field in fields(part) if field.init]
-
-
-def _pair(ends: Any) -> tuple[float, float]:
-    low, high = ends
-    return float(low), float(high)
 
 
 def _codes(index: Mapping[str, int], keys: Iterable[str | None]) -> Array:

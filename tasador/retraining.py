@@ -120,7 +120,8 @@ def fit(
 ) -> Candidate:
     """Fit, write the bundle and the drift reference, and register the version, not yet judged."""
     from tasador import training
-    from tasador.bundle import Bundle, stamp_version
+    from tasador.bundle import Bundle
+    from tasador.bundle_write import stamp_version
     from tasador.drift import learn, make_reference
     from tasador.table import columns_of
 

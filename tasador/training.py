@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador import study
-from tasador.bundle import Bundle, listing_at, stamp_metrics, write_bundle
+from tasador.bundle import Bundle, listing_at
+from tasador.bundle_write import stamp_metrics, write_bundle
 from tasador.encoders import Encoders
 from tasador.encoding import fit_out_of_fold
 from tasador.errors import TrainingError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tasador import bundle, study, training
+from tasador import bundle_write, study, training
 from tasador.listing import read_row
 from tasador.source import simulator
 from tasador.table import frame_of
@@ -31,7 +31,7 @@ def make_bundle(folder, *, version=3, rows=900, seed=7):
     params = {**study.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}
     found = study.Search(params=params, value=0.0, trials=[])
     training.write(training.fit(prepared, found, seed=seed), folder)
-    return bundle.stamp_version(folder, "tasador-price", version)
+    return bundle_write.stamp_version(folder, "tasador-price", version)
 
 
 def free_port():

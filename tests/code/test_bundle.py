@@ -6,14 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from tasador.bundle import (
-    GOLDEN_TOLERANCE,
-    Bundle,
-    stamp_metrics,
-    stamp_version,
-    verify,
-    write_bundle,
-)
+from tasador.bundle import GOLDEN_TOLERANCE, Bundle, verify
+from tasador.bundle_write import stamp_metrics, stamp_version, write_bundle
 from tasador.encoding import fit_encoders
 from tasador.errors import BundleError
 from tasador.features import BASE, arrays_of

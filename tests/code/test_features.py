@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasador.encoders import Encoders
+from tasador.encoder_files import from_files, to_files
 from tasador.encoding import draw_hidden, fit_encoders, fit_out_of_fold
 from tasador.errors import BundleError
 from tasador.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
@@ -62,9 +62,9 @@ def test_one_listing_and_a_table_of_one_have_the_same_features(listing):
 
 
 def test_files_give_the_same_encoders_back():
-    files = ENCODERS.to_files()
-    again = Encoders.from_files(*files)
-    assert again.to_files() == files
+    files = to_files(ENCODERS)
+    again = from_files(*files)
+    assert to_files(again) == files
     np.testing.assert_array_equal(
         again.transform(COLUMNS_ARRAYS), ENCODERS.transform(COLUMNS_ARRAYS)
     )
@@ -73,15 +73,15 @@ def test_files_give_the_same_encoders_back():
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"features": []}', b'{"features": null}'])
 def test_what_is_no_encoders_is_refused(text):
     with pytest.raises(BundleError, match="encoders"):
-        Encoders.from_files(text, ENCODERS.to_files()[1])
+        from_files(text, to_files(ENCODERS)[1])
     with pytest.raises(BundleError, match="encoders"):
-        Encoders.from_files(ENCODERS.to_files()[0], text)
+        from_files(to_files(ENCODERS)[0], text)
 
 
 def test_encoders_of_other_features_are_refused():
-    text, tables = ENCODERS.to_files()
+    text, tables = to_files(ENCODERS)
     with pytest.raises(BundleError, match="another version"):
-        Encoders.from_files(text.replace(b'"bed"', b'"beds"', 1), tables)
+        from_files(text.replace(b'"bed"', b'"beds"', 1), tables)
 
 
 def test_a_place_never_met_has_what_lies_nearest():
@@ -193,7 +193,7 @@ def test_the_second_view_hides_what_it_says():
     )
     # The listing's own numbers are never touched.
     np.testing.assert_array_equal(sample.matrix[:, :OWN], masked[:, :OWN])
-    assert encoders.to_files() == ENCODERS.to_files()
+    assert to_files(encoders) == to_files(ENCODERS)
 
 
 def test_a_state_that_is_left_out_has_no_part_in_what_surrounds_its_listings():
@@ -229,5 +229,5 @@ def test_numbers_beyond_the_training_range_are_moved_to_its_border():
 
 
 def test_encoders_of_the_same_rows_are_the_same():
-    assert fit_encoders(dict(COLUMNS_ARRAYS)).to_files() == ENCODERS.to_files()
+    assert to_files(fit_encoders(dict(COLUMNS_ARRAYS))) == to_files(ENCODERS)
     assert set(COLUMNS_ARRAYS) == set(COLUMNS)

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tasador import fetch
-from tasador.bundle import stamp_version
+from tasador.bundle_write import stamp_version
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.settings import Settings
 from tests.functions_kit import free_port, make_bundle

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from tasador import contributions, events
-from tasador.bundle import Bundle, stamp_version
+from tasador.bundle import Bundle
+from tasador.bundle_write import stamp_version
 from tasador.events import Event
 from tasador.listing import COLUMNS
 from tests.functions_kit import function, is_ready, make_bundle, simulated, until

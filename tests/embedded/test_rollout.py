@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tasador import events
-from tasador.bundle import stamp_version
+from tasador.bundle_write import stamp_version
 from tasador.errors import RolloutError, StoreUnavailable
 from tasador.lake import Lake
 from tasador.records import DecisionRecord, now

@@ -21,7 +21,7 @@ import httpx
 import psutil
 import pytest
 
-from tasador.bundle import stamp_version
+from tasador.bundle_write import stamp_version
 from tasador.lake import Lake
 from tasador.local.gateway import FUNCTION_PROCESSES
 from tasador.local.process import Running
