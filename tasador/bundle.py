@@ -52,6 +52,7 @@ from tasador.manifest import (
     Manifest,
     read_verified,
 )
+from tasador.parts import in_parts
 from tasador.shapley import Shapley
 from tasador.walk import Walk
 
@@ -167,7 +168,7 @@ class Bundle:
 
     def predict(self, columns: Columns) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
-        parts = engine.in_parts(
+        parts = in_parts(
             lambda rows: self._priced({name: column[rows] for name, column in columns.items()}),
             len(columns["house_size"]),
             _THREADS,

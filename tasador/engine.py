@@ -11,14 +11,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -30,13 +28,8 @@ from tasador.walk import DEEPEST, Walk
 
 Array = np.ndarray[Any, Any]
 
-T = TypeVar("T")
-
 _LIBRARY = "libxgboost.dylib" if sys.platform == "darwin" else "libxgboost.so"
 
-# One row is answered in the calling thread. Below this many rows a second thread costs more than it
-# saves.
-_ROWS_A_THREAD = 1_000
 # Rows on which the faster way must agree before it is used.
 _TRIED, _EXPLAINED = 64, 8
 # And how near contributions must come, since the library too adds them up in 32 bits.
@@ -56,8 +49,8 @@ _OF_MATRIX = (
 class Booster:
     """A trained model that answers; safe to use from several threads.
 
-    Parallel work is a Python thread for each part of the rows, not OpenMP: the library leaves the
-    interpreter's lock while it works, and with one thread of its own it never waits for a pool.
+    It has one thread of its own: parallel work is ``tasador.parts``, so that it never waits for a
+    pool of OpenMP's, and the library leaves the interpreter's lock while it works.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -107,35 +100,11 @@ class Booster:
         )
         return ctypes.string_at(start, size.value)
 
-    def predict(self, matrix: Array, threads: int = 1) -> Array:
-        """Predictions [n] float32 of a feature matrix [n, features], NaN where a value is missing.
-
-        ``threads`` at most are used, and only for many rows.
-        """
+    def predict(self, matrix: Array) -> Array:
+        """Predictions [n] float32 of rows [n, features], NaN where a value is missing."""
         matrix = self._checked(matrix)
         if self._many is not None and len(matrix) > 1:
-            return self._many.predict(both_ways(matrix), threads)
-        work: Callable[[slice], Array] = lambda rows: self._predict(matrix[rows])  # noqa: E731
-        return np.concatenate(in_parts(work, len(matrix), threads, _ROWS_A_THREAD))
-
-    def contributions(self, matrix: Array, threads: int = 1) -> Array:
-        """Exact Tree-SHAP values [n, features + 1] float32 of each row; the base comes last.
-
-        They add up to the prediction (Lundberg et al., Nature Machine Intelligence 2, 2020).
-        """
-        matrix = self._checked(matrix)
-        work: Callable[[slice], Array] = lambda rows: self._contributions(matrix[rows])  # noqa: E731
-        return np.concatenate(in_parts(work, len(matrix), threads, 1))
-
-    def _checked(self, matrix: Array) -> Array:
-        if matrix.ndim != 2 or matrix.shape[1] != self.features:
-            raise BundleError(
-                f"the model takes {self.features} features a row, "
-                f"but the matrix has the shape {matrix.shape}"
-            )
-        return np.ascontiguousarray(matrix, dtype=np.float32)
-
-    def _predict(self, matrix: Array) -> Array:
+            return self._many.predict(both_ways(matrix))
         return self._answer(
             len(matrix),
             lambda *out: self._library.XGBoosterPredictFromDense(
@@ -143,7 +112,12 @@ class Booster:
             ),
         )
 
-    def _contributions(self, matrix: Array) -> Array:
+    def contributions(self, matrix: Array) -> Array:
+        """Exact Tree-SHAP values [n, features + 1] float32 of each row; the base comes last.
+
+        They add up to the prediction (Lundberg et al., Nature Machine Intelligence 2, 2020).
+        """
+        matrix = self._checked(matrix)
         rows = ctypes.c_void_p()
         _check(
             self._library.XGDMatrixCreateFromDense(_interface(matrix), _DENSE, ctypes.byref(rows))
@@ -158,6 +132,14 @@ class Booster:
         finally:
             self._library.XGDMatrixFree(rows)
         return found.reshape(len(matrix), self.features + 1)
+
+    def _checked(self, matrix: Array) -> Array:
+        if matrix.ndim != 2 or matrix.shape[1] != self.features:
+            raise BundleError(
+                f"the model takes {self.features} features a row, "
+                f"but the matrix has the shape {matrix.shape}"
+            )
+        return np.ascontiguousarray(matrix, dtype=np.float32)
 
     def _answer(self, size: int, call: Callable[..., int]) -> Array:
         """What a call leaves in the library's buffer of this thread, copied."""
@@ -261,33 +243,3 @@ def _interface(matrix: Array) -> bytes:
         f'{{"data":[{address},true],"shape":[{rows},{columns}],"strides":null,'
         f'"typestr":"<f4","version":3}}'
     ).encode()
-
-
-def in_parts(work: Callable[[slice], T], rows: int, threads: int, least: int) -> list[T]:
-    """``work`` on all rows, in parts of at least ``least`` of them, up to ``threads`` at one time.
-
-    There are two parts a thread, so that one may calculate while another holds the interpreter.
-    """
-    threads = max(1, min(threads, rows // least))
-    ends = np.linspace(0, rows, (2 * threads if threads > 1 else 1) + 1).astype(int).tolist()
-    parts = [slice(*pair) for pair in pairwise(ends)]
-    found: dict[int, T] = {}
-    errors: list[Exception] = []
-    left = iter(enumerate(parts))
-
-    def answer() -> None:
-        try:
-            for place, part in left:
-                found[place] = work(part)
-        except Exception as error:
-            errors.append(error)
-
-    helpers = [threading.Thread(target=answer, daemon=True) for _ in range(threads - 1)]
-    for helper in helpers:
-        helper.start()
-    answer()
-    for helper in helpers:
-        helper.join()
-    if errors:
-        raise errors[0]
-    return [found[place] for place in range(len(parts))]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador.gate import PRICE_BANDS
+from tasador.parts import in_parts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +115,8 @@ def _shap_summary(judgement: Judgement) -> Figure:
 
     bundle = judgement.bundle
     matrix = bundle.encoders.transform(columns_of(judgement.holdout.head(_SHOWN)))
-    values = bundle.booster.contributions(matrix, threads=2)
+    work = lambda rows: bundle.booster.contributions(matrix[rows])  # noqa: E731
+    values = np.concatenate(in_parts(work, len(matrix), 2, 1))
     figure = plt.figure()
     shap.summary_plot(
         values[:, :-1],

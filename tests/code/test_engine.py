@@ -39,11 +39,10 @@ def booster(package):
     return Booster(bytes(package.save_raw("ubj")))
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_predictions_are_those_of_the_package_bit_for_bit(package, booster, matrix, threads):
+def test_predictions_are_those_of_the_package_bit_for_bit(package, booster, matrix):
     expected = package.inplace_predict(matrix)
     assert booster.features == FEATURES
-    assert np.array_equal(booster.predict(matrix, threads), expected)
+    assert np.array_equal(booster.predict(matrix), expected)
     singles = [booster.predict(matrix[n : n + 1])[0] for n in range(50)]
     assert np.array_equal(singles, expected[:50])
 
@@ -124,11 +123,10 @@ def test_damaged_tables_are_not_used(booster, monkeypatch):
     assert engine.quick_contributions_of(booster) is None
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_contributions_are_those_of_the_package_bit_for_bit(package, booster, matrix, threads):
+def test_contributions_are_those_of_the_package_bit_for_bit(package, booster, matrix):
     rows = training_engine().DMatrix(matrix[:41])
     expected = package.predict(rows, pred_contribs=True)
-    assert np.array_equal(booster.contributions(matrix[:41], threads), expected)
+    assert np.array_equal(booster.contributions(matrix[:41]), expected)
     assert booster.contributions(matrix[:0]).shape == (0, FEATURES + 1)
 
 
