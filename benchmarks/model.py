@@ -275,11 +275,12 @@ def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
 
 
 def _fit_on(sample: Any, log_price: np.ndarray, kept: list[int], params: Any, seed: int) -> Any:
-    views = (sample.matrix, sample.masked)
+    views = (sample.matrix, *sample.masked)
+    hidden = study.MASKED_WEIGHT / len(sample.masked)
     rows = study.training_engine().QuantileDMatrix(
         np.concatenate([view[:, kept] for view in views]),
         np.concatenate([log_price - view[:, BASE] for view in views]),
-        weight=np.repeat([1.0, study.MASKED_WEIGHT], len(log_price)),
+        weight=np.repeat([1.0, *[hidden] * len(sample.masked)], len(log_price)),
     )
     return study.boost(params, rows, rounds=study.MOST_ROUNDS, seed=seed)
 

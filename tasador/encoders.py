@@ -192,9 +192,9 @@ class Encoders:
                 area = int(self.places.near[place])
                 distance = float(self.places.distance[place])
                 zip_known = distance == 0.0
-        if area < 0 and city >= 0:
+        if area < 0 and city >= 0 and self.city_area[city] >= 0:
             area, distance = int(self.city_area[city]), 0.0
-            place = int(self._place_of_zip[self.places.zips[area]]) if area >= 0 else _NOT_KNOWN
+            place = int(self._place_of_zip[self.places.zips[area]])
         if state < 0 and area >= 0:
             state = int(self.places.state[area])
         places, nation = self.places, self.places.nation
@@ -250,8 +250,8 @@ class Encoders:
         by_city = ~found & (city >= 0)
         if len(self.city_area):
             area = np.where(by_city, self.city_area[city], area)
-        distance = np.where(by_city, 0.0, distance)
         by_city &= area >= 0
+        distance = np.where(by_city, 0.0, distance)
         place[by_city] = self._place_of_zip[places.zips[area[by_city]]]
         # A state that is not given or was never met is taken for that of the nearest area.
         state = np.where((state < 0) & (area >= 0), places.state[area], state)

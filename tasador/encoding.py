@@ -1,7 +1,7 @@
 """Learning the encoders of ``tasador.encoders`` from priced listings; training alone needs it.
 
 For training rows everything comes from the other folds, so that no row (nor another listing of the
-same property) has a share in its own features. Each row is shown twice: as it is, and as if
+same property) has a share in its own features. Each row is shown as it is, and VIEWS times as if
 something of its place or its broker were unknown, most often its whole state: then all listings of
 that state and of a quarter of the others are left out of what surrounds it, as for states that were
 never met.
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.encoders import Encoders, Located
-from tasador.features import Columns
+from tasador.features import FEATURES, Columns
 from tasador.geography import Geography, geography
 from tasador.memory import Memory, learn, without
 from tasador.surroundings import NOTHING
@@ -23,23 +23,26 @@ from tasador.training_rows import Rows, prepare_rows
 
 Array = np.ndarray[Any, Any]
 
+# How often each row is shown with something unknown, each time by another draw.
+VIEWS = 2
 # Into how many groups the states fall that are hidden together.
 _GROUPS = 4
 
 
 class Sample(NamedTuple):
-    """Feature matrices of training rows: as they are, and as if something were unknown."""
+    """Feature matrices of training rows: as they are ``matrix`` [n, len(FEATURES)], and as if
+    something were unknown, ``masked``: one such matrix for each of VIEWS draws."""
 
     matrix: Array
-    masked: Array
+    masked: tuple[Array, ...]
 
     def take(self, rows: Array) -> Sample:
         """The sample of some rows."""
-        return Sample(self.matrix[rows], self.masked[rows])
+        return Sample(self.matrix[rows], tuple(view[rows] for view in self.masked))
 
 
 class Hidden(NamedTuple):
-    """What the second view hides of each row, bool [n] each.
+    """What a further view hides of each row, bool [n] each.
 
     ``state``: the whole state was never met, and with it a quarter of the others, as where new
     states come together. ``zip_code``: the zip code was never met. ``no_zip``, ``no_city``,
@@ -76,33 +79,28 @@ def fit_out_of_fold(
     """
     where = geography()
     rows = prepare_rows(columns)
-    hidden = draw_hidden(len(folds), seed)
-    matrix: Array | None = None
-    masked: Array | None = None
+    hidden = [draw_hidden(len(folds), seed, view) for view in range(VIEWS)]
+    shape = (len(folds), len(FEATURES))
+    matrix, *masked = (np.empty(shape, dtype=np.float32) for _ in range(1 + VIEWS))
     numbers = np.unique(folds)
     for done, number in enumerate(numbers):
         if progress is not None:
             progress(done / (len(numbers) + 1), f"fold {done + 1} of {len(numbers)}")
         inside = np.flatnonzero(folds == number)
         memory = learn(rows, folds != number, where)
-        part = _encode(memory, rows, inside, where)
-        if matrix is None or masked is None:
-            matrix = np.empty((len(folds), part.shape[1]), dtype=np.float32)
-            masked = np.empty_like(matrix)
-        matrix[inside] = part
-        together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number))
-        masked[inside] = _encode(memory, rows, inside, where, hidden.take(inside), together)
-    assert matrix is not None
-    assert masked is not None
+        matrix[inside] = _encode(memory, rows, inside, where)
+        for view, (into, gone) in enumerate(zip(masked, hidden, strict=True)):
+            together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number), view)
+            into[inside] = _encode(memory, rows, inside, where, gone.take(inside), together)
     if progress is not None:
         progress(len(numbers) / (len(numbers) + 1), "all rows")
     encoders = learn(rows, np.ones(len(folds), dtype=bool), where).encoders
-    return encoders, Sample(matrix, masked)
+    return encoders, Sample(matrix, tuple(masked))
 
 
-def draw_hidden(rows: int, seed: int) -> Hidden:
-    """What the second view of each row hides: its whole state in seventeen rows of twenty."""
-    draw = np.random.default_rng(seed)
+def draw_hidden(rows: int, seed: int, view: int) -> Hidden:
+    """What a view of each row hides: its whole state in seventeen rows of twenty."""
+    draw = np.random.default_rng([seed, view])
     kind = draw.random(rows)
     return Hidden(
         state=kind < 0.85,
@@ -114,9 +112,9 @@ def draw_hidden(rows: int, seed: int) -> Hidden:
     )
 
 
-def _hidden_together(states: int, seed: int) -> Array:
+def _hidden_together(states: int, seed: int, view: int) -> Array:
     """Which states are hidden with each, itself among them, bool [states, states]; by the seed."""
-    group = np.random.default_rng(seed).permutation(states) % _GROUPS
+    group = np.random.default_rng([seed, view]).permutation(states) % _GROUPS
     return np.asarray(group[:, None] == group)
 
 

@@ -24,7 +24,7 @@ Params = dict[str, Any]
 OnTrial = Callable[[int, Params, float | None, float], None]
 Progress = Callable[[str, float, str], None]
 
-# How much a row counts of which something is hidden.
+# How much a row counts as if something of it were hidden, in all its views.
 MASKED_WEIGHT = 0.4
 # Below this many rows a second thread costs more in waiting than it saves. The number of threads
 # leaves no trace in the model: the gradients of the absolute error are summed without rounding.
@@ -68,7 +68,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Rows as a model is trained or judged on them: in two views, with their log prices [n]."""
+    """Rows as a model is trained or judged on them: in all views, with their log prices [n]."""
 
     sample: Sample
     log_price: Array
@@ -77,16 +77,18 @@ class Views:
         """The views of some rows."""
         return Views(self.sample.take(rows), self.log_price[rows])
 
-    def matrix(self, like: Any = None, twice: Array | None = None) -> Any:
-        """The DMatrix of both views, binned like the training matrix ``like`` where it is given.
+    def matrix(self, like: Any = None, hidden: Array | None = None) -> Any:
+        """The DMatrix of all views, binned like the training matrix ``like`` where it is given.
 
-        ``twice`` [n] says which rows are in the second view too (all, unless told). The label is
-        what the trees are to correct: by how much the local regression is off.
+        ``hidden`` [n] says which rows are in the views too in which something of them is hidden
+        (all, unless told). The label is what the trees are to correct: by how much the local
+        regression is off.
         """
-        twice = np.ones(len(self.log_price), dtype=bool) if twice is None else twice
-        parts = [
-            (self.sample.matrix, self.log_price, 1.0),
-            (self.sample.masked[twice], self.log_price[twice], MASKED_WEIGHT),
+        hidden = np.ones(len(self.log_price), dtype=bool) if hidden is None else hidden
+        masked = self.sample.masked
+        parts = [(self.sample.matrix, self.log_price, 1.0)]
+        parts += [
+            (view[hidden], self.log_price[hidden], MASKED_WEIGHT / len(masked)) for view in masked
         ]
         return training_engine().QuantileDMatrix(
             np.concatenate([view for view, _, _ in parts]),

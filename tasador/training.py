@@ -284,10 +284,10 @@ def _calibrated(
     prepared: Prepared, views: Views, params: Params, seed: int
 ) -> tuple[int, Booster, Intervals]:
     held = prepared.calibration
-    # What a whole state never met costs is told by states whose second view the twin has not seen
+    # What a whole state never met costs is told by states whose hidden views the twin has not seen
     # either: what it saw of a state's other listings would make it look better than it is.
     apart = _set_apart(prepared.columns["state"])
-    training = views.take(~held).matrix(twice=~apart[~held])
+    training = views.take(~held).matrix(hidden=~apart[~held])
     unseen = views.take(held)
     twin = study.boost(
         params,
@@ -297,7 +297,7 @@ def _calibrated(
         judged=unseen.matrix(like=training),
     )
     rounds = int(twin.best_iteration) + 1
-    both = (unseen.sample.matrix, unseen.sample.masked)
+    both = (unseen.sample.matrix, unseen.sample.masked[0])
     # Few unseen properties lie in a place never met, so each is also asked about as if it did.
     matrix = np.concatenate(both)
     answers = matrix[:, BASE] + twin.inplace_predict(matrix, iteration_range=(0, rounds))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasador.encoder_files import from_files, to_files
-from tasador.encoding import draw_hidden, fit_encoders, fit_out_of_fold
+from tasador.encoding import VIEWS, draw_hidden, fit_encoders, fit_out_of_fold
 from tasador.errors import BundleError
 from tasador.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
 from tasador.geography import geography
@@ -110,6 +110,15 @@ def test_a_place_never_met_has_what_lies_nearest():
     assert not places_known(ENCODERS.transform(arrays_of([Listing(zip_code="99501")])))[0]
 
 
+def test_a_city_of_which_no_zip_code_is_known_lies_nowhere():
+    lost = [replace(row, city="Lost", zip_code="00000") for row in LISTINGS[:30]]
+    encoders = fit_encoders(arrays_of([*LISTINGS, *lost]))
+    asked = replace(lost[0], zip_code=None)
+    matrix = encoders.transform(arrays_of([asked]))
+    assert not places_known(matrix).any()
+    np.testing.assert_array_equal(matrix, encoders.transform_one(asked))
+
+
 def test_local_regressions_follow_the_place_the_closer_the_narrower():
     draw = np.random.default_rng(0)
     rows = []
@@ -154,7 +163,8 @@ def test_a_row_has_no_share_in_its_own_features():
     _, after = fit_out_of_fold(columns, folds, seed=0)
     same = folds == 2
     np.testing.assert_array_equal(before.matrix[same], after.matrix[same])
-    np.testing.assert_array_equal(before.masked[same], after.masked[same])
+    for view, again in zip(before.masked, after.masked, strict=True):
+        np.testing.assert_array_equal(view[same], again[same])
     assert (before.matrix[~same] != after.matrix[~same]).any()
 
 
@@ -168,11 +178,12 @@ def test_a_state_may_be_in_one_fold_alone():
     assert np.isfinite(feature(sample.matrix, "price_state")).all()
 
 
-def test_the_second_view_hides_what_it_says():
+@pytest.mark.parametrize("view", range(VIEWS))
+def test_a_further_view_hides_what_it_says(view):
     folds = np.arange(len(LISTINGS)) % 4
     encoders, sample = fit_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
-    hidden = draw_hidden(len(LISTINGS), 9)
-    masked = sample.masked
+    hidden = draw_hidden(len(LISTINGS), 9, view)
+    masked = sample.masked[view]
     kinds = (hidden.state, hidden.zip_code, hidden.no_zip, hidden.no_city, hidden.nowhere)
     assert (np.sum(kinds, axis=0) == 1).all()
     assert (feature(masked, "zip_count") == 0).all()
@@ -196,17 +207,23 @@ def test_the_second_view_hides_what_it_says():
     assert to_files(encoders) == to_files(ENCODERS)
 
 
+def test_no_two_views_hide_the_same():
+    _, sample = fit_out_of_fold(COLUMNS_ARRAYS, np.arange(len(LISTINGS)) % 4, seed=9)
+    first, second = sample.masked
+    assert (first != second)[:, OWN:].any(axis=1).mean() > 0.5
+
+
 def test_a_state_that_is_left_out_has_no_part_in_what_surrounds_its_listings():
     columns = dict(COLUMNS_ARRAYS)
     folds = np.arange(len(LISTINGS)) % 4
     florida = columns["state"] == "Florida"
-    hidden = draw_hidden(len(LISTINGS), 3).state & florida
+    hidden = draw_hidden(len(LISTINGS), 3, 0).state & florida
     _, before = fit_out_of_fold(columns, folds, seed=3)
     columns["price"] = np.where(florida, columns["price"] * 5, columns["price"])
     _, after = fit_out_of_fold(columns, folds, seed=3)
     local = [n for n, f in enumerate(FEATURES) if f.name.startswith("price_1000")]
     # What is left of the change came through the regression of the whole nation.
-    moved = np.abs(before.masked - after.masked)[hidden][:, local]
+    moved = np.abs(before.masked[0] - after.masked[0])[hidden][:, local]
     seen = np.abs(before.matrix - after.matrix)[hidden][:, local]
     assert hidden.sum() > 20
     assert np.median(moved) < 0.35 * np.median(seen)
