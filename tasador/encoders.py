@@ -55,10 +55,12 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where listings are known. An area is a zip code that has some; areas are numbered.
+    """What is known of places. An area is a zip code and what lies around it; areas are numbered,
+    those with listings of their own first.
 
     ``zips`` [areas] are their codes as numbers; ``near`` and ``distance`` [zip codes of the
-    country] say for every code in ``codes`` which area is nearest, and log1p of how far (km);
+    country] say for every code in ``codes`` which area is nearest, and log1p of how far the nearest
+    listings are (km);
     ``around`` [zip codes of the country, len(REACHES_KM)] is log1p of how many others are near it.
     ``coefficients`` [areas, len(SCALES), len(TERMS)] are the local regressions, around the nation's
     (``nation`` [len(TERMS)]); ``states`` [states, len(TERMS)] likewise; ``state`` [areas] is each

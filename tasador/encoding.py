@@ -63,8 +63,7 @@ class Hidden(NamedTuple):
 
 def fit_encoders(columns: Columns) -> Encoders:
     """Encoders learned from all rows; ``price`` must be above zero in each."""
-    rows = prepare_rows(columns)
-    return learn(rows, np.ones(len(rows.log_price), dtype=bool), geography()).encoders
+    return _learnt(prepare_rows(columns))
 
 
 def fit_out_of_fold(
@@ -82,20 +81,27 @@ def fit_out_of_fold(
     hidden = [draw_hidden(len(folds), seed, view) for view in range(VIEWS)]
     shape = (len(folds), len(FEATURES))
     matrix, *masked = (np.empty(shape, dtype=np.float32) for _ in range(1 + VIEWS))
+    asked = np.unique(rows.zips[rows.zips >= 0])
     numbers = np.unique(folds)
     for done, number in enumerate(numbers):
         if progress is not None:
             progress(done / (len(numbers) + 1), f"fold {done + 1} of {len(numbers)}")
         inside = np.flatnonzero(folds == number)
-        memory = learn(rows, folds != number, where)
+        memory = learn(rows, folds != number, where, asked)
         matrix[inside] = _encode(memory, rows, inside, where)
         for view, (into, gone) in enumerate(zip(masked, hidden, strict=True)):
             together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number), view)
             into[inside] = _encode(memory, rows, inside, where, gone.take(inside), together)
     if progress is not None:
         progress(len(numbers) / (len(numbers) + 1), "all rows")
-    encoders = learn(rows, np.ones(len(folds), dtype=bool), where).encoders
-    return encoders, Sample(matrix, tuple(masked))
+    return _learnt(rows), Sample(matrix, tuple(masked))
+
+
+def _learnt(rows: Rows) -> Encoders:
+    """Encoders of all rows, with what lies around places all over the country."""
+    where = geography()
+    every = np.ones(len(rows.log_price), dtype=bool)
+    return learn(rows, every, where, where.spread).encoders
 
 
 def draw_hidden(rows: int, seed: int, view: int) -> Hidden:

@@ -13,17 +13,20 @@ from tasador.features import REACHES_KM
 Array = np.ndarray[Any, Any]
 
 _EARTH_KM = 6_371.0
+_APART_KM = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Geography:
     """Every zip code of the United States: ``codes`` [n] as numbers, in order, ``points`` [n, 3],
     the place of each in kilometres from the centre of the earth, and ``around`` [n,
-    len(REACHES_KM)], log1p of how many zip codes lie so near, itself among them."""
+    len(REACHES_KM)], log1p of how many zip codes lie so near, itself among them. ``spread`` are the
+    positions of some, not much nearer to each other than _APART_KM, that stand for all."""
 
     codes: Array
     points: Array
     around: Array
+    spread: Array
 
     def positions(self, zips: Array) -> Array:
         """Where each of ``zips`` (objects: five digits or None) is in ``codes``; -1 if nowhere."""
@@ -54,4 +57,7 @@ def geography() -> Geography:
     )
     tree = cKDTree(points)
     around = [tree.query_ball_point(points, km, return_length=True) for km in REACHES_KM]
-    return Geography(codes, points, np.log1p(np.column_stack(around)).astype(np.float32))
+    _, spread = np.unique(np.floor(points / _APART_KM), axis=0, return_index=True)
+    return Geography(
+        codes, points, np.log1p(np.column_stack(around)).astype(np.float32), np.sort(spread)
+    )

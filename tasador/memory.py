@@ -32,8 +32,9 @@ class Memory:
     known: Array
 
 
-def learn(rows: Rows, used: Array, where: Geography) -> Memory:
-    """What the rows in ``used`` teach."""
+def learn(rows: Rows, used: Array, where: Geography, asked: Array) -> Memory:
+    """What the rows in ``used`` teach, of their zip codes and of those ``asked`` for besides
+    (positions in the geography, each one once)."""
     taken = np.flatnonzero(used & (rows.zips >= 0))
     every = np.flatnonzero(used)
     sums = sum_up(
@@ -45,29 +46,32 @@ def learn(rows: Rows, used: Array, where: Geography) -> Memory:
         where,
     )
     known = np.flatnonzero(sums.count)
-    near, km = neighbours(where, known, known)
-    around = survey(sums, known, near, km, np.zeros(near.shape, dtype=bool))
+    closest, apart = neighbours(where, known, np.arange(len(where.codes)), 1)
+    # Those with listings come first; some zip codes share their place with one that has some.
+    areas = np.concatenate([known, asked[apart[asked, 0] > 0]])
+    near, km = neighbours(where, known, areas)
+    around = survey(sums, closest[areas, 0], near, km, np.zeros(near.shape, dtype=bool))
     area_of = np.full(len(where.codes), NOTHING)
-    area_of[known] = np.arange(len(known))
+    area_of[areas] = np.arange(len(areas))
     area = area_of[rows.zips[taken]]
     residual = rows.log_price[taken, None] - np.einsum(
         "nt,nst->ns", rows.terms[taken], around.coefficients[area]
     )
-    premium, count = _category(area, len(known), residual[:, _WIDE], _PULL["zip"])
+    premium, count = _category(area, len(areas), residual[:, _WIDE], _PULL["zip"])
     strayed = np.abs(residual[:, _NARROW])
-    spread, _ = _category(area, len(known), strayed - strayed.mean(), _PULL["spread"])
-    closest, apart = neighbours(where, known, np.arange(len(where.codes)), 1)
+    spread, _ = _category(area, len(areas), strayed - strayed.mean(), _PULL["spread"])
+    nearest, _ = neighbours(where, areas, np.arange(len(where.codes)), 1)
     states = sums.states - sums.nation
     places = Places(
-        zips=where.codes[known].astype(np.int32),
+        zips=where.codes[areas].astype(np.int32),
         codes=where.codes.astype(np.int32),
-        near=area_of[closest[:, 0]].astype(np.int32),
+        near=area_of[nearest[:, 0]].astype(np.int32),
         distance=np.log1p(apart[:, 0]).astype(np.float32),
         around=where.around,
         coefficients=(around.coefficients - sums.nation).astype(np.float16),
         nation=np.round(sums.nation, _DIGITS),
         states=states.astype(np.float32),
-        state=sums.state[known].astype(np.int32),
+        state=sums.state[closest[areas, 0]].astype(np.int32),
         count=count,
         premium=premium,
         spread=spread,
@@ -145,8 +149,7 @@ def without(
     Returns the encoders, and for each of ``zips`` [n] its area there and log1p of how far it is.
     """
     asked, which = np.unique(np.column_stack([zips, state]), axis=0, return_inverse=True)
-    centre = np.empty(len(asked), dtype=np.int64)
-    apart = np.empty(len(asked))
+    apart = np.full(len(asked), np.nan)
     parts: list[_Part] = []
     for code in np.unique(asked[:, 1]):
         mine = np.flatnonzero(asked[:, 1] == code)
@@ -155,20 +158,18 @@ def without(
             theirs = memory.sums.state[allowed]
             allowed = allowed[(theirs < 0) | ~together[code][theirs]]
         if len(allowed) < 2:
-            centre[mine], apart[mine] = NOTHING, np.nan
             continue
-        near, km = neighbours(where, allowed, asked[mine, 0], 2)
-        second = (code == NOTHING) & (near[:, 0] == asked[mine, 0])
-        centre[mine] = np.where(second, near[:, 1], near[:, 0])
-        apart[mine] = np.where(second, km[:, 1], km[:, 0])
-        around, far = neighbours(where, allowed, centre[mine])
-        excluded = (around == asked[mine, 0][:, None]) & (code == NOTHING)
-        seen = survey(memory.sums, centre[mine], around, far, excluded)
-        parts.append(_Part(mine, memory.sums.state[centre[mine]], seen))
-    encoders, first = _extended(memory, parts)
+        near, km = neighbours(where, allowed, asked[mine, 0])
+        excluded = (near == asked[mine, 0][:, None]) & (code == NOTHING)
+        first = np.where(excluded[:, 0], 1, 0)
+        closest = near[np.arange(len(mine)), first]
+        apart[mine] = km[np.arange(len(mine)), first]
+        seen = survey(memory.sums, closest, near, km, excluded)
+        parts.append(_Part(mine, memory.sums.state[closest], seen))
+    encoders, behind = _extended(memory, parts)
     area = np.full(len(asked), NOTHING, dtype=np.int64)
     placed = np.concatenate([part.rows for part in parts] or [np.empty(0, dtype=np.int64)])
-    area[placed] = first + np.arange(len(placed))
+    area[placed] = behind + np.arange(len(placed))
     return encoders, area[which.ravel()], np.log1p(apart)[which.ravel()]
 
 

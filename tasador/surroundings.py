@@ -22,6 +22,10 @@ from tasador.geography import Geography
 Array = np.ndarray[Any, Any]
 
 WIDTH = len(TERMS)
+# X'X is symmetric: its upper triangle is all that is kept.
+_UPPER = np.triu_indices(WIDTH)
+_WHOLE = np.empty((WIDTH, WIDTH), dtype=np.intp)
+_WHOLE[_UPPER] = _WHOLE.T[_UPPER] = np.arange(len(_UPPER[0]))
 # How many listings' worth the wider regression counts in each narrower one.
 _PULL = {"state": 60.0, 1000: 30.0, 200: 20.0, 50: 12.0, 15: 6.0}
 # The most zip codes that a regression reaches for; where listings are thin it stays narrower.
@@ -36,7 +40,7 @@ NOTHING = -1
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What the listings of each zip code leave [zip codes, ...]: X'X, X'y and their number.
+    """What the listings of each zip code leave [zip codes, ...]: X'X (packed), X'y, their number.
 
     ``state`` [zip codes] is the state that most of them are in. ``nation`` [WIDTH] is the
     regression of all, ``states`` [states, WIDTH] of each state (the nation's where it has none).
@@ -68,15 +72,15 @@ def sum_up(
     from scipy import sparse
 
     places = len(geography.codes)
-    gram = np.zeros((places, WIDTH * WIDTH))
+    gram = np.zeros((places, len(_UPPER[0])))
     cross = np.zeros((places, WIDTH))
-    state_gram = np.zeros((states, WIDTH * WIDTH))
+    state_gram = np.zeros((states, len(_UPPER[0])))
     state_cross = np.zeros((states, WIDTH))
     total_gram, total_cross = np.zeros((WIDTH, WIDTH)), np.zeros(WIDTH)
     for begin in range(0, len(terms), _ROWS_AT_ONCE):
         rows = slice(begin, begin + _ROWS_AT_ONCE)
         part, priced = terms[rows], terms[rows] * log_price[rows, None]
-        outer = (part[:, :, None] * part[:, None, :]).reshape(len(part), -1)
+        outer = part[:, _UPPER[0]] * part[:, _UPPER[1]]
         total_gram += part.T @ part
         total_cross += priced.sum(axis=0)
         for keys, size, grams, crosses in (
@@ -101,7 +105,8 @@ def sum_up(
 
 
 def survey(sums: Sums, at: Array, near: Array, km: Array, excluded: Array) -> Surroundings:
-    """The surroundings of the places ``at`` [n] (positions in the geography).
+    """The surroundings of places [n], of the states of the zip codes ``at`` [n] (positions in the
+    geography).
 
     ``near`` and ``km`` [n, reach] are the positions of the nearest zip codes with listings, in
     order; those of which ``excluded`` [n, reach] is true are left out, as if they had none.
@@ -157,10 +162,11 @@ def neighbours(
 
 
 def _solve(gram: Array, cross: Array, pull: float, towards: Array) -> Array:
-    """Ridge regressions [n, WIDTH] that lean on ``towards`` as if on ``pull`` listings more."""
+    """Ridge regressions [n, WIDTH] of X'X (packed) and X'y that lean on ``towards`` as if on
+    ``pull`` listings more."""
     lean = pull * np.eye(WIDTH)
     return np.linalg.solve(
-        np.asarray(gram).reshape(-1, WIDTH, WIDTH) + lean,
+        np.asarray(gram)[:, _WHOLE] + lean,
         (np.asarray(cross) + pull * towards)[:, :, None],
     )[:, :, 0]
 
