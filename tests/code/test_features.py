@@ -110,6 +110,29 @@ def test_a_place_never_met_has_what_lies_nearest():
     assert not places_known(ENCODERS.transform(arrays_of([Listing(zip_code="99501")])))[0]
 
 
+def test_a_place_without_listings_is_told_of_by_those_on_all_sides():
+    # Emporia lies between Kansas City and Wichita, which is somewhat nearer.
+    where = geography()
+
+    def km_from(code):
+        home = where.points[where.positions(np.array([code], dtype=object))]
+        return np.sqrt(((where.points - home) ** 2).sum(axis=1))
+
+    around = {"64105": 12.0, "67202": 13.0, "98101": 15.0}
+    rows = [
+        Listing(price=float(np.exp(level)), house_size=1_500.0, zip_code=f"{code:05d}")
+        for town, level in around.items()
+        for code in where.codes[(km_from(town) < 100) & (km_from("66801") > 60)].tolist()
+        for _ in range(8)
+    ]
+    encoders = fit_encoders(arrays_of(rows))
+    found = encoders.look_up(Listing(house_size=1_500.0, zip_code="66801"))
+    assert found.distance > np.log1p(50)
+    places = encoders.places
+    wide = (places.nation + places.coefficients[found.area, 0]) @ found.design
+    assert 12.2 < wide < 12.8
+
+
 def test_a_city_of_which_no_zip_code_is_known_lies_nowhere():
     lost = [replace(row, city="Lost", zip_code="00000") for row in LISTINGS[:30]]
     encoders = fit_encoders(arrays_of([*LISTINGS, *lost]))
