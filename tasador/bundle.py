@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,9 +55,6 @@ from tasador.manifest import (
 from tasador.parts import in_parts
 from tasador.shapley import Shapley
 from tasador.walk import Walk
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 

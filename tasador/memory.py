@@ -161,9 +161,8 @@ def without(
             continue
         near, km = neighbours(where, allowed, asked[mine, 0])
         excluded = (near == asked[mine, 0][:, None]) & (code == NOTHING)
-        first = np.where(excluded[:, 0], 1, 0)
-        closest = near[np.arange(len(mine)), first]
-        apart[mine] = km[np.arange(len(mine)), first]
+        first = np.arange(len(mine)), excluded[:, 0].astype(np.intp)
+        closest, apart[mine] = near[first], km[first]
         seen = survey(memory.sums, closest, near, km, excluded)
         parts.append(_Part(mine, memory.sums.state[closest], seen))
     encoders, behind = _extended(memory, parts)
