@@ -16,7 +16,7 @@ LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_si
 # A decision for a version, under the next number; told to the broker with what is changed.
 DECIDE = """
 from dataclasses import replace
-from tasador import events
+from tasador import announce, events
 from tasador.records import now
 newest = warehouse.decision(VERSION)
 made = warehouse.record_decision(
@@ -25,7 +25,7 @@ made = warehouse.record_decision(
 event = events.model_promoted(made)
 event = replace(event, data={**event.data, **CHANGES})
 for _ in range(TIMES):
-    events.publish(event, settings.broker_url)
+    announce.announce(event, settings)
 told(made.promotion)
 """
 
@@ -102,9 +102,9 @@ def test_an_older_promotion_after_a_newer_one_changes_nothing(served):
     number = int(before["predict"][0][0].rpartition("-")[2])
     kit.python(
         "from dataclasses import replace\n"
-        "from tasador import events\n"
+        "from tasador import announce, events\n"
         f"older = replace(warehouse.latest_promotion(), promotion={number - 1})\n"
-        "events.publish(events.model_promoted(older), settings.broker_url)\n"
+        "announce.announce(events.model_promoted(older), settings)\n"
         "told(1)"
     )
     kit.until(
