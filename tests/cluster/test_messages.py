@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(1200)
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 
 # COUNT requests to the Broker, the first fifty twice, as a broker may; told are the ids of the
-# predictions that they become.
+# predictions that they become. As patient as flows are: a broker may be starting anew.
 ASK = """
 from tasador import events
 made = [
@@ -23,7 +23,7 @@ made = [
 ]
 publisher = events.Publisher(settings.broker_url)
 for event in [*made, *made[:50]]:
-    publisher.publish(event)
+    publisher.publish(event, retries=7)
 publisher.close()
 told([events.identity_of(event) for event in made])
 """
@@ -133,7 +133,7 @@ def test_poison_is_kept_with_the_reason_and_replayed_by_one_command(served, told
         "for n, (kind, data) in enumerate(bad):\n"
         "    told_as = dict(source='/tests/cluster', id=f'poison-{n}')\n"
         "    event = events.Event(type=kind, data=data, **told_as)\n"
-        "    events.publish(event, settings.broker_url)\n"
+        "    events.publish(event, settings.broker_url, retries=7)\n"
         "told(1)"
     )
 
