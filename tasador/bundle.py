@@ -38,9 +38,9 @@ from tasador.intervals import (
     LEVELS,
     group_of,
     groups_of,
+    reaches,
     size_of,
     size_of_one,
-    widths,
 )
 from tasador.listing import COLUMNS, Listing, read_listing
 from tasador.manifest import (
@@ -175,8 +175,8 @@ class Bundle:
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
         for level in LEVELS:
-            width = widths(self.manifest.intervals, level, groups, sizes)
-            low[level], high[level] = np.exp(log_price - width), np.exp(log_price + width)
+            below, above = reaches(self.manifest.intervals, level, groups, sizes)
+            low[level], high[level] = np.exp(log_price - below), np.exp(log_price + above)
         return Predictions(np.exp(log_price), low, high, absent, strange)
 
     def _priced(self, columns: Columns) -> tuple[Array, Array, Array, Array, Array]:
@@ -206,13 +206,13 @@ class Bundle:
         log_price, log_size = self._of_one(looked_up.matrix)
         group = group_of(listing, place_known(looked_up.distance))
         size = size_of_one(log_size)
-        intervals = {
-            level: [
-                math.exp(log_price - size * half[group]),
-                math.exp(log_price + size * half[group]),
+        intervals = {}
+        for level, ends in self.manifest.intervals.items():
+            below, above = ends[group]
+            intervals[level] = [
+                math.exp(log_price - size * below),
+                math.exp(log_price + size * above),
             ]
-            for level, half in self.manifest.intervals.items()
-        }
         return {
             "price": math.exp(log_price),
             "intervals": intervals,

@@ -5,12 +5,17 @@ error from the features (a dense town against a lonely estate); and properties t
 has seen tell how many times that size the error is, in groups by what is known of a listing, so
 that a listing without a size gets an honest, wider interval than a complete one (Papadopoulos,
 Gammerman and Vovk, 2008; by groups after Vovk, 2012).
+
+The two ends have each a quantile of its own. Errors are near even on a log scale, where a step up
+is more dollars than a step down; so the narrowest interval in dollars leaves fewer of the misses
+below itself than above, and that is the one given (a highest density region: Hyndman, 1996).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +24,7 @@ from tasador.features import INPUTS
 from tasador.listing import Listing
 
 Array = np.ndarray[Any, Any]
-Intervals = dict[str, dict[str, float]]
+Intervals = dict[str, dict[str, list[float]]]
 
 LEVELS = {"80": 0.80, "90": 0.90, "95": 0.95}
 COMPLETE, PARTIAL, NO_SIZE, NO_PLACE = (
@@ -37,6 +42,8 @@ _LEAST_ROWS = 40
 _FLOOR = 0.03
 # The predicted size of an error is kept in these bounds (log price).
 _SIZES = (0.02, 2.0)
+# What of the misses may lie below an interval.
+_SHARES_BELOW = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 def group_of(listing: Listing, place_known: bool) -> str:
@@ -73,30 +80,47 @@ def size_of_one(predicted: float) -> float:
     return min(max(math.exp(predicted), low), high)
 
 
-def calibrate(residuals: Array, groups: Array) -> Intervals:
-    """How many times its predicted size an error is, from ``residuals`` (size taken out) [n].
+def calibrate(off: Array, sizes: Array, groups: Array) -> Intervals:
+    """How far intervals reach below and above a price, in ``sizes`` [n] of its error.
 
-    ``groups`` [n] are positions in GROUPS. The quantile is the conformal one, of rank
-    ceil((n + 1) level), so that coverage holds for small n too. A group with few rows takes in
-    those of which less is known, which errs on the wide side.
+    ``off`` [n] is log(actual) - log(predicted), ``groups`` [n] positions in GROUPS. Each end is a
+    conformal quantile, of rank ceil((n + 1) level), so that coverage holds for small n too. A group
+    with few rows takes in those of which less is known, which errs on the wide side.
     """
     intervals: Intervals = {name: {} for name in LEVELS}
     for code, group in enumerate(GROUPS):
-        own = residuals[groups == code]
-        if len(own) < _LEAST_ROWS:
-            own = residuals[groups >= code]
+        own = groups == code
+        if np.count_nonzero(own) < _LEAST_ROWS:
+            own = groups >= code
+        scaled = off[own] / sizes[own]
+        share = min(_SHARES_BELOW, key=partial(_mean_width, scaled, sizes[own]))
         for name, level in LEVELS.items():
-            intervals[name][group] = round(_conformal(own, level), 6)
+            intervals[name][group] = [round(end, 6) for end in _ends(scaled, level, share)]
     return intervals
 
 
-def _conformal(residuals: Array, level: float) -> float:
-    rank = min(math.ceil((len(residuals) + 1) * level), len(residuals))
-    return float(np.partition(residuals, rank - 1)[rank - 1])
+def _mean_width(scaled: Array, sizes: Array, share: float) -> float:
+    """The mean width of the 90 % intervals, in prices, with this share of the misses below."""
+    below, above = _ends(scaled, LEVELS["90"], share)
+    return float(np.mean(np.exp(above * sizes) - np.exp(-below * sizes)))
 
 
-def widths(
-    intervals: Mapping[str, Mapping[str, float]], level: str, groups: Array, sizes: Array
-) -> Array:
-    """The half width in log price of every row, for one level [n]."""
-    return np.array([intervals[level][group] for group in GROUPS])[groups] * sizes
+def _ends(scaled: Array, level: float, share: float) -> tuple[float, float]:
+    """How far below and above; the price itself always lies between them."""
+    missed = 1 - level
+    below = _conformal(-scaled, 1 - share * missed)
+    above = _conformal(scaled, 1 - (1 - share) * missed)
+    return max(below, 0.0), max(above, 0.0)
+
+
+def _conformal(values: Array, level: float) -> float:
+    rank = min(math.ceil((len(values) + 1) * level), len(values))
+    return float(np.partition(values, rank - 1)[rank - 1])
+
+
+def reaches(
+    intervals: Mapping[str, Mapping[str, Sequence[float]]], level: str, groups: Array, sizes: Array
+) -> tuple[Array, Array]:
+    """How far every row's interval reaches below and above, in log price, for one level [n]."""
+    below, above = (np.array([intervals[level][group] for group in GROUPS]).T[:, groups]) * sizes
+    return below, above

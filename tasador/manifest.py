@@ -16,7 +16,7 @@ from typing import Any
 
 from tasador.errors import BundleError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 ENCODERS = "encoders.json"
 TABLES = "tables.npz"
@@ -34,10 +34,10 @@ class Manifest:
     """What a bundle says about itself.
 
     ``version`` is 0 until it is registered. ``intervals`` maps a level ("80") and a group of
-    ``tasador.intervals`` to the half width, in sizes of the error that ``spread.ubj`` predicts.
-    ``data`` tells rows, properties, batch_ids and fingerprint of the training data; ``ranges`` the
-    training range of each number; ``categories`` the known states; ``files`` the sha256 of each
-    file; ``created`` is ISO 8601 UTC.
+    ``tasador.intervals`` to how far it reaches below and above the price, in sizes of the error
+    that ``spread.ubj`` predicts. ``data`` tells rows, properties, batch_ids and fingerprint of the
+    training data; ``ranges`` the training range of each number; ``categories`` the known states;
+    ``files`` the sha256 of each file; ``created`` is ISO 8601 UTC.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Manifest:
     digest: str
     features: list[str]
     metrics: dict[str, float]
-    intervals: dict[str, dict[str, float]]
+    intervals: dict[str, dict[str, list[float]]]
     data: dict[str, Any]
     params: dict[str, Any]
     ranges: dict[str, list[float]]

@@ -301,7 +301,7 @@ def _calibrated(
     # Few unseen properties lie in a place never met, so each is also asked about as if it did.
     matrix = np.concatenate(both)
     answers = matrix[:, BASE] + twin.inplace_predict(matrix, iteration_range=(0, rounds))
-    residuals = np.abs(np.tile(unseen.log_price, 2) - answers)
+    off = np.tile(unseen.log_price, 2) - answers
     columns = _take(prepared.columns, held)
     groups = np.concatenate([groups_of(absent_of(columns), places_known(view)) for view in both])
     # What is hidden for show tells of places never met, and of nothing else.
@@ -312,14 +312,14 @@ def _calibrated(
     spread = study.boost(
         _SIZES_PARAMS,
         study.training_engine().QuantileDMatrix(
-            matrix[learned], log_size(residuals[learned]), nthread=1
+            matrix[learned], log_size(np.abs(off[learned])), nthread=1
         ),
         rounds=_SIZES_ROUNDS,
         seed=seed,
     )
     judged &= ~learned
     sizes = size_of(spread.inplace_predict(matrix[judged]).astype(np.float64))
-    return rounds, spread, calibrate(residuals[judged] / sizes, groups[judged])
+    return rounds, spread, calibrate(off[judged], sizes, groups[judged])
 
 
 def _set_apart(states: Array) -> Array:

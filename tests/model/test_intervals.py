@@ -1,5 +1,7 @@
 """Intervals hold what they promise on properties that no model has seen."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -44,24 +46,46 @@ def test_less_known_is_wider(trained, unseen):
 def test_a_small_group_borrows_from_those_of_which_less_is_known():
     draw = np.random.default_rng(0)
     groups = np.repeat([0, 1, 2, 3], [500, 10, 500, 500])
-    residuals = np.abs(draw.normal(size=len(groups))) * (1 + groups)
-    half = calibrate(residuals, groups)["90"]
-    assert half["complete"] < half["something missing"]
-    assert half["something missing"] == pytest.approx(
-        np.quantile(residuals[groups >= 1], 0.9), rel=0.02
-    )
+    off = draw.normal(size=len(groups)) * (1 + groups)
+    sizes = np.full(len(off), 0.1)
+    found = calibrate(off, sizes, groups)["90"]
+    assert found["complete"] < found["something missing"]
+    less = groups >= 1
+    alone = calibrate(off[less], sizes[less], np.full(less.sum(), 3))["90"]
+    assert found["something missing"] == alone["complete"]
 
 
-def test_conformal_quantile_covers_with_few_rows():
+def test_conformal_quantiles_cover_with_few_rows():
     draw = np.random.default_rng(0)
     covered = []
     for _ in range(2000):
-        residuals = np.abs(draw.normal(size=51))
-        half = calibrate(residuals[:50], np.full(50, GROUPS.index("place unknown")))["90"][
-            "complete"
-        ]
-        covered.append(residuals[50] <= half)
-    assert 0.885 < np.mean(covered) < 0.93
+        off = draw.normal(size=51)
+        ends = calibrate(off[:50], np.ones(50), np.full(50, GROUPS.index("place unknown")))
+        below, above = ends["90"]["complete"]
+        covered.append(-below <= off[50] <= above)
+    assert 0.885 < np.mean(covered) < 0.95
+
+
+def test_no_other_ends_are_narrower_in_dollars_and_cover_as_many():
+    draw = np.random.default_rng(0)
+    sizes = draw.choice([0.2, 0.6], 4000)
+    off = draw.normal(size=4000) * sizes
+    below, above = calibrate(off, sizes, np.full(4000, 3))["90"]["complete"]
+    assert np.mean((off >= -below * sizes) & (off <= above * sizes)) == pytest.approx(
+        0.9, abs=0.002
+    )
+    even = np.quantile(np.abs(off / sizes), 0.9)
+    width = np.mean(np.exp(above * sizes) - np.exp(-below * sizes))
+    assert width < 0.93 * np.mean(np.exp(even * sizes) - np.exp(-even * sizes))
+    assert below > above
+
+
+def test_a_price_lies_within_its_intervals_and_each_within_the_next(trained, unseen):
+    found = trained.predict(columns_of(unseen))
+    ends = [found.low["95"], found.low["90"], found.low["80"], found.price]
+    ends += [found.high["80"], found.high["90"], found.high["95"]]
+    for lower, higher in pairwise(ends):
+        assert (lower <= higher).all()
 
 
 def test_groups_say_what_is_known(market):
