@@ -97,19 +97,21 @@ class Comparables:
         for begin in range(0, len(area), _CHUNK):
             rows = order[begin : begin + _CHUNK]
             taken, unlike = self._runs.candidates(area[rows])
-            # A trait after the other, so that nothing larger than one is held.
-            unlike += sum(
-                np.square(column.take(taken) - values[:, None])
-                for column, values in zip(self._columns, traits[rows].T, strict=False)
-            )
+            # A trait after the other and in place, so that little is held and nothing made twice.
+            for column, values in zip(self._columns, traits[rows].T, strict=False):
+                apart = column.take(taken)
+                apart -= values[:, None]
+                apart *= apart
+                unlike += apart
             premium, log_price = (column.take(taken) for column in self._columns[TRAITS + 1 :])
             for place, scale in enumerate(_SCALES):
-                weight = np.exp(unlike * scale)
+                weight = unlike * scale
+                np.exp(weight, out=weight)
                 found[rows, 3 * place : 3 * place + 3] = np.column_stack(
                     _told_by(
                         weight.sum(axis=1),
-                        (weight * premium).sum(axis=1),
-                        (weight * log_price).sum(axis=1),
+                        np.einsum("ij,ij->i", weight, premium),
+                        np.einsum("ij,ij->i", weight, log_price),
                         base[rows],
                     )
                 )
