@@ -34,13 +34,13 @@ _ROWS_FOR_TWO_THREADS = 20_000
 # trees x leaves x depth squared.
 KNOWN_GOOD: Params = {
     "max_depth": 6,
-    "eta": 0.06,
+    "eta": 0.09,
     "min_child_weight": 10.0,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
     "reg_lambda": 3.0,
 }
-MOST_ROUNDS = 500
+MOST_ROUNDS = 330
 # What tells parameters apart shows earlier.
 _SEARCH_ROUNDS = 300
 _PATIENCE = 40
