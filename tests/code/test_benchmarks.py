@@ -18,21 +18,22 @@ def run(name, *arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name", ["model.py", "drift.py", "serve.py"])
+@pytest.mark.parametrize("name", ["model.py", "cost.py", "drift.py", "serve.py"])
 def test_each_says_how_it_is_used(name):
     done = run(name, "--help")
     assert done.returncode == 0, done.stderr
     assert "--write" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["model.py", "drift.py"])
+@pytest.mark.parametrize("name", ["model.py", "cost.py", "drift.py"])
 def test_without_listings_it_says_what_is_needed(name, tmp_path):
     done = run(name, "--csv", tmp_path / "none.csv")
     assert done.returncode == 2
     assert "real listings are needed" in done.stderr
 
 
-def test_the_model_is_measured_beside_the_old_way(tmp_path):
+@pytest.fixture
+def listings(tmp_path):
     path = tmp_path / "listings.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -40,7 +41,19 @@ def test_the_model_is_measured_beside_the_old_way(tmp_path):
         writer.writerows(
             [row.get(name) for name in COLUMNS] for row in generate(1, "steady", 0, 900)
         )
-    done = run("model.py", "--csv", path, "--seeds", 1, "--parts", "accuracy")
+    return path
+
+
+def test_the_model_is_measured_beside_the_old_way(listings):
+    done = run("model.py", "--csv", listings, "--seeds", 1, "--parts", "accuracy")
     assert done.returncode == 0, done.stderr
     assert "rows with bed, bath, size: R²" in done.stdout
     assert "exact explanation: p99, ms" in done.stdout
+
+
+def test_a_training_s_time_and_memory_are_measured(listings):
+    done = run("cost.py", "--csv", listings, "--copies", 2, "--trials", 1)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split("|") for line in done.stdout.splitlines()[-2:]]
+    assert [row[0].strip() for row in rows] == ["900", "1,800"]
+    assert all(0.1 < float(row[3]) < 4 for row in rows)

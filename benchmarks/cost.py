@@ -1,0 +1,129 @@
+"""What a training costs: time of the default study on real listings, and memory on fourteen times
+as many (a country's market, 1.1 million), each in a process of its own.
+
+    python benchmarks/cost.py [--csv FILE] [--copies N] [--trials N] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+# So that the script runs from any folder, as a user would call it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import report
+from tasador.table import open_csv
+
+# Trains, then says how much memory its process ever held, in kilobytes.
+_TRAIN = """
+import resource, sys
+from tasador.cli import main
+sys.argv = ["tasador", "train", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+class Cost(NamedTuple):
+    """What one training took: seconds of the clock and of processors, gigabytes at most."""
+
+    rows: int
+    seconds: float
+    processor: float
+    gigabytes: float
+
+
+def repeated(listings: Path, copies: int, out: Path) -> int:
+    """Write the listings ``copies`` times, each time as other properties; returns the rows.
+
+    Another street makes another property. Prices and sizes move by less than a hundredth, so that
+    no two copies are the same listing.
+    """
+    header, _ = open_csv(listings)
+    street, price, size = (header.index(name) for name in ("street", "price", "house_size"))
+    rows = 0
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for copy in range(copies):
+            for number, (_, values) in enumerate(open_csv(listings)[1]):
+                if not isinstance(values, list):
+                    continue
+                values = list(values)
+                # Codes of ten million and more are nobody's street yet.
+                values[street] = str(10_000_000 * (copy + 1) + number)
+                for place in (price, size):
+                    if values[place]:
+                        moved = float(values[place]) * (1 + (copy + number % 7) / 2_000)
+                        values[place] = f"{moved:.0f}"
+                writer.writerow(values)
+                rows += 1
+    return rows
+
+
+def train(listings: Path, rows: int, trials: int, out: Path) -> Cost:
+    """Train once by the command line, in another process."""
+    began, before = time.perf_counter(), os.times()
+    command = [sys.executable, "-c", _TRAIN, "--csv", str(listings), "--out", str(out)]
+    done = subprocess.run(
+        [*command, "--trials", str(trials)], stdout=subprocess.PIPE, text=True, check=True
+    )
+    after = os.times()
+    return Cost(
+        rows=rows,
+        seconds=time.perf_counter() - began,
+        processor=after.children_user - before.children_user,
+        gigabytes=int(done.stdout.split()[-1]) * 1024 / 1e9,
+    )
+
+
+def summary(small: Cost, large: Cost, trials: int) -> str:
+    """The table, with what was wanted."""
+
+    def row(cost: Cost, wanted: str, met: bool) -> tuple[str, ...]:
+        told = f"{cost.seconds:.0f}", f"{cost.processor:.0f}", f"{cost.gigabytes:.2f}"
+        return (f"{cost.rows:,}", *told, wanted, "met" if met else "MISSED")
+
+    header = ("listings", "seconds", "of processors", "GB at most", "wanted", "")
+    rows = [
+        row(small, "< 240 s", small.seconds < 240),
+        row(large, "< 4 GB", large.gigabytes < 4),
+    ]
+    return f"A search of {trials} trials each.\n\n{report.table(header, rows)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
+    parser.add_argument("--copies", type=int, default=14, help="of the listings, for the memory")
+    parser.add_argument("--trials", type=int, default=12, help="of the search (default: as usual)")
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    given = parser.parse_args()
+    if given.csv is None or not Path(given.csv).is_file():
+        parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
+    with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
+        folder = Path(scratch)
+        once, many = folder / "once.csv", folder / "many.csv"
+        small = train(once, repeated(given.csv, 1, once), given.trials, folder / "small")
+        print(summary(small, small, given.trials).splitlines()[-2], file=sys.stderr, flush=True)
+        large = train(many, repeated(given.csv, given.copies, many), given.trials, folder / "large")
+    text = summary(small, large, given.trials)
+    print(text)
+    if given.write:
+        report.write_section("cost", f"{report.machine()}. {text}")
+
+
+if __name__ == "__main__":
+    main()
