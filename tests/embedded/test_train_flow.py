@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import optuna
 import pytest
 
 from tasador import retraining
@@ -20,30 +19,14 @@ from tasador.lake import Lake
 from tasador.registry import Registry
 from tasador.warehouse import Warehouse
 from tests.flow_kit import Flow, artifacts, card_text, keeping_broker
-from tests.ingest_kit import Source, ingest_all, own_database, simulated
-
-BATCHES = simulated(1, rows=1_500)
+from tests.ingest_kit import own_database
+from tests.train_kit import history, ready_to_train
 
 
 @pytest.fixture
 def settings(platform):
-    """A database, a registered model and a broker of the test's own, with one batch ingested."""
-    with own_database(platform) as own, keeping_broker() as (broker, _):
-        own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
-        Lake(own).ensure_buckets()
-        with Source(BATCHES).serving() as source:
-            ingest_all(own, source.url)
+    with ready_to_train(platform) as own:
         yield own
-
-
-def history(settings):
-    with Warehouse(settings.database_url) as warehouse:
-        return list(reversed(warehouse.model_history()))
-
-
-def trials_of(settings, training_id):
-    study = optuna.load_study(study_name=training_id, storage=retraining.study_storage(settings))
-    return [t for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
 
 
 @pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
@@ -183,38 +166,6 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
         assert warehouse.latest_promotion() == record
     with pytest.raises(RolloutError, match="is the one in service already"):
         retraining.roll_back(settings, 1)
-
-
-@pytest.mark.parametrize("step", ["start", "search", "fit", "judge", "dossier", "end"])
-def test_killed_at_a_step_then_resumed(settings, tmp_path, checkout, step):
-    run_id = tmp_path / "run-id"
-    arguments = ("run", "--trials", "3", "--run-id-file", str(run_id))
-    flow = Flow("train", settings, tmp_path, checkout, *arguments)
-    said = {
-        "start": "/start/",
-        "search": "trial 2 of 3",
-        "fit": "rounds on",
-        "dossier": "leave states out",
-        "end": "/end/",
-    }
-    flow.wait_until(
-        lambda: (
-            bool(history(settings))
-            if step == "judge"
-            else any(said[step] in line for line in flow.lines)
-        )
-    )
-    flow.kill()
-    resume = ("resume", "--origin-run-id", run_id.read_text())
-    code, output = Flow("train", settings, tmp_path, checkout, *resume).end()
-    assert code == 0, output
-    (decided,) = history(settings)
-    assert decided.decision == "promoted"
-    (version,) = Registry(settings).versions()
-    assert (version.version, version.digest) == (decided.version, decided.digest)
-    assert version.aliases == ("champion",)
-    assert len(trials_of(settings, decided.training_id)) == 3
-    assert Lake(settings).exists(f"{version.dossier_uri}/dossier.json")
 
 
 def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):

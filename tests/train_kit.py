@@ -1,0 +1,36 @@
+"""One batch ingested and a registry of its own, ready for trainings."""
+
+import uuid
+from contextlib import contextmanager
+from dataclasses import replace
+
+import optuna
+
+from tasador import retraining
+from tasador.lake import Lake
+from tasador.warehouse import Warehouse
+from tests.flow_kit import keeping_broker
+from tests.ingest_kit import Source, ingest_all, own_database, simulated
+
+BATCHES = simulated(1, rows=1_500)
+
+
+@contextmanager
+def ready_to_train(platform):
+    """A database, a registered model and a broker of the test's own, with one batch ingested."""
+    with own_database(platform) as own, keeping_broker() as (broker, _):
+        own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
+        Lake(own).ensure_buckets()
+        with Source(BATCHES).serving() as source:
+            ingest_all(own, source.url)
+        yield own
+
+
+def history(settings):
+    with Warehouse(settings.database_url) as warehouse:
+        return list(reversed(warehouse.model_history()))
+
+
+def trials_of(settings, training_id):
+    study = optuna.load_study(study_name=training_id, storage=retraining.study_storage(settings))
+    return [t for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
