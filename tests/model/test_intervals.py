@@ -66,7 +66,7 @@ def test_conformal_quantiles_cover_with_few_rows():
     assert 0.885 < np.mean(covered) < 0.95
 
 
-def test_no_other_ends_are_narrower_in_dollars_and_cover_as_many():
+def test_two_ends_cover_as_many_as_even_ones_in_fewer_dollars():
     draw = np.random.default_rng(0)
     sizes = draw.choice([0.2, 0.6], 4000)
     off = draw.normal(size=4000) * sizes
