@@ -89,7 +89,8 @@ def overlay(built: dict[str, str]) -> Path:
         new, _, tagged = image.rpartition(":")
         # The overlay below has renamed them already.
         for old in (f"tasador-{name}", f"{PREFIX}tasador-{name}"):
-            lines.append(f"  - {{name: {old}, newName: {new}, newTag: {tagged}}}")
+            # Quoted: YAML would read a commit like 576156635e12 as a number.
+            lines.append(f'  - {{name: "{old}", newName: "{new}", newTag: "{tagged}"}}')
     (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
     return folder
 

@@ -105,6 +105,14 @@ def test_a_changed_checkout_has_a_tag_of_its_own(images, monkeypatch):
     assert all(tag.startswith(f"{clean}-dirty-") for tag in tags)
 
 
+@pytest.mark.skipif(kit.kustomize() is None, reason="no kustomize and no kubectl here")
+@pytest.mark.parametrize("commit", ["576156635112", "576156635e12", "012345670123"])
+def test_a_commit_that_looks_like_a_number_is_a_tag_too(images, monkeypatch, tmp_path, commit):
+    monkeypatch.setattr(images, "tag", lambda: commit)
+    run(images, monkeypatch, "flows")
+    assert f"registry.test:5000/tasador-flows:{commit}" in applied(tmp_path)
+
+
 def test_an_unknown_image_is_refused(images, monkeypatch):
     with pytest.raises(SystemExit, match="no image 'webb': there are flows"):
         run(images, monkeypatch, "webb")
