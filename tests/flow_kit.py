@@ -40,7 +40,7 @@ class Flow:
         for line in self.process.stdout:
             self.lines.append(line)
 
-    def wait_until(self, condition, seconds=180):
+    def wait_until(self, condition, seconds=360):
         """Wait for the moment; a flow that ended before it came has failed the test."""
         ending = time.monotonic() + seconds
         while not condition():
