@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ SMOKE_HEADER = "Tasador-Smoke-Test"
 
 _EXPLAINED = 3
 _TIMEOUT = 30.0
+# Pauses between tries where no answer came through: no connection, one that broke, a proxy alone.
+_PAUSES = (0.5, 1.0, 2.0)
+_PASSING = (502, 503, 504)
 
 
 def read_golden(folder: Path) -> list[dict[str, Any]]:
@@ -67,14 +71,23 @@ def _add_up(answer: dict[str, Any]) -> None:
 
 
 def _post(url: str, body: Any) -> Any:
+    """Ask, and again where the answer did not come through: that says nothing of the model."""
     import httpx
 
-    try:
-        answer = httpx.post(
-            url, json=body, headers={SMOKE_HEADER: "1"}, timeout=_TIMEOUT, trust_env=False
-        )
-    except httpx.TransportError as error:
-        raise RolloutError(f"{url} did not answer: {error!r}") from error
-    if answer.status_code != 200:
-        raise RolloutError(f"{url} answered HTTP {answer.status_code}: {answer.text[:300]}")
-    return answer.json()
+    for pause in (*_PAUSES, None):
+        cause: Exception | None = None
+        try:
+            answer = httpx.post(
+                url, json=body, headers={SMOKE_HEADER: "1"}, timeout=_TIMEOUT, trust_env=False
+            )
+        except httpx.TransportError as error:
+            trouble, cause = f"did not answer: {error!r}", error
+        else:
+            if answer.status_code == 200:
+                return answer.json()
+            trouble = f"answered HTTP {answer.status_code}: {answer.text[:300]}"
+            if answer.status_code not in _PASSING:
+                break
+        if pause is not None:
+            time.sleep(pause)
+    raise RolloutError(f"{url} {trouble}") from cause
