@@ -17,7 +17,7 @@ from tasador.events import Event
 from tasador.settings import Settings
 
 # On a cluster a broker's pod may be starting anew: eight tries in half a minute.
-_PATIENCE = 7
+PATIENCE = 7
 
 
 def announce(event: Event, settings: Settings) -> None:
@@ -30,10 +30,10 @@ def announce(event: Event, settings: Settings) -> None:
     if not settings.argo_events_url:
         events.publish(event, settings.broker_url)
         return
-    events.publish(event, settings.broker_url, retries=_PATIENCE)
+    events.publish(event, settings.broker_url, retries=PATIENCE)
     body = json.dumps(argo_event(event), separators=(",", ":")).encode()
     headers = {"content-type": "application/json"}
-    events.send(event.type, settings.argo_events_url, headers, body, retries=_PATIENCE)
+    events.send(event.type, settings.argo_events_url, headers, body, retries=PATIENCE)
 
 
 def argo_event(event: Event) -> dict[str, Any]:

@@ -15,7 +15,7 @@ LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_si
 # COUNT requests to the Broker, the first fifty twice, as a broker may; told are the ids of the
 # predictions that they become. As patient as flows are: a broker may be starting anew.
 ASK = """
-from tasador import events
+from tasador import announce, events
 made = [
     events.Event(type=events.PREDICTION_REQUESTED, source="/tests/cluster", id=f"NAME-{i}",
                  data=LISTING)
@@ -23,7 +23,7 @@ made = [
 ]
 publisher = events.Publisher(settings.broker_url)
 for event in [*made, *made[:50]]:
-    publisher.publish(event, retries=7)
+    publisher.publish(event, retries=announce.PATIENCE)
 publisher.close()
 told([events.identity_of(event) for event in made])
 """
@@ -128,12 +128,12 @@ def letters():
 
 def test_poison_is_kept_with_the_reason_and_replayed_by_one_command(served, told):
     kit.python(
-        "from tasador import events\n"
+        "from tasador import announce, events\n"
         "bad = [(events.PREDICTION_REQUESTED, {'bed': 'many'}), (events.PREDICTION_MADE, [1])]\n"
         "for n, (kind, data) in enumerate(bad):\n"
         "    told_as = dict(source='/tests/cluster', id=f'poison-{n}')\n"
         "    event = events.Event(type=kind, data=data, **told_as)\n"
-        "    events.publish(event, settings.broker_url, retries=7)\n"
+        "    events.publish(event, settings.broker_url, retries=announce.PATIENCE)\n"
         "told(1)"
     )
 

@@ -35,7 +35,7 @@ def taking(status=200):
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(announcing, "_PATIENCE", 1)
+    monkeypatch.setattr(announcing, "PATIENCE", 1)
 
 
 def settings(**given):
