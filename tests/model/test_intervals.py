@@ -63,7 +63,7 @@ def test_conformal_quantiles_cover_with_few_rows():
         ends = calibrate(off[:50], np.ones(50), np.full(50, GROUPS.index("place unknown")))
         below, above = ends["90"]["complete"]
         covered.append(-below <= off[50] <= above)
-    assert 0.885 < np.mean(covered) < 0.95
+    assert 0.885 < np.mean(covered) < 0.93
 
 
 def test_two_ends_cover_as_many_as_even_ones_in_fewer_dollars():
