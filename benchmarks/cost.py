@@ -6,7 +6,6 @@ as many (a country's market, 1.1 million), each in a process of its own.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import subprocess
@@ -46,28 +45,22 @@ class Cost(NamedTuple):
 def repeated(listings: Path, copies: int, out: Path) -> int:
     """Write the listings ``copies`` times, each time as other properties; returns the rows.
 
-    Another street makes another property. Prices and sizes move by less than a hundredth, so that
-    no two copies are the same listing.
+    Another street makes another property.
     """
     header, _ = open_csv(listings)
-    street, price, size = (header.index(name) for name in ("street", "price", "house_size"))
+    street = header.index("street")
     rows = 0
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for copy in range(copies):
-            for number, (_, values) in enumerate(open_csv(listings)[1]):
-                if not isinstance(values, list):
-                    continue
-                values = list(values)
-                # Codes of ten million and more are nobody's street yet.
-                values[street] = str(10_000_000 * (copy + 1) + number)
-                for place in (price, size):
-                    if values[place]:
-                        moved = float(values[place]) * (1 + (copy + number % 7) / 2_000)
-                        values[place] = f"{moved:.0f}"
-                writer.writerow(values)
-                rows += 1
+            for _, values in open_csv(listings)[1]:
+                if isinstance(values, list):
+                    if values[street]:
+                        # Codes of ten million and more are nobody's street yet.
+                        values[street] = f"{float(values[street]) + 10_000_000 * copy:.0f}"
+                    writer.writerow(values)
+                    rows += 1
     return rows
 
 
@@ -103,22 +96,16 @@ def summary(small: Cost, large: Cost, trials: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
+    parser = report.arguments(__doc__)
     parser.add_argument("--copies", type=int, default=14, help="of the listings, for the memory")
     parser.add_argument("--trials", type=int, default=12, help="of the search (default: as usual)")
-    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
-    given = parser.parse_args()
-    if given.csv is None or not Path(given.csv).is_file():
-        parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
+    given = report.parsed(parser)
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
         folder = Path(scratch)
-        once, many = folder / "once.csv", folder / "many.csv"
-        small = train(once, repeated(given.csv, 1, once), given.trials, folder / "small")
-        print(summary(small, small, given.trials).splitlines()[-2], file=sys.stderr, flush=True)
-        large = train(many, repeated(given.csv, given.copies, many), given.trials, folder / "large")
+        many = folder / "many.csv"
+        rows = repeated(given.csv, given.copies, many)
+        small = train(given.csv, rows // given.copies, given.trials, folder / "small")
+        large = train(many, rows, given.trials, folder / "large")
     text = summary(small, large, given.trials)
     print(text)
     if given.write:

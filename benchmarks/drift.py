@@ -10,9 +10,7 @@ Kolmogorov-Smirnov test at p < 0.05 on any of five numeric columns means drift.
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
 import sys
 import tempfile
 import time
@@ -331,10 +329,7 @@ def summary(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str, str, str]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print the table, as the command line (or ``arguments``) has it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
+    parser = report.arguments(__doc__)
     parser.add_argument("--halves", type=int, default=200, help="pairs of halves for false alarms")
     parser.add_argument("--tries", type=int, default=100, help="batches of each kind of drift")
     parser.add_argument("--quick", action="store_true", help="10 halves and 5 tries")
@@ -346,10 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--keep", type=Path, help="folder for the champion, used again if it is there"
     )
-    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
-    given = parser.parse_args(arguments)
-    if given.csv is None or not Path(given.csv).is_file():
-        parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
+    given = report.parsed(parser, arguments)
     halves, tries = (10, 5) if given.quick else (given.halves, given.tries)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:

@@ -8,7 +8,6 @@ the same others, priced 10,000 to 5,000,000 dollars. Figures are means over the 
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import sys
@@ -374,17 +373,11 @@ def summary(figures: Figures) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
+    parser = report.arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=0, help="of a search; 0: known good values")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:4])
-    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
-    given = parser.parse_args()
-    if given.csv is None or not Path(given.csv).is_file():
-        parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
+    given = report.parsed(parser)
     warnings.simplefilter("ignore")
 
     def tell(line: str) -> None:

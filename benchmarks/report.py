@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -12,6 +13,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """A parser of what every benchmark on real listings takes; ``parsed`` reads with it."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    return parser
+
+
+def parsed(
+    parser: argparse.ArgumentParser, given: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """What was given; ends the process where there are no listings."""
+    found = parser.parse_args(given)
+    if found.csv is None or not Path(found.csv).is_file():
+        parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
+    return found
 
 
 def machine() -> str:
