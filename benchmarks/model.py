@@ -14,43 +14,29 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import drift, old_way, report
+from benchmarks import ablation, drift, old_way, report
+from benchmarks.judged import Figures, Tell, held_out, median_error
 from tasador import study, training
 from tasador.bundle import Bundle, listing_at
 from tasador.contributions import explain
-from tasador.encoding import fit_out_of_fold
 from tasador.evaluation import evaluate
-from tasador.features import BASE, FEATURE_NAMES
 from tasador.gate import Evaluation, judge, r2
 from tasador.leave_out import leave_states_out
 from tasador.listing import COLUMNS, MARKET_PRICE
 from tasador.source.course import course_batch
 from tasador.table import columns_of, read_csv
 
-PARTS = ("accuracy", "states", "course", "drift", "ablation")
+PARTS = ("accuracy", "states", "course", "drift", "ablation", "tried")
 ROOMS = ["bed", "bath", "house_size"]
 FIELDS = tuple(name for name in COLUMNS if name != "price")
-_HELD_OUT = 0.1
 _EXPLAINED = 300
-
-Figures = dict[str, list[float]]
-Tell = Callable[[str], None]
-
-
-def held_out(frame: pd.DataFrame, seed: int) -> np.ndarray:
-    """Which rows are judged, bool [n]: one property in ten, drawn by the seed."""
-    keys = frame["property_key"].to_numpy(dtype=object)
-    place = pd.util.hash_array(keys, hash_key=f"model bench {seed:04d}", categorize=False) / 2.0**64
-    return place < _HELD_OUT
 
 
 def found(frame: pd.DataFrame, trials: int, seed: int) -> study.Search:
@@ -65,10 +51,6 @@ def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0
     model = training.fit(training.prepare(frame), found(frame, trials, seed), seed=seed)
     training.write(model, folder)
     return Bundle.load(folder)
-
-
-def median_error(actual: np.ndarray, predicted: np.ndarray) -> float:
-    return float(np.median(np.abs(predicted - actual) / actual))
 
 
 def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
@@ -254,55 +236,6 @@ def _falls(old: Evaluation, new: Evaluation) -> tuple[float, np.ndarray]:
     return fall(np.ones(len(worse))), np.array(resamples)
 
 
-# What is left out, by the features' names (by their beginnings).
-GROUPS = {
-    "nothing": (),
-    "comparables": ("comparables",),
-    "zip and city premiums": ("zip_count", "zip_premium", "zip_spread", "city_"),
-    "broker": ("broker",),
-    "how built-up the place is": ("zip_codes_",),
-    "the narrowest regression": ("price_15",),
-    "the wide regressions": ("price_nation", "price_state", "price_1000", "price_200"),
-    "rooms and ratios": ("rooms", "log_size_per_room", "baths_per_bed", "log_lot_to_house"),
-    "last sale": ("prev_sold_year",),
-}
-
-
-def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
-    """Each group of features left out in turn, the rest as it is."""
-    del trials, scratch
-    figures: Figures = {}
-    for seed in range(seeds):
-        away = held_out(frame, seed)
-        shown, judged = columns_of(frame[~away]), columns_of(frame[away])
-        keys = frame["property_key"].to_numpy(dtype=object)[~away]
-        folds = pd.util.hash_array(keys, hash_key="model bench fold") % np.uint64(5)
-        encoders, sample = fit_out_of_fold(shown, folds.astype(int), seed)
-        matrix = encoders.transform(judged)
-        params = study.KNOWN_GOOD
-        for group, gone in GROUPS.items():
-            kept = [n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(gone or "?")]
-            booster = _fit_on(sample, np.log(shown["price"]), kept, params, seed)
-            price = np.exp(matrix[:, BASE] + booster.inplace_predict(matrix[:, kept]))
-            error = median_error(judged["price"], price)
-            figures.setdefault(f"without {group}", []).append(error)
-            tell(f"ablation, seed {seed}, without {group}: {error:.2%}")
-        plain = median_error(judged["price"], np.exp(matrix[:, BASE]))
-        figures.setdefault("without the trees", []).append(plain)
-    return figures
-
-
-def _fit_on(sample: Any, log_price: np.ndarray, kept: list[int], params: Any, seed: int) -> Any:
-    views = (sample.matrix, *sample.masked)
-    hidden = study.MASKED_WEIGHT / len(sample.masked)
-    rows = study.training_engine().QuantileDMatrix(
-        np.concatenate([view[:, kept] for view in views]),
-        np.concatenate([log_price - view[:, BASE] for view in views]),
-        weight=np.repeat([1.0, *[hidden] * len(sample.masked)], len(log_price)),
-    )
-    return study.boost(params, rows, rounds=study.MOST_ROUNDS, seed=seed)
-
-
 def summary(figures: Figures) -> str:
     """The tables, of what was measured."""
     # After the first batches there may be no model yet, by some seeds.
@@ -356,17 +289,6 @@ def summary(figures: Figures) -> str:
         served = ["none" if np.isnan(r := mean[f"course {n}"]) else f"{r:.3f}" for n in range(6)]
         header = ("national R² after batch", *map(str, range(6)))
         parts.append(report.table(header, [("what serves", *served)]))
-    if "without nothing" in mean:
-        rows = [
-            (
-                name.removeprefix("without "),
-                f"{value:.2%}",
-                f"{value / mean['without nothing']:.3f}",
-            )
-            for name, value in mean.items()
-            if name.startswith("without ")
-        ]
-        parts.append(report.table(("left out", "median error, all rows", "ratio"), rows))
     if "seconds" in mean:
         parts.append(f"One training: {mean['seconds']:.0f} s.")
     return "\n\n".join(parts)
@@ -385,16 +307,23 @@ def main() -> None:
 
     frame, _ = read_csv(given.csv)
     frame = frame[frame["price"].between(*MARKET_PRICE)].reset_index(drop=True)
-    measures = {"accuracy": accuracy, "states": states, "course": course, "ablation": ablation}
+    measures = {
+        "accuracy": (accuracy, summary),
+        "states": (states, summary),
+        "course": (course, summary),
+        "ablation": (ablation.ablation, ablation.left_out_table),
+        "tried": (ablation.tried, ablation.tried_table),
+    }
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
         for part in given.parts:
             if part == "drift":
                 asked = ["--csv", str(given.csv), "--jobs", str(os.cpu_count() or 1)]
                 drift.main([*asked, "--write"] if given.write else asked)
                 continue
-            figures = measures[part](frame, given.seeds, given.trials, Path(scratch), tell)
+            measure, table = measures[part]
+            figures = measure(frame, given.seeds, given.trials, Path(scratch), tell)
             drawn = f"{given.seeds} seed{'s' if given.seeds > 1 else ''}, {len(frame):,} listings"
-            text = f"{drawn}.\n\n{summary(figures)}"
+            text = f"{drawn}.\n\n{table(figures)}"
             print(text, flush=True)
             if given.write:
                 report.write_section(f"model {part}", f"{report.machine()}, {text}")

@@ -51,6 +51,19 @@ def test_the_model_is_measured_beside_the_old_way(listings):
     assert "exact explanation: p99, ms" in done.stdout
 
 
+def test_each_group_of_features_is_left_out_and_other_fits_are_tried(listings):
+    done = run("model.py", "--csv", listings, "--seeds", 1, "--parts", "ablation", "tried")
+    assert done.returncode == 0, done.stderr
+    cells = [[cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines()]
+    ratio = {row[1]: row[3] for row in cells if len(row) > 4}
+    assert ratio["nothing"] == ratio["as it is"] == "1.000"
+    # Each changes what is fitted.
+    others = ("comparables", "the trees", "squared error", "depth 5", "250 rounds at 0.12")
+    assert all(float(ratio[name]) != 1 for name in others)
+    hidden = ratio["no row shown with something hidden"]
+    assert float(hidden) != 1
+
+
 def test_a_training_s_time_and_memory_are_measured(listings):
     done = run("cost.py", "--csv", listings, "--copies", 2, "--trials", 1)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,25 @@
+"""What the model's benchmarks judge on (properties drawn by the seed), and by how far it is off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+Figures = dict[str, list[float]]
+Tell = Callable[[str], None]
+
+_HELD_OUT = 0.1
+
+
+def held_out(frame: pd.DataFrame, seed: int) -> np.ndarray:
+    """Which rows are judged, bool [n]: one property in ten, drawn by the seed."""
+    keys = frame["property_key"].to_numpy(dtype=object)
+    place = pd.util.hash_array(keys, hash_key=f"model bench {seed:04d}", categorize=False) / 2.0**64
+    return place < _HELD_OUT
+
+
+def median_error(actual: np.ndarray, predicted: np.ndarray) -> float:
+    """The median of the relative errors."""
+    return float(np.median(np.abs(predicted - actual) / actual))
