@@ -6,7 +6,7 @@ Both are parts of ``benchmarks/model.py``. All variants of a seed see one encodi
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from tasador import study
 from tasador.encoding import Sample, fit_out_of_fold
 from tasador.features import BASE, FEATURE_NAMES
 from tasador.gate import r2
+from tasador.geography import geography
 from tasador.table import columns_of
 
 # What is left out, by the features' names (by their beginnings).
@@ -34,15 +35,18 @@ GROUPS = {
     "last sale": ("prev_sold_year",),
 }
 
+EVERY = range(len(FEATURE_NAMES))
 _DEARER = ("log_house_size", "bath")
 
 
 class Fit(NamedTuple):
-    """How the trees are fitted otherwise: parameters, rounds, whether hidden views are shown."""
+    """How the trees are fitted otherwise: parameters, rounds, whether views in which something is
+    hidden are shown, and whether the coordinates of the zip code are features."""
 
     params: Mapping[str, Any] = {}
     rounds: int = study.MOST_ROUNDS
     hidden: bool = True
+    coordinates: bool = False
 
 
 TRIED = {
@@ -57,30 +61,66 @@ TRIED = {
     "depth 5": Fit({"max_depth": 5}),
     "depth 7": Fit({"max_depth": 7}),
     "no row shown with something hidden": Fit(hidden=False),
+    "coordinates of the zip code too": Fit(coordinates=True),
 }
 
 
 class Encoded(NamedTuple):
-    """Training rows out of fold with log prices [n], and judged rows [m] with their prices."""
+    """Training rows out of fold with log prices [n], and judged rows [m] with their prices.
+
+    ``place`` [n, 3] and ``judged_place`` [m, 3] are coordinates in kilometres; nan where unknown.
+    """
 
     sample: Sample
     log_price: np.ndarray
+    place: np.ndarray
     matrix: np.ndarray
+    judged_place: np.ndarray
     price: np.ndarray
 
-    def priced(self, booster: Any, kept: list[int]) -> np.ndarray:
-        """The prices [m] by a booster of the columns ``kept``."""
-        return np.exp(self.matrix[:, BASE] + booster.inplace_predict(self.matrix[:, kept]))
+    def fitted(self, fit: Fit, seed: int, kept: Sequence[int] = EVERY) -> np.ndarray:
+        """The prices [m] by trees fitted so on the columns ``kept``."""
+        masked = self.sample.masked if fit.hidden else ()
+        views = (self.sample.matrix, *masked)
+        weights = [1.0, *[study.MASKED_WEIGHT / len(masked) for _ in masked]]
+        training = study.training_engine().QuantileDMatrix(
+            np.concatenate([_columns(view, self.place, fit, kept) for view in views]),
+            np.concatenate([self.log_price - view[:, BASE] for view in views]),
+            weight=np.repeat(weights, len(self.log_price)),
+        )
+        params = {**study.KNOWN_GOOD, **fit.params}
+        booster = study.boost(params, training, rounds=fit.rounds, seed=seed)
+        asked = _columns(self.matrix, self.judged_place, fit, kept)
+        prices: np.ndarray = np.exp(self.matrix[:, BASE] + booster.inplace_predict(asked))
+        return prices
 
 
-def encoded(frame: pd.DataFrame, seed: int) -> Encoded:
-    """The encoding of a seed's training and judged rows."""
-    away = held_out(frame, seed)
+def _columns(view: np.ndarray, place: np.ndarray, fit: Fit, kept: Sequence[int]) -> np.ndarray:
+    return np.hstack([view[:, kept], place]) if fit.coordinates else view[:, kept]
+
+
+def encoded(frame: pd.DataFrame, away: np.ndarray, seed: int) -> Encoded:
+    """The encoding of the rows that are trained on, and of those ``away`` (bool), to be judged."""
     shown, judged = columns_of(frame[~away]), columns_of(frame[away])
     keys = frame["property_key"].to_numpy(dtype=object)[~away]
     folds = pd.util.hash_array(keys, hash_key="model bench fold") % np.uint64(5)
     encoders, sample = fit_out_of_fold(shown, folds.astype(int), seed)
-    return Encoded(sample, np.log(shown["price"]), encoders.transform(judged), judged["price"])
+    matrix = encoders.transform(judged)
+    log_price, price = np.log(shown["price"]), judged["price"]
+    return Encoded(sample, log_price, _place(shown), matrix, _place(judged), price)
+
+
+def _place(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    known = geography()
+    at = known.positions(columns["zip_code"])
+    return np.where(at[:, None] >= 0, known.points[at], np.nan).astype(np.float32)
+
+
+def states_away(frame: pd.DataFrame, seed: int) -> np.ndarray:
+    """Which rows lie in the quarter of the states that the seed draws, bool [n]."""
+    states = sorted(frame["state"].dropna().unique())
+    drawn = np.random.default_rng(seed).permutation(states)[: max(1, len(states) // 4)]
+    return frame["state"].isin(drawn).to_numpy(dtype=bool)
 
 
 def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
@@ -88,11 +128,10 @@ def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
     del trials, scratch
     figures: Figures = {}
     for seed in range(seeds):
-        rows = encoded(frame, seed)
+        rows = encoded(frame, held_out(frame, seed), seed)
         for group, gone in GROUPS.items():
-            kept = [n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(gone or "?")]
-            price = rows.priced(_fitted(rows, kept, Fit(), seed), kept)
-            error = median_error(rows.price, price)
+            kept = [n for n in EVERY if not FEATURE_NAMES[n].startswith(gone or "?")]
+            error = median_error(rows.price, rows.fitted(Fit(), seed, kept))
             figures.setdefault(f"without {group}", []).append(error)
             tell(f"ablation, seed {seed}, without {group}: {error:.2%}")
         plain = median_error(rows.price, np.exp(rows.matrix[:, BASE]))
@@ -101,39 +140,28 @@ def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
 
 
 def tried(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
-    """Other ways to fit the trees, each in place of the one in use."""
+    """Other ways to fit the trees, each in place of the one in use: on properties in states that
+    were met, and on a quarter of the states by a model that was trained without them."""
     del trials, scratch
     figures: Figures = {}
-    every = list(range(len(FEATURE_NAMES)))
     for seed in range(seeds):
-        rows = encoded(frame, seed)
+        home = encoded(frame, held_out(frame, seed), seed)
+        abroad = encoded(frame, states_away(frame, seed), seed)
         for name, fit in TRIED.items():
             began = time.perf_counter()
-            booster = _fitted(rows, every, fit, seed)
+            price = home.fitted(fit, seed)
             took = time.perf_counter() - began
-            price = rows.priced(booster, every)
             seen = {
-                "error": median_error(rows.price, price),
-                "r2": r2(rows.price, price),
+                "error": median_error(home.price, price),
+                "r2": r2(home.price, price),
                 "seconds": took,
+                "abroad": median_error(abroad.price, abroad.fitted(fit, seed)),
             }
             for what, value in seen.items():
                 figures.setdefault(f"{name}: {what}", []).append(value)
-            tell(f"tried, seed {seed}, {name}: {seen['error']:.2%}, R² {seen['r2']:.3f}")
+            told = ", ".join(f"{what} {value:.4g}" for what, value in seen.items())
+            tell(f"tried, seed {seed}, {name}: {told}")
     return figures
-
-
-def _fitted(rows: Encoded, kept: list[int], fit: Fit, seed: int) -> Any:
-    masked = rows.sample.masked if fit.hidden else ()
-    views = (rows.sample.matrix, *masked)
-    weights = [1.0, *[study.MASKED_WEIGHT / len(masked) for _ in masked]]
-    training = study.training_engine().QuantileDMatrix(
-        np.concatenate([view[:, kept] for view in views]),
-        np.concatenate([rows.log_price - view[:, BASE] for view in views]),
-        weight=np.repeat(weights, len(rows.log_price)),
-    )
-    params = {**study.KNOWN_GOOD, **fit.params}
-    return study.boost(params, training, rounds=fit.rounds, seed=seed)
 
 
 def left_out_table(figures: Figures) -> str:
@@ -149,15 +177,19 @@ def left_out_table(figures: Figures) -> str:
 def tried_table(figures: Figures) -> str:
     """The table of ``tried``: means over the seeds."""
     mean = {name: float(np.mean(values)) for name, values in figures.items()}
-    base = {what: mean[f"as it is: {what}"] for what in ("error", "seconds")}
-    rows = [
-        (
+
+    def row(name: str) -> tuple[str, ...]:
+        of = {what: mean[f"{name}: {what}"] for what in ("error", "r2", "abroad", "seconds")}
+        ratio = {what: value / mean[f"as it is: {what}"] for what, value in of.items()}
+        return (
             name,
-            f"{(error := mean[f'{name}: error']):.2%}",
-            f"{error / base['error']:.3f}",
-            f"{mean[f'{name}: r2']:.3f}",
-            f"{mean[f'{name}: seconds'] / base['seconds']:.2f}",
+            f"{of['error']:.2%}",
+            f"{ratio['error']:.3f}",
+            f"{of['r2']:.3f}",
+            f"{of['abroad']:.2%}",
+            f"{ratio['abroad']:.3f}",
+            f"{ratio['seconds']:.2f}",
         )
-        for name in TRIED
-    ]
-    return report.table(("trees fitted", "median error", "ratio", "R²", "time to fit"), rows)
+
+    header = ("trees fitted", "median error", "ratio", "R²", "states left out", "ratio", "time")
+    return report.table(header, [row(name) for name in TRIED])
