@@ -35,7 +35,7 @@ GROUPS = {
     "last sale": ("prev_sold_year",),
 }
 
-EVERY = range(len(FEATURE_NAMES))
+ALL = slice(None)
 _DEARER = ("log_house_size", "bath")
 
 
@@ -78,25 +78,20 @@ class Encoded(NamedTuple):
     judged_place: np.ndarray
     price: np.ndarray
 
-    def fitted(self, fit: Fit, seed: int, kept: Sequence[int] = EVERY) -> np.ndarray:
-        """The prices [m] by trees fitted so on the columns ``kept``."""
-        masked = self.sample.masked if fit.hidden else ()
-        views = (self.sample.matrix, *masked)
-        weights = [1.0, *[study.MASKED_WEIGHT / len(masked) for _ in masked]]
-        training = study.training_engine().QuantileDMatrix(
-            np.concatenate([_columns(view, self.place, fit, kept) for view in views]),
-            np.concatenate([self.log_price - view[:, BASE] for view in views]),
-            weight=np.repeat(weights, len(self.log_price)),
-        )
+    def fitted(self, fit: Fit, seed: int, columns: Sequence[int] | slice = ALL) -> np.ndarray:
+        """The prices [m] by trees fitted so on these columns."""
+        sample, matrix = self.sample, self.matrix
+        if fit.coordinates:
+            views = [np.hstack([view, self.place]) for view in (sample.matrix, *sample.masked)]
+            sample = Sample(views[0], tuple(views[1:]))
+            matrix = np.hstack([matrix, self.judged_place])
+        hidden = np.full(len(self.log_price), fit.hidden)
+        training = study.Views(sample, self.log_price).matrix(hidden=hidden, columns=columns)
         params = {**study.KNOWN_GOOD, **fit.params}
         booster = study.boost(params, training, rounds=fit.rounds, seed=seed)
-        asked = _columns(self.matrix, self.judged_place, fit, kept)
-        prices: np.ndarray = np.exp(self.matrix[:, BASE] + booster.inplace_predict(asked))
+        corrected = booster.inplace_predict(matrix[:, columns])
+        prices: np.ndarray = np.exp(matrix[:, BASE] + corrected)
         return prices
-
-
-def _columns(view: np.ndarray, place: np.ndarray, fit: Fit, kept: Sequence[int]) -> np.ndarray:
-    return np.hstack([view[:, kept], place]) if fit.coordinates else view[:, kept]
 
 
 def encoded(frame: pd.DataFrame, away: np.ndarray, seed: int) -> Encoded:
@@ -130,7 +125,7 @@ def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
     for seed in range(seeds):
         rows = encoded(frame, held_out(frame, seed), seed)
         for group, gone in GROUPS.items():
-            kept = [n for n in EVERY if not FEATURE_NAMES[n].startswith(gone or "?")]
+            kept = [n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(gone or "?")]
             error = median_error(rows.price, rows.fitted(Fit(), seed, kept))
             figures.setdefault(f"without {group}", []).append(error)
             tell(f"ablation, seed {seed}, without {group}: {error:.2%}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -77,12 +77,17 @@ class Views:
         """The views of some rows."""
         return Views(self.sample.take(rows), self.log_price[rows])
 
-    def matrix(self, like: Any = None, hidden: Array | None = None) -> Any:
+    def matrix(
+        self,
+        like: Any = None,
+        hidden: Array | None = None,
+        columns: Sequence[int] | slice = slice(None),
+    ) -> Any:
         """The DMatrix of all views, binned like the training matrix ``like`` where it is given.
 
         ``hidden`` [n] says which rows are in the views too in which something of them is hidden
-        (all, unless told). The label is what the trees are to correct: by how much the local
-        regression is off.
+        (all, unless told), ``columns`` which features the trees see (all). The label is what the
+        trees are to correct: by how much the local regression is off.
         """
         hidden = np.ones(len(self.log_price), dtype=bool) if hidden is None else hidden
         masked = self.sample.masked
@@ -91,7 +96,7 @@ class Views:
             (view[hidden], self.log_price[hidden], MASKED_WEIGHT / len(masked)) for view in masked
         ]
         return training_engine().QuantileDMatrix(
-            np.concatenate([view for view, _, _ in parts]),
+            np.concatenate([view[:, columns] for view, _, _ in parts]),
             np.concatenate([price - view[:, BASE] for view, price, _ in parts]),
             weight=np.concatenate([np.full(len(view), weight) for view, _, weight in parts]),
             nthread=1,
