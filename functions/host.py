@@ -9,8 +9,14 @@ from the environment.
 
 from __future__ import annotations
 
-import ctypes
 import gc
+
+if __name__ == "__main__":
+    # What a start makes stays, and looking through it for garbage would be a tenth of the start.
+    # ``Host.load`` turns the collector on again.
+    gc.disable()
+
+import ctypes
 import importlib
 import logging
 import os
@@ -22,7 +28,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from functions.observe import Traffic, log_to_stdout, metrics_text
+from functions.metrics import metrics_text
+from functions.observe import Traffic, log_to_stdout
 from functions.server import Server
 from functions.surface import (
     Function,
@@ -86,6 +93,7 @@ class Host:
         # What is loaded now stays: no garbage collection need look through it again. What loading
         # took besides goes back.
         gc.freeze()
+        gc.enable()
         if give_back := getattr(ctypes.CDLL(None), "malloc_trim", None):
             give_back(0)
 

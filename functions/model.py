@@ -115,8 +115,7 @@ def _load(environ: os._Environ[str]) -> Bundle:
     if not uri:
         raise ConfigurationError("MODEL_URI is not set: no model has been promoted yet")
     settings = Settings.load(environ)
-    folder = fetch_bundle(uri, digest, _cache(settings), settings)
-    bundle = Bundle.load(folder, digest)
+    bundle = Bundle.of(fetch_bundle(uri, digest, _cache(settings), settings))
     manifest = bundle.manifest
     for variable, stated in (("MODEL_NAME", manifest.name), ("MODEL_VERSION", manifest.version)):
         wanted = environ.get(variable, "")

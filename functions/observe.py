@@ -1,4 +1,4 @@
-"""What operators see of a function: metrics in a registry of our own, and logs as JSON lines.
+"""What operators see of a function: its metrics, and logs as JSON lines.
 
 Label values come from closed sets (a route's template, a known method, a status class), never from
 a request.
@@ -10,108 +10,43 @@ import json
 import logging
 import os
 import sys
-import threading
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
-from typing import Any
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
-from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.registry import Collector
-
-REGISTRY = CollectorRegistry()
+from functions.metrics import Number, Spread, counter, gauge, histogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _DOLLARS = (25e3, 50e3, 100e3, 200e3, 300e3, 400e3, 600e3, 800e3, 1e6, 1.5e6, 2.5e6, 5e6)
 
-HTTP_REQUESTS = Counter(
+HTTP_REQUESTS = counter(
     "http_requests_total",
     "Requests answered, health and metrics left out.",
-    ("route", "method", "status"),
-    registry=REGISTRY,
+    "route",
+    "method",
+    "status",
 )
-HTTP_DURATION = Histogram(
-    "http_request_duration_seconds",
-    "Time to answer a request.",
-    ("route", "method"),
-    buckets=_SECONDS,
-    registry=REGISTRY,
+HTTP_DURATION = histogram(
+    "http_request_duration_seconds", "Time to answer a request.", _SECONDS, "route", "method"
 )
-PREDICTIONS = Counter(
-    "predictions_total", "Listings priced.", ("mode",), registry=REGISTRY
-)  # single, batch, event
-
-
-class Spread(Collector):
-    """A histogram that takes many values at a time."""
-
-    def __init__(self, name: str, says: str, limits: Sequence[float]) -> None:
-        self._name, self._says, self._limits = name, says, limits
-        self._counts = [0] * (len(limits) + 1)
-        self._sum = 0.0
-        self._lock = threading.Lock()
-        REGISTRY.register(self)
-
-    def observe(self, value: float, times: int = 1) -> None:
-        """Count a value."""
-        place = bisect_left(self._limits, value)
-        with self._lock:
-            self._counts[place] += times
-            self._sum += value * times
-
-    def observe_all(self, values: Any) -> None:
-        """Count every value of a numpy array."""
-        import numpy as np
-
-        counts = np.bincount(
-            np.searchsorted(self._limits, values), minlength=len(self._counts)
-        ).tolist()
-        with self._lock:
-            self._counts = [a + b for a, b in zip(self._counts, counts, strict=True)]
-            self._sum += float(values.sum())
-
-    def collect(self) -> Iterable[HistogramMetricFamily]:
-        """The metric, as prometheus_client asks for it."""
-        with self._lock:
-            counts, total = list(accumulate(self._counts)), self._sum
-        limits = [*map(str, map(float, self._limits)), "+Inf"]
-        yield HistogramMetricFamily(
-            self._name, self._says, list(zip(limits, counts, strict=True)), total
-        )
-
-
-PREDICTION_LATENCY = Spread("prediction_latency_seconds", "Time in the model.", _SECONDS)
-PREDICTION_PRICE = Spread("prediction_price_dollars", "Predicted prices.", _DOLLARS)
-MODEL_LOADED = Gauge("model_loaded", "1 when a verified model serves.", registry=REGISTRY)
-EXPLAINER_LOADED = Gauge("explainer_loaded", "1 when the explainer works.", registry=REGISTRY)
-RECORDINGS = Counter(
+# mode: single, batch, event
+PREDICTIONS = counter("predictions_total", "Listings priced.", "mode")
+PREDICTION_LATENCY = histogram(
+    "prediction_latency_seconds", "Time in the model.", _SECONDS
+).labels()
+PREDICTION_PRICE = histogram("prediction_price_dollars", "Predicted prices.", _DOLLARS).labels()
+MODEL_LOADED = gauge("model_loaded", "1 when a verified model serves.")
+EXPLAINER_LOADED = gauge("explainer_loaded", "1 when the explainer works.")
+RECORDINGS = counter(
     "recordings_total",
     "Predictions that the broker took (sent), that were given up (lost), or whose caller was told "
     "to try again (refused).",
-    ("outcome",),
-    registry=REGISTRY,
+    "outcome",
 )
-EVENTS = Counter(
-    "events_total", "CloudEvents taken.", ("type", "outcome"), registry=REGISTRY
-)  # outcome: done, refused, retry
-ROLLOUTS = Counter("rollouts_total", "Promotions handled.", ("outcome",), registry=REGISTRY)
+# outcome: done, refused, retry
+EVENTS = counter("events_total", "CloudEvents taken.", "type", "outcome")
+ROLLOUTS = counter("rollouts_total", "Promotions handled.", "outcome")
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-def metrics_text() -> tuple[bytes, str]:
-    """Every metric in Prometheus' text format, and its content type."""
-    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
 
 
 class Traffic:
@@ -124,7 +59,7 @@ class Traffic:
     def __init__(self, function: str) -> None:
         self._same = _same(function)
         self._model = os.environ.get("MODEL_CORRELATION_ID", "")
-        self._counters: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._counters: dict[tuple[str, str, int], tuple[Number, Spread]] = {}
 
     def answered(
         self,

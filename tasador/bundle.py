@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -50,11 +50,14 @@ from tasador.manifest import (
     SPREAD,
     TABLES,
     Manifest,
+    Verified,
     read_verified,
 )
 from tasador.parts import in_parts
-from tasador.shapley import Shapley
 from tasador.walk import Walk
+
+if TYPE_CHECKING:
+    from tasador.shapley import Shapley
 
 Array = np.ndarray[Any, Any]
 
@@ -135,8 +138,12 @@ class Bundle:
         Raises BundleError, naming the file, when the folder is not the unharmed bundle of that
         digest (an empty ``expected_digest`` accepts any model).
         """
-        folder = Path(folder)
-        manifest, contents = read_verified(folder, expected_digest)
+        return cls.of(read_verified(Path(folder), expected_digest))
+
+    @classmethod
+    def of(cls, verified: Verified) -> Bundle:
+        """Make the model of what has been read and checked; raises BundleError as ``load`` does."""
+        folder, manifest, contents = verified
         try:
             golden = json.loads(contents[GOLDEN])
         except ValueError as error:
@@ -298,7 +305,7 @@ class Bundle:
 
 def verify(folder: str | Path, expected_digest: str = "") -> Manifest:
     """Check every byte of a bundle; raises BundleError that names the file."""
-    return read_verified(Path(folder), expected_digest)[0]
+    return read_verified(Path(folder), expected_digest).manifest
 
 
 def listing_at(columns: Columns, row: int) -> Listing:

@@ -209,18 +209,22 @@ class _Runs:
 def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
     """The nearest areas are emptied one after the other until there are enough."""
     shape = (len(areas) + 1, areas.shape[1] + 1)
-    near = np.maximum(areas, 0)
-    there = np.minimum(start[near + 1] - start[near], KEPT) * (areas >= 0)
-    through = np.minimum(np.cumsum(there, axis=1), CANDIDATES)
+    # An area's size and begin; the last one stands for -1, that there is none. In few bits, since a
+    # process makes this before its first answer.
+    size = np.append(np.minimum(np.diff(start), KEPT), 0).astype(np.int16)
+    begin = np.append(start[:-1], 0).astype(np.int32)
+    through = np.cumsum(size[areas], axis=1, dtype=np.int16)
+    np.minimum(through, CANDIDATES, out=through)
     count = np.zeros(shape, dtype=np.uint8)
     told = np.zeros(shape, dtype=[("shift", np.int32), ("unlike", np.float32)])
     shift, unlike = told["shift"], told["unlike"]
-    count[:-1, :-1] = np.diff(through, axis=1, prepend=0)
-    shift[:-1, :-1] = start[near] - (through - count[:-1, :-1])
+    count[:-1, 0] = through[:, 0]
+    np.subtract(through[:, 1:], through[:, :-1], out=count[:-1, 1:-1], casting="unsafe")
+    np.subtract(begin[areas], through - count[:-1, :-1], out=shift[:-1, :-1])
     filled = count.sum(axis=1)
     count[:, -1], shift[:, -1] = CANDIDATES - filled, -filled
     unlike[:] = np.inf
-    unlike[:-1, :-1] = (km / np.float32(_KM)) ** 2
+    np.square(km / np.float32(_KM), out=unlike[:-1, :-1])
     return _Runs(count, told)
 
 

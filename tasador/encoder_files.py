@@ -46,14 +46,15 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
             return kind(**{c: arrays[f"{name}.{c}"] for c in _stored(kind)})
 
         def category(name: str) -> Category:
-            index = {key: code for code, key in enumerate(told[name])}
-            return Category(index, arrays[f"{name}.premium"], arrays[f"{name}.count"])
+            return Category(
+                _numbered(told[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
+            )
 
         return Encoders(
             ranges={name: _pair(told["ranges"][name]) for name in RANGED},
             means={name: float(told["means"][name]) for name in CENTRED},
             places=part(Places, "places"),
-            state_index={key: code for code, key in enumerate(told["states"])},
+            state_index=_numbered(told["states"]),
             cities=category("cities"),
             city_area=arrays["city_area"],
             brokers=category("brokers"),
@@ -79,6 +80,10 @@ def _tables(encoders: Encoders) -> dict[str, Array]:
 
 def _stored(part: Any) -> list[str]:
     return [field.name for field in fields(part) if field.init]
+
+
+def _numbered(keys: list[str]) -> dict[str, int]:
+    return dict(zip(keys, range(len(keys)), strict=True))
 
 
 def _pair(ends: Any) -> tuple[float, float]:

@@ -16,15 +16,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasador.errors import BundleError
-from tasador.shapley import DEEPEST as DEEPEST_EXPLAINED
-from tasador.shapley import Shapley, shapley_of
 from tasador.trees import Trees, both_ways, both_ways_model, read_trees, trying_rows
 from tasador.walk import DEEPEST, Walk
+
+if TYPE_CHECKING:
+    from tasador.shapley import Shapley
 
 Array = np.ndarray[Any, Any]
 
@@ -171,12 +172,14 @@ def quick_contributions_of(booster: Booster) -> Shapley | None:
     It is made only if it gives the library's answers, as far as 32 bits go, on rows made of the
     model's own limits; it takes longer than ``walk_of``.
     """
+    from tasador import shapley as exact  # explain alone needs it
+
     trees = booster.trees()
-    if trees is None or trees.depth > DEEPEST_EXPLAINED:
+    if trees is None or trees.depth > exact.DEEPEST:
         return None
     rows = trying_rows([trees], _EXPLAINED)
     expected = booster.contributions(rows)
-    shapley = shapley_of(trees, float(expected[0, -1]))
+    shapley = exact.shapley_of(trees, float(expected[0, -1]))
     if shapley is None:
         return None
     answers = np.array([shapley.contributions(row) for row in rows])

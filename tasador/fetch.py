@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import http.client
 import json
 import shutil
 import tempfile
@@ -18,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from tasador.bundle import verify
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.manifest import Verified, read_verified
 from tasador.settings import Settings
 
 _RETRIES = 3
@@ -28,8 +27,8 @@ _NAME = 32
 _TIMEOUT = 10.0
 
 
-def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Path:
-    """Return a folder that holds the bundle at ``uri`` and has been verified against ``digest``.
+def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
+    """Return the bundle at ``uri``, every byte of it verified against ``digest``.
 
     A folder (path or file://) is used where it is; s3://bucket/prefix is downloaded into ``into``
     once and found there again. An empty digest means the one that the manifest states.
@@ -42,15 +41,14 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Path:
         folder = Path(unquote(parts.path) if parts.scheme else uri)
         if not folder.is_dir():
             raise BundleError(f"there is no folder {folder} to read the model bundle from")
-        verify(folder, digest)
-        return folder
+        return read_verified(folder, digest)
     if parts.scheme != "s3" or not parts.netloc:
         raise ConfigurationError(f"MODEL_URI is {uri!r}: a folder or s3://bucket/prefix is wanted")
     settings.require("s3_endpoint")
     return _from_s3(uri.rstrip("/"), digest, into, settings)
 
 
-def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Path:
+def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
     written = _get(f"{uri}/manifest.json", settings)
     try:
         manifest = json.loads(written)
@@ -64,11 +62,9 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Path:
     folder = into / name
     if folder.is_dir():
         try:
-            verify(folder, digest)
+            return read_verified(folder, digest)
         except BundleError:
             shutil.rmtree(folder, ignore_errors=True)
-        else:
-            return folder
     into.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=into))
     try:
@@ -77,16 +73,16 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Path:
             if not isinstance(each, str) or each.startswith(".") or "/" in each or "\\" in each:
                 raise BundleError(f"{uri}/manifest.json names a file {each!r} outside its folder")
             (scratch / each).write_bytes(_get(f"{uri}/{each}", settings))
-        verify(scratch, digest)
+        verified = read_verified(scratch, digest)
         try:
             scratch.rename(folder)
         except OSError:
-            # Another process was faster; its copy was verified like this one.
-            verify(folder, digest)
+            # Another process was faster.
+            verified = read_verified(folder, digest)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _forget_old(into)
-    return folder
+    return verified._replace(folder=folder)
 
 
 def _forget_old(into: Path) -> None:
@@ -99,13 +95,15 @@ def _forget_old(into: Path) -> None:
 
 def _get(uri: str, settings: Settings) -> bytes:
     """The object's bytes. No answer and 5xx are tried again; 403 and 404 are not."""
+    from http.client import HTTPException
+
     trouble = ""
     for attempt in range(_RETRIES + 1):
         if attempt:
             time.sleep(0.1 * 2 ** (attempt - 1))
         try:
             status, body = _signed_get(uri, settings)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             trouble = f"{type(error).__name__}: {error}"
             continue
         if status == 200:
@@ -122,6 +120,8 @@ def _get(uri: str, settings: Settings) -> bytes:
 
 
 def _signed_get(uri: str, settings: Settings) -> tuple[int, bytes]:
+    from http.client import HTTPConnection, HTTPSConnection  # not worth their start for a folder
+
     endpoint = urlsplit(settings.s3_endpoint)
     if endpoint.scheme not in ("http", "https") or not endpoint.hostname:
         raise ConfigurationError(
@@ -131,7 +131,7 @@ def _signed_get(uri: str, settings: Settings) -> tuple[int, bytes]:
     headers = {"host": endpoint.netloc}
     if settings.s3_access_key:
         headers |= sign(path, endpoint.netloc, settings, datetime.now(UTC))
-    kind = http.client.HTTPSConnection if endpoint.scheme == "https" else http.client.HTTPConnection
+    kind = HTTPSConnection if endpoint.scheme == "https" else HTTPConnection
     connection = kind(endpoint.hostname, endpoint.port, timeout=_TIMEOUT)
     try:
         connection.request("GET", path, headers=headers)

@@ -12,7 +12,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasador.errors import BundleError
 
@@ -90,7 +90,15 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(**told)
 
 
-def read_verified(folder: Path, expected_digest: str = "") -> tuple[Manifest, dict[str, bytes]]:
+class Verified(NamedTuple):
+    """A bundle whose every byte has been checked: ``contents`` by the name of the file."""
+
+    folder: Path
+    manifest: Manifest
+    contents: dict[str, bytes]
+
+
+def read_verified(folder: Path, expected_digest: str = "") -> Verified:
     """Read the whole bundle and check it: the bytes returned are the bytes that were checked.
 
     Raises BundleError, naming the file, when anything is absent, damaged or of another model.
@@ -112,7 +120,7 @@ def read_verified(folder: Path, expected_digest: str = "") -> tuple[Manifest, di
             f"{folder} holds another model: digest {manifest.digest[:12]}…, "
             f"but {expected_digest[:12]}… was asked for"
         )
-    return manifest, contents
+    return Verified(folder, manifest, contents)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 from tasador.bundle import GOLDEN_TOLERANCE
 from tasador.errors import BundleError, RolloutError
+from tasador.manifest import GOLDEN, Verified
 from tasador.rollout.plan import Promotion
 
 # The candidate does not record predictions of a request with this header.
@@ -22,11 +22,11 @@ _PAUSES = (0.5, 1.0, 2.0)
 _PASSING = (502, 503, 504)
 
 
-def read_golden(folder: Path) -> list[dict[str, Any]]:
-    """The golden rows of a verified bundle: [{"listing": {...}, "price": dollars}]."""
-    rows = json.loads((folder / "golden.json").read_bytes())
+def golden_of(bundle: Verified) -> list[dict[str, Any]]:
+    """The golden rows of a bundle: [{"listing": {...}, "price": dollars}]."""
+    rows = json.loads(bundle.contents[GOLDEN])
     if not rows:
-        raise BundleError(f"{folder}/golden.json holds no rows: a candidate cannot be tested")
+        raise BundleError(f"{bundle.folder / GOLDEN} holds no rows: a candidate cannot be tested")
     return list(rows)
 
 

@@ -23,7 +23,7 @@ from tasador.records import RolloutOutcome, RolloutRecord, now
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.plan import SERVICES, Promotion
-from tasador.rollout.smoke import read_golden, smoke_test
+from tasador.rollout.smoke import golden_of, smoke_test
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
@@ -181,10 +181,9 @@ def _try_candidates(
         promotion, revision = each.promotion, each.promotion.revision(each.name)
         if not golden:
             with each.step("fetch and verify the bundle"):
-                folder = fetch_bundle(
-                    promotion.model_uri, promotion.digest, _cache(settings), settings
+                golden = golden_of(
+                    fetch_bundle(promotion.model_uri, promotion.digest, _cache(settings), settings)
                 )
-                golden = read_golden(folder)
         with each.step("create the revision"):
             backend.create(each.name, revision)
         with each.step("tag it as candidate at 0 %"):

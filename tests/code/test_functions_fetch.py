@@ -62,8 +62,8 @@ def settings(tmp_path, endpoint):
 def test_a_folder_is_used_where_it_is(bundle, tmp_path):
     folder, manifest = bundle
     here = Settings(home=tmp_path)
-    assert fetch.fetch_bundle(str(folder), manifest.digest, tmp_path, here) == folder
-    assert fetch.fetch_bundle(folder.as_uri(), "", tmp_path, here) == folder
+    assert fetch.fetch_bundle(str(folder), manifest.digest, tmp_path, here).folder == folder
+    assert fetch.fetch_bundle(folder.as_uri(), "", tmp_path, here).folder == folder
     with pytest.raises(BundleError, match="another model"):
         fetch.fetch_bundle(str(folder), "0" * 64, tmp_path, here)
     with pytest.raises(BundleError, match="no folder"):
@@ -80,16 +80,16 @@ def test_a_download_is_verified_and_kept(bundle, tmp_path):
     folder, manifest = bundle
     with store(folder) as (endpoint, asked):
         given = settings(tmp_path, endpoint)
-        first = fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given)
+        first = fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder
         assert {p.name: p.read_bytes() for p in first.iterdir()} == {
             p.name: p.read_bytes() for p in folder.iterdir()
         }
         asked.clear()
-        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given) == first
+        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
         assert asked == ["manifest.json"]
         # A copy that went bad on this disk is fetched again.
         (first / "encoders.json").write_text("{}")
-        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given) == first
+        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
         assert (first / "encoders.json").read_bytes() == (folder / "encoders.json").read_bytes()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]
 
@@ -152,7 +152,7 @@ def test_versions_of_one_model_are_kept_apart_and_old_downloads_go(bundle, tmp_p
         folders = []
         for version in range(1, 9):
             digest = stamp_version(copy, "tasador-price", version).digest
-            folders.append(fetch.fetch_bundle(URI, digest, tmp_path / "cache", given))
+            folders.append(fetch.fetch_bundle(URI, digest, tmp_path / "cache", given).folder)
     assert len(set(folders)) == 8
     assert {path for path in folders if path.exists()} == set(folders[-5:])
 

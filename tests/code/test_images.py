@@ -32,6 +32,8 @@ NOT_FOR_ANSWERS = HEAVY | {
     "alembic",
     "multiprocessing",
 }
+# Of no use to a prediction that nobody wants recorded.
+FOR_OTHERS = NOT_FOR_ANSWERS | {"flask", "prometheus_client", "ssl", "email", "tasador.shapley"}
 BUILT = os.environ.get("TASADOR_IMAGE_PREFIX", "") + "tasador-"
 # Python runs it first; at its end the process says what it has imported. (-X importtime is no help:
 # where two threads import at one time its figures are less than nothing and its lines no pattern.)
@@ -94,7 +96,7 @@ def watched(name, python, home, **env):
             client.process.send_signal(signal.SIGTERM)
             assert client.process.wait(20) == 0
             names = said.read_text().split()
-            assert "flask" in names
+            assert "waitress" in names
             ours = {name for name in names if name.startswith("tasador.")}
             return {name.split(".")[0] for name in names} | ours
 
@@ -113,6 +115,15 @@ def test_a_function_answers_with_the_packages_of_its_image_alone(pythons, bundle
         for path in ("/", "/metrics", "/openapi.json"):
             assert client.get(path).status_code == 200
         assert imported() & NOT_FOR_ANSWERS == set()
+
+
+def test_a_first_prediction_waits_for_nothing_that_it_does_not_need(pythons, bundle, tmp_path):
+    """What others need (the app behind, /metrics, a store far away) is loaded when they ask."""
+    env = {"MODEL_URI": str(bundle), "TASADOR_RECORDING": "off"}
+    with watched("predict", pythons[stage_of("predict")], tmp_path, **env) as (client, imported):
+        until(lambda: is_ready(client))
+        assert client.post("/predict", json={"state": "Texas", "bed": 3}).status_code == 200
+        assert imported() & FOR_OTHERS == set()
 
 
 @pytest.mark.parametrize("name", ["record", "reload"])
