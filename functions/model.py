@@ -23,35 +23,44 @@ from tasador.settings import Settings
 log = logging.getLogger("tasador.functions.model")
 
 _LONGEST_PAUSE = 15.0
+# So long a process that starts lets requests wait for its model (seconds), since that is sooner
+# there than a caller who was sent away comes back.
+_PATIENCE = 5.0
 
 
 class ServedModel:
-    """Loads MODEL_URI once. The host gives the loading a thread; without a host the first request
-    waits for it."""
+    """Loads MODEL_URI once. The host gives the loading a thread, and requests that come before its
+    first try has ended wait for it; without a host the first request does it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._bundle: Bundle | None = None
         self._reason = "the model is being loaded"
         self._final = False
-        self._started = False
+        self._tried = threading.Event()
+        self._begun: float | None = None
 
     def load(self) -> None:
         """Load until it is loaded or can never be; an unavailable store alone is tried again."""
-        self._started = True
+        self._begun = time.monotonic()
+        loaded = self._attempt()
+        self._tried.set()
         pause = 0.5
-        while not self._attempt():
-            if self._final:
-                return
+        while not loaded and not self._final:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        quickened(self.loaded().quicken)
-        quickened(quicken)
+            loaded = self._attempt()
+        if loaded:
+            quickened(self.loaded().quicken)
+            quickened(quicken)
 
     def bundle(self) -> Bundle:
         """The loaded bundle; raises a Problem (503) that says why there is none."""
-        if self._bundle is None and not self._started:
-            self._attempt()
+        if self._bundle is None:
+            if self._begun is None:
+                self._attempt()
+            else:
+                self._tried.wait(max(self._begun + _PATIENCE - time.monotonic(), 0.0))
         return self.loaded()
 
     @property

@@ -8,12 +8,17 @@ import shutil
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
+from functions import model as served
+from functions.surface import Problem
 from tasador import contributions, events
 from tasador.bundle import Bundle
 from tasador.bundle_write import stamp_version
+from tasador.errors import StoreUnavailable
 from tasador.events import Event
 from tasador.listing import COLUMNS
 from tests.functions_kit import function, is_ready, make_bundle, simulated, until
@@ -390,6 +395,54 @@ def test_logs_are_json_lines_that_name_the_request_and_the_correlation_id(predic
 
 
 # -- models that must never serve ---------------------------------------------------------------
+
+
+@contextmanager
+def starting(monkeypatch, answer):
+    """A model that is being loaded; it comes, or fails, by ``answer`` once the event is set."""
+    go = threading.Event()
+
+    def load(_environ):
+        assert go.wait(20)
+        return answer()
+
+    monkeypatch.setattr(served, "_load", load)
+    waiting = served.ServedModel()
+    loading = threading.Thread(target=waiting.load, daemon=True)
+    loading.start()
+    until(lambda: waiting._begun is not None)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield waiting, go, pool.submit(waiting.bundle)
+        finally:
+            go.set()
+
+
+def test_a_request_waits_for_the_model_of_a_process_that_starts(monkeypatch, model):
+    with starting(monkeypatch, lambda: model) as (waiting, go, asked):
+        with pytest.raises(Problem, match="being loaded"):
+            waiting.loaded()  # as /ready asks, which never waits
+        with pytest.raises(TimeoutError):
+            asked.result(0.3)
+        go.set()
+        assert asked.result(10) is model
+
+
+def test_no_request_waits_longer_than_the_first_try_and_some_seconds(monkeypatch):
+    def away():
+        raise StoreUnavailable("nobody there")
+
+    with starting(monkeypatch, away) as (waiting, go, asked):
+        go.set()
+        with pytest.raises(Problem, match="nobody there"):
+            asked.result(10)
+        begun = time.monotonic()
+        with pytest.raises(Problem, match="nobody there"):
+            waiting.bundle()
+        assert time.monotonic() - begun < 1
+    monkeypatch.setattr(served, "_PATIENCE", 0.2)
+    with starting(monkeypatch, away) as (_, _, asked), pytest.raises(Problem, match="being loaded"):
+        asked.result(10)
 
 
 def flip(folder):
