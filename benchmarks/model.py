@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import ablation, drift, old_way, report
 from benchmarks.judged import Figures, Tell, held_out, median_error
-from tasador import study, training
+from tasador import splits, study, training
 from tasador.bundle import Bundle, listing_at
 from tasador.contributions import explain
 from tasador.evaluation import evaluate
@@ -43,12 +43,12 @@ def found(frame: pd.DataFrame, trials: int, seed: int) -> study.Search:
     """Parameters: known good ones, or what a search of so many trials finds."""
     if trials == 0:
         return study.Search(dict(study.KNOWN_GOOD), 0.0, [])
-    return training.search(training.prepare(frame), trials=trials, seed=seed)
+    return training.search(splits.prepare(frame), trials=trials, seed=seed)
 
 
 def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:
     """A bundle trained on the frame's rows outside its holdout."""
-    model = training.fit(training.prepare(frame), found(frame, trials, seed), seed=seed)
+    model = training.fit(splits.prepare(frame), found(frame, trials, seed), seed=seed)
     training.write(model, folder)
     return Bundle.load(folder)
 

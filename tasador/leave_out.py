@@ -133,12 +133,12 @@ def _groups(states: Array, rotations: int, seed: int) -> list[list[str]]:
 def _rotation(
     shown: pd.DataFrame, away: pd.DataFrame, params: Mapping[str, Any], seed: int
 ) -> Evaluation:
-    from tasador import training
+    from tasador import splits, training
     from tasador.bundle import Bundle
     from tasador.evaluation import evaluate
     from tasador.study import Search
 
-    fitted = training.fit(training.prepare(shown), Search(dict(params), 0.0, []), seed=seed)
+    fitted = training.fit(splits.prepare(shown), Search(dict(params), 0.0, []), seed=seed)
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         training.write(fitted, Path(scratch))
         # None of these rows was trained on, so all may be judged.

@@ -93,11 +93,11 @@ def search(
     progress: Report | None = None,
 ) -> Search:
     """Search for training parameters; each trial is a child run of the training's MLflow run."""
-    from tasador import training
+    from tasador import splits, training
 
     registry = Registry(settings)
     run_id = registry.open_run(planned.training_id, planned.correlation_id)
-    prepared = training.prepare(training_frame(settings, planned), progress=progress)
+    prepared = splits.prepare(training_frame(settings, planned), progress=progress)
     return training.search(
         prepared,
         trials=trials,
@@ -119,7 +119,7 @@ def fit(
     progress: Report | None = None,
 ) -> Candidate:
     """Fit, write the bundle and the drift reference, and register the version, not yet judged."""
-    from tasador import training
+    from tasador import splits, training
     from tasador.bundle import Bundle
     from tasador.bundle_write import stamp_version
     from tasador.drift import learn, make_reference
@@ -129,7 +129,7 @@ def fit(
     run_id = registry.open_run(planned.training_id, planned.correlation_id)
     frame = training_frame(settings, planned)
     model = training.fit(
-        training.prepare(frame, progress=progress), found, seed=seed, progress=progress
+        splits.prepare(frame, progress=progress), found, seed=seed, progress=progress
     )
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         folder = Path(scratch) / "bundle"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tasador import bundle_write, study, training
+from tasador import bundle_write, splits, study, training
 from tasador.listing import read_row
 from tasador.source import simulator
 from tasador.table import frame_of
@@ -26,7 +26,7 @@ def simulated(rows=900, seed=7):
 
 def make_bundle(folder, *, version=3, rows=900, seed=7):
     """Train a small real model and write it as the registered ``version``; its manifest."""
-    prepared = training.prepare(frame_of(simulated(rows, seed)))
+    prepared = splits.prepare(frame_of(simulated(rows, seed)))
     # A study of its own is the training's business; here any fair model does.
     params = {**study.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}
     found = study.Search(params=params, value=0.0, trials=[])

@@ -7,7 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
-from tasador import study, training
+from tasador import splits, study, training
 from tasador.listing import COLUMNS, Listing, read_row
 from tasador.source import simulator
 from tasador.table import frame_of, read_csv
@@ -27,7 +27,7 @@ def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
             shutil.rmtree(old)
         frame = frame_of(_simulated(rows)) if csv is None else read_csv(csv)[0]
         found = study.Search(params=dict(study.KNOWN_GOOD), value=0.0, trials=[])
-        training.write(training.fit(training.prepare(frame), found), folder)
+        training.write(training.fit(splits.prepare(frame), found), folder)
     return folder, told
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tasador import study, training
+from tasador import splits, study, training
 from tasador.bundle import Bundle
 from tasador.listing import read_row
 from tasador.source.simulator import generate
@@ -22,7 +22,7 @@ def simulated(rows, seed=3, batch=0):
 
 def bundle_of(frame, folder, found=QUICK):
     """A written and loaded bundle, trained without a search."""
-    training.write(training.fit(training.prepare(frame), found), folder)
+    training.write(training.fit(splits.prepare(frame), found), folder)
     return Bundle.load(folder)
 
 

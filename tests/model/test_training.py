@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasador import study, training
+from tasador import splits, study, training
 from tasador.errors import TrainingError
 from tasador.listing import in_holdout
 from tasador.table import columns_of
@@ -16,7 +16,7 @@ def keys_of_rows(columns):
 
 
 def test_the_holdout_is_never_trained_on(market):
-    prepared = training.prepare(market)
+    prepared = splits.prepare(market)
     trained_on = keys_of_rows(prepared.columns)
     assert not any(in_holdout(key) for key in set(trained_on))
     assert set(prepared.holdout["property_key"]).isdisjoint(trained_on)
@@ -36,7 +36,7 @@ def test_what_the_holdout_costs_leaves_no_trace_in_the_model(market, tmp_path):
 
 
 def test_every_split_keeps_a_property_together(market):
-    prepared = training.prepare(market)
+    prepared = splits.prepare(market)
     keys = keys_of_rows(prepared.columns)
     assert len(set(keys)) < len(keys), "the market has properties that come twice"
     for split in (prepared.calibration, prepared.folds):
@@ -68,7 +68,7 @@ def test_the_number_of_threads_leaves_no_trace(market, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
-    prepared = training.prepare(market.head(1200))
+    prepared = splits.prepare(market.head(1200))
     whole = training.search(prepared, trials=5, seed=4)
 
     class Killed(BaseException):
@@ -93,7 +93,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
 
 
 def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypatch):
-    prepared = training.prepare(market.head(1200))
+    prepared = splits.prepare(market.head(1200))
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     asked = {"trials": 2, "seed": 4, "storage": storage, "study_name": "one"}
     fit = study.boost
@@ -113,7 +113,7 @@ def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypat
 
 def test_a_time_budget_ends_the_search_after_one_trial(market):
     found = training.search(
-        training.prepare(market.head(1200)), trials=50, seed=0, budget_seconds=0.0
+        splits.prepare(market.head(1200)), trials=50, seed=0, budget_seconds=0.0
     )
     assert [trial.params for trial in found.trials] == [study.KNOWN_GOOD]
 
@@ -121,7 +121,7 @@ def test_a_time_budget_ends_the_search_after_one_trial(market):
 def test_a_hopeless_trial_is_pruned(market):
     told = []
     found = training.search(
-        training.prepare(market.head(2500)),
+        splits.prepare(market.head(2500)),
         trials=12,
         seed=1,
         on_trial=lambda number, params, value, seconds: told.append(value),
@@ -132,7 +132,7 @@ def test_a_hopeless_trial_is_pruned(market):
 
 def test_too_few_rows_are_refused_with_their_number():
     with pytest.raises(TrainingError, match=r"only \d+ of \d+ rows .* at least 200"):
-        training.prepare(simulated(150))
+        splits.prepare(simulated(150))
 
 
 def test_rows_of_a_parquet_file_train_the_same_model(market, tmp_path):
@@ -140,8 +140,8 @@ def test_rows_of_a_parquet_file_train_the_same_model(market, tmp_path):
 
     frame = market.head(1200)
     frame.assign(batch_id="b1").to_parquet(tmp_path / "clean.parquet")
-    one = training.fit(training.prepare(frame), QUICK)
-    stored = training.prepare(pd.read_parquet(tmp_path / "clean.parquet"))
+    one = training.fit(splits.prepare(frame), QUICK)
+    stored = splits.prepare(pd.read_parquet(tmp_path / "clean.parquet"))
     other = training.fit(stored, QUICK)
     assert stored.data["batch_ids"] == ["b1"]
     assert stored.data["fingerprint"] == one.prepared.data["fingerprint"]
