@@ -28,6 +28,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from functions import fetching
 from functions.metrics import metrics_text
 from functions.observe import Traffic, log_to_stdout
 from functions.server import Server
@@ -201,6 +202,7 @@ def main() -> None:
     """Serve the function whose folder is the argument."""
     if len(sys.argv) != 2 or not os.path.isfile(os.path.join(sys.argv[1], "func.py")):
         raise SystemExit("usage: python -m functions.host FOLDER (one that holds a func.py)")
+    fetching.begin(os.environ)
     host = Host(load_module(sys.argv[1]))
     log_to_stdout(host.function.name)
     try:

@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
+from functions.fetching import fetched
 from functions.observe import MODEL_LOADED
 from functions.surface import quicken, unready
 from tasador.bundle import GOLDEN_TOLERANCE, Bundle
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
-from tasador.fetch import fetch_bundle
 from tasador.listing import Listing
-from tasador.settings import Settings
 
 log = logging.getLogger("tasador.functions.model")
 
@@ -120,32 +117,22 @@ def quickened(quicken: Callable[[], None]) -> None:
 
 
 def _load(environ: os._Environ[str]) -> Bundle:
-    uri, digest = environ.get("MODEL_URI", ""), environ.get("MODEL_DIGEST", "")
-    if not uri:
-        raise ConfigurationError("MODEL_URI is not set: no model has been promoted yet")
-    settings = Settings.load(environ)
-    bundle = Bundle.of(fetch_bundle(uri, digest, _cache(settings), settings))
+    bundle = Bundle.of(fetched(environ))
     manifest = bundle.manifest
     for variable, stated in (("MODEL_NAME", manifest.name), ("MODEL_VERSION", manifest.version)):
         wanted = environ.get(variable, "")
         if wanted and wanted != str(stated):
-            raise BundleError(f"{variable} is {wanted}, but the bundle at {uri} says {stated}")
+            raise BundleError(f"{variable} is {wanted}, but {environ['MODEL_URI']} says {stated}")
     difference = bundle.check_golden()
     # Also true of a NaN.
     if not difference <= GOLDEN_TOLERANCE:
         raise BundleError(
-            f"the golden rows of {uri} are answered {difference:.2%} away from what training "
-            f"expects (at most {GOLDEN_TOLERANCE:.2%})"
+            f"the golden rows of {environ['MODEL_URI']} are answered {difference:.2%} away from "
+            f"what training expects (at most {GOLDEN_TOLERANCE:.2%})"
         )
     # The first prediction of a process would otherwise pay for what is made on demand.
     bundle.predict_one(Listing())
     return bundle
-
-
-def _cache(settings: Settings) -> Path:
-    if settings.home.is_dir() and os.access(settings.home, os.W_OK):
-        return settings.home / "cache" / "bundles"
-    return Path(tempfile.gettempdir()) / f"tasador-bundles-{os.getuid()}"
 
 
 @cache
