@@ -20,7 +20,7 @@ from functions.observe import RECORDINGS
 from functions.surface import Problem
 from tasador import events
 from tasador.errors import ConfigurationError, StoreUnavailable
-from tasador.records import PredictionRecord
+from tasador.prediction_record import PredictionRecord
 
 log = logging.getLogger("tasador.functions.recording")
 

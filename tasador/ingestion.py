@@ -22,10 +22,11 @@ from typing import Any, Literal
 from tasador import events
 from tasador.announce import announce
 from tasador.batch_file import write_parquet
+from tasador.clock import now
 from tasador.errors import SourceExhausted, StoreUnavailable, TasadorError
 from tasador.lake import Lake
 from tasador.listing import canonical_line, read_row
-from tasador.records import Batch, now
+from tasador.records import Batch
 from tasador.replay import catching_up, why_replay
 from tasador.settings import Settings
 from tasador.source import SourceClient, rows

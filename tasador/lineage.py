@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasador.errors import TasadorError
-from tasador.records import (
-    Batch,
-    DecisionRecord,
-    DriftRecord,
-    MonitorRecord,
-    PredictionRecord,
-    RolloutRecord,
-)
+from tasador.prediction_record import PredictionRecord
+from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 
 if TYPE_CHECKING:
     from tasador.warehouse import Warehouse

@@ -1,24 +1,21 @@
-"""The rows that the platform keeps about itself: what was ingested, decided, rolled out, predicted.
+"""The rows that the platform keeps about itself: what was ingested, decided, rolled out.
 
 One dataclass a table of the warehouse. Times are aware UTC datetimes; ``None`` stands for a number
-that the database gives.
+that the database gives. (What was predicted is ``tasador.prediction_record``.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
+
+from tasador.clock import now
 
 BatchStatus = Literal["fetched", "validated", "ready"]
 Verdict = Literal["train", "drift", "no_drift"]
 DecisionKind = Literal["promoted", "rejected", "rolled_back"]
 RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged"]
-
-
-def now() -> datetime:
-    """The current time, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,29 +115,6 @@ class RolloutRecord:
     started_at: datetime = field(default_factory=now)
     finished_at: datetime = field(default_factory=now)
     rollout_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionRecord:
-    """raw.inference_logs: one answered prediction (unique by its id).
-
-    ``listing`` is the request as read (the eleven inputs), ``intervals`` maps "80", "90", "95" to
-    [low, high] dollars.
-    """
-
-    prediction_id: str
-    predicted_at: datetime
-    correlation_id: str
-    model_name: str
-    model_version: int
-    model_digest: str
-    revision: str
-    listing: dict[str, Any]
-    price: float
-    intervals: dict[str, list[float]]
-    missing: list[str]
-    warnings: list[str]
-    latency_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

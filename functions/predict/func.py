@@ -26,10 +26,11 @@ from functions.surface import (
 )
 from tasador import events
 from tasador.bundle import Bundle
+from tasador.clock import now
 from tasador.events import Event
 from tasador.listing import Listing
 from tasador.manifest import Manifest
-from tasador.records import PredictionRecord, now
+from tasador.prediction_record import PredictionRecord
 
 MODEL = model.ServedModel()
 RECORDER = Recorder()

@@ -34,7 +34,7 @@ from functions.surface import (
 from tasador.errors import StoreUnavailable
 from tasador.events import PREDICTION_MADE, Event, EventError, prediction_as_json
 from tasador.listing import Problem as FieldProblem
-from tasador.records import PredictionRecord
+from tasador.prediction_record import PredictionRecord
 
 STORE = Store()
 PAGE, LONGEST_PAGE = 50, 500

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tasador.clock import now
 from tasador.events.event import (
     BATCH_INGESTED,
     DRIFT_DETECTED,
@@ -23,15 +24,10 @@ from tasador.events.event import (
     TRAINING_REQUESTED,
     Event,
 )
-from tasador.records import (
-    Batch,
-    DecisionRecord,
-    DriftRecord,
-    MonitorRecord,
-    PredictionRecord,
-    RolloutRecord,
-    now,
-)
+from tasador.prediction_record import PredictionRecord
+
+if TYPE_CHECKING:
+    from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 
 
 def batch_ingested(batch: Batch) -> Event:

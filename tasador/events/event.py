@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from tasador.clock import now
 from tasador.errors import TasadorError
-from tasador.records import now
 
 BATCH_INGESTED = "tasador.batch.ingested"
 DRIFT_DETECTED = "tasador.drift.detected"

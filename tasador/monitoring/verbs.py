@@ -16,6 +16,7 @@ import numpy as np
 
 from tasador import events
 from tasador.announce import announce
+from tasador.clock import now
 from tasador.drift.judge import DriftReport, judge_requests
 from tasador.drift.measures import FIELDS
 from tasador.drift.thresholds import Thresholds
@@ -24,7 +25,7 @@ from tasador.lake import Lake
 from tasador.listing import read_listing
 from tasador.monitoring import policy, realised
 from tasador.monitoring.realised import Realised
-from tasador.records import MonitorRecord, now
+from tasador.records import MonitorRecord
 from tasador.registry import ModelVersion, Registry
 from tasador.settings import Settings
 from tasador.warehouse import Asked, Warehouse

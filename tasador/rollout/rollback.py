@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tasador.clock import now
 from tasador.errors import RolloutError
-from tasador.records import DecisionRecord, now
+from tasador.records import DecisionRecord
 
 if TYPE_CHECKING:
     from tasador.warehouse import Warehouse

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasador import events
+from tasador.clock import now
 from tasador.errors import BundleError, RolloutError, TasadorError
 from tasador.events import Event
 from tasador.fetch import fetch_bundle
-from tasador.records import RolloutOutcome, RolloutRecord, now
+from tasador.records import RolloutOutcome, RolloutRecord
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.plan import SERVICES, Promotion

@@ -11,6 +11,8 @@ from typing import Any, TextIO, TypeVar
 from sqlalchemy import ColumnElement, Connection, Table, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from tasador.clock import now
+from tasador.prediction_record import PredictionRecord
 from tasador.records import (
     Batch,
     BatchStatus,
@@ -18,9 +20,7 @@ from tasador.records import (
     DecisionRecord,
     DriftRecord,
     MonitorRecord,
-    PredictionRecord,
     RolloutRecord,
-    now,
 )
 from tasador.replay import Fetch, Outcome
 from tasador.warehouse import asked, migrations, rows, schema

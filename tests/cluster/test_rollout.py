@@ -17,7 +17,7 @@ LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_si
 DECIDE = """
 from dataclasses import replace
 from tasador import announce, events
-from tasador.records import now
+from tasador.clock import now
 newest = warehouse.decision(VERSION)
 made = warehouse.record_decision(
     replace(newest, decision="rolled_back", decided_at=now(), promotion=None)

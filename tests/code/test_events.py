@@ -12,7 +12,8 @@ import pytest
 from tasador import events
 from tasador.errors import ConfigurationError, StoreUnavailable
 from tasador.events import Event, EventError
-from tasador.records import Batch, DecisionRecord, DriftRecord, PredictionRecord, RolloutRecord
+from tasador.prediction_record import PredictionRecord
+from tasador.records import Batch, DecisionRecord, DriftRecord, RolloutRecord
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BATCH = Batch(

@@ -33,7 +33,14 @@ NOT_FOR_ANSWERS = HEAVY | {
     "multiprocessing",
 }
 # Of no use to a prediction that nobody wants recorded.
-FOR_OTHERS = NOT_FOR_ANSWERS | {"flask", "prometheus_client", "ssl", "email", "tasador.shapley"}
+FOR_OTHERS = NOT_FOR_ANSWERS | {
+    "flask",
+    "prometheus_client",
+    "ssl",
+    "email",
+    "tasador.shapley",
+    "tasador.records",
+}
 BUILT = os.environ.get("TASADOR_IMAGE_PREFIX", "") + "tasador-"
 # Python runs it first; at its end the process says what it has imported. (-X importtime is no help:
 # where two threads import at one time its figures are less than nothing and its lines no pattern.)

@@ -16,6 +16,7 @@ FIRST_PARTY = ("tasador", "functions", "flows")
 
 CORE = (
     "bundle",
+    "clock",
     "comparables",
     "contributions",
     "encoder_files",
@@ -30,6 +31,7 @@ CORE = (
     "manifest",
     "monitoring.policy",
     "parts",
+    "prediction_record",
     "records",
     "replay",
     "trees",

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tasador import dead_letters, events
-from tasador.records import PredictionRecord
+from tasador.prediction_record import PredictionRecord
 from tasador.warehouse import Warehouse
 from tests.functions_kit import free_port, function, is_ready, until
 from tests.listener_kit import taking

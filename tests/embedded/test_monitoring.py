@@ -7,12 +7,13 @@ from dataclasses import asdict, replace
 import pytest
 
 from tasador import retraining
+from tasador.clock import now
 from tasador.lake import Lake
 from tasador.lineage import trace
 from tasador.listing import read_row
 from tasador.monitoring import verbs
 from tasador.pipeline import unanswered
-from tasador.records import PredictionRecord, now
+from tasador.prediction_record import PredictionRecord
 from tasador.source.simulator import generate
 from tasador.table import columns_of, frame_of
 from tasador.warehouse import Warehouse

@@ -15,16 +15,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tasador.clock import now
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
 from tasador.listing import COLUMNS, read_row
-from tasador.records import (
-    Batch,
-    DecisionRecord,
-    DriftRecord,
-    PredictionRecord,
-    RolloutRecord,
-    now,
-)
+from tasador.prediction_record import PredictionRecord
+from tasador.records import Batch, DecisionRecord, DriftRecord, RolloutRecord
 from tasador.warehouse import ReadRow, Warehouse
 from tests.ingest_kit import own_database
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from tasador.records import now
+from tasador.clock import now
 
 _TITLES = {
     400: "Bad Request",

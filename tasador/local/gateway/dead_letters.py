@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tasador.clock import now
 from tasador.events import Event
 from tasador.local.process import write_private
-from tasador.records import now
 
 
 class DeadLetters:

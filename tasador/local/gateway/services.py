@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tasador.clock import now
 from tasador.local.gateway.answers import Refusal
 from tasador.local.process import write_private
-from tasador.records import now
 
 # The functions whose revisions are models; the others have their one revision from the start.
 MODEL_SERVICES = ("predict", "explain")

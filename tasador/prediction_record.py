@@ -1,0 +1,33 @@
+"""The row that is kept of an answered prediction.
+
+Apart from the other ``tasador.records``, since it alone is in the way of a first answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionRecord:
+    """raw.inference_logs: one answered prediction (unique by its id).
+
+    ``listing`` is the request as read (the eleven inputs), ``intervals`` maps "80", "90", "95" to
+    [low, high] dollars.
+    """
+
+    prediction_id: str
+    predicted_at: datetime
+    correlation_id: str
+    model_name: str
+    model_version: int
+    model_digest: str
+    revision: str
+    listing: dict[str, Any]
+    price: float
+    intervals: dict[str, list[float]]
+    missing: list[str]
+    warnings: list[str]
+    latency_ms: float
