@@ -202,6 +202,7 @@ def main() -> None:
     """Serve the function whose folder is the argument."""
     if len(sys.argv) != 2 or not os.path.isfile(os.path.join(sys.argv[1], "func.py")):
         raise SystemExit("usage: python -m functions.host FOLDER (one that holds a func.py)")
+    _share_memory()  # before there is a second thread
     fetching.begin(os.environ)
     host = Host(load_module(sys.argv[1]))
     log_to_stdout(host.function.name)
@@ -212,7 +213,6 @@ def main() -> None:
         )
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
-    _share_memory()
     host.serve(os.environ.get("HOST", "127.0.0.1"), port, threads, queue)
 
 
