@@ -6,7 +6,8 @@ Both are parts of ``benchmarks/model.py``. All variants of a seed see one encodi
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,19 +119,45 @@ def states_away(frame: pd.DataFrame, seed: int) -> np.ndarray:
     return frame["state"].isin(drawn).to_numpy(dtype=bool)
 
 
+class Drawn(NamedTuple):
+    """What one seed draws: properties held out at home, and a quarter of the states held out."""
+
+    home: Encoded
+    abroad: Encoded
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, seed: int) -> Drawn:
+        """Draw, and encode both."""
+        return cls(
+            encoded(frame, held_out(frame, seed), seed),
+            encoded(frame, states_away(frame, seed), seed),
+        )
+
+    def judged(self, price: Callable[[Encoded], np.ndarray]) -> dict[str, float]:
+        """How good prices are at home, which take how long (seconds), and how good abroad."""
+        began = time.perf_counter()
+        found = price(self.home)
+        took = time.perf_counter() - began
+        return {
+            "error": median_error(self.home.price, found),
+            "r2": r2(self.home.price, found),
+            "seconds": took,
+            "abroad": median_error(self.abroad.price, price(self.abroad)),
+        }
+
+
 def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
     """Each group of features left out in turn, the rest as it is."""
     del trials, scratch
     figures: Figures = {}
     for seed in range(seeds):
-        rows = encoded(frame, held_out(frame, seed), seed)
+        drawn = Drawn.of(frame, seed)
         for group, gone in GROUPS.items():
             kept = [n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(gone or "?")]
-            error = median_error(rows.price, rows.fitted(Fit(), seed, kept))
-            figures.setdefault(f"without {group}", []).append(error)
-            tell(f"ablation, seed {seed}, without {group}: {error:.2%}")
-        plain = median_error(rows.price, np.exp(rows.matrix[:, BASE]))
-        figures.setdefault("without the trees", []).append(plain)
+            seen = drawn.judged(partial(Encoded.fitted, fit=Fit(), seed=seed, columns=kept))
+            _keep(figures, f"ablation, seed {seed}", group, seen, tell)
+        plain = drawn.judged(lambda rows: np.exp(rows.matrix[:, BASE]))
+        _keep(figures, f"ablation, seed {seed}", "the trees", plain, tell)
     return figures
 
 
@@ -140,42 +167,37 @@ def tried(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tel
     del trials, scratch
     figures: Figures = {}
     for seed in range(seeds):
-        home = encoded(frame, held_out(frame, seed), seed)
-        abroad = encoded(frame, states_away(frame, seed), seed)
+        drawn = Drawn.of(frame, seed)
         for name, fit in TRIED.items():
-            began = time.perf_counter()
-            price = home.fitted(fit, seed)
-            took = time.perf_counter() - began
-            seen = {
-                "error": median_error(home.price, price),
-                "r2": r2(home.price, price),
-                "seconds": took,
-                "abroad": median_error(abroad.price, abroad.fitted(fit, seed)),
-            }
-            for what, value in seen.items():
-                figures.setdefault(f"{name}: {what}", []).append(value)
-            told = ", ".join(f"{what} {value:.4g}" for what, value in seen.items())
-            tell(f"tried, seed {seed}, {name}: {told}")
+            seen = drawn.judged(partial(Encoded.fitted, fit=fit, seed=seed))
+            _keep(figures, f"tried, seed {seed}", name, seen, tell)
     return figures
+
+
+def _keep(figures: Figures, stage: str, name: str, seen: Mapping[str, float], tell: Tell) -> None:
+    for what, value in seen.items():
+        figures.setdefault(f"{name}: {what}", []).append(value)
+    told = ", ".join(f"{what} {value:.4g}" for what, value in seen.items())
+    tell(f"{stage}, {name}: {told}")
 
 
 def left_out_table(figures: Figures) -> str:
     """The table of ``ablation``: means over the seeds."""
-    mean = {name: float(np.mean(values)) for name, values in figures.items()}
-    rows = [
-        (name.removeprefix("without "), f"{error:.2%}", f"{error / mean['without nothing']:.3f}")
-        for name, error in mean.items()
-    ]
-    return report.table(("left out", "median error, all rows", "ratio"), rows)
+    return _table("left out", figures, (*GROUPS, "the trees"))
 
 
 def tried_table(figures: Figures) -> str:
     """The table of ``tried``: means over the seeds."""
+    return _table("trees fitted", figures, tuple(TRIED))
+
+
+def _table(title: str, figures: Figures, names: Sequence[str]) -> str:
+    """A row a name, with ratios to the first of them."""
     mean = {name: float(np.mean(values)) for name, values in figures.items()}
 
     def row(name: str) -> tuple[str, ...]:
         of = {what: mean[f"{name}: {what}"] for what in ("error", "r2", "abroad", "seconds")}
-        ratio = {what: value / mean[f"as it is: {what}"] for what, value in of.items()}
+        ratio = {what: value / mean[f"{names[0]}: {what}"] for what, value in of.items()}
         return (
             name,
             f"{of['error']:.2%}",
@@ -186,5 +208,5 @@ def tried_table(figures: Figures) -> str:
             f"{ratio['seconds']:.2f}",
         )
 
-    header = ("trees fitted", "median error", "ratio", "R²", "states left out", "ratio", "time")
-    return report.table(header, [row(name) for name in TRIED])
+    header = (title, "median error", "ratio", "R²", "states left out", "ratio", "time")
+    return report.table(header, [row(name) for name in names])
