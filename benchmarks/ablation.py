@@ -183,30 +183,30 @@ def _keep(figures: Figures, stage: str, name: str, seen: Mapping[str, float], te
 
 def left_out_table(figures: Figures) -> str:
     """The table of ``ablation``: means over the seeds."""
-    return _table("left out", figures, (*GROUPS, "the trees"))
+    return _table("left out", figures, (*GROUPS, "the trees"), timed=False)
 
 
 def tried_table(figures: Figures) -> str:
     """The table of ``tried``: means over the seeds."""
-    return _table("trees fitted", figures, tuple(TRIED))
+    return _table("trees fitted", figures, tuple(TRIED), timed=True)
 
 
-def _table(title: str, figures: Figures, names: Sequence[str]) -> str:
+def _table(title: str, figures: Figures, names: Sequence[str], timed: bool) -> str:
     """A row a name, with ratios to the first of them."""
     mean = {name: float(np.mean(values)) for name, values in figures.items()}
 
     def row(name: str) -> tuple[str, ...]:
         of = {what: mean[f"{name}: {what}"] for what in ("error", "r2", "abroad", "seconds")}
         ratio = {what: value / mean[f"{names[0]}: {what}"] for what, value in of.items()}
-        return (
+        told = (
             name,
             f"{of['error']:.2%}",
             f"{ratio['error']:.3f}",
             f"{of['r2']:.3f}",
             f"{of['abroad']:.2%}",
             f"{ratio['abroad']:.3f}",
-            f"{ratio['seconds']:.2f}",
         )
+        return (*told, f"{ratio['seconds']:.2f}") if timed else told
 
-    header = (title, "median error", "ratio", "R²", "states left out", "ratio", "time")
-    return report.table(header, [row(name) for name in names])
+    header = (title, "median error", "ratio", "R²", "states left out", "ratio")
+    return report.table((*header, "time") if timed else header, [row(name) for name in names])

@@ -12,8 +12,8 @@ from __future__ import annotations
 import gc
 
 if __name__ == "__main__":
-    # What a start makes stays, and looking through it for garbage would be a tenth of the start.
-    # ``Host.load`` turns the collector on again.
+    # Looking for garbage among what is imported would be a tenth of the start. ``Host.load`` turns
+    # the collector on again.
     gc.disable()
 
 import ctypes
@@ -28,8 +28,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from functions import fetching
-from functions.metrics import metrics_text
+from functions import fetching, metrics
 from functions.observe import Traffic, log_to_stdout
 from functions.server import Server
 from functions.surface import (
@@ -68,7 +67,7 @@ class Host:
             "/health/liveness": self._health,
             "/ready": self._readiness,
             "/health/readiness": self._readiness,
-            "/metrics": lambda _request: Response(*metrics_text()),
+            "/metrics": lambda _request: Response(*metrics.metrics_text()),
         }
         self._front = {r.path: r.view for r in self.routes if r.method == "POST"}
         self._front["/"] = self.function.post
@@ -83,6 +82,10 @@ class Host:
 
     def load(self) -> None:
         """Let the function load what it needs; until then (and if it fails) it is not ready."""
+        # What was imported stays: no garbage collection need look through it. (Loading may take
+        # hours, where a store is away.)
+        gc.freeze()
+        gc.enable()
         try:
             self.function.load()
         except Problem as problem:
@@ -91,10 +94,9 @@ class Host:
         except Exception:
             self._broken = f"{self.function.name} could not be prepared; its log says why"
             log.exception(self._broken)
-        # What is loaded now stays: no garbage collection need look through it again. What loading
-        # took besides goes back.
+        metrics.prepare()
+        # So does what was loaded; what loading took besides goes back.
         gc.freeze()
-        gc.enable()
         if give_back := getattr(ctypes.CDLL(None), "malloc_trim", None):
             give_back(0)
 

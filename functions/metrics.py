@@ -1,8 +1,8 @@
 """Numbers that a process counts, and how Prometheus reads them.
 
-``prometheus_client`` is loaded when someone asks for /metrics, not before: what it imports (an HTTP
-server, TLS, mail) would be a fifth of the time in which a function starts. Until then the numbers
-are kept here, and it collects them as it does from any collector of one's own
+``prometheus_client`` is loaded once the function answers (``prepare``), not before: what it imports
+(an HTTP server, TLS, mail) would be a fifth of the time in which a function starts. The numbers are
+kept here, and it collects them as it does from any collector of one's own
 (https://prometheus.github.io/client_python/collector/custom/).
 """
 
@@ -130,6 +130,11 @@ def gauge(name: str, says: str) -> Number:
 def histogram(name: str, says: str, limits: Sequence[float], *labels: str) -> Family[Spread]:
     """What is counted by size, by labels."""
     return Family("histogram", name, says, labels, lambda: Spread(limits))
+
+
+def prepare() -> None:
+    """Load what ``metrics_text`` needs, so that who asks first need not wait for it."""
+    _registry()
 
 
 def metrics_text() -> tuple[bytes, str]:
