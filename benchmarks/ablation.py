@@ -134,7 +134,7 @@ class Drawn(NamedTuple):
         )
 
     def judged(self, price: Callable[[Encoded], np.ndarray]) -> dict[str, float]:
-        """How good prices are at home, which take how long (seconds), and how good abroad."""
+        """How good prices are at home, their seconds there, and how good they are abroad."""
         began = time.perf_counter()
         found = price(self.home)
         took = time.perf_counter() - began

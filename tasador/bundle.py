@@ -303,11 +303,6 @@ class Bundle:
         return float(matrix[0, BASE]) + corrected, log_size
 
 
-def verify(folder: str | Path, expected_digest: str = "") -> Manifest:
-    """Check every byte of a bundle; raises BundleError that names the file."""
-    return read_verified(Path(folder), expected_digest).manifest
-
-
 def listing_at(columns: Columns, row: int) -> Listing:
     """One row of a table."""
     values: dict[str, Any] = {}

@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from tasador.bundle import GOLDEN_TOLERANCE, Bundle, verify
+from tasador.bundle import GOLDEN_TOLERANCE, Bundle
 from tasador.bundle_write import stamp_metrics, stamp_version, write_bundle
 from tasador.encoding import fit_encoders
 from tasador.errors import BundleError
 from tasador.features import BASE, arrays_of
 from tasador.intervals import GROUPS, LEVELS
 from tasador.listing import Listing, read_row
-from tasador.manifest import FILES, MANIFEST, sealed, write_manifest
+from tasador.manifest import FILES, MANIFEST, read_verified, sealed, write_manifest
 from tasador.source.simulator import generate
 from tasador.study import training_engine
 
@@ -68,7 +68,8 @@ def folder(parts, tmp_path):
 
 def test_a_bundle_comes_back_as_it_was_written(parts, folder):
     bundle = Bundle.load(folder)
-    assert bundle.manifest == verify(folder) == verify(folder, bundle.manifest.digest)
+    again = read_verified(folder, bundle.manifest.digest)
+    assert bundle.manifest == read_verified(folder).manifest == again.manifest
     assert (bundle.manifest.version, bundle.manifest.git_sha) == (0, "abc")
     assert set(bundle.manifest.files) == set(FILES)
     assert bundle.check_golden() <= 1e-6
@@ -81,7 +82,7 @@ def test_a_bundle_comes_back_as_it_was_written(parts, folder):
 
 
 def test_the_digest_does_not_depend_on_time_name_version_or_measures(parts, folder, tmp_path):
-    digest = verify(folder).digest
+    digest = read_verified(folder).manifest.digest
     assert write(tmp_path / "later", parts, created="2027-01-01T00:00:00+00:00").digest == digest
     assert stamp_version(folder, "other-name", 7).digest == digest
     assert stamp_metrics(folder, {"r2": 0.5}).digest == digest
@@ -113,7 +114,7 @@ def test_a_missing_or_cut_file_is_named(folder, name):
     assert name in str(caught.value)
     path.unlink()
     with pytest.raises(BundleError) as caught:
-        verify(folder)
+        read_verified(folder)
     assert name in str(caught.value)
 
 
@@ -123,7 +124,7 @@ def test_another_model_than_asked_for_is_refused(folder):
 
 
 def test_a_rewritten_interval_makes_another_model(folder):
-    manifest = verify(folder)
+    manifest = read_verified(folder).manifest
     wider = {level: {key: [9.0, 9.0] for key in GROUPS} for level in LEVELS}
     changed = {**vars_of(manifest), "intervals": wider}
     write_manifest(folder, type(manifest)(**changed))
@@ -162,7 +163,7 @@ def test_golden_rows_find_an_engine_that_answers_otherwise(parts, tmp_path):
 
 
 def test_a_model_file_that_is_whole_but_no_model_is_refused(folder):
-    manifest = verify(folder)
+    manifest = read_verified(folder).manifest
     (folder / "model.ubj").write_bytes(b"{}")
     files = {**manifest.files, "model.ubj": hashlib.sha256(b"{}").hexdigest()}
     write_manifest(folder, sealed(type(manifest)(**{**vars_of(manifest), "files": files})))
