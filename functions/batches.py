@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, overload
 
 import numpy as np
@@ -18,6 +19,7 @@ from functions import model
 from functions.surface import Problem, Request, Response, invalid, new_id, read_body
 from tasador.bundle import ASKED, Bundle, Predictions
 from tasador.clock import now
+from tasador.features import Readable
 from tasador.listing import COLUMNS
 from tasador.listing import Problem as FieldProblem
 from tasador.listing_columns import read_columns
@@ -32,9 +34,9 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The listings of a request: arrays by column, as ``read_columns`` gives them."""
+    """The listings of a request by column, as ``read_columns`` gives them."""
 
-    columns: dict[str, Array]
+    columns: Readable
     rows: int
     by_column: bool
 
@@ -146,7 +148,7 @@ class Priced(Sequence[PredictionRecord]):
         self._warnings = bundle.table_warnings(batch.columns, found.strange)
         # One random number for the batch, and the row's number at its end.
         stem = new_id()[:28]
-        self._ids = [f"{stem}{row:04x}" for row in range(batch.rows)]
+        self._ids = [stem + row for row in _rows_in_hex()[: batch.rows]]
 
     def response(self) -> Response:
         """The answer, in the form of the question."""
@@ -234,6 +236,11 @@ class Priced(Sequence[PredictionRecord]):
             warnings=self._warnings.get(row, []),
             latency_ms=self._latency_ms,
         )
+
+
+@cache
+def _rows_in_hex() -> list[str]:
+    return [f"{row:04x}" for row in range(ROWS_IN_A_BATCH)]
 
 
 def _plain(value: Any) -> str | float | None:

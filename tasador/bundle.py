@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,12 +23,12 @@ import numpy as np
 from tasador import engine
 from tasador.comparables import Comparable
 from tasador.encoder_files import from_files
-from tasador.encoders import CATEGORIES, Encoders
+from tasador.encoders import CATEGORIES, Encoders, Read
 from tasador.errors import BundleError
 from tasador.features import (
     BASE,
     FEATURE_NAMES,
-    Columns,
+    Readable,
     absent_of,
     arrays_of,
     place_known,
@@ -42,7 +42,7 @@ from tasador.intervals import (
     size_of,
     size_of_one,
 )
-from tasador.listing import COLUMNS, Listing, read_listing
+from tasador.listing import COLUMNS, NUMBERS, Listing, read_listing
 from tasador.manifest import (
     ENCODERS,
     GOLDEN,
@@ -170,38 +170,37 @@ class Bundle:
         """Whether ``log_effects`` takes less than a millisecond."""
         return self._shapley is not None
 
-    def predict(self, columns: Columns) -> Predictions:
+    def predict(self, columns: Readable) -> Predictions:
         """Price every row of the columns; any of them may be missing in any row."""
+        read, absent = self.encoders.read(columns), absent_of(columns)
         parts = in_parts(
-            lambda rows: self._priced({name: column[rows] for name, column in columns.items()}),
+            lambda rows: self._priced(read.take(rows)),
             len(columns["house_size"]),
             _THREADS,
             _ROWS_A_THREAD,
         )
-        log_price, sizes, groups, strange, absent = map(np.concatenate, zip(*parts, strict=True))
+        log_price, log_size, known = map(np.concatenate, zip(*parts, strict=True))
+        groups, sizes = groups_of(absent, known), size_of(log_size)
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
         for level in LEVELS:
             below, above = reaches(self.manifest.intervals, level, groups, sizes)
             low[level], high[level] = np.exp(log_price - below), np.exp(log_price + above)
-        return Predictions(np.exp(log_price), low, high, absent, strange)
+        return Predictions(
+            np.exp(log_price),
+            low,
+            high,
+            np.column_stack([absent[name] for name in ASKED]),
+            self.encoders.strange(absent, read.codes),
+        )
 
-    def _priced(self, columns: Columns) -> tuple[Array, Array, Array, Array, Array]:
-        """Log prices, the sizes of their errors, groups [n], and what is ``strange`` and absent of
-        ASKED [n, ...]."""
-        codes = self.encoders.codes(columns)
-        matrix = self.encoders.transform(columns, codes)
-        absent = absent_of(columns)
+    def _priced(self, rows: Read) -> tuple[Array, Array, Array]:
+        """Log prices, the logs of their likely errors, and whether the place is known [n]."""
+        matrix = self.encoders.features(rows)
         corrected, log_size = (
             model.predict(matrix).astype(np.float64) for model in (self.booster, self._spread)
         )
-        return (
-            matrix[:, BASE].astype(np.float64) + corrected,
-            size_of(log_size),
-            groups_of(absent, places_known(matrix)),
-            self.encoders.strange(absent, codes),
-            np.column_stack([absent[name] for name in ASKED]),
-        )
+        return matrix[:, BASE].astype(np.float64) + corrected, log_size, places_known(matrix)
 
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
@@ -233,30 +232,32 @@ class Bundle:
         ``strange`` are the fields that name a category which was not in it.
         """
         found = []
-        for name in ("bed", "bath", "acre_lot", "house_size"):
+        for name in NUMBERS:
             value = getattr(listing, name)
             low, high = self.encoders.ranges[name]
             if value is not None and not low <= value <= high:
-                border = low if value < low else high
-                found.append(
-                    f"{name} {value:,g} is outside the training range ({low:,g} to {high:,g}): "
-                    f"priced as {border:,g}"
-                )
-        told = (
-            f"{name} {getattr(listing, name)!r} is not in the training data" for name in strange
-        )
-        return [*found, *told]
+                found.append(self._beyond(name, value))
+        return [*found, *(_not_met(name, getattr(listing, name)) for name in strange)]
 
-    def table_warnings(self, columns: Columns, strange: Array) -> dict[int, list[str]]:
+    def table_warnings(self, columns: Readable, strange: Array) -> dict[int, list[str]]:
         """``warnings`` of the rows of a table that have any, by row; ``strange`` as predicted."""
-        told = strange.any(axis=1)
-        for name in ("bed", "bath", "acre_lot", "house_size"):
+        found: defaultdict[int, list[str]] = defaultdict(list)
+        for name in NUMBERS:
             low, high = self.encoders.ranges[name]
-            told |= (columns[name] < low) | (columns[name] > high)
-        return {
-            row: self.warnings(listing_at(columns, row), compress(CATEGORIES, strange[row]))
-            for row in np.flatnonzero(told).tolist()
-        }
+            values = np.asarray(columns[name])
+            for row in np.flatnonzero((values < low) | (values > high)).tolist():
+                found[row].append(self._beyond(name, values[row]))
+        for name, rows in zip(CATEGORIES, strange.T, strict=True):
+            for row in np.flatnonzero(rows).tolist():
+                found[row].append(_not_met(name, columns[name][row]))
+        return dict(sorted(found.items()))
+
+    def _beyond(self, name: str, value: float) -> str:
+        low, high = self.encoders.ranges[name]
+        return (
+            f"{name} {value:,g} is outside the training range ({low:,g} to {high:,g}): "
+            f"priced as {low if value < low else high:,g}"
+        )
 
     def check_golden(self) -> float:
         """The largest relative difference from the answers that training gave to golden rows."""
@@ -303,14 +304,17 @@ class Bundle:
         return float(matrix[0, BASE]) + corrected, log_size
 
 
-def listing_at(columns: Columns, row: int) -> Listing:
+def listing_at(columns: Readable, row: int) -> Listing:
     """One row of a table."""
-    values: dict[str, Any] = {}
-    for name in COLUMNS:
-        value = columns[name][row]
-        absent = value is None or (isinstance(value, float) and math.isnan(value))
-        values[name] = None if absent else value if isinstance(value, str) else float(value)
+    values: dict[str, Any] = {name: columns[name][row] for name in COLUMNS}
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str):
+            values[name] = None if math.isnan(value) else float(value)
     return Listing(**values)
+
+
+def _not_met(name: str, value: Any) -> str:
+    return f"{name} {value!r} is not in the training data"
 
 
 def _booster(path: Path, content: bytes) -> engine.Booster:

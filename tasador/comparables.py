@@ -31,8 +31,9 @@ _KM = 4.0
 _PULL = 0.3
 _SCALES = np.array([-0.5 / width**2 for width in KERNELS], dtype=np.float32)
 _PLACES = np.arange(CANDIDATES)
-# Rows at a time, so that what is looked up for them stays near the processor.
-_CHUNK = 512
+# Rows at a time: few enough that what is looked up for them stays near the processor, and so many
+# that threads do not spend their time handing the interpreter's lock to each other.
+_CHUNK = 1_024
 
 
 class Comparable(NamedTuple):
@@ -94,27 +95,34 @@ class Comparables:
         found = np.empty((len(area), 3 * len(KERNELS)), dtype=np.float64)
         # Near areas have near numbers, and the same candidates.
         order = np.argsort(area, kind="stable")
+        # The same memory again and again stays near the processor.
+        room = np.empty((3, min(_CHUNK, len(area)), CANDIDATES), dtype=np.float32)
         for begin in range(0, len(area), _CHUNK):
             rows = order[begin : begin + _CHUNK]
-            taken, unlike = self._runs.candidates(area[rows])
-            # A trait after the other and in place, so that little is held and nothing made twice.
-            for column, values in zip(self._columns, traits[rows].T, strict=False):
-                apart = column.take(taken)
+            unlike, weight, part = room[:, : len(rows)]
+            taken, near = self._runs.candidates(area[rows])
+            # A trait after the other, and summed up in the order of ``_likeness``, so that a row of
+            # a table gets the bits of a listing of its own. (Nothing is out of range, but "raise"
+            # would work in a copy.)
+            for place, values in enumerate(traits[rows].T):
+                apart = part if place else unlike
+                self._columns[place].take(taken, out=apart, mode="clip")
                 apart -= values[:, None]
                 apart *= apart
-                unlike += apart
+                if place:
+                    unlike += apart
+            unlike += near
             premium, log_price = (column.take(taken) for column in self._columns[TRAITS + 1 :])
             for place, scale in enumerate(_SCALES):
-                weight = unlike * scale
+                np.multiply(unlike, scale, out=weight)
                 np.exp(weight, out=weight)
-                found[rows, 3 * place : 3 * place + 3] = np.column_stack(
-                    _told_by(
-                        weight.sum(axis=1),
-                        np.einsum("ij,ij->i", weight, premium),
-                        np.einsum("ij,ij->i", weight, log_price),
-                        base[rows],
-                    )
+                told = _told_by(
+                    weight.sum(axis=1),
+                    np.multiply(weight, premium, out=part).sum(axis=1),
+                    np.multiply(weight, log_price, out=part).sum(axis=1),
+                    base[rows],
                 )
+                found[rows, 3 * place : 3 * place + 3] = np.column_stack(told)
         return found
 
     def features_of_one(self, area: int, traits: Array, base: float) -> list[float]:
@@ -196,9 +204,11 @@ class _Runs:
 
     def candidates(self, area: Array) -> tuple[Array, Array]:
         """Rows [n, CANDIDATES] and what their distance adds to how unlike they are."""
-        told: Array = np.repeat(self.told[area].ravel(), self.count[area].ravel())
-        told = told.reshape(len(area), CANDIDATES)
-        return told["shift"] + _PLACES, told["unlike"].copy()
+        # As one number of eight bytes, ``told`` is moved in half the time.
+        whole = self.told.view(np.int64).take(area, axis=0, mode="wrap").ravel()
+        moved = np.repeat(whole, self.count[area].ravel())
+        told = moved.view(self.told.dtype).reshape(len(area), CANDIDATES)
+        return told["shift"] + _PLACES, told["unlike"]
 
     def candidates_of_one(self, area: int) -> tuple[Array, Array]:
         """``candidates`` of one area [CANDIDATES]."""

@@ -8,8 +8,9 @@ numbers. numpy alone: serving imports this module. How encoders are learned is i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from tasador.features import (
     REACHES_KM,
     SCALES,
     TERMS,
-    Columns,
+    Readable,
     city_key,
     fold,
     own_features,
@@ -31,8 +32,10 @@ from tasador.features import (
     own_numbers_of_one,
     terms,
     terms_of_one,
+    text_of,
 )
 from tasador.listing import Listing
+from tasador.text_column import TextColumn
 
 Array = np.ndarray[Any, Any]
 
@@ -106,6 +109,18 @@ class Codes(NamedTuple):
     broker: Array
 
 
+class Read(NamedTuple):
+    """Rows as numbers: ``own_numbers`` [n] by name, and codes."""
+
+    numbers: dict[str, Array]
+    codes: Codes
+
+    def take(self, rows: slice) -> Read:
+        """Some of the rows."""
+        numbers = {name: values[rows] for name, values in self.numbers.items()}
+        return Read(numbers, Codes(*(values[rows] for values in self.codes)))
+
+
 class LookedUp(NamedTuple):
     """One listing as the model sees it.
 
@@ -148,27 +163,38 @@ class Encoders:
         table[self.places.codes] = np.arange(len(self.places.codes))
         object.__setattr__(self, "_place_of_zip", table)
 
-    def codes(self, columns: Columns) -> Codes:
+    def codes(self, columns: Readable) -> Codes:
         """The categories of the rows, by number."""
+        zips, city, state, broker = (
+            text_of(columns, name) for name in ("zip_code", "city", "state", "brokered_by")
+        )
+        numbers = [_NOT_KNOWN if code is None else int(code) for code in zips.values]
         return Codes(
-            zips_of(columns["zip_code"]),
-            *(
-                _codes(index, keys)
-                for index, keys in (
-                    (self.state_index, map(fold, columns["state"])),
-                    (self.cities.index, map(city_key, columns["city"], columns["state"])),
-                    (self.brokers.index, columns["brokered_by"]),
-                )
-            ),
+            zips=zips.of_rows(np.array(numbers, dtype=np.int64)),
+            state=state.of_rows(_codes(self.state_index, map(fold, state.values))),
+            city=self._city_codes(city, state),
+            broker=broker.of_rows(_codes(self.brokers.index, broker.values)),
         )
 
-    def transform(self, columns: Columns, codes: Codes | None = None) -> Array:
-        """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing.
+    def _city_codes(self, city: TextColumn, state: TextColumn) -> Array:
+        """Cities by number; a name in another state is another city."""
+        names, states = city.values, state.values
+        several = max(len(states), 1)
+        pairs, which = np.unique(city.places * several + state.places, return_inverse=True)
+        keys = (city_key(names[pair // several], states[pair % several]) for pair in pairs.tolist())
+        return _codes(self.cities.index, keys)[which]
 
-        ``codes`` are those of the columns, where they are known already.
-        """
-        codes = codes or self.codes(columns)
-        numbers = own_numbers(columns, self.ranges)
+    def read(self, columns: Readable) -> Read:
+        """The columns as numbers, which is all that is left to do in Python."""
+        return Read(own_numbers(columns, self.ranges), self.codes(columns))
+
+    def transform(self, columns: Readable) -> Array:
+        """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
+        return self.features(self.read(columns))
+
+    def features(self, rows: Read) -> Array:
+        """``transform`` of what has been read."""
+        numbers, codes = rows
         own = own_features(numbers)
         design = terms(numbers, self.means)
         located = self._locate(codes.zips, codes.city, codes.state)
@@ -318,13 +344,8 @@ def _leaning(by_scale: Array, nation: Array, distance: Array) -> Array:
     return np.asarray(nation + np.cumsum(share * added, axis=0))
 
 
-def zips_of(codes: Array) -> Array:
-    """Zip codes as numbers [n]; -1 where there is none."""
-    return np.array([_NOT_KNOWN if code is None else int(code) for code in codes], dtype=np.int64)
-
-
 def _codes(index: Mapping[str, int], keys: Iterable[str | None]) -> Array:
-    find = index.get
-    return np.array(
-        [_NOT_KNOWN if key is None else find(key, _NOT_KNOWN) for key in keys], dtype=np.int64
-    )
+    """The code of every key, -1 for one not known and for none."""
+    # No index has None.
+    find: Callable[[str | None, int], int] = index.get  # type: ignore[assignment]
+    return np.fromiter(map(find, keys, repeat(_NOT_KNOWN)), dtype=np.int64)

@@ -13,9 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.listing import COLUMNS, NUMBERS, STATUSES, Listing
+from tasador.text_column import TextColumn
 
 Array = np.ndarray[Any, Any]
+# A table: numbers as float64 with NaN for a missing value, text as objects with None.
 Columns = dict[str, Array]
+# The same, or with text by its different values.
+Readable = Mapping[str, Array | TextColumn]
 Numbers = Mapping[str, Array]
 
 # What the model reads; the street is a property's name and says nothing about another property.
@@ -115,17 +119,16 @@ DISTANCE = FEATURE_NAMES.index("distance")
 OWN = len(_OWN)
 
 
-def own_numbers(columns: Columns, ranges: Mapping[str, tuple[float, float]]) -> dict[str, Array]:
+def own_numbers(columns: Readable, ranges: Mapping[str, tuple[float, float]]) -> dict[str, Array]:
     """The numbers of the listings themselves [n], clipped to the training range, NaN if missing."""
     numbers = {
         name: np.clip(np.asarray(columns[name], dtype=np.float64), *ranges[name])
         for name in NUMBERS
     }
-    numbers["prev_sold_year"] = np.clip(
-        sale_years(columns["prev_sold_date"]), *ranges["prev_sold_year"]
+    numbers["prev_sold_year"] = np.clip(sale_years(columns), *ranges["prev_sold_year"])
+    numbers["status"] = text_of(columns, "status").each(
+        lambda status: _STATUS_CODE.get(status, math.nan)
     )
-    codes = [_STATUS_CODE.get(status, math.nan) for status in columns["status"]]
-    numbers["status"] = np.array(codes, dtype=np.float64)
     return numbers
 
 
@@ -278,14 +281,22 @@ NEAR_KM = 25.0
 _NEAR = float(np.float32(math.log1p(NEAR_KM)))
 
 
-def is_missing(values: Array) -> Array:
+def text_of(columns: Readable, name: str) -> TextColumn:
+    """A column of text by its different values."""
+    column = columns[name]
+    return column if isinstance(column, TextColumn) else TextColumn.of(column)
+
+
+def is_missing(values: Array | TextColumn) -> Array:
     """Which values of a column are missing, bool [n]."""
+    if isinstance(values, TextColumn):
+        return values.absent()
     if values.dtype.kind == "f":
         return np.isnan(values)
     return np.asarray(np.equal(values, np.array(None, dtype=object)), dtype=bool)
 
 
-def absent_of(columns: Columns) -> dict[str, Array]:
+def absent_of(columns: Readable) -> dict[str, Array]:
     """By column but the price: which rows have no value, bool [n]."""
     return {name: is_missing(columns[name]) for name in COLUMNS if name != "price"}
 
@@ -295,10 +306,9 @@ def sale_year(date: str | None) -> float:
     return math.nan if date is None else int(date[:4]) + (int(date[5:7]) - 1) / 12.0
 
 
-def sale_years(dates: Array) -> Array:
-    """``sale_year`` of every row."""
-    years = {date: sale_year(date) for date in set(dates)}
-    return np.array([years[date] for date in dates], dtype=np.float64)
+def sale_years(columns: Readable) -> Array:
+    """``sale_year`` of every row [n]."""
+    return text_of(columns, "prev_sold_date").each(sale_year)
 
 
 def arrays_of(listings: Iterable[Listing]) -> Columns:

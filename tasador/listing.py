@@ -50,7 +50,6 @@ BOUNDS = {
     "acre_lot": (0.0, 10_000_000.0, "acres"),
     "house_size": (0.0, 100_000_000.0, "square feet"),
 }
-LONGEST_TEXT = 200
 
 # Texts that stand for a missing value, in any case.
 MISSING_TEXTS = frozenset({"", "nan", "none", "null", "na", "n/a", "nat"})

@@ -8,18 +8,32 @@ in a listing of its own.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasador.listing import BOUNDS, CODES, COLUMNS, LONGEST_TEXT, Problem, read_value
+from tasador.listing import (
+    BOUNDS,
+    CODES,
+    COLUMNS,
+    LONGEST_TEXT,
+    MISSING_TEXTS,
+    Problem,
+    read_value,
+)
+from tasador.text_column import TextColumn, different
 
 Array = np.ndarray[Any, Any]
 
 _MISSING = type(None)
+_TEXT = {str, _MISSING}
 # Codes that are digits alone, and how many at least and at most.
 _DIGITS = {**dict.fromkeys(CODES, range(1, LONGEST_TEXT + 1)), "zip_code": range(5, 6)}
+_DATES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})*")
+# numpy knows a year 0, ``datetime.date`` does not.
+_FIRST_DAY = np.datetime64("0001-01-01")
 
 
 class RowProblem(NamedTuple):
@@ -31,13 +45,13 @@ class RowProblem(NamedTuple):
 
 def read_columns(
     given: Mapping[str, Sequence[object]], rows: int
-) -> tuple[dict[str, Array], list[RowProblem]]:
+) -> tuple[dict[str, Array | TextColumn], list[RowProblem]]:
     """Read a table given by column, each of ``rows`` values; an absent column is missing.
 
-    Returns arrays for all twelve columns (numbers float64 with NaN for a missing value, text as
-    objects with None) and what was refused, in the order of the rows; a refused value is missing.
+    Returns all twelve columns (numbers as float64 with NaN for a missing value, text as TextColumn)
+    and what was refused, in the order of the rows; a refused value is missing.
     """
-    columns: dict[str, Array] = {}
+    columns: dict[str, Array | TextColumn] = {}
     problems: list[RowProblem] = []
     for name in COLUMNS:
         values = given.get(name)
@@ -71,27 +85,47 @@ def _numbers(
 
 def _texts(
     name: str, values: Sequence[object] | None, rows: int, problems: list[RowProblem]
-) -> Array:
-    found = np.empty(rows, dtype=object)
+) -> TextColumn:
     if values is None:
-        return found
-    kinds = set(map(type, values))
-    if name in _DIGITS and kinds <= {str, _MISSING} and _plain_codes(values, _DIGITS[name]):
-        found[:] = [value or None for value in values]
-        return found
+        return TextColumn([None] * rows)
+    if name in _DIGITS and _plain_codes(values, _DIGITS[name]):
+        # Most of them differ.
+        return TextColumn(_emptied(values))
+    try:
+        met, which = different(values)
+    except TypeError:  # a list or an object
+        return TextColumn(_each(name, values, problems))
+    plain = set(map(type, met)) <= _TEXT
+    if plain and name in _PLAIN and _PLAIN[name]([value for value in met if value]):
+        return TextColumn(_emptied(met), which)
     # True equals 1 and 1.0, so that only values of one type may share a reading.
-    if kinds <= {str, _MISSING} or kinds <= {int, _MISSING}:
-        read = {value: read_value(name, value) for value in set(values)}
-        if all(problem is None for _, problem in read.values()):
-            taken = {value: result for value, (result, _) in read.items()}
-            found[:] = [taken[value] for value in values]
-            return found
-    found[:] = _each(name, values, problems)
-    return found
+    if not plain and not set(map(type, values)) <= {int, _MISSING}:
+        return TextColumn(_each(name, values, problems))
+    found: list[Any] = []
+    refused: dict[int, Problem] = {}
+    for place, value in enumerate(met):
+        result, problem = read_value(name, value)
+        found.append(result)
+        if problem is not None:
+            refused[place] = problem
+    if refused:
+        problems += [
+            RowProblem(row, refused[place])
+            for row, place in enumerate(which.tolist())
+            if place in refused
+        ]
+    return TextColumn(found, which)
+
+
+def _emptied(values: Sequence[Any]) -> list[Any]:
+    """Empty text is missing."""
+    return [value or None for value in values]
 
 
 def _plain_codes(values: Sequence[Any], digits: range) -> bool:
-    """Whether every code is of so many digits (or missing): then it is read as it stands."""
+    """Whether every code is text of so many digits (or missing): then it is read as it stands."""
+    if not set(map(type, values)) <= _TEXT:
+        return False
     given = [value for value in values if value]
     together = "".join(given)
     return (
@@ -99,6 +133,30 @@ def _plain_codes(values: Sequence[Any], digits: range) -> bool:
         and (not together or together.isdigit())
         and all(size in digits for size in set(map(len, given)))
     )
+
+
+def _plain_names(given: list[str]) -> bool:
+    """Whether every name is read as it stands."""
+    return (
+        "".join(given).isprintable()
+        and max(map(len, given), default=0) <= LONGEST_TEXT
+        and list(map(str.strip, given)) == given
+        and MISSING_TEXTS.isdisjoint(map(str.lower, given))
+    )
+
+
+def _plain_dates(given: list[str]) -> bool:
+    """Whether every date is a day that there was, in the form that it is kept in."""
+    if not (set(map(len, given)) <= {10} and _DATES.fullmatch("".join(given))):
+        return False
+    try:
+        days = np.array(given, dtype="datetime64[D]")
+    except ValueError:
+        return False
+    return bool((days >= _FIRST_DAY).all())
+
+
+_PLAIN = {"city": _plain_names, "state": _plain_names, "prev_sold_date": _plain_dates}
 
 
 def _each(name: str, values: Sequence[object], problems: list[RowProblem]) -> list[Any]:

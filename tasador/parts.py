@@ -15,10 +15,10 @@ T = TypeVar("T")
 def in_parts(work: Callable[[slice], T], rows: int, threads: int, least: int) -> list[T]:
     """``work`` on all rows, in parts of at least ``least`` of them, up to ``threads`` at one time.
 
-    There are two parts a thread, so that one may calculate while another holds the interpreter.
+    There is one part a thread: whoever hands the interpreter's lock over waits to get it back.
     """
     threads = max(1, min(threads, rows // least))
-    ends = np.linspace(0, rows, (2 * threads if threads > 1 else 1) + 1).astype(int).tolist()
+    ends = np.linspace(0, rows, threads + 1).astype(int).tolist()
     parts = [slice(*pair) for pair in pairwise(ends)]
     found: dict[int, T] = {}
     errors: list[Exception] = []

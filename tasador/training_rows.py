@@ -89,7 +89,7 @@ def prepare_rows(columns: Columns) -> Rows:
 
 def _ranges(columns: Columns) -> dict[str, tuple[float, float]]:
     raw = {name: columns[name] for name in NUMBERS}
-    raw["prev_sold_year"] = sale_years(columns["prev_sold_date"])
+    raw["prev_sold_year"] = sale_years(columns)
     ranges = {}
     for name in RANGED:
         values = raw[name][~np.isnan(raw[name])]

@@ -34,6 +34,7 @@ CORE = (
     "prediction_record",
     "records",
     "replay",
+    "text_column",
     "trees",
     "walk",
     "shapley",

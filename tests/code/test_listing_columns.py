@@ -43,11 +43,12 @@ def in_order(problems):
 def same(found, expected):
     assert list(found) == list(expected)
     for name, values in expected.items():
-        assert found[name].dtype == values.dtype
         if values.dtype.kind == "f":
+            assert found[name].dtype == values.dtype
             np.testing.assert_array_equal(found[name], values)
         else:
             assert found[name].tolist() == values.tolist()
+            assert len(found[name]) == len(values)
 
 
 def both(columns, rows):
@@ -71,6 +72,8 @@ def test_any_values_are_read_as_in_a_listing_of_their_own(data):
             st.floats(0, 9),
             st.text("19", max_size=3),
             st.sampled_from(["", "1234", "12345", "123456", "1234٣"]),
+            st.dates().map(str) | st.sampled_from(["", "0000-01-01", "2022-02-30", "2022-2-3"]),
+            st.sampled_from(["", "Miami", "miami", " Miami", "NaN", "Mia\u00a0mi", "x" * 201]),
         ]
     )
     both(

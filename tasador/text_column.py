@@ -1,0 +1,67 @@
+"""A column of text as values and which of them each row has.
+
+Ten thousand rows have some hundred states, cities and dates between them, so whatever is done with
+such a text is done once for each. (Arrow calls the form a dictionary array.)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """``values``, None for a missing one, and the place in them of each row's, ``which`` [n]; None
+    where each row has its own, in their order."""
+
+    values: list[str | None]
+    which: Array | None = None
+
+    @classmethod
+    def of(cls, rows: Iterable[str | None]) -> TextColumn:
+        """Of each row's text, each different one once."""
+        values, which = different(rows.tolist() if isinstance(rows, np.ndarray) else list(rows))
+        return cls(values, which)
+
+    def __len__(self) -> int:
+        return len(self.values) if self.which is None else len(self.which)
+
+    def __getitem__(self, row: int) -> str | None:
+        return self.values[row if self.which is None else int(self.which[row])]
+
+    @property
+    def places(self) -> Array:
+        """The place in ``values`` of each row's [n]."""
+        return np.arange(len(self.values)) if self.which is None else self.which
+
+    def of_rows(self, of_values: Array) -> Array:
+        """What each row has of an array by ``values``."""
+        return of_values if self.which is None else of_values[self.which]
+
+    def each(self, number_of: Callable[[str | None], float]) -> Array:
+        """The number that stands for each row's text, float64 [n]."""
+        return self.of_rows(np.array(list(map(number_of, self.values)), dtype=np.float64))
+
+    def absent(self) -> Array:
+        """Which rows have no value, bool [n]."""
+        values = np.array(self.values, dtype=object)
+        return self.of_rows(np.equal(values, np.array(None, dtype=object)).astype(bool))
+
+    def tolist(self) -> list[str | None]:
+        """Each row's text."""
+        return [self[row] for row in range(len(self))]
+
+
+def different(given: Sequence[Any]) -> tuple[list[Any], Array]:
+    """The different ones among values that can be hashed, and the place in them of each [n]."""
+    place: defaultdict[Any, int] = defaultdict(count().__next__)
+    which = np.fromiter(map(place.__getitem__, given), dtype=np.intp, count=len(given))
+    return list(place), which
