@@ -1,7 +1,7 @@
 """A column of text as values and which of them each row has.
 
-Ten thousand rows have some hundred states, cities and dates between them, so whatever is done with
-such a text is done once for each. (Arrow calls the form a dictionary array.)
+Ten thousand rows have a few dozen states and a few thousand cities and dates between them, so what
+is done with such a text is done once for each. (Arrow calls the form a dictionary array.)
 """
 
 from __future__ import annotations
