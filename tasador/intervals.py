@@ -93,10 +93,19 @@ def calibrate(off: Array, sizes: Array, groups: Array) -> Intervals:
         if np.count_nonzero(own) < _LEAST_ROWS:
             own = groups >= code
         scaled = off[own] / sizes[own]
-        share = min(_SHARES_BELOW, key=partial(_mean_width, scaled, sizes[own]))
+        share = min(_shares_for(len(scaled)), key=partial(_mean_width, scaled, sizes[own]))
         for name, level in LEVELS.items():
             intervals[name][group] = [round(end, 6) for end in _ends(scaled, level, share)]
     return intervals
+
+
+def _shares_for(rows: int) -> list[float]:
+    """The shares for which so many rows have a conformal quantile at every level.
+
+    Without it, the farthest miss would stand for the ends of several levels, and hold for none.
+    """
+    missed = 1 - max(LEVELS.values())
+    return [share for share in _SHARES_BELOW if (rows + 1) * share * missed >= 1] or [0.5]
 
 
 def _mean_width(scaled: Array, sizes: Array, share: float) -> float:

@@ -11,6 +11,7 @@ from tasador.features import arrays_of
 from tasador.listing import COLUMNS, Problem, read_listing
 from tasador.listing_columns import read_columns
 from tasador.source.simulator import generate
+from tasador.text_column import TextColumn
 
 VALUES = (
     st.none()
@@ -47,6 +48,7 @@ def same(found, expected):
             assert found[name].dtype == values.dtype
             np.testing.assert_array_equal(found[name], values)
         else:
+            assert isinstance(found[name], TextColumn)
             assert found[name].tolist() == values.tolist()
             assert len(found[name]) == len(values)
 

@@ -108,3 +108,13 @@ def test_evaluation_is_of_the_holdout_alone(trained, market):
     for kind in ("state", "price"):
         rows = sum(part["rows"] for part in slices if part["kind"] == kind)
         assert rows == len(held)
+
+
+@pytest.mark.parametrize("rows", [40, 60, 99, 150, 400])
+def test_with_few_rows_too_each_level_reaches_farther_than_the_one_below(rows):
+    drawn = np.random.default_rng(rows)
+    # Skewed, so that few misses below make the narrowest interval.
+    off = drawn.normal(0.0, 0.3, rows) + drawn.exponential(0.5, rows) - 0.5
+    found = calibrate(off, np.ones(rows), np.full(rows, len(GROUPS) - 1))
+    ends = np.array([found[level][GROUPS[-1]] for level in LEVELS])
+    assert (np.diff(ends, axis=0) > 0).all()
