@@ -1,7 +1,7 @@
-"""The bytes of the model that MODEL_URI names, fetched while the process still imports the rest.
+"""The model that MODEL_URI names, fetched while the process still imports the rest.
 
-Reading or downloading a bundle and checking its digests is waiting and hashing, which leave the
-interpreter to others: a process that starts does both at one time.
+Downloading a bundle, checking its digests and having xgboost's library read its trees is waiting,
+hashing and C++, which leave the interpreter to others: a process that starts does both at one time.
 """
 
 from __future__ import annotations
@@ -10,12 +10,22 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from tasador.errors import ConfigurationError
+from tasador.errors import BundleError, ConfigurationError
 from tasador.fetch import fetch_bundle
-from tasador.manifest import Verified
+from tasador.manifest import MODEL, SPREAD, Verified
 from tasador.settings import Settings
+from tasador.xgboost_library import StoredModel
+
+
+class Fetched(NamedTuple):
+    """A bundle whose every byte has been checked, and those of its models that were read ahead."""
+
+    verified: Verified
+    models: dict[str, StoredModel]
 
 
 class _Fetch(threading.Thread):
@@ -24,16 +34,17 @@ class _Fetch(threading.Thread):
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(name="fetch", daemon=True)
         self._environ = environ
-        self._found: Verified | None = None
+        self._found: Fetched | None = None
         self._error: Exception | None = None
 
     def run(self) -> None:
         try:
-            self._found = _fetch(self._environ)
+            verified = _fetch(self._environ)
+            self._found = Fetched(verified, _read_ahead(verified.contents))
         except Exception as error:
             self._error = error
 
-    def outcome(self) -> Verified:
+    def outcome(self) -> Fetched:
         self.join()
         if self._found is None:
             raise self._error or RuntimeError("the model was not fetched")
@@ -51,12 +62,12 @@ def begin(environ: Mapping[str, str]) -> None:
         fetch.start()
 
 
-def fetched(environ: Mapping[str, str]) -> Verified:
+def fetched(environ: Mapping[str, str]) -> Fetched:
     """The bundle, verified: what was begun, the first time, and after that a try of its own.
 
     Raises as ``tasador.fetch.fetch_bundle`` does, and ConfigurationError where none is named.
     """
-    return _begun.pop().outcome() if _begun else _fetch(environ)
+    return _begun.pop().outcome() if _begun else Fetched(_fetch(environ), {})
 
 
 def _fetch(environ: Mapping[str, str]) -> Verified:
@@ -65,6 +76,15 @@ def _fetch(environ: Mapping[str, str]) -> Verified:
         raise ConfigurationError("MODEL_URI is not set: no model has been promoted yet")
     settings = Settings.load(environ)
     return fetch_bundle(uri, digest, _cache(settings), settings)
+
+
+def _read_ahead(contents: Mapping[str, bytes]) -> dict[str, StoredModel]:
+    """The models that can be read; who loads the bundle says what is wrong with one."""
+    models = {}
+    for name in (MODEL, SPREAD):
+        with suppress(BundleError):
+            models[name] = StoredModel(contents[name])
+    return models
 
 
 def _cache(settings: Settings) -> Path:

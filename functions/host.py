@@ -10,16 +10,19 @@ from the environment.
 from __future__ import annotations
 
 import gc
+import os
 
 if __name__ == "__main__":
     # Looking for garbage among what is imported would be a tenth of the start. ``Host.load`` turns
     # the collector on again.
     gc.disable()
+    # numpy's OpenBLAS starts a thread for each other processor, which spins for a while: a quarter
+    # of the start's processor time, for products of matrices that no function has.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import ctypes
 import importlib
 import logging
-import os
 import signal
 import sys
 import threading

@@ -23,6 +23,8 @@ _LONGEST_PAUSE = 15.0
 # So long a process that starts lets requests wait for its model (seconds), since that is sooner
 # there than a caller who was sent away comes back.
 _PATIENCE = 5.0
+# For so long (seconds) those who have waited have the interpreter for themselves.
+_FIRST_TURN = 0.02
 
 
 class ServedModel:
@@ -48,6 +50,7 @@ class ServedModel:
             pause = min(2 * pause, _LONGEST_PAUSE)
             loaded = self._attempt()
         if loaded:
+            time.sleep(_FIRST_TURN)
             quickened(self.loaded().quicken)
             quickened(quicken)
 
@@ -117,7 +120,7 @@ def quickened(quicken: Callable[[], None]) -> None:
 
 
 def _load(environ: os._Environ[str]) -> Bundle:
-    bundle = Bundle.of(fetched(environ))
+    bundle = Bundle.of(*fetched(environ))
     manifest = bundle.manifest
     for variable, stated in (("MODEL_NAME", manifest.name), ("MODEL_VERSION", manifest.version)):
         wanted = environ.get(variable, "")

@@ -54,10 +54,11 @@ from tasador.manifest import (
     read_verified,
 )
 from tasador.parts import in_parts
-from tasador.walk import Walk
+from tasador.xgboost_library import StoredModel
 
 if TYPE_CHECKING:
     from tasador.shapley import Shapley
+    from tasador.walk import Walk
 
 Array = np.ndarray[Any, Any]
 
@@ -141,29 +142,42 @@ class Bundle:
         return cls.of(read_verified(Path(folder), expected_digest))
 
     @classmethod
-    def of(cls, verified: Verified) -> Bundle:
-        """Make the model of what has been read and checked; raises BundleError as ``load`` does."""
+    def of(cls, verified: Verified, models: Mapping[str, StoredModel] | None = None) -> Bundle:
+        """Make the model of what has been read and checked; raises BundleError as ``load`` does.
+
+        ``models`` are those of its files that the library has read already.
+        """
         folder, manifest, contents = verified
         try:
             golden = json.loads(contents[GOLDEN])
         except ValueError as error:
             raise BundleError(f"{folder / GOLDEN} cannot be read: {error}") from error
-        booster, spread = (_booster(folder / file, contents[file]) for file in (MODEL, SPREAD))
+        booster, spread = (
+            _booster(folder / file, contents[file], (models or {}).get(file))
+            for file in (MODEL, SPREAD)
+        )
         encoders = from_files(contents[ENCODERS], contents[TABLES])
         return cls(manifest, encoders, booster, spread, golden)
 
     def quicken(self) -> None:
-        """Make single predictions faster from now on, where that changes no bit of them."""
-        self._walk = engine.walk_of([self.booster, self._spread])
+        """Make predictions faster from now on, where that changes no bit of them."""
+        from tasador import quicker
+
+        self.encoders.comparables.quicken()
+        self._walk = quicker.walk_of([self.booster, self._spread])
 
     def quicken_tables(self) -> None:
         """Make the predictions of tables faster from now on, where that changes no bit of them."""
+        from tasador import quicker
+
         for booster in (self.booster, self._spread):
-            booster.quicken()
+            quicker.quicken_tables(booster)
 
     def quicken_effects(self) -> None:
         """Make ``log_effects`` faster from now on, where that changes nothing but rounding."""
-        self._shapley = engine.quick_contributions_of(self.booster)
+        from tasador import quicker
+
+        self._shapley = quicker.quick_contributions_of(self.booster)
 
     @property
     def explains_quickly(self) -> bool:
@@ -317,9 +331,9 @@ def _not_met(name: str, value: Any) -> str:
     return f"{name} {value!r} is not in the training data"
 
 
-def _booster(path: Path, content: bytes) -> engine.Booster:
+def _booster(path: Path, content: bytes, model: StoredModel | None) -> engine.Booster:
     try:
-        booster = engine.Booster(content)
+        booster = engine.Booster(model or StoredModel(content))
     except BundleError as error:
         raise BundleError(f"{path} cannot be loaded: {error}") from error
     if booster.features != len(FEATURE_NAMES):

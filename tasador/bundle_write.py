@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasador import engine
+from tasador import xgboost_library
 from tasador.encoder_files import to_files
 from tasador.encoders import Encoders
 from tasador.features import FEATURE_NAMES
@@ -90,7 +90,7 @@ def write_bundle(
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
         git_sha=git_sha,
         created=created,
-        xgboost=engine.version(),
+        xgboost=xgboost_library.version(),
     )
     manifest = sealed(manifest)
     write_manifest(folder, manifest)

@@ -70,20 +70,27 @@ class Comparables:
     premium: Array
     log_price: Array
     given: Array
-    # Made of them: what is looked up. ``_runs`` says which rows are an area's candidates, the last
-    # area standing for no known place; ``_columns`` [TRAITS + 3, n] are traits, 1, premium and log
-    # price.
-    _runs: _Runs = field(init=False, repr=False)
+    # Made of them: what is looked up. ``_columns`` [TRAITS + 3, n] are traits, 1, premium and log
+    # price; ``_runs`` says which rows are each area's candidates, once ``quicken`` was called.
     _columns: Array = field(init=False, repr=False)
+    _runs: _Runs | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_runs", _runs_of(self.start, self.areas, self.km))
         # Never fewer than CANDIDATES, so that what stands for none can point at something.
         known = len(self.premium)
         columns = np.zeros((TRAITS + 3, max(known, CANDIDATES)), dtype=np.float32)
         columns[:TRAITS, :known] = self.traits.T
         columns[TRAITS:, :known] = np.ones(known), self.premium, self.log_price
         object.__setattr__(self, "_columns", columns)
+
+    def quicken(self) -> None:
+        """Find every area's candidates once for all, and not for each listing anew.
+
+        It takes longer than a first answer, so a process that starts does it when it has given
+        that.
+        """
+        if self._runs is None:
+            object.__setattr__(self, "_runs", _runs_of(self.start, self.areas, self.km))
 
     def features(self, area: Array, traits: Array, base: Array) -> Array:
         """The features [n, 3 len(KERNELS)] of listings with ``traits`` [n, TRAITS] in ``area`` [n].
@@ -92,6 +99,8 @@ class Comparables:
         price lies above ``base`` [n], and the log of their summed weights. An area of -1 (no known
         place) has no comparables.
         """
+        if len(area) > _CHUNK:
+            self.quicken()
         found = np.empty((len(area), 3 * len(KERNELS)), dtype=np.float64)
         # Near areas have near numbers, and the same candidates.
         order = np.argsort(area, kind="stable")
@@ -100,7 +109,7 @@ class Comparables:
         for begin in range(0, len(area), _CHUNK):
             rows = order[begin : begin + _CHUNK]
             unlike, weight, part = room[:, : len(rows)]
-            taken, near = self._runs.candidates(area[rows])
+            taken, near = self._candidates(area[rows])
             # A trait after the other, and summed up in the order of ``_likeness``, so that a row of
             # a table gets the bits of a listing of its own. (Nothing is out of range, but "raise"
             # would work in a copy.)
@@ -127,7 +136,7 @@ class Comparables:
 
     def features_of_one(self, area: int, traits: Array, base: float) -> list[float]:
         """``features`` of one listing: the same numbers, in a fraction of the time."""
-        _, unlike, told = self._likeness(area, traits)
+        _, _, unlike, told = self._likeness(area, traits)
         weight = np.exp(unlike * _SCALES[:, None])
         total, premium, log_price = np.add.reduce(weight[:, None] * told, axis=2).T
         parts = _told_by(total, premium, log_price, np.float64(base))
@@ -135,16 +144,27 @@ class Comparables:
             value for kernel in zip(*(p.tolist() for p in parts), strict=True) for value in kernel
         ]
 
-    def _likeness(self, area: int, traits: Array) -> tuple[Array, Array, Array]:
-        """The candidates of a listing, how unlike they are (squared, inf for none) and their 1,
-        premium and log price [3, CANDIDATES]."""
-        taken, unlike = self._runs.candidates_of_one(area)
+    def _candidates(self, area: Array) -> tuple[Array, Array]:
+        """Rows [n, CANDIDATES] and what their distance adds to how unlike they are."""
+        if self._runs is not None:
+            return self._runs.candidates(area)
+        own = np.where(area < 0, -1, np.arange(len(area)))
+        return _runs_of(self.start, self.areas[area], self.km[area]).candidates(own)
+
+    def _likeness(self, area: int, traits: Array) -> tuple[Array, Array, Array, Array]:
+        """The candidates of a listing, how many come from each of its ``areas``, how unlike they
+        are (squared, inf for none) and their 1, premium and log price [3, CANDIDATES]."""
+        runs, own = self._runs, area
+        if runs is None:
+            runs = _runs_of(self.start, self.areas[area:][:1], self.km[area:][:1])
+            own = min(area, 0)
+        taken, unlike = runs.candidates_of_one(own)
         columns = self._columns.take(taken, axis=1)
         apart = columns[:TRAITS]
         apart -= traits[:, None]
         apart *= apart
         unlike += np.add.reduce(apart, axis=0)
-        return taken, unlike, columns[TRAITS:]
+        return taken, runs.count[own], unlike, columns[TRAITS:]
 
     def nearest(
         self, area: int, traits: Array, zips: Array, means: Array, count: int
@@ -153,11 +173,11 @@ class Comparables:
 
         ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED.
         """
-        taken, unlike, _ = self._likeness(area, traits)
+        taken, count_of, unlike, _ = self._likeness(area, traits)
         order = np.argsort(unlike, kind="stable")[:count]
         order = order[np.isfinite(unlike[order])]
         rows = taken[order]
-        km = np.repeat(np.append(self.km[area], 0.0), self._runs.count[area])[order]
+        km = np.repeat(np.append(self.km[area], 0.0), count_of)[order]
         numbers = self.traits[rows].astype(np.float64)[:, : len(means)] / _UNLIKE[: len(means)]
         areas = np.searchsorted(self.start, rows, side="right") - 1
         of_all = (numbers + means, self.given[rows], self.log_price[rows], zips[areas], km)
@@ -217,20 +237,21 @@ class _Runs:
 
 
 def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
-    """The nearest areas are emptied one after the other until there are enough."""
+    """Of each row of ``areas``: the nearest are emptied one after the other until there are enough.
+
+    Where there are fewer than AREAS, -1 stands for none.
+    """
     shape = (len(areas) + 1, areas.shape[1] + 1)
-    # An area's size and begin; the last one stands for -1, that there is none. In few bits, since a
-    # process makes this before its first answer.
-    size = np.append(np.minimum(np.diff(start), KEPT), 0).astype(np.int16)
-    begin = np.append(start[:-1], 0).astype(np.int32)
-    through = np.cumsum(size[areas], axis=1, dtype=np.int16)
+    begin = start[areas]
+    size = np.where(areas < 0, 0, np.minimum(start[areas + 1] - begin, KEPT))
+    through = np.cumsum(size, axis=1, dtype=np.int16)
     np.minimum(through, CANDIDATES, out=through)
     count = np.zeros(shape, dtype=np.uint8)
     told = np.zeros(shape, dtype=[("shift", np.int32), ("unlike", np.float32)])
     shift, unlike = told["shift"], told["unlike"]
-    count[:-1, 0] = through[:, 0]
+    count[:-1, :1] = through[:, :1]
     np.subtract(through[:, 1:], through[:, :-1], out=count[:-1, 1:-1], casting="unsafe")
-    np.subtract(begin[areas], through - count[:-1, :-1], out=shift[:-1, :-1])
+    np.subtract(begin, through - count[:-1, :-1], out=shift[:-1, :-1])
     filled = count.sum(axis=1)
     count[:, -1], shift[:, -1] = CANDIDATES - filled, -filled
     unlike[:] = np.inf

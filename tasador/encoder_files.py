@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping
+import struct
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from tasador.array_file import from_npz, to_npz
 from tasador.comparables import Comparables
 from tasador.encoders import Category, Encoders, Places
 from tasador.errors import BundleError
@@ -28,9 +28,7 @@ def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
         "cities": list(encoders.cities.index),
         "brokers": list(encoders.brokers.index),
     }
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **_tables(encoders))
-    return json.dumps(told, separators=(",", ":")).encode(), file.getvalue()
+    return json.dumps(told, separators=(",", ":")).encode(), to_npz(_tables(encoders))
 
 
 def from_files(text: bytes, tables: bytes) -> Encoders:
@@ -39,8 +37,7 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
         told = json.loads(text)
         if tuple(told["features"]) != FEATURE_NAMES:
             raise BundleError("encoders.json is of another version of Tasador: its features differ")
-        with np.load(io.BytesIO(tables), allow_pickle=False) as stored:
-            arrays: Mapping[str, Array] = {name: stored[name] for name in stored.files}
+        arrays = from_npz(tables)
 
         def part(kind: Any, name: str) -> Any:
             return kind(**{c: arrays[f"{name}.{c}"] for c in _stored(kind)})
@@ -62,7 +59,7 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
         )
     except BundleError:
         raise
-    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+    except (ValueError, KeyError, TypeError, struct.error) as error:
         raise BundleError(f"the encoders cannot be read: {error!r}") from error
 
 
@@ -73,6 +70,8 @@ def _tables(encoders: Encoders) -> dict[str, Array]:
         for name, part in parts.items()
         for column in _stored(part)
     }
+    # By column, as ``Comparables`` will look things up.
+    tables["comparables.traits"] = np.asfortranarray(tables["comparables.traits"])
     for name, category in (("cities", encoders.cities), ("brokers", encoders.brokers)):
         tables |= {f"{name}.premium": category.premium, f"{name}.count": category.count}
     return {**tables, "city_area": encoders.city_area}

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tasador.encoding import Sample
-from tasador.engine import sleep_while_waiting
 from tasador.features import BASE
+from tasador.xgboost_library import sleep_while_waiting
 
 Array = np.ndarray[Any, Any]
 Params = dict[str, Any]

@@ -48,6 +48,7 @@ class Booster:
 
 
 engine.Booster = Booster
+tables.StoredModel = bytes
 # The package uses all processors by itself.
 tables._THREADS = 1
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasador import engine
-from tasador.engine import Booster, version
+from tasador import quicker
+from tasador.engine import Booster
 from tasador.errors import BundleError
 from tasador.study import training_engine
 from tasador.trees import read_trees, trying_rows
+from tasador.xgboost_library import StoredModel, version
 
 FEATURES = 12
 ROWS = 5_001
@@ -36,7 +37,7 @@ def package(request, matrix):
 
 @pytest.fixture
 def booster(package):
-    return Booster(bytes(package.save_raw("ubj")))
+    return Booster(StoredModel(bytes(package.save_raw("ubj"))))
 
 
 def test_predictions_are_those_of_the_package_bit_for_bit(package, booster, matrix):
@@ -50,12 +51,12 @@ def test_predictions_are_those_of_the_package_bit_for_bit(package, booster, matr
 def trained(matrix, label, params, rounds):
     xgboost = training_engine()
     package = xgboost.train({"nthread": 1, **params}, xgboost.DMatrix(matrix, label), rounds)
-    return Booster(bytes(package.save_raw("ubj")))
+    return Booster(StoredModel(bytes(package.save_raw("ubj"))))
 
 
 def edges(booster, matrix):
     """Rows, and rows made of the limits of the model and beyond them."""
-    made = trying_rows([booster.trees()], 200)
+    made = trying_rows([quicker.trees_of(booster)], 200)
     same = [np.full(FEATURES, value, np.float32) for value in (np.nan, np.inf, -np.inf, 0.0)]
     return np.vstack([matrix[:100], made, np.nextafter(made[:50], np.float32(np.inf)), same])
 
@@ -64,7 +65,7 @@ def edges(booster, matrix):
 def test_the_walk_through_several_models_is_the_library_bit_for_bit(booster, matrix, depth):
     label = np.sin(3 * np.nan_to_num(matrix)).sum(axis=1)
     other = trained(matrix, label, {"max_depth": depth, "max_leaves": 40}, 11)
-    walk = engine.walk_of([booster, other])
+    walk = quicker.walk_of([booster, other])
     rows = edges(booster, matrix)
     found = np.array([walk.predict(row) for row in rows])
     for place, model in enumerate((booster, other)):
@@ -89,8 +90,8 @@ def test_quick_contributions_are_those_of_the_library(matrix, depth, rounds, gro
     few = np.ascontiguousarray(matrix[:, :features])
     label = np.sin(3 * np.nan_to_num(few)).sum(axis=1) + np.nan_to_num(few)[:, 0] ** 2
     booster = trained(few, label, {"max_depth": depth, **grown}, rounds)
-    quick = engine.quick_contributions_of(booster)
-    rows = np.vstack([few[:60], trying_rows([booster.trees()], 60)])
+    quick = quicker.quick_contributions_of(booster)
+    rows = np.vstack([few[:60], trying_rows([quicker.trees_of(booster)], 60)])
     expected = booster.contributions(rows)
     found = np.array([quick.contributions(row) for row in rows])
     size = np.abs(label).max()
@@ -106,8 +107,8 @@ def test_a_model_that_a_quick_way_would_answer_otherwise_is_left_to_the_library(
     deep = {"max_depth": 12, "min_child_weight": 0}
     for params in ({"objective": "binary:logistic"}, {"booster": "dart"}, deep):
         booster = trained(matrix, label, params, 5)
-        assert engine.walk_of([booster]) is None
-        assert engine.quick_contributions_of(booster) is None
+        assert quicker.walk_of([booster]) is None
+        assert quicker.quick_contributions_of(booster) is None
     assert read_trees(b"{L" + bytes(7)) is None
 
 
@@ -118,9 +119,9 @@ def test_damaged_tables_are_not_used(booster, monkeypatch):
         trees.cover[trees.roots] *= 2
         return trees
 
-    monkeypatch.setattr(engine, "read_trees", spoilt)
-    assert engine.walk_of([booster]) is None
-    assert engine.quick_contributions_of(booster) is None
+    monkeypatch.setattr(quicker, "read_trees", spoilt)
+    assert quicker.walk_of([booster]) is None
+    assert quicker.quick_contributions_of(booster) is None
 
 
 def test_contributions_are_those_of_the_package_bit_for_bit(package, booster, matrix):
@@ -146,14 +147,14 @@ def test_any_layout_of_the_rows_is_read(booster, matrix, changed):
 @pytest.mark.parametrize("content", [b"", b"{}", b"not a model"])
 def test_what_is_no_model_is_refused_in_one_line(content):
     with pytest.raises(BundleError) as caught:
-        Booster(content)
+        StoredModel(content)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_cut_model_is_refused(package):
     content = bytes(package.save_raw("ubj"))
     with pytest.raises(BundleError):
-        Booster(content[: len(content) // 2])
+        StoredModel(content[: len(content) // 2])
 
 
 @pytest.mark.parametrize("shape", [(3, FEATURES - 1), (3, FEATURES + 1), (FEATURES,)])
@@ -192,7 +193,7 @@ def test_what_is_taken_is_freed(package, matrix):
 
     def use(times):
         for _ in range(times):
-            booster = Booster(content)
+            booster = Booster(StoredModel(content))
             booster.predict(matrix[:1])
             booster.contributions(matrix[:8])
 
@@ -206,10 +207,10 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-def test_the_engine_does_not_import_the_package():
+def test_the_library_is_called_without_its_package_and_without_numpy():
     code = (
-        "import sys; from tasador import engine; engine.version();"
-        "print(sorted({'xgboost', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
+        "import sys; from tasador.xgboost_library import version; version();"
+        "print(sorted({'numpy', 'xgboost', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

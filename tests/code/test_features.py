@@ -179,6 +179,29 @@ def test_comparables_weigh_what_is_alike():
     assert encoders.nearest(encoders.look_up(Listing(house_size=1_000.0)), 3) == []
 
 
+def test_comparables_are_the_same_before_and_after_they_are_quickened():
+    encoders = fit_encoders(COLUMNS_ARRAYS)
+    comparables = encoders.comparables
+    draw = np.random.default_rng(3)
+    areas = draw.integers(-1, len(comparables.start) - 1, 300)
+    traits = comparables.traits[draw.integers(0, len(comparables.traits), 300)]
+    base = np.full(300, 12.0)
+
+    def ask():
+        singles = zip(areas.tolist(), traits, base, strict=True)
+        zips, means = encoders.places.zips, np.zeros(4)
+        return (
+            comparables.features(areas, traits, base),
+            np.array([comparables.features_of_one(*one) for one in singles]),
+            [comparables.nearest(area, traits[0], zips, means, 4) for area in range(-1, 5)],
+        )
+
+    first = ask()
+    comparables.quicken()
+    for before, after in zip(first, ask(), strict=True):
+        assert np.array_equal(before, after) if isinstance(before, np.ndarray) else before == after
+
+
 def test_a_row_has_no_share_in_its_own_features():
     columns = dict(COLUMNS_ARRAYS)
     folds = np.arange(len(LISTINGS)) % 4

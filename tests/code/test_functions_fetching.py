@@ -1,11 +1,19 @@
 """A bundle's bytes are fetched while the process still imports the rest."""
 
 import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from functions import fetching
 from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.manifest import MODEL, SPREAD, Verified
+from tasador.study import training_engine
+
+
+def verified(contents):
+    return Verified(Path("model"), None, {MODEL: b"", SPREAD: b"no model", **contents})
 
 
 @pytest.fixture
@@ -27,12 +35,13 @@ def store(monkeypatch, tmp_path):
 
 def test_what_was_begun_is_the_first_try_and_no_other(store):
     asked, answers, env = store
-    answers += [StoreUnavailable("away"), "the bundle"]
+    bundle = verified({})
+    answers += [StoreUnavailable("away"), bundle]
     fetching.begin(env)
     with pytest.raises(StoreUnavailable, match="away"):
         fetching.fetched(env)
     assert asked == [("s3://b/m", "d", "fetch")]
-    assert fetching.fetched(env) == "the bundle"
+    assert fetching.fetched(env) == (bundle, {})
     assert asked[1:] == [("s3://b/m", "d", threading.current_thread().name)]
 
 
@@ -46,3 +55,16 @@ def test_a_function_without_a_model_fetches_none_and_one_with_a_wrong_setting_sa
     with pytest.raises(ConfigurationError, match="TASADOR_PLATFORM"):
         fetching.fetched(wrong)
     assert asked == []
+
+
+def test_models_are_read_ahead_and_broken_ones_left_to_who_loads_the_bundle(store):
+    _, answers, env = store
+    xgboost = training_engine()
+    matrix = np.arange(30.0).reshape(10, 3)
+    package = xgboost.train({"nthread": 1}, xgboost.DMatrix(matrix, matrix[:, 0]), 2)
+    bundle = verified({MODEL: bytes(package.save_raw("ubj"))})
+    answers += [bundle]
+    fetching.begin(env)
+    found = fetching.fetched(env)
+    assert found.verified == bundle
+    assert {name: model.features for name, model in found.models.items()} == {MODEL: 3}

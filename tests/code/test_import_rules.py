@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 FIRST_PARTY = ("tasador", "functions", "flows")
 
 CORE = (
+    "array_file",
     "bundle",
     "clock",
     "comparables",
@@ -32,12 +33,14 @@ CORE = (
     "monitoring.policy",
     "parts",
     "prediction_record",
+    "quicker",
     "records",
     "replay",
     "text_column",
     "trees",
     "walk",
     "shapley",
+    "xgboost_library",
 )
 CORE_MAY = {"numpy", "xgboost", "cloudevents", "httpx"}
 SERVING = ("functions.host", "functions.predict.func", "functions.explain.func")
