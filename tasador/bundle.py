@@ -211,10 +211,13 @@ class Bundle:
     def _priced(self, rows: Read) -> tuple[Array, Array, Array]:
         """Log prices, the logs of their likely errors, and whether the place is known [n]."""
         matrix = self.encoders.features(rows)
-        corrected, log_size = (
-            model.predict(matrix).astype(np.float64) for model in (self.booster, self._spread)
-        )
-        return matrix[:, BASE].astype(np.float64) + corrected, log_size, places_known(matrix)
+        log_size = self._spread.predict(matrix).astype(np.float64)
+        return self._log_price(matrix), log_size, places_known(matrix)
+
+    def _log_price(self, matrix: Array) -> Array:
+        """Log prices [n] by the features [n, len(FEATURES)]."""
+        corrected = self.booster.predict(matrix).astype(np.float64)
+        return np.asarray(matrix[:, BASE].astype(np.float64) + corrected)
 
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
@@ -274,14 +277,18 @@ class Bundle:
         )
 
     def check_golden(self) -> float:
-        """The largest relative difference from the answers that training gave to golden rows."""
+        """The largest relative difference from the answers that training gave to golden rows.
+
+        Each is looked up both by itself and with the others in a table, and priced with the others:
+        that gives the same prices as one by one, in a fraction of the time.
+        """
         if not self._golden:
             raise BundleError(f"{GOLDEN} holds no rows: the bundle cannot be checked")
         listings = [_golden_listing(row["listing"]) for row in self._golden]
         expected = np.array([row["price"] for row in self._golden], dtype=np.float64)
-        single = np.array([self.predict_one(listing)["price"] for listing in listings])
+        matrix = np.concatenate([self.encoders.look_up(listing).matrix for listing in listings])
         table = self.predict(arrays_of(listings)).price
-        answers = np.stack([single, table])
+        answers = np.stack([np.exp(self._log_price(matrix)), table])
         if not np.isfinite(answers).all():
             return math.inf
         return float(np.max(np.abs(answers - expected) / expected))

@@ -53,7 +53,7 @@ class Comparable(NamedTuple):
     alike: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparables:
     """Known listings, those of one area (a zip code with listings) side by side.
 
@@ -209,7 +209,7 @@ def _told(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Runs:
     """By area the runs of rows that are its candidates, CANDIDATES in all, the last run standing
     for those that there are not.

@@ -47,7 +47,7 @@ _NOT_KNOWN = -1
 _NOWHERE = [math.nan] * len(REACHES_KM)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Category:
     """A kind of category: its keys, each key's ``premium`` and log1p ``count`` [keys]."""
 
@@ -56,7 +56,7 @@ class Category:
     count: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Places:
     """What is known of places. An area is a zip code and what lies around it; areas are numbered,
     those with listings of their own first.
@@ -84,7 +84,7 @@ class Places:
     spread: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Located:
     """Where rows are [n]: the position of their zip code in ``Places.codes``, their area and state
     (-1: none known), and log1p of the distance (km).
@@ -139,7 +139,7 @@ class LookedUp(NamedTuple):
     strange: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Encoders:
     """What the features remember of the training data.
 

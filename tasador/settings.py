@@ -17,7 +17,7 @@ from tasador.errors import ConfigurationError
 ENDPOINTS_FILE = "endpoints.env"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
     """Endpoints, credentials and names; empty means not set (``require`` asks for the needed)."""
 

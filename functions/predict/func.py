@@ -1,5 +1,6 @@
 """predict: a price, its interval, and what is missing or unusual about the listing."""
 
+import importlib
 import sys
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import batches, listings, model
+from functions import listings, model
 from functions.observe import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
 from functions.recording import Recorder
 from functions.surface import (
@@ -54,6 +55,8 @@ def predict(request: Request) -> Response:
 
 def batch_predict(request: Request) -> Response:
     """POST /batch_predict: listings by row or by column, all priced in one go."""
+    from functions import batches  # the first prediction needs it not, so the start neither
+
     batch = batches.read_batch(request, BATCH_LIMIT)
     bundle = MODEL.bundle()
     started = time.perf_counter()
@@ -186,6 +189,7 @@ def load() -> None:
     MODEL.load()
     if MODEL.here:
         model.quickened(MODEL.bundle().quicken_tables)
+        importlib.import_module("functions.batches")
 
 
 def ready() -> None:
