@@ -149,6 +149,11 @@ class _Channel(HTTPChannel):
             self.began = time.monotonic()
         return taken
 
+    def handle_read(self) -> None:
+        """Read, and let the other connections go first the next time."""
+        super().handle_read()
+        self.server.moved_back(self)
+
     def answer_inline(self) -> None:
         """Have the reading thread answer the next request, once it holds no lock."""
         self._inline = True
@@ -300,6 +305,17 @@ class Server(TcpWSGIServer):
             super().handle_accept()
             if len(self._map) == before:
                 return
+
+    def moved_back(self, channel: _Channel) -> None:
+        """Read the channel after all others.
+
+        waitress reads what has arrived in the order of its map, which is that of coming. What is
+        answered late in a turn asks again after the next has begun, so with the same order in each
+        turn the last always wait for two of them.
+        """
+        number = channel.socket.fileno()
+        if number in self._map:
+            self._map[number] = self._map.pop(number)
 
     def pull_trigger(self) -> None:
         """Wake the reading thread, unless it is the one that calls."""

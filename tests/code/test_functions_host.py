@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import selectors
 import signal
 import socket
 import sys
@@ -270,6 +271,25 @@ def test_requests_in_one_piece_are_answered_in_order(predict):
     places = [data.index(b'"alive"'), data.index(b"prediction_id"), data.index(b'"git_sha"')]
     assert places == sorted(places)
     sock.close()
+
+
+def test_nobody_waits_two_turns_while_others_wait_one(predict):
+    post = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
+    asking = [connect(predict) for _ in range(16)]
+    answered = dict.fromkeys(asking, 0)
+    with selectors.DefaultSelector() as arriving:
+        for sock in asking:
+            arriving.register(sock, selectors.EVENT_READ)
+            sock.sendall(post)
+        # Each asks again as soon as it is answered.
+        while sum(answered.values()) < 1_600:
+            for key, _ in arriving.select(30):
+                assert answer_of(key.fileobj)[0] == 200
+                answered[key.fileobj] += 1
+                key.fileobj.sendall(post)
+    for sock in asking:
+        sock.close()
+    assert min(answered.values()) > 90, sorted(answered.values())
 
 
 def test_a_connection_is_kept_or_closed_as_asked(predict):
