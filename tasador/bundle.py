@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +130,7 @@ class Bundle:
         self._spread = spread
         self._golden = golden
         self._walk: Walk | None = None
+        self._tables: Callable[[Array], list[Array]] | None = None
         self._shapley: Shapley | None = None
 
     @classmethod
@@ -170,8 +171,7 @@ class Bundle:
         """Make the predictions of tables faster from now on, where that changes no bit of them."""
         from tasador import quicker
 
-        for booster in (self.booster, self._spread):
-            quicker.quicken_tables(booster)
+        self._tables = quicker.tables_of([self.booster, self._spread])
 
     def quicken_effects(self) -> None:
         """Make ``log_effects`` faster from now on, where that changes nothing but rounding."""
@@ -211,13 +211,8 @@ class Bundle:
     def _priced(self, rows: Read) -> tuple[Array, Array, Array]:
         """Log prices, the logs of their likely errors, and whether the place is known [n]."""
         matrix = self.encoders.features(rows)
-        log_size = self._spread.predict(matrix).astype(np.float64)
-        return self._log_price(matrix), log_size, places_known(matrix)
-
-    def _log_price(self, matrix: Array) -> Array:
-        """Log prices [n] by the features [n, len(FEATURES)]."""
-        corrected = self.booster.predict(matrix).astype(np.float64)
-        return np.asarray(matrix[:, BASE].astype(np.float64) + corrected)
+        log_price, log_size = self._of_many(matrix)
+        return log_price, log_size, places_known(matrix)
 
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
@@ -288,7 +283,7 @@ class Bundle:
         expected = np.array([row["price"] for row in self._golden], dtype=np.float64)
         matrix = np.concatenate([self.encoders.look_up(listing).matrix for listing in listings])
         table = self.predict(arrays_of(listings)).price
-        answers = np.stack([np.exp(self._log_price(matrix)), table])
+        answers = np.stack([np.exp(self._of_many(matrix)[0]), table])
         if not np.isfinite(answers).all():
             return math.inf
         return float(np.max(np.abs(answers - expected) / expected))
@@ -313,6 +308,15 @@ class Bundle:
             features=matrix[0],
             comparables=self.encoders.nearest(looked_up, _TOLD_ALIKE),
         )
+
+    def _of_many(self, matrix: Array) -> tuple[Array, Array]:
+        """Log prices and the logs of their likely errors [n], of a matrix of n rows."""
+        corrected, log_size = (
+            self._tables(matrix)
+            if self._tables is not None
+            else [model.predict(matrix) for model in (self.booster, self._spread)]
+        )
+        return matrix[:, BASE].astype(np.float64) + corrected, log_size.astype(np.float64)
 
     def _of_one(self, matrix: Array) -> tuple[float, float]:
         """Log price and the log of its likely error, of a matrix of one row."""

@@ -33,6 +33,7 @@ from tasador.features import (
     terms,
     terms_of_one,
     text_of,
+    zip_numbers,
 )
 from tasador.listing import Listing
 from tasador.text_column import TextColumn
@@ -168,9 +169,8 @@ class Encoders:
         zips, city, state, broker = (
             text_of(columns, name) for name in ("zip_code", "city", "state", "brokered_by")
         )
-        numbers = [_NOT_KNOWN if code is None else int(code) for code in zips.values]
         return Codes(
-            zips=zips.of_rows(np.array(numbers, dtype=np.int64)),
+            zips=zips.of_rows(zip_numbers(zips.values)),
             state=state.of_rows(_codes(self.state_index, map(fold, state.values))),
             city=self._city_codes(city, state),
             broker=broker.of_rows(_codes(self.brokers.index, broker.values)),

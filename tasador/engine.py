@@ -36,21 +36,14 @@ class Booster:
     def __init__(self, model: StoredModel) -> None:
         self._model = model
         self.features = model.features
-        self._many: Callable[[Array], Array] | None = None
 
     def stored(self) -> bytes:
         """The model as ``StoredModel`` reads it."""
         return self._model.saved()
 
-    def answer_many_by(self, way: Callable[[Array], Array]) -> None:
-        """Have another way answer several rows from now on; it must give the same bits."""
-        self._many = way
-
     def predict(self, matrix: Array) -> Array:
         """Predictions [n] float32 of rows [n, features], NaN where a value is missing."""
         matrix = self._checked(matrix)
-        if self._many is not None and len(matrix) > 1:
-            return self._many(matrix)
         return self._answer(
             len(matrix),
             lambda *out: library().XGBoosterPredictFromDense(

@@ -281,6 +281,14 @@ NEAR_KM = 25.0
 _NEAR = float(np.float32(math.log1p(NEAR_KM)))
 
 
+def zip_numbers(codes: Iterable[str | None]) -> Array:
+    """Zip codes, of five digits each, as whole numbers [n]; -1 for None."""
+    # A slash comes before the digits.
+    together = "".join([code or "/////" for code in codes]).encode("ascii")
+    digits = np.frombuffer(together, dtype=np.uint8).reshape(-1, 5).astype(np.int64) - ord("0")
+    return np.asarray(np.maximum(digits @ np.array([10_000, 1_000, 100, 10, 1]), -1))
+
+
 def text_of(columns: Readable, name: str) -> TextColumn:
     """A column of text by its different values."""
     column = columns[name]

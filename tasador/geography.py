@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasador.features import REACHES_KM
+from tasador.features import REACHES_KM, zip_numbers
 
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +30,7 @@ class Geography:
 
     def positions(self, zips: Array) -> Array:
         """Where each of ``zips`` (objects: five digits or None) is in ``codes``; -1 if nowhere."""
-        wanted = np.array([-1 if code is None else int(code) for code in zips], dtype=np.int64)
+        wanted = zip_numbers(zips)
         place = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
         return np.where(self.codes[place] == wanted, place, -1)
 
