@@ -1,4 +1,4 @@
-"""The train flow killed at each of its steps: resumed, it takes one decision.
+"""The train flow killed at each of its steps in turn: resumed, it takes one decision.
 
 In a file of its own, since a file's tests are run one after the other.
 """
@@ -10,6 +10,16 @@ from tasador.registry import Registry
 from tests.flow_kit import Flow
 from tests.train_kit import history, ready_to_train, trials_of
 
+# What a flow says, or by which it is known, when it is in the midst of a step.
+SAID = {
+    "start": "/start/",
+    "search": "trial 2 of 3",
+    "fit": "rounds on",
+    "judge": None,
+    "dossier": "leave states out",
+    "end": "/end/",
+}
+
 
 @pytest.fixture
 def settings(platform):
@@ -17,28 +27,27 @@ def settings(platform):
         yield own
 
 
-@pytest.mark.parametrize("step", ["start", "search", "fit", "judge", "dossier", "end"])
-def test_killed_at_a_step_then_resumed(settings, tmp_path, checkout, step):
+def test_killed_at_each_step_and_resumed_each_time(settings, tmp_path, checkout):
     run_id = tmp_path / "run-id"
-    arguments = ("run", "--trials", "3", "--run-id-file", str(run_id))
-    flow = Flow("train", settings, tmp_path, checkout, *arguments)
-    said = {
-        "start": "/start/",
-        "search": "trial 2 of 3",
-        "fit": "rounds on",
-        "dossier": "leave states out",
-        "end": "/end/",
-    }
-    flow.wait_until(
-        lambda: (
-            bool(history(settings))
-            if step == "judge"
-            else any(said[step] in line for line in flow.lines)
+
+    def follow(*arguments):
+        arguments = (*arguments, "--run-id-file", str(run_id))
+        return Flow("train", settings, tmp_path, checkout, *arguments)
+
+    flow = follow("run", "--trials", "3")
+    for step, said in SAID.items():
+        flow.wait_until(
+            lambda said=said: (
+                bool(history(settings))
+                if said is None
+                else any(said in line for line in flow.lines)
+            )
         )
-    )
-    flow.kill()
-    resume = ("resume", "--origin-run-id", run_id.read_text())
-    code, output = Flow("train", settings, tmp_path, checkout, *resume).end()
+        flow.kill()
+        # What was decided stands, whatever is killed after it.
+        assert len(history(settings)) == (step in ("judge", "dossier", "end")), step
+        flow = follow("resume", "--origin-run-id", run_id.read_text())
+    code, output = flow.end()
     assert code == 0, output
     (decided,) = history(settings)
     assert decided.decision == "promoted"
