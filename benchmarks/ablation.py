@@ -17,6 +17,7 @@ import pandas as pd
 from benchmarks import report
 from benchmarks.judged import Figures, Tell, held_out, median_error
 from tasador import study
+from tasador.categories import zips_of
 from tasador.encoding import Sample, fit_out_of_fold
 from tasador.features import BASE, FEATURE_NAMES
 from tasador.gate import r2
@@ -108,7 +109,7 @@ def encoded(frame: pd.DataFrame, away: np.ndarray, seed: int) -> Encoded:
 
 def _place(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     known = geography()
-    at = known.positions(columns["zip_code"])
+    at = known.positions(zips_of(columns))
     return np.where(at[:, None] >= 0, known.points[at], np.nan).astype(np.float32)
 
 

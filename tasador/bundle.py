@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tasador import engine
+from tasador.categories import Read
 from tasador.comparables import Comparable
 from tasador.encoder_files import from_files
-from tasador.encoders import CATEGORIES, Encoders, Read
+from tasador.encoders import CATEGORIES, Encoders
 from tasador.errors import BundleError
 from tasador.features import (
     BASE,

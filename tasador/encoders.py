@@ -8,13 +8,13 @@ numbers. numpy alone: serving imports this module. How encoders are learned is i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tasador.categories import NOT_KNOWN, Codes, Read, city_key, codes_of, fold, keys_of, zips_of
 from tasador.comparables import Comparable, Comparables, traits_of, traits_of_one
 from tasador.features import (
     BASE_SCALE,
@@ -24,19 +24,14 @@ from tasador.features import (
     SCALES,
     TERMS,
     Readable,
-    city_key,
-    fold,
     own_features,
     own_features_of_one,
     own_numbers,
     own_numbers_of_one,
     terms,
     terms_of_one,
-    text_of,
-    zip_numbers,
 )
 from tasador.listing import Listing
-from tasador.text_column import TextColumn
 
 Array = np.ndarray[Any, Any]
 
@@ -44,7 +39,6 @@ Array = np.ndarray[Any, Any]
 CATEGORIES = ("state", "city", "zip_code", "brokered_by")
 
 _ZIPS = 100_000
-_NOT_KNOWN = -1
 _NOWHERE = [math.nan] * len(REACHES_KM)
 
 
@@ -100,28 +94,6 @@ class Located:
     zip_known: Array
 
 
-class Codes(NamedTuple):
-    """The categories of rows by number [n]: zip codes (-1 for none), state, city and broker (-1 for
-    one not known)."""
-
-    zips: Array
-    state: Array
-    city: Array
-    broker: Array
-
-
-class Read(NamedTuple):
-    """Rows as numbers: ``own_numbers`` [n] by name, and codes."""
-
-    numbers: dict[str, Array]
-    codes: Codes
-
-    def take(self, rows: slice) -> Read:
-        """Some of the rows."""
-        numbers = {name: values[rows] for name, values in self.numbers.items()}
-        return Read(numbers, Codes(*(values[rows] for values in self.codes)))
-
-
 class LookedUp(NamedTuple):
     """One listing as the model sees it.
 
@@ -160,33 +132,20 @@ class Encoders:
     _place_of_zip: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        table = np.full(_ZIPS, _NOT_KNOWN, dtype=np.int32)
+        table = np.full(_ZIPS, NOT_KNOWN, dtype=np.int32)
         table[self.places.codes] = np.arange(len(self.places.codes))
         object.__setattr__(self, "_place_of_zip", table)
 
-    def codes(self, columns: Readable) -> Codes:
-        """The categories of the rows, by number."""
-        zips, city, state, broker = (
-            text_of(columns, name) for name in ("zip_code", "city", "state", "brokered_by")
-        )
-        return Codes(
-            zips=zips.of_rows(zip_numbers(zips.values)),
-            state=state.of_rows(_codes(self.state_index, map(fold, state.values))),
-            city=self._city_codes(city, state),
-            broker=broker.of_rows(_codes(self.brokers.index, broker.values)),
-        )
-
-    def _city_codes(self, city: TextColumn, state: TextColumn) -> Array:
-        """Cities by number; a name in another state is another city."""
-        names, states = city.values, state.values
-        several = max(len(states), 1)
-        pairs, which = np.unique(city.places * several + state.places, return_inverse=True)
-        keys = (city_key(names[pair // several], states[pair % several]) for pair in pairs.tolist())
-        return _codes(self.cities.index, keys)[which]
-
     def read(self, columns: Readable) -> Read:
         """The columns as numbers, which is all that is left to do in Python."""
-        return Read(own_numbers(columns, self.ranges), self.codes(columns))
+        keys = keys_of(columns)
+        codes = Codes(
+            zips=zips_of(columns),
+            state=codes_of(keys["state"], self.state_index),
+            city=codes_of(keys["city"], self.cities.index),
+            broker=codes_of(keys["broker"], self.brokers.index),
+        )
+        return Read(own_numbers(columns, self.ranges), codes)
 
     def transform(self, columns: Readable) -> Array:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
@@ -210,10 +169,10 @@ class Encoders:
         numbers = own_numbers_of_one(listing, self.ranges)
         terms = terms_of_one(numbers, self.means)
         design = np.array(terms)
-        city = self.cities.index.get(city_key(listing.city, listing.state) or "", _NOT_KNOWN)
-        broker = self.brokers.index.get(listing.brokered_by or "", _NOT_KNOWN)
-        state = given_state = self.state_index.get(fold(listing.state) or "", _NOT_KNOWN)
-        place, area, distance, zip_known = _NOT_KNOWN, _NOT_KNOWN, math.nan, False
+        city = self.cities.index.get(city_key(listing.city, listing.state) or "", NOT_KNOWN)
+        broker = self.brokers.index.get(listing.brokered_by or "", NOT_KNOWN)
+        state = given_state = self.state_index.get(fold(listing.state) or "", NOT_KNOWN)
+        place, area, distance, zip_known = NOT_KNOWN, NOT_KNOWN, math.nan, False
         if listing.zip_code is not None:
             place = int(self._place_of_zip[int(listing.zip_code)])
             if place >= 0:
@@ -271,9 +230,9 @@ class Encoders:
 
     def _locate(self, zips: Array, city: Array, state: Array) -> Located:
         places = self.places
-        place = np.where(zips >= 0, self._place_of_zip[zips], _NOT_KNOWN)
+        place = np.where(zips >= 0, self._place_of_zip[zips], NOT_KNOWN)
         found = place >= 0
-        area = np.where(found, places.near[place], _NOT_KNOWN).astype(np.int64)
+        area = np.where(found, places.near[place], NOT_KNOWN).astype(np.int64)
         distance = np.where(found, places.distance[place], math.nan)
         by_city = ~found & (city >= 0)
         if len(self.city_area):
@@ -342,10 +301,3 @@ def _leaning(by_scale: Array, nation: Array, distance: Array) -> Array:
     share = 1 / (1 + (km / np.array(HALF_KM)[:, None]) ** 2)
     added = np.diff(by_scale, axis=0, prepend=nation[None])
     return np.asarray(nation + np.cumsum(share * added, axis=0))
-
-
-def _codes(index: Mapping[str, int], keys: Iterable[str | None]) -> Array:
-    """The code of every key, -1 for one not known and for none."""
-    # No index has None.
-    find: Callable[[str | None, int], int] = index.get  # type: ignore[assignment]
-    return np.fromiter(map(find, keys, repeat(_NOT_KNOWN)), dtype=np.int64)

@@ -249,18 +249,6 @@ def _clip(value: float | None, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-def fold(text: str | None) -> str | None:
-    """The name of a city or a state as it is compared."""
-    return None if text is None else text.casefold()
-
-
-def city_key(city: str | None, state: str | None) -> str | None:
-    """A city's name is only one together with its state's."""
-    return (
-        None if city is None else f"{city.casefold()}|{'' if state is None else state.casefold()}"
-    )
-
-
 def places_known(matrix: Array) -> Array:
     """Whether each row's place is near any listing that the model has learnt from, bool [n].
 
@@ -279,14 +267,6 @@ def place_known(distance: float) -> bool:
 NEAR_KM = 25.0
 # As the matrix holds it.
 _NEAR = float(np.float32(math.log1p(NEAR_KM)))
-
-
-def zip_numbers(codes: Iterable[str | None]) -> Array:
-    """Zip codes, of five digits each, as whole numbers [n]; -1 for None."""
-    # A slash comes before the digits.
-    together = "".join([code or "/////" for code in codes]).encode("ascii")
-    digits = np.frombuffer(together, dtype=np.uint8).reshape(-1, 5).astype(np.int64) - ord("0")
-    return np.asarray(np.maximum(digits @ np.array([10_000, 1_000, 100, 10, 1]), -1))
 
 
 def text_of(columns: Readable, name: str) -> TextColumn:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasador.features import REACHES_KM, zip_numbers
+from tasador.features import REACHES_KM
 
 Array = np.ndarray[Any, Any]
 
@@ -29,10 +29,9 @@ class Geography:
     spread: Array
 
     def positions(self, zips: Array) -> Array:
-        """Where each of ``zips`` (objects: five digits or None) is in ``codes``; -1 if nowhere."""
-        wanted = zip_numbers(zips)
-        place = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
-        return np.where(self.codes[place] == wanted, place, -1)
+        """Where each of ``zips`` (numbers) is in ``codes``; -1 if nowhere."""
+        place = np.minimum(np.searchsorted(self.codes, zips), len(self.codes) - 1)
+        return np.where(self.codes[place] == zips, place, -1)
 
 
 @cache

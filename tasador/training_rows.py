@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tasador.categories import codes_of, keys_of, zips_of
 from tasador.comparables import given_of, traits_of
 from tasador.features import (
     CENTRED,
     RANGED,
     Columns,
     centred,
-    city_key,
-    fold,
     own_features,
     own_numbers,
     sale_years,
@@ -56,22 +56,8 @@ def prepare_rows(columns: Columns) -> Rows:
     for name, values in centred(numbers).items():
         present = values[~np.isnan(values)]
         means[name] = round(float(present.mean()), _DIGITS) if len(present) else 0.0
-    keys: dict[str, list[str | None]] = {
-        "state": [fold(state) for state in columns["state"]],
-        "city": list(map(city_key, columns["city"], columns["state"])),
-        "broker": list(columns["brokered_by"]),
-    }
-    vocabulary = {
-        # Sorted, so that the order of the rows leaves no trace in the encoders.
-        name: {key: code for code, key in enumerate(sorted({k for k in given if k is not None}))}
-        for name, given in keys.items()
-    }
-    codes = {
-        name: np.array(
-            [-1 if key is None else vocabulary[name][key] for key in given], dtype=np.int64
-        )
-        for name, given in keys.items()
-    }
+    keys = keys_of(columns)
+    vocabulary = {name: _numbered(column.values) for name, column in keys.items()}
     design = terms(numbers, means)
     return Rows(
         ranges=ranges,
@@ -81,10 +67,18 @@ def prepare_rows(columns: Columns) -> Rows:
         traits=traits_of(design),
         given=given_of(numbers),
         log_price=np.log(columns["price"]),
-        zips=geography().positions(columns["zip_code"]),
+        zips=geography().positions(zips_of(columns)),
+        state=codes_of(keys["state"], vocabulary["state"]),
+        city=codes_of(keys["city"], vocabulary["city"]),
+        broker=codes_of(keys["broker"], vocabulary["broker"]),
         vocabulary=vocabulary,
-        **codes,
     )
+
+
+def _numbered(keys: Iterable[str | None]) -> dict[str, int]:
+    # Sorted, so that the order of the rows leaves no trace in the encoders.
+    given = sorted({key for key in keys if key is not None})
+    return dict(zip(given, range(len(given)), strict=True))
 
 
 def _ranges(columns: Columns) -> dict[str, tuple[float, float]]:

@@ -88,7 +88,7 @@ def test_encoders_of_other_features_are_refused():
 def test_a_place_never_met_has_what_lies_nearest():
     known = {x.zip_code for x in LISTINGS}
     where = geography()
-    home = where.points[where.positions(np.array([HOUSE.zip_code], dtype=object))[0]]
+    home = where.points[where.positions(np.array([int(HOUSE.zip_code)]))[0]]
     order = np.argsort(((where.points - home) ** 2).sum(axis=1))
     beside = next(f"{code:05d}" for code in where.codes[order] if f"{code:05d}" not in known)
     table = ENCODERS.transform(
@@ -116,7 +116,7 @@ def test_a_place_without_listings_is_told_of_by_those_on_all_sides():
     where = geography()
 
     def km_from(code):
-        home = where.points[where.positions(np.array([code], dtype=object))]
+        home = where.points[where.positions(np.array([int(code)]))]
         return np.sqrt(((where.points - home) ** 2).sum(axis=1))
 
     around = {"64105": 12.0, "67202": 13.0, "98101": 15.0}

@@ -17,6 +17,7 @@ FIRST_PARTY = ("tasador", "functions", "flows")
 CORE = (
     "array_file",
     "bundle",
+    "categories",
     "clock",
     "comparables",
     "contributions",

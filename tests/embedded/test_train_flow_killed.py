@@ -3,6 +3,8 @@
 In a file of its own, since a file's tests are run one after the other.
 """
 
+from functools import partial
+
 import pytest
 
 from tasador.lake import Lake
@@ -15,7 +17,7 @@ SAID = {
     "start": "/start/",
     "search": "trial 2 of 3",
     "fit": "rounds on",
-    "judge": None,
+    "judge": "",  # it has been decided
     "dossier": "leave states out",
     "end": "/end/",
 }
@@ -27,6 +29,10 @@ def settings(platform):
         yield own
 
 
+def in_the_midst(flow, settings, said):
+    return any(said in line for line in flow.lines) if said else bool(history(settings))
+
+
 def test_killed_at_each_step_and_resumed_each_time(settings, tmp_path, checkout):
     run_id = tmp_path / "run-id"
 
@@ -36,13 +42,7 @@ def test_killed_at_each_step_and_resumed_each_time(settings, tmp_path, checkout)
 
     flow = follow("run", "--trials", "3")
     for step, said in SAID.items():
-        flow.wait_until(
-            lambda said=said: (
-                bool(history(settings))
-                if said is None
-                else any(said in line for line in flow.lines)
-            )
-        )
+        flow.wait_until(partial(in_the_midst, flow, settings, said))
         flow.kill()
         # What was decided stands, whatever is killed after it.
         assert len(history(settings)) == (step in ("judge", "dossier", "end")), step

@@ -1,0 +1,89 @@
+"""The categories of rows: what each is looked up by, and rows with their categories by number.
+
+Numbers are places in an index of the keys that were met; ``NOT_KNOWN`` is that of any other and of
+a missing one. numpy alone: serving imports this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tasador.features import Readable, text_of
+from tasador.text_column import TextColumn
+
+Array = np.ndarray[Any, Any]
+
+NOT_KNOWN = -1
+
+
+class Codes(NamedTuple):
+    """The categories of rows by number [n]; a zip code's number is the code itself."""
+
+    zips: Array
+    state: Array
+    city: Array
+    broker: Array
+
+
+class Read(NamedTuple):
+    """Rows as numbers: ``own_numbers`` [n] by name, and codes."""
+
+    numbers: dict[str, Array]
+    codes: Codes
+
+    def take(self, rows: slice) -> Read:
+        """Some of the rows."""
+        numbers = {name: values[rows] for name, values in self.numbers.items()}
+        return Read(numbers, Codes(*(values[rows] for values in self.codes)))
+
+
+def fold(text: str | None) -> str | None:
+    """The name of a city or a state as it is compared."""
+    return None if text is None else text.casefold()
+
+
+def city_key(city: str | None, state: str | None) -> str | None:
+    """A city's name is only one together with its state's."""
+    return (
+        None if city is None else f"{city.casefold()}|{'' if state is None else state.casefold()}"
+    )
+
+
+def keys_of(columns: Readable) -> dict[str, TextColumn]:
+    """What the ``state``, ``city`` and ``broker`` of each row are looked up by."""
+    city, state = text_of(columns, "city"), text_of(columns, "state")
+    names, states = city.values, state.values
+    several = max(len(states), 1)
+    pairs, which = np.unique(city.places * several + state.places, return_inverse=True)
+    return {
+        "state": TextColumn(list(map(fold, states)), state.which),
+        "city": TextColumn(
+            [city_key(names[pair // several], states[pair % several]) for pair in pairs.tolist()],
+            which,
+        ),
+        "broker": text_of(columns, "brokered_by"),
+    }
+
+
+def codes_of(keys: TextColumn, index: Mapping[str, int]) -> Array:
+    """The number of each row's key in ``index``, int64 [n]."""
+    # No index has None.
+    find: Callable[[str | None, int], int] = index.get  # type: ignore[assignment]
+    return keys.of_rows(np.fromiter(map(find, keys.values, repeat(NOT_KNOWN)), dtype=np.int64))
+
+
+def zips_of(columns: Readable) -> Array:
+    """The zip code of each row, of five digits, as a whole number, int64 [n]."""
+    zips = text_of(columns, "zip_code")
+    return zips.of_rows(_numbers(zips.values))
+
+
+def _numbers(codes: Iterable[str | None]) -> Array:
+    # A slash comes before the digits.
+    together = "".join([code or "/////" for code in codes]).encode("ascii")
+    digits = np.frombuffer(together, dtype=np.uint8).reshape(-1, 5).astype(np.int64) - ord("0")
+    return np.asarray(np.maximum(digits @ np.array([10_000, 1_000, 100, 10, 1]), NOT_KNOWN))
