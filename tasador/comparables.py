@@ -249,7 +249,7 @@ def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
     count = np.zeros(shape, dtype=np.uint8)
     told = np.zeros(shape, dtype=[("shift", np.int32), ("unlike", np.float32)])
     shift, unlike = told["shift"], told["unlike"]
-    count[:-1, :1] = through[:, :1]
+    count[:-1, 0] = through[:, 0]
     np.subtract(through[:, 1:], through[:, :-1], out=count[:-1, 1:-1], casting="unsafe")
     np.subtract(begin, through - count[:-1, :-1], out=shift[:-1, :-1])
     filled = count.sum(axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import fields
 from typing import Any
 
@@ -59,7 +58,7 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
         )
     except BundleError:
         raise
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"the encoders cannot be read: {error!r}") from error
 
 
