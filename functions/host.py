@@ -17,7 +17,7 @@ if __name__ == "__main__":
     # the collector on again.
     gc.disable()
     # numpy's OpenBLAS starts a thread for each other processor, which spins for a while: a quarter
-    # of the start's processor time, for products of matrices that no function has.
+    # of the start's processor time, for large products of matrices, which no function has.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import ctypes

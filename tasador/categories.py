@@ -76,6 +76,11 @@ def codes_of(keys: TextColumn, index: Mapping[str, int]) -> Array:
     return keys.of_rows(np.fromiter(map(find, keys.values, repeat(NOT_KNOWN)), dtype=np.int64))
 
 
+def numbered(keys: Iterable[str]) -> dict[str, int]:
+    """The index of keys: each one's place among them."""
+    return {key: place for place, key in enumerate(keys)}
+
+
 def zips_of(columns: Readable) -> Array:
     """The zip code of each row, of five digits, as a whole number, int64 [n]."""
     zips = text_of(columns, "zip_code")

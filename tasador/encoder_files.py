@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tasador.array_file import from_npz, to_npz
+from tasador.categories import numbered
 from tasador.comparables import Comparables
 from tasador.encoders import Category, Encoders, Places
 from tasador.errors import BundleError
@@ -43,14 +44,14 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
 
         def category(name: str) -> Category:
             return Category(
-                _numbered(told[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
+                numbered(told[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
             )
 
         return Encoders(
             ranges={name: _pair(told["ranges"][name]) for name in RANGED},
             means={name: float(told["means"][name]) for name in CENTRED},
             places=part(Places, "places"),
-            state_index=_numbered(told["states"]),
+            state_index=numbered(told["states"]),
             cities=category("cities"),
             city_area=arrays["city_area"],
             brokers=category("brokers"),
@@ -78,10 +79,6 @@ def _tables(encoders: Encoders) -> dict[str, Array]:
 
 def _stored(part: Any) -> list[str]:
     return [field.name for field in fields(part) if field.init]
-
-
-def _numbered(keys: list[str]) -> dict[str, int]:
-    return dict(zip(keys, range(len(keys)), strict=True))
 
 
 def _pair(ends: Any) -> tuple[float, float]:

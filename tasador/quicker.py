@@ -34,11 +34,13 @@ def tables_of(boosters: Sequence[Booster]) -> Callable[[Array], list[Array]] | N
     The library takes half the time for rows without a missing value, so each row is given twice,
     what is missing as plus and as minus infinity, and each node asks for the one that goes its way.
     """
-    contents = [both_ways_model(booster.stored()) for booster in boosters]
     models = [trees for booster in boosters if (trees := trees_of(booster)) is not None]
     if len(models) < len(boosters):
         return None
-    doubled = [Booster(StoredModel(content)) for content in contents if content is not None]
+    doubled = [
+        Booster(StoredModel(both_ways_model(booster.stored(), booster.features)))
+        for booster in boosters
+    ]
     rows = trying_rows(models, _TRIED)
 
     def predict(matrix: Array) -> list[Array]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tasador.categories import codes_of, keys_of, zips_of
+from tasador.categories import codes_of, keys_of, numbered, zips_of
 from tasador.comparables import given_of, traits_of
 from tasador.features import (
     CENTRED,
@@ -57,7 +56,11 @@ def prepare_rows(columns: Columns) -> Rows:
         present = values[~np.isnan(values)]
         means[name] = round(float(present.mean()), _DIGITS) if len(present) else 0.0
     keys = keys_of(columns)
-    vocabulary = {name: _numbered(column.values) for name, column in keys.items()}
+    vocabulary = {
+        # Sorted, so that the order of the rows leaves no trace in the encoders.
+        name: numbered(sorted({key for key in column.values if key is not None}))
+        for name, column in keys.items()
+    }
     design = terms(numbers, means)
     return Rows(
         ranges=ranges,
@@ -73,12 +76,6 @@ def prepare_rows(columns: Columns) -> Rows:
         broker=codes_of(keys["broker"], vocabulary["broker"]),
         vocabulary=vocabulary,
     )
-
-
-def _numbered(keys: Iterable[str | None]) -> dict[str, int]:
-    # Sorted, so that the order of the rows leaves no trace in the encoders.
-    given = sorted({key for key in keys if key is not None})
-    return dict(zip(given, range(len(given)), strict=True))
 
 
 def _ranges(columns: Columns) -> dict[str, tuple[float, float]]:

@@ -66,20 +66,17 @@ def both_ways(rows: Array) -> Array:
     return found
 
 
-def both_ways_model(content: bytes) -> bytes | None:
-    """The model for rows that went through ``both_ways``, in xgboost's UBJSON; None where it is not
-    one of ours."""
-    trees = read_trees(content)
-    if trees is None:
-        return None
+def both_ways_model(content: bytes, features: int) -> bytes:
+    """The model for rows that went through ``both_ways``, in xgboost's UBJSON, made of one for rows
+    of ``features`` that ``read_trees`` takes."""
     # The arrays that are read are windows into it.
     buffer = bytearray(content)
     for tree in _Reader(buffer).value()["learner"]["gradient_booster"]["model"]["trees"]:
         inner = tree["left_children"] >= 0
-        tree["split_indices"][inner & (tree["default_left"] != 0)] += trees.features
+        tree["split_indices"][inner & (tree["default_left"] != 0)] += features
     told, doubled = (
         b"num_featureSL" + len(text).to_bytes(8, "big") + text.encode()
-        for text in (str(trees.features), str(2 * trees.features))
+        for text in (str(features), str(2 * features))
     )
     return bytes(buffer).replace(told, doubled)
 

@@ -48,7 +48,7 @@ class Booster:
 
 
 engine.Booster = Booster
-tables.StoredModel = bytes
+tables.StoredModel = bytes  # which reads the file's content itself
 # The package uses all processors by itself.
 tables._THREADS = 1
 

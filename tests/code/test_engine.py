@@ -72,6 +72,14 @@ def test_the_walk_through_several_models_is_the_library_bit_for_bit(booster, mat
         assert np.array_equal(found[:, place], model.predict(rows))
 
 
+def test_tables_through_several_models_are_the_library_bit_for_bit(booster, matrix):
+    label = np.sin(3 * np.nan_to_num(matrix)).sum(axis=1)
+    models = [booster, trained(matrix, label, {"max_depth": 4}, 11)]
+    rows = edges(booster, matrix)
+    expected = [model.predict(rows) for model in models]
+    assert np.array_equal(quicker.tables_of(models)(rows), expected)
+
+
 @pytest.mark.parametrize(
     ("depth", "rounds", "grown"),
     [
@@ -105,6 +113,7 @@ def test_quick_contributions_are_those_of_the_library(matrix, depth, rounds, gro
 def test_a_model_that_a_quick_way_would_answer_otherwise_is_left_to_the_library(matrix):
     label = (np.sin(20 * np.nan_to_num(matrix[:, 0])) > 0).astype(float)
     deep = {"max_depth": 12, "min_child_weight": 0}
+    assert quicker.tables_of([trained(matrix, label, {"booster": "dart"}, 5)]) is None
     for params in ({"objective": "binary:logistic"}, {"booster": "dart"}, deep):
         booster = trained(matrix, label, params, 5)
         assert quicker.walk_of([booster]) is None
