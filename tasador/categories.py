@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.features import Readable, text_of
-from tasador.text_column import TextColumn
+from tasador.text_column import TextColumn, digits
 
 Array = np.ndarray[Any, Any]
 
@@ -84,11 +84,6 @@ def numbered(keys: Iterable[str]) -> dict[str, int]:
 def zips_of(columns: Readable) -> Array:
     """The zip code of each row, of five digits, as a whole number, int64 [n]."""
     zips = text_of(columns, "zip_code")
-    return zips.of_rows(_numbers(zips.values))
-
-
-def _numbers(codes: Iterable[str | None]) -> Array:
     # A slash comes before the digits.
-    together = "".join([code or "/////" for code in codes]).encode("ascii")
-    digits = np.frombuffer(together, dtype=np.uint8).reshape(-1, 5).astype(np.int64) - ord("0")
-    return np.asarray(np.maximum(digits @ np.array([10_000, 1_000, 100, 10, 1]), NOT_KNOWN))
+    numbers = digits(zips.values, "/////") @ np.array([10_000, 1_000, 100, 10, 1])
+    return zips.of_rows(np.maximum(numbers, NOT_KNOWN))

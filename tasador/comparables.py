@@ -29,11 +29,16 @@ _TERMS = [3, 5, 7, 9, 11, 4, 1]
 _KM = 4.0
 # A weight of this much stands for "no premium" beside the comparables' own.
 _PULL = 0.3
-_SCALES = np.array([-0.5 / width**2 for width in KERNELS], dtype=np.float32)
+# Traits are compared in steps of one part in so many: coarse enough that all squares, products and
+# sums of them are whole numbers of steps that 32 bits hold, so a distance made by a product of
+# matrices is exact, on any processor and in any order; fine beside the kernels.
+_STEPS = np.float32(64)
+# The narrow kernel is a third as wide as the wide one, so its weights are the ninth powers.
+_SCALE = np.float32(-0.5 / KERNELS[1] ** 2)
 _PLACES = np.arange(CANDIDATES)
 # Rows at a time: few enough that what is looked up for them stays near the processor, and so many
 # that threads do not spend their time handing the interpreter's lock to each other.
-_CHUNK = 1_024
+_CHUNK = 512
 
 
 class Comparable(NamedTuple):
@@ -53,6 +58,15 @@ class Comparable(NamedTuple):
     alike: float
 
 
+class Asked(NamedTuple):
+    """Listings as likeness is asked for: ``factors`` [..., TRAITS + 1] are what a known listing's
+    traits and the square of their length are multiplied by, and ``length`` [...] is added to the
+    sum, which makes the square of the distance."""
+
+    factors: Array
+    length: Array
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparables:
     """Known listings, those of one area (a zip code with listings) side by side.
@@ -70,26 +84,21 @@ class Comparables:
     premium: Array
     log_price: Array
     given: Array
-    # Made of them: what is looked up. ``_columns`` [TRAITS + 3, n] are traits, 1, premium and log
-    # price; ``_runs`` says which rows are each area's candidates, once ``quicken`` was called.
-    _columns: Array = field(init=False, repr=False)
+    # Once ``quicken`` was called: which rows are each area's candidates, and ``_looked_up`` of all.
     _runs: _Runs | None = field(init=False, repr=False, default=None)
-
-    def __post_init__(self) -> None:
-        # Never fewer than CANDIDATES, so that what stands for none can point at something.
-        known = len(self.premium)
-        columns = np.zeros((TRAITS + 3, max(known, CANDIDATES)), dtype=np.float32)
-        columns[:TRAITS, :known] = self.traits.T
-        columns[TRAITS:, :known] = np.ones(known), self.premium, self.log_price
-        object.__setattr__(self, "_columns", columns)
+    _all: tuple[Array, Array] | None = field(init=False, repr=False, default=None)
 
     def quicken(self) -> None:
-        """Find every area's candidates once for all, and not for each listing anew.
+        """Prepare once for all what is otherwise found for each listing anew.
 
         It takes longer than a first answer, so a process that starts does it when it has given
         that.
         """
         if self._runs is None:
+            prepared = _prepared(self.traits, self.premium, self.log_price)
+            # An item each, which is moved at one time.
+            items = tuple(part.view(f"V{part.itemsize * part.shape[1]}")[:, 0] for part in prepared)
+            object.__setattr__(self, "_all", items)
             object.__setattr__(self, "_runs", _runs_of(self.start, self.areas, self.km))
 
     def features(self, area: Array, traits: Array, base: Array) -> Array:
@@ -101,44 +110,30 @@ class Comparables:
         """
         if len(area) > _CHUNK:
             self.quicken()
-        found = np.empty((len(area), 3 * len(KERNELS)), dtype=np.float64)
+        sums = np.empty((len(area), len(KERNELS), 4), dtype=np.float32)
         # Near areas have near numbers, and the same candidates.
         order = np.argsort(area, kind="stable")
-        # The same memory again and again stays near the processor.
-        room = np.empty((3, min(_CHUNK, len(area)), CANDIDATES), dtype=np.float32)
+        asked = asked_of(traits)
+        factors, length = asked.factors[..., None], asked.length[:, None]
+        room = _Room(min(_CHUNK, len(area)))
         for begin in range(0, len(area), _CHUNK):
             rows = order[begin : begin + _CHUNK]
-            unlike, weight, part = room[:, : len(rows)]
             taken, near = self._candidates(area[rows])
-            # A trait after the other, and summed up in the order of ``_likeness``, so that a row of
-            # a table gets the bits of a listing of its own. (Nothing is out of range, but "raise"
-            # would work in a copy.)
-            for place, values in enumerate(traits[rows].T):
-                apart = part if place else unlike
-                self._columns[place].take(taken, out=apart, mode="clip")
-                apart -= values[:, None]
-                apart *= apart
-                if place:
-                    unlike += apart
+            known, told = self._looked_up(taken, room)
+            unlike = np.matmul(known, factors[rows], out=room.unlike[: len(rows)])[..., 0]
+            unlike += length[rows]
             unlike += near
-            premium, log_price = (column.take(taken) for column in self._columns[TRAITS + 1 :])
-            for place, scale in enumerate(_SCALES):
-                np.multiply(unlike, scale, out=weight)
-                np.exp(weight, out=weight)
-                told = _told_by(
-                    weight.sum(axis=1),
-                    np.multiply(weight, premium, out=part).sum(axis=1),
-                    np.multiply(weight, log_price, out=part).sum(axis=1),
-                    base[rows],
-                )
-                found[rows, 3 * place : 3 * place + 3] = np.column_stack(told)
-        return found
+            weights = _weights(unlike, room.weights[:, : len(rows)])
+            sums[rows] = weights.swapaxes(0, 1) @ told
+        total, premium, log_price, _ = np.moveaxis(sums, 2, 0)
+        by_kernel = np.stack(_told_by(total, premium, log_price, base[:, None]), axis=2)
+        return by_kernel.reshape(len(area), -1)
 
-    def features_of_one(self, area: int, traits: Array, base: float) -> list[float]:
+    def features_of_one(self, area: int, asked: Asked, base: float) -> list[float]:
         """``features`` of one listing: the same numbers, in a fraction of the time."""
-        _, _, unlike, told = self._likeness(area, traits)
-        weight = np.exp(unlike * _SCALES[:, None])
-        total, premium, log_price = np.add.reduce(weight[:, None] * told, axis=2).T
+        _, _, unlike, told = self._likeness(area, asked)
+        weights = _weights(unlike, np.empty((len(KERNELS), CANDIDATES), dtype=np.float32))
+        total, premium, log_price, _ = (weights @ told).T
         parts = _told_by(total, premium, log_price, np.float64(base))
         return [
             value for kernel in zip(*(p.tolist() for p in parts), strict=True) for value in kernel
@@ -151,29 +146,41 @@ class Comparables:
         own = np.where(area < 0, -1, np.arange(len(area)))
         return _runs_of(self.start, self.areas[area], self.km[area]).candidates(own)
 
-    def _likeness(self, area: int, traits: Array) -> tuple[Array, Array, Array, Array]:
+    def _looked_up(self, taken: Array, room: _Room | None = None) -> tuple[Array, Array]:
+        """``_prepared`` of the rows ``taken`` [..., 8] and [..., 4]; where there are none, of any,
+        so that what stands for none can point at something."""
+        if self._all is None:
+            parts = (self.traits, self.premium, self.log_price)
+            return _prepared(*(part.take(taken, axis=0, mode="clip") for part in parts))
+        places = (None, None) if room is None else (p[: len(taken)] for p in room.looked_up)
+        known, told = (
+            part.take(taken, out=place, mode="clip").view(np.float32).reshape(*taken.shape, -1)
+            for part, place in zip(self._all, places, strict=True)
+        )
+        return known, told
+
+    def _likeness(self, area: int, asked: Asked) -> tuple[Array, Array, Array, Array]:
         """The candidates of a listing, how many come from each of its ``areas``, how unlike they
-        are (squared, inf for none) and their 1, premium and log price [3, CANDIDATES]."""
+        are (squared, inf for none) and their 1, premium, log price and 0 [CANDIDATES, 4]."""
         runs, own = self._runs, area
         if runs is None:
             runs = _runs_of(self.start, self.areas[area:][:1], self.km[area:][:1])
             own = min(area, 0)
-        taken, unlike = runs.candidates_of_one(own)
-        columns = self._columns.take(taken, axis=1)
-        apart = columns[:TRAITS]
-        apart -= traits[:, None]
-        apart *= apart
-        unlike += np.add.reduce(apart, axis=0)
-        return taken, runs.count[own], unlike, columns[TRAITS:]
+        taken, near = runs.candidates_of_one(own)
+        known, told = self._looked_up(taken)
+        unlike = known @ asked.factors
+        unlike += asked.length
+        unlike += near
+        return taken, runs.count[own], unlike, told
 
     def nearest(
-        self, area: int, traits: Array, zips: Array, means: Array, count: int
+        self, area: int, asked: Asked, zips: Array, means: Array, count: int
     ) -> list[Comparable]:
-        """The ``count`` comparables most like a listing with ``traits`` [TRAITS], the first first.
+        """The ``count`` comparables most like the listing ``asked`` about, the first first.
 
         ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED.
         """
-        taken, count_of, unlike, _ = self._likeness(area, traits)
+        taken, count_of, unlike, _ = self._likeness(area, asked)
         order = np.argsort(unlike, kind="stable")[:count]
         order = order[np.isfinite(unlike[order])]
         rows = taken[order]
@@ -209,6 +216,39 @@ def _told(
     )
 
 
+class _Room:
+    """Memory for so many rows at a time: the same again and again stays near the processor."""
+
+    def __init__(self, rows: int) -> None:
+        self.looked_up = [np.empty((rows, CANDIDATES), dtype=kind) for kind in ("V32", "V16")]
+        self.unlike = np.empty((rows, CANDIDATES, 1), dtype=np.float32)
+        self.weights = np.empty((len(KERNELS), rows, CANDIDATES), dtype=np.float32)
+
+
+def _weights(unlike: Array, out: Array) -> Array:
+    """The weights [len(KERNELS), ...] of candidates that are so unlike (squared) [...]."""
+    narrow, wide = out
+    np.multiply(unlike, _SCALE, out=wide)
+    np.exp(wide, out=wide)
+    np.square(wide, out=narrow)
+    np.square(narrow, out=narrow)
+    np.square(narrow, out=narrow)
+    narrow *= wide
+    return out
+
+
+def _prepared(traits: Array, premium: Array, log_price: Array) -> tuple[Array, Array]:
+    """What is looked up of known listings [...]: their traits [..., TRAITS] in whole steps and the
+    square of their length [..., 8]; and 1, premium, log price and 0 [..., 4]."""
+    known = np.empty((*premium.shape, TRAITS + 1), dtype=np.float32)
+    steps = known[..., :TRAITS]
+    _in_steps(traits, out=steps)
+    np.einsum("...t,...t->...", steps, steps, out=known[..., TRAITS])
+    told = np.zeros((*premium.shape, 4), dtype=np.float32)
+    told[..., 0], told[..., 1], told[..., 2] = 1.0, premium, log_price
+    return known, told
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Runs:
     """By area the runs of rows that are its candidates, CANDIDATES in all, the last run standing
@@ -233,7 +273,7 @@ class _Runs:
     def candidates_of_one(self, area: int) -> tuple[Array, Array]:
         """``candidates`` of one area [CANDIDATES]."""
         told = np.repeat(self.told[area], self.count[area])
-        return told["shift"] + _PLACES, told["unlike"].copy()
+        return told["shift"] + _PLACES, told["unlike"]
 
 
 def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
@@ -276,6 +316,23 @@ def traits_of_one(terms: list[float]) -> Array:
     """``traits_of`` one listing [TRAITS]."""
     weighed = [terms[place] * unlike for place, unlike in zip(_TERMS, _UNLIKE, strict=True)]
     return np.array(weighed, dtype=np.float32)
+
+
+def asked_of(traits: Array) -> Asked:
+    """What listings with ``traits`` [..., TRAITS] are asked by."""
+    factors = np.ones((*traits.shape[:-1], TRAITS + 1), dtype=np.float32)
+    steps = _in_steps(traits, out=factors[..., :TRAITS])
+    length = np.add.reduce(steps * steps, axis=-1)
+    steps *= -2
+    return Asked(factors, length)
+
+
+def _in_steps(traits: Array, out: Array) -> Array:
+    """Traits in whole steps."""
+    np.multiply(traits, _STEPS, out=out)
+    np.rint(out, out=out)
+    out /= _STEPS
+    return out
 
 
 def given_of(numbers: Numbers) -> Array:

@@ -70,8 +70,6 @@ def _tables(encoders: Encoders) -> dict[str, Array]:
         for name, part in parts.items()
         for column in _stored(part)
     }
-    # By column, as ``Comparables`` will look things up.
-    tables["comparables.traits"] = np.asfortranarray(tables["comparables.traits"])
     for name, category in (("cities", encoders.cities), ("brokers", encoders.brokers)):
         tables |= {f"{name}.premium": category.premium, f"{name}.count": category.count}
     return {**tables, "city_area": encoders.city_area}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.categories import NOT_KNOWN, Codes, Read, city_key, codes_of, fold, keys_of, zips_of
-from tasador.comparables import Comparable, Comparables, traits_of, traits_of_one
+from tasador.comparables import Asked, Comparable, Comparables, asked_of, traits_of, traits_of_one
 from tasador.features import (
     BASE_SCALE,
     CENTRED,
@@ -99,8 +99,8 @@ class LookedUp(NamedTuple):
 
     ``matrix`` [1, len(FEATURES)] are its features, ``distance`` log1p of the distance (km),
     ``design`` its terms and ``coefficients`` what its base price is made of [len(TERMS)], ``area``
-    where it is (-1: nowhere known), ``traits`` [TRAITS] what likeness is measured by. ``strange``
-    are the fields that name a category which was not in the training data.
+    where it is (-1: nowhere known), ``asked`` what its comparables are found by. ``strange`` are
+    the fields that name a category which was not in the training data.
     """
 
     matrix: Array
@@ -108,7 +108,7 @@ class LookedUp(NamedTuple):
     design: Array
     coefficients: Array
     area: int
-    traits: Array
+    asked: Asked
     strange: list[str]
 
 
@@ -206,8 +206,8 @@ class Encoders:
                 if code >= 0
                 else [0.0, 0.0]
             )
-        traits = traits_of_one(terms)
-        row += self.comparables.features_of_one(area, traits, levels[_BASE])
+        asked = asked_of(traits_of_one(terms))
+        row += self.comparables.features_of_one(area, asked, levels[_BASE])
         known = (given_state >= 0, city >= 0, zip_known, broker >= 0)
         return LookedUp(
             matrix=np.array([row], dtype=np.float32),
@@ -215,7 +215,7 @@ class Encoders:
             design=design,
             coefficients=by_scale[_BASE],
             area=area,
-            traits=traits,
+            asked=asked,
             strange=[
                 name
                 for name, met in zip(CATEGORIES, known, strict=True)
@@ -226,7 +226,7 @@ class Encoders:
     def nearest(self, found: LookedUp, count: int) -> list[Comparable]:
         """The known listings most like the one looked up; none where its place is not known."""
         means = np.array([self.means[name] for name in CENTRED])
-        return self.comparables.nearest(found.area, found.traits, self.places.zips, means, count)
+        return self.comparables.nearest(found.area, found.asked, self.places.zips, means, count)
 
     def _locate(self, zips: Array, city: Array, state: Array) -> Located:
         places = self.places
@@ -256,9 +256,8 @@ class Encoders:
         nation = design @ places.nation
         levels = np.empty((len(SCALES) + 1, len(design)))
         levels[0] = (of_state * design).sum(axis=1)
-        for scale in range(len(SCALES)):
-            local = places.nation + places.coefficients[area, scale].astype(np.float64)
-            levels[scale + 1] = np.where(area >= 0, (local * design).sum(axis=1), levels[0])
+        local = np.einsum("nst,nt->sn", places.coefficients[area].astype(np.float64), design)
+        levels[1:] = np.where(area >= 0, nation + local, levels[0])
         levels = _leaning(levels, nation, np.broadcast_to(located.distance, levels.shape))
         around = np.where(located.place[:, None] >= 0, places.around[located.place], math.nan)
         known = located.zip_known

@@ -88,9 +88,9 @@ def _texts(
 ) -> TextColumn:
     if values is None:
         return TextColumn([None] * rows)
-    if name in _DIGITS and _plain_codes(values, _DIGITS[name]):
-        # Most of them differ.
-        return TextColumn(_emptied(values))
+    # Most codes differ.
+    if name in _DIGITS and (codes := _plain_codes(values, _DIGITS[name])) is not None:
+        return TextColumn(codes)
     try:
         met, which = different(values)
     except TypeError:  # a list or an object
@@ -122,17 +122,29 @@ def _emptied(values: Sequence[Any]) -> list[Any]:
     return [value or None for value in values]
 
 
-def _plain_codes(values: Sequence[Any], digits: range) -> bool:
-    """Whether every code is text of so many digits (or missing): then it is read as it stands."""
-    if not set(map(type, values)) <= _TEXT:
-        return False
-    given = [value for value in values if value]
-    together = "".join(given)
-    return (
-        together.isascii()
-        and (not together or together.isdigit())
-        and all(size in digits for size in set(map(len, given)))
+def _plain_codes(values: Sequence[Any], digits: range) -> list[str | None] | None:
+    """The codes as they stand, if every one is text of so many digits (or missing)."""
+    given = list(filter(None, values))
+    absent = len(values) - len(given)
+    emptied = not absent or values.count(None) == absent
+    if not (emptied or {type(value) for value in values if not value} <= _TEXT):
+        return None
+    try:
+        # A comma before each, so that a code ends where the next one's begins.
+        together = ("," + ",".join(given)).encode("ascii")
+    except (TypeError, UnicodeEncodeError):
+        return None
+    letters = np.frombuffer(together, dtype=np.uint8)
+    begins = np.flatnonzero((letters < ord("0")) | (letters > ord("9")))
+    sizes = np.diff(begins, append=len(letters)) - 1
+    plain = not given or (
+        len(begins) == len(given) == together.count(b",")
+        and sizes.min() in digits
+        and sizes.max() in digits
     )
+    if not plain:
+        return None
+    return list(values) if emptied else _emptied(values)
 
 
 def _plain_names(given: list[str]) -> bool:

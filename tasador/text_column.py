@@ -52,6 +52,8 @@ class TextColumn:
 
     def absent(self) -> Array:
         """Which rows have no value, bool [n]."""
+        if all(self.values):  # which costs little, and most columns are whole
+            return np.zeros(len(self), dtype=bool)
         values = np.array(self.values, dtype=object)
         return self.of_rows(np.equal(values, np.array(None, dtype=object)).astype(bool))
 
@@ -65,3 +67,13 @@ def different(given: Sequence[Any]) -> tuple[list[Any], Array]:
     place: defaultdict[Any, int] = defaultdict(count().__next__)
     which = np.fromiter(map(place.__getitem__, given), dtype=np.intp, count=len(given))
     return list(place), which
+
+
+def digits(values: Iterable[str | None], missing: str) -> Array:
+    """The digits of texts as long as ``missing``, which stands for None: int64 [n, len(missing)].
+
+    All are ASCII; what is no digit is its distance from 0 in it.
+    """
+    together = "".join([value or missing for value in values]).encode("ascii")
+    letters = np.frombuffer(together, dtype=np.uint8).reshape(-1, len(missing))
+    return letters.astype(np.int64) - ord("0")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasador.comparables import asked_of
 from tasador.encoder_files import from_files, to_files
 from tasador.encoding import VIEWS, draw_hidden, fit_encoders, fit_out_of_fold
 from tasador.errors import BundleError
@@ -188,12 +189,13 @@ def test_comparables_are_the_same_before_and_after_they_are_quickened():
     base = np.full(300, 12.0)
 
     def ask():
-        singles = zip(areas.tolist(), traits, base, strict=True)
+        asked = [asked_of(one) for one in traits]
+        singles = zip(areas.tolist(), asked, base, strict=True)
         zips, means = encoders.places.zips, np.zeros(4)
         return (
             comparables.features(areas, traits, base),
             np.array([comparables.features_of_one(*one) for one in singles]),
-            [comparables.nearest(area, traits[0], zips, means, 4) for area in range(-1, 5)],
+            [comparables.nearest(area, asked[0], zips, means, 4) for area in range(-1, 5)],
         )
 
     first = ask()
