@@ -58,8 +58,9 @@ TRIED = {
     "never cheaper for size or baths": Fit(
         {"monotone_constraints": tuple(int(name in _DEARER) for name in FEATURE_NAMES)}
     ),
-    "500 rounds at 0.06": Fit({"eta": 0.06}, rounds=500),
-    "250 rounds at 0.12": Fit({"eta": 0.12}, rounds=250),
+    "330 rounds at 0.09": Fit({"eta": 0.09}, rounds=330),
+    "120 rounds at 0.2": Fit({"eta": 0.2}, rounds=120),
+    "half of the features a tree": Fit({"colsample_bytree": 0.5}),
     "depth 5": Fit({"max_depth": 5}),
     "depth 7": Fit({"max_depth": 7}),
     "no row shown with something hidden": Fit(hidden=False),

@@ -127,7 +127,7 @@ class Comparables:
             sums[rows] = weights.swapaxes(0, 1) @ told
         total, premium, log_price, _ = np.moveaxis(sums, 2, 0)
         by_kernel = np.stack(_told_by(total, premium, log_price, base[:, None]), axis=2)
-        return by_kernel.reshape(len(area), -1)
+        return by_kernel.reshape(len(area), 3 * len(KERNELS))
 
     def features_of_one(self, area: int, asked: Asked, base: float) -> list[float]:
         """``features`` of one listing: the same numbers, in a fraction of the time."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tasador.errors import BundleError
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 ENCODERS = "encoders.json"
 TABLES = "tables.npz"

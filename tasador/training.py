@@ -45,13 +45,13 @@ Array = np.ndarray[Any, Any]
 _SIZES_SHARE = 0.6
 _SIZES_PARAMS = {
     "max_depth": 4,
-    "eta": 0.08,
+    "eta": 0.16,
     "min_child_weight": 30.0,
     "subsample": 0.8,
-    "colsample_bytree": 0.5,
+    "colsample_bytree": 0.8,
     "objective": "reg:squarederror",
 }
-_SIZES_ROUNDS = 80
+_SIZES_ROUNDS = 40
 # A search needs no more properties than this to rank parameters; the final fit sees all.
 _SEARCH_ROWS = 25_000
 
