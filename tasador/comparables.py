@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 # Zip codes looked at, listings kept of each, and candidates taken in all.
 AREAS = 24
 KEPT = 64
-CANDIDATES = 128
+CANDIDATES = 64
 # How far apart two listings are that differ by 1 in each of: log size, bedrooms, log bathrooms,
 # log lot, being land, lacking a size, being sold. A place `_KM` away is as unlike as 1.
 _UNLIKE = (3.0, 0.5, 1.2, 0.4, 5.0, 1.0, 0.3)
