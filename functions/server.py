@@ -152,7 +152,8 @@ class _Channel(HTTPChannel):
     def handle_read(self) -> None:
         """Read, and let the other connections go first the next time."""
         super().handle_read()
-        self.server.moved_back(self)
+        if self.connected:
+            self.server.moved_back(self)
 
     def answer_inline(self) -> None:
         """Have the reading thread answer the next request, once it holds no lock."""

@@ -292,6 +292,16 @@ def test_nobody_waits_two_turns_while_others_wait_one(predict):
     assert min(answered.values()) > 90, sorted(answered.values())
 
 
+def test_who_hangs_up_is_no_error(predict):
+    for _ in range(3):
+        with connect(predict) as sock:
+            sock.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert answer_of(sock)[0] == 200
+        # The reading thread has seen the end of that connection when it has answered this.
+        assert predict.get("/health").status_code == 200
+    assert '"level": "error"' not in predict.log.read_text()
+
+
 def test_a_connection_is_kept_or_closed_as_asked(predict):
     for version, header, closes in (
         ("1.1", "", False),
