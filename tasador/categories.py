@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.features import Readable, text_of
-from tasador.text_column import TextColumn, digits
+from tasador.text_column import TextColumn, digits_of, letters_of
 
 Array = np.ndarray[Any, Any]
 
 NOT_KNOWN = -1
+# Of a table by number, which takes four bytes for each.
+_LARGEST = 1_000_000
 
 
 class Codes(NamedTuple):
@@ -76,6 +78,18 @@ def codes_of(keys: TextColumn, index: Mapping[str, int]) -> Array:
     return keys.of_rows(np.fromiter(map(find, keys.values, repeat(NOT_KNOWN)), dtype=np.int64))
 
 
+def by_number(index: Mapping[str, int]) -> Array:
+    """The place in ``index`` of every whole number that one of its keys writes, int32; the last one
+    is NOT_KNOWN. Empty if they are anything else, or too large for a table."""
+    found = digits_of(list(index))
+    numbers = None if found is None else found.numbers()
+    if numbers is None or numbers.max(initial=0) > _LARGEST:
+        return np.empty(0, dtype=np.int32)
+    places = np.full(numbers.max(initial=0) + 2, NOT_KNOWN, dtype=np.int32)
+    places[numbers] = np.fromiter(index.values(), dtype=np.int32)
+    return places
+
+
 def numbered(keys: Iterable[str]) -> dict[str, int]:
     """The index of keys: each one's place among them."""
     return {key: place for place, key in enumerate(keys)}
@@ -84,6 +98,8 @@ def numbered(keys: Iterable[str]) -> dict[str, int]:
 def zips_of(columns: Readable) -> Array:
     """The zip code of each row, of five digits, as a whole number, int64 [n]."""
     zips = text_of(columns, "zip_code")
+    if zips.numbers is not None:
+        return zips.numbers
     # A slash comes before the digits.
-    numbers = digits(zips.values, "/////") @ np.array([10_000, 1_000, 100, 10, 1])
+    numbers = letters_of(zips.values, "/////") @ np.array([10_000, 1_000, 100, 10, 1])
     return zips.of_rows(np.maximum(numbers, NOT_KNOWN))

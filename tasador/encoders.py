@@ -14,7 +14,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasador.categories import NOT_KNOWN, Codes, Read, city_key, codes_of, fold, keys_of, zips_of
+from tasador.categories import (
+    NOT_KNOWN,
+    Codes,
+    Read,
+    by_number,
+    city_key,
+    codes_of,
+    fold,
+    keys_of,
+    zips_of,
+)
 from tasador.comparables import Asked, Comparable, Comparables, asked_of, traits_of, traits_of_one
 from tasador.features import (
     BASE_SCALE,
@@ -32,6 +42,7 @@ from tasador.features import (
     terms_of_one,
 )
 from tasador.listing import Listing
+from tasador.text_column import TextColumn
 
 Array = np.ndarray[Any, Any]
 
@@ -130,6 +141,8 @@ class Encoders:
     brokers: Category
     comparables: Comparables
     _place_of_zip: Array = field(init=False, repr=False)
+    # Made for the first table that gives them by number.
+    _broker_of_number: Array | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         table = np.full(_ZIPS, NOT_KNOWN, dtype=np.int32)
@@ -143,9 +156,20 @@ class Encoders:
             zips=zips_of(columns),
             state=codes_of(keys["state"], self.state_index),
             city=codes_of(keys["city"], self.cities.index),
-            broker=codes_of(keys["broker"], self.brokers.index),
+            broker=self._broker_codes(keys["broker"]),
         )
         return Read(own_numbers(columns, self.ranges), codes)
+
+    def _broker_codes(self, brokers: TextColumn) -> Array:
+        # Most differ, and nothing takes longer than to look each one up by its text.
+        if brokers.numbers is not None:
+            table = self._broker_of_number
+            if table is None:
+                table = by_number(self.brokers.index)
+                object.__setattr__(self, "_broker_of_number", table)
+            if len(table):
+                return np.asarray(table[np.minimum(brokers.numbers, len(table) - 1)])
+        return codes_of(brokers, self.brokers.index)
 
     def transform(self, columns: Readable) -> Array:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""

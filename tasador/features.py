@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.listing import COLUMNS, NUMBERS, STATUSES, Listing
-from tasador.text_column import TextColumn, digits
+from tasador.text_column import TextColumn, letters_of
 
 Array = np.ndarray[Any, Any]
 # A table: numbers as float64 with NaN for a missing value, text as objects with None.
@@ -297,7 +297,7 @@ def sale_year(date: str | None) -> float:
 def sale_years(columns: Readable) -> Array:
     """``sale_year`` of every row [n]."""
     dates = text_of(columns, "prev_sold_date")
-    letters = digits(dates.values, "0000-00-00")
+    letters = letters_of(dates.values, "0000-00-00")
     year, month = letters[:, :4] @ np.array([1_000, 100, 10, 1]), letters[:, 5:7] @ [10, 1]
     return dates.of_rows(np.where(year > 0, year + (month - 1) / 12.0, math.nan))
 

@@ -23,7 +23,7 @@ from tasador.listing import (
     Problem,
     read_value,
 )
-from tasador.text_column import TextColumn, different
+from tasador.text_column import TextColumn, different, digits_of
 
 Array = np.ndarray[Any, Any]
 
@@ -31,6 +31,8 @@ _MISSING = type(None)
 _TEXT = {str, _MISSING}
 # Codes that are digits alone, and how many at least and at most.
 _DIGITS = {**dict.fromkeys(CODES, range(1, LONGEST_TEXT + 1)), "zip_code": range(5, 6)}
+# Those that a model looks up.
+_LOOKED_UP = ("brokered_by", "zip_code")
 _DATES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})*")
 # numpy knows a year 0, ``datetime.date`` does not.
 _FIRST_DAY = np.datetime64("0001-01-01")
@@ -89,8 +91,8 @@ def _texts(
     if values is None:
         return TextColumn([None] * rows)
     # Most codes differ.
-    if name in _DIGITS and (codes := _plain_codes(values, _DIGITS[name])) is not None:
-        return TextColumn(codes)
+    if name in _DIGITS and (codes := _plain_codes(name, values)) is not None:
+        return codes
     try:
         met, which = different(values)
     except TypeError:  # a list or an object
@@ -122,29 +124,19 @@ def _emptied(values: Sequence[Any]) -> list[Any]:
     return [value or None for value in values]
 
 
-def _plain_codes(values: Sequence[Any], digits: range) -> list[str | None] | None:
-    """The codes as they stand, if every one is text of so many digits (or missing)."""
-    given = list(filter(None, values))
-    absent = len(values) - len(given)
-    emptied = not absent or values.count(None) == absent
-    if not (emptied or {type(value) for value in values if not value} <= _TEXT):
+def _plain_codes(name: str, values: Sequence[Any]) -> TextColumn | None:
+    """The codes as they stand, if every one is text of digits (or missing)."""
+    found = digits_of(values)
+    if found is None:
         return None
-    try:
-        # A comma before each, so that a code ends where the next one's begins.
-        together = ("," + ",".join(given)).encode("ascii")
-    except (TypeError, UnicodeEncodeError):
+    missing = np.flatnonzero(found.sizes == 0).tolist()
+    given, allowed = found.sizes[found.sizes > 0], _DIGITS[name]
+    if len(given) and not (given.min() in allowed and given.max() in allowed):
         return None
-    letters = np.frombuffer(together, dtype=np.uint8)
-    begins = np.flatnonzero((letters < ord("0")) | (letters > ord("9")))
-    sizes = np.diff(begins, append=len(letters)) - 1
-    plain = not given or (
-        len(begins) == len(given) == together.count(b",")
-        and sizes.min() in digits
-        and sizes.max() in digits
-    )
-    if not plain:
-        return None
-    return list(values) if emptied else _emptied(values)
+    codes = list(values)
+    for row in missing:
+        codes[row] = None  # it may be an empty text
+    return TextColumn(codes, numbers=found.numbers() if name in _LOOKED_UP else None)
 
 
 def _plain_names(given: list[str]) -> bool:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +20,15 @@ Array = np.ndarray[Any, Any]
 @dataclass(frozen=True, slots=True)
 class TextColumn:
     """``values``, None for a missing one, and the place in them of each row's, ``which`` [n]; None
-    where each row has its own, in their order."""
+    where each row has its own, in their order.
+
+    ``numbers`` [n], where they are at hand, are the whole numbers that stand for the rows' texts, a
+    different one for each different text; -1 for a missing one.
+    """
 
     values: list[str | None]
     which: Array | None = None
+    numbers: Array | None = None
 
     @classmethod
     def of(cls, rows: Iterable[str | None]) -> TextColumn:
@@ -69,11 +74,53 @@ def different(given: Sequence[Any]) -> tuple[list[Any], Array]:
     return list(place), which
 
 
-def digits(values: Iterable[str | None], missing: str) -> Array:
-    """The digits of texts as long as ``missing``, which stands for None: int64 [n, len(missing)].
+class Digits(NamedTuple):
+    """Texts of digits, side by side in ``letters``: where each one's end [n], and how many digits
+    it has, ``sizes`` [n], 0 for a missing one."""
 
-    All are ASCII; what is no digit is its distance from 0 in it.
-    """
+    letters: Array
+    ends: Array
+    sizes: Array
+
+    def numbers(self) -> Array | None:
+        """The whole numbers that they write, int64 [n], -1 for a missing one; None unless equal
+        numbers are equal texts, and 64 bits hold them."""
+        sizes, longest = self.sizes, int(self.sizes.max(initial=0))
+        if longest > _MOST_DIGITS:
+            return None
+        zeros = self.letters.take(self.ends - sizes, mode="clip") == ord("0")
+        if longest > sizes.min(initial=longest) and (zeros & (sizes > 1)).any():
+            return None
+        numbers = np.zeros(len(sizes), dtype=np.int64)
+        for place in range(longest, 0, -1):
+            digit = self.letters.take(self.ends - place, mode="clip") - np.int64(ord("0"))
+            numbers = numbers * 10 + np.where(sizes >= place, digit, 0)
+        return np.where(sizes > 0, numbers, -1)
+
+
+_MOST_DIGITS = 18
+
+
+def digits_of(values: Sequence[Any]) -> Digits | None:
+    """At least one text of digits, None or an empty one for a missing one; None if one is anything
+    else."""
+    try:
+        # A comma before each, so that one ends where the next one's begins.
+        together = ("," + ",".join([value or "" for value in values])).encode("ascii")
+    except (TypeError, UnicodeEncodeError):
+        return None
+    letters = np.frombuffer(together, dtype=np.uint8)
+    begins = np.flatnonzero((letters < ord("0")) | (letters > ord("9")))
+    if not len(begins) == len(values) == together.count(b","):
+        return None
+    sizes = np.diff(begins, append=len(letters)) - 1
+    missing = {type(values[row]) for row in np.flatnonzero(sizes == 0).tolist()}
+    return Digits(letters, begins + sizes + 1, sizes) if missing <= {str, type(None)} else None
+
+
+def letters_of(values: Iterable[str | None], missing: str) -> Array:
+    """The letters of texts as long as ``missing``, which stands for None: int64
+    [n, len(missing)], each as its distance from 0 in ASCII, of which all are."""
     together = "".join([value or missing for value in values]).encode("ascii")
     letters = np.frombuffer(together, dtype=np.uint8).reshape(-1, len(missing))
     return letters.astype(np.int64) - ord("0")
