@@ -1,4 +1,4 @@
-"""The categories of rows: what each is looked up by, and rows with their categories by number.
+"""Categories: what is known of each, what rows are looked up by, and rows with theirs by number.
 
 Numbers are places in an index of the keys that were met; ``NOT_KNOWN`` is that of any other and of
 a missing one. numpy alone: serving imports this module.
@@ -7,6 +7,7 @@ a missing one. numpy alone: serving imports this module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -20,6 +21,29 @@ Array = np.ndarray[Any, Any]
 NOT_KNOWN = -1
 # Of a table by number, which takes four bytes for each.
 _LARGEST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Category:
+    """A kind of category: its keys, each key's ``premium`` and log1p ``count`` [keys]."""
+
+    index: dict[str, int]
+    premium: Array
+    count: Array
+    # Made for the first table that gives them by number.
+    _by_number: Array | None = field(init=False, repr=False, default=None)
+
+    def codes_of(self, keys: TextColumn) -> Array:
+        """The number of each row's key, int64 [n]."""
+        # Where most differ, nothing takes longer than to look each one up by its text.
+        if keys.numbers is not None:
+            table = self._by_number
+            if table is None:
+                table = by_number(self.index)
+                object.__setattr__(self, "_by_number", table)
+            if len(table):
+                return table[np.minimum(keys.numbers, len(table) - 1)].astype(np.int64)
+        return codes_of(keys, self.index)
 
 
 class Codes(NamedTuple):

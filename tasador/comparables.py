@@ -13,20 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tasador.candidates import CANDIDATES, Runs, runs_of
 from tasador.features import KERNELS, Numbers, centred
 
 Array = np.ndarray[Any, Any]
 
-# Zip codes looked at, listings kept of each, and candidates taken in all.
-AREAS = 24
-KEPT = 64
-CANDIDATES = 64
 # How far apart two listings are that differ by 1 in each of: log size, bedrooms, log bathrooms,
-# log lot, being land, lacking a size, being sold. A place `_KM` away is as unlike as 1.
+# log lot, being land, lacking a size, being sold.
 _UNLIKE = (3.0, 0.5, 1.2, 0.4, 5.0, 1.0, 0.3)
 TRAITS = len(_UNLIKE)
 _TERMS = [3, 5, 7, 9, 11, 4, 1]
-_KM = 4.0
 # A weight of this much stands for "no premium" beside the comparables' own.
 _PULL = 0.3
 # Traits are compared in steps of one part in so many: coarse enough that all squares, products and
@@ -35,7 +31,6 @@ _PULL = 0.3
 _STEPS = np.float32(64)
 # The narrow kernel is a third as wide as the wide one, so its weights are the ninth powers.
 _SCALE = np.float32(-0.5 / KERNELS[1] ** 2)
-_PLACES = np.arange(CANDIDATES)
 # Rows at a time: few enough that what is looked up for them stays near the processor, and so many
 # that threads do not spend their time handing the interpreter's lock to each other.
 _CHUNK = 512
@@ -85,7 +80,7 @@ class Comparables:
     log_price: Array
     given: Array
     # Once ``quicken`` was called: which rows are each area's candidates, and ``_looked_up`` of all.
-    _runs: _Runs | None = field(init=False, repr=False, default=None)
+    _runs: Runs | None = field(init=False, repr=False, default=None)
     _all: tuple[Array, Array] | None = field(init=False, repr=False, default=None)
 
     def quicken(self) -> None:
@@ -99,7 +94,7 @@ class Comparables:
             # An item each, which is moved at one time.
             items = tuple(part.view(f"V{part.itemsize * part.shape[1]}")[:, 0] for part in prepared)
             object.__setattr__(self, "_all", items)
-            object.__setattr__(self, "_runs", _runs_of(self.start, self.areas, self.km))
+            object.__setattr__(self, "_runs", runs_of(self.start, self.areas, self.km))
 
     def features(self, area: Array, traits: Array, base: Array) -> Array:
         """The features [n, 3 len(KERNELS)] of listings with ``traits`` [n, TRAITS] in ``area`` [n].
@@ -144,7 +139,7 @@ class Comparables:
         if self._runs is not None:
             return self._runs.candidates(area)
         own = np.where(area < 0, -1, np.arange(len(area)))
-        return _runs_of(self.start, self.areas[area], self.km[area]).candidates(own)
+        return runs_of(self.start, self.areas[area], self.km[area]).candidates(own)
 
     def _looked_up(self, taken: Array, room: _Room | None = None) -> tuple[Array, Array]:
         """``_prepared`` of the rows ``taken`` [..., 8] and [..., 4]; where there are none, of any,
@@ -164,7 +159,7 @@ class Comparables:
         are (squared, inf for none) and their 1, premium, log price and 0 [CANDIDATES, 4]."""
         runs, own = self._runs, area
         if runs is None:
-            runs = _runs_of(self.start, self.areas[area:][:1], self.km[area:][:1])
+            runs = runs_of(self.start, self.areas[area:][:1], self.km[area:][:1])
             own = min(area, 0)
         taken, near = runs.candidates_of_one(own)
         known, told = self._looked_up(taken)
@@ -247,56 +242,6 @@ def _prepared(traits: Array, premium: Array, log_price: Array) -> tuple[Array, A
     told = np.zeros((*premium.shape, 4), dtype=np.float32)
     told[..., 0], told[..., 1], told[..., 2] = 1.0, premium, log_price
     return known, told
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _Runs:
-    """By area the runs of rows that are its candidates, CANDIDATES in all, the last run standing
-    for those that there are not.
-
-    [areas + 1, AREAS + 1]: ``count`` is how long a run is; ``told`` holds side by side, to be
-    repeated at one time, ``shift`` (what its rows are ahead of their places among the candidates)
-    and ``unlike`` (what its distance adds, inf where there are none).
-    """
-
-    count: Array
-    told: Array
-
-    def candidates(self, area: Array) -> tuple[Array, Array]:
-        """Rows [n, CANDIDATES] and what their distance adds to how unlike they are."""
-        # As one number of eight bytes, ``told`` is moved in half the time.
-        whole = self.told.view(np.int64).take(area, axis=0, mode="wrap").ravel()
-        moved = np.repeat(whole, self.count[area].ravel())
-        told = moved.view(self.told.dtype).reshape(len(area), CANDIDATES)
-        return told["shift"] + _PLACES, told["unlike"]
-
-    def candidates_of_one(self, area: int) -> tuple[Array, Array]:
-        """``candidates`` of one area [CANDIDATES]."""
-        told = np.repeat(self.told[area], self.count[area])
-        return told["shift"] + _PLACES, told["unlike"]
-
-
-def _runs_of(start: Array, areas: Array, km: Array) -> _Runs:
-    """Of each row of ``areas``: the nearest are emptied one after the other until there are enough.
-
-    Where there are fewer than AREAS, -1 stands for none.
-    """
-    shape = (len(areas) + 1, areas.shape[1] + 1)
-    begin = start[areas]
-    size = np.where(areas < 0, 0, np.minimum(start[areas + 1] - begin, KEPT))
-    through = np.cumsum(size, axis=1, dtype=np.int16)
-    np.minimum(through, CANDIDATES, out=through)
-    count = np.zeros(shape, dtype=np.uint8)
-    told = np.zeros(shape, dtype=[("shift", np.int32), ("unlike", np.float32)])
-    shift, unlike = told["shift"], told["unlike"]
-    count[:-1, 0] = through[:, 0]
-    np.subtract(through[:, 1:], through[:, :-1], out=count[:-1, 1:-1], casting="unsafe")
-    np.subtract(begin, through - count[:-1, :-1], out=shift[:-1, :-1])
-    filled = count.sum(axis=1)
-    count[:, -1], shift[:, -1] = CANDIDATES - filled, -filled
-    unlike[:] = np.inf
-    np.square(km / np.float32(_KM), out=unlike[:-1, :-1])
-    return _Runs(count, told)
 
 
 def _told_by(

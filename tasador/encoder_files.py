@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tasador.array_file import from_npz, to_npz
-from tasador.categories import numbered
+from tasador.categories import Category, numbered
 from tasador.comparables import Comparables
-from tasador.encoders import Category, Encoders, Places
+from tasador.encoders import Encoders, Places
 from tasador.errors import BundleError
 from tasador.features import CENTRED, FEATURE_NAMES, RANGED
 

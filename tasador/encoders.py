@@ -16,9 +16,9 @@ import numpy as np
 
 from tasador.categories import (
     NOT_KNOWN,
+    Category,
     Codes,
     Read,
-    by_number,
     city_key,
     codes_of,
     fold,
@@ -42,7 +42,6 @@ from tasador.features import (
     terms_of_one,
 )
 from tasador.listing import Listing
-from tasador.text_column import TextColumn
 
 Array = np.ndarray[Any, Any]
 
@@ -51,15 +50,6 @@ CATEGORIES = ("state", "city", "zip_code", "brokered_by")
 
 _ZIPS = 100_000
 _NOWHERE = [math.nan] * len(REACHES_KM)
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Category:
-    """A kind of category: its keys, each key's ``premium`` and log1p ``count`` [keys]."""
-
-    index: dict[str, int]
-    premium: Array
-    count: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -141,8 +131,6 @@ class Encoders:
     brokers: Category
     comparables: Comparables
     _place_of_zip: Array = field(init=False, repr=False)
-    # Made for the first table that gives them by number.
-    _broker_of_number: Array | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         table = np.full(_ZIPS, NOT_KNOWN, dtype=np.int32)
@@ -155,21 +143,10 @@ class Encoders:
         codes = Codes(
             zips=zips_of(columns),
             state=codes_of(keys["state"], self.state_index),
-            city=codes_of(keys["city"], self.cities.index),
-            broker=self._broker_codes(keys["broker"]),
+            city=self.cities.codes_of(keys["city"]),
+            broker=self.brokers.codes_of(keys["broker"]),
         )
         return Read(own_numbers(columns, self.ranges), codes)
-
-    def _broker_codes(self, brokers: TextColumn) -> Array:
-        # Most differ, and nothing takes longer than to look each one up by its text.
-        if brokers.numbers is not None:
-            table = self._broker_of_number
-            if table is None:
-                table = by_number(self.brokers.index)
-                object.__setattr__(self, "_broker_of_number", table)
-            if len(table):
-                return np.asarray(table[np.minimum(brokers.numbers, len(table) - 1)])
-        return codes_of(brokers, self.brokers.index)
 
     def transform(self, columns: Readable) -> Array:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""

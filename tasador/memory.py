@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasador.comparables import KEPT, Comparables
-from tasador.encoders import Category, Encoders, Places
+from tasador.candidates import KEPT
+from tasador.categories import Category
+from tasador.comparables import Comparables
+from tasador.encoders import Encoders, Places
 from tasador.features import BASE_SCALE, SCALES
 from tasador.geography import Geography
 from tasador.surroundings import NOTHING, Sums, Surroundings, neighbours, sum_up, survey

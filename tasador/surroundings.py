@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tasador.comparables import AREAS
+from tasador.candidates import AREAS
 from tasador.features import SCALES, TERMS
 from tasador.geography import Geography
 

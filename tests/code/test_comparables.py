@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tasador import comparables
-from tasador.comparables import CANDIDATES, TRAITS, Comparables, asked_of
+from tasador.candidates import CANDIDATES
+from tasador.comparables import TRAITS, Comparables, asked_of
 from tasador.features import KERNELS
 
 LISTINGS, AREAS = 400, 3
