@@ -19,6 +19,7 @@ CORE = (
     "bundle",
     "categories",
     "clock",
+    "candidates",
     "comparables",
     "contributions",
     "encoder_files",
