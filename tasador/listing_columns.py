@@ -8,7 +8,6 @@ in a listing of its own.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from tasador.listing import (
     Problem,
     read_value,
 )
-from tasador.text_column import TextColumn, different, digits_of
+from tasador.text_column import TextColumn, different, digits_of, letters_of
 
 Array = np.ndarray[Any, Any]
 
@@ -33,9 +32,10 @@ _TEXT = {str, _MISSING}
 _DIGITS = {**dict.fromkeys(CODES, range(1, LONGEST_TEXT + 1)), "zip_code": range(5, 6)}
 # Those that a model looks up.
 _LOOKED_UP = ("brokered_by", "zip_code")
-_DATES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})*")
-# numpy knows a year 0, ``datetime.date`` does not.
-_FIRST_DAY = np.datetime64("0001-01-01")
+_DATE = "0000-00-00"
+# Of each month, January being 1; 13 and more are none.
+_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])
+_TENS = np.array([1_000, 100, 10, 1])
 
 
 class RowProblem(NamedTuple):
@@ -129,14 +129,15 @@ def _plain_codes(name: str, values: Sequence[Any]) -> TextColumn | None:
     found = digits_of(values)
     if found is None:
         return None
-    missing = np.flatnonzero(found.sizes == 0).tolist()
-    given, allowed = found.sizes[found.sizes > 0], _DIGITS[name]
+    missing = found.sizes == 0
+    given, allowed = found.sizes[~missing], _DIGITS[name]
     if len(given) and not (given.min() in allowed and given.max() in allowed):
         return None
     codes = list(values)
-    for row in missing:
+    for row in np.flatnonzero(missing).tolist():
         codes[row] = None  # it may be an empty text
-    return TextColumn(codes, numbers=found.numbers() if name in _LOOKED_UP else None)
+    numbers = found.numbers() if name in _LOOKED_UP else None
+    return TextColumn(codes, numbers=numbers, missing=missing)
 
 
 def _plain_names(given: list[str]) -> bool:
@@ -151,13 +152,19 @@ def _plain_names(given: list[str]) -> bool:
 
 def _plain_dates(given: list[str]) -> bool:
     """Whether every date is a day that there was, in the form that it is kept in."""
-    if not (set(map(len, given)) <= {10} and _DATES.fullmatch("".join(given))):
+    if not set(map(len, given)) <= {len(_DATE)}:
         return False
     try:
-        days = np.array(given, dtype="datetime64[D]")
-    except ValueError:
+        letters = letters_of(given, _DATE)
+    except UnicodeEncodeError:
         return False
-    return bool((days >= _FIRST_DAY).all())
+    digits, dashes = np.delete(letters, (4, 7), axis=1), letters[:, (4, 7)]
+    if not (((digits >= 0) & (digits <= 9)).all() and (dashes == ord("-") - ord("0")).all()):
+        return False
+    year, month, day = digits[:, :4] @ _TENS, digits[:, 4:6] @ _TENS[2:], digits[:, 6:] @ _TENS[2:]
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    days = _DAYS[np.minimum(month, 13)] + (leap & (month == 2))
+    return bool(((year > 0) & (day > 0) & (day <= days)).all())
 
 
 _PLAIN = {"city": _plain_names, "state": _plain_names, "prev_sold_date": _plain_dates}

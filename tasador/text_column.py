@@ -22,13 +22,15 @@ class TextColumn:
     """``values``, None for a missing one, and the place in them of each row's, ``which`` [n]; None
     where each row has its own, in their order.
 
-    ``numbers`` [n], where they are at hand, are the whole numbers that stand for the rows' texts, a
-    different one for each different text; -1 for a missing one.
+    What is at hand where ``which`` is None, of the rows [n]: ``numbers``, the whole numbers that
+    stand for their texts, a different one for each different text and -1 for a missing one; and
+    which are ``missing``.
     """
 
     values: list[str | None]
     which: Array | None = None
     numbers: Array | None = None
+    missing: Array | None = None
 
     @classmethod
     def of(cls, rows: Iterable[str | None]) -> TextColumn:
@@ -57,8 +59,8 @@ class TextColumn:
 
     def absent(self) -> Array:
         """Which rows have no value, bool [n]."""
-        if all(self.values):  # which costs little, and most columns are whole
-            return np.zeros(len(self), dtype=bool)
+        if self.missing is not None:
+            return self.missing
         values = np.array(self.values, dtype=object)
         return self.of_rows(np.equal(values, np.array(None, dtype=object)).astype(bool))
 

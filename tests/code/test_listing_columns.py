@@ -112,3 +112,10 @@ def test_each_refused_value_is_named_with_its_row():
         (2, Problem("bed", "is negative", "-1")),
         (2, Problem("zip_code", "is not a zip code of five digits", "123456")),
     ]
+
+
+@pytest.mark.parametrize("year", ["0000", "1900", "2000", "2023", "2024"])
+def test_a_date_in_a_column_is_a_day_that_there_was(year):
+    for month in range(15):
+        for day in range(34):
+            both({"prev_sold_date": [f"{year}-{month:02d}-{day:02d}"]}, 1)
