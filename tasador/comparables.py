@@ -105,22 +105,21 @@ class Comparables:
         """
         if len(area) > _CHUNK:
             self.quicken()
-        sums = np.empty((len(area), len(KERNELS), 4), dtype=np.float32)
+        sums = np.empty((len(KERNELS), len(area), 4), dtype=np.float32)
         # Near areas have near numbers, and the same candidates.
         order = np.argsort(area, kind="stable")
         asked = asked_of(traits)
-        factors, length = asked.factors[..., None], asked.length[:, None]
+        factors, length = asked.factors, asked.length[:, None]
         room = _Room(min(_CHUNK, len(area)))
         for begin in range(0, len(area), _CHUNK):
             rows = order[begin : begin + _CHUNK]
             taken, near = self._candidates(area[rows])
             known, told = self._looked_up(taken, room)
-            unlike = np.matmul(known, factors[rows], out=room.unlike[: len(rows)])[..., 0]
+            unlike = np.matvec(known, factors[rows], out=room.unlike[: len(rows)])
             unlike += length[rows]
             unlike += near
-            weights = _weights(unlike, room.weights[:, : len(rows)])
-            sums[rows] = weights.swapaxes(0, 1) @ told
-        total, premium, log_price, _ = np.moveaxis(sums, 2, 0)
+            sums[:, rows] = np.vecmat(_weights(unlike, room.weights[:, : len(rows)]), told)
+        total, premium, log_price, _ = np.moveaxis(sums, (0, 2), (2, 0))
         by_kernel = np.stack(_told_by(total, premium, log_price, base[:, None]), axis=2)
         return by_kernel.reshape(len(area), 3 * len(KERNELS))
 
@@ -128,7 +127,7 @@ class Comparables:
         """``features`` of one listing: the same numbers, in a fraction of the time."""
         _, _, unlike, told = self._likeness(area, asked)
         weights = _weights(unlike, np.empty((len(KERNELS), CANDIDATES), dtype=np.float32))
-        total, premium, log_price, _ = (weights @ told).T
+        total, premium, log_price, _ = np.vecmat(weights, told).T
         parts = _told_by(total, premium, log_price, np.float64(base))
         return [
             value for kernel in zip(*(p.tolist() for p in parts), strict=True) for value in kernel
@@ -163,7 +162,7 @@ class Comparables:
             own = min(area, 0)
         taken, near = runs.candidates_of_one(own)
         known, told = self._looked_up(taken)
-        unlike = known @ asked.factors
+        unlike = np.matvec(known, asked.factors)
         unlike += asked.length
         unlike += near
         return taken, runs.count[own], unlike, told
@@ -216,7 +215,7 @@ class _Room:
 
     def __init__(self, rows: int) -> None:
         self.looked_up = [np.empty((rows, CANDIDATES), dtype=kind) for kind in ("V32", "V16")]
-        self.unlike = np.empty((rows, CANDIDATES, 1), dtype=np.float32)
+        self.unlike = np.empty((rows, CANDIDATES), dtype=np.float32)
         self.weights = np.empty((len(KERNELS), rows, CANDIDATES), dtype=np.float32)
 
 

@@ -249,14 +249,12 @@ class Encoders:
         """The features that are not the listing's own [n, len(FEATURES) - OWN], float64, of rows
         with ``design`` (their terms), where they are, and the codes of city and broker (-1)."""
         places, area, state = self.places, located.area, located.state
-        of_state = np.broadcast_to(places.nation, design.shape)
-        if len(places.states):
-            of_state = np.where(
-                (state >= 0)[:, None], places.nation + places.states[state], of_state
-            )
         nation = design @ places.nation
         levels = np.empty((len(SCALES) + 1, len(design)))
-        levels[0] = (of_state * design).sum(axis=1)
+        levels[0] = nation
+        if len(places.states):
+            of_state = np.einsum("nt,nt->n", places.states[state], design)
+            levels[0] += np.where(state >= 0, of_state, 0.0)
         local = np.einsum("nst,nt->sn", places.coefficients[area].astype(np.float64), design)
         levels[1:] = np.where(area >= 0, nation + local, levels[0])
         levels = _leaning(levels, nation, np.broadcast_to(located.distance, levels.shape))
