@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 # Zip codes looked at, listings kept of each, and candidates taken in all.
 AREAS = 24
 KEPT = 64
-CANDIDATES = 64
+CANDIDATES = 128
 # A place so far away is as unlike as one that differs by 1 in what ``tasador.comparables`` weighs.
 _KM = 4.0
 _PLACES = np.arange(CANDIDATES)
