@@ -91,7 +91,8 @@ class Digits(NamedTuple):
         if longest > _MOST_DIGITS:
             return None
         zeros = self.letters.take(self.ends - sizes, mode="clip") == ord("0")
-        if longest > sizes.min(initial=longest) and (zeros & (sizes > 1)).any():
+        alike = sizes[sizes > 0].min(initial=longest) == longest
+        if not alike and (zeros & (sizes > 1)).any():
             return None
         numbers = np.zeros(len(sizes), dtype=np.int64)
         for place in range(longest, 0, -1):

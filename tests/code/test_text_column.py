@@ -51,10 +51,8 @@ def test_texts_of_digits_are_read_side_by_side(values):
     assert found.sizes.tolist() == [len(value or "") for value in values]
     numbers = found.numbers()
     given = [value for value in values if value]
-    if (
-        any(len(value) > 1 and value[0] == "0" for value in given)
-        and len({len(value or "") for value in values}) > 1
-    ):
+    padded = any(len(value) > 1 and value[0] == "0" for value in given)
+    if padded and len(set(map(len, given))) > 1:
         assert numbers is None
     else:
         assert numbers is not None
