@@ -386,9 +386,9 @@ def test_kill_9_loses_no_answered_prediction(folder, tmp_path):
             callers = [threading.Thread(target=call) for _ in range(8)]
             for caller in callers:
                 caller.start()
-            time.sleep(2)
+            # However busy the machine is.
+            until(lambda: len(answered) > 100)
             os.kill(client.process.pid, signal.SIGKILL)
             for caller in callers:
                 caller.join()
-            assert len(answered) > 20
             assert set(answered) <= set(broker.ids())
