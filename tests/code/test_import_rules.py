@@ -17,9 +17,9 @@ FIRST_PARTY = ("tasador", "functions", "flows")
 CORE = (
     "array_file",
     "bundle",
+    "candidates",
     "categories",
     "clock",
-    "candidates",
     "comparables",
     "contributions",
     "encoder_files",
