@@ -28,6 +28,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("measured on the cluster")
     for what, figure in MEASURED.items():
         terminalreporter.write_line(f"{what}: {figure}")
+    if kit.missing() or not terminalreporter.stats.get("failed"):
+        return
+    for what, text in kit.troubles():
+        if text.strip():
+            terminalreporter.section(what)
+            terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")
