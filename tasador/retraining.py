@@ -13,13 +13,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tasador import events, gate
 from tasador.announce import announce
-from tasador.errors import TrainingError
+from tasador.errors import StoreUnavailable, TrainingError
 from tasador.events import Event
 from tasador.gate import Evaluation
 from tasador.lake import Lake, split
@@ -256,11 +256,19 @@ def _decision(
     )
 
 
-def roll_back(settings: Settings, version: int | None = None) -> DecisionRecord:
+class RolledBack(NamedTuple):
+    """A rollback that was decided; ``untold`` says why the broker was not told, "" if it was."""
+
+    decision: DecisionRecord
+    untold: str
+
+
+def roll_back(settings: Settings, version: int | None = None) -> RolledBack:
     """Make an older version champion again: a new promotion number, the same event as ever.
 
     Without a version, the one that served before. Raises RolloutError where there is nothing to go
-    back to.
+    back to. A broker that takes no event undoes nothing, since reload finds the decision itself: to
+    fail would have it decided again, and without a version that is the way forth.
     """
     from tasador.rollout import decide_rollback
 
@@ -268,8 +276,11 @@ def roll_back(settings: Settings, version: int | None = None) -> DecisionRecord:
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         record = decide_rollback(version, warehouse)
         Registry(settings).set_champion(record.version, previous=record.champion_version)
-    announce(events.model_promoted(record), settings)
-    return record
+    try:
+        announce(events.model_promoted(record), settings)
+    except StoreUnavailable as error:
+        return RolledBack(record, str(error))
+    return RolledBack(record, "")
 
 
 def git_sha() -> str:

@@ -177,6 +177,12 @@ def lineage_tree(found: object) -> Tree:
     return tree
 
 
+_FOUND_LATER = (
+    "reload finds the promotion when it next looks, on a cluster within two minutes; "
+    "POST /reconcile has it look now"
+)
+
+
 def rollback(
     version: Annotated[
         int | None, typer.Argument(help="The version to go back to; default: the previous one.")
@@ -186,10 +192,10 @@ def rollback(
     from tasador.retraining import roll_back
 
     settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
-    decision = roll_back(settings, version)
+    decision, untold = roll_back(settings, version)
     console.print(
         f"version {decision.version} is champion again (promotion {decision.promotion}); "
-        "reload is bringing it into service",
+        + (f"{untold}: {_FOUND_LATER}" if untold else "reload is bringing it into service"),
         highlight=False,
     )
 

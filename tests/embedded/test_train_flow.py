@@ -157,7 +157,9 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
         )
     registry = Registry(settings)
     registry.set_champion(second.version, previous=1)
-    record = retraining.roll_back(settings)
+    # A broker that is away undoes no decision, and a command that failed would be given again.
+    record, untold = retraining.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
+    assert "http://127.0.0.1:9/ did not take it" in untold
     assert (record.version, record.decision, record.champion_version) == (1, "rolled_back", 2)
     assert record.promotion > second.promotion
     assert registry.champion().version == 1
@@ -166,6 +168,10 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
         assert warehouse.latest_promotion() == record
     with pytest.raises(RolloutError, match="is the one in service already"):
         retraining.roll_back(settings, 1)
+    with keeping_broker() as (broker, told):
+        forth, untold = retraining.roll_back(replace(settings, broker_url=broker))
+    assert (forth.version, untold) == (2, "")
+    assert told == [("tasador.model.promoted", f"decision-{forth.promotion}")]
 
 
 def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):
