@@ -257,6 +257,8 @@ def scale_quickly():
     """Processes of predict and explain end some 36 seconds after the last request."""
     quick = {
         "autoscaling.knative.dev/window": "6s",
+        # A tenth of it, the default, would have one slow answer start processes.
+        "autoscaling.knative.dev/panic-window-percentage": "100",
         "autoscaling.knative.dev/scale-to-zero-pod-retention-period": "0s",
     }
     for name in ("predict", "explain"):
