@@ -252,6 +252,15 @@ def group_of(user: str) -> int:
     return pwd.getpwnam(user).pw_gid
 
 
+def listens(pid: int, port: int) -> bool:
+    """Whether it is this process that takes connections at a TCP port."""
+    try:
+        found = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
+
+
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:

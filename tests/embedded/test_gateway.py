@@ -293,6 +293,18 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(gateway):
     assert "broken on purpose" in said["reason"]
 
 
+def test_whoever_took_the_port_first_is_never_asked(gateway, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    gateway.serve("predict", ("predict-00001", 100, ""), TAKEN=str(elsewhere))
+    with ThreadPoolExecutor(4) as callers:
+        answers = list(callers.map(lambda _: gateway.client.get("/model"), range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert {answer.json()["revision"] for answer in answers} == {"predict-00001"}
+    assert len(gateway.lines("predict", "starts")) == 2
+    assert (elsewhere / "starts").exists()
+
+
 def test_a_process_that_never_gets_ready_is_scaled_to_zero_too(make):
     gateway = make(TASADOR_SCALE_TO_ZERO_SECONDS="0.4", TASADOR_COLD_START_SECONDS="0.5")
     gateway.serve("predict", ("predict-00001", 100, ""), NOT_READY="the store is away")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -284,7 +285,8 @@ def test_after_kill_9_no_answered_prediction_is_missing(platform, serving):
             for pid in pids(platform, serving if number % 2 else "record"):
                 os.kill(pid, signal.SIGKILL)
         callers.more()
-    assert len(callers.failed) <= len(callers.answers) // 20, callers.failed[:5]
+    told = Counter((status, str(said)[:300]) for status, said in callers.failed)
+    assert len(callers.failed) <= len(callers.answers) // 20, told
     all_recorded(platform, callers.predicted)
 
 

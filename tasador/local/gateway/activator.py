@@ -17,7 +17,13 @@ from tasador.local.gateway import FUNCTION_PROCESSES
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.options import CHECKOUT, Options, function_environ
 from tasador.local.gateway.services import Revision
-from tasador.local.process import Running, port_is_free, started_at, write_private
+from tasador.local.process import (
+    Running,
+    listens,
+    port_is_free,
+    started_at,
+    write_private,
+)
 from tasador.settings import Settings
 
 # Requests that one revision may have waiting and in work; more are told to come back.
@@ -228,8 +234,10 @@ class Activator:
             try:
                 answer = await self._client.get(f"{instance.url}/ready", timeout=5)
             except httpx.HTTPError:
-                pass
-            else:
+                answer = None
+            # Whoever chose the same free port may have been the quicker, and answers there until
+            # ours has found it taken and has ended.
+            if answer is not None and listens(instance.process.pid, instance.port):
                 instance.ready = answer.status_code == httpx.codes.OK
                 instance.final, instance.reason = _unready(answer)
                 if instance.ready or instance.final:

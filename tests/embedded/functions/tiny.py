@@ -1,12 +1,14 @@
 """A function in a few lines, which does as it is told: ``python tiny.py NAME``.
 
-Its revision's variables: START_SECONDS, NOT_READY (the reason), FINAL. What it met is in its home:
+Its revision's variables: START_SECONDS, NOT_READY (the reason), FINAL, TAKEN (its first process
+finds another one at its port). What it met is in its home:
 starts (a line a process), seen.jsonl (the events), ended (by SIGTERM).
 """
 
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -111,5 +113,15 @@ append("starts", str(os.getpid()))
 signal.signal(signal.SIGTERM, end)
 if sys.argv[1] == "explain" and "BROKEN" in os.environ:
     sys.exit("tiny: broken on purpose")
+if "LIFE" in os.environ:
+    signal.alarm(int(os.environ["LIFE"]))
+if "TAKEN" in os.environ and len(lines("starts")) == 1:
+    # By a process that is not ours.
+    another = {k: v for k, v in os.environ.items() if k != "TAKEN"}
+    another |= {"K_REVISION": "of somebody else", "TASADOR_HOME": os.environ["TAKEN"], "LIFE": "8"}
+    shell = ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, __file__, sys.argv[1]]
+    subprocess.run(shell, env=another, check=True)
+    time.sleep(1.5)
+    sys.exit("tiny: the port is taken")
 ThreadingHTTPServer.request_queue_size = 512
 ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
