@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from tests.cluster import kit
+from tests.cluster import after_failure, kit
 
 
 def pytest_collection_modifyitems(items):
@@ -30,7 +30,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"{what}: {figure}")
     if kit.missing() or not terminalreporter.stats.get("failed"):
         return
-    for what, text in kit.troubles():
+    for what, text in after_failure.troubles():
         if text.strip():
             terminalreporter.section(what)
             terminalreporter.write_line(text)

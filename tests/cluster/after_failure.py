@@ -1,0 +1,52 @@
+"""What a cluster has to say of tests that failed on it: mostly, whom it killed."""
+
+import json
+import re
+
+from tests.cluster.kit import NAMESPACE, kubectl
+
+
+def troubles():
+    """What the cluster itself has to say of a failure: (what, text), where there is any."""
+    yield "pods that are not ready, or started again", "\n".join(_troubled_pods())
+    warned = kubectl(
+        *("get", "events", "-A", "--field-selector=type=Warning", "--sort-by=.lastTimestamp"),
+        check=False,
+    )
+    yield "warnings", "\n".join(warned.splitlines()[-40:])
+    letters = kubectl(
+        *("-n", NAMESPACE, "exec", "deployment/console", "--"),
+        *("python", "-m", "tasador", "dead-letters", "list"),
+        check=False,
+    )
+    yield "dead letters", letters
+    for space in ("knative-eventing", NAMESPACE):
+        for each in _pods_of(space):
+            said = kubectl(
+                *("-n", space, "logs", each, "--all-containers", "--prefix", "--since=15m"),
+                check=False,
+            )
+            bad = [line for line in said.splitlines() if _BAD.search(line)]
+            yield f"errors of {each}", "\n".join(line[:600] for line in bad[-12:])
+
+
+_BAD = re.compile(r'"(level|severity)":\s*"(warn|warning|error|fatal|critical)"|panic:', re.I)
+
+
+def _pods_of(space):
+    return kubectl("-n", space, "get", "pods", "-o", "name", check=False).split()
+
+
+def _troubled_pods():
+    for each in json.loads(kubectl("get", "pods", "-A", "-o", "json", check=False) or "{}").get(
+        "items", []
+    ):
+        name = f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+        for status in each["status"].get("containerStatuses", []):
+            last = status.get("lastState", {}).get("terminated")
+            done = "terminated" in status["state"]
+            if last or not (status["ready"] or done):
+                yield (
+                    f"{name} {status['name']}: restarts {status['restartCount']}, "
+                    f"state {json.dumps(status['state'])}, before {json.dumps(last)}"
+                )
