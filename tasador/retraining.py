@@ -19,7 +19,7 @@ import numpy as np
 
 from tasador import events, gate
 from tasador.announce import announce
-from tasador.errors import StoreUnavailable, TrainingError
+from tasador.errors import TasadorError, TrainingError
 from tasador.events import Event
 from tasador.gate import Evaluation
 from tasador.lake import Lake, split
@@ -267,8 +267,9 @@ def roll_back(settings: Settings, version: int | None = None) -> RolledBack:
     """Make an older version champion again: a new promotion number, the same event as ever.
 
     Without a version, the one that served before. Raises RolloutError where there is nothing to go
-    back to. A broker that takes no event undoes nothing, since reload finds the decision itself: to
-    fail would have it decided again, and without a version that is the way forth.
+    back to. An event that cannot be told, for whatever reason, undoes nothing, since reload finds
+    the decision itself: to fail would have it decided again, and without a version that is the way
+    forth.
     """
     from tasador.rollout import decide_rollback
 
@@ -276,11 +277,12 @@ def roll_back(settings: Settings, version: int | None = None) -> RolledBack:
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         record = decide_rollback(version, warehouse)
         Registry(settings).set_champion(record.version, previous=record.champion_version)
+    untold = ""
     try:
         announce(events.model_promoted(record), settings)
-    except StoreUnavailable as error:
-        return RolledBack(record, str(error))
-    return RolledBack(record, "")
+    except TasadorError as error:
+        untold = str(error)
+    return RolledBack(record, untold)
 
 
 def git_sha() -> str:

@@ -38,9 +38,8 @@ def _pods_of(space):
 
 
 def _troubled_pods():
-    for each in json.loads(kubectl("get", "pods", "-A", "-o", "json", check=False) or "{}").get(
-        "items", []
-    ):
+    pods = kubectl("get", "pods", "-A", "-o", "json", check=False) or '{"items": []}'
+    for each in json.loads(pods)["items"]:
         name = f"{each['metadata']['namespace']}/{each['metadata']['name']}"
         for status in each["status"].get("containerStatuses", []):
             last = status.get("lastState", {}).get("terminated")

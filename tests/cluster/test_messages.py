@@ -34,19 +34,15 @@ def ask(name, count):
     return kit.python(code.replace("LISTING", repr(LISTING)))
 
 
-def recorded(identities):
-    """How many of the predictions are in raw.inference_logs."""
-    return kit.python(
+def all_recorded(identities):
+    """Every one of the predictions is in raw.inference_logs."""
+    found = kit.python(
         "from sqlalchemy import text\n"
         "wanted = text('select count(*) from raw.inference_logs where prediction_id = any(:ids)')\n"
         f"ids = {identities!r}\n"
         "with warehouse._begin() as connection:\n"
         "    told(connection.execute(wanted, {'ids': ids}).scalar_one())"
     )
-
-
-def all_recorded(identities):
-    found = recorded(identities)
     assert found == len(identities), f"{found} of {len(identities)} are there"
     return found
 

@@ -172,6 +172,9 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
         forth, untold = retraining.roll_back(replace(settings, broker_url=broker))
     assert (forth.version, untold) == (2, "")
     assert told == [("tasador.model.promoted", f"decision-{forth.promotion}")]
+    # Nor does an address that no broker can have.
+    back, untold = retraining.roll_back(replace(settings, broker_url="nowhere"))
+    assert (back.version, "'nowhere' is not an http(s) URL" in untold) == (1, True)
 
 
 def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):

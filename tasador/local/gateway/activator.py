@@ -17,13 +17,7 @@ from tasador.local.gateway import FUNCTION_PROCESSES
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.options import CHECKOUT, Options, function_environ
 from tasador.local.gateway.services import Revision
-from tasador.local.process import (
-    Running,
-    listens,
-    port_is_free,
-    started_at,
-    write_private,
-)
+from tasador.local.process import Running, listens, port_is_free, started_at, write_private
 from tasador.settings import Settings
 
 # Requests that one revision may have waiting and in work; more are told to come back.
