@@ -16,13 +16,13 @@ import pandas as pd
 
 from benchmarks import report
 from benchmarks.judged import Figures, Tell, held_out, median_error
-from tasador import study
-from tasador.categories import zips_of
-from tasador.encoding import Sample, fit_out_of_fold
-from tasador.features import BASE, FEATURE_NAMES
 from tasador.gate import r2
-from tasador.geography import geography
-from tasador.table import columns_of
+from tasador.listings.table import columns_of
+from tasador.model.categories import zips_of
+from tasador.model.features import BASE, FEATURE_NAMES
+from tasador.training import study
+from tasador.training.encoding import Sample, fit_out_of_fold
+from tasador.training.geography import geography
 
 # What is left out, by the features' names (by their beginnings).
 GROUPS = {

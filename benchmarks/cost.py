@@ -19,7 +19,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
-from tasador.table import open_csv
+from tasador.listings.table import open_csv
 
 # Trains, then says how much memory its process ever held, in kilobytes.
 _TRAIN = """

@@ -23,15 +23,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import ablation, drift, old_way, report
 from benchmarks.judged import Figures, Tell, held_out, median_error
-from tasador import splits, study, training
-from tasador.bundle import Bundle, listing_at
-from tasador.contributions import explain
-from tasador.evaluation import evaluate
 from tasador.gate import Evaluation, judge, r2
-from tasador.leave_out import leave_states_out
-from tasador.listing import COLUMNS, MARKET_PRICE
+from tasador.listings.listing import COLUMNS, MARKET_PRICE
+from tasador.listings.table import columns_of, read_csv
+from tasador.model.bundle import Bundle, listing_at
+from tasador.model.contributions import explain
 from tasador.source.course import course_batch
-from tasador.table import columns_of, read_csv
+from tasador.training import fitting, splits, study
+from tasador.training.evaluation import evaluate
+from tasador.training.leave_out import leave_states_out
 
 PARTS = ("accuracy", "states", "course", "drift", "ablation", "tried")
 ROOMS = ["bed", "bath", "house_size"]
@@ -43,13 +43,13 @@ def found(frame: pd.DataFrame, trials: int, seed: int) -> study.Search:
     """Parameters: known good ones, or what a search of so many trials finds."""
     if trials == 0:
         return study.Search(dict(study.KNOWN_GOOD), 0.0, [])
-    return training.search(splits.prepare(frame), trials=trials, seed=seed)
+    return fitting.search(splits.prepare(frame), trials=trials, seed=seed)
 
 
 def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:
     """A bundle trained on the frame's rows outside its holdout."""
-    model = training.fit(splits.prepare(frame), found(frame, trials, seed), seed=seed)
-    training.write(model, folder)
+    model = fitting.fit(splits.prepare(frame), found(frame, trials, seed), seed=seed)
+    fitting.write(model, folder)
     return Bundle.load(folder)
 
 

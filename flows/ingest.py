@@ -19,10 +19,10 @@ class IngestFlow(FlowSpec):
     @step
     def start(self):
         """The payload into the object store, the batch into ops.batches."""
-        from tasador import ingestion
+        from tasador.ingestion import verbs
 
         settings = load_settings()
-        taken = ingestion.take(
+        taken = verbs.take(
             settings if self.source_url else settings.require("source_url"),
             self.source_url or settings.source_url,
             self.group or settings.source_group,
@@ -31,7 +31,7 @@ class IngestFlow(FlowSpec):
         )
         say(taken.says)
         self.status, self.says, self.events = taken.status, taken.says, []
-        self.batch = ingestion.as_json(taken.batch) if taken.batch else None
+        self.batch = verbs.as_json(taken.batch) if taken.batch else None
         self.batch_id = taken.batch.batch_id if taken.batch else ""
         self.correlation_id = taken.batch.correlation_id if taken.batch else ""
         self.next(self.validate)
@@ -39,11 +39,11 @@ class IngestFlow(FlowSpec):
     @step
     def validate(self):
         """Every row into raw.raw_data, and into clean.clean_data or ops.quarantine."""
-        from tasador import ingestion
+        from tasador.ingestion import verbs
 
         settings = load_settings(self.correlation_id)
         if self.status == "ingested":
-            self.batch = ingestion.as_json(ingestion.validate(settings, self.batch_id, say))
+            self.batch = verbs.as_json(verbs.validate(settings, self.batch_id, say))
         else:
             say(f"nothing to validate: {self.says}")
         self.next(self.store)
@@ -51,12 +51,12 @@ class IngestFlow(FlowSpec):
     @step
     def store(self):
         """The clean rows into the object store as Parquet; the broker is told of the batch."""
-        from tasador import ingestion
+        from tasador.ingestion import verbs
 
         settings = load_settings(self.correlation_id)
         if self.status == "ingested":
-            batch, event = ingestion.store(settings, self.batch_id, say)
-            self.batch, self.events = ingestion.as_json(batch), [event.structured()]
+            batch, event = verbs.store(settings, self.batch_id, say)
+            self.batch, self.events = verbs.as_json(batch), [event.structured()]
         else:
             say(f"nothing to store: {self.says}")
         self.next(self.end)
@@ -65,10 +65,10 @@ class IngestFlow(FlowSpec):
     @step
     def end(self):
         """The card: counts, reasons, distributions."""
-        from tasador import batch_card
+        from tasador.ingestion import card
 
         settings = load_settings(self.correlation_id)
-        current.card.extend(batch_card.sections(settings, self.batch_id, self.status, self.says))
+        current.card.extend(card.sections(settings, self.batch_id, self.status, self.says))
         say(f"{self.status}: {self.says}")
 
 

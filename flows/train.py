@@ -35,7 +35,7 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Choose the data; the training id made here names everything that follows."""
-        from tasador.retraining import plan
+        from tasador.training.verbs import plan
 
         self.planned = plan(load_settings(), self.correlation_id)
         self.next(self.search)
@@ -45,9 +45,9 @@ class TrainFlow(FlowSpec):
     @step
     def search(self):
         """The Optuna study, kept in Postgres."""
-        from tasador import retraining
+        from tasador.training import verbs
 
-        self.found = retraining.search(
+        self.found = verbs.search(
             load_settings(self.planned.correlation_id),
             self.planned,
             trials=self.trials,
@@ -62,9 +62,9 @@ class TrainFlow(FlowSpec):
     @step
     def fit(self):
         """The final fit, as a registered version with its bundle and drift reference in S3."""
-        from tasador import retraining
+        from tasador.training import verbs
 
-        self.candidate = retraining.fit(
+        self.candidate = verbs.fit(
             load_settings(self.planned.correlation_id),
             self.planned,
             self.found,
@@ -79,12 +79,12 @@ class TrainFlow(FlowSpec):
     @step
     def judge(self):
         """The gate: promoted or rejected, recorded with every number, and told to the broker."""
-        from tasador import retraining, training_card
+        from tasador.training import card, verbs
 
-        judgement = retraining.judge(
+        judgement = verbs.judge(
             load_settings(self.planned.correlation_id), self.planned, self.candidate
         )
-        current.card.extend(training_card.sections(judgement, self.found))
+        current.card.extend(card.sections(judgement, self.found))
         record = judgement.record
         self.decision, self.reasons = record.decision, record.reasons
         self.version, self.promotion = record.version, record.promotion

@@ -17,19 +17,17 @@ import numpy as np
 
 from functions import model
 from functions.surface import Problem, Request, Response, invalid, new_id, read_body
-from tasador.bundle import ASKED, Bundle, Predictions
 from tasador.clock import now
-from tasador.features import Readable
-from tasador.listing import COLUMNS
-from tasador.listing import Problem as FieldProblem
-from tasador.listing_columns import read_columns
+from tasador.listings.by_column import read_columns
+from tasador.listings.listing import COLUMNS
+from tasador.listings.listing import Problem as FieldProblem
+from tasador.model.bundle import ASKED, Bundle, Predictions
+from tasador.model.features import Readable
 from tasador.prediction_record import PredictionRecord
 
 ROWS_IN_A_BATCH = 10_000
 _INPUTS = tuple(name for name in COLUMNS if name != "price")
 _KNOWN = frozenset(COLUMNS)
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)

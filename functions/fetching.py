@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from tasador.engine.xgboost_library import StoredModel
 from tasador.errors import BundleError, ConfigurationError
-from tasador.fetch import fetch_bundle
-from tasador.manifest import MODEL, SPREAD, Verified
+from tasador.model.manifest import MODEL, SPREAD, Verified
 from tasador.settings import Settings
-from tasador.xgboost_library import StoredModel
+from tasador.stores.bundles import fetch_bundle
 
 
 class Fetched(NamedTuple):
@@ -65,7 +65,8 @@ def begin(environ: Mapping[str, str]) -> None:
 def fetched(environ: Mapping[str, str]) -> Fetched:
     """The bundle, verified: what was begun, the first time, and after that a try of its own.
 
-    Raises as ``tasador.fetch.fetch_bundle`` does, and ConfigurationError where none is named.
+    Raises as ``tasador.stores.bundles.fetch_bundle`` does, and ConfigurationError where none is
+    named.
     """
     return _begun.pop().outcome() if _begun else Fetched(_fetch(environ), {})
 

@@ -1,6 +1,7 @@
 """The host of every function: ``python -m functions.host functions/predict``.
 
-The function is one for parliament, and parliament's app (``functions.behind``) answers for it. In
+The function is one for parliament, and parliament's app (``functions.flask_app``) answers for it.
+In
 front stand the addresses that must be fast or must always answer: every POST, and the probes. They
 share their views with the app behind, and they are why the app need not be loaded before the first
 prediction. HOST (default 127.0.0.1), PORT (8080), THREADS (4) and QUEUE (64 requests may wait) come
@@ -32,7 +33,7 @@ from types import ModuleType
 from typing import Any
 
 from functions import fetching, metrics
-from functions.observe import Traffic, log_to_stdout
+from functions.observability import Traffic, log_to_stdout
 from functions.server import Server
 from functions.surface import (
     Function,
@@ -179,7 +180,7 @@ class Host:
     def _behind(self, environ: Any, start_response: Any) -> Any:
         with self._app_lock:
             if self._app is None:
-                from functions.behind import make_app
+                from functions.flask_app import make_app
 
                 self._app = make_app(self)
         return self._app(environ, start_response)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.surface import invalid, read_object
-from tasador.listing import COLUMNS, Listing, Problem, read_listing
+from tasador.listings.listing import COLUMNS, Listing, Problem, read_listing
 
 INPUTS = tuple(column for column in COLUMNS if column != "price")
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import cache
 
 from functions.fetching import fetched
-from functions.observe import MODEL_LOADED
+from functions.observability import MODEL_LOADED
 from functions.surface import quicken, unready
-from tasador.bundle import GOLDEN_TOLERANCE, Bundle
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
-from tasador.listing import Listing
+from tasador.listings.listing import Listing
+from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
 
 log = logging.getLogger("tasador.functions.model")
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from functions.observe import RECORDINGS
+from functions.observability import RECORDINGS
 from functions.surface import Problem
 from tasador import events
 from tasador.errors import ConfigurationError, StoreUnavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasador.listing import STATUSES
+from tasador.listings.listing import STATUSES
 
 Json = dict[str, Any]
 

@@ -23,7 +23,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 from waitress.utilities import build_http_date
 
-from functions.arrival import (
+from functions.request_parser import (
     ARRIVAL_SECONDS,
     BODY_AT_MOST,
     HELD_AT_MOST,

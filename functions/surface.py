@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from tasador import events
 from tasador.errors import ConfigurationError, InvalidListing, TasadorError
 from tasador.events import Event, EventError
-from tasador.listing import Problem as FieldProblem
+from tasador.listings.listing import Problem as FieldProblem
 
 MEGABYTE = 1_000_000
 _LISTED = 100
@@ -156,7 +156,7 @@ class Function:
 
     def main(self, context: Any) -> Any:
         """parliament's entry: GET / and POST /."""
-        from functions.behind import from_flask, to_flask
+        from functions.flask_app import from_flask, to_flask
 
         request = from_flask(context.request)
         return to_flask(guarded(self.index if request.method == "GET" else self.post, request))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tasador.listing import Problem
+    from tasador.listings.listing import Problem
 
 
 class TasadorError(Exception):

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import httpx
 
-from tasador import bundle_write, splits, study, training
-from tasador.listing import read_row
+from tasador.listings.listing import read_row
+from tasador.listings.table import frame_of
+from tasador.model import bundle_writer
 from tasador.source import simulator
-from tasador.table import frame_of
+from tasador.training import fitting, splits, study
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,8 +31,8 @@ def make_bundle(folder, *, version=3, rows=900, seed=7):
     # A study of its own is the training's business; here any fair model does.
     params = {**study.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}
     found = study.Search(params=params, value=0.0, trials=[])
-    training.write(training.fit(prepared, found, seed=seed), folder)
-    return bundle_write.stamp_version(folder, "tasador-price", version)
+    fitting.write(fitting.fit(prepared, found, seed=seed), folder)
+    return bundle_writer.stamp_version(folder, "tasador-price", version)
 
 
 def free_port():

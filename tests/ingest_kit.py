@@ -11,14 +11,14 @@ import anyio.to_thread
 import numpy as np
 import psycopg2
 
-from tasador import ingestion
-from tasador.lake import Lake
-from tasador.listing import COLUMNS, read_row
+from tasador.ingestion import verbs
+from tasador.listings.listing import COLUMNS, read_row
+from tasador.listings.table import columns_of, frame_of
 from tasador.settings import Settings
 from tasador.source.server import SourceServer, build_app
 from tasador.source.simulator import generate
 from tasador.source.stored import StoredBatch
-from tasador.table import columns_of, frame_of
+from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
 
 
@@ -101,10 +101,10 @@ def simulated(batches=3, rows=300, seed=5):
 
 def ingest_one(settings, url, say=lambda text: None):
     """One ingestion by its verbs, as the flow's steps call them; how it was taken."""
-    taken = ingestion.take(settings, url, 5, "Tuesday", say)
+    taken = verbs.take(settings, url, 5, "Tuesday", say)
     if taken.status == "ingested":
-        ingestion.validate(settings, taken.batch.batch_id, say)
-        ingestion.store(settings, taken.batch.batch_id, say)
+        verbs.validate(settings, taken.batch.batch_id, say)
+        verbs.store(settings, taken.batch.batch_id, say)
     return taken
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import optuna
 
-from tasador import retraining
-from tasador.lake import Lake
+from tasador.stores.lake import Lake
+from tasador.training import verbs
 from tasador.warehouse import Warehouse
 from tests.flow_kit import keeping_broker
 from tests.ingest_kit import Source, ingest_all, own_database, simulated
@@ -32,5 +32,5 @@ def history(settings):
 
 
 def trials_of(settings, training_id):
-    study = optuna.load_study(study_name=training_id, storage=retraining.study_storage(settings))
+    study = optuna.load_study(study_name=training_id, storage=verbs.study_storage(settings))
     return [t for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]

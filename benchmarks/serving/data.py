@@ -7,10 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
-from tasador import splits, study, training
-from tasador.listing import COLUMNS, Listing, read_row
+from tasador.listings.listing import COLUMNS, Listing, read_row
+from tasador.listings.table import frame_of, read_csv
 from tasador.source import simulator
-from tasador.table import frame_of, read_csv
+from tasador.training import fitting, splits, study
 
 _ASKED = tuple(column for column in COLUMNS if column != "price")
 
@@ -19,7 +19,7 @@ def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
     """The folder of a bundle, trained if this code has not done so yet, and on what it was."""
     told = f"{rows:,} simulated listings" if csv is None else f"real listings ({csv.name})"
     key = hashlib.sha256(told.encode())
-    for path in sorted(Path(training.__file__).parent.glob("*.py")):
+    for path in sorted(Path(fitting.__file__).parent.glob("*.py")):
         key.update(path.read_bytes())
     folder = into / f"model-{key.hexdigest()[:12]}"
     if not (folder / "manifest.json").exists():
@@ -27,7 +27,7 @@ def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
             shutil.rmtree(old)
         frame = frame_of(_simulated(rows)) if csv is None else read_csv(csv)[0]
         found = study.Search(params=dict(study.KNOWN_GOOD), value=0.0, trials=[])
-        training.write(training.fit(splits.prepare(frame), found), folder)
+        fitting.write(fitting.fit(splits.prepare(frame), found), folder)
     return folder, told
 
 

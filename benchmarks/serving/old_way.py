@@ -23,10 +23,10 @@ from fastapi import FastAPI
 from mlflow.models import set_model
 from pydantic import BaseModel
 
-from tasador import bundle as tables
-from tasador import engine
-from tasador.bundle import Bundle
-from tasador.table import columns_of
+from tasador.engine import booster
+from tasador.listings.table import columns_of
+from tasador.model import bundle as tables
+from tasador.model.bundle import Bundle
 
 
 class Booster:
@@ -47,7 +47,7 @@ class Booster:
         return booster
 
 
-engine.Booster = Booster
+booster.Booster = Booster
 tables.StoredModel = bytes  # which reads the file's content itself
 # The package uses all processors by itself.
 tables._THREADS = 1

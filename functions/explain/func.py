@@ -9,7 +9,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import listings, model
-from functions.observe import EVENTS, EXPLAINER_LOADED
+from functions.observability import EVENTS, EXPLAINER_LOADED
 from functions.surface import (
     Function,
     Problem,
@@ -21,10 +21,11 @@ from functions.surface import (
     reply_event,
     unready,
 )
-from tasador import contributions, events
-from tasador.contributions import Contribution
+from tasador import events
 from tasador.events import Event
-from tasador.listing import Listing
+from tasador.listings.listing import Listing
+from tasador.model import contributions
+from tasador.model.contributions import Contribution
 
 MODEL = model.ServedModel()
 EXPLAINED = threading.Event()

@@ -11,7 +11,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import listings, model
-from functions.observe import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
+from functions.observability import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
 from functions.recording import Recorder
 from functions.surface import (
     MEGABYTE,
@@ -26,11 +26,11 @@ from functions.surface import (
     reply_event,
 )
 from tasador import events
-from tasador.bundle import Bundle
 from tasador.clock import now
 from tasador.events import Event
-from tasador.listing import Listing
-from tasador.manifest import Manifest
+from tasador.listings.listing import Listing
+from tasador.model.bundle import Bundle
+from tasador.model.manifest import Manifest
 from tasador.prediction_record import PredictionRecord
 
 MODEL = model.ServedModel()

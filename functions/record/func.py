@@ -17,9 +17,9 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import letters
-from functions.observe import EVENTS
-from functions.store import Store
+from functions import dead_letters
+from functions.database import Store
+from functions.observability import EVENTS
 from functions.surface import (
     MEGABYTE,
     Function,
@@ -33,7 +33,7 @@ from functions.surface import (
 )
 from tasador.errors import StoreUnavailable
 from tasador.events import PREDICTION_MADE, Event, EventError, prediction_as_json
-from tasador.listing import Problem as FieldProblem
+from tasador.listings.listing import Problem as FieldProblem
 from tasador.prediction_record import PredictionRecord
 
 STORE = Store()
@@ -237,7 +237,7 @@ FUNCTION = Function(
         Route("GET", "/predictions/history", history),
         Route("GET", "/predictions/<prediction_id>", one),
         Route("GET", "/metrics/summary", summary),
-        Route("POST", "/dead-letters", partial(letters.keep, STORE)),
+        Route("POST", "/dead-letters", partial(dead_letters.keep, STORE)),
     ),
     body_limit=8 * MEGABYTE,
     load=STORE.load,

@@ -12,8 +12,8 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions.observe import EVENTS, ROLLOUTS
-from functions.store import Store
+from functions.database import Store
+from functions.observability import EVENTS, ROLLOUTS
 from functions.surface import (
     Function,
     Problem,
@@ -30,7 +30,7 @@ from functions.surface import (
 from tasador import events
 from tasador.errors import StoreUnavailable, TasadorError
 from tasador.events import Event
-from tasador.listing import Problem as FieldProblem
+from tasador.listings.listing import Problem as FieldProblem
 from tasador.records import RolloutRecord
 from tasador.rollout import KnativeBackend, LocalBackend, Promotion, reconcile, roll_out
 

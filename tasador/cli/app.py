@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tasador.cli import letters, loop, models, platform, source
+from tasador.cli import dead_letters, loop, models, platform, source
 
 
 def make_app() -> typer.Typer:
@@ -16,7 +16,7 @@ def make_app() -> typer.Typer:
         pretty_exceptions_show_locals=False,
     )
     app.add_typer(source.app, name="source")
-    app.add_typer(letters.app, name="dead-letters")
+    app.add_typer(dead_letters.app, name="dead-letters")
     for module in (platform, loop, models):
         module.add_to(app)
     return app

@@ -23,9 +23,9 @@ from tasador.cli.models import lineage_tree
 from tasador.cli.narration import Narrator
 from tasador.cli.platform import print_addresses
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
-from tasador.lineage import trace
 from tasador.local.platform import Platform
-from tasador.pipeline import CHECKOUT, FlowRun, follow
+from tasador.operations.lineage import trace
+from tasador.operations.pipeline import CHECKOUT, FlowRun, follow
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse
 

@@ -16,7 +16,7 @@ from tasador.cli.console import console, print_json
 from tasador.cli.narration import Narrator
 from tasador.cli.source import Order
 from tasador.errors import TasadorError
-from tasador.pipeline import FlowRun
+from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse
 
@@ -96,7 +96,7 @@ def _list_looks(settings: Settings, limit: int, json: bool) -> None:
 
 def _followed(settings: Settings, first: str, trials: int, json: bool) -> list[FlowRun]:
     """Run a flow and all that its events start, telling of each as it ends."""
-    from tasador.pipeline import follow
+    from tasador.operations.pipeline import follow
 
     narrator, runs = Narrator(console, quiet=json), []
     for run in follow(

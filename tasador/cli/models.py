@@ -27,7 +27,7 @@ def train(
     json: AsJson = False,
 ) -> None:
     """Train a model on a CSV and write its bundle; needs no service."""
-    from tasador.scoring import train_to_folder
+    from tasador.training.from_csv import train_to_folder
 
     with stages(quiet=json) as progress:
         manifest = train_to_folder(csv, out, trials=trials, seed=seed, progress=progress)
@@ -46,7 +46,7 @@ def score(
     out: Annotated[Path, typer.Option(help="The predictions, one row a listing, same order.")],
 ) -> None:
     """Price every row of a CSV with its intervals; needs no service and drops no row."""
-    from tasador.scoring import score_csv
+    from tasador.training.from_csv import score_csv
 
     with stages() as progress:
         rows = score_csv(bundle, csv, out, progress=progress)
@@ -59,7 +59,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Listens on 127.0.0.1 at this port.")] = 8080,
 ) -> None:
     """Run one function by itself, in the foreground."""
-    from tasador.pipeline import CHECKOUT
+    from tasador.operations.pipeline import CHECKOUT
 
     folder = CHECKOUT / "functions" / function
     if not (folder / "func.py").is_file():
@@ -77,7 +77,7 @@ def serve(
 
 def models(json: AsJson = False) -> None:
     """The registered versions, the newest first, with what was decided about each."""
-    from tasador.registry import Registry
+    from tasador.stores.registry import Registry
     from tasador.warehouse import Warehouse
 
     settings = Settings.load().require("database_url", "mlflow_url")
@@ -137,7 +137,7 @@ def lineage(
     json: AsJson = False,
 ) -> None:
     """Walk a prediction back: Revision, model version, run, training batches."""
-    from tasador.lineage import trace
+    from tasador.operations.lineage import trace
     from tasador.warehouse import Warehouse
 
     settings = Settings.load().require("database_url")
@@ -151,7 +151,7 @@ def lineage(
 
 def lineage_tree(found: object) -> Tree:
     """A Lineage as a tree to print."""
-    from tasador.lineage import Lineage
+    from tasador.operations.lineage import Lineage
 
     assert isinstance(found, Lineage)
     p, d = found.prediction, found.decision
@@ -189,7 +189,7 @@ def rollback(
     ] = None,
 ) -> None:
     """Put an older version back into service, by the same road as a promotion."""
-    from tasador.retraining import roll_back
+    from tasador.training.verbs import roll_back
 
     settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
     decision, untold = roll_back(settings, version)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.status import Status
 
 from tasador.drift.words import headline_of
-from tasador.monitoring import words
-from tasador.pipeline import FlowRun
+from tasador.monitoring import verdicts
+from tasador.operations.pipeline import FlowRun
 
 _COLOURS = {
     "promoted": "green",
@@ -66,7 +66,7 @@ def _told(run: FlowRun) -> tuple[str, Iterable[str]]:
     if run.flow == "monitor":
         verdict = found["verdict"]
         details = [*found["reasons"], *filter(None, [found["asked_says"]])]
-        return f"[{_COLOURS[verdict]}]{words.VERDICTS[verdict]}[/]", details
+        return f"[{_COLOURS[verdict]}]{verdicts.VERDICTS[verdict]}[/]", details
     decision = found["decision"]
     colour = _COLOURS[decision]
     return f"[{colour}]version {found['version']} {decision}[/]", found["reasons"]

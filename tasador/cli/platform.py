@@ -52,7 +52,7 @@ def status(
 
 def doctor() -> None:
     """Check each part that a command may need, and say what to do about what is wrong."""
-    from tasador.doctor import examine
+    from tasador.operations.doctor import examine
 
     failed = 0
     for finding in examine(Settings.load()):

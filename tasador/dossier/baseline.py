@@ -10,8 +10,8 @@ import numpy as np
 from tasador.dossier.blocks import Rows, number
 from tasador.drift.measures import PREDICTED
 from tasador.drift.thresholds import Thresholds
-from tasador.listing import BOUNDS, COLUMNS
-from tasador.table import columns_of
+from tasador.listings.listing import BOUNDS, COLUMNS
+from tasador.listings.table import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,6 @@
 """The data contract: what a listing is, what is refused, and what the model has seen of each field.
 
-The rules are those of ``tasador.listing``, which reads every batch and every request.
+The rules are those of ``tasador.listings.listing``, which reads every batch and every request.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador.dossier.blocks import Rows, number
-from tasador.listing import (
+from tasador.listings.listing import (
     BOUNDS,
     COLUMNS,
     LONGEST_TEXT,
@@ -18,12 +18,12 @@ from tasador.listing import (
     MISSING_TEXTS,
     STATUSES,
 )
-from tasador.table import columns_of
+from tasador.listings.table import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasador.manifest import Manifest
+    from tasador.model.manifest import Manifest
 
 _CODE = "code as text; a whole number such as 33156 or 33156.0 is read as its digits"
 _MEANS = {

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasador.contributions import explain
-from tasador.listing import COLUMNS, NUMBERS, Listing
-from tasador.table import columns_of
+from tasador.arrays import Array
+from tasador.listings.listing import COLUMNS, NUMBERS, Listing
+from tasador.listings.table import columns_of
+from tasador.model.contributions import explain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasador.bundle import Bundle
+    from tasador.model.bundle import Bundle
 
-Array = np.ndarray[Any, Any]
 
 # An exact explanation takes some ten milliseconds; more dots would only overlap.
 _LISTINGS = 150

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasador.arrays import Array
 from tasador.dossier.effects import Effects, effects_of
 from tasador.errors import TrainingError
-from tasador.evaluation import by_slice, evaluate, measure
-from tasador.features import is_missing
 from tasador.gate import Evaluation
-from tasador.leave_out import LeftOut, leave_states_out
-from tasador.listing import MARKET_PRICE
+from tasador.listings.listing import MARKET_PRICE
+from tasador.listings.table import columns_of
+from tasador.model.features import is_missing
 from tasador.records import Batch, DecisionRecord
-from tasador.table import columns_of
+from tasador.training.evaluation import by_slice, evaluate, measure
+from tasador.training.leave_out import LeftOut, leave_states_out
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasador.bundle import Bundle
     from tasador.drift.baseline import Baseline
-    from tasador.study import Progress
+    from tasador.model.bundle import Bundle
+    from tasador.training.study import Progress
 
-Array = np.ndarray[Any, Any]
 
 ALL, COMPLETE, PARTIAL, NO_SIZE = (
     "all rows",

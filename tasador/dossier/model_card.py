@@ -13,7 +13,7 @@ from tasador.dossier.blocks import Block, Picture, Rows, Text
 from tasador.dossier.contract import contract_rows
 from tasador.dossier.facts import ALL, Facts, Measured
 from tasador.dossier.sbom import IMAGES
-from tasador.listing import MARKET_PRICE
+from tasador.listings.listing import MARKET_PRICE
 
 # A slice with fewer rows says little; it is in metrics.json all the same.
 _FEWEST_SHOWN = 30

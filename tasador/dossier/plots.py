@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasador.arrays import Array
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from tasador.dossier.effects import Effects
     from tasador.gate import Evaluation
 
-Array = np.ndarray[Any, Any]
 
 _BLUE, _GREY, _RED = "#2f6f9f", "#9aa7b0", "#b4483c"
 _OTHERS = ("#4f9d69", "#d08c2f", "#8a5fa8", "#b4483c")

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.dossier.blocks import Block
 from tasador.errors import TasadorError
-from tasador.lake import Lake, split
-from tasador.registry import ModelVersion, Registry
 from tasador.settings import Settings
+from tasador.stores.lake import Lake, split
+from tasador.stores.registry import ModelVersion, Registry
 from tasador.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from tasador.retraining import Plan
-    from tasador.study import Progress
+    from tasador.training.study import Progress
+    from tasador.training.verbs import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,10 @@ def write(
     ``params`` are the training parameters that its search found. Raises TasadorError when the
     version was not judged yet.
     """
-    from tasador import retraining
     from tasador.dossier.facts import Facts
     from tasador.dossier.folder import INDEX, write_folder
     from tasador.drift.verbs import reference_of
+    from tasador.training import verbs
 
     registry, lake = Registry(settings), Lake(settings)
     registered = registry.version(version)
@@ -59,14 +59,14 @@ def write(
     trained = set(planned.batch_ids)
     reference, learnt = reference_of(lake, registered)
     facts = Facts(
-        bundle=retraining.stored_bundle(settings, registered.uri, registered.digest),
+        bundle=verbs.stored_bundle(settings, registered.uri, registered.digest),
         record=record,
         batches=[batch for batch in batches if batch.batch_id in trained],
-        frame=retraining.training_frame(settings, planned),
-        holdout=retraining.judged_rows(
+        frame=verbs.training_frame(settings, planned),
+        holdout=verbs.judged_rows(
             settings,
-            retraining.known_at(batches, record),
-            retraining.replaced_by(registry, record),
+            verbs.known_at(batches, record),
+            verbs.replaced_by(registry, record),
         ),
         reference=reference,
         learnt=learnt,

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasador.arrays import Array
 from tasador.drift import resampling
 from tasador.drift.measures import (
     AMOUNTS,
@@ -32,7 +33,6 @@ from tasador.drift.measures import (
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = np.ndarray[Any, Any]
 Strays = Callable[[Array], Array]
 
 _ROWS = 3_000  # of a drawn batch, but no more than a quarter of the reference

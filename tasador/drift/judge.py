@@ -24,9 +24,9 @@ from tasador.drift.measures import (
     require_columns,
 )
 from tasador.drift.thresholds import Thresholds
-from tasador.features import Columns
+from tasador.listings.table import columns_of
+from tasador.model.features import Columns
 from tasador.records import Verdict
-from tasador.table import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ class Priced(Protocol):
 
 
 class Champion(Protocol):
-    """What is asked of the model in service; ``tasador.bundle.Bundle`` is one."""
+    """What is asked of the model in service; ``tasador.model.bundle.Bundle`` is one."""
 
     def predict(self, columns: Columns) -> Priced: ...
 

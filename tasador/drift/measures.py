@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador.errors import TasadorError
-from tasador.listing import COLUMNS, MARKET_PRICE
+from tasador.listings.listing import COLUMNS, MARKET_PRICE
 
 if TYPE_CHECKING:
     import pandas as pd

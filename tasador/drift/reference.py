@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador.drift.measures import PREDICTED, DriftError, in_market
-from tasador.listing import COLUMNS
+from tasador.listings.listing import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd

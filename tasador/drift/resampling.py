@@ -6,14 +6,15 @@ are one matrix, so that a measure of hundreds of batches is a few array operatio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tasador.arrays import Array
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = np.ndarray[Any, Any]
 
 # Of a month with a smaller share of the sales than this nothing can be said.
 _FEWEST_SALES = 0.05

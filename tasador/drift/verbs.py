@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasador import events
-from tasador.announce import announce
 from tasador.drift.baseline import Baseline
 from tasador.drift.judge import DriftReport, judge_batch
 from tasador.errors import TasadorError
-from tasador.lake import Lake
+from tasador.events.announce import announce
 from tasador.records import Batch, DriftRecord
-from tasador.registry import ModelVersion, Registry
 from tasador.settings import Settings
+from tasador.stores.lake import Lake
+from tasador.stores.registry import ModelVersion, Registry
 from tasador.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasador.bundle import Bundle
+    from tasador.model.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def tell(settings: Settings, recorded: DriftRecord) -> list[events.Event]:
 
 
 def _stored(lake: Lake, champion: ModelVersion) -> Bundle:
-    from tasador.bundle import Bundle
+    from tasador.model.bundle import Bundle
 
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         return Bundle.load(lake.download_folder(champion.uri, Path(scratch)), champion.digest)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasador.arrays import Array
 from tasador.gate.decision import Policy
-from tasador.gate.measures import Array, Evaluation, log_error
+from tasador.gate.measures import Evaluation, log_error
 from tasador.gate.slices import Slice
 
 # So many resamples at once bound the memory: properties x this x 8 bytes.

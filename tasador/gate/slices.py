@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tasador.arrays import Array
 from tasador.gate.decision import Policy
-from tasador.gate.measures import Array, Evaluation
+from tasador.gate.measures import Evaluation
 
 PRICE_BANDS = (0.0, 150_000.0, 300_000.0, 600_000.0, 1_200_000.0, float("inf"))
 

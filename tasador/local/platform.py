@@ -174,7 +174,7 @@ def _make_buckets(settings: Settings) -> None:
     names = (settings.bucket_raw, settings.bucket_clean, settings.bucket_mlflow)
     if all((settings.home / "objects" / n).is_dir() for n in (*names, settings.bucket_metaflow)):
         return
-    from tasador.lake import Lake
+    from tasador.stores.lake import Lake
 
     Lake(settings).ensure_buckets()
 

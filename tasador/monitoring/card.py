@@ -11,7 +11,7 @@ import numpy as np
 from tasador.drift.measures import FIELDS
 from tasador.drift.plots import frame, page
 from tasador.monitoring.verbs import Look, in_words
-from tasador.monitoring.words import VERDICTS
+from tasador.monitoring.verdicts import VERDICTS
 from tasador.records import MonitorRecord
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse

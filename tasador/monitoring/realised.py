@@ -14,7 +14,7 @@ from tasador.drift.baseline import Baseline, Clustering
 from tasador.drift.checks import Finding
 from tasador.drift.measures import PREDICTED, in_market
 from tasador.drift.thresholds import Thresholds
-from tasador.listing import Listing, property_key
+from tasador.listings.listing import Listing, property_key
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador import events
-from tasador.announce import announce
 from tasador.clock import now
 from tasador.drift.judge import DriftReport, judge_requests
 from tasador.drift.measures import FIELDS
 from tasador.drift.thresholds import Thresholds
 from tasador.drift.verbs import reference_of
-from tasador.lake import Lake
-from tasador.listing import read_listing
+from tasador.events.announce import announce
+from tasador.listings.listing import read_listing
 from tasador.monitoring import policy, realised
 from tasador.monitoring.realised import Realised
 from tasador.records import MonitorRecord
-from tasador.registry import ModelVersion, Registry
 from tasador.settings import Settings
+from tasador.stores.lake import Lake
+from tasador.stores.registry import ModelVersion, Registry
 from tasador.warehouse import Asked, Warehouse
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _past(warehouse: Warehouse, champion: ModelVersion) -> policy.Past:
 def _frame_of(asked: list[Asked]) -> tuple[pd.DataFrame, list[str]]:
     """The requests in their order, with ``answered`` (dollars); the key of each property, empty
     where it has none."""
-    from tasador.table import frame_of
+    from tasador.listings.table import frame_of
 
     # Whatever a client of the broker wrote there: what cannot be read is missing.
     listings = [read_listing({**a.listing, "price": None})[0] for a in asked]

@@ -5,7 +5,7 @@ from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import SERVICES, Promotion
 from tasador.rollout.rollback import decide_rollback
-from tasador.rollout.verb import reconcile, roll_out
+from tasador.rollout.verbs import reconcile, roll_out
 
 __all__ = [
     "SERVICES",

@@ -7,9 +7,9 @@ import math
 import time
 from typing import Any
 
-from tasador.bundle import GOLDEN_TOLERANCE
 from tasador.errors import BundleError, RolloutError
-from tasador.manifest import GOLDEN, Verified
+from tasador.model.bundle import GOLDEN_TOLERANCE
+from tasador.model.manifest import GOLDEN, Verified
 from tasador.rollout.plan import Promotion
 
 # The candidate does not record predictions of a request with this header.

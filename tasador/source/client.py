@@ -15,7 +15,7 @@ import httpx
 
 from tasador.errors import ConfigurationError, SourceError, SourceExhausted, StoreUnavailable
 from tasador.source.payload import broken_off, read_head
-from tasador.source.words import says_used_up
+from tasador.source.refusals import says_used_up
 
 T = TypeVar("T")
 

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Literal
 
 from tasador.errors import TasadorError
-from tasador.listing import COLUMNS, Problem
+from tasador.listings.listing import COLUMNS, Problem
+from tasador.listings.table import open_csv
 from tasador.source.scenarios import BATCHES
 from tasador.source.stored import Form, StoredBatch
-from tasador.table import open_csv
 
 Order = Literal["course", "random"]
 

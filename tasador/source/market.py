@@ -14,17 +14,17 @@ Asked prices lie around the rule with a standard deviation of NOISE in log price
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasador.listing import STATUSES, Listing
+from tasador.arrays import Array
+from tasador.listings.listing import STATUSES, Listing
 from tasador.source.places import Place, known_places, new_places, place_levels
 
 if TYPE_CHECKING:
     from tasador.source.scenarios import Phase
 
-Array = np.ndarray[Any, Any]
 
 NOISE = 0.15
 REPEATED_IN_BATCH = 0.04

@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tasador.errors import ConfigurationError
+from tasador.source.refusals import BAD_GROUP, USED_UP, without_accents
 from tasador.source.stored import StoredBatch
-from tasador.source.words import BAD_GROUP, USED_UP, without_accents
 
 GROUPS = range(1, 11)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tasador.arrays import Array
 from tasador.errors import ConfigurationError
-from tasador.source.market import Array, draw
+from tasador.source.market import draw
 from tasador.source.scenarios import AS_TEXT, GARBAGE_PRICES, RENAMED, Scenario, find_scenario
 
 Row = dict[str, object]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Literal
 
-from tasador.listing import COLUMNS
+from tasador.listings.listing import COLUMNS
 
 Form = Literal["object", "list"]
 

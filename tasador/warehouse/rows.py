@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from psycopg2 import sql
 from sqlalchemy import Connection, Table
 
-from tasador.listing import COLUMNS, Listing, Problem, in_holdout, property_key
+from tasador.listings.listing import COLUMNS, Listing, Problem, in_holdout, property_key
 from tasador.warehouse.schema import clean_data, quarantine, raw_data
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-from tasador.listing import COLUMNS
+from tasador.listings.listing import COLUMNS
 
 METADATA = MetaData()
 

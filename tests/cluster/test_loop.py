@@ -79,7 +79,7 @@ def test_a_prediction_through_the_ingress_is_walked_back_to_its_batch(loop):
 
 def test_artifacts_and_cards_are_in_the_object_store(loop):
     uris = kit.python(
-        "from tasador.lake import Lake\n"
+        "from tasador.stores.lake import Lake\n"
         "told(Lake(settings).objects(f's3://{settings.bucket_metaflow}/'))"
     )
     for flow in ("IngestFlow", "DriftFlow", "TrainFlow"):
@@ -106,7 +106,8 @@ def test_training_that_is_asked_for_and_gives_nothing_better_rolls_nothing(loop,
     rolled = kit.python("told(len(warehouse.rollout_history(limit=100)))")
     # As the monitor flow asks, with the correlation id of the model that it looked at.
     asked = kit.python(
-        "from tasador import announce, events\n"
+        "from tasador import events\n"
+        "from tasador.events import announce\n"
         "look = warehouse.monitor_history(limit=1)[0]\n"
         "announce.announce(events.training_requested(look), settings)\n"
         "told(look.correlation_id)"

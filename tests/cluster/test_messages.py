@@ -15,7 +15,8 @@ LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_si
 # COUNT requests to the Broker, the first fifty twice, as a broker may; told are the ids of the
 # predictions that they become. As patient as flows are: a broker may be starting anew.
 ASK = """
-from tasador import announce, events
+from tasador import events
+from tasador.events import announce
 made = [
     events.Event(type=events.PREDICTION_REQUESTED, source="/tests/cluster", id=f"NAME-{i}",
                  data=LISTING)
@@ -130,7 +131,8 @@ def letters():
 
 def test_poison_is_kept_with_the_reason_and_replayed_by_one_command(served, told):
     kit.python(
-        "from tasador import announce, events\n"
+        "from tasador import events\n"
+        "from tasador.events import announce\n"
         "bad = [(events.PREDICTION_REQUESTED, {'bed': 'many'}), (events.PREDICTION_MADE, [1])]\n"
         "for n, (kind, data) in enumerate(bad):\n"
         "    told_as = dict(source='/tests/cluster', id=f'poison-{n}')\n"

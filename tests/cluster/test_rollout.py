@@ -16,7 +16,8 @@ LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_si
 # A decision for a version, under the next number; told to the broker with what is changed.
 DECIDE = """
 from dataclasses import replace
-from tasador import announce, events
+from tasador import events
+from tasador.events import announce
 from tasador.clock import now
 newest = warehouse.decision(VERSION)
 made = warehouse.record_decision(
@@ -102,7 +103,8 @@ def test_an_older_promotion_after_a_newer_one_changes_nothing(served):
     number = int(before["predict"][0][0].rpartition("-")[2])
     kit.python(
         "from dataclasses import replace\n"
-        "from tasador import announce, events\n"
+        "from tasador import events\n"
+        "from tasador.events import announce\n"
         f"older = replace(warehouse.latest_promotion(), promotion={number - 1})\n"
         "announce.announce(events.model_promoted(older), settings)\n"
         "told(1)"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tasador import announce as announcing
 from tasador import events
-from tasador.announce import announce, argo_event
 from tasador.errors import ConfigurationError, StoreUnavailable
 from tasador.events import Event
+from tasador.events import announce as announcing
+from tasador.events.announce import announce, argo_event
 from tasador.settings import Settings
 from tests import listener_kit
 

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tasador.array_file import from_npz, to_npz
+from tasador.model.array_file import from_npz, to_npz
 
 ARRAYS = {
     "a.single": np.arange(7, dtype=np.float16),

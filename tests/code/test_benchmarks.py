@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasador.listing import COLUMNS
+from tasador.listings.listing import COLUMNS
 from tasador.source.simulator import generate
 
 ROOT = Path(__file__).parents[2]

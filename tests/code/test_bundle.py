@@ -6,16 +6,16 @@ import json
 import numpy as np
 import pytest
 
-from tasador.bundle import GOLDEN_TOLERANCE, Bundle
-from tasador.bundle_write import stamp_metrics, stamp_version, write_bundle
-from tasador.encoding import fit_encoders
 from tasador.errors import BundleError
-from tasador.features import BASE, arrays_of
-from tasador.intervals import GROUPS, LEVELS
-from tasador.listing import Listing, read_row
-from tasador.manifest import FILES, MANIFEST, read_verified, sealed, write_manifest
+from tasador.listings.listing import Listing, read_row
+from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
+from tasador.model.bundle_writer import stamp_metrics, stamp_version, write_bundle
+from tasador.model.features import BASE, arrays_of
+from tasador.model.intervals import GROUPS, LEVELS
+from tasador.model.manifest import FILES, MANIFEST, read_verified, sealed, write_manifest
 from tasador.source.simulator import generate
-from tasador.study import training_engine
+from tasador.training.encoding import fit_encoders
+from tasador.training.study import training_engine
 
 EVERY_FILE = (MANIFEST, *FILES)
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tasador.listing import COLUMNS
+from tasador.listings.listing import COLUMNS
 from tasador.source.simulator import generate
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tasador import comparables
-from tasador.candidates import CANDIDATES
-from tasador.comparables import TRAITS, Comparables, asked_of
-from tasador.features import KERNELS
+from tasador.model import comparables
+from tasador.model.candidates import CANDIDATES
+from tasador.model.comparables import TRAITS, Comparables, asked_of
+from tasador.model.features import KERNELS
 
 LISTINGS, AREAS = 400, 3
 

@@ -18,9 +18,9 @@ from tasador.dossier.contract import contract_rows, data_contract
 from tasador.dossier.sbom import IMAGES, licence_of, licence_rows, packages, sbom
 from tasador.drift.baseline import Baseline
 from tasador.drift.thresholds import Thresholds
-from tasador.listing import COLUMNS, Listing, read_listing, read_row
-from tasador.manifest import Manifest
-from tasador.table import frame_of
+from tasador.listings.listing import COLUMNS, Listing, read_listing, read_row
+from tasador.listings.table import frame_of
+from tasador.model.manifest import Manifest
 
 MANIFEST = Manifest(
     name="tasador-price",

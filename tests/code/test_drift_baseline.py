@@ -10,9 +10,9 @@ from tasador.drift import Baseline, DriftError, Thresholds, learn, make_referenc
 from tasador.drift import resampling as draws
 from tasador.drift.baseline import Clustering
 from tasador.drift.detectors import Detectors, usual_of
-from tasador.listing import read_row
+from tasador.listings.listing import read_row
+from tasador.listings.table import frame_of
 from tasador.source.simulator import generate
-from tasador.table import frame_of
 
 
 @pytest.fixture(scope="module")

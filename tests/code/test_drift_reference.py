@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from tasador.drift import DriftError, Thresholds, judge_batch, make_reference
-from tasador.listing import COLUMNS, read_row
+from tasador.listings.listing import COLUMNS, read_row
+from tasador.listings.table import frame_of
 from tasador.source.simulator import generate
-from tasador.table import frame_of
 
 
 @pytest.fixture(scope="module")

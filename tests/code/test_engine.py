@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasador import quicker
-from tasador.engine import Booster
+from tasador.engine import fast_path
+from tasador.engine.booster import Booster
+from tasador.engine.trees import read_trees, trying_rows
+from tasador.engine.xgboost_library import StoredModel, version
 from tasador.errors import BundleError
-from tasador.study import training_engine
-from tasador.trees import read_trees, trying_rows
-from tasador.xgboost_library import StoredModel, version
+from tasador.training.study import training_engine
 
 FEATURES = 12
 ROWS = 5_001
@@ -56,7 +56,7 @@ def trained(matrix, label, params, rounds):
 
 def edges(booster, matrix):
     """Rows, and rows made of the limits of the model and beyond them."""
-    made = trying_rows([quicker.trees_of(booster)], 200)
+    made = trying_rows([fast_path.trees_of(booster)], 200)
     same = [np.full(FEATURES, value, np.float32) for value in (np.nan, np.inf, -np.inf, 0.0)]
     return np.vstack([matrix[:100], made, np.nextafter(made[:50], np.float32(np.inf)), same])
 
@@ -65,7 +65,7 @@ def edges(booster, matrix):
 def test_the_walk_through_several_models_is_the_library_bit_for_bit(booster, matrix, depth):
     label = np.sin(3 * np.nan_to_num(matrix)).sum(axis=1)
     other = trained(matrix, label, {"max_depth": depth, "max_leaves": 40}, 11)
-    walk = quicker.walk_of([booster, other])
+    walk = fast_path.walk_of([booster, other])
     rows = edges(booster, matrix)
     found = np.array([walk.predict(row) for row in rows])
     for place, model in enumerate((booster, other)):
@@ -77,7 +77,7 @@ def test_tables_through_several_models_are_the_library_bit_for_bit(booster, matr
     models = [booster, trained(matrix, label, {"max_depth": 4}, 11)]
     rows = edges(booster, matrix)
     expected = [model.predict(rows) for model in models]
-    assert np.array_equal(quicker.tables_of(models)(rows), expected)
+    assert np.array_equal(fast_path.tables_of(models)(rows), expected)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_quick_contributions_are_those_of_the_library(matrix, depth, rounds, gro
     few = np.ascontiguousarray(matrix[:, :features])
     label = np.sin(3 * np.nan_to_num(few)).sum(axis=1) + np.nan_to_num(few)[:, 0] ** 2
     booster = trained(few, label, {"max_depth": depth, **grown}, rounds)
-    quick = quicker.quick_contributions_of(booster)
-    rows = np.vstack([few[:60], trying_rows([quicker.trees_of(booster)], 60)])
+    quick = fast_path.quick_contributions_of(booster)
+    rows = np.vstack([few[:60], trying_rows([fast_path.trees_of(booster)], 60)])
     expected = booster.contributions(rows)
     found = np.array([quick.contributions(row) for row in rows])
     size = np.abs(label).max()
@@ -113,11 +113,11 @@ def test_quick_contributions_are_those_of_the_library(matrix, depth, rounds, gro
 def test_a_model_that_a_quick_way_would_answer_otherwise_is_left_to_the_library(matrix):
     label = (np.sin(20 * np.nan_to_num(matrix[:, 0])) > 0).astype(float)
     deep = {"max_depth": 12, "min_child_weight": 0}
-    assert quicker.tables_of([trained(matrix, label, {"booster": "dart"}, 5)]) is None
+    assert fast_path.tables_of([trained(matrix, label, {"booster": "dart"}, 5)]) is None
     for params in ({"objective": "binary:logistic"}, {"booster": "dart"}, deep):
         booster = trained(matrix, label, params, 5)
-        assert quicker.walk_of([booster]) is None
-        assert quicker.quick_contributions_of(booster) is None
+        assert fast_path.walk_of([booster]) is None
+        assert fast_path.quick_contributions_of(booster) is None
     assert read_trees(b"{L" + bytes(7)) is None
 
 
@@ -128,9 +128,9 @@ def test_damaged_tables_are_not_used(booster, monkeypatch):
         trees.cover[trees.roots] *= 2
         return trees
 
-    monkeypatch.setattr(quicker, "read_trees", spoilt)
-    assert quicker.walk_of([booster]) is None
-    assert quicker.quick_contributions_of(booster) is None
+    monkeypatch.setattr(fast_path, "read_trees", spoilt)
+    assert fast_path.walk_of([booster]) is None
+    assert fast_path.quick_contributions_of(booster) is None
 
 
 def test_contributions_are_those_of_the_package_bit_for_bit(package, booster, matrix):
@@ -218,7 +218,7 @@ def resident():
 
 def test_the_library_is_called_without_its_package_and_without_numpy():
     code = (
-        "import sys; from tasador.xgboost_library import version; version();"
+        "import sys; from tasador.engine.xgboost_library import version; version();"
         "print(sorted({'numpy', 'xgboost', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

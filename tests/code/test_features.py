@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasador.comparables import asked_of
-from tasador.encoder_files import from_files, to_files
-from tasador.encoding import VIEWS, draw_hidden, fit_encoders, fit_out_of_fold
 from tasador.errors import BundleError
-from tasador.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
-from tasador.geography import geography
-from tasador.listing import COLUMNS, STATUSES, Listing, read_row
+from tasador.listings.listing import COLUMNS, STATUSES, Listing, read_row
+from tasador.model.comparables import asked_of
+from tasador.model.encoder_files import from_files, to_files
+from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
 from tasador.source.simulator import generate
+from tasador.training.encoding import VIEWS, draw_hidden, fit_encoders, fit_out_of_fold
+from tasador.training.geography import geography
 
 
 def simulated(rows, seed=5):

@@ -12,10 +12,10 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tasador import fetch
-from tasador.bundle_write import stamp_version
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.model.bundle_writer import stamp_version
 from tasador.settings import Settings
+from tasador.stores import bundles
 from tests.functions_kit import free_port, make_bundle
 
 
@@ -62,34 +62,34 @@ def settings(tmp_path, endpoint):
 def test_a_folder_is_used_where_it_is(bundle, tmp_path):
     folder, manifest = bundle
     here = Settings(home=tmp_path)
-    assert fetch.fetch_bundle(str(folder), manifest.digest, tmp_path, here).folder == folder
-    assert fetch.fetch_bundle(folder.as_uri(), "", tmp_path, here).folder == folder
+    assert bundles.fetch_bundle(str(folder), manifest.digest, tmp_path, here).folder == folder
+    assert bundles.fetch_bundle(folder.as_uri(), "", tmp_path, here).folder == folder
     with pytest.raises(BundleError, match="another model"):
-        fetch.fetch_bundle(str(folder), "0" * 64, tmp_path, here)
+        bundles.fetch_bundle(str(folder), "0" * 64, tmp_path, here)
     with pytest.raises(BundleError, match="no folder"):
-        fetch.fetch_bundle(str(folder / "x"), "", tmp_path, here)
+        bundles.fetch_bundle(str(folder / "x"), "", tmp_path, here)
 
 
 @pytest.mark.parametrize("uri", ["http://x/y", "s3:///x", "gs://a/b"])
 def test_an_address_that_is_none_is_named(tmp_path, uri):
     with pytest.raises(ConfigurationError, match="MODEL_URI"):
-        fetch.fetch_bundle(uri, "", tmp_path, Settings(home=tmp_path))
+        bundles.fetch_bundle(uri, "", tmp_path, Settings(home=tmp_path))
 
 
 def test_a_download_is_verified_and_kept(bundle, tmp_path):
     folder, manifest = bundle
     with store(folder) as (endpoint, asked):
         given = settings(tmp_path, endpoint)
-        first = fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder
+        first = bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder
         assert {p.name: p.read_bytes() for p in first.iterdir()} == {
             p.name: p.read_bytes() for p in folder.iterdir()
         }
         asked.clear()
-        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
+        assert bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
         assert asked == ["manifest.json"]
         # A copy that went bad on this disk is fetched again.
         (first / "encoders.json").write_text("{}")
-        assert fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
+        assert bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
         assert (first / "encoders.json").read_bytes() == (folder / "encoders.json").read_bytes()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]
 
@@ -98,12 +98,12 @@ def test_a_digest_or_a_file_that_is_not_the_promoted_one_is_not_tried_again(bund
     folder, manifest = bundle
     with store(folder) as (endpoint, asked):
         with pytest.raises(BundleError, match=manifest.digest):
-            fetch.fetch_bundle(URI, "0" * 64, tmp_path, settings(tmp_path, endpoint))
+            bundles.fetch_bundle(URI, "0" * 64, tmp_path, settings(tmp_path, endpoint))
         assert asked == ["manifest.json"]
     for status, said in ((404, "does not exist"), (403, "HTTP 403")):
         with store(folder, lambda n, name: status if "model" in name else None) as (url, asked):  # noqa: B023
             with pytest.raises(BundleError, match=said):
-                fetch.fetch_bundle(URI, "", tmp_path / "c", settings(tmp_path, url))
+                bundles.fetch_bundle(URI, "", tmp_path / "c", settings(tmp_path, url))
             assert asked.count("model.ubj") == 1
     assert list((tmp_path / "c").iterdir()) == []
 
@@ -117,7 +117,7 @@ def test_a_flipped_byte_on_the_way_leaves_nothing_behind(bundle, tmp_path):
     content[1000] ^= 1
     (spoilt / "model.ubj").write_bytes(content)
     with store(spoilt) as (endpoint, _), pytest.raises(BundleError, match=r"model\.ubj"):
-        fetch.fetch_bundle(URI, "", tmp_path / "cache", settings(tmp_path, endpoint))
+        bundles.fetch_bundle(URI, "", tmp_path / "cache", settings(tmp_path, endpoint))
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -128,18 +128,18 @@ def test_a_manifest_cannot_write_outside_its_folder(bundle, tmp_path):
     manifest["files"] = {"../../stolen": "0"}
     (evil / "manifest.json").write_text(json.dumps(manifest))
     with store(evil) as (endpoint, _), pytest.raises(BundleError, match="stolen"):
-        fetch.fetch_bundle(URI, "", tmp_path / "cache", settings(tmp_path, endpoint))
+        bundles.fetch_bundle(URI, "", tmp_path / "cache", settings(tmp_path, endpoint))
 
 
 def test_a_store_that_stumbles_is_asked_again_and_one_that_is_away_is_said_to_be(bundle, tmp_path):
     folder, manifest = bundle
     with store(folder, lambda n, _: 503 if n in (1, 3) else None) as (endpoint, asked):
         given = settings(tmp_path, endpoint)
-        fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given)
+        bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given)
         assert asked[:2] == ["manifest.json"] * 2
     away = settings(tmp_path, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StoreUnavailable, match="no answer"):
-        fetch.fetch_bundle(URI, manifest.digest, tmp_path / "cache", away)
+        bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", away)
 
 
 def test_versions_of_one_model_are_kept_apart_and_old_downloads_go(bundle, tmp_path):
@@ -152,7 +152,7 @@ def test_versions_of_one_model_are_kept_apart_and_old_downloads_go(bundle, tmp_p
         folders = []
         for version in range(1, 9):
             digest = stamp_version(copy, "tasador-price", version).digest
-            folders.append(fetch.fetch_bundle(URI, digest, tmp_path / "cache", given).folder)
+            folders.append(bundles.fetch_bundle(URI, digest, tmp_path / "cache", given).folder)
     assert len(set(folders)) == 8
     assert {path for path in folders if path.exists()} == set(folders[-5:])
 
@@ -162,7 +162,7 @@ def test_the_signature_is_that_of_botocore(tmp_path, monkeypatch):
     given = dataclasses.replace(given, s3_region="eu-west-1", s3_secret_key="a/b+c")
     when = datetime(2026, 3, 1, 7, 8, 9, tzinfo=UTC)
     path = "/bucket/run%201/bundle/model.ubj"
-    ours = fetch.sign(path, "127.0.0.1:9000", given, when)
+    ours = bundles.sign(path, "127.0.0.1:9000", given, when)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: when.replace(tzinfo=None))
     request = AWSRequest("GET", f"http://127.0.0.1:9000{path}")
     auth = S3SigV4Auth(Credentials("k", "a/b+c"), "s3", "eu-west-1")

@@ -8,8 +8,8 @@ import pytest
 
 from functions import fetching
 from tasador.errors import ConfigurationError, StoreUnavailable
-from tasador.manifest import MODEL, SPREAD, Verified
-from tasador.study import training_engine
+from tasador.model.manifest import MODEL, SPREAD, Verified
+from tasador.training.study import training_engine
 
 
 def verified(contents):

@@ -17,7 +17,7 @@ from types import ModuleType
 import httpx
 import pytest
 
-from functions import arrival as limits
+from functions import request_parser as limits
 from functions.server import SHORT, Server
 from functions.surface import reply
 from tests.broker_kit import listening

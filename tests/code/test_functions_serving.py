@@ -15,12 +15,13 @@ import pytest
 
 from functions import model as served
 from functions.surface import Problem
-from tasador import contributions, events
-from tasador.bundle import Bundle
-from tasador.bundle_write import stamp_version
+from tasador import events
 from tasador.errors import StoreUnavailable
 from tasador.events import Event
-from tasador.listing import COLUMNS
+from tasador.listings.listing import COLUMNS
+from tasador.model import contributions
+from tasador.model.bundle import Bundle
+from tasador.model.bundle_writer import stamp_version
 from tests.functions_kit import function, is_ready, make_bundle, simulated, until
 
 INPUTS = [column for column in COLUMNS if column != "price"]
@@ -487,7 +488,7 @@ def test_a_wrong_model_never_becomes_ready_and_says_why(folder, tmp_path, how):
 
 def test_golden_rows_that_are_answered_otherwise_keep_a_model_out(folder, tmp_path):
     """The files are whole and the digest is right, but this engine gives other prices."""
-    from tasador import manifest as manifests
+    from tasador.model import manifest as manifests
 
     copy = tmp_path / "bundle"
     shutil.copytree(folder, copy)

@@ -38,7 +38,7 @@ FOR_OTHERS = NOT_FOR_ANSWERS | {
     "prometheus_client",
     "ssl",
     "email",
-    "tasador.shapley",
+    "tasador.engine.tree_shap",
     "tasador.records",
 }
 BUILT = os.environ.get("TASADOR_IMAGE_PREFIX", "") + "tasador-"
@@ -220,7 +220,7 @@ import importlib, os, sys
 from importlib.util import cache_from_source
 print(os.getuid(), os.environ["GIT_SHA"])
 import functions.host
-for module in ("functions.openapi", "functions.behind", "flask"):
+for module in ("functions.openapi", "functions.flask_app", "flask"):
     importlib.import_module(module)
 for module in list(sys.modules.values()):
     path = getattr(module, "__file__", None) or ""

@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from tasador.batch_file import profile
-from tasador.listing import COLUMNS, read_row
+from tasador.ingestion.batch_file import profile
+from tasador.listings.listing import COLUMNS, read_row
+from tasador.listings.table import frame_of
 from tasador.source.simulator import generate
-from tasador.table import frame_of
 
 
 def test_a_profile_counts_what_pandas_counts():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasador.replay import MOST_PASSES, Fetch, catching_up, why_replay
+from tasador.ingestion.replay import MOST_PASSES, Fetch, catching_up, why_replay
 
 
 def log(*entries):

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasador.features import arrays_of
-from tasador.listing import COLUMNS, Problem, read_listing
-from tasador.listing_columns import read_columns
+from tasador.listings.by_column import read_columns
+from tasador.listings.listing import COLUMNS, Problem, read_listing
+from tasador.listings.text_column import TextColumn
+from tasador.model.features import arrays_of
 from tasador.source.simulator import generate
-from tasador.text_column import TextColumn
 
 VALUES = (
     st.none()

@@ -9,7 +9,7 @@ import pytest
 
 from tasador.drift import Thresholds
 from tasador.drift.baseline import Baseline, Clustering
-from tasador.listing import Listing
+from tasador.listings.listing import Listing
 from tasador.monitoring import policy, realised
 from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord
 from tasador.warehouse import Sale

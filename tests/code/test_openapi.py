@@ -6,7 +6,7 @@ import pytest
 
 from functions.openapi import document
 from tasador.events import prediction_as_json
-from tasador.listing import COLUMNS, NUMBERS, read_listing
+from tasador.listings.listing import COLUMNS, NUMBERS, read_listing
 from tests.functions_kit import function, is_ready, make_bundle, until
 
 NAMES = ("predict", "explain", "record", "reload")

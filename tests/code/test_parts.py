@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tasador.parts import in_parts
+from tasador.model.threads import in_parts
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

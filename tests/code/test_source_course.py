@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tasador.errors import TasadorError
-from tasador.listing import COLUMNS, canonical_line, read_row
+from tasador.listings.listing import COLUMNS, canonical_line, read_row
 from tasador.source.course import cut
 from tests.source_kit import dev_listings
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tasador.errors import ConfigurationError
-from tasador.listing import COLUMNS, canonical_line, read_row
+from tasador.listings.listing import COLUMNS, canonical_line, read_row
 from tasador.source.server import SourceServer, build_app
 from tasador.source.simulator import generate
 from tests.source_kit import served

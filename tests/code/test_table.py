@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasador.features import arrays_of
-from tasador.listing import COLUMNS, in_holdout, property_key, read_row
+from tasador.listings.listing import COLUMNS, in_holdout, property_key, read_row
+from tasador.listings.table import TableError, columns_of, frame_of, read_csv
+from tasador.model.features import arrays_of
 from tasador.source.simulator import generate
-from tasador.table import TableError, columns_of, frame_of, read_csv
 
 HEADER = ",".join(COLUMNS)
 GOOD = "352.0,for_sale,162200.0,3.0,2.0,0.24,1381334.0,Roanoke,Virginia,24019.0,,2015-02-01"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tasador.errors import ConfigurationError
-from tasador.listing import COLUMNS, STATUSES, property_key, read_row
+from tasador.listings.listing import COLUMNS, STATUSES, property_key, read_row
 from tasador.source.market import NOISE, true_price
 from tasador.source.places import known_places, new_places
 from tasador.source.scenarios import AS_TEXT, BATCHES, RENAMED, SCENARIOS

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasador import events, pipeline
-from tasador.lake import Lake
+from tasador import events
+from tasador.operations import pipeline
+from tasador.stores.lake import Lake
 from tests.flow_kit import compiled
 
 ROOT = Path(__file__).parents[2]

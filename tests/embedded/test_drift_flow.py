@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from tasador import retraining
 from tasador.drift import verbs
 from tasador.errors import TasadorError
-from tasador.lake import Lake
-from tasador.registry import Registry
 from tasador.source.simulator import generate
+from tasador.stores.lake import Lake
+from tasador.stores.registry import Registry
+from tasador.training import verbs as training
 from tasador.warehouse import Warehouse
 from tests.flow_kit import Flow, artifacts, card_text, keeping_broker
 from tests.ingest_kit import Source, ingest_one, own_database
@@ -74,10 +74,10 @@ def test_against_a_champion(settings, tmp_path, checkout, monkeypatch):
     given, told = settings
     batches = [generate(3, "price-shift", number, ROWS) for number in range(3)]
     ingested(given, batches[:1])
-    planned = retraining.plan(given)
-    found = retraining.search(given, planned, trials=1, seed=0)
-    candidate = retraining.fit(given, planned, found, seed=0)
-    decided = retraining.judge(given, planned, candidate).record
+    planned = training.plan(given)
+    found = training.search(given, planned, trials=1, seed=0)
+    candidate = training.fit(given, planned, found, seed=0)
+    decided = training.judge(given, planned, candidate).record
     assert decided.decision == "promoted", decided.reasons
     # Only now: a model is judged on the holdout of all batches that have come.
     _, steady, shifted = ingested(given, batches)

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tasador import dead_letters, events
+from tasador import events
+from tasador.operations import dead_letters
 from tasador.prediction_record import PredictionRecord
 from tasador.warehouse import Warehouse
 from tests.functions_kit import free_port, function, is_ready, until
@@ -221,7 +222,7 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
 
 
 def test_a_letter_names_who_did_not_take_it_and_why():
-    from functions.letters import letter_of
+    from functions.dead_letters import letter_of
 
     told = {"ce-id": "1", "ce-source": "s", "ce-type": "t"}
     filter_of = "http://broker-filter.knative-eventing.svc.cluster.local/triggers/tasador/record/4e"

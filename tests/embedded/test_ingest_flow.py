@@ -7,9 +7,9 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from tasador import ingestion
 from tasador.errors import ConfigurationError, StoreUnavailable
-from tasador.lake import Lake
+from tasador.ingestion import verbs
+from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
 from tests.flow_kit import Flow, artifacts, card_text
 from tests.ingest_kit import (
@@ -69,7 +69,7 @@ def test_a_source_that_moves_on_by_the_clock_hands_out_batches_twice(settings):
     "breaks", [{0}, {1}, {2}, {0, 1, 2, 4}], ids=["first", "middle", "last", "many"]
 )
 def test_an_answer_that_breaks_off_is_made_up_for(settings, breaks, monkeypatch):
-    monkeypatch.setattr(ingestion, "_PAUSE", 0.01)
+    monkeypatch.setattr(verbs, "_PAUSE", 0.01)
     with Source(BATCHES, breaks=breaks).serving() as source:
         assert "exhausted" in ingest_all(settings, source.url)
         assert source.restarts >= 1
@@ -102,7 +102,7 @@ def test_a_source_used_up_by_others_is_begun_again_once(settings):
 
 
 def test_a_broken_answer_of_a_source_by_the_clock(settings, monkeypatch):
-    monkeypatch.setattr(ingestion, "_PAUSE", 0.01)
+    monkeypatch.setattr(verbs, "_PAUSE", 0.01)
     with Source(BATCHES, every_seconds=300, breaks={1}).serving() as source:
         ingest_one(settings, source.url)
         source.time += 301
@@ -146,12 +146,12 @@ def test_a_crash_within_the_store_step_is_carried_on_by_a_new_run(
         raise KeyboardInterrupt
 
     with Source(BATCHES).serving() as source:
-        taken = ingestion.take(settings, source.url, 5, "Tuesday", print)
-        ingestion.validate(settings, taken.batch.batch_id, print)
+        taken = verbs.take(settings, source.url, 5, "Tuesday", print)
+        verbs.validate(settings, taken.batch.batch_id, print)
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, crash)
             with pytest.raises(KeyboardInterrupt):
-                ingestion.store(settings, taken.batch.batch_id, print)
+                verbs.store(settings, taken.batch.batch_id, print)
         again = ingest_one(settings, source.url)
         assert again.status == "ingested"
         assert again.batch.batch_id == taken.batch.batch_id
@@ -164,8 +164,8 @@ def test_a_crash_within_the_store_step_is_carried_on_by_a_new_run(
 def test_the_event_of_a_batch_is_the_same_however_often_it_is_stored(settings):
     with Source(BATCHES).serving() as source:
         batch = ingest_one(settings, source.url).batch
-    ready, event = ingestion.store(settings, batch.batch_id, print)
-    assert ingestion.store(settings, batch.batch_id, print) == (ready, event)
+    ready, event = verbs.store(settings, batch.batch_id, print)
+    assert verbs.store(settings, batch.batch_id, print) == (ready, event)
     assert event.id == f"batch-{batch.batch_id}"
     assert event.correlation_id == batch.correlation_id
 
@@ -211,7 +211,7 @@ def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monke
         assert data.status == "ingested"
         assert data.batch_id == batch.batch_id
         assert data.correlation_id == batch.correlation_id
-        assert data.batch == ingestion.as_json(batch)
+        assert data.batch == verbs.as_json(batch)
         (event,) = data.events
         assert event["type"] == "tasador.batch.ingested"
         assert event["correlationid"] == batch.correlation_id

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
-from tasador.lake import Lake
+from tasador.stores.lake import Lake
 
 
 @pytest.fixture(scope="module")

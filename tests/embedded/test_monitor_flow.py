@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tasador.local.platform import Platform
-from tasador.pipeline import unanswered
+from tasador.operations.pipeline import unanswered
 from tasador.settings import Settings
 from tasador.source.simulator import generate
 from tasador.warehouse import Warehouse

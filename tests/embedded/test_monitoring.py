@@ -6,16 +6,16 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from tasador import retraining
 from tasador.clock import now
-from tasador.lake import Lake
-from tasador.lineage import trace
-from tasador.listing import read_row
+from tasador.listings.listing import read_row
+from tasador.listings.table import columns_of, frame_of
 from tasador.monitoring import verbs
-from tasador.pipeline import unanswered
+from tasador.operations.lineage import trace
+from tasador.operations.pipeline import unanswered
 from tasador.prediction_record import PredictionRecord
 from tasador.source.simulator import generate
-from tasador.table import columns_of, frame_of
+from tasador.stores.lake import Lake
+from tasador.training import verbs as training
 from tasador.warehouse import Warehouse
 from tests.flow_kit import keeping_broker
 from tests.ingest_kit import Source, ingest_one, own_database
@@ -30,10 +30,10 @@ def learnt(platform):
         own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
         ingested(own, generate(3, "price-shift", 0, ROWS))
-        planned = retraining.plan(own)
-        found = retraining.search(own, planned, trials=1, seed=0)
-        candidate = retraining.fit(own, planned, found, seed=0)
-        judgement = retraining.judge(own, planned, candidate)
+        planned = training.plan(own)
+        found = training.search(own, planned, trials=1, seed=0)
+        candidate = training.fit(own, planned, found, seed=0)
+        judgement = training.judge(own, planned, candidate)
         assert judgement.record.decision == "promoted"
         yield own, judgement, told
 

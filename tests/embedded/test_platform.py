@@ -16,12 +16,12 @@ import psycopg2
 import pytest
 
 from tasador.errors import TasadorError
-from tasador.lake import Lake
 from tasador.local import endpoints
 from tasador.local.platform import CORE, Platform
 from tasador.local.probe import status_of
 from tasador.local.process import Daemon, DaemonFailed, Daemons, Running, started_at
 from tasador.settings import Settings
+from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
 
 pytestmark = pytest.mark.timeout(300)

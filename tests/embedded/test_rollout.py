@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from tasador import events
-from tasador.bundle_write import stamp_version
 from tasador.clock import now
 from tasador.errors import RolloutError, StoreUnavailable
-from tasador.lake import Lake
+from tasador.model.bundle_writer import stamp_version
 from tasador.records import DecisionRecord
 from tasador.rollout import LocalBackend, Promotion, decide_rollback, plan, reconcile, roll_out
+from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
 from tests.functions_kit import free_port, make_bundle, until
 

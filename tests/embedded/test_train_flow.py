@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasador import retraining
 from tasador.errors import RolloutError
-from tasador.lake import Lake
-from tasador.registry import Registry
+from tasador.stores.lake import Lake
+from tasador.stores.registry import Registry
+from tasador.training import verbs
 from tasador.warehouse import Warehouse
 from tests.flow_kit import Flow, artifacts, card_text, keeping_broker
 from tests.ingest_kit import own_database
@@ -136,20 +136,20 @@ def test_a_dossier_that_fails_takes_no_decision_with_it(settings, tmp_path, chec
 
 
 def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
-    planned = retraining.plan(settings)
+    planned = verbs.plan(settings)
     for seed in (0, 1):
         again = replace(planned, training_id=uuid.uuid4().hex)
-        found = retraining.search(settings, again, trials=1, seed=seed)
-        candidate = retraining.fit(settings, again, found, seed=seed)
-        judgement = retraining.judge(settings, again, candidate)
+        found = verbs.search(settings, again, trials=1, seed=seed)
+        candidate = verbs.fit(settings, again, found, seed=seed)
+        judgement = verbs.judge(settings, again, candidate)
     # The second is the first's equal: rejected, so there is nothing to go back to.
     assert judgement.record.decision == "rejected"
     with pytest.raises(RolloutError, match="there is no one before it"):
-        retraining.roll_back(settings)
+        verbs.roll_back(settings)
     with pytest.raises(RolloutError, match="was rejected"):
-        retraining.roll_back(settings, candidate.version)
+        verbs.roll_back(settings, candidate.version)
     with pytest.raises(RolloutError, match="there is no version 99"):
-        retraining.roll_back(settings, 99)
+        verbs.roll_back(settings, 99)
     # Two champions, as if the second had been better.
     with Warehouse(settings.database_url) as warehouse:
         second = warehouse.record_decision(
@@ -158,7 +158,7 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     registry = Registry(settings)
     registry.set_champion(second.version, previous=1)
     # A broker that is away undoes no decision, and a command that failed would be given again.
-    record, untold = retraining.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
+    record, untold = verbs.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
     assert "http://127.0.0.1:9/ did not take it" in untold
     assert (record.version, record.decision, record.champion_version) == (1, "rolled_back", 2)
     assert record.promotion > second.promotion
@@ -167,13 +167,13 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     with Warehouse(settings.database_url) as warehouse:
         assert warehouse.latest_promotion() == record
     with pytest.raises(RolloutError, match="is the one in service already"):
-        retraining.roll_back(settings, 1)
+        verbs.roll_back(settings, 1)
     with keeping_broker() as (broker, told):
-        forth, untold = retraining.roll_back(replace(settings, broker_url=broker))
+        forth, untold = verbs.roll_back(replace(settings, broker_url=broker))
     assert (forth.version, untold) == (2, "")
     assert told == [("tasador.model.promoted", f"decision-{forth.promotion}")]
     # Nor does an address that no broker can have.
-    back, untold = retraining.roll_back(replace(settings, broker_url="nowhere"))
+    back, untold = verbs.roll_back(replace(settings, broker_url="nowhere"))
     assert (back.version, "'nowhere' is not an http(s) URL" in untold) == (1, True)
 
 

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from tasador.lake import Lake
-from tasador.registry import Registry
+from tasador.stores.lake import Lake
+from tasador.stores.registry import Registry
 from tests.flow_kit import Flow
 from tests.train_kit import history, ready_to_train, trials_of
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tasador.clock import now
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
-from tasador.listing import COLUMNS, read_row
+from tasador.listings.listing import COLUMNS, read_row
 from tasador.prediction_record import PredictionRecord
 from tasador.records import Batch, DecisionRecord, DriftRecord, RolloutRecord
 from tasador.warehouse import ReadRow, Warehouse

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from tasador import splits, study, training
-from tasador.bundle import Bundle
-from tasador.listing import read_row
+from tasador.listings.listing import read_row
+from tasador.listings.table import frame_of
+from tasador.model.bundle import Bundle
 from tasador.source.simulator import generate
-from tasador.table import frame_of
+from tasador.training import fitting, splits, study
 
 # What a search might have found: the defaults, and a model that is fitted in no time.
 DEFAULT = study.Search(dict(study.KNOWN_GOOD), 0.0, [])
@@ -22,7 +22,7 @@ def simulated(rows, seed=3, batch=0):
 
 def bundle_of(frame, folder, found=QUICK):
     """A written and loaded bundle, trained without a search."""
-    training.write(training.fit(splits.prepare(frame), found), folder)
+    fitting.write(fitting.fit(splits.prepare(frame), found), folder)
     return Bundle.load(folder)
 
 

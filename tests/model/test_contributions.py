@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasador.contributions import explain
-from tasador.features import FEATURES, TERMS
-from tasador.listing import Listing
-from tasador.manifest import MODEL
-from tasador.study import training_engine
+from tasador.listings.listing import Listing
+from tasador.model.contributions import explain
+from tasador.model.features import FEATURES, TERMS
+from tasador.model.manifest import MODEL
+from tasador.training.study import training_engine
 
 HOUSE = Listing(
     brokered_by="352",

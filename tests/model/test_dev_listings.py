@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tasador.evaluation import evaluate
-from tasador.table import columns_of, read_csv
+from tasador.listings.table import columns_of, read_csv
+from tasador.training.evaluation import evaluate
 from tests.model.kit import QUICK, bundle_of, dev_listings
 
 PATH = dev_listings()

@@ -14,9 +14,9 @@ from tasador.dossier.facts import Facts
 from tasador.dossier.folder import write_folder
 from tasador.drift.baseline import learn
 from tasador.drift.reference import make_reference
-from tasador.evaluation import evaluate
+from tasador.listings.table import columns_of
 from tasador.records import Batch, DecisionRecord
-from tasador.table import columns_of
+from tasador.training.evaluation import evaluate
 from tests.model.kit import QUICK
 
 

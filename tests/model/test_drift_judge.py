@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasador.bundle import Bundle, Predictions
 from tasador.drift import (
     Baseline,
     DriftError,
@@ -20,9 +19,10 @@ from tasador.drift import (
     make_reference,
 )
 from tasador.drift.plots import page
-from tasador.listing import COLUMNS, read_row
+from tasador.listings.listing import COLUMNS, read_row
+from tasador.listings.table import columns_of, frame_of
+from tasador.model.bundle import Bundle, Predictions
 from tasador.source.simulator import generate
-from tasador.table import columns_of, frame_of
 
 SEED = 3  # the market that the champion knows
 

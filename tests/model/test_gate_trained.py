@@ -10,10 +10,10 @@ import pytest
 
 from tasador import gate
 from tasador.drift.reference import make_reference
-from tasador.evaluation import evaluate
-from tasador.holdout import holdout_of
-from tasador.listing import in_holdout
-from tasador.table import columns_of
+from tasador.listings.listing import in_holdout
+from tasador.listings.table import columns_of
+from tasador.training.evaluation import evaluate
+from tasador.training.holdout import holdout_of
 from tests.model.kit import QUICK, bundle_of, simulated
 
 NARROW = {

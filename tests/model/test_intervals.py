@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tasador.evaluation import by_slice, evaluate
-from tasador.features import absent_of
-from tasador.intervals import GROUPS, LEVELS, calibrate, groups_of
-from tasador.table import columns_of
+from tasador.listings.table import columns_of
+from tasador.model.features import absent_of
+from tasador.model.intervals import GROUPS, LEVELS, calibrate, groups_of
+from tasador.training.evaluation import by_slice, evaluate
 from tests.model.kit import simulated
 
 

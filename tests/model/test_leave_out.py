@@ -3,7 +3,7 @@
 import pytest
 
 from tasador.errors import TrainingError
-from tasador.leave_out import leave_states_out
+from tasador.training.leave_out import leave_states_out
 from tests.model.kit import QUICK, simulated
 
 PARAMS = QUICK.params

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasador.features import INPUTS
-from tasador.listing import COLUMNS, Listing, read_listing
-from tasador.table import columns_of
+from tasador.listings.listing import COLUMNS, Listing, read_listing
+from tasador.listings.table import columns_of
+from tasador.model.features import INPUTS
 
 
 def listings_of(frame):

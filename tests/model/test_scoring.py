@@ -5,12 +5,12 @@ import gzip
 
 import pytest
 
-from tasador.bundle import Bundle
 from tasador.errors import TrainingError
-from tasador.listing import COLUMNS, read_listing
-from tasador.scoring import OUTPUT, score_csv, train_to_folder
+from tasador.listings.listing import COLUMNS, read_listing
+from tasador.listings.table import TableError
+from tasador.model.bundle import Bundle
 from tasador.source.simulator import generate
-from tasador.table import TableError
+from tasador.training.from_csv import OUTPUT, score_csv, train_to_folder
 
 
 def write_csv(path, rows, columns=COLUMNS):

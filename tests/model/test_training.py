@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tasador import splits, study, training
 from tasador.errors import TrainingError
-from tasador.listing import in_holdout
-from tasador.table import columns_of
+from tasador.listings.listing import in_holdout
+from tasador.listings.table import columns_of
+from tasador.training import fitting, splits, study
 from tests.model.kit import QUICK, bundle_of, simulated
 
 
@@ -55,8 +55,8 @@ def test_the_order_of_the_rows_leaves_no_trace(market, tmp_path):
 def test_a_seed_decides_everything(market, tmp_path):
     digests = []
     for number, seed in enumerate((1, 1, 2)):
-        model = training.train(market.head(1200), trials=3, seed=seed)
-        digests.append(training.write(model, tmp_path / str(number)).digest)
+        model = fitting.train(market.head(1200), trials=3, seed=seed)
+        digests.append(fitting.write(model, tmp_path / str(number)).digest)
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -69,7 +69,7 @@ def test_the_number_of_threads_leaves_no_trace(market, tmp_path, monkeypatch):
 
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
     prepared = splits.prepare(market.head(1200))
-    whole = training.search(prepared, trials=5, seed=4)
+    whole = fitting.search(prepared, trials=5, seed=4)
 
     class Killed(BaseException):
         pass
@@ -81,14 +81,14 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     asked = {"trials": 5, "seed": 4, "storage": storage, "study_name": "one"}
     with pytest.raises(Killed):
-        training.search(prepared, **asked, on_trial=kill)
+        fitting.search(prepared, **asked, on_trial=kill)
     ran = []
-    resumed = training.search(prepared, **asked, on_trial=lambda *trial: ran.append(trial[0]))
+    resumed = fitting.search(prepared, **asked, on_trial=lambda *trial: ran.append(trial[0]))
     assert ran == [3, 4]
     assert resumed.params == whole.params
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
     ran.clear()
-    assert training.search(prepared, **asked, on_trial=ran.append).params == whole.params
+    assert fitting.search(prepared, **asked, on_trial=ran.append).params == whole.params
     assert ran == []
 
 
@@ -103,24 +103,22 @@ def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypat
 
     monkeypatch.setattr(study, "boost", killed)
     with pytest.raises(KeyboardInterrupt):
-        training.search(prepared, **asked)
+        fitting.search(prepared, **asked)
     monkeypatch.setattr(study, "boost", fit)
-    resumed = training.search(prepared, **asked)
-    whole = training.search(prepared, trials=2, seed=4)
+    resumed = fitting.search(prepared, **asked)
+    whole = fitting.search(prepared, trials=2, seed=4)
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
     assert resumed.trials[0].params == study.KNOWN_GOOD
 
 
 def test_a_time_budget_ends_the_search_after_one_trial(market):
-    found = training.search(
-        splits.prepare(market.head(1200)), trials=50, seed=0, budget_seconds=0.0
-    )
+    found = fitting.search(splits.prepare(market.head(1200)), trials=50, seed=0, budget_seconds=0.0)
     assert [trial.params for trial in found.trials] == [study.KNOWN_GOOD]
 
 
 def test_a_hopeless_trial_is_pruned(market):
     told = []
-    found = training.search(
+    found = fitting.search(
         splits.prepare(market.head(2500)),
         trials=12,
         seed=1,
@@ -140,9 +138,9 @@ def test_rows_of_a_parquet_file_train_the_same_model(market, tmp_path):
 
     frame = market.head(1200)
     frame.assign(batch_id="b1").to_parquet(tmp_path / "clean.parquet")
-    one = training.fit(splits.prepare(frame), QUICK)
+    one = fitting.fit(splits.prepare(frame), QUICK)
     stored = splits.prepare(pd.read_parquet(tmp_path / "clean.parquet"))
-    other = training.fit(stored, QUICK)
+    other = fitting.fit(stored, QUICK)
     assert stored.data["batch_ids"] == ["b1"]
     assert stored.data["fingerprint"] == one.prepared.data["fingerprint"]
     columns = columns_of(frame)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import reflex as rx
 
 from tasador.errors import ConfigurationError
-from tasador.listing import STATUSES
+from tasador.listings.listing import STATUSES
 from tasador_web import view
 from tasador_web.client import Functions, Problem
 from tasador_web.layout import card, facts, frame, notice, trouble

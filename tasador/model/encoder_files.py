@@ -1,0 +1,81 @@
+"""Encoders as the files of a bundle: names and keys as JSON, tables as numpy's .npz."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from tasador.arrays import Array
+from tasador.errors import BundleError
+from tasador.model.array_file import from_npz, to_npz
+from tasador.model.categories import Category, numbered
+from tasador.model.comparables import Comparables
+from tasador.model.encoders import Encoders, Places
+from tasador.model.features import CENTRED, FEATURE_NAMES, RANGED
+
+
+def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
+    """The encoders as JSON and as .npz, always the same bytes."""
+    told = {
+        "features": FEATURE_NAMES,
+        "ranges": encoders.ranges,
+        "means": encoders.means,
+        "states": list(encoders.state_index),
+        "cities": list(encoders.cities.index),
+        "brokers": list(encoders.brokers.index),
+    }
+    return json.dumps(told, separators=(",", ":")).encode(), to_npz(_tables(encoders))
+
+
+def from_files(text: bytes, tables: bytes) -> Encoders:
+    """Read what ``to_files`` wrote; raises BundleError for anything else."""
+    try:
+        told = json.loads(text)
+        if tuple(told["features"]) != FEATURE_NAMES:
+            raise BundleError("encoders.json is of another version of Tasador: its features differ")
+        arrays = from_npz(tables)
+
+        def part(kind: Any, name: str) -> Any:
+            return kind(**{c: arrays[f"{name}.{c}"] for c in _stored(kind)})
+
+        def category(name: str) -> Category:
+            return Category(
+                numbered(told[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
+            )
+
+        return Encoders(
+            ranges={name: _pair(told["ranges"][name]) for name in RANGED},
+            means={name: float(told["means"][name]) for name in CENTRED},
+            places=part(Places, "places"),
+            state_index=numbered(told["states"]),
+            cities=category("cities"),
+            city_area=arrays["city_area"],
+            brokers=category("brokers"),
+            comparables=part(Comparables, "comparables"),
+        )
+    except BundleError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"the encoders cannot be read: {error!r}") from error
+
+
+def _tables(encoders: Encoders) -> dict[str, Array]:
+    parts: dict[str, Any] = {"places": encoders.places, "comparables": encoders.comparables}
+    tables = {
+        f"{name}.{column}": getattr(part, column)
+        for name, part in parts.items()
+        for column in _stored(part)
+    }
+    for name, category in (("cities", encoders.cities), ("brokers", encoders.brokers)):
+        tables |= {f"{name}.premium": category.premium, f"{name}.count": category.count}
+    return {**tables, "city_area": encoders.city_area}
+
+
+def _stored(part: Any) -> list[str]:
+    return [field.name for field in fields(part) if field.init]
+
+
+def _pair(ends: Any) -> tuple[float, float]:
+    low, high = ends
+    return float(low), float(high)

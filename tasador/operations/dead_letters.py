@@ -1,0 +1,65 @@
+"""The dead letters of a cluster: what its broker gave up, kept by record in ops.dead_letters.
+
+`tasador dead-letters` shows them and delivers them again. On one machine the gateway keeps them
+(tasador/local/dead_letters.py), in the same words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from tasador import events
+from tasador.records import DeadLetter
+from tasador.settings import Settings
+from tasador.warehouse import Warehouse
+
+
+def dead_letters(settings: Settings) -> list[dict[str, Any]]:
+    """Every event that was given up, the oldest first: time, subscriber, status, reason, event."""
+    settings.require("database_url")
+    with Warehouse(settings.database_url) as warehouse:
+        return [_as_json(letter) for letter in warehouse.dead_letters()]
+
+
+def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
+    """Give them to the broker again (all, or the events of these ids); how many.
+
+    Every subscriber gets them, not only the one that had refused: each knows an event that it has
+    seen. What is refused again becomes a dead letter again. Raises StoreUnavailable where the
+    broker does not answer; what it has taken by then is not replayed twice.
+    """
+    settings.require("database_url", "broker_url")
+    count = 0
+    with Warehouse(settings.database_url) as warehouse:
+        for letter in warehouse.dead_letters():
+            if ids and unquote(letter.event_id) not in ids:
+                continue
+            headers = {f"ce-{name}": value for name, value in letter.attributes.items()}
+            if letter.content_type:
+                headers["content-type"] = letter.content_type
+            kind = letter.attributes.get("type", "an event")
+            events.send(kind, settings.broker_url, headers, letter.body)
+            warehouse.letter_replayed(letter)
+            count += 1
+    return count
+
+
+def _as_json(letter: DeadLetter) -> dict[str, Any]:
+    attributes = {name: unquote(value) for name, value in letter.attributes.items()}
+    return {
+        "time": letter.given_up_at.isoformat(),
+        "subscriber": letter.subscriber,
+        "status": letter.status,
+        "reason": letter.reason,
+        "event": {**attributes, "data": _data(letter.body)},
+    }
+
+
+def _data(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body.decode(errors="replace")

@@ -1,0 +1,149 @@
+"""What a data scientist wants to see of a training: plots and tables for the Metaflow card."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasador.gate import PRICE_BANDS
+from tasador.model.threads import in_parts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tasador.gate import Evaluation
+    from tasador.training.study import Search
+    from tasador.training.verbs import Judgement
+
+# Rows of the holdout that the SHAP summary shows: more only make the dots overlap.
+_SHOWN = 500
+
+_MEASURES = (
+    ("R²", "r2", "{:.3f}"),
+    ("RMSE", "rmse", "${:,.0f}"),
+    ("mean absolute error", "mae", "${:,.0f}"),
+    ("median error", "median_error", "{:.1%}"),
+    ("coverage of the 90 % interval", "coverage_90", "{:.1%}"),
+    ("its median width, of the price", "width_90", "{:.0%}"),
+    ("rows of the permanent holdout", "rows", "{:,.0f}"),
+)
+
+
+def sections(judgement: Judgement, search: Search) -> Iterator[Any]:
+    """The card's components, from the decision down to the study."""
+    from metaflow.cards import Image, Markdown, Table
+
+    record = judgement.record
+    reasons = "".join(f"\n- {reason}" for reason in record.reasons)
+    yield Markdown(f"# {record.model_name}@{record.version}: {record.decision}\n{reasons}")
+    yield Markdown("## Against the champion, on the same rows of the permanent holdout")
+    yield Table(_measures(judgement), headers=["", "challenger", _champion(judgement)])
+    yield Markdown("## The gate")
+    yield Table(
+        [["✔" if c["passed"] else "✘", c["name"], c["says"]] for c in record.checks],
+        headers=["", "check", "what was found"],
+    )
+    yield Markdown("## Where it errs")
+    yield Image.from_matplotlib(_residuals(judgement.challenger))
+    yield Markdown("## What moves the price (SHAP, in log price)")
+    yield Image.from_matplotlib(_shap_summary(judgement))
+    yield Markdown("## The study")
+    yield Image.from_matplotlib(_learning(search))
+    yield Table(
+        [[str(name), f"{value:.4g}"] for name, value in search.params.items()],
+        headers=["parameter", "chosen"],
+    )
+    batches = ", ".join(batch_id[:12] for batch_id in record.batch_ids)
+    yield Markdown(
+        f"Trained on batches {batches}. Digest `{record.digest}`, MLflow run `{record.run_id}`, "
+        f"correlation id `{record.correlation_id}`."
+    )
+
+
+def _champion(judgement: Judgement) -> str:
+    version = judgement.record.champion_version
+    return f"champion, version {version}" if version else "no champion yet"
+
+
+def _measures(judgement: Judgement) -> list[list[str]]:
+    champion = {} if judgement.champion is None else judgement.champion.metrics
+    return [
+        [
+            label,
+            form.format(judgement.challenger.metrics[name]),
+            form.format(champion[name]) if name in champion else "",
+        ]
+        for label, name, form in _MEASURES
+    ]
+
+
+def _residuals(evaluation: Evaluation) -> Figure:
+    from matplotlib.figure import Figure
+
+    actual, predicted = evaluation.actual, evaluation.predicted
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    ends = [min(actual.min(), predicted.min()), max(actual.max(), predicted.max())]
+    left.scatter(actual, predicted, s=6, alpha=0.3, linewidths=0)
+    left.plot(ends, ends, color="black", linewidth=0.8)
+    left.set(xscale="log", yscale="log", xlabel="price ($)", ylabel="predicted price ($)")
+    errors, labels = [], []
+    for low, high in itertools.pairwise(PRICE_BANDS):
+        inside = (actual >= low) & (actual < high)
+        if inside.any():
+            errors.append(100 * (predicted[inside] / actual[inside] - 1))
+            end = f"${low / 1000:,.0f}k" if np.isinf(high) else f"${high / 1000:,.0f}k"
+            labels.append(f"{'above' if np.isinf(high) else 'up to'} {end}\nn = {inside.sum():,}")
+    right.boxplot(errors, showfliers=False, whis=(5, 95))
+    right.axhline(0, color="black", linewidth=0.8)
+    right.set_xticks(range(1, len(labels) + 1), labels, fontsize=8)
+    right.set(ylabel="error (% of the price), whiskers 5 to 95 %")
+    return figure
+
+
+def _shap_summary(judgement: Judgement) -> Figure:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import shap
+
+    from tasador.listings.table import columns_of
+
+    bundle = judgement.bundle
+    matrix = bundle.encoders.transform(columns_of(judgement.holdout.head(_SHOWN)))
+    work = lambda rows: bundle.booster.contributions(matrix[rows])  # noqa: E731
+    values = np.concatenate(in_parts(work, len(matrix), 2, 1))
+    figure = plt.figure()
+    shap.summary_plot(
+        values[:, :-1],
+        matrix,
+        feature_names=bundle.manifest.features,
+        max_display=15,
+        show=False,
+        plot_size=(10, 5.5),
+        rng=np.random.default_rng(0),
+    )
+    plt.close(figure)
+    return figure
+
+
+def _learning(search: Search) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    done = [(t.number, t.value) for t in search.trials if t.value is not None]
+    pruned = [t.number for t in search.trials if t.value is None]
+    numbers, values = zip(*done, strict=True)
+    axes.plot(numbers, values, "o", label="trial")
+    axes.plot(numbers, np.minimum.accumulate(values), drawstyle="steps-post", label="best so far")
+    if pruned:
+        axes.plot(pruned, [max(values)] * len(pruned), "x", color="grey", label="pruned")
+    axes.set_xticks([*numbers, *pruned])
+    axes.set(xlabel="trial", ylabel="mean absolute log error")
+    axes.legend()
+    return figure

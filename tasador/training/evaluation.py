@@ -1,0 +1,91 @@
+"""How good a bundle is on the permanent holdout: the numbers that gate and people look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.errors import TrainingError
+from tasador.gate import Evaluation, r2, rmse
+from tasador.gate.slices import price_slices
+from tasador.listings.listing import MARKET_PRICE, in_holdout
+from tasador.listings.table import columns_of
+from tasador.model.bundle import Bundle
+from tasador.model.intervals import LEVELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
+    """Judge the bundle on the frame's rows of the permanent holdout within MARKET_PRICE.
+
+    Raises TrainingError when there are none.
+    """
+    low, high = MARKET_PRICE
+    if "holdout" in frame:
+        held = frame["holdout"].to_numpy(dtype=bool)
+    else:
+        held = np.array([in_holdout(key) for key in frame["property_key"]], dtype=bool)
+    rows = frame[held & frame["price"].between(low, high).to_numpy(dtype=bool)]
+    if len(rows) == 0:
+        raise TrainingError(
+            f"none of {len(frame):,} rows is in the permanent holdout: nothing to judge a model by"
+        )
+    columns = columns_of(rows)
+    predictions = bundle.predict(columns)
+    actual = columns["price"]
+    return Evaluation(
+        actual=actual,
+        predicted=predictions.price,
+        key=rows["property_key"].to_numpy(dtype=object),
+        state=columns["state"],
+        low=predictions.low,
+        high=predictions.high,
+        golden_difference=bundle.check_golden(),
+        metrics=measure(actual, predictions.price, predictions.low, predictions.high),
+        knows=tuple(bundle.manifest.categories.get("state", ())),
+    )
+
+
+def measure(
+    actual: Array, predicted: Array, low: dict[str, Array], high: dict[str, Array]
+) -> dict[str, float]:
+    """The overall measures: rmse and mae in dollars, all others as shares."""
+    metrics = {
+        "rows": float(len(actual)),
+        "r2": r2(actual, predicted),
+        "rmse": rmse(actual, predicted),
+        "mae": float(np.mean(np.abs(actual - predicted))),
+        "median_error": float(np.median(np.abs(actual - predicted) / actual)),
+    }
+    for level in LEVELS:
+        inside = (actual >= low[level]) & (actual <= high[level])
+        metrics[f"coverage_{level}"] = float(np.mean(inside))
+        metrics[f"width_{level}"] = float(np.median((high[level] - low[level]) / predicted))
+    return metrics
+
+
+def by_slice(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Measures by state and by price band: {"kind", "slice", and those of ``measure``}."""
+    slices: list[tuple[str, str, Array]] = []
+    states = np.array([state or "unknown" for state in evaluation.state], dtype=object)
+    for state in sorted(set(states)):
+        slices.append(("state", state, states == state))
+    slices += price_slices(evaluation)
+    return [
+        {
+            "kind": kind,
+            "slice": name,
+            **measure(
+                evaluation.actual[rows],
+                evaluation.predicted[rows],
+                {level: values[rows] for level, values in evaluation.low.items()},
+                {level: values[rows] for level, values in evaluation.high.items()},
+            ),
+        }
+        for kind, name, rows in slices
+        if rows.any()
+    ]

@@ -1,0 +1,126 @@
+"""Training and pricing from a CSV file to a folder or a file: neither needs a service."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from tasador.errors import TrainingError
+from tasador.listings.listing import COLUMNS, Listing, Problem, read_listing
+from tasador.listings.table import TableError, open_csv, read_csv
+from tasador.model.bundle import Bundle
+from tasador.model.features import arrays_of
+from tasador.model.intervals import LEVELS
+from tasador.model.manifest import Manifest
+from tasador.training.study import Progress
+
+OUTPUT = ("price", *(f"{end}{level}" for level in LEVELS for end in ("lo", "hi")), "missing")
+_CHUNK = 20_000
+
+
+def train_to_folder(
+    csv_path: str | Path,
+    out: str | Path,
+    *,
+    trials: int = 12,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Train on a CSV of listings and write the bundle into the folder ``out``.
+
+    The same file, trials and seed give a bundle of the same digest. Raises TrainingError when the
+    folder already holds something or too few rows can be trained on, TableError for a bad file.
+    """
+    from tasador.training import fitting
+
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise TrainingError(f"{out} is not an empty folder: name another one for the bundle")
+    if progress is not None:
+        progress("read", 0.0, str(csv_path))
+    frame, rejected = read_csv(csv_path)
+    if progress is not None:
+        progress("read", 1.0, f"{len(frame):,} rows, {len(rejected):,} refused")
+    model = fitting.train(frame, trials=trials, seed=seed, progress=progress)
+    # A bundle appears in one piece: written beside its place, then renamed.
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    fitting.write(model, part, git_sha=_git_sha())
+    if out.exists():
+        out.rmdir()
+    part.rename(out)
+    return Bundle.load(out).manifest
+
+
+def score_csv(
+    bundle_folder: str | Path,
+    csv_path: str | Path,
+    out: str | Path,
+    *,
+    progress: Progress | None = None,
+) -> int:
+    """Price every row of a CSV, in its order; returns how many there were.
+
+    ``out`` gets one line a row: price and interval bounds in dollars, and ``missing``, the fields
+    without a usable value joined by ";" (an unreadable value counts as missing). Columns beyond the
+    twelve, and the price, are not looked at. Raises TableError when the file is no CSV of listings.
+    """
+    bundle = Bundle.load(bundle_folder)
+    out = Path(out)
+    header, rows = open_csv(csv_path)
+    known = [name for name in header if name in COLUMNS and name != "price"]
+    if not known:
+        raise TableError(
+            f"{csv_path} has none of the columns of a listing; its columns are "
+            f"{', '.join(header)[:300]}, and those of a listing are {', '.join(COLUMNS)}"
+        )
+    places = [(name, header.index(name)) for name in known]
+
+    def listings() -> Iterator[Listing]:
+        for _, values in rows:
+            if isinstance(values, Problem):
+                yield Listing()
+            else:
+                yield read_listing({name: values[place] for name, place in places})[0]
+
+    done = 0
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    waiting = listings()
+    try:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(OUTPUT)
+            while chunk := list(islice(waiting, _CHUNK)):
+                found = bundle.predict(arrays_of(chunk))
+                columns = [found.price]
+                for level in LEVELS:
+                    columns += [found.low[level], found.high[level]]
+                dollars = zip(*(column.round(2).tolist() for column in columns), strict=True)
+                writer.writerows(
+                    (*row, ";".join(missing))
+                    for row, missing in zip(dollars, found.missing, strict=True)
+                )
+                done += len(chunk)
+                if progress is not None:
+                    progress("score", 0.0, f"{done:,} rows")
+        part.replace(out)
+    except OSError as error:
+        raise TableError(f"{out} cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    if progress is not None:
+        progress("score", 1.0, f"{done:,} rows")
+    return done
+
+
+def _git_sha() -> str:
+    """The commit of this checkout, "" where it is not one."""
+    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""

@@ -1,0 +1,91 @@
+"""Training rows as numbers and codes, ready for learning what the features remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.listings.listing import NUMBERS
+from tasador.model.categories import codes_of, keys_of, numbered, zips_of
+from tasador.model.comparables import given_of, traits_of
+from tasador.model.features import (
+    CENTRED,
+    RANGED,
+    Columns,
+    centred,
+    own_features,
+    own_numbers,
+    sale_years,
+    terms,
+)
+from tasador.training.geography import geography
+
+# One number in a thousand is moved to the border of the training range.
+_TAIL = 0.0005
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Training rows ready for learning; codes are -1 where there is none."""
+
+    ranges: dict[str, tuple[float, float]]
+    means: dict[str, float]
+    own: Array
+    terms: Array
+    traits: Array
+    given: Array
+    log_price: Array
+    zips: Array
+    state: Array
+    city: Array
+    broker: Array
+    vocabulary: dict[str, dict[str, int]]
+
+
+def prepare_rows(columns: Columns) -> Rows:
+    """The rows of a table; ``price`` must be above zero in each."""
+    ranges = _ranges(columns)
+    numbers = own_numbers(columns, ranges)
+    means = {}
+    for name, values in centred(numbers).items():
+        present = values[~np.isnan(values)]
+        means[name] = round(float(present.mean()), _DIGITS) if len(present) else 0.0
+    keys = keys_of(columns)
+    vocabulary = {
+        # Sorted, so that the order of the rows leaves no trace in the encoders.
+        name: numbered(sorted({key for key in column.values if key is not None}))
+        for name, column in keys.items()
+    }
+    design = terms(numbers, means)
+    return Rows(
+        ranges=ranges,
+        means={name: means[name] for name in CENTRED},
+        own=own_features(numbers).astype(np.float32),
+        terms=design,
+        traits=traits_of(design),
+        given=given_of(numbers),
+        log_price=np.log(columns["price"]),
+        zips=geography().positions(zips_of(columns)),
+        state=codes_of(keys["state"], vocabulary["state"]),
+        city=codes_of(keys["city"], vocabulary["city"]),
+        broker=codes_of(keys["broker"], vocabulary["broker"]),
+        vocabulary=vocabulary,
+    )
+
+
+def _ranges(columns: Columns) -> dict[str, tuple[float, float]]:
+    raw = {name: columns[name] for name in NUMBERS}
+    raw["prev_sold_year"] = sale_years(columns)
+    ranges = {}
+    for name in RANGED:
+        values = raw[name][~np.isnan(raw[name])]
+        if len(values) == 0:
+            ranges[name] = (0.0, 0.0)
+            continue
+        # Order statistics, not interpolations: a border is a value that was met.
+        low, high = np.quantile(values, [_TAIL, 1 - _TAIL], method="nearest")
+        ranges[name] = (float(low), float(high))
+    return ranges

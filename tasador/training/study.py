@@ -1,0 +1,258 @@
+"""The search for training parameters: an Optuna study that can be killed and taken up again.
+
+The sampler is seeded for each trial by how many are finished, so a search that was interrupted and
+resumed asks for the same trials as one that ran through.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.engine.xgboost_library import sleep_while_waiting
+from tasador.model.features import BASE
+from tasador.training.encoding import Sample
+
+Params = dict[str, Any]
+OnTrial = Callable[[int, Params, float | None, float], None]
+Progress = Callable[[str, float, str], None]
+
+# How much a row counts as if something of it were hidden, in all its views.
+MASKED_WEIGHT = 0.4
+# Below this many rows a second thread costs more in waiting than it saves. The number of threads
+# leaves no trace in the model: the gradients of the absolute error are summed without rounding.
+_ROWS_FOR_TWO_THREADS = 20_000
+
+# Known good values, tried first. Depth and rounds are bounded because a price costs trees x depth,
+# and an exact explanation trees x leaves x depth squared.
+KNOWN_GOOD: Params = {
+    "max_depth": 6,
+    "eta": 0.15,
+    "min_child_weight": 10.0,
+    "subsample": 0.9,
+    "colsample_bytree": 0.8,
+    "reg_lambda": 3.0,
+}
+MOST_ROUNDS = 160
+_PATIENCE = 30
+_RUNG = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One finished trial; ``value`` is the mean absolute log error, None where it was pruned."""
+
+    number: int
+    params: Params
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The outcome of a study: the best parameters, their error, and every finished trial."""
+
+    params: Params
+    value: float
+    trials: list[Trial]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Rows as a model is trained or judged on them: in all views, with their log prices [n]."""
+
+    sample: Sample
+    log_price: Array
+
+    def take(self, rows: Array) -> Views:
+        """The views of some rows."""
+        return Views(self.sample.take(rows), self.log_price[rows])
+
+    def matrix(
+        self,
+        like: Any = None,
+        hidden: Array | None = None,
+        columns: Sequence[int] | slice = slice(None),
+    ) -> Any:
+        """The DMatrix of all views, binned like the training matrix ``like`` where it is given.
+
+        ``hidden`` [n] says which rows are in the views too in which something of them is hidden
+        (all, unless told), ``columns`` which features the trees see (all). The label is what the
+        trees are to correct: by how much the local regression is off.
+        """
+        hidden = np.ones(len(self.log_price), dtype=bool) if hidden is None else hidden
+        masked = self.sample.masked
+        parts = [(self.sample.matrix, self.log_price, 1.0)]
+        parts += [
+            (view[hidden], self.log_price[hidden], MASKED_WEIGHT / len(masked)) for view in masked
+        ]
+        return training_engine().QuantileDMatrix(
+            np.concatenate([view[:, columns] for view, _, _ in parts]),
+            np.concatenate([price - view[:, BASE] for view, price, _ in parts]),
+            weight=np.concatenate([np.full(len(view), weight) for view, _, weight in parts]),
+            nthread=1,
+            ref=like,
+        )
+
+
+def boost(
+    params: Mapping[str, Any],
+    training: Any,
+    *,
+    rounds: int,
+    seed: int,
+    judged: Any = None,
+    report: Callable[[int, float], None] | None = None,
+) -> Any:
+    """Fit a booster on DMatrix ``training``; with ``judged``, stop when it gets no better there.
+
+    ``report`` is called with (round, error) at every fiftieth round and may raise to end the fit.
+    """
+    training_engine()
+    import xgboost
+
+    class Rungs(xgboost.callback.TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            if report is not None and (epoch + 1) % _RUNG == 0:
+                report(epoch + 1, min(evals_log["judged"]["mae"]))
+            return False
+
+    settings = {
+        "objective": "reg:absoluteerror",
+        **params,
+        "eval_metric": "mae",
+        "tree_method": "hist",
+        "nthread": 1 if training.num_row() < _ROWS_FOR_TWO_THREADS else 2,
+        "seed": seed,
+        "verbosity": 1,
+    }
+    return xgboost.train(
+        settings,
+        training,
+        rounds,
+        evals=[] if judged is None else [(judged, "judged")],
+        early_stopping_rounds=None if judged is None else _PATIENCE,
+        callbacks=[Rungs()] if judged is not None else None,
+        verbose_eval=False,
+    )
+
+
+def run(
+    training: Views,
+    judged: Views,
+    *,
+    trials: int,
+    seed: int,
+    budget_seconds: float | None = None,
+    storage: str | None = None,
+    study_name: str | None = None,
+    on_trial: OnTrial | None = None,
+    progress: Progress | None = None,
+) -> Search:
+    """Search for the parameters with the least mean absolute log error on ``judged``.
+
+    With a ``storage`` URL the study of that name is taken up where it stands and only the trials
+    that it lacks are run. After ``budget_seconds`` no further trial is begun; one is always run.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    states = optuna.trial.TrialState
+    study = optuna.create_study(
+        storage=storage,
+        study_name=study_name,
+        load_if_exists=storage is not None,
+        direction="minimize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2 * _RUNG),
+    )
+    for stale in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
+        study.tell(stale.number, state=states.FAIL)
+    train_matrix = training.matrix()
+    judged_matrix = judged.matrix(like=train_matrix)
+    started = time.monotonic()
+    while True:
+        done = len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
+        spent = time.monotonic() - started
+        if done >= trials or (done and budget_seconds is not None and spent >= budget_seconds):
+            break
+        if progress is not None:
+            progress("search", done / trials, f"trial {done + 1} of {trials}")
+        study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + done, n_startup_trials=4)
+        # If it was killed, it is FAIL by now and does not count as tried.
+        if not done and not study.get_trials(False, (states.WAITING,)):
+            study.enqueue_trial(KNOWN_GOOD)
+        trial = study.ask()
+        params = _suggest(trial)
+        began = time.monotonic()
+        value: float | None = None
+        try:
+            booster = boost(
+                params,
+                train_matrix,
+                rounds=MOST_ROUNDS,
+                seed=seed,
+                judged=judged_matrix,
+                report=partial(_rung, trial),
+            )
+            value = float(booster.best_score)
+            study.tell(trial, value)
+        except optuna.TrialPruned:
+            study.tell(trial, state=states.PRUNED)
+        if on_trial is not None:
+            on_trial(trial.number, params, value, time.monotonic() - began)
+    finished = [
+        Trial(
+            t.number,
+            dict(t.params),
+            t.value if t.state == states.COMPLETE else None,
+            t.duration.total_seconds() if t.duration else 0.0,
+        )
+        for t in study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+    ]
+    if progress is not None:
+        progress("search", 1.0, f"best error {study.best_value:.4f}")
+    return Search(dict(study.best_params), float(study.best_value), finished)
+
+
+def _rung(trial: Any, step: int, error: float) -> None:
+    import optuna
+
+    trial.report(error, step)
+    if trial.should_prune():
+        raise optuna.TrialPruned
+
+
+def _suggest(trial: Any) -> Params:
+    return {
+        "max_depth": trial.suggest_int("max_depth", 4, 7),
+        "eta": trial.suggest_float("eta", 0.05, 0.25, log=True),
+        "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 50.0, log=True),
+        "subsample": trial.suggest_float("subsample", 0.6, 1.0),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
+        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
+    }
+
+
+def training_engine() -> Any:
+    """The xgboost package, loaded as we want it: whoever trains asks for it here.
+
+    Its threads sleep while they wait, and it does not import scikit-learn, which it does wherever
+    it finds it, for nothing that we use: that would be most of a process's start.
+    """
+    sleep_while_waiting()
+    hidden = "xgboost" not in sys.modules and "sklearn" not in sys.modules
+    if hidden:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+    try:
+        import xgboost
+    finally:
+        if hidden:
+            del sys.modules["sklearn"]
+    return xgboost
