@@ -19,7 +19,7 @@ from functools import cached_property
 from functions.observability import RECORDINGS
 from functions.surface import Problem
 from tasador import events
-from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.prediction_record import PredictionRecord
 
 log = logging.getLogger("tasador.functions.recording")
@@ -79,7 +79,7 @@ class Recorder:
     def record(self, records: Sequence[PredictionRecord]) -> None:
         """Record, by taking slices of ``records`` in another thread.
 
-        In mode ``required`` raises StoreUnavailable when the broker does not take all of them; what
+        In mode ``required`` raises ServiceUnavailable when the broker does not take all of them; what
         it took nevertheless is recorded, and harmless, since nobody was answered.
         """
         if self.mode == "off" or not records:
@@ -180,9 +180,9 @@ class Recorder:
 
 def _as_unavailable(error: Exception) -> Exception:
     """The broker's refusal is no fault of the caller, whatever it was."""
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, ServiceUnavailable):
         return error
-    return StoreUnavailable(f"the prediction could not be recorded: {error}")
+    return ServiceUnavailable(f"the prediction could not be recorded: {error}")
 
 
 def _lost(count: int, why: str) -> None:

@@ -36,8 +36,15 @@ class BundleError(TasadorError):
     """A model bundle is damaged, incomplete or not the one asked for."""
 
 
-class StoreUnavailable(TasadorError):
-    """A store (object store, database, registry) did not answer; trying again may help."""
+class ServiceUnavailable(TasadorError):
+    """A service (broker, gateway, Kubernetes API, source, ...) did not answer.
+
+    Trying again may help.
+    """
+
+
+class StoreUnavailable(ServiceUnavailable):
+    """A store (object store, database, registry) did not answer. Trying again may help."""
 
 
 class RegistryError(TasadorError):

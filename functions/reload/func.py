@@ -28,7 +28,7 @@ from functions.surface import (
     reply,
 )
 from tasador import events
-from tasador.errors import StoreUnavailable, TasadorError
+from tasador.errors import ServiceUnavailable, TasadorError
 from tasador.events import Event
 from tasador.listings.listing import Problem as FieldProblem
 from tasador.records import RolloutRecord
@@ -52,7 +52,7 @@ def on_event(event: Event) -> Response:
         raise
     try:
         _count(_roll_out(promotion))
-    except StoreUnavailable:
+    except ServiceUnavailable:
         EVENTS.labels(event.type, "retry").inc()
         raise
     EVENTS.labels(event.type, "done").inc()
@@ -81,7 +81,7 @@ def reload(request: Request) -> Response:
         raise Problem(404, f"{wanted}: there is nothing to bring into service")
     try:
         records = _roll_out(Promotion.of_decision(decision))
-    except StoreUnavailable:
+    except ServiceUnavailable:
         raise
     except TasadorError as error:
         raise Problem(409, str(error)) from error

@@ -22,7 +22,7 @@ from tasador.cli.console import console, dollars
 from tasador.cli.models import lineage_tree
 from tasador.cli.narration import Narrator
 from tasador.cli.platform import print_addresses
-from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.errors import ConfigurationError, ServiceUnavailable, TasadorError
 from tasador.local.platform import Platform
 from tasador.operations.lineage import trace
 from tasador.operations.pipeline import CHECKOUT, FlowRun, follow
@@ -169,7 +169,7 @@ def _await_serving(settings: Settings, run: FlowRun) -> None:
                 if answer.status_code == httpx.codes.OK and answer.json()["version"] == version:
                     break
             except httpx.TransportError as error:
-                raise StoreUnavailable(f"the gateway does not answer: {error}") from error
+                raise ServiceUnavailable(f"the gateway does not answer: {error}") from error
             if time.monotonic() > deadline:
                 raise TasadorError(f"version {version} was promoted but is not served")
             time.sleep(0.2)

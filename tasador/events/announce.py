@@ -23,7 +23,7 @@ PATIENCE = 7
 def announce(event: Event, settings: Settings) -> None:
     """Publish the event to the broker, then to Argo Events where TASADOR_ARGO_EVENTS_URL is set.
 
-    Raises StoreUnavailable when one of them does not answer (announce it again), EventError when it
+    Raises ServiceUnavailable when one of them does not answer (announce it again), EventError when it
     refuses, ConfigurationError without a broker.
     """
     settings.require("broker_url")

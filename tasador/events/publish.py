@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events.event import Event, EventError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Publisher:
         """POST the event to the broker, in binary mode.
 
         No answer, 408, 429 and 5xx are tried again (``retries`` times, after 0.2, 0.4, ...
-        seconds), then raise StoreUnavailable; any other refusal raises EventError at once.
+        seconds), then raise ServiceUnavailable; any other refusal raises EventError at once.
         """
         self.send(event.type, event.headers(), event.body(), retries=retries)
 
@@ -52,7 +52,7 @@ class Publisher:
                 if status not in (408, 429) and status < 500:
                     raise EventError(f"the broker at {self._url} refused {what}: {trouble}")
             if attempt >= retries:
-                raise StoreUnavailable(
+                raise ServiceUnavailable(
                     f"{what} could not be published: {self._url} did not take it ({trouble})"
                 )
             time.sleep(0.2 * 2**attempt)

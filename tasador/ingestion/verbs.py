@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from tasador import events
 from tasador.clock import now
-from tasador.errors import SourceExhausted, StoreUnavailable, TasadorError
+from tasador.errors import SourceExhausted, ServiceUnavailable, TasadorError
 from tasador.events.announce import announce
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.replay import catching_up, why_replay
@@ -52,7 +52,7 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
     """Take the next batch: its payload into the object store, its row into ops.batches.
 
     A batch whose ingestion broke off is carried on before the source is asked for another. Runs
-    on one source take turns. Raises SourceError, StoreUnavailable or ConfigurationError.
+    on one source take turns. Raises SourceError, ServiceUnavailable or ConfigurationError.
     """
     settings.require("database_url")
     lake = Lake(settings)
@@ -78,7 +78,7 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
             except SourceExhausted as used_up:
                 warehouse.finish_fetch(fetch_id, "exhausted")
                 says = str(used_up)
-            except StoreUnavailable as broken:
+            except ServiceUnavailable as broken:
                 # The source may have moved on all the same: the number of the next batch tells.
                 tries += 1
                 if tries == _TRIES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.settings import Settings
 
 
@@ -30,7 +30,7 @@ def _ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
         # Nothing of the machine's proxy settings concerns 127.0.0.1.
         answer = httpx.request(method, url, json=body, headers=headers, timeout=10, trust_env=False)
     except httpx.HTTPError as error:
-        raise StoreUnavailable(
+        raise ServiceUnavailable(
             f"the gateway at {settings.gateway_admin_url} gave no answer ({error}); "
             "is the platform up? (`tasador status`)"
         ) from error

@@ -28,7 +28,7 @@ def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
     """Give them to the broker again (all, or the events of these ids); how many.
 
     Every subscriber gets them, not only the one that had refused: each knows an event that it has
-    seen. What is refused again becomes a dead letter again. Raises StoreUnavailable where the
+    seen. What is refused again becomes a dead letter again. Raises ServiceUnavailable where the
     broker does not answer; what it has taken by then is not replayed twice.
     """
     settings.require("database_url", "broker_url")

@@ -34,7 +34,7 @@ class ServiceState:
 
 
 class Backend(Protocol):
-    """The platform's verbs. Each may be repeated; StoreUnavailable means that it did not answer,
+    """The platform's verbs. Each may be repeated; ServiceUnavailable means that it did not answer,
     RolloutError that it refused."""
 
     def state(self, service: str) -> ServiceState:

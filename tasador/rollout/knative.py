@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tasador.errors import RolloutError, StoreUnavailable
+from tasador.errors import RolloutError, ServiceUnavailable
 from tasador.rollout import knative_objects as objects
 from tasador.rollout.backend import Revision, ServiceState, Target
 from tasador.rollout.kube import KubeClient
@@ -207,7 +207,7 @@ class KnativeBackend:
             ):
                 return
             if time.monotonic() >= deadline:
-                raise StoreUnavailable(
+                raise ServiceUnavailable(
                     f"{service} did not go back to {revision} within {_ROUTED_WITHIN:.0f} s: are "
                     "Knative's controllers at work?"
                 )

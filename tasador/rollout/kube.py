@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasador.errors import ConfigurationError, RolloutError, StoreUnavailable
+from tasador.errors import ConfigurationError, RolloutError, ServiceUnavailable
 
 if TYPE_CHECKING:
     import httpx
@@ -22,7 +22,7 @@ _RETRIES = 3
 
 
 class KubeClient:
-    """One namespace of one cluster. StoreUnavailable: no answer; RolloutError: refused."""
+    """One namespace of one cluster. ServiceUnavailable: no answer; RolloutError: refused."""
 
     def __init__(self, client: httpx.Client, namespace: str, token: Path | None = None) -> None:
         """``client`` has the API server's address and certificates; ``token`` is read anew for
@@ -104,7 +104,7 @@ class KubeClient:
             # 409: somebody else changed the object meanwhile.
             if answer.status_code not in (409, 429) and answer.status_code < 500:
                 raise RolloutError(f"the API server refused {method} {path}: {trouble}")
-        raise StoreUnavailable(f"the API server did not carry out {method} {path}: {trouble}")
+        raise ServiceUnavailable(f"the API server did not carry out {method} {path}: {trouble}")
 
 
 def _message(answer: httpx.Response) -> str:

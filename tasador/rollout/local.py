@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasador.errors import RolloutError, StoreUnavailable
+from tasador.errors import RolloutError, ServiceUnavailable
 from tasador.rollout.backend import Revision, ServiceState, Target
 from tasador.settings import Settings
 
@@ -91,13 +91,13 @@ class LocalBackend:
         try:
             answer = self._client.request(method, path, json=body, timeout=timeout)
         except httpx.TransportError as error:
-            raise StoreUnavailable(
+            raise ServiceUnavailable(
                 f"the gateway at {self._client.base_url} did not answer {method} {path}: {error!r}"
             ) from error
         if answer.status_code == 404 and missing_ok:
             return None
         if answer.status_code >= 500:
-            raise StoreUnavailable(_said(method, path, answer))
+            raise ServiceUnavailable(_said(method, path, answer))
         if answer.status_code >= 400:
             raise RolloutError(_said(method, path, answer))
         return answer.json() if answer.content else None

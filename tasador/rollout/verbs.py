@@ -98,7 +98,7 @@ def roll_out(
     """Bring the promotion into service in all of ``services``, or in none.
 
     Returns one stored record a service: serving, failed (the old revision goes on), unchanged (it
-    serves already) or superseded (a later promotion serves). Raises StoreUnavailable when the
+    serves already) or superseded (a later promotion serves). Raises ServiceUnavailable when the
     platform does not answer: call again.
     """
     with warehouse.lock(LOCK):

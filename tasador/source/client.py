@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import httpx
 
-from tasador.errors import ConfigurationError, SourceError, SourceExhausted, StoreUnavailable
+from tasador.errors import ConfigurationError, SourceError, SourceExhausted, ServiceUnavailable
 from tasador.source.payload import broken_off, read_head
 from tasador.source.refusals import says_used_up
 
@@ -63,7 +63,7 @@ class SourceClient:
         """Fetch the next batch into ``path``, which appears only when the payload is complete.
 
         Raises SourceExhausted when all batches are handed out, SourceError (with the server's
-        words) for any other answer that is no batch, StoreUnavailable after the last retry.
+        words) for any other answer that is no batch, ServiceUnavailable after the last retry.
         """
         return self._retried(lambda client: self._fetch(client, path))
 
@@ -131,7 +131,7 @@ class SourceClient:
                 except httpx.RequestError as error:
                     trouble = f"{type(error).__name__}: {error}".rstrip(": ")
         tries = f" in {self.retries + 1} tries" if self.retries else ""
-        raise StoreUnavailable(f"the source at {self.url} gave no whole answer{tries}: {trouble}")
+        raise ServiceUnavailable(f"the source at {self.url} gave no whole answer{tries}: {trouble}")
 
     def _no_address(self, error: Exception) -> ConfigurationError:
         return ConfigurationError(f"TASADOR_SOURCE_URL is {self.url!r}, no http address: {error}")

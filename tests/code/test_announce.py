@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasador import events
-from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import Event
 from tasador.events import announce as announcing
 from tasador.events.announce import announce, argo_event
@@ -77,11 +77,11 @@ def test_one_machine_has_a_broker_alone():
 
 
 def test_nobody_is_told_of_a_flow_to_start_before_the_broker_took_the_event():
-    with taking() as (bus, at_bus), pytest.raises(StoreUnavailable):
+    with taking() as (bus, at_bus), pytest.raises(ServiceUnavailable):
         announce(EVENT, settings(broker_url="http://127.0.0.1:1/", argo_events_url=bus))
     assert at_bus == []
 
 
 def test_a_bus_that_stays_away_fails_the_step_so_that_it_is_run_again():
-    with taking(202) as (broker, _), pytest.raises(StoreUnavailable, match=r"drift\.detected"):
+    with taking(202) as (broker, _), pytest.raises(ServiceUnavailable, match=r"drift\.detected"):
         announce(EVENT, settings(broker_url=broker, argo_events_url="http://127.0.0.1:1/"))

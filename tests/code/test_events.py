@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tasador import events
-from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import Event, EventError
 from tasador.prediction_record import PredictionRecord
 from tasador.records import Batch, DecisionRecord, DriftRecord, RolloutRecord
@@ -196,10 +196,13 @@ def test_publishing_tries_again_what_may_pass():
 
 
 def test_publishing_gives_up_on_a_broker_that_stays_away():
-    with broker(500, 500) as (url, seen), pytest.raises(StoreUnavailable, match=r"model\.promoted"):
+    with (
+        broker(500, 500) as (url, seen),
+        pytest.raises(ServiceUnavailable, match=r"model\.promoted"),
+    ):
         events.publish(BUILT["decision-7"], url, retries=1)
     assert len(seen) == 2
-    with pytest.raises(StoreUnavailable, match="refused"):
+    with pytest.raises(ServiceUnavailable, match="refused"):
         events.publish(BUILT["decision-7"], url, retries=0)
 
 

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from tasador.errors import ConfigurationError, RolloutError, StoreUnavailable
+from tasador.errors import ConfigurationError, RolloutError, ServiceUnavailable
 from tasador.rollout import plan
 from tasador.rollout.backend import Revision, Target
 from tasador.rollout.knative import KnativeBackend
@@ -294,7 +294,7 @@ def test_a_refusal_is_told_and_trouble_is_tried_again():
     with pytest.raises(RolloutError, match=r"403: reload may not"):
         backend.state("predict")
     cluster.trouble = [httpx.ConnectError("gone")] * 3
-    with pytest.raises(StoreUnavailable, match="gone"):
+    with pytest.raises(ServiceUnavailable, match="gone"):
         backend.state("predict")
 
 

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from tasador.errors import ConfigurationError, SourceError, SourceExhausted, StoreUnavailable
+from tasador.errors import ConfigurationError, SourceError, SourceExhausted, ServiceUnavailable
 from tasador.source import SourceClient, rows
 from tasador.source.simulator import generate
 from tests.source_kit import http, scripted, served
@@ -138,7 +138,7 @@ def test_what_may_pass_is_tried_again(tmp_path, passing):
         assert len(asked) == 3
     assert list(rows(tmp_path / "b")) == BATCHES[0]
     with scripted(passing) as (url, asked):
-        with pytest.raises(StoreUnavailable, match="in 3 tries"):
+        with pytest.raises(ServiceUnavailable, match="in 3 tries"):
             client(url).fetch(tmp_path / "c")
         assert len(asked) == 3
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
@@ -147,16 +147,16 @@ def test_what_may_pass_is_tried_again(tmp_path, passing):
 def test_no_server_and_a_silent_one_are_unavailable(tmp_path):
     with scripted(GOOD) as (url, _):
         pass
-    with pytest.raises(StoreUnavailable, match="no whole answer in 3 tries: ConnectError"):
+    with pytest.raises(ServiceUnavailable, match="no whole answer in 3 tries: ConnectError"):
         client(url).fetch(tmp_path / "b")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(ServiceUnavailable):
         client(url).restart()
 
 
 def test_pauses_grow_and_are_bounded(tmp_path):
     with scripted(http(503, b"")) as (url, asked):
         began = time.monotonic()
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(ServiceUnavailable):
             client(url, retries=3, backoff=0.1).fetch(tmp_path / "b")
         # 0.1, 0.2, 0.4 seconds, each shortened by half at most.
         assert 0.35 <= time.monotonic() - began < 5

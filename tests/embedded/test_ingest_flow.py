@@ -7,7 +7,7 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.ingestion import verbs
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
@@ -173,7 +173,7 @@ def test_the_event_of_a_batch_is_the_same_however_often_it_is_stored(settings):
 def test_an_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
     deaf = replace(settings, broker_url="http://127.0.0.1:9/broker")
     with Source(BATCHES[:1]).serving() as source:
-        with pytest.raises(StoreUnavailable, match=r"tasador\.batch\.ingested"):
+        with pytest.raises(ServiceUnavailable, match=r"tasador\.batch\.ingested"):
             ingest_one(deaf, source.url)
         assert ingest_all(settings, source.url) == ["ingested", "exhausted"]
     assert_all_there_once(settings, BATCHES[:1])

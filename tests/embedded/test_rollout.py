@@ -13,7 +13,7 @@ import pytest
 
 from tasador import events
 from tasador.clock import now
-from tasador.errors import RolloutError, StoreUnavailable
+from tasador.errors import RolloutError, ServiceUnavailable
 from tasador.model.bundle_writer import stamp_version
 from tasador.records import DecisionRecord
 from tasador.rollout import LocalBackend, Promotion, decide_rollback, plan, reconcile, roll_out
@@ -298,14 +298,14 @@ def test_a_rollout_that_is_broken_off_anywhere_is_finished_by_the_next(world, br
     def dying(self, *args):
         self.calls += 1
         if self.calls == 2:
-            raise StoreUnavailable("the gateway is gone")
+            raise ServiceUnavailable("the gateway is gone")
         return getattr(LocalBackend, broken_off)(self, *args)
 
     setattr(Dying, broken_off, dying)
     with Dying(world.settings) as backend:
         try:
             roll_out(promotion, **{**world.parts, "backend": backend})
-        except StoreUnavailable:
+        except ServiceUnavailable:
             pass
         else:
             assert broken_off == "delete"
@@ -421,7 +421,7 @@ def test_poison_is_refused_for_good(world):
 
 def test_a_gateway_that_is_away_is_said_to_be(world):
     away = replace(world.settings, gateway_admin_url=f"http://127.0.0.1:{free_port()}/_admin")
-    with LocalBackend(away) as backend, pytest.raises(StoreUnavailable, match="did not answer"):
+    with LocalBackend(away) as backend, pytest.raises(ServiceUnavailable, match="did not answer"):
         backend.state("predict")
     stranger = replace(world.settings, gateway_token="wrong")
     with LocalBackend(stranger) as backend, pytest.raises(RolloutError, match="401"):
