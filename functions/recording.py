@@ -79,8 +79,8 @@ class Recorder:
     def record(self, records: Sequence[PredictionRecord]) -> None:
         """Record, by taking slices of ``records`` in another thread.
 
-        In mode ``required`` raises ServiceUnavailable when the broker does not take all of them; what
-        it took nevertheless is recorded, and harmless, since nobody was answered.
+        In mode ``required`` raises ServiceUnavailable when the broker does not take all of them.
+        What it did take is recorded, which does no harm: nobody was answered.
         """
         if self.mode == "off" or not records:
             return

@@ -23,8 +23,8 @@ PATIENCE = 7
 def announce(event: Event, settings: Settings) -> None:
     """Publish the event to the broker, then to Argo Events where TASADOR_ARGO_EVENTS_URL is set.
 
-    Raises ServiceUnavailable when one of them does not answer (announce it again), EventError when it
-    refuses, ConfigurationError without a broker.
+    Raises ServiceUnavailable when one of them does not answer (announce the event again),
+    EventError when one of them refuses, ConfigurationError without a broker.
     """
     settings.require("broker_url")
     if not settings.argo_events_url:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from tasador import events
 from tasador.clock import now
-from tasador.errors import SourceExhausted, ServiceUnavailable, TasadorError
+from tasador.errors import ServiceUnavailable, SourceExhausted, TasadorError
 from tasador.events.announce import announce
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.replay import catching_up, why_replay

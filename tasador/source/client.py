@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import httpx
 
-from tasador.errors import ConfigurationError, SourceError, SourceExhausted, ServiceUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
 from tasador.source.payload import broken_off, read_head
 from tasador.source.refusals import says_used_up
 

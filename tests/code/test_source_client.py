@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from tasador.errors import ConfigurationError, SourceError, SourceExhausted, ServiceUnavailable
+from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
 from tasador.source import SourceClient, rows
 from tasador.source.simulator import generate
 from tests.source_kit import http, scripted, served
