@@ -31,15 +31,12 @@ from tasador.events import Event
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
 from tasador.model.manifest import Manifest
-from tasador.prediction_record import PredictionRecord
+from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
 
 MODEL = model.ServedModel()
 RECORDER = Recorder()
 
 _SINGLE, _BATCH, _EVENT = (PREDICTIONS.labels(mode) for mode in ("single", "batch", "event"))
-
-# Sent with the golden rows to a candidate: a trial of the model is no prediction for anyone.
-SMOKE_HEADER = "tasador-smoke-test"
 
 _ONE = frozenset({"/", "/predict"})
 BATCH_LIMIT = 8 * MEGABYTE
@@ -157,7 +154,7 @@ def _record_of(
 
 
 def _record(request: Request, records: Sequence[PredictionRecord]) -> None:
-    if SMOKE_HEADER not in request.headers:
+    if SMOKE_TEST_HEADER not in request.headers:
         RECORDER.record(records)
 
 

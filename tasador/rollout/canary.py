@@ -15,7 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tasador.errors import ConfigurationError, RolloutError
-from tasador.rollout.smoke import SMOKE_HEADER
+from tasador.prediction_record import SMOKE_TEST_HEADER
 
 if TYPE_CHECKING:
     import httpx
@@ -132,7 +132,7 @@ def watch(
     import httpx
 
     answers = Asked(), Asked()
-    headers = {SMOKE_HEADER: "1"}
+    headers = {SMOKE_TEST_HEADER: "1"}
     with httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=False) as client:
         _await_address(client, stable, pause)
         until, number = time.monotonic() + seconds, 0

@@ -10,10 +10,8 @@ from typing import Any
 from tasador.errors import BundleError, RolloutError
 from tasador.model.bundle import GOLDEN_TOLERANCE
 from tasador.model.manifest import GOLDEN, Verified
+from tasador.prediction_record import SMOKE_TEST_HEADER
 from tasador.rollout.plan import Promotion
-
-# The candidate does not record predictions of a request with this header.
-SMOKE_HEADER = "Tasador-Smoke-Test"
 
 _EXPLAINED = 3
 _TIMEOUT = 30.0
@@ -78,7 +76,7 @@ def _post(url: str, body: Any) -> Any:
         cause: Exception | None = None
         try:
             answer = httpx.post(
-                url, json=body, headers={SMOKE_HEADER: "1"}, timeout=_TIMEOUT, trust_env=False
+                url, json=body, headers={SMOKE_TEST_HEADER: "1"}, timeout=_TIMEOUT, trust_env=False
             )
         except httpx.TransportError as error:
             trouble, cause = f"did not answer: {error!r}", error

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tasador import events
+from tasador.prediction_record import SMOKE_TEST_HEADER
 from tests.broker_kit import listening
 from tests.functions_kit import free_port, function, is_ready, make_bundle, until
 
@@ -51,7 +52,7 @@ def test_best_effort_answers_at_once_and_sends_every_prediction(folder, tmp_path
 def test_refused_requests_trials_and_event_replies_are_not_published(folder, tmp_path):
     with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
         client.post("/predict", json={"bed": "x"})
-        client.post("/predict", json={}, headers={"Tasador-Smoke-Test": "1"})
+        client.post("/predict", json={}, headers={SMOKE_TEST_HEADER: "1"})
         asked = events.Event(type=events.PREDICTION_REQUESTED, source="/t", id="1", data={})
         client.post("/", content=asked.body(), headers=asked.headers())
         last = client.post("/predict", json={}).json()["prediction_id"]
