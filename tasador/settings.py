@@ -96,6 +96,24 @@ class Settings:
         return {f"TASADOR_{f.name.upper()}": str(getattr(self, f.name)) for f in fields(self)}
 
 
+def git_sha(environ: Mapping[str, str] | None = None) -> str:
+    """The commit of the running code; empty where neither the image nor git knows it.
+
+    An image states it in GIT_SHA; a checkout asks git.
+    """
+    import subprocess  # a function's start must not pay for it
+
+    environ = os.environ if environ is None else environ
+    if sha := environ.get("GIT_SHA"):
+        return sha
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return result.stdout.strip()
+
+
 def find_home(environ: Mapping[str, str]) -> Path:
     """TASADOR_HOME, else the nearest ``.tasador`` folder from here upwards, else ``./.tasador``."""
     if given := environ.get("TASADOR_HOME"):

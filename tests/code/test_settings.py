@@ -1,11 +1,12 @@
 """Settings: from the environment, else from the home's file; never a default secret."""
 
 import dataclasses
+import os
 
 import pytest
 
 from tasador.errors import ConfigurationError
-from tasador.settings import Settings
+from tasador.settings import Settings, git_sha
 
 
 def test_the_environment_wins_over_the_file(tmp_path):
@@ -45,3 +46,20 @@ def test_the_home_is_found_from_a_folder_below(tmp_path, monkeypatch):
     (tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a" / "b")
     assert Settings.load({}).home == tmp_path / ".tasador"
+
+
+def test_git_sha_of_an_image_comes_from_its_environment():
+    assert git_sha({"GIT_SHA": "0123abc"}) == "0123abc"
+
+
+def test_git_sha_of_a_checkout_comes_from_git(monkeypatch, tmp_path):
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\n[ $1 = -C ] && [ -f $2/settings.py ] && echo 4567def\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert git_sha({}) == "4567def"
+
+
+def test_git_sha_without_git_is_empty(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_sha({}) == ""
