@@ -189,13 +189,17 @@ def rollback(
     ] = None,
 ) -> None:
     """Put an older version back into service, by the same road as a promotion."""
-    from tasador.training.verbs import roll_back
+    from tasador.rollout.rollback import roll_back
 
     settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
-    decision, untold = roll_back(settings, version)
+    decision, announce_error = roll_back(settings, version)
     console.print(
         f"version {decision.version} is champion again (promotion {decision.promotion}); "
-        + (f"{untold}: {_FOUND_LATER}" if untold else "reload is bringing it into service"),
+        + (
+            f"{announce_error}: {_FOUND_LATER}"
+            if announce_error
+            else "reload is bringing it into service"
+        ),
         highlight=False,
     )
 

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from tasador import events
 from tasador.clock import now
-from tasador.errors import RolloutError
+from tasador.errors import RolloutError, TasadorError
+from tasador.events.announce import announce
 from tasador.records import DecisionRecord
-
-if TYPE_CHECKING:
-    from tasador.warehouse import Warehouse
+from tasador.settings import Settings
+from tasador.stores.registry import Registry
+from tasador.warehouse import Warehouse
 
 _SEARCHED = 1000
+
+
+class RolledBack(NamedTuple):
+    """A rollback that was decided. ``announce_error``: why its event was not published, or ""."""
+
+    decision: DecisionRecord
+    announce_error: str
+
+
+def roll_back(settings: Settings, version: int | None = None) -> RolledBack:
+    """Make an older version champion again, under a new promotion number and with the usual event.
+
+    Without ``version``, the previous champion. Raises RolloutError if there is nothing to go back
+    to. If the event cannot be published, the decision stands, because reload finds it in the
+    database. An error here would make the caller retry, and without ``version`` the retry would
+    go forward again.
+    """
+    settings.require("database_url", "broker_url")
+    with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
+        record = decide_rollback(version, warehouse)
+        Registry(settings).set_champion(record.version, previous=record.champion_version)
+    announce_error = ""
+    try:
+        announce(events.model_promoted(record), settings)
+    except TasadorError as error:
+        announce_error = str(error)
+    return RolledBack(record, announce_error)
 
 
 def decide_rollback(version: int | None, warehouse: Warehouse) -> DecisionRecord:

@@ -13,12 +13,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasador import events, gate
-from tasador.errors import TasadorError, TrainingError
+from tasador.errors import TrainingError
 from tasador.events import Event
 from tasador.events.announce import announce
 from tasador.gate import Evaluation
@@ -254,35 +254,6 @@ def _decision(
         batch_ids=list(planned.batch_ids),
         champion_version=0 if champion is None else champion.version,
     )
-
-
-class RolledBack(NamedTuple):
-    """A rollback that was decided; ``untold`` says why the broker was not told, "" if it was."""
-
-    decision: DecisionRecord
-    untold: str
-
-
-def roll_back(settings: Settings, version: int | None = None) -> RolledBack:
-    """Make an older version champion again: a new promotion number, the same event as ever.
-
-    Without a version, the one that served before. Raises RolloutError where there is nothing to go
-    back to. An event that cannot be told, for whatever reason, undoes nothing, since reload finds
-    the decision itself: to fail would have it decided again, and without a version that is the way
-    forth.
-    """
-    from tasador.rollout import decide_rollback
-
-    settings.require("database_url", "broker_url")
-    with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
-        record = decide_rollback(version, warehouse)
-        Registry(settings).set_champion(record.version, previous=record.champion_version)
-    untold = ""
-    try:
-        announce(events.model_promoted(record), settings)
-    except TasadorError as error:
-        untold = str(error)
-    return RolledBack(record, untold)
 
 
 def git_sha() -> str:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tasador.errors import RolloutError
+from tasador.rollout import rollback
 from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs
@@ -145,11 +146,11 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     # The second is the first's equal: rejected, so there is nothing to go back to.
     assert judgement.record.decision == "rejected"
     with pytest.raises(RolloutError, match="there is no one before it"):
-        verbs.roll_back(settings)
+        rollback.roll_back(settings)
     with pytest.raises(RolloutError, match="was rejected"):
-        verbs.roll_back(settings, candidate.version)
+        rollback.roll_back(settings, candidate.version)
     with pytest.raises(RolloutError, match="there is no version 99"):
-        verbs.roll_back(settings, 99)
+        rollback.roll_back(settings, 99)
     # Two champions, as if the second had been better.
     with Warehouse(settings.database_url) as warehouse:
         second = warehouse.record_decision(
@@ -158,8 +159,8 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     registry = Registry(settings)
     registry.set_champion(second.version, previous=1)
     # A broker that is away undoes no decision, and a command that failed would be given again.
-    record, untold = verbs.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
-    assert "http://127.0.0.1:9/ did not take it" in untold
+    record, announce_error = rollback.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
+    assert "http://127.0.0.1:9/ did not take it" in announce_error
     assert (record.version, record.decision, record.champion_version) == (1, "rolled_back", 2)
     assert record.promotion > second.promotion
     assert registry.champion().version == 1
@@ -167,14 +168,14 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     with Warehouse(settings.database_url) as warehouse:
         assert warehouse.latest_promotion() == record
     with pytest.raises(RolloutError, match="is the one in service already"):
-        verbs.roll_back(settings, 1)
+        rollback.roll_back(settings, 1)
     with keeping_broker() as (broker, told):
-        forth, untold = verbs.roll_back(replace(settings, broker_url=broker))
-    assert (forth.version, untold) == (2, "")
+        forth, announce_error = rollback.roll_back(replace(settings, broker_url=broker))
+    assert (forth.version, announce_error) == (2, "")
     assert told == [("tasador.model.promoted", f"decision-{forth.promotion}")]
     # Nor does an address that no broker can have.
-    back, untold = verbs.roll_back(replace(settings, broker_url="nowhere"))
-    assert (back.version, "'nowhere' is not an http(s) URL" in untold) == (1, True)
+    back, announce_error = rollback.roll_back(replace(settings, broker_url="nowhere"))
+    assert (back.version, "'nowhere' is not an http(s) URL" in announce_error) == (1, True)
 
 
 def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):
