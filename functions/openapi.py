@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from functions.schemas import LINKS, SCHEMAS, STRING, TIME, Json, a_list, an_object, ref
-from tasador import events
+from tasador.events import read
+from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
 
 API = "1"
 
@@ -60,9 +61,9 @@ def _events(
     takes: str, answers: Json, *problems: int, listing: bool = False, batch: bool = False
 ) -> Json:
     """POST /: a CloudEvent of one type in either mode; and plain JSON where a listing is taken."""
-    content: Json = {events.STRUCTURED: {"schema": ref("CloudEvent")}}
+    content: Json = {read.STRUCTURED: {"schema": ref("CloudEvent")}}
     if batch:
-        content[events.BATCHED] = {"schema": a_list(ref("CloudEvent"))}
+        content[read.BATCHED] = {"schema": a_list(ref("CloudEvent"))}
     if listing:
         content = {"application/json": {"schema": ref("Listing")}, **content}
     return {
@@ -93,7 +94,7 @@ def _predict() -> Json:
     return {
         "/": {
             **_index("predict", model=True),
-            "post": _events(events.PREDICTION_REQUESTED, made, listing=True),
+            "post": _events(PREDICTION_REQUESTED, made, listing=True),
         },
         "/predict": _post("price one listing", _LISTING, ref("Prediction")),
         "/batch_predict": _batch(),
@@ -107,7 +108,7 @@ def _explain() -> Json:
     return {
         "/": {
             **_index("explain", model=True),
-            "post": _events(events.PREDICTION_REQUESTED, told, listing=True),
+            "post": _events(PREDICTION_REQUESTED, told, listing=True),
         },
         "/explain": _post("why a listing is priced so", _LISTING, ref("Explanation")),
     }
@@ -126,7 +127,7 @@ def _record() -> Json:
     return {
         "/": {
             **_index("record", model=False),
-            "post": _events(events.PREDICTION_MADE, kept, batch=True),
+            "post": _events(PREDICTION_MADE, kept, batch=True),
         },
         "/predictions/history": _get("the newest first", found, 422, parameters=page),
         "/predictions/{prediction_id}": _get(
@@ -151,7 +152,7 @@ def _reload() -> Json:
     body = an_object({"version": version}, ())
     looked = _answers(an_object({"rollouts": a_list({"type": "object"})}))
     return {
-        "/": {**_index("reload", model=False), "post": _events(events.MODEL_PROMOTED, dealt)},
+        "/": {**_index("reload", model=False), "post": _events(MODEL_PROMOTED, dealt)},
         "/reload": _post("serve a promoted version", body, done, 404, 409, required=False),
         "/reconcile": {
             "post": {"summary": "serve the newest promotion if no event did", "responses": looked}

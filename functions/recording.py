@@ -18,8 +18,9 @@ from functools import cached_property
 
 from functions.observability import RECORDINGS
 from functions.surface import Problem
-from tasador import events
 from tasador.errors import ConfigurationError, ServiceUnavailable
+from tasador.events import build
+from tasador.events.publish import Publisher
 from tasador.prediction_record import PredictionRecord
 
 log = logging.getLogger("tasador.functions.recording")
@@ -122,7 +123,7 @@ class Recorder:
             return True
 
     def _run(self) -> None:
-        publisher = events.Publisher(os.environ["K_SINK"], _TIMEOUT)
+        publisher = Publisher(os.environ["K_SINK"], _TIMEOUT)
         while group := self._next():
             records = [
                 record
@@ -131,7 +132,7 @@ class Recorder:
             ]
             error: Exception | None = None
             try:
-                publisher.publish(events.prediction_made(records), retries=_RETRIES[self.mode])
+                publisher.publish(build.prediction_made(records), retries=_RETRIES[self.mode])
                 RECORDINGS.labels("sent").inc(len(records))
             except Exception as raised:
                 error = raised

@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from tasador import events
 from tasador.errors import ConfigurationError, InvalidListing, TasadorError
-from tasador.events import Event, EventError
+from tasador.events import read
+from tasador.events.event import Event, EventError
 from tasador.listings.listing import Problem as FieldProblem
 
 MEGABYTE = 1_000_000
@@ -163,13 +163,13 @@ class Function:
 
     def post(self, request: Request) -> Response:
         """POST /: a CloudEvent, or plain JSON."""
-        if not events.is_event(request.headers):
+        if not read.is_event(request.headers):
             return self.on_json(request)
-        if events.is_batch(request.headers):
+        if read.is_batch(request.headers):
             if self.on_batch is None:
                 raise Problem(415, "one event has one reply: send one event a request")
-            return self.on_batch(events.parse_batch(read_body(request, self.body_limit)))
-        return self.on_event(events.parse(request.headers, read_body(request, self.body_limit)))
+            return self.on_batch(read.parse_batch(read_body(request, self.body_limit)))
+        return self.on_event(read.parse(request.headers, read_body(request, self.body_limit)))
 
 
 def guarded(view: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:

@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tasador import events
+from tasador.events import read
 
 
 class Broker:
@@ -33,7 +33,7 @@ def listening():
             body = self.rfile.read(int(self.headers["content-length"]))
             time.sleep(broker.delay)
             if broker.status == 202:
-                broker.events.append(events.parse(dict(self.headers), body))
+                broker.events.append(read.parse(dict(self.headers), body))
             self.send_response(broker.status)
             self.end_headers()
 

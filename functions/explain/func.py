@@ -21,8 +21,8 @@ from functions.surface import (
     reply_event,
     unready,
 )
-from tasador import events
-from tasador.events import Event
+from tasador.events import build
+from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
 from tasador.model import contributions
 from tasador.model.contributions import Contribution
@@ -40,12 +40,12 @@ def explain(request: Request) -> Response:
 
 def on_event(event: Event) -> Response:
     """A prediction.requested event is answered by an explanation.made event."""
-    if event.type != events.PREDICTION_REQUESTED:
+    if event.type != PREDICTION_REQUESTED:
         EVENTS.labels("other", "refused").inc()
-        raise Problem(422, f"type is {event.type!r}; {events.PREDICTION_REQUESTED} is taken")
+        raise Problem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is taken")
     found = _explain(listings.one(event.data, "data"))
     EVENTS.labels(event.type, "done").inc()
-    return reply_event(events.explanation_made(event, found, model.revision()))
+    return reply_event(build.explanation_made(event, found, model.revision()))
 
 
 def _explain(listing: Listing) -> dict[str, Any]:

@@ -25,9 +25,9 @@ from functions.surface import (
     reply,
     reply_event,
 )
-from tasador import events
 from tasador.clock import now
-from tasador.events import Event
+from tasador.events import build
+from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
 from tasador.model.manifest import Manifest
@@ -73,18 +73,18 @@ def on_event(event: Event) -> Response:
     The answer is what the broker hands to record, so nothing is published besides. Its id comes
     from the request's source and id: the same request delivered twice is one prediction.
     """
-    if event.type != events.PREDICTION_REQUESTED:
+    if event.type != PREDICTION_REQUESTED:
         EVENTS.labels("other", "refused").inc()
-        raise Problem(422, f"type is {event.type!r}; {events.PREDICTION_REQUESTED} is taken")
+        raise Problem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is taken")
     try:
         listing = listings.one(event.data, "data")
     except Problem:
         EVENTS.labels(event.type, "refused").inc()
         raise
-    record = _predict_one(listing, events.identity_of(event))
+    record = _predict_one(listing, build.identity_of(event))
     _EVENT.inc()
     EVENTS.labels(event.type, "done").inc()
-    return reply_event(events.prediction_made([record]))
+    return reply_event(build.prediction_made([record]))
 
 
 def describe(_request: Request) -> Response:

@@ -32,7 +32,8 @@ from functions.surface import (
     reply,
 )
 from tasador.errors import StoreUnavailable
-from tasador.events import PREDICTION_MADE, Event, EventError, prediction_as_json
+from tasador.events.build import prediction_as_json
+from tasador.events.event import PREDICTION_MADE, Event, EventError
 from tasador.listings.listing import Problem as FieldProblem
 from tasador.prediction_record import PredictionRecord
 

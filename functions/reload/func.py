@@ -27,12 +27,15 @@ from functions.surface import (
     read_object,
     reply,
 )
-from tasador import events
 from tasador.errors import ServiceUnavailable, TasadorError
-from tasador.events import Event
+from tasador.events.event import Event
+from tasador.events.publish import publish
 from tasador.listings.listing import Problem as FieldProblem
 from tasador.records import RolloutRecord
-from tasador.rollout import KnativeBackend, LocalBackend, Promotion, reconcile, roll_out
+from tasador.rollout.knative import KnativeBackend
+from tasador.rollout.local import LocalBackend
+from tasador.rollout.plan import Promotion
+from tasador.rollout.verbs import reconcile, roll_out
 
 STORE = Store("broker_url")
 
@@ -129,7 +132,7 @@ def _parts() -> Iterator[dict[str, Any]]:
             "backend": backend,
             "warehouse": STORE.warehouse(),
             "settings": settings,
-            "publish": partial(events.publish, broker_url=settings.broker_url),
+            "publish": partial(publish, broker_url=settings.broker_url),
         }
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasador import events
 from tasador.drift.baseline import Baseline
 from tasador.drift.judge import DriftReport, judge_batch
 from tasador.errors import TasadorError
+from tasador.events import build
 from tasador.events.announce import announce
+from tasador.events.event import Event
 from tasador.records import Batch, DriftRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
@@ -102,11 +103,11 @@ def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:
         )
 
 
-def tell(settings: Settings, recorded: DriftRecord) -> list[events.Event]:
+def tell(settings: Settings, recorded: DriftRecord) -> list[Event]:
     """Publish drift.detected where the verdict calls for training; the events published."""
     if recorded.verdict == "no_drift":
         return []
-    event = events.drift_detected(recorded)
+    event = build.drift_detected(recorded)
     announce(event, settings)
     return [event]
 

@@ -1,77 +1,8 @@
-"""CloudEvents 1.0: the types that Tasador speaks, how they are built, read and published."""
+"""CloudEvents 1.0: the event types of Tasador, and how they are built, read and published.
 
-from tasador.events.build import (
-    batch_ingested,
-    drift_detected,
-    explanation_made,
-    identity_of,
-    model_promoted,
-    model_rejected,
-    model_serving,
-    prediction_as_json,
-    prediction_made,
-    rollout_failed,
-    training_requested,
-)
-from tasador.events.event import (
-    ARGO_EVENTS,
-    BATCH_INGESTED,
-    DRIFT_DETECTED,
-    EXPLANATION_MADE,
-    MODEL_PROMOTED,
-    MODEL_REJECTED,
-    MODEL_SERVING,
-    PREDICTION_MADE,
-    PREDICTION_REQUESTED,
-    ROLLOUT_FAILED,
-    TRAINING_REQUESTED,
-    Event,
-    EventError,
-)
-from tasador.events.publish import Publisher, publish, send
-from tasador.events.read import (
-    BATCHED,
-    STRUCTURED,
-    from_structured,
-    is_batch,
-    is_event,
-    parse,
-    parse_batch,
-)
+``event`` holds the types and ``Event``, ``build`` makes an event of a record, ``read`` parses HTTP
+requests, ``publish`` posts to a broker, ``announce`` also tells Argo Events on a cluster.
 
-__all__ = [
-    "ARGO_EVENTS",
-    "BATCHED",
-    "BATCH_INGESTED",
-    "DRIFT_DETECTED",
-    "EXPLANATION_MADE",
-    "MODEL_PROMOTED",
-    "MODEL_REJECTED",
-    "MODEL_SERVING",
-    "PREDICTION_MADE",
-    "PREDICTION_REQUESTED",
-    "ROLLOUT_FAILED",
-    "STRUCTURED",
-    "TRAINING_REQUESTED",
-    "Event",
-    "EventError",
-    "Publisher",
-    "batch_ingested",
-    "drift_detected",
-    "explanation_made",
-    "from_structured",
-    "identity_of",
-    "is_batch",
-    "is_event",
-    "model_promoted",
-    "model_rejected",
-    "model_serving",
-    "parse",
-    "parse_batch",
-    "prediction_as_json",
-    "prediction_made",
-    "publish",
-    "rollout_failed",
-    "send",
-    "training_requested",
-]
+May import the records, the settings, the clock and the errors; nothing that is slow to import,
+since functions load it at start.
+"""

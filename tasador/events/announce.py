@@ -12,8 +12,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from tasador import events
-from tasador.events import Event
+from tasador.events.event import ARGO_EVENTS, Event
+from tasador.events.publish import publish, send
 from tasador.settings import Settings
 
 # On a cluster a broker's pod may be starting anew: eight tries in half a minute.
@@ -28,22 +28,22 @@ def announce(event: Event, settings: Settings) -> None:
     """
     settings.require("broker_url")
     if not settings.argo_events_url:
-        events.publish(event, settings.broker_url)
+        publish(event, settings.broker_url)
         return
-    events.publish(event, settings.broker_url, retries=PATIENCE)
+    publish(event, settings.broker_url, retries=PATIENCE)
     body = json.dumps(argo_event(event), separators=(",", ":")).encode()
     headers = {"content-type": "application/json"}
-    events.send(event.type, settings.argo_events_url, headers, body, retries=PATIENCE)
+    send(event.type, settings.argo_events_url, headers, body, retries=PATIENCE)
 
 
 def argo_event(event: Event) -> dict[str, Any]:
     """The event as Metaflow's sensors read it: {"name": NAME, "payload": {...}}.
 
-    The name is that of ``events.ARGO_EVENTS``, else the event's type. The payload holds every
+    The name is that of ``ARGO_EVENTS``, else the event's type. The payload holds every
     scalar of the data by its name, and the event's own ``name``, ``id``, ``correlation_id`` and
     ``timestamp`` (seconds since 1970), which ``current.trigger`` tells.
     """
-    name = events.ARGO_EVENTS.get(event.type, event.type)
+    name = ARGO_EVENTS.get(event.type, event.type)
     data = event.data if isinstance(event.data, dict) else {}
     scalars = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
     return {

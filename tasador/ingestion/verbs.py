@@ -19,10 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from tasador import events
 from tasador.clock import now
 from tasador.errors import ServiceUnavailable, SourceExhausted, TasadorError
+from tasador.events import build
 from tasador.events.announce import announce
+from tasador.events.event import Event
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.replay import catching_up, why_replay
 from tasador.listings.listing import canonical_line, read_row
@@ -177,7 +178,7 @@ def _read(payload: Path, say: Say) -> Iterator[ReadRow]:
             say(f"{number + 1:,} rows read")
 
 
-def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, events.Event]:
+def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
     """Write the clean rows to the object store as Parquet and tell the broker of the batch.
 
     The event is returned also where an earlier call published it: its id is the same.
@@ -191,7 +192,7 @@ def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, events.Ev
         if batch.status == "validated":
             batch = _stored(batch, lake, warehouse, settings.bucket_clean)
             say(f"{batch.rows_clean:,} clean rows in {batch.clean_uri}")
-        event = events.batch_ingested(batch)
+        event = build.batch_ingested(batch)
         if batch_id in [waiting.batch_id for waiting in warehouse.unannounced_batches()]:
             announce(event, settings)
             warehouse.announced(batch_id)

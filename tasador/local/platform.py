@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasador.local import endpoints, gateway, objects, postgres, tracking
+from tasador.local import endpoints, objects, postgres, tracking
 from tasador.local import people as people_parts
+from tasador.local.gateway.daemon import daemon as gateway_daemon
+from tasador.local.gateway.daemon import end_functions
 from tasador.local.process import Daemon, DaemonFailed, Daemons, write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
@@ -63,7 +65,7 @@ class Platform:
         with self._locked(say):
             # The gateway first: it lets its functions finish while the stores still answer.
             self._stop("gateway", say)
-            gateway.end_functions(self.home)
+            end_functions(self.home)
             rest = [*people_parts.NAMES, "mlflow", "objects", "postgres"]
             with ThreadPoolExecutor(len(rest)) as pool:
                 list(pool.map(lambda name: self._stop(name, say), rest))
@@ -114,7 +116,7 @@ class Platform:
             # The slowest; it imports while Postgres is made, and waits for it by itself.
             track,
             store_objects,
-            lambda: self._start(gateway.daemon(settings), say),
+            lambda: self._start(gateway_daemon(settings), say),
         ]
         work += [
             lambda d=daemon: self._start(d, say)  # type: ignore[misc]

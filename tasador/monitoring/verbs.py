@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasador import events
 from tasador.clock import now
 from tasador.drift.judge import DriftReport, judge_requests
 from tasador.drift.measures import FIELDS
 from tasador.drift.thresholds import Thresholds
 from tasador.drift.verbs import reference_of
+from tasador.events import build
 from tasador.events.announce import announce
+from tasador.events.event import Event
 from tasador.listings.listing import read_listing
 from tasador.monitoring import policy, realised
 from tasador.monitoring.realised import Realised
@@ -208,11 +209,11 @@ def record(settings: Settings, case: Case, found: Look) -> MonitorRecord:
         return warehouse.record_look(replace(made, asked=said.ask, asked_says=said.says))
 
 
-def tell(settings: Settings, recorded: MonitorRecord) -> list[events.Event]:
+def tell(settings: Settings, recorded: MonitorRecord) -> list[Event]:
     """Publish training.requested where the look asks for training; the events published."""
     if not recorded.asked:
         return []
-    event = events.training_requested(recorded)
+    event = build.training_requested(recorded)
     announce(event, settings)
     return [event]
 

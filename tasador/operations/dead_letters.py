@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from tasador import events
+from tasador.events import publish
 from tasador.records import DeadLetter
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse
@@ -41,7 +41,7 @@ def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
             if letter.content_type:
                 headers["content-type"] = letter.content_type
             kind = letter.attributes.get("type", "an event")
-            events.send(kind, settings.broker_url, headers, letter.body)
+            publish.send(kind, settings.broker_url, headers, letter.body)
             warehouse.letter_replayed(letter)
             count += 1
     return count

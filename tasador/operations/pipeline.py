@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasador import events
 from tasador.errors import TasadorError
+from tasador.events.event import BATCH_INGESTED, DRIFT_DETECTED, TRAINING_REQUESTED
 from tasador.settings import Settings
 from tasador.warehouse import Warehouse
 
@@ -28,9 +28,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 # Event type -> the flow that it starts (as in each flow's @trigger).
 STARTS = {
-    events.BATCH_INGESTED: "drift",
-    events.DRIFT_DETECTED: "train",
-    events.TRAINING_REQUESTED: "train",
+    BATCH_INGESTED: "drift",
+    DRIFT_DETECTED: "train",
+    TRAINING_REQUESTED: "train",
 }
 FLOW_CLASSES = {
     "ingest": "IngestFlow",

@@ -1,22 +1,9 @@
-"""Putting a promoted model into service, and taking it back: revisions, candidates and traffic."""
+"""Bring a promoted model into service, and roll back to an earlier one.
 
-from tasador.rollout.backend import Backend, Revision, ServiceState, Target
-from tasador.rollout.knative import KnativeBackend
-from tasador.rollout.local import LocalBackend
-from tasador.rollout.plan import SERVICES, Promotion
-from tasador.rollout.rollback import decide_rollback
-from tasador.rollout.verbs import reconcile, roll_out
+``plan`` decides what a service needs (pure), ``backend`` is the protocol that ``local`` (the local
+gateway) and ``knative`` implement, ``smoke`` and ``canary`` test a candidate, ``verbs`` runs the
+rollout, ``rollback`` decides and announces a rollback.
 
-__all__ = [
-    "SERVICES",
-    "Backend",
-    "KnativeBackend",
-    "LocalBackend",
-    "Promotion",
-    "Revision",
-    "ServiceState",
-    "Target",
-    "decide_rollback",
-    "reconcile",
-    "roll_out",
-]
+May import the events, the records, the warehouse, the bundle store and the model's manifest; never
+a flow or a function.
+"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tasador.errors import TasadorError
-from tasador.events import MODEL_PROMOTED, Event, EventError
+from tasador.events.event import MODEL_PROMOTED, Event, EventError
 from tasador.records import DecisionRecord
 from tasador.rollout.backend import Revision, ServiceState, Target
 

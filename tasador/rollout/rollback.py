@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from tasador import events
 from tasador.clock import now
 from tasador.errors import RolloutError, TasadorError
+from tasador.events import build
 from tasador.events.announce import announce
 from tasador.records import DecisionRecord
 from tasador.settings import Settings
@@ -38,7 +38,7 @@ def roll_back(settings: Settings, version: int | None = None) -> RolledBack:
         Registry(settings).set_champion(record.version, previous=record.champion_version)
     announce_error = ""
     try:
-        announce(events.model_promoted(record), settings)
+        announce(build.model_promoted(record), settings)
     except TasadorError as error:
         announce_error = str(error)
     return RolledBack(record, announce_error)

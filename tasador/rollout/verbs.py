@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasador import events
 from tasador.clock import now
 from tasador.errors import BundleError, RolloutError, TasadorError
-from tasador.events import Event
+from tasador.events import build
+from tasador.events.event import Event
 from tasador.records import RolloutOutcome, RolloutRecord
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Backend, ServiceState
@@ -157,7 +157,7 @@ def _roll_out(
         _withdraw(going, backend)
         log.error("promotion %d is not in service: %s", promotion.promotion, error)
         records = [warehouse.record_rollout(each.record("failed", str(error))) for each in going]
-        _tell(publish, [events.rollout_failed(record) for record in records])
+        _tell(publish, [build.rollout_failed(record) for record in records])
         return records
     for each in all_of_them:
         if needs[each.name] != "nothing":
@@ -169,7 +169,7 @@ def _roll_out(
         for each in all_of_them
     ]
     records = [warehouse.record_rollout(record) for record in records]
-    _tell(publish, [events.model_serving(r) for r in records if r.outcome == "serving"])
+    _tell(publish, [build.model_serving(r) for r in records if r.outcome == "serving"])
     return records
 
 

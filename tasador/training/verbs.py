@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasador import events, gate
+from tasador import gate
 from tasador.errors import TrainingError
-from tasador.events import Event
+from tasador.events import build
 from tasador.events.announce import announce
+from tasador.events.event import Event
 from tasador.gate import Evaluation
 from tasador.records import Batch, DecisionRecord
 from tasador.settings import Settings
@@ -195,9 +196,9 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
             newest = warehouse.latest_promotion()
             if newest is None or newest.promotion == decided.promotion:
                 registry.set_champion(decided.version, previous=decided.champion_version)
-            event = events.model_promoted(decided)
+            event = build.model_promoted(decided)
         else:
-            event = events.model_rejected(decided)
+            event = build.model_rejected(decided)
     registry.close_run(candidate.run_id)
     announce(event, settings)
     return Judgement(

@@ -106,10 +106,9 @@ def test_training_that_is_asked_for_and_gives_nothing_better_rolls_nothing(loop,
     rolled = kit.python("told(len(warehouse.rollout_history(limit=100)))")
     # As the monitor flow asks, with the correlation id of the model that it looked at.
     asked = kit.python(
-        "from tasador import events\n"
-        "from tasador.events import announce\n"
+        "from tasador.events import announce, build\n"
         "look = warehouse.monitor_history(limit=1)[0]\n"
-        "announce.announce(events.training_requested(look), settings)\n"
+        "announce.announce(build.training_requested(look), settings)\n"
         "told(look.correlation_id)"
     )
     began = time.monotonic()

@@ -15,18 +15,18 @@ LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_si
 # COUNT requests to the Broker, the first fifty twice, as a broker may; told are the ids of the
 # predictions that they become. As patient as flows are: a broker may be starting anew.
 ASK = """
-from tasador import events
-from tasador.events import announce
+from tasador.events import announce, build
+from tasador.events.event import PREDICTION_REQUESTED, Event
+from tasador.events.publish import Publisher
 made = [
-    events.Event(type=events.PREDICTION_REQUESTED, source="/tests/cluster", id=f"NAME-{i}",
-                 data=LISTING)
+    Event(type=PREDICTION_REQUESTED, source="/tests/cluster", id=f"NAME-{i}", data=LISTING)
     for i in range(COUNT)
 ]
-publisher = events.Publisher(settings.broker_url)
+publisher = Publisher(settings.broker_url)
 for event in [*made, *made[:50]]:
     publisher.publish(event, retries=announce.PATIENCE)
 publisher.close()
-told([events.identity_of(event) for event in made])
+told([build.identity_of(event) for event in made])
 """
 
 
@@ -131,13 +131,13 @@ def letters():
 
 def test_poison_is_kept_with_the_reason_and_replayed_by_one_command(served, told):
     kit.python(
-        "from tasador import events\n"
-        "from tasador.events import announce\n"
-        "bad = [(events.PREDICTION_REQUESTED, {'bed': 'many'}), (events.PREDICTION_MADE, [1])]\n"
+        "from tasador.events import announce, publish\n"
+        "from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event\n"
+        "bad = [(PREDICTION_REQUESTED, {'bed': 'many'}), (PREDICTION_MADE, [1])]\n"
         "for n, (kind, data) in enumerate(bad):\n"
         "    told_as = dict(source='/tests/cluster', id=f'poison-{n}')\n"
-        "    event = events.Event(type=kind, data=data, **told_as)\n"
-        "    events.publish(event, settings.broker_url, retries=announce.PATIENCE)\n"
+        "    event = Event(type=kind, data=data, **told_as)\n"
+        "    publish.publish(event, settings.broker_url, retries=announce.PATIENCE)\n"
         "told(1)"
     )
 

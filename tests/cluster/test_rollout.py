@@ -16,14 +16,13 @@ LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_si
 # A decision for a version, under the next number; told to the broker with what is changed.
 DECIDE = """
 from dataclasses import replace
-from tasador import events
-from tasador.events import announce
+from tasador.events import announce, build
 from tasador.clock import now
 newest = warehouse.decision(VERSION)
 made = warehouse.record_decision(
     replace(newest, decision="rolled_back", decided_at=now(), promotion=None)
 )
-event = events.model_promoted(made)
+event = build.model_promoted(made)
 event = replace(event, data={**event.data, **CHANGES})
 for _ in range(TIMES):
     announce.announce(event, settings)
@@ -103,10 +102,9 @@ def test_an_older_promotion_after_a_newer_one_changes_nothing(served):
     number = int(before["predict"][0][0].rpartition("-")[2])
     kit.python(
         "from dataclasses import replace\n"
-        "from tasador import events\n"
-        "from tasador.events import announce\n"
+        "from tasador.events import announce, build\n"
         f"older = replace(warehouse.latest_promotion(), promotion={number - 1})\n"
-        "announce.announce(events.model_promoted(older), settings)\n"
+        "announce.announce(build.model_promoted(older), settings)\n"
         "told(1)"
     )
     kit.until(

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tasador import events
 from tasador.errors import ConfigurationError, ServiceUnavailable
-from tasador.events import Event
 from tasador.events import announce as announcing
 from tasador.events.announce import announce, argo_event
+from tasador.events.event import DRIFT_DETECTED, MODEL_PROMOTED, Event
 from tasador.settings import Settings
 from tests import listener_kit
 
 EVENT = Event(
-    type=events.DRIFT_DETECTED,
+    type=DRIFT_DETECTED,
     source="/tasador/drift",
     id="drift-4",
     subject="b1",
@@ -57,7 +56,7 @@ def test_the_payload_is_what_triggered_flows_map_their_parameters_from():
 
 
 def test_an_event_that_starts_no_flow_of_ours_has_its_own_name():
-    promoted = replace(EVENT, type=events.MODEL_PROMOTED)
+    promoted = replace(EVENT, type=MODEL_PROMOTED)
     assert argo_event(promoted)["name"] == "tasador.model.promoted"
 
 

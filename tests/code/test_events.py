@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tasador import events
 from tasador.errors import ConfigurationError, ServiceUnavailable
-from tasador.events import Event, EventError
+from tasador.events import build, publish, read
+from tasador.events.event import MODEL_REJECTED, Event, EventError
 from tasador.prediction_record import PredictionRecord
 from tasador.records import Batch, DecisionRecord, DriftRecord, RolloutRecord
 
@@ -87,20 +87,20 @@ PREDICTION = PredictionRecord(
     latency_ms=0.4,
 )
 BUILT = {
-    "batch-b1": events.batch_ingested(BATCH),
-    "drift-4": events.drift_detected(DRIFT),
-    "decision-7": events.model_promoted(DECISION),
-    "serving-predict-00007": events.model_serving(ROLLOUT),
-    "p1": events.prediction_made([PREDICTION]),
+    "batch-b1": build.batch_ingested(BATCH),
+    "drift-4": build.drift_detected(DRIFT),
+    "decision-7": build.model_promoted(DECISION),
+    "serving-predict-00007": build.model_serving(ROLLOUT),
+    "p1": build.prediction_made([PREDICTION]),
 }
 
 
 @pytest.mark.parametrize("event", BUILT.values(), ids=BUILT)
 def test_an_event_is_read_as_it_was_built_in_both_modes(event):
-    assert events.parse(event.headers(), event.body()) == event
+    assert read.parse(event.headers(), event.body()) == event
     body = json.dumps(event.structured()).encode()
-    assert events.parse({"Content-Type": events.STRUCTURED}, body) == event
-    assert events.from_structured(event.structured()) == event
+    assert read.parse({"Content-Type": read.STRUCTURED}, body) == event
+    assert read.from_structured(event.structured()) == event
 
 
 @pytest.mark.parametrize("identity", BUILT)
@@ -110,14 +110,14 @@ def test_ids_come_from_what_happened_and_each_event_carries_the_correlation_id(i
 
 
 def test_a_rejection_has_the_id_of_its_decision_and_the_champion_that_stays():
-    event = events.model_rejected(replace(DECISION, decision="rejected"))
-    assert (event.type, event.id) == (events.MODEL_REJECTED, "decision-7")
+    event = build.model_rejected(replace(DECISION, decision="rejected"))
+    assert (event.type, event.id) == (MODEL_REJECTED, "decision-7")
     assert event.data["champion_version"] == 1
 
 
 def test_each_attempt_that_fails_is_an_event_of_its_own():
     again = replace(ROLLOUT, outcome="failed", started_at=WHEN.replace(second=9))
-    assert events.rollout_failed(ROLLOUT).id != events.rollout_failed(again).id
+    assert build.rollout_failed(ROLLOUT).id != build.rollout_failed(again).id
 
 
 def test_the_attributes_speak_of_the_model():
@@ -130,7 +130,7 @@ def test_text_that_no_header_may_hold_survives_the_binary_mode():
     event = Event(type="t", source='/a "b" %20', id="ñ\u20ac\n", data=None, subject="a b")
     headers = event.headers()
     assert all(value.isascii() and value.isprintable() for value in headers.values())
-    assert events.parse(headers, event.body()) == event
+    assert read.parse(headers, event.body()) == event
 
 
 @pytest.mark.parametrize(
@@ -139,30 +139,30 @@ def test_text_that_no_header_may_hold_survives_the_binary_mode():
         ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s"}, b"{}", "type"),
         ({"ce-specversion": "0.3", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"{}", "0.3"),
         ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"{", "JSON"),
-        ({"content-type": events.STRUCTURED}, b"[]", "object"),
-        ({"content-type": events.STRUCTURED}, b"\xff", "JSON"),
-        ({"content-type": events.STRUCTURED}, b'{"specversion":"1.0","id":5}', "id"),
+        ({"content-type": read.STRUCTURED}, b"[]", "object"),
+        ({"content-type": read.STRUCTURED}, b"\xff", "JSON"),
+        ({"content-type": read.STRUCTURED}, b'{"specversion":"1.0","id":5}', "id"),
         ({"content-type": "application/cloudevents-batch+json"}, b"[]", "one event"),
         (
-            {"content-type": events.STRUCTURED},
+            {"content-type": read.STRUCTURED},
             b'{"specversion":"1.0","id":"1","source":"s","type":"t","Bad-Name":"x"}',
             "Bad-Name",
         ),
         (
-            {"content-type": events.STRUCTURED},
+            {"content-type": read.STRUCTURED},
             b'{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"eA=="}',
             "data_base64",
         ),
     ],
 )
 def test_what_is_no_event_is_refused_and_named(headers, body, said):
-    assert events.is_event(headers)
+    assert read.is_event(headers)
     with pytest.raises(EventError, match=said):
-        events.parse(headers, body)
+        read.parse(headers, body)
 
 
 def test_plain_json_is_no_event():
-    assert not events.is_event({"Content-Type": "application/json"})
+    assert not read.is_event({"Content-Type": "application/json"})
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def broker(*statuses):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
-            seen.append(events.parse(dict(self.headers), body))
+            seen.append(read.parse(dict(self.headers), body))
             self.send_response(answers.pop(0))
             self.end_headers()
 
@@ -191,7 +191,7 @@ def broker(*statuses):
 
 def test_publishing_tries_again_what_may_pass():
     with broker(503, 429, 202) as (url, seen):
-        events.publish(BUILT["decision-7"], url)
+        publish.publish(BUILT["decision-7"], url)
     assert seen == [BUILT["decision-7"]] * 3
 
 
@@ -200,18 +200,18 @@ def test_publishing_gives_up_on_a_broker_that_stays_away():
         broker(500, 500) as (url, seen),
         pytest.raises(ServiceUnavailable, match=r"model\.promoted"),
     ):
-        events.publish(BUILT["decision-7"], url, retries=1)
+        publish.publish(BUILT["decision-7"], url, retries=1)
     assert len(seen) == 2
     with pytest.raises(ServiceUnavailable, match="refused"):
-        events.publish(BUILT["decision-7"], url, retries=0)
+        publish.publish(BUILT["decision-7"], url, retries=0)
 
 
 def test_publishing_takes_a_refusal_for_an_answer():
     with broker(400) as (url, seen), pytest.raises(EventError, match="HTTP 400"):
-        events.publish(BUILT["decision-7"], url)
+        publish.publish(BUILT["decision-7"], url)
     assert len(seen) == 1
 
 
 def test_an_address_that_is_none_is_named():
     with pytest.raises(ConfigurationError, match="localhost:1"):
-        events.publish(BUILT["decision-7"], "localhost:1")
+        publish.publish(BUILT["decision-7"], "localhost:1")

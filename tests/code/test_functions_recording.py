@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tasador import events
+from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.prediction_record import SMOKE_TEST_HEADER
 from tests.broker_kit import listening
 from tests.functions_kit import free_port, function, is_ready, make_bundle, until
@@ -53,7 +53,7 @@ def test_refused_requests_trials_and_event_replies_are_not_published(folder, tmp
     with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
         client.post("/predict", json={"bed": "x"})
         client.post("/predict", json={}, headers={SMOKE_TEST_HEADER: "1"})
-        asked = events.Event(type=events.PREDICTION_REQUESTED, source="/t", id="1", data={})
+        asked = Event(type=PREDICTION_REQUESTED, source="/t", id="1", data={})
         client.post("/", content=asked.body(), headers=asked.headers())
         last = client.post("/predict", json={}).json()["prediction_id"]
         until(lambda: broker.ids())

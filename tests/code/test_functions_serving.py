@@ -15,9 +15,9 @@ import pytest
 
 from functions import model as served
 from functions.surface import Problem
-from tasador import events
 from tasador.errors import StoreUnavailable
-from tasador.events import Event
+from tasador.events import read
+from tasador.events.event import EXPLANATION_MADE, PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.listings.listing import COLUMNS
 from tasador.model import contributions
 from tasador.model.bundle import Bundle
@@ -80,7 +80,7 @@ def problem(answer, status):
 
 
 def requested(listing, **attributes):
-    given = {"type": events.PREDICTION_REQUESTED, "source": "/test", "id": "e-1"} | attributes
+    given = {"type": PREDICTION_REQUESTED, "source": "/test", "id": "e-1"} | attributes
     return Event(data=listing, **given)
 
 
@@ -89,7 +89,7 @@ def send(client, event, structured=False):
         return client.post(
             "/",
             content=json.dumps(event.structured()),
-            headers={"content-type": events.STRUCTURED},
+            headers={"content-type": read.STRUCTURED},
         )
     return client.post("/", content=event.body(), headers=event.headers())
 
@@ -124,8 +124,8 @@ def test_an_event_is_answered_by_an_event_whose_id_its_replay_shares(predict, li
     first, again = (send(predict, requested(listing)) for _ in range(2))
     other = send(predict, requested(listing, id="e-2"))
     assert first.headers["content-type"] == "application/json"
-    made = events.parse(dict(first.headers), first.content)
-    assert (made.type, made.correlation_id) == (events.PREDICTION_MADE, "c-1")
+    made = read.parse(dict(first.headers), first.content)
+    assert (made.type, made.correlation_id) == (PREDICTION_MADE, "c-1")
     assert made.extensions["modelversion"] == "3"
     assert made.data["listing"] == listing
     assert made.data["prediction_id"] == made.id == again.json()["prediction_id"]
@@ -251,7 +251,7 @@ def test_metrics_count_every_row_of_a_batch(predict):
 def test_a_batch_of_events_is_not_for_a_function_that_replies_to_each(predict, explain):
     for client in (predict, explain):
         content = json.dumps([requested({}).structured()])
-        answer = client.post("/", content=content, headers={"content-type": events.BATCHED})
+        answer = client.post("/", content=content, headers={"content-type": read.BATCHED})
         problem(answer, 415)
 
 
@@ -280,8 +280,8 @@ def test_an_explanation_adds_up_to_predicts_price(predict, explain):
 def test_explain_answers_plain_json_and_events_alike(explain, model, listing):
     told = explain.post("/", json=listing).json()
     answer = send(explain, requested(listing))
-    made = events.parse(dict(answer.headers), answer.content)
-    assert made.type == events.EXPLANATION_MADE
+    made = read.parse(dict(answer.headers), answer.content)
+    assert made.type == EXPLANATION_MADE
     assert made.data == told
     row = next(each for each in simulated() if not each.missing())
     assert told["price"] == contributions.explain(model, row).price

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from functions.openapi import document
-from tasador.events import prediction_as_json
+from tasador.events.build import prediction_as_json
 from tasador.listings.listing import COLUMNS, NUMBERS, read_listing
 from tests.functions_kit import function, is_ready, make_bundle, until
 

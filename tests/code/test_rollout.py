@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tasador.errors import ConfigurationError, TasadorError
-from tasador.events import Event, EventError, model_promoted
+from tasador.events.build import model_promoted
+from tasador.events.event import Event, EventError
 from tasador.records import DecisionRecord
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Revision, ServiceState, Target

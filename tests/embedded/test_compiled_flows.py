@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasador import events
+from tasador.events.event import ARGO_EVENTS
 from tasador.operations import pipeline
 from tasador.stores.lake import Lake
 from tests.flow_kit import compiled
@@ -66,7 +66,7 @@ def test_what_starts_the_flow_in_process_starts_it_on_argo_and_nothing_else_does
     annotations = template["metadata"]["annotations"]
     flow = annotations["metaflow/flow_name"]
     starts = {
-        events.ARGO_EVENTS[kind]
+        ARGO_EVENTS[kind]
         for kind, name in pipeline.STARTS.items()
         if pipeline.FLOW_CLASSES[name] == flow
     }

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tasador import events
+from tasador.events import build, read
+from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.operations import dead_letters
 from tasador.prediction_record import PredictionRecord
 from tasador.warehouse import Warehouse
@@ -53,47 +54,47 @@ def made(**changes):
 
 def deliver(client, event, structured=False):
     if structured:
-        content, headers = json.dumps(event.structured()), {"content-type": events.STRUCTURED}
+        content, headers = json.dumps(event.structured()), {"content-type": read.STRUCTURED}
         return client.post("/", content=content, headers=headers)
     return client.post("/", content=event.body(), headers=event.headers())
 
 
 def test_a_prediction_is_kept_once_however_often_it_is_delivered(record, warehouse):
     prediction = made()
-    event = events.prediction_made([prediction])
+    event = build.prediction_made([prediction])
     for structured in (False, True, False):
         answer = deliver(record, event, structured)
         # A body that is no event would be a failure to a Knative broker.
         assert (answer.status_code, answer.content) == (204, b"")
     assert warehouse.prediction(prediction.prediction_id) == prediction
     told = record.get(f"/predictions/{prediction.prediction_id}").json()
-    assert told == events.prediction_as_json(prediction)
+    assert told == build.prediction_as_json(prediction)
 
 
 def test_many_in_one_event_are_kept_and_those_known_already_stay(record, warehouse):
     known = made(price=1.0)
-    deliver(record, events.prediction_made([known]))
+    deliver(record, build.prediction_made([known]))
     new = [made() for _ in range(300)]
-    both = events.prediction_made([*new, replace(known, price=2.0)])
+    both = build.prediction_made([*new, replace(known, price=2.0)])
     assert deliver(record, both).status_code == 204
     assert all(warehouse.prediction(p.prediction_id) == p for p in (new[0], new[-1], known))
 
 
 def batch(client, given):
     content = json.dumps(given)
-    return client.post("/", content=content, headers={"content-type": events.BATCHED})
+    return client.post("/", content=content, headers={"content-type": read.BATCHED})
 
 
 def test_a_batch_of_events_is_kept_and_what_cannot_be_is_named(record, warehouse):
-    good = [events.prediction_made([made()]), events.prediction_made([made(), made()])]
+    good = [build.prediction_made([made()]), build.prediction_made([made(), made()])]
     assert batch(record, [event.structured() for event in good]).status_code == 204
     assert batch(record, []).status_code == 204
     last = made()
     given = [
-        events.Event(type="other", source="/t", id="1", data={}).structured(),
-        events.prediction_made([last]).structured(),
+        Event(type="other", source="/t", id="1", data={}).structured(),
+        build.prediction_made([last]).structured(),
         {"specversion": "1.0"},
-        events.prediction_made([made(model_version=-1)]).structured(),
+        build.prediction_made([made(model_version=-1)]).structured(),
     ]
     answer = batch(record, given)
     assert answer.status_code == 422
@@ -109,7 +110,7 @@ def test_a_batch_of_events_is_kept_and_what_cannot_be_is_named(record, warehouse
 def test_history_goes_back_page_by_page(record):
     start = datetime.now(UTC) + timedelta(days=1)
     predictions = [made(predicted_at=start + timedelta(seconds=s)) for s in range(7)]
-    deliver(record, events.prediction_made(predictions))
+    deliver(record, build.prediction_made(predictions))
     newest_first = [p.prediction_id for p in reversed(predictions)]
     first = record.get("/predictions/history", params={"limit": 4}).json()
     assert [p["prediction_id"] for p in first["predictions"]] == newest_first[:4]
@@ -122,7 +123,7 @@ def test_history_goes_back_page_by_page(record):
 
 
 def test_the_summary_counts_by_version(record):
-    deliver(record, events.prediction_made([made(model_version=77) for _ in range(5)]))
+    deliver(record, build.prediction_made([made(model_version=77) for _ in range(5)]))
     summary = record.get("/metrics/summary").json()
     assert {"count": 5, "version": 77}.items() <= summary["by_version"][0].items()
     assert summary["count"] >= 5
@@ -148,7 +149,7 @@ def test_an_id_that_nobody_recorded_is_a_404(record):
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
-GOOD = json.loads(json.dumps(events.prediction_as_json(made())))
+GOOD = json.loads(json.dumps(build.prediction_as_json(made())))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ GOOD = json.loads(json.dumps(events.prediction_as_json(made())))
     ],
 )
 def test_poison_is_refused_for_good_and_named(record, data, said):
-    event = events.Event(type=events.PREDICTION_MADE, source="/t", id="1", data=data)
+    event = Event(type=PREDICTION_MADE, source="/t", id="1", data=data)
     for structured in (False, True):
         answer = deliver(record, event, structured)
         assert answer.status_code == 400, answer.text
@@ -176,9 +177,7 @@ def test_poison_is_refused_for_good_and_named(record, data, said):
 
 
 def test_other_events_and_plain_json_are_not_recorded(record):
-    other = events.Event(
-        type="com.example.other", source="/t", id="1", data=asdict(made())["listing"]
-    )
+    other = Event(type="com.example.other", source="/t", id="1", data=asdict(made())["listing"])
     assert deliver(record, other).status_code == 422
     assert record.post("/", json=GOOD).status_code == 415
 
@@ -191,9 +190,7 @@ def given_up(client, event, body, **told):
 
 
 def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse, platform):
-    event = events.Event(
-        type=events.PREDICTION_REQUESTED, source="/tests/a b", id=uuid4().hex, data=None
-    )
+    event = Event(type=PREDICTION_REQUESTED, source="/tests/a b", id=uuid4().hex, data=None)
     said = base64.b64encode(b'{"detail": "bed is no number"}').decode()
     to = "http://predict.tasador.svc.cluster.local"
     poison = b"\x00 {not json"
@@ -246,7 +243,7 @@ def test_without_a_database_record_asks_for_another_delivery(tmp_path):
     with function("record", tmp_path, TASADOR_DATABASE_URL=url) as client:
         until(lambda: "does not answer" in client.get("/ready").text)
         assert client.get("/ready").json()["final"] is False
-        answer = deliver(client, events.prediction_made([made()]))
+        answer = deliver(client, build.prediction_made([made()]))
         assert answer.status_code == 503
         assert "x@" not in answer.text
         assert client.get("/predictions/history").status_code == 503

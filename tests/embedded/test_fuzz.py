@@ -22,7 +22,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from tasador import events
+from tasador.events import build, read
+from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
 from tasador.warehouse import Warehouse
 from tasador.warehouse.connection import connect
 from tests.embedded.test_functions import made
@@ -175,12 +176,12 @@ ANY_JSON = st.recursive(
     max_leaves=12,
 )
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "house_size": 1800.0}
-RECORDED = json.loads(json.dumps(events.prediction_as_json(made())))
+RECORDED = json.loads(json.dumps(build.prediction_as_json(made())))
 CONTENT_TYPES = st.sampled_from(
     [
         "application/json",
-        events.STRUCTURED,
-        f"{events.STRUCTURED}; charset=utf-8",
+        read.STRUCTURED,
+        f"{read.STRUCTURED}; charset=utf-8",
         "application/cloudevents-batch+json",
         "application/cloudevents",
         "application/xml",
@@ -205,11 +206,11 @@ def spoilt(draw, good):
 
 
 GOOD = {
-    "predict": (events.PREDICTION_REQUESTED, LISTING),
-    "explain": (events.PREDICTION_REQUESTED, LISTING),
-    "record": (events.PREDICTION_MADE, RECORDED),
+    "predict": (PREDICTION_REQUESTED, LISTING),
+    "explain": (PREDICTION_REQUESTED, LISTING),
+    "record": (PREDICTION_MADE, RECORDED),
     # Well-formed promotions are rolled out, so these lack a field.
-    "reload": (events.MODEL_PROMOTED, {"model_name": "m", "version": 1, "digest": "d"}),
+    "reload": (MODEL_PROMOTED, {"model_name": "m", "version": 1, "digest": "d"}),
 }
 
 
@@ -226,7 +227,7 @@ def attributes(draw, type_):
         "specversion": "1.0",
         "id": draw(st.text(min_size=1, max_size=20)),
         "source": draw(mostly("/test", st.sampled_from(["urn:x", ""]))),
-        "type": draw(mostly(type_, st.sampled_from([events.MODEL_PROMOTED, "", "x"]))),
+        "type": draw(mostly(type_, st.sampled_from([MODEL_PROMOTED, "", "x"]))),
         "correlationid": draw(st.text(max_size=80)),
     }
     return draw(mostly(given_, spoilt(given_)))
@@ -251,7 +252,7 @@ def posts(draw, name):
             headers[name] = quote(str(value)) if draw(st.booleans()) else header_text(str(value))
         return headers, as_json(draw(any_data))
     if mode == "structured":
-        return {"content-type": events.STRUCTURED}, as_json(
+        return {"content-type": read.STRUCTURED}, as_json(
             {
                 **draw(attributes(type_)),
                 draw(mostly("data", st.just("data_base64"))): draw(any_data),

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasador.local.gateway import end_functions
+from tasador.local.gateway.daemon import end_functions
 from tasador.local.probe import status_of
 from tasador.local.process import port_is_free, started_at
 

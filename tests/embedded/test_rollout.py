@@ -11,12 +11,18 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tasador import events
 from tasador.clock import now
 from tasador.errors import RolloutError, ServiceUnavailable
+from tasador.events import build
+from tasador.events.event import MODEL_REJECTED, MODEL_SERVING, ROLLOUT_FAILED
+from tasador.events.publish import publish as publish_event
 from tasador.model.bundle_writer import stamp_version
 from tasador.records import DecisionRecord
-from tasador.rollout import LocalBackend, Promotion, decide_rollback, plan, reconcile, roll_out
+from tasador.rollout import plan
+from tasador.rollout.local import LocalBackend
+from tasador.rollout.plan import Promotion
+from tasador.rollout.rollback import decide_rollback
+from tasador.rollout.verbs import reconcile, roll_out
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
 from tests.functions_kit import free_port, make_bundle, until
@@ -47,7 +53,7 @@ def bundles(platform, tmp_path_factory):
 def world(platform, bundles):
     """All that a rollout needs, and shorthands for the tests."""
     with Warehouse(platform.database_url) as warehouse, LocalBackend(platform) as backend:
-        publish = partial(events.publish, broker_url=platform.broker_url)
+        publish = partial(publish_event, broker_url=platform.broker_url)
         parts = {
             "backend": backend,
             "warehouse": warehouse,
@@ -78,7 +84,7 @@ def world(platform, bundles):
         def roll_back(version):
             """As ``tasador rollback`` does it, without a registry."""
             decided = decide_rollback(version, warehouse)
-            publish(events.model_promoted(decided))
+            publish(build.model_promoted(decided))
             return decided
 
         def outcomes(promotion, count=2):
@@ -150,7 +156,7 @@ def serve(world, version):
 
 def test_a_promotion_event_brings_the_model_into_service_everywhere(world, bundles):
     decision = world.decide(1)
-    world.publish(events.model_promoted(decision))
+    world.publish(build.model_promoted(decision))
     records = changes(world.outcomes(decision.promotion))
     assert {(r.service, r.outcome) for r in records} == {(s, "serving") for s in SERVICES}
     assert in_service(world) == decision.promotion
@@ -168,13 +174,13 @@ def test_a_promotion_event_brings_the_model_into_service_everywhere(world, bundl
         steps = [step["step"] for step in record.steps]
         assert steps[-4:] == ["start it", "smoke test", "move the traffic", "tidy up"]
         assert all(step["seconds"] >= 0 for step in record.steps)
-    assert len(published(world, events.MODEL_SERVING, decision.promotion)) == 2
+    assert len(published(world, MODEL_SERVING, decision.promotion)) == 2
 
 
 def test_a_replay_changes_nothing_and_an_older_promotion_is_superseded(world):
     older, newer = world.decide(1), world.decide(2)
     for decision in (newer, older, newer):
-        world.publish(events.model_promoted(decision))
+        world.publish(build.model_promoted(decision))
         time.sleep(0.1)
     assert {r.outcome for r in world.outcomes(older.promotion)} == {"superseded"}
     outcomes = [r.outcome for r in world.outcomes(newer.promotion, 4)]
@@ -225,13 +231,13 @@ def test_a_damaged_bundle_leaves_the_old_model_serving(world):
     good = ensure(world)
     version = world.client.get("/model").json()["version"]
     bad = world.decide(9)
-    world.publish(events.model_promoted(bad))
+    world.publish(build.model_promoted(bad))
     for record in world.outcomes(bad.promotion):
         assert record.outcome == "failed"
         assert "model.ubj" in record.reason
     assert in_service(world) == good
     assert world.client.post("/predict", json={}).json()["model"]["version"] == version
-    told = until(lambda: published(world, events.ROLLOUT_FAILED, bad.promotion))
+    told = until(lambda: published(world, ROLLOUT_FAILED, bad.promotion))
     assert "model.ubj" in told[0]["data"]["reason"]
     # What fails again is not tried again of itself, but anyone may ask for it.
     assert reconcile(**world.parts) == []
@@ -407,11 +413,11 @@ def test_the_three_newest_of_those_that_served_before_are_kept(world):
 
 
 def test_poison_is_refused_for_good(world):
-    event = events.model_promoted(world.decide(1))
+    event = build.model_promoted(world.decide(1))
     for spoilt in (
         replace(event, data={}),
         replace(event, data={**event.data, "promotion": "x"}),
-        replace(event, type=events.MODEL_REJECTED),
+        replace(event, type=MODEL_REJECTED),
     ):
         answer = world.client.post(
             "/fn/reload/", content=json.dumps(spoilt.data), headers=spoilt.headers()

@@ -22,10 +22,11 @@ import httpx
 import psutil
 import pytest
 
-from tasador.local.gateway import FUNCTION_PROCESSES
+from tasador.local.gateway.daemon import FUNCTION_PROCESSES
 from tasador.local.process import Running
 from tasador.model.bundle_writer import stamp_version
-from tasador.rollout import LocalBackend, Revision, Target
+from tasador.rollout.backend import Revision, Target
+from tasador.rollout.local import LocalBackend
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
 from tests.functions_kit import ROOT, free_port, function, is_ready, make_bundle, until

@@ -6,6 +6,8 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
+from tasador.events import event
+from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
 from tests.manifests import kit
 
 pytestmark = pytest.mark.skipif(
@@ -310,9 +312,7 @@ def test_reload_may_change_two_services_by_name(dev):
 
 
 def test_triggers_wait_for_known_events_and_reach_someone(dev):
-    from tasador import events
-
-    known = {v for k, v in vars(events).items() if k.isupper() and str(v).startswith("tasador.")}
+    known = {v for k, v in vars(event).items() if k.isupper() and str(v).startswith("tasador.")}
     brokers = kit.named(dev, "Broker")
     heard = {}
     for name, trigger in kit.named(dev, "Trigger").items():
@@ -324,9 +324,9 @@ def test_triggers_wait_for_known_events_and_reach_someone(dev):
         heard[kind] = to["ref"]["name"] if "ref" in to else to["uri"].split("/")[2].split(".")[0]
         assert heard[kind] in functions(dev), name
     assert heard == {
-        events.PREDICTION_REQUESTED: "predict",
-        events.PREDICTION_MADE: "record",
-        events.MODEL_PROMOTED: "reload",
+        PREDICTION_REQUESTED: "predict",
+        PREDICTION_MADE: "record",
+        MODEL_PROMOTED: "reload",
     }
 
 

@@ -1,49 +1,8 @@
 """The local gateway: what Knative Serving and Eventing do on a cluster, for one machine.
 
-It runs function processes on demand and back to zero, knows revisions and traffic splits, and
-delivers CloudEvents with retry and a dead-letter file. Start it by
-``python -m tasador.local.gateway --home HOME --port P``.
+It starts function processes on demand and scales them to zero, splits traffic over revisions, and
+delivers CloudEvents with retries and a dead-letter file. ``python -m tasador.local.gateway --home
+HOME --port PORT`` runs it; ``daemon`` describes that process to the platform.
+
+May import ``tasador.events``, ``tasador.local.process`` and ``probe``, the settings and the errors.
 """
-
-from __future__ import annotations
-
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from urllib.parse import urlsplit
-
-from tasador.local.probe import status_of
-from tasador.local.process import Daemon, Running
-from tasador.settings import Settings
-
-# The function processes that live, one file each, beside those of the other daemons.
-FUNCTION_PROCESSES = Path("run", "functions")
-
-
-def daemon(settings: Settings) -> Daemon:
-    """The gateway of ``settings.functions_url``."""
-    return Daemon(
-        name="gateway",
-        command=(
-            *(sys.executable, "-m", "tasador.local.gateway"),
-            *("--home", str(settings.home)),
-            *("--port", str(urlsplit(settings.functions_url).port)),
-        ),
-        env=settings.as_environ(),
-        cwd=settings.home,
-        ready=lambda: status_of(f"{settings.functions_url}/_admin/health") == 200,
-        url=settings.functions_url,
-        # Its functions may take 25 s to finish what they have begun.
-        stop_seconds=40,
-    )
-
-
-def end_functions(home: Path) -> None:
-    """End the function processes that a gateway which was killed left behind."""
-    files = sorted((home / FUNCTION_PROCESSES).glob("*.json"))
-    left = [running for file in files if (running := Running.read(file)) is not None]
-    if left:
-        with ThreadPoolExecutor(len(left)) as pool:
-            list(pool.map(Running.end, left))
-    for file in files:
-        file.unlink(missing_ok=True)

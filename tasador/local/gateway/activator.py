@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from tasador.local.gateway import FUNCTION_PROCESSES
 from tasador.local.gateway.answers import Refusal, log
+from tasador.local.gateway.daemon import FUNCTION_PROCESSES
 from tasador.local.gateway.options import CHECKOUT, Options, function_environ
 from tasador.local.gateway.services import Revision
 from tasador.local.process import Running, listens, port_is_free, started_at, write_private

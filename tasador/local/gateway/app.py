@@ -16,12 +16,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from tasador import events
-from tasador.local.gateway import end_functions
+from tasador.events import read
+from tasador.events.event import EventError
 from tasador.local.gateway.activator import Activator
 from tasador.local.gateway.admin import Admin
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.broker import Broker
+from tasador.local.gateway.daemon import end_functions
 from tasador.local.gateway.dead_letters import DeadLetters
 from tasador.local.gateway.forward import Forwarder, Relay
 from tasador.local.gateway.journal import Journal
@@ -159,8 +160,8 @@ class Gateway:
     async def _take_event(self, request: Request) -> Response:
         body = await read_body(request)
         try:
-            event = events.parse(request.headers, body)
-        except events.EventError as error:
+            event = read.parse(request.headers, body)
+        except EventError as error:
             raise Refusal(400, str(error)) from None
         self.broker.publish(event)
         return Response(status_code=202)

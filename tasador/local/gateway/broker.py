@@ -7,8 +7,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasador import events
-from tasador.events import Event, EventError
+from tasador.events import read
+from tasador.events.event import (
+    MODEL_PROMOTED,
+    PREDICTION_MADE,
+    PREDICTION_REQUESTED,
+    Event,
+    EventError,
+)
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.dead_letters import DeadLetters
 from tasador.local.gateway.forward import Forwarder
@@ -28,9 +34,9 @@ class Trigger:
 
 # As in knative/: two promotions are never rolled out at the same time.
 TRIGGERS = (
-    Trigger(events.MODEL_PROMOTED, "reload", 1),
-    Trigger(events.PREDICTION_MADE, "record", 4),
-    Trigger(events.PREDICTION_REQUESTED, "predict", 4),
+    Trigger(MODEL_PROMOTED, "reload", 1),
+    Trigger(PREDICTION_MADE, "record", 4),
+    Trigger(PREDICTION_REQUESTED, "predict", 4),
 )
 
 # A rollout starts processes and tries the model before it answers.
@@ -76,7 +82,7 @@ class Broker:
             possible = letter["subscriber"] in self._queues
             (again if wanted and possible else kept).append(letter)
         for letter in again:
-            self._accept(events.from_structured(letter["event"]), [letter["subscriber"]])
+            self._accept(read.from_structured(letter["event"]), [letter["subscriber"]])
         if again:
             # Only now: what is delivered twice does no harm, what is forgotten would.
             self._dead_letters.keep(kept)
@@ -174,11 +180,11 @@ class Broker:
 
     def _take_reply(self, subscriber: str, headers: Mapping[str, str], body: bytes) -> None:
         """An answer that is a CloudEvent is published in its turn."""
-        if not events.is_event(headers):
+        if not read.is_event(headers):
             return
         try:
             if len(body) > _REPLY_AT_MOST:
                 raise EventError(f"it has {len(body):,} bytes")
-            self.publish(events.parse(headers, body))
+            self.publish(read.parse(headers, body))
         except EventError as error:
             log("a reply was no readable event", subscriber=subscriber, reason=str(error))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasador.clock import now
-from tasador.events import Event
+from tasador.events.event import Event
 from tasador.local.process import write_private
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasador.events import Event, from_structured
+from tasador.events.event import Event
+from tasador.events.read import from_structured
 
 # Delivered events stay this long for `recent`, which shows what happened.
 _KEPT = 1000
