@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import chain, cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,8 @@ def calibration(evaluation: Evaluation, groups: Mapping[str, Array]) -> bytes:
     nominal = sorted(int(level) for level in evaluation.low)
     left.plot([75, 100], [75, 100], color="black", linewidth=0.8, label="as promised")
     known = {name: rows for name, rows in groups.items() if rows.any()}
-    # The first group is the whole.
-    for (name, rows), colour in zip(known.items(), (_BLUE, *_OTHERS), strict=False):
+    # The first group is the whole. A group beyond the colours takes the first of them again.
+    for (name, rows), colour in zip(known.items(), chain([_BLUE], cycle(_OTHERS)), strict=False):
         held = [100 * np.mean(_inside(evaluation, str(level))[rows]) for level in nominal]
         width = 2.5 if colour == _BLUE else 1
         label = f"{name} ({int(rows.sum()):,})"
