@@ -15,7 +15,10 @@ import pytest
 from tasador.local.platform import Platform
 from tasador.settings import Settings
 from tests.browser import chromium
-from tests.functions_kit import ROOT, free_port, make_bundle, until
+from tests.kit.checkout import ROOT
+from tests.kit.models import make_bundle
+from tests.kit.network import free_port
+from tests.kit.waiting import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +105,7 @@ def serving(folder, functions_url):
             [sys.executable, str(ROOT / "web" / "run.py")], env=env, stdout=log, stderr=log
         )
         try:
-            until(lambda: _answers(process, address, log), 300)
+            wait_for(lambda: _answers(process, address, log), 300)
             yield address, process
         finally:
             process.terminate()

@@ -9,7 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.functions_kit import ROOT, free_port, function, is_ready, make_bundle, until
+from tests.kit.checkout import ROOT
+from tests.kit.functions import function, is_ready
+from tests.kit.models import make_bundle
+from tests.kit.network import free_port
+from tests.kit.waiting import wait_for
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,7 +71,7 @@ def served(tmp_path_factory):
     env = {"MODEL_URI": str(home / "bundle"), "K_REVISION": "predict-00003"}
     make_bundle(home / "bundle", rows=400)
     with function("predict", home, **env) as predict, function("explain", home, **env) as explain:
-        until(lambda: is_ready(predict) and is_ready(explain))
+        wait_for(lambda: is_ready(predict) and is_ready(explain))
         yield str(predict.base_url), str(explain.base_url)
 
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.browser import chromium
-from tests.functions_kit import until
+from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None,
@@ -66,7 +66,7 @@ def recorded(platform, identity):
         answer = httpx.get(url, trust_env=False, timeout=60)
         return answer.json() if answer.is_success else None
 
-    return until(found)
+    return wait_for(found)
 
 
 def test_an_empty_form_is_priced_explained_and_recorded(page, web, platform, model):

@@ -10,7 +10,7 @@ import pytest
 import websocket
 
 from tests.browser.conftest import serving
-from tests.functions_kit import until
+from tests.kit.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_second_start_builds_nothing_and_a_kill_leaves_nothing(served, web_fol
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) != 0
 
-        until(free, 5)
+        wait_for(free, 5)
 
 
 def test_the_end_comes_at_once_even_with_a_page_open(web_folder):

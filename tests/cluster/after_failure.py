@@ -3,7 +3,7 @@
 import json
 import re
 
-from tests.cluster.kit import NAMESPACE, kubectl
+from tests.kit.cluster import NAMESPACE, kubectl
 
 
 def troubles():

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from tests.cluster import after_failure, kit
+from tests.cluster import after_failure
+from tests.kit import cluster as kit
 
 
 def pytest_collection_modifyitems(items):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.cluster import kit
+from tests.kit import cluster as kit
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import kit
+from tests.kit import cluster as kit
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.browser import chromium
-from tests.cluster import kit
-from tests.functions_kit import free_port
+from tests.kit import cluster as kit
+from tests.kit.network import free_port
 
 pytestmark = pytest.mark.timeout(600)
 

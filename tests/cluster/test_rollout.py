@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from tests.cluster import kit
+from tests.kit import cluster as kit
 
 pytestmark = pytest.mark.timeout(1200)
 

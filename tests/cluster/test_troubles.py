@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.cluster import kit
 from tests.cluster.test_loop import SOURCE
 from tests.cluster.test_rollout import dealt_with, promote, revisions, traffic
+from tests.kit import cluster as kit
 
 pytestmark = [pytest.mark.timeout(2400), kit.long]
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.cluster import kit
 from tests.cluster.test_rollout import LISTING, served, traffic  # noqa: F401
+from tests.kit import cluster as kit
 
 pytestmark = [pytest.mark.timeout(3000), kit.long]
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.cluster import kit
 from tests.cluster.test_loop import SOURCE
+from tests.kit import cluster as kit
 
 pytestmark = pytest.mark.timeout(900)
 

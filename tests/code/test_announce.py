@@ -11,7 +11,7 @@ from tasador.events import announce as announcing
 from tasador.events.announce import announce, argo_event
 from tasador.events.event import DRIFT_DETECTED, MODEL_PROMOTED, Event
 from tasador.settings import Settings
-from tests import listener_kit
+from tests.kit.listener import http_sink
 
 EVENT = Event(
     type=DRIFT_DETECTED,
@@ -24,9 +24,9 @@ EVENT = Event(
 )
 
 
-def taking(status=200):
-    """An address that takes POSTs, and (content type, id, JSON) of each."""
-    return listener_kit.taking(
+def event_sink(status=200):
+    """A sink that notes the content type, the id and the JSON of every POST."""
+    return http_sink(
         status,
         lambda headers, body: (headers["content-type"], headers.get("ce-id"), json.loads(body)),
     )
@@ -61,14 +61,14 @@ def test_an_event_that_starts_no_flow_of_ours_has_its_own_name():
 
 
 def test_both_are_told_where_there_is_an_event_bus():
-    with taking(202) as (broker, at_broker), taking() as (bus, at_bus):
+    with event_sink(202) as (broker, at_broker), event_sink() as (bus, at_bus):
         announce(EVENT, settings(broker_url=broker, argo_events_url=bus))
     assert [(ce_id, body["batch_id"]) for _, ce_id, body in at_broker] == [("drift-4", "b1")]
     assert at_bus == [("application/json", None, argo_event(EVENT))]
 
 
 def test_one_machine_has_a_broker_alone():
-    with taking(202) as (broker, at_broker):
+    with event_sink(202) as (broker, at_broker):
         announce(EVENT, settings(broker_url=broker))
     assert len(at_broker) == 1
     with pytest.raises(ConfigurationError, match="TASADOR_BROKER_URL"):
@@ -76,11 +76,14 @@ def test_one_machine_has_a_broker_alone():
 
 
 def test_nobody_is_told_of_a_flow_to_start_before_the_broker_took_the_event():
-    with taking() as (bus, at_bus), pytest.raises(ServiceUnavailable):
+    with event_sink() as (bus, at_bus), pytest.raises(ServiceUnavailable):
         announce(EVENT, settings(broker_url="http://127.0.0.1:1/", argo_events_url=bus))
     assert at_bus == []
 
 
 def test_a_bus_that_stays_away_fails_the_step_so_that_it_is_run_again():
-    with taking(202) as (broker, _), pytest.raises(ServiceUnavailable, match=r"drift\.detected"):
+    with (
+        event_sink(202) as (broker, _),
+        pytest.raises(ServiceUnavailable, match=r"drift\.detected"),
+    ):
         announce(EVENT, settings(broker_url=broker, argo_events_url="http://127.0.0.1:1/"))

@@ -4,7 +4,6 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -12,80 +11,20 @@ import pytest
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import build, publish, read
 from tasador.events.event import MODEL_REJECTED, Event, EventError
-from tasador.prediction_record import PredictionRecord
-from tasador.records import Batch, DecisionRecord, DriftRecord, RolloutRecord
+from tests.kit.records import (
+    WHEN,
+    make_batch,
+    make_decision,
+    make_drift_record,
+    make_prediction,
+    make_rollout,
+)
 
-WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
-BATCH = Batch(
-    batch_id="b1",
-    source="simulator",
-    group_number=5,
-    day="Tuesday",
-    batch_number=2,
-    correlation_id="c-1",
-    raw_uri="s3://raw/b1",
-    clean_uri="s3://clean/b1",
-    rows_raw=10,
-    rows_clean=8,
-    rows_quarantined=2,
-    ready_at=WHEN,
-)
-DRIFT = DriftRecord(
-    batch_id="b1",
-    champion_version=1,
-    correlation_id="c-1",
-    verdict="drift",
-    reasons=["prices moved"],
-    scores={},
-    decided_at=WHEN,
-    drift_id=4,
-)
-DECISION = DecisionRecord(
-    model_name="tasador-price",
-    version=2,
-    digest="d2",
-    model_uri="s3://mlflow/2/bundle",
-    run_id="r",
-    decision="promoted",
-    reasons=["better"],
-    checks=[],
-    metrics={},
-    correlation_id="c-1",
-    training_id="t",
-    batch_ids=["b1"],
-    champion_version=1,
-    decided_at=WHEN,
-    promotion=7,
-)
-ROLLOUT = RolloutRecord(
-    service="predict",
-    revision="predict-00007",
-    model_name="tasador-price",
-    version=2,
-    digest="d2",
-    promotion=7,
-    outcome="serving",
-    reason="all traffic",
-    steps=[],
-    correlation_id="c-1",
-    started_at=WHEN,
-    finished_at=WHEN,
-)
-PREDICTION = PredictionRecord(
-    prediction_id="p1",
-    predicted_at=WHEN,
-    correlation_id="c-1",
-    model_name="tasador-price",
-    model_version=2,
-    model_digest="d2",
-    revision="predict-00007",
-    listing={"city": "Peñuelas"},
-    price=250_000.5,
-    intervals={"90": [1.0, 2.0]},
-    missing=["bed"],
-    warnings=[],
-    latency_ms=0.4,
-)
+BATCH = make_batch(batch_number=2, clean_uri="s3://clean/b1", rows_clean=8, ready_at=WHEN)
+DRIFT = make_drift_record(drift_id=4)
+DECISION = make_decision(promotion=7)
+ROLLOUT = make_rollout()
+PREDICTION = make_prediction(prediction_id="p1")
 BUILT = {
     "batch-b1": build.batch_ingested(BATCH),
     "drift-4": build.drift_detected(DRIFT),

@@ -8,21 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasador.errors import BundleError
-from tasador.listings.listing import COLUMNS, STATUSES, Listing, read_row
+from tasador.listings.listing import COLUMNS, STATUSES, Listing
 from tasador.model.comparables import asked_of
 from tasador.model.encoder_files import from_files, to_files
 from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
-from tasador.source.simulator import generate
 from tasador.training.encoding import VIEWS, draw_hidden, fit_encoders, fit_out_of_fold
 from tasador.training.geography import geography
+from tests.kit.listings import simulated_listings
 
-
-def simulated(rows, seed=5):
-    read = [read_row(raw) for raw in generate(seed, "steady", 0, rows)]
-    return [listing for listing, problems in read if not problems]
-
-
-LISTINGS = simulated(800)
+LISTINGS = simulated_listings(800, seed=5)
 COLUMNS_ARRAYS = arrays_of(LISTINGS)
 ENCODERS = fit_encoders(COLUMNS_ARRAYS)
 HOUSE = next(x for x in LISTINGS if None not in (x.state, x.city, x.zip_code, x.brokered_by))

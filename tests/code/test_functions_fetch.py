@@ -16,7 +16,8 @@ from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.model.bundle_writer import stamp_version
 from tasador.settings import Settings
 from tasador.stores import bundles
-from tests.functions_kit import free_port, make_bundle
+from tests.kit.models import make_bundle
+from tests.kit.network import free_port
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,10 @@ import pytest
 from functions import request_parser as limits
 from functions.server import SHORT, Server
 from functions.surface import reply
-from tests.broker_kit import listening
-from tests.functions_kit import function, is_ready, make_bundle, until
+from tests.kit.broker import adjustable_broker
+from tests.kit.functions import function, is_ready
+from tests.kit.models import make_bundle
+from tests.kit.waiting import wait_for
 
 PROBES = ("/health", "/ready", "/metrics", "/health/liveness", "/health/readiness")
 
@@ -37,7 +39,7 @@ def folder(tmp_path_factory):
 def predict(folder, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with function("predict", home, MODEL_URI=str(folder)) as client:
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         yield client
 
 
@@ -69,12 +71,12 @@ def resident(process):
 
 def test_a_hundred_callers_of_four_workers_are_answered_or_told_to_come_back(folder, tmp_path):
     env = {"TASADOR_RECORDING": "required", "QUEUE": "16"}
-    with listening() as broker:
+    with adjustable_broker() as broker:
         broker.delay = 0.5  # every worker waits for the broker
         with function(
             "predict", tmp_path, MODEL_URI=str(folder), K_SINK=broker.url, **env
         ) as client:
-            until(lambda: is_ready(client))
+            wait_for(lambda: is_ready(client))
             begun = threading.Barrier(101)
             # One for all: every client of its own would make a TLS context first.
             shared = httpx.Client(
@@ -174,7 +176,7 @@ def test_idle_connections_leave_room_for_a_probe(predict):
     # More than are taken; the listening socket's queue holds the last of them.
     socks = [connect(predict) for _ in range(520)]
     try:
-        until(lambda: httpx.get(f"{predict.base_url}/health", timeout=20).status_code == 200)
+        wait_for(lambda: httpx.get(f"{predict.base_url}/health", timeout=20).status_code == 200)
         assert httpx.post(f"{predict.base_url}/predict", json={}, timeout=20).status_code == 200
     finally:
         for sock in socks:
@@ -344,11 +346,11 @@ def test_a_request_id_comes_back_from_every_address(predict):
 
 
 def test_sigterm_answers_what_was_begun_and_says_goodbye(folder, tmp_path):
-    with listening() as broker:
+    with adjustable_broker() as broker:
         broker.delay = 1.0
         env = {"K_SINK": broker.url, "TASADOR_RECORDING": "required"}
         with function("predict", tmp_path, MODEL_URI=str(folder), **env) as client:
-            until(lambda: is_ready(client))
+            wait_for(lambda: is_ready(client))
             idle, busy = connect(client), [connect(client) for _ in range(8)]
             for sock in busy:
                 sock.sendall(b"POST /predict HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
@@ -366,11 +368,11 @@ def test_sigterm_answers_what_was_begun_and_says_goodbye(folder, tmp_path):
 
 
 def test_kill_9_loses_no_answered_prediction(folder, tmp_path):
-    with listening() as broker:
+    with adjustable_broker() as broker:
         broker.delay = 0.02
         env = {"K_SINK": broker.url, "TASADOR_RECORDING": "required"}
         with function("predict", tmp_path, MODEL_URI=str(folder), **env) as client:
-            until(lambda: is_ready(client))
+            wait_for(lambda: is_ready(client))
             answered = []
 
             def call():
@@ -387,7 +389,7 @@ def test_kill_9_loses_no_answered_prediction(folder, tmp_path):
             for caller in callers:
                 caller.start()
             # However busy the machine is.
-            until(lambda: len(answered) > 100)
+            wait_for(lambda: len(answered) > 100)
             os.kill(client.process.pid, signal.SIGKILL)
             for caller in callers:
                 caller.join()

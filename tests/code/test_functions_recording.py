@@ -9,8 +9,11 @@ import pytest
 
 from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.prediction_record import SMOKE_TEST_HEADER
-from tests.broker_kit import listening
-from tests.functions_kit import free_port, function, is_ready, make_bundle, until
+from tests.kit.broker import adjustable_broker
+from tests.kit.functions import function, is_ready
+from tests.kit.models import make_bundle
+from tests.kit.network import free_port
+from tests.kit.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def folder(tmp_path_factory):
 @contextmanager
 def predicting(folder, home, **env):
     with function("predict", home, MODEL_URI=str(folder), **env) as client:
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         yield client
 
 
@@ -33,35 +36,35 @@ def metric(client, text):
 
 
 def test_best_effort_answers_at_once_and_sends_every_prediction(folder, tmp_path):
-    with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
+    with adjustable_broker() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
         broker.delay = 0.5
         began = time.monotonic()
         one = client.post("/predict", json={"bed": 3}).json()
         assert time.monotonic() - began < 0.5
         many = client.post("/batch_predict", json={"listings": [{"bed": 1}] * 450}).json()
         wanted = [one["prediction_id"], *(p["prediction_id"] for p in many["predictions"])]
-        until(lambda: len(broker.ids()) == 451)
+        wait_for(lambda: len(broker.ids()) == 451)
         assert broker.ids() == wanted
         assert len(broker.events) < 10
         kept = broker.events[0].data
         assert (kept["price"], kept["listing"]["bed"]) == (one["price"], 3.0)
         assert kept["intervals"]["80"] == list(one["intervals"]["80"].values())
-        until(lambda: metric(client, 'recordings_total{outcome="sent"}') == 451)
+        wait_for(lambda: metric(client, 'recordings_total{outcome="sent"}') == 451)
 
 
 def test_refused_requests_trials_and_event_replies_are_not_published(folder, tmp_path):
-    with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
+    with adjustable_broker() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
         client.post("/predict", json={"bed": "x"})
         client.post("/predict", json={}, headers={SMOKE_TEST_HEADER: "1"})
         asked = Event(type=PREDICTION_REQUESTED, source="/t", id="1", data={})
         client.post("/", content=asked.body(), headers=asked.headers())
         last = client.post("/predict", json={}).json()["prediction_id"]
-        until(lambda: broker.ids())
+        wait_for(lambda: broker.ids())
         assert broker.ids() == [last]
 
 
 def test_required_answers_only_what_the_broker_took(folder, tmp_path):
-    with listening() as broker:
+    with adjustable_broker() as broker:
         env = {"K_SINK": broker.url, "TASADOR_RECORDING": "required"}
         with predicting(folder, tmp_path, **env) as client:
             answered = client.post("/predict", json={}).json()["prediction_id"]
@@ -81,11 +84,11 @@ def test_what_the_broker_never_took_is_counted_as_lost(folder, tmp_path):
     away = f"http://127.0.0.1:{free_port()}"
     with predicting(folder, tmp_path, K_SINK=away) as client:
         assert client.post("/predict", json={}).status_code == 200
-        until(lambda: metric(client, 'recordings_total{outcome="lost"}') == 1)
+        wait_for(lambda: metric(client, 'recordings_total{outcome="lost"}') == 1)
 
 
 def test_off_publishes_nothing(folder, tmp_path):
-    with listening() as broker:
+    with adjustable_broker() as broker:
         env = {"K_SINK": broker.url, "TASADOR_RECORDING": "off"}
         with predicting(folder, tmp_path, **env) as client:
             assert client.post("/predict", json={}).status_code == 200
@@ -95,7 +98,7 @@ def test_off_publishes_nothing(folder, tmp_path):
 
 
 def test_sigterm_sends_what_is_queued(folder, tmp_path):
-    with listening() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
+    with adjustable_broker() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
         broker.delay = 0.3
         answered = [client.post("/predict", json={}).json()["prediction_id"] for _ in range(20)]
         os.kill(client.process.pid, signal.SIGTERM)

@@ -22,7 +22,10 @@ from tasador.listings.listing import COLUMNS
 from tasador.model import contributions
 from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_version
-from tests.functions_kit import function, is_ready, make_bundle, simulated, until
+from tests.kit.functions import function, is_ready
+from tests.kit.listings import simulated_listings
+from tests.kit.models import make_bundle
+from tests.kit.waiting import wait_for
 
 INPUTS = [column for column in COLUMNS if column != "price"]
 
@@ -50,21 +53,21 @@ def predict(folder, model, tmp_path_factory):
         MODEL_CORRELATION_ID="c-1",
         K_REVISION="predict-00007",
     ) as client:
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         yield client
 
 
 @pytest.fixture(scope="module")
 def explain(folder, tmp_path_factory):
     with function("explain", tmp_path_factory.mktemp("home"), MODEL_URI=str(folder)) as client:
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         yield client
 
 
 @pytest.fixture(scope="module")
 def listing():
     """A complete listing, as a caller would send it."""
-    complete = next(each for each in simulated() if not each.missing())
+    complete = next(each for each in simulated_listings() if not each.missing())
     return {name: getattr(complete, name) for name in INPUTS}
 
 
@@ -159,7 +162,7 @@ def test_an_unknown_state_is_a_warning(predict, listing):
 
 
 def test_a_batch_answers_every_row_in_order_with_its_own_id(predict, model):
-    rows = simulated(300, seed=11)
+    rows = simulated_listings(300, seed=11)
     sent = [{name: getattr(row, name) for name in INPUTS} for row in rows]
     answers = predict.post("/batch_predict", json={"listings": sent}).json()["predictions"]
     assert len({answer["prediction_id"] for answer in answers}) == len(rows)
@@ -173,7 +176,7 @@ def test_a_batch_answers_every_row_in_order_with_its_own_id(predict, model):
 
 
 def test_a_batch_by_column_is_priced_as_by_row_and_answered_by_column(predict):
-    rows = simulated(300, seed=11)
+    rows = simulated_listings(300, seed=11)
     sent = [{name: getattr(row, name) for name in INPUTS} for row in rows]
     by_row = predict.post("/batch_predict", json={"listings": sent}).json()["predictions"]
     columns = {name: [row[name] for row in sent] for name in INPUTS}
@@ -267,7 +270,7 @@ def test_what_serves_is_told(predict, model):
 
 
 def test_an_explanation_adds_up_to_predicts_price(predict, explain):
-    for row in simulated(12, seed=5):
+    for row in simulated_listings(12, seed=5):
         sent = {name: getattr(row, name) for name in INPUTS}
         told = explain.post("/explain", json=sent).json()
         assert told["price"] == pytest.approx(predict.post("/predict", json=sent).json()["price"])
@@ -283,7 +286,7 @@ def test_explain_answers_plain_json_and_events_alike(explain, model, listing):
     made = read.parse(dict(answer.headers), answer.content)
     assert made.type == EXPLANATION_MADE
     assert made.data == told
-    row = next(each for each in simulated() if not each.missing())
+    row = next(each for each in simulated_listings() if not each.missing())
     assert told["price"] == contributions.explain(model, row).price
 
 
@@ -390,7 +393,7 @@ def test_logs_are_json_lines_that_name_the_request_and_the_correlation_id(predic
         lines = [json.loads(line) for line in predict.log.read_text().splitlines()]
         return next((line for line in lines if line.get("request_id") == "find-me"), None)
 
-    line = until(logged)
+    line = wait_for(logged)
     assert (line["status"], line["route"], line["correlation_id"]) == (422, "/predict", "c-1")
     assert line["revision"] == "predict-00007"
 
@@ -411,7 +414,7 @@ def starting(monkeypatch, answer):
     waiting = served.ServedModel()
     loading = threading.Thread(target=waiting.load, daemon=True)
     loading.start()
-    until(lambda: waiting._begun is not None)
+    wait_for(lambda: waiting._begun is not None)
     with ThreadPoolExecutor(1) as pool:
         try:
             yield waiting, go, pool.submit(waiting.bundle)
@@ -479,7 +482,7 @@ def test_a_wrong_model_never_becomes_ready_and_says_why(folder, tmp_path, how):
     shutil.copytree(folder, copy)
     spoil(copy)
     with function("predict", tmp_path, **{"MODEL_URI": str(copy), **env}) as client:
-        until(lambda: said in client.get("/ready").text)
+        wait_for(lambda: said in client.get("/ready").text)
         document = problem(client.get("/health/readiness"), 503)
         assert document["final"] is True
         problem(client.post("/predict", json={}), 503)
@@ -500,16 +503,16 @@ def test_golden_rows_that_are_answered_otherwise_keep_a_model_out(folder, tmp_pa
     manifest.files["golden.json"] = manifests.hashlib.sha256(content).hexdigest()
     manifests.write_manifest(copy, manifests.sealed(manifest))
     with function("predict", tmp_path, MODEL_URI=str(copy)) as client:
-        until(lambda: "golden rows" in client.get("/ready").text)
+        wait_for(lambda: "golden rows" in client.get("/ready").text)
 
 
 # -- life and death -----------------------------------------------------------------------------
 
 
 def test_sigterm_lets_a_request_in_flight_finish(folder, tmp_path):
-    rows = [{name: getattr(row, name) for name in INPUTS} for row in simulated(900)] * 10
+    rows = [{name: getattr(row, name) for name in INPUTS} for row in simulated_listings(900)] * 10
     with function("predict", tmp_path, MODEL_URI=str(folder)) as client:
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         answers = []
         caller = threading.Thread(
             target=lambda: answers.append(

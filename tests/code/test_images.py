@@ -17,7 +17,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.functions_kit import ROOT, free_port, function, is_ready, make_bundle, until
+from tests.kit.checkout import ROOT
+from tests.kit.functions import function, is_ready
+from tests.kit.models import make_bundle
+from tests.kit.network import free_port
+from tests.kit.waiting import wait_for
 
 DOCKERFILE = (ROOT / "functions" / "Dockerfile").read_text()
 NAMES = ("predict", "explain", "record", "reload")
@@ -114,7 +118,7 @@ def watched(name, python, home, **env):
 def test_a_function_answers_with_the_packages_of_its_image_alone(pythons, bundle, tmp_path, name):
     python = pythons[stage_of(name)]
     with watched(name, python, tmp_path, MODEL_URI=str(bundle)) as (client, imported):
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         assert client.post(f"/{name}", json={"state": "Texas", "bed": 3}).status_code == 200
         if name == "predict":
             rows = {"listings": [{"bed": 3}, {}]}
@@ -132,7 +136,7 @@ def test_a_first_prediction_waits_for_nothing_that_it_does_not_need(pythons, bun
     """
     env = {"MODEL_URI": str(bundle), "TASADOR_RECORDING": "off"}
     with watched("predict", pythons[stage_of("predict")], tmp_path, **env) as (client, imported):
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         assert client.post("/predict", json={"state": "Texas", "bed": 3}).status_code == 200
         order = imported()
         assert set(order[: order.index("secrets")]) & FOR_OTHERS == set()
@@ -141,7 +145,7 @@ def test_a_first_prediction_waits_for_nothing_that_it_does_not_need(pythons, bun
 @pytest.mark.parametrize("name", ["record", "reload"])
 def test_a_function_of_the_stores_starts_with_the_packages_of_its_image(pythons, tmp_path, name):
     with watched(name, pythons[stage_of(name)], tmp_path) as (client, imported):
-        until(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
+        wait_for(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
         assert client.get("/").status_code == 200
         assert set(imported()) & HEAVY == set()
 
@@ -199,12 +203,12 @@ def test_an_image_serves_without_rights_and_with_everything_compiled(bundle, nam
         )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-                until(lambda: client.get("/health").status_code == 200, 60)
+                wait_for(lambda: client.get("/health").status_code == 200, 60)
                 if name in ("predict", "explain"):
-                    until(lambda: is_ready(client))
+                    wait_for(lambda: is_ready(client))
                     assert client.post(f"/{name}", json={"bed": 3}).status_code == 200
                 else:
-                    until(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
+                    wait_for(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
             script = [*docker, "exec", container, "python", "-c", UNCOMPILED]
             said = subprocess.run(script, check=True, capture_output=True, text=True)
             assert said.stdout.split() == ["10001", "0123456789abcdef"]

@@ -11,8 +11,8 @@ from tasador.drift import Thresholds
 from tasador.drift.baseline import Baseline, Clustering
 from tasador.listings.listing import Listing
 from tasador.monitoring import policy, realised
-from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord
 from tasador.warehouse import Sale
+from tests.kit.records import make_batch, make_decision, make_drift_record, make_monitor_record
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUIET = policy.QuietPeriods(after_asking=timedelta(hours=24), undecided=timedelta(days=3))
@@ -25,37 +25,18 @@ def ago(**time):
 
 def asked(when):
     """A look that asked for training."""
-    return MonitorRecord(
-        model_name="m",
+    return make_monitor_record(
         champion_version=CHAMPION,
-        correlation_id="c",
         window_from=when - timedelta(days=1),
         window_to=when,
-        predictions=500,
-        judged=500,
-        moved=True,
-        hurts=True,
-        reasons=["it hurts"],
-        causes=["estimated_error"],
-        asked=True,
-        asked_says="",
         looked_at=when,
     )
 
 
 def decided(when, decision="rejected", batches=("b1",), version=5, champion=CHAMPION):
-    return DecisionRecord(
-        model_name="m",
+    return make_decision(
         version=version,
-        digest="d",
-        model_uri="u",
-        run_id="r",
         decision=decision,
-        reasons=[],
-        checks=[],
-        metrics={},
-        correlation_id="c",
-        training_id="t",
         batch_ids=list(batches),
         champion_version=champion,
         decided_at=when,
@@ -63,31 +44,16 @@ def decided(when, decision="rejected", batches=("b1",), version=5, champion=CHAM
 
 
 def verdict(when, verdict="drift", champion=CHAMPION):
-    return DriftRecord(
+    return make_drift_record(
         batch_id="batch-of-many-letters",
         champion_version=champion,
-        correlation_id="c",
         verdict=verdict,
-        reasons=[],
-        scores={},
         decided_at=when,
     )
 
 
 def ready(*names):
-    return [
-        Batch(
-            batch_id=name,
-            source="s",
-            group_number=5,
-            day="Tuesday",
-            batch_number=0,
-            correlation_id="c",
-            raw_uri="u",
-            status="ready",
-        )
-        for name in names
-    ]
+    return [make_batch(batch_id=name, status="ready") for name in names]
 
 
 # How the champion came to be: trained on b1, promoted ten days ago.

@@ -7,7 +7,9 @@ import pytest
 from functions.openapi import document
 from tasador.events.build import prediction_as_json
 from tasador.listings.listing import COLUMNS, NUMBERS, read_listing
-from tests.functions_kit import function, is_ready, make_bundle, until
+from tests.kit.functions import function, is_ready
+from tests.kit.models import make_bundle
+from tests.kit.waiting import wait_for
 
 NAMES = ("predict", "explain", "record", "reload")
 SCHEMAS = document("predict")["components"]["schemas"]
@@ -50,7 +52,7 @@ def test_answers_hold_what_is_documented_and_nothing_else(tmp_path):
     env = {"MODEL_URI": str(tmp_path / "bundle")}
     for name, schema in (("predict", "Prediction"), ("explain", "Explanation")):
         with function(name, tmp_path, **env) as client:
-            until(lambda client=client: is_ready(client))
+            wait_for(lambda client=client: is_ready(client))
             assert client.get("/openapi.json").json() == document(name)
             answer = client.post(f"/{name}", json=SCHEMAS["Listing"]["examples"][0]).json()
             assert set(answer) == set(SCHEMAS[schema]["properties"])

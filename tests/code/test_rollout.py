@@ -7,26 +7,12 @@ import pytest
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.events.build import model_promoted
 from tasador.events.event import Event, EventError
-from tasador.records import DecisionRecord
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Revision, ServiceState, Target
 from tasador.rollout.plan import Promotion
+from tests.kit.records import make_decision
 
-DECISION = DecisionRecord(
-    model_name="tasador-price",
-    version=3,
-    digest="d3",
-    model_uri="s3://mlflow/3/bundle",
-    run_id="r",
-    decision="promoted",
-    reasons=[],
-    checks=[],
-    metrics={},
-    correlation_id="c",
-    training_id="t",
-    batch_ids=[],
-    promotion=7,
-)
+DECISION = make_decision(version=3, digest="d3", promotion=7)
 
 
 def promotion(number, version=3):

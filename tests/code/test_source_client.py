@@ -10,7 +10,7 @@ import pytest
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
 from tasador.source import SourceClient, rows
 from tasador.source.simulator import generate
-from tests.source_kit import http, scripted, served
+from tests.kit.source import http, scripted, served
 
 BATCHES = [generate(3, "steady", number, 40) for number in range(2)]
 PAYLOAD = {"group_number": 5, "day": "Tuesday", "batch_number": 4, "data": BATCHES[0]}

@@ -12,7 +12,7 @@ import pytest
 from tasador.errors import TasadorError
 from tasador.listings.listing import COLUMNS, canonical_line, read_row
 from tasador.source.course import cut
-from tests.source_kit import dev_listings
+from tests.kit.checkout import real_listings
 
 GOOD = {
     "brokered_by": "103378.0",
@@ -154,7 +154,7 @@ def test_an_absent_file_is_named(tmp_path):
 
 
 def test_real_listings_by_the_courses_rule_match_a_count_by_pandas(batches):
-    path = dev_listings()
+    path = real_listings()
     rows, done = batches(path)
     frame = pd.read_csv(path)
     whole = frame.dropna(subset=list(COLUMNS))
@@ -177,7 +177,7 @@ def test_real_listings_by_the_courses_rule_match_a_count_by_pandas(batches):
 
 
 def test_real_listings_dealt_out_lose_and_change_nothing(batches):
-    path = dev_listings()
+    path = real_listings()
     with gzip.open(path, "rt", newline="") as file:
         raw = list(csv.reader(file))[1:]
     lists, _ = batches(path, "random", "list")

@@ -12,7 +12,7 @@ from tasador.errors import ConfigurationError
 from tasador.listings.listing import COLUMNS, canonical_line, read_row
 from tasador.source.server import SourceServer, build_app
 from tasador.source.simulator import generate
-from tests.source_kit import served
+from tests.kit.source import served
 
 BATCHES = [generate(3, "steady", number, 40) for number in range(6)]
 TUESDAY = {"group_number": 5, "day": "Tuesday"}

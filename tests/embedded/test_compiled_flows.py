@@ -8,7 +8,7 @@ import pytest
 from tasador.events.event import ARGO_EVENTS
 from tasador.operations import pipeline
 from tasador.stores.lake import Lake
-from tests.flow_kit import compiled
+from tests.kit.flows import compiled
 
 ROOT = Path(__file__).parents[2]
 FLOWS = sorted(p.stem for p in (ROOT / "flows").glob("*.py") if p.stem != "deploy")

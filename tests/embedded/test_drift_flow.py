@@ -12,8 +12,9 @@ from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs as training
 from tasador.warehouse import Warehouse
-from tests.flow_kit import Flow, artifacts, card_text, keeping_broker
-from tests.ingest_kit import Source, ingest_one, own_database
+from tests.kit.broker import recording_broker
+from tests.kit.flows import Flow, artifacts, card_text
+from tests.kit.ingestion import Source, ingest_one, own_database
 
 pytestmark = pytest.mark.filterwarnings(
     # Metaflow's own.
@@ -25,7 +26,7 @@ ROWS = 1_500
 @pytest.fixture
 def settings(platform):
     """A database, a registered model and a broker of the test's own."""
-    with own_database(platform) as own, keeping_broker() as (broker, told):
+    with own_database(platform) as own, recording_broker() as (broker, told):
         own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
         yield own, told

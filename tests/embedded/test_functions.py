@@ -11,17 +11,19 @@ import pytest
 from tasador.events import build, read
 from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.operations import dead_letters
-from tasador.prediction_record import PredictionRecord
 from tasador.warehouse import Warehouse
-from tests.functions_kit import free_port, function, is_ready, until
-from tests.listener_kit import taking
+from tests.kit.functions import function, is_ready
+from tests.kit.listener import http_sink
+from tests.kit.network import free_port
+from tests.kit.records import make_prediction
+from tests.kit.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
 def record(platform, tmp_path_factory):
     env = {"TASADOR_DATABASE_URL": platform.database_url}
     with function("record", tmp_path_factory.mktemp("record"), **env) as client:
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         yield client
 
 
@@ -32,24 +34,7 @@ def warehouse(platform):
 
 
 def made(**changes):
-    return replace(
-        PredictionRecord(
-            prediction_id=uuid4().hex,
-            predicted_at=datetime.now(UTC),
-            correlation_id="c-1",
-            model_name="tasador-price",
-            model_version=4,
-            model_digest="d4",
-            revision="predict-00009",
-            listing={"city": "Peñuelas", "bed": 3.0, "bath": None},
-            price=250_000.5,
-            intervals={"80": [2e5, 3e5], "90": [1.8e5, 3.2e5], "95": [1.5e5, 4e5]},
-            missing=["bath"],
-            warnings=["bed 3 is 'unusual'"],
-            latency_ms=0.4,
-        ),
-        **changes,
-    )
+    return make_prediction(**{"model_version": 4, "predicted_at": datetime.now(UTC), **changes})
 
 
 def deliver(client, event, structured=False):
@@ -206,7 +191,7 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
         each for each in dead_letters.dead_letters(platform) if each["event"]["id"] == event.id
     ]
     assert shown["event"]["source"] == "/tests/a b"
-    with taking() as (broker_url, taken):
+    with http_sink() as (broker_url, taken):
         assert dead_letters.replay(replace(platform, broker_url=broker_url), [event.id]) == 1
     ((headers, body),) = taken
     assert body == poison
@@ -241,7 +226,7 @@ def test_what_is_no_event_is_no_dead_letter(record):
 def test_without_a_database_record_asks_for_another_delivery(tmp_path):
     url = f"postgresql://nobody:x@127.0.0.1:{free_port()}/none"
     with function("record", tmp_path, TASADOR_DATABASE_URL=url) as client:
-        until(lambda: "does not answer" in client.get("/ready").text)
+        wait_for(lambda: "does not answer" in client.get("/ready").text)
         assert client.get("/ready").json()["final"] is False
         answer = deliver(client, build.prediction_made([made()]))
         assert answer.status_code == 503
@@ -251,5 +236,5 @@ def test_without_a_database_record_asks_for_another_delivery(tmp_path):
 
 def test_a_database_that_is_not_named_is_said_to_be(tmp_path):
     with function("record", tmp_path) as client:
-        until(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
+        wait_for(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
         assert client.get("/ready").json()["final"] is True

@@ -27,7 +27,9 @@ from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQ
 from tasador.warehouse import Warehouse
 from tasador.warehouse.connection import connect
 from tests.embedded.test_functions import made
-from tests.functions_kit import function, is_ready, make_bundle, until
+from tests.kit.functions import function, is_ready
+from tests.kit.models import make_bundle
+from tests.kit.waiting import wait_for
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def processes(platform, tmp_path_factory):
     ):
         found = {"predict": predict, "explain": explain, "record": record, "reload": reload}
         for client in found.values():
-            until(lambda client=client: is_ready(client))
+            wait_for(lambda client=client: is_ready(client))
         yield found
 
 

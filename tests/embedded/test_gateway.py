@@ -17,6 +17,7 @@ import pytest
 from tasador.local.gateway.daemon import end_functions
 from tasador.local.probe import status_of
 from tasador.local.process import port_is_free, started_at
+from tests.kit.waiting import wait_for
 
 TINY = Path(__file__).parent / "functions" / "tiny.py"
 TOKEN = "a-token-of-this-test"
@@ -61,7 +62,7 @@ class Gateway:
                 env={**os.environ, **self.environ},
                 stderr=log,
             )
-        self.wait_for(lambda: status_of(f"{self.url}/_admin/health") == 200, 30)
+        wait_for(lambda: status_of(f"{self.url}/_admin/health") == 200, 30)
 
     def kill(self) -> None:
         self.process.kill()
@@ -99,13 +100,6 @@ class Gateway:
 
     def seen(self, function: str) -> list[str]:
         return [json.loads(line)["id"] for line in self.lines(function, "seen.jsonl")]
-
-    @staticmethod
-    def wait_for(true: Callable[[], object], seconds: float = 15) -> None:
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.03)
 
 
 @pytest.fixture
@@ -170,7 +164,7 @@ def test_a_function_that_cannot_be_started_is_a_503_and_harms_no_other(make):
     assert answer.status_code == 503
     assert "reload-00001 cannot be started" in answer.json()["detail"]
     letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
-    gateway.wait_for(letters)
+    wait_for(letters)
     assert letters()[0]["status"] == 503
 
 
@@ -255,8 +249,8 @@ def test_scale_to_zero_and_back_but_never_under_a_request(make):
     gateway.serve("predict", ("predict-00001", 100, ""))
     pid = gateway.client.get("/predict?seconds=1.5").json()["pid"]
     assert gateway.lines("predict", "ended") == []
-    gateway.wait_for(lambda: gateway.lines("predict", "ended") == [str(pid)])
-    gateway.wait_for(lambda: started_at(pid) is None)
+    wait_for(lambda: gateway.lines("predict", "ended") == [str(pid)])
+    wait_for(lambda: started_at(pid) is None)
     assert gateway.client.get("/model").json()["pid"] != pid
 
 
@@ -310,7 +304,7 @@ def test_a_process_that_never_gets_ready_is_scaled_to_zero_too(make):
     gateway.serve("predict", ("predict-00001", 100, ""), NOT_READY="the store is away")
     answer = gateway.client.get("/model")
     assert answer.json()["detail"] == "predict-00001 is not ready: the store is away"
-    gateway.wait_for(lambda: len(gateway.lines("predict", "ended")) == 1)
+    wait_for(lambda: len(gateway.lines("predict", "ended")) == 1)
 
 
 def test_a_slow_start_is_not_waited_for_without_end(make):
@@ -320,7 +314,7 @@ def test_a_slow_start_is_not_waited_for_without_end(make):
     assert answer.status_code == 503
     assert answer.json()["detail"] == "predict-00001 is not ready: loading"
     assert answer.headers["retry-after"] == "1"
-    gateway.wait_for(lambda: gateway.client.get("/model").status_code == 200)
+    wait_for(lambda: gateway.client.get("/model").status_code == 200)
     assert len(gateway.lines("predict", "starts")) == 1
 
 
@@ -374,9 +368,9 @@ def test_an_event_reaches_its_function_in_both_modes(gateway):
         headers={"content-type": "application/cloudevents+json"},
     )
     assert answer.status_code == 202
-    gateway.wait_for(lambda: gateway.seen("reload") == ["decision-1"])
-    gateway.wait_for(lambda: gateway.seen("record") == ["p-1"])
-    gateway.wait_for(lambda: not any(e["pending"] for e in gateway.admin("GET", "/events").json()))
+    wait_for(lambda: gateway.seen("reload") == ["decision-1"])
+    wait_for(lambda: gateway.seen("record") == ["p-1"])
+    wait_for(lambda: not any(e["pending"] for e in gateway.admin("GET", "/events").json()))
     newest, oldest = gateway.admin("GET", "/events?limit=10").json()
     assert (newest["id"], newest["correlationid"], oldest["type"]) == ("p-1", "c-1", PROMOTED)
 
@@ -395,7 +389,7 @@ def test_delivery_is_tried_again_and_does_not_hold_up_others(make):
     gateway = make(TASADOR_DELIVERY_BACKOFF_SECONDS="0.5")
     gateway.publish(PROMOTED, "stubborn", {"statuses": [500, 503, 200]})
     gateway.publish(PROMOTED, "easy", {})
-    gateway.wait_for(lambda: gateway.seen("reload").count("stubborn") == 3)
+    wait_for(lambda: gateway.seen("reload").count("stubborn") == 3)
     assert gateway.seen("reload") == ["stubborn", "easy", "stubborn", "stubborn"]
     times = [json.loads(line)["at"] for line in gateway.lines("reload", "seen.jsonl")]
     assert times[3] - times[2] > 1.7 * (times[2] - times[0]) * 0.9, "the pause grows"
@@ -417,7 +411,7 @@ def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
     gateway.publish(MADE, "refused", {"statuses": [422, 200]}, correlationid="c-9")
     gateway.publish(MADE, "hopeless", {"statuses": [500, 500, 500, 500, 200]})
     letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
-    gateway.wait_for(lambda: len(letters()) == 2)
+    wait_for(lambda: len(letters()) == 2)
     assert gateway.seen("record").count("refused") == 1, "422 is not tried again"
     assert gateway.seen("record").count("hopeless") == 4, "once and three times more"
     by_id = {letter["event"]["id"]: letter for letter in letters()}
@@ -433,10 +427,10 @@ def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
     with (gateway.home / "dead-letters.jsonl").open("a") as file:
         file.write(json.dumps(orphan) + "\n")
     assert "1 event " in tasador(gateway, "replay", "hopeless", "unknown")
-    gateway.wait_for(lambda: gateway.seen("record").count("hopeless") == 5)
+    wait_for(lambda: gateway.seen("record").count("hopeless") == 5)
     assert [letter["event"]["id"] for letter in letters()] == ["refused", "refused"]
     assert "1 event " in tasador(gateway, "replay")
-    gateway.wait_for(lambda: gateway.seen("record").count("refused") == 2)
+    wait_for(lambda: gateway.seen("record").count("refused") == 2)
     assert letters() == [orphan]
     assert "0 events " in tasador(gateway, "replay")
 
@@ -444,7 +438,7 @@ def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
 def test_a_reply_that_is_an_event_goes_on(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     gateway.publish(REQUESTED, "ask", {"reply": MADE}, correlationid="c-3")
-    gateway.wait_for(lambda: gateway.seen("record") == ["reply-ask"])
+    wait_for(lambda: gateway.seen("record") == ["reply-ask"])
     assert gateway.admin("GET", "/events?limit=1").json()[0]["correlationid"] == "c-3"
 
 
@@ -455,13 +449,13 @@ def test_pending_events_survive_kill_9(make):
         assert gateway.publish(REQUESTED, id_, {"reply": MADE}).status_code == 202
     # One is being worked on when the gateway dies.
     gateway.publish(PROMOTED, "in-work", {"seconds": 1.0})
-    gateway.wait_for(lambda: gateway.seen("reload") == ["in-work"])
+    wait_for(lambda: gateway.seen("reload") == ["in-work"])
     gateway.kill()
     gateway.start()
     gateway.serve("predict", ("predict-00001", 100, ""))
-    gateway.wait_for(lambda: sorted(gateway.seen("predict")) == sorted(ids), 60)
-    gateway.wait_for(lambda: len(set(gateway.seen("record"))) == 30, 60)
-    gateway.wait_for(lambda: gateway.seen("reload") == ["in-work", "in-work"], 30)
+    wait_for(lambda: sorted(gateway.seen("predict")) == sorted(ids), 60)
+    wait_for(lambda: len(set(gateway.seen("record"))) == 30, 60)
+    wait_for(lambda: gateway.seen("reload") == ["in-work", "in-work"], 30)
 
 
 def test_sigterm_answers_what_was_begun_and_ends_the_functions(gateway):
@@ -479,7 +473,7 @@ def test_sigterm_answers_what_was_begun_and_ends_the_functions(gateway):
 
 def test_its_log_is_json_with_the_correlation_id(gateway):
     gateway.publish(MADE, "p-1", {}, correlationid="c-7")
-    gateway.wait_for(lambda: gateway.seen("record") == ["p-1"])
+    wait_for(lambda: gateway.seen("record") == ["p-1"])
     lines = [json.loads(x) for x in (gateway.home / "gateway.log").read_text().splitlines()]
     event = next(x for x in lines if x["message"] == "event")
     assert event["correlation_id"] == "c-7"

@@ -11,17 +11,11 @@ from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.ingestion import verbs
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
-from tests.flow_kit import Flow, artifacts, card_text
-from tests.ingest_kit import (
-    Source,
-    assert_all_there_once,
-    ingest_all,
-    ingest_one,
-    own_database,
-    simulated,
-)
+from tests.kit.flows import Flow, artifacts, card_text
+from tests.kit.ingestion import Source, assert_ingested_once, ingest_all, ingest_one, own_database
+from tests.kit.listings import raw_batches
 
-BATCHES = simulated()
+BATCHES = raw_batches()
 
 
 @pytest.fixture
@@ -41,17 +35,17 @@ def test_every_batch_then_the_end(settings):
         assert ingest_all(settings, source.url) == ["ingested"] * 3 + ["exhausted"]
         assert ingest_one(settings, source.url).status == "exhausted"
         assert source.restarts == 0
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 def test_the_same_content_is_one_batch_in_whatever_form_and_from_wherever(settings):
     with Source(BATCHES).serving() as source:
         ingest_all(settings, source.url)
-        assert_all_there_once(settings, BATCHES)
+        assert_ingested_once(settings, BATCHES)
     with Source(BATCHES, form="list").serving() as source:
         statuses = ingest_all(settings, source.url)
     assert statuses == ["repeated"] * 3 + ["exhausted"]
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 def test_a_source_that_moves_on_by_the_clock_hands_out_batches_twice(settings):
@@ -62,7 +56,7 @@ def test_a_source_that_moves_on_by_the_clock_hands_out_batches_twice(settings):
             source.time += 160
         assert statuses == ["ingested", "repeated"] * 3 + ["exhausted"] * 2
         assert source.restarts == 0
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +67,7 @@ def test_an_answer_that_breaks_off_is_made_up_for(settings, breaks, monkeypatch)
     with Source(BATCHES, breaks=breaks).serving() as source:
         assert "exhausted" in ingest_all(settings, source.url)
         assert source.restarts >= 1
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 def test_a_batch_taken_by_another_client_is_made_up_for(settings):
@@ -88,7 +82,7 @@ def test_a_batch_taken_by_another_client_is_made_up_for(settings):
         assert "batch 1 before it never did" in said[0]
         ingest_all(settings, source.url)
         assert source.restarts == 1
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 def test_a_source_used_up_by_others_is_begun_again_once(settings):
@@ -126,7 +120,7 @@ def test_a_crash_between_the_object_store_and_the_database(settings, monkeypatch
         assert fetches(settings, source.url)[-1] is None
         ingest_all(settings, source.url)
         assert source.restarts == 1
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +152,7 @@ def test_a_crash_within_the_store_step_is_carried_on_by_a_new_run(
         assert again.batch.correlation_id == taken.batch.correlation_id
         ingest_all(settings, source.url)
         assert source.asked == 4
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 def test_the_event_of_a_batch_is_the_same_however_often_it_is_stored(settings):
@@ -176,7 +170,7 @@ def test_an_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
         with pytest.raises(ServiceUnavailable, match=r"tasador\.batch\.ingested"):
             ingest_one(deaf, source.url)
         assert ingest_all(settings, source.url) == ["ingested", "exhausted"]
-    assert_all_there_once(settings, BATCHES[:1])
+    assert_ingested_once(settings, BATCHES[:1])
 
 
 def test_two_runs_at_once_share_the_work(settings):
@@ -185,14 +179,14 @@ def test_two_runs_at_once_share_the_work(settings):
         for one in running:
             assert one.result()[-1] == "exhausted"
         assert source.restarts == 0
-    assert_all_there_once(settings, BATCHES)
+    assert_ingested_once(settings, BATCHES)
 
 
 def test_a_batch_of_no_rows_and_one_of_refused_rows_alone(settings):
     batches = [[], [{"price": None, "city": "Ponce"}, {"price": -1}]]
     with Source(batches).serving() as source:
         assert ingest_all(settings, source.url) == ["ingested"] * 2 + ["exhausted"]
-    assert_all_there_once(settings, batches)
+    assert_ingested_once(settings, batches)
 
 
 # -- the flow itself ------------------------------------------------------------------------------
@@ -267,7 +261,7 @@ def has_status(settings, status):
     ],
 )
 def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, how):
-    batches = simulated(2)
+    batches = raw_batches(2)
     held = rows_held_back(settings) if step == "validate" else nullcontext()
     with Source(batches).serving() as source:
         given = replace(settings, source_url=source.url)
@@ -294,7 +288,7 @@ def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, ho
         code, said = again.end()
         assert code == 0, said
         ingest_all(settings, source.url)
-    assert_all_there_once(settings, batches)
+    assert_ingested_once(settings, batches)
 
 
 def test_the_flow_says_what_is_not_set(tmp_path, checkout, platform):

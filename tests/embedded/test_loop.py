@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import httpx
@@ -12,10 +11,11 @@ import pytest
 
 from tasador.local.platform import Platform
 from tasador.operations.pipeline import unanswered
-from tasador.records import DriftRecord
 from tasador.source.simulator import generate
 from tasador.warehouse import Warehouse
-from tests.ingest_kit import Source, ingest_one, own_database
+from tests.kit.ingestion import Source, ingest_one, own_database
+from tests.kit.records import make_drift_record
+from tests.kit.waiting import wait_for
 
 
 def tasador(settings, *arguments):
@@ -96,13 +96,11 @@ def test_what_a_killed_pipeline_left_is_taken_up(platform):
         assert unanswered(own) == [("drift", asked)]
         with Warehouse(own.database_url) as warehouse:
             warehouse.record_drift(
-                DriftRecord(
+                make_drift_record(
                     batch_id=batch.batch_id,
                     champion_version=0,
                     correlation_id=batch.correlation_id,
                     verdict="train",
-                    reasons=["there is no champion yet"],
-                    scores={},
                 )
             )
         assert unanswered(own) == [("train", asked)]
@@ -116,10 +114,3 @@ def read_many(text):
         values.append(value)
         text = text[end:].lstrip()
     return values
-
-
-def wait_for(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import fields
 
 import httpx
@@ -15,8 +14,9 @@ from tasador.operations.pipeline import unanswered
 from tasador.settings import Settings
 from tasador.source.simulator import generate
 from tasador.warehouse import Warehouse
-from tests.flow_kit import card_text
-from tests.ingest_kit import Source
+from tests.kit.flows import card_text
+from tests.kit.ingestion import Source
+from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.filterwarnings(
     # Metaflow's own.
@@ -55,17 +55,10 @@ def served(new_home):
                 runs = tasador(settings, "pipeline")
             assert [run["flow"] for run in runs] == ["ingest", "drift", "train", "ingest"]
             with httpx.Client(base_url=settings.functions_url, timeout=60) as client:
-                until(lambda: client.get("/model").json().get("version") == 1)
+                wait_for(lambda: client.get("/model").json().get("version") == 1)
             yield settings
         finally:
             platform.down()
-
-
-def until(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def ask(settings, listings):
@@ -76,7 +69,7 @@ def ask(settings, listings):
             f"{settings.functions_url}/batch_predict", json={"listings": listings}, timeout=60
         )
         assert answer.status_code == 200, answer.text
-        until(lambda: warehouse.prediction_summary()["count"] == before + len(listings))
+        wait_for(lambda: warehouse.prediction_summary()["count"] == before + len(listings))
 
 
 def requests_of(number, rows, only=lambda row: True):

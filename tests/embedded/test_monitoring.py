@@ -12,13 +12,13 @@ from tasador.listings.table import columns_of, frame_of
 from tasador.monitoring import verbs
 from tasador.operations.lineage import trace
 from tasador.operations.pipeline import unanswered
-from tasador.prediction_record import PredictionRecord
 from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.training import verbs as training
 from tasador.warehouse import Warehouse
-from tests.flow_kit import keeping_broker
-from tests.ingest_kit import Source, ingest_one, own_database
+from tests.kit.broker import recording_broker
+from tests.kit.ingestion import Source, ingest_one, own_database
+from tests.kit.records import make_prediction
 
 ROWS = 1_500
 
@@ -26,7 +26,7 @@ ROWS = 1_500
 @pytest.fixture(scope="module")
 def learnt(platform):
     """A champion on the first batch of a market whose prices then rise by a quarter."""
-    with own_database(platform) as own, keeping_broker() as (broker, told):
+    with own_database(platform) as own, recording_broker() as (broker, told):
         own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
         ingested(own, generate(3, "price-shift", 0, ROWS))
@@ -49,20 +49,16 @@ def asked_for(settings, judgement, rows):
     prices = judgement.bundle.predict(columns_of(frame_of(read))).price
     version = judgement.record
     records = [
-        PredictionRecord(
-            prediction_id=uuid.uuid4().hex,
+        make_prediction(
             predicted_at=now(),
             correlation_id=version.correlation_id,
             model_name=version.model_name,
             model_version=version.version,
             model_digest=version.digest,
-            revision="predict-00001",
             listing={k: v for k, v in asdict(listing).items() if k != "price"},
             price=float(price),
             intervals={},
             missing=list(listing.missing()),
-            warnings=[],
-            latency_ms=2.0,
         )
         for listing, price in zip(read, prices, strict=True)
     ]

@@ -17,7 +17,6 @@ from tasador.events import build
 from tasador.events.event import MODEL_REJECTED, MODEL_SERVING, ROLLOUT_FAILED
 from tasador.events.publish import publish as publish_event
 from tasador.model.bundle_writer import stamp_version
-from tasador.records import DecisionRecord
 from tasador.rollout import plan
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import Promotion
@@ -25,7 +24,10 @@ from tasador.rollout.rollback import decide_rollback
 from tasador.rollout.verbs import reconcile, roll_out
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
-from tests.functions_kit import free_port, make_bundle, until
+from tests.kit.models import make_bundle
+from tests.kit.network import free_port
+from tests.kit.records import make_decision
+from tests.kit.waiting import wait_for
 
 SERVICES = plan.SERVICES
 
@@ -65,19 +67,12 @@ def world(platform, bundles):
             """A promotion as the train flow would store it."""
             manifest, uri = bundles[version]
             return warehouse.record_decision(
-                DecisionRecord(
-                    model_name="tasador-price",
+                make_decision(
                     version=claimed or version,
                     digest=manifest.digest,
                     model_uri=uri,
-                    run_id="r",
-                    decision="promoted",
-                    reasons=["better"],
-                    checks=[],
-                    metrics={},
                     correlation_id=f"c-{version}",
                     training_id=uuid4().hex,
-                    batch_ids=[],
                 )
             )
 
@@ -94,7 +89,7 @@ def world(platform, bundles):
                 rows = [r for r in warehouse.rollout_history(50) if r.promotion == promotion]
                 return rows if len(rows) >= count else None
 
-            return until(found, 90)
+            return wait_for(found, 90)
 
         with httpx.Client(base_url=platform.functions_url, timeout=60, trust_env=False) as client:
             yield SimpleNamespace(
@@ -167,7 +162,7 @@ def test_a_promotion_event_brings_the_model_into_service_everywhere(world, bundl
     told = world.client.post("/explain", json={"bed": 3, "house_size": 1500}).json()
     assert told["price"] == pytest.approx(answer["price"])
     # The prediction is recorded; the trials of the candidate are not.
-    until(lambda: world.warehouse.prediction(answer["prediction_id"]))
+    wait_for(lambda: world.warehouse.prediction(answer["prediction_id"]))
     revisions = [p.revision for p in world.warehouse.predictions(500)]
     assert revisions.count(answer["revision"]) == 1
     for record in records:
@@ -237,7 +232,7 @@ def test_a_damaged_bundle_leaves_the_old_model_serving(world):
         assert "model.ubj" in record.reason
     assert in_service(world) == good
     assert world.client.post("/predict", json={}).json()["model"]["version"] == version
-    told = until(lambda: published(world, ROLLOUT_FAILED, bad.promotion))
+    told = wait_for(lambda: published(world, ROLLOUT_FAILED, bad.promotion))
     assert "model.ubj" in told[0]["data"]["reason"]
     # What fails again is not tried again of itself, but anyone may ask for it.
     assert reconcile(**world.parts) == []

@@ -29,7 +29,11 @@ from tasador.rollout.backend import Revision, Target
 from tasador.rollout.local import LocalBackend
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
-from tests.functions_kit import ROOT, free_port, function, is_ready, make_bundle, until
+from tests.kit.checkout import ROOT
+from tests.kit.functions import function, is_ready
+from tests.kit.models import make_bundle
+from tests.kit.network import free_port
+from tests.kit.waiting import wait_for
 
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 
@@ -90,7 +94,7 @@ def stored(platform, bundle, tmp_path_factory):
 def never_ready(env, home, said, name="predict"):
     """The function says why, once, for good, and does nothing more about it."""
     with function(name, home, **env) as client:
-        until(lambda: said in client.get("/ready").text)
+        wait_for(lambda: said in client.get("/ready").text)
         answer = client.get("/ready")
         assert (answer.status_code, answer.json()["final"]) == (503, True)
         assert "retry-after" not in answer.headers
@@ -129,16 +133,16 @@ def test_an_unreachable_store_is_asked_until_it_is_there(stored, platform, tmp_p
     env, port = stored(), free_port()
     env["TASADOR_S3_ENDPOINT"] = f"http://127.0.0.1:{port}"
     with function("predict", tmp_path, **env) as client:
-        until(lambda: "gave no answer" in client.get("/ready").text)
+        wait_for(lambda: "gave no answer" in client.get("/ready").text)
         answer = client.get("/ready")
         assert (answer.status_code, answer.json()["final"]) == (503, False)
         assert answer.headers["retry-after"]
         assert client.post("/predict", json=LISTING).status_code == 503
-        until(lambda: len(logged(client, "warning")) >= 2)
+        wait_for(lambda: len(logged(client, "warning")) >= 2)
         assert all("gave no answer" in warning for warning in logged(client, "warning"))
         assert logged(client, "error") == []
         with relay(port, urlsplit(platform.s3_endpoint).port):
-            until(lambda: is_ready(client))
+            wait_for(lambda: is_ready(client))
         assert client.post("/predict", json=LISTING).status_code == 200
 
 
@@ -235,7 +239,7 @@ class Callers:
     def more(self, count=50):
         """Wait until so many more are answered."""
         wanted = len(self.answers) + count
-        until(lambda: len(self.answers) >= wanted, 60)
+        wait_for(lambda: len(self.answers) >= wanted, 60)
 
     @property
     def predicted(self):
@@ -264,7 +268,7 @@ def all_recorded(platform, ids):
             left.difference_update([i for i in left if warehouse.prediction(i) is not None])
             return not left
 
-        until(found, 60)
+        wait_for(found, 60)
 
 
 def test_sigterm_under_load_fails_no_request_and_loses_no_recording(platform, serving):
@@ -329,7 +333,7 @@ def test_a_crowd_is_answered_or_sent_away_and_nobody_waits_for_ever(bundle, tmp_
     bodies.write_text(json.dumps(LISTING))
     env = {"MODEL_URI": str(bundle[0]), "THREADS": "4"}
     with function(name, tmp_path, **env) as client:
-        until(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client))
         process = psutil.Process(client.process.pid)
         # A first crowd warms every buffer that there is; the second must add nothing to it.
         for turn in ("first", "second"):

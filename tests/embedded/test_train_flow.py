@@ -19,9 +19,10 @@ from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs
 from tasador.warehouse import Warehouse
-from tests.flow_kit import Flow, artifacts, card_text, keeping_broker
-from tests.ingest_kit import own_database
-from tests.train_kit import history, ready_to_train
+from tests.kit.broker import recording_broker
+from tests.kit.flows import Flow, artifacts, card_text
+from tests.kit.ingestion import own_database
+from tests.kit.training import history, ready_to_train
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def settings(platform):
 def test_a_first_model_is_promoted_and_its_equal_rejected(
     settings, tmp_path, checkout, monkeypatch
 ):
-    with keeping_broker() as (broker, told):
+    with recording_broker() as (broker, told):
         given = replace(settings, broker_url=broker)
         run = ("run", "--trials", "2")
         code, said = Flow("train", given, tmp_path, checkout, *run).end()
@@ -117,7 +118,7 @@ def test_a_dossier_that_fails_takes_no_decision_with_it(settings, tmp_path, chec
     broken.mkdir()
     (broken / "cyclonedx.py").write_text("raise ImportError('no cyclonedx here')\n")
     run_id = tmp_path / "run-id"
-    with keeping_broker() as (broker, told), monkeypatch.context() as patch:
+    with recording_broker() as (broker, told), monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(broken))
         given = replace(settings, broker_url=broker)
         run = ("run", "--trials", "1", "--run-id-file", str(run_id))
@@ -169,7 +170,7 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
         assert warehouse.latest_promotion() == record
     with pytest.raises(RolloutError, match="is the one in service already"):
         rollback.roll_back(settings, 1)
-    with keeping_broker() as (broker, told):
+    with recording_broker() as (broker, told):
         forth, announce_error = rollback.roll_back(replace(settings, broker_url=broker))
     assert (forth.version, announce_error) == (2, "")
     assert told == [("tasador.model.promoted", f"decision-{forth.promotion}")]

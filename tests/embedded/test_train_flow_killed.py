@@ -9,8 +9,8 @@ import pytest
 
 from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
-from tests.flow_kit import Flow
-from tests.train_kit import history, ready_to_train, trials_of
+from tests.kit.flows import Flow
+from tests.kit.training import history, ready_to_train, trials_of
 
 # What a flow says, or by which it is known, when it is in the midst of a step.
 SAID = {

@@ -18,10 +18,15 @@ from hypothesis import strategies as st
 from tasador.clock import now
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
 from tasador.listings.listing import COLUMNS, read_row
-from tasador.prediction_record import PredictionRecord
-from tasador.records import Batch, DecisionRecord, DriftRecord, RolloutRecord
 from tasador.warehouse import ReadRow, Warehouse
-from tests.ingest_kit import own_database
+from tests.kit.ingestion import own_database
+from tests.kit.records import (
+    make_batch,
+    make_decision,
+    make_drift_record,
+    make_prediction,
+    make_rollout,
+)
 
 GOOD = {
     "brokered_by": "1.0",
@@ -47,22 +52,6 @@ def warehouse(settings):
         yield opened
 
 
-def make_batch(batch_id, **more):
-    return Batch(
-        **{
-            "batch_id": batch_id,
-            "source": "http://source",
-            "group_number": 5,
-            "day": "Tuesday",
-            "batch_number": 0,
-            "correlation_id": "corr-1",
-            "raw_uri": "s3://data-raw/x",
-            "fetched_at": datetime(2026, 1, 1, tzinfo=UTC),
-            **more,
-        }
-    )
-
-
 def query(settings, statement, *values):
     connection = psycopg2.connect(settings.database_url)
     try:
@@ -75,7 +64,7 @@ def query(settings, statement, *values):
 
 def store(warehouse, batch_id, raws):
     read = [ReadRow(number, raw, *read_row(raw)) for number, raw in enumerate(raws)]
-    return warehouse.store_rows(make_batch(batch_id), read)
+    return warehouse.store_rows(make_batch(batch_id=batch_id), read)
 
 
 def test_migrations_and_the_tables_in_code_agree(settings):
@@ -255,26 +244,26 @@ def test_rows_that_break_off_leave_nothing_behind(warehouse, settings):
         raise RuntimeError("the payload ends here")
 
     with pytest.raises(RuntimeError):
-        warehouse.store_rows(make_batch("half"), broken())
+        warehouse.store_rows(make_batch(batch_id="half"), broken())
     assert query(settings, "select 1 from raw.raw_data where batch_id = 'half'") == []
     assert warehouse.batch("half") is None
 
 
 def test_many_chunks_make_one_batch(warehouse):
     rows = (ReadRow(number, GOOD, *read_row(GOOD)) for number in range(25_000))
-    assert warehouse.store_rows(make_batch("large"), rows).rows_clean == 25_000
+    assert warehouse.store_rows(make_batch(batch_id="large"), rows).rows_clean == 25_000
 
 
 def test_batches_come_in_the_order_of_their_fetching(warehouse):
     late, early = now() + timedelta(days=2), now() + timedelta(days=1)
-    warehouse.save_batch(make_batch("z-late", fetched_at=late))
-    warehouse.save_batch(make_batch("z-early", fetched_at=early, status="ready"))
+    warehouse.save_batch(make_batch(batch_id="z-late", fetched_at=late))
+    warehouse.save_batch(make_batch(batch_id="z-early", fetched_at=early, status="ready"))
     assert [b.batch_id for b in warehouse.batches()][-2:] == ["z-early", "z-late"]
     assert [b.batch_id for b in warehouse.batches(status="ready")] == ["z-early"]
     assert warehouse.unannounced_batches()[-2:] == warehouse.batches()[-2:]
     warehouse.announced("z-early")
     assert "z-early" not in [b.batch_id for b in warehouse.unannounced_batches()]
-    changed = make_batch("z-late", fetched_at=late, status="validated", rows_raw=7)
+    changed = make_batch(batch_id="z-late", fetched_at=late, status="validated", rows_raw=7)
     warehouse.save_batch(changed)
     assert warehouse.batch("z-late") == changed
 
@@ -284,7 +273,7 @@ def test_fetches_tell_what_was_asked(warehouse):
     first, second = warehouse.begin_fetch(*of), warehouse.begin_fetch(*of)
     warehouse.begin_fetch("http://asked", 6, "Monday")
     assert [f.fetch_id for f in warehouse.unfinished_fetches(*of)] == [first, second]
-    batch = make_batch("fetched", correlation_id="corr-first")
+    batch = make_batch(batch_id="fetched", correlation_id="corr-first")
     warehouse.finish_fetch(first, "received", batch, 4)
     warehouse.finish_fetch(second, "received", replace(batch, correlation_id="corr-other"), 5)
     warehouse.log_restart(*of)
@@ -296,12 +285,8 @@ def test_fetches_tell_what_was_asked(warehouse):
     assert warehouse.batch("fetched") == batch
 
 
-DRIFT = DriftRecord(
-    batch_id="b1",
+DRIFT = make_drift_record(
     champion_version=2,
-    correlation_id="corr-1",
-    verdict="drift",
-    reasons=["price moved"],
     scores={"univariate": {"price": {"ks": 0.2, "none": float("nan")}}},
 )
 
@@ -317,19 +302,11 @@ def test_a_verdict_is_kept_once(warehouse):
     assert warehouse.drift_history() == [other, first]
 
 
-DECISION = DecisionRecord(
-    model_name="tasador-price",
+DECISION = make_decision(
     version=1,
-    digest="d1",
-    model_uri="s3://m/1",
-    run_id="r1",
-    decision="promoted",
-    reasons=["first"],
     checks=[{"name": "r2", "passed": True, "value": 0.7, "limit": 0.35, "says": "good"}],
     metrics={"r2": 0.7},
-    correlation_id="corr-1",
     training_id="t1",
-    batch_ids=["b1"],
 )
 
 
@@ -354,18 +331,7 @@ def test_decisions_are_numbered_and_made_once(warehouse):
 
 
 def test_an_attempt_to_roll_out_is_kept_once(warehouse):
-    record = RolloutRecord(
-        service="predict",
-        revision="predict-00001",
-        model_name="tasador-price",
-        version=1,
-        digest="d1",
-        promotion=1,
-        outcome="serving",
-        reason="all golden rows agree",
-        steps=[{"name": "ready", "seconds": 0.4}],
-        correlation_id="corr-1",
-    )
+    record = make_rollout(steps=[{"name": "ready", "seconds": 0.4}])
     kept = warehouse.record_rollout(record)
     assert kept.rollout_id is not None
     assert warehouse.record_rollout(record) == kept
@@ -373,23 +339,16 @@ def test_an_attempt_to_roll_out_is_kept_once(warehouse):
     assert warehouse.rollout_history()[-1] == kept
 
 
-def prediction(prediction_id, at, **more):
-    return PredictionRecord(
+def prediction(prediction_id, at, **changes):
+    return make_prediction(
         **{
             "prediction_id": prediction_id,
             "predicted_at": at,
-            "correlation_id": "corr-1",
-            "model_name": "tasador-price",
             "model_version": 1,
-            "model_digest": "d1",
-            "revision": "predict-00001",
-            "listing": {"state": "Texas", "bed": None},
             "price": 100_000.0,
-            "intervals": {"90": [90_000.0, 120_000.0]},
             "missing": [],
-            "warnings": [],
             "latency_ms": 2.0,
-            **more,
+            **changes,
         }
     )
 

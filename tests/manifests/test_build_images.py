@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from tests.manifests import kit
+from tests.kit import manifests as kit
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasador.events import event
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
-from tests.manifests import kit
+from tests.kit import manifests as kit
 
 pytestmark = pytest.mark.skipif(
     kit.kustomize() is None, reason="no kustomize and no kubectl here to build the manifests with"

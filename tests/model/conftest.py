@@ -1,12 +1,13 @@
 import pytest
 
-from tests.model.kit import DEFAULT, bundle_of, simulated
+from tests.kit.listings import simulated_frame
+from tests.kit.models import DEFAULT, train_bundle
 
 
 @pytest.fixture(scope="session")
 def market():
     """Six thousand simulated listings."""
-    return simulated(6000)
+    return simulated_frame(6000)
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +19,4 @@ def trained_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(market, trained_folder):
     """A bundle trained on the market's properties outside the holdout."""
-    return bundle_of(market, trained_folder, DEFAULT)
+    return train_bundle(market, trained_folder, DEFAULT)

@@ -5,19 +5,14 @@ import pytest
 
 from tasador.listings.table import columns_of, read_csv
 from tasador.training.evaluation import evaluate
-from tests.model.kit import QUICK, bundle_of, dev_listings
-
-PATH = dev_listings()
-pytestmark = pytest.mark.skipif(
-    PATH is None,
-    reason="no real listings here: set TASADOR_LISTINGS_CSV to a CSV of them",
-)
+from tests.kit.checkout import real_listings
+from tests.kit.models import QUICK, train_bundle
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    frame, _ = read_csv(PATH)
-    bundle = bundle_of(frame, tmp_path_factory.mktemp("dev") / "bundle", QUICK)
+    frame, _ = read_csv(real_listings())
+    bundle = train_bundle(frame, tmp_path_factory.mktemp("dev") / "bundle", QUICK)
     return bundle, evaluate(bundle, frame), frame
 
 

@@ -15,9 +15,9 @@ from tasador.dossier.folder import write_folder
 from tasador.drift.baseline import learn
 from tasador.drift.reference import make_reference
 from tasador.listings.table import columns_of
-from tasador.records import Batch, DecisionRecord
 from tasador.training.evaluation import evaluate
-from tests.model.kit import QUICK
+from tests.kit.models import QUICK
+from tests.kit.records import make_batch, make_decision
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,31 +36,14 @@ def facts(market, trained):
     honest[held] = trained.predict(columns_of(market[held])).price
     reference = make_reference(market, honest)
     decision = gate.judge(evaluate(trained, market), None)
-    record = DecisionRecord(
-        model_name="tasador-price",
+    record = make_decision(
         version=3,
         digest=trained.manifest.digest,
-        model_uri="s3://bucket/run/artifacts/bundle",
-        run_id="run",
-        decision="promoted",
         reasons=decision.reasons,
         checks=[check.as_dict() for check in decision.checks],
         metrics=dict(trained.manifest.metrics),
-        correlation_id="corr-1",
-        training_id="training",
-        batch_ids=["b1"],
     )
-    batch = Batch(
-        batch_id="b1",
-        source="http://127.0.0.1:8000",
-        group_number=5,
-        day="Tuesday",
-        batch_number=0,
-        correlation_id="corr-1",
-        raw_uri="s3://bucket/b1",
-        rows_raw=6_000,
-        rows_clean=len(market),
-    )
+    batch = make_batch(rows_raw=6_000, rows_clean=len(market))
     return Facts(
         bundle=trained,
         record=record,

@@ -14,7 +14,8 @@ from tasador.listings.listing import in_holdout
 from tasador.listings.table import columns_of
 from tasador.training.evaluation import evaluate
 from tasador.training.holdout import holdout_of
-from tests.model.kit import QUICK, bundle_of, simulated
+from tests.kit.listings import simulated_frame
+from tests.kit.models import QUICK, train_bundle
 
 NARROW = {
     "one state": lambda frame: frame["state"] == "Texas",
@@ -26,12 +27,12 @@ NARROW = {
 @pytest.fixture(scope="module")
 def country():
     """A batch of the whole country, from which the champion learnt."""
-    return simulated(5_000, seed=11)
+    return simulated_frame(5_000, seed=11)
 
 
 @pytest.fixture(scope="module")
 def champion(country, tmp_path_factory):
-    return bundle_of(country, tmp_path_factory.mktemp("champion") / "bundle", QUICK)
+    return train_bundle(country, tmp_path_factory.mktemp("champion") / "bundle", QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +47,14 @@ def reference(country, champion):
 @pytest.fixture(scope="module", params=NARROW)
 def narrow(request):
     """A later batch of only such listings, with more rows of them than the country's has in all."""
-    parts = [simulated(24_000, seed=11, batch=number) for number in (1, 2, 3)]
+    parts = [simulated_frame(24_000, seed=11, batch=number) for number in (1, 2, 3)]
     frame = pd.concat(parts, ignore_index=True)
     return frame[NARROW[request.param](frame).to_numpy(dtype=bool)].head(8_000)
 
 
 @pytest.fixture(scope="module")
 def challenger(narrow, tmp_path_factory):
-    return bundle_of(narrow, tmp_path_factory.mktemp("challenger") / "bundle", QUICK)
+    return train_bundle(narrow, tmp_path_factory.mktemp("challenger") / "bundle", QUICK)
 
 
 def judged(challenger, champion, rows):
@@ -89,19 +90,19 @@ def test_where_the_platform_knows_the_narrow_batch_alone(champion, challenger, r
 
 
 def test_one_that_learnt_more_of_the_country_is_promoted(champion, country, tmp_path):
-    more = [country, simulated(8_000, seed=11, batch=1)]
-    learnt = bundle_of(pd.concat(more, ignore_index=True), tmp_path / "bundle", QUICK)
+    more = [country, simulated_frame(8_000, seed=11, batch=1)]
+    learnt = train_bundle(pd.concat(more, ignore_index=True), tmp_path / "bundle", QUICK)
     decision = judged(learnt, champion, holdout_of(more))
     assert decision.promote, decision.reasons
 
 
 def test_one_that_wins_overall_but_ruins_a_state_is_rejected_with_its_name(country, tmp_path):
-    weak = bundle_of(country.head(1_500), tmp_path / "weak", QUICK)
-    rows = pd.concat([country, simulated(8_000, seed=11, batch=1)], ignore_index=True)
+    weak = train_bundle(country.head(1_500), tmp_path / "weak", QUICK)
+    rows = pd.concat([country, simulated_frame(8_000, seed=11, batch=1)], ignore_index=True)
     # It learnt from far more rows, but in one state from a feed whose prices were wrong.
     wrong = rows["state"] == "North Carolina"
     spoilt = rows.assign(price=rows["price"].where(~wrong, rows["price"] * 1.7))
-    learnt = bundle_of(spoilt, tmp_path / "learnt", QUICK)
+    learnt = train_bundle(spoilt, tmp_path / "learnt", QUICK)
     decision = judged(learnt, weak, holdout_of([rows]))
     assert "slices_against_champion" in failed(decision)
     against = {"better_than_champion", "log_error_against_champion", "r2_against_champion"}

@@ -9,13 +9,13 @@ from tasador.listings.table import columns_of
 from tasador.model.features import absent_of
 from tasador.model.intervals import GROUPS, LEVELS, calibrate, groups_of
 from tasador.training.evaluation import by_slice, evaluate
-from tests.model.kit import simulated
+from tests.kit.listings import simulated_frame
 
 
 @pytest.fixture(scope="module")
 def unseen():
     """Another draw of the same market, so that its properties were not trained on."""
-    return simulated(6000, seed=3, batch=1)
+    return simulated_frame(6000, seed=3, batch=1)
 
 
 @pytest.mark.parametrize("level", LEVELS)

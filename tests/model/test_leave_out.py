@@ -4,7 +4,8 @@ import pytest
 
 from tasador.errors import TrainingError
 from tasador.training.leave_out import leave_states_out
-from tests.model.kit import QUICK, simulated
+from tests.kit.listings import simulated_frame
+from tests.kit.models import QUICK
 
 PARAMS = QUICK.params
 
@@ -46,6 +47,6 @@ def test_a_seed_decides_everything(market, left_out):
 
 
 def test_one_state_cannot_be_left_out():
-    market = simulated(2_000)
+    market = simulated_frame(2_000)
     with pytest.raises(TrainingError, match="only where there are two"):
         leave_states_out(market[market["state"] == "Texas"], PARAMS)

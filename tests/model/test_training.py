@@ -7,7 +7,8 @@ from tasador.errors import TrainingError
 from tasador.listings.listing import in_holdout
 from tasador.listings.table import columns_of
 from tasador.training import fitting, splits, study
-from tests.model.kit import QUICK, bundle_of, simulated
+from tests.kit.listings import simulated_frame
+from tests.kit.models import QUICK, train_bundle
 
 
 def keys_of_rows(columns):
@@ -29,8 +30,8 @@ def test_what_the_holdout_costs_leaves_no_trace_in_the_model(market, tmp_path):
     market = market.head(1500)
     doubled = market.copy()
     doubled.loc[doubled["holdout"], "price"] *= 2
-    one = bundle_of(market, tmp_path / "one")
-    other = bundle_of(doubled, tmp_path / "other")
+    one = train_bundle(market, tmp_path / "one")
+    other = train_bundle(doubled, tmp_path / "other")
     assert one.manifest.digest == other.manifest.digest
     assert one.manifest.metrics["r2"] != other.manifest.metrics["r2"]
 
@@ -47,8 +48,8 @@ def test_every_split_keeps_a_property_together(market):
 
 def test_the_order_of_the_rows_leaves_no_trace(market, tmp_path):
     frame = market.head(1500)
-    one = bundle_of(frame, tmp_path / "one")
-    other = bundle_of(frame.sample(frac=1, random_state=5), tmp_path / "other")
+    one = train_bundle(frame, tmp_path / "one")
+    other = train_bundle(frame.sample(frac=1, random_state=5), tmp_path / "other")
     assert one.manifest.digest == other.manifest.digest
 
 
@@ -62,9 +63,9 @@ def test_a_seed_decides_everything(market, tmp_path):
 
 def test_the_number_of_threads_leaves_no_trace(market, tmp_path, monkeypatch):
     frame = market.head(3000)
-    one = bundle_of(frame, tmp_path / "one")
+    one = train_bundle(frame, tmp_path / "one")
     monkeypatch.setattr(study, "_ROWS_FOR_TWO_THREADS", 0)
-    assert bundle_of(frame, tmp_path / "two").manifest.digest == one.manifest.digest
+    assert train_bundle(frame, tmp_path / "two").manifest.digest == one.manifest.digest
 
 
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
@@ -130,7 +131,7 @@ def test_a_hopeless_trial_is_pruned(market):
 
 def test_too_few_rows_are_refused_with_their_number():
     with pytest.raises(TrainingError, match=r"only \d+ of \d+ rows .* at least 200"):
-        splits.prepare(simulated(150))
+        splits.prepare(simulated_frame(150))
 
 
 def test_rows_of_a_parquet_file_train_the_same_model(market, tmp_path):

@@ -10,12 +10,13 @@ import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.kit.checkout import ROOT
+from tests.kit.waiting import wait_for
+
 NAMESPACE = "tasador"
 OVERLAY = ROOT / ".build" / "cluster"
 NEEDED = ("KUBECONFIG", "TASADOR_INGRESS_URL", "TASADOR_INGRESS_DOMAIN")
@@ -54,19 +55,15 @@ def patch(kind, name, changed):
     kubectl("-n", NAMESPACE, "patch", kind, name, "--type=merge", "-p", given)
 
 
-def until(what, found, seconds, pause=1.0):
-    """Wait until ``found()`` gives something; returns (it, seconds waited)."""
+def until(what, condition, seconds, pause=1.0):
+    """Wait until ``condition()`` is true; returns (its value, seconds waited).
+
+    A failed kubectl, a missing key and an HTTP error count as false.
+    """
     began = time.monotonic()
-    said = None  # what was found, or why nothing was, the last time
-    while time.monotonic() - began < seconds:
-        try:
-            if value := found():
-                return value, time.monotonic() - began
-            said = value
-        except (AssertionError, KeyError, httpx.HTTPError) as error:
-            said = error
-        time.sleep(pause)
-    raise AssertionError(f"{what}: not within {seconds} s ({said})")
+    ignored = (AssertionError, KeyError, httpx.HTTPError)
+    value = wait_for(condition, seconds, pause=pause, ignored=ignored, what=what)
+    return value, time.monotonic() - began
 
 
 def condition(each, kind):

@@ -16,7 +16,6 @@ from tasador.listings.listing import COLUMNS, read_row
 from tasador.listings.table import columns_of, frame_of
 from tasador.settings import Settings
 from tasador.source.server import SourceServer, build_app
-from tasador.source.simulator import generate
 from tasador.source.stored import StoredBatch
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
@@ -94,11 +93,6 @@ class Source:
         return asgi
 
 
-def simulated(batches=3, rows=300, seed=5):
-    """The rows of some simulated batches, mess and refused rows among them."""
-    return [list(generate(seed, "steady", number, rows)) for number in range(batches)]
-
-
 def ingest_one(settings, url, say=lambda text: None):
     """One ingestion by its verbs, as the flow's steps call them; how it was taken."""
     taken = verbs.take(settings, url, 5, "Tuesday", say)
@@ -117,7 +111,7 @@ def ingest_all(settings, url, most=30):
     return statuses
 
 
-def assert_all_there_once(settings, batches):
+def assert_ingested_once(settings, batches):
     """Every row of the batches is in the warehouse and the lake, once, as it was sent."""
     with Warehouse(settings.database_url) as warehouse:
         found = warehouse.batches(status="ready")

@@ -9,16 +9,17 @@ import optuna
 from tasador.stores.lake import Lake
 from tasador.training import verbs
 from tasador.warehouse import Warehouse
-from tests.flow_kit import keeping_broker
-from tests.ingest_kit import Source, ingest_all, own_database, simulated
+from tests.kit.broker import recording_broker
+from tests.kit.ingestion import Source, ingest_all, own_database
+from tests.kit.listings import raw_batches
 
-BATCHES = simulated(1, rows=1_500)
+BATCHES = raw_batches(1, rows=1_500)
 
 
 @contextmanager
 def ready_to_train(platform):
     """A database, a registered model and a broker of the test's own, with one batch ingested."""
-    with own_database(platform) as own, keeping_broker() as (broker, _):
+    with own_database(platform) as own, recording_broker() as (broker, _):
         own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
         with Source(BATCHES).serving() as source:

@@ -1,26 +1,12 @@
-"""Real servers for the tests of the source: the course's API, and one that misbehaves."""
+"""Servers for the tests of the source: the course's API, and one that misbehaves."""
 
 import json
-import os
 import socket
 import threading
 from contextlib import contextmanager
-from pathlib import Path
-
-import pytest
 
 from tasador.source.server import SourceServer, build_app
 from tasador.source.stored import StoredBatch
-
-
-def dev_listings():
-    """The CSV of real listings, or a skip where this machine has none."""
-    given = os.environ.get("TASADOR_LISTINGS_CSV")
-    beside = Path(__file__).parents[2] / "shared" / "data" / "listings-dev.csv.gz"
-    path = Path(given) if given else beside
-    if not path.is_file():
-        pytest.skip("no file of real listings: set TASADOR_LISTINGS_CSV to try it on one")
-    return path
 
 
 @contextmanager
@@ -53,11 +39,11 @@ def http(status, body, *, head="", length=None):
 
 @contextmanager
 def scripted(*answers):
-    """A server that gives each request the next of these answers, and the last one from then on.
+    """A server that gives each request the next of these answers, and repeats the last one.
 
-    Yields its URL and the list of request lines so far.
+    Yields its URL and the list of the request lines that it received.
     """
-    asked = []
+    requests = []
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -72,13 +58,13 @@ def scripted(*answers):
                     request += chunk
                 if not request:
                     continue
-                asked.append(request.split(b"\r\n")[0].decode())
-                connection.sendall(answers[min(len(asked), len(answers)) - 1])
+                requests.append(request.split(b"\r\n")[0].decode())
+                connection.sendall(answers[min(len(requests), len(answers)) - 1])
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
-from tests.listener_kit import taking
+from tests.kit.waiting import wait_for
 
 
 class Flow:
@@ -41,12 +40,13 @@ class Flow:
             self.lines.append(line)
 
     def wait_until(self, condition, seconds=360):
-        """Wait for the moment; a flow that ended before it came has failed the test."""
-        ending = time.monotonic() + seconds
-        while not condition():
+        """Wait for the condition; fails at once where the flow ends before it holds."""
+
+        def holds():
             assert self.process.poll() is None, "".join(self.lines)
-            assert time.monotonic() < ending, "".join(self.lines)
-            time.sleep(0.01)
+            return condition()
+
+        wait_for(holds, seconds, pause=0.01)
 
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -105,8 +105,3 @@ def card_text(name, step, folder, checkout):
     ).stdout
     held = re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', page)[-1]
     return json.dumps(json.loads(base64.b64decode(held)), ensure_ascii=False)
-
-
-def keeping_broker():
-    """A broker's address, and the (type, id) of every event that it took."""
-    return taking(note=lambda headers, _: (headers["ce-type"], headers["ce-id"]))

@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 from functools import cache
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
-SCHEMAS = Path(__file__).with_name("schemas")
+from tests.kit.checkout import ROOT
+
+SCHEMAS = ROOT / "tests" / "manifests" / "schemas"
 KUSTOMIZATIONS = sorted(
     str(path.parent.relative_to(ROOT))
     for folder in ("argo-workflows", "knative", "cluster")

@@ -1,0 +1,1 @@
+"""What several test files share. Tests may import it; nothing outside tests/ does."""

@@ -1,0 +1,16 @@
+"""Where the checkout is, and the files that a test run is given from outside."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(os.path.realpath(__file__)).parents[2]
+
+
+def real_listings() -> Path:
+    """The CSV that TASADOR_LISTINGS_CSV names; skips the test where the variable is not set."""
+    path = os.environ.get("TASADOR_LISTINGS_CSV")
+    if not path:
+        pytest.skip("no real listings: set TASADOR_LISTINGS_CSV to a CSV of them")
+    return Path(path)

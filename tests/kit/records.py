@@ -1,0 +1,132 @@
+"""Factories of the records: a valid one each, with the fields that a test cares about changed.
+
+The defaults tell one story: batch b1 drifted, version 2 was trained on it, promoted as promotion 7
+and rolled out.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from tasador.prediction_record import PredictionRecord
+from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+
+WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def make_batch(**changes: Any) -> Batch:
+    return Batch(
+        **{
+            "batch_id": "b1",
+            "source": "http://source",
+            "group_number": 5,
+            "day": "Tuesday",
+            "batch_number": 0,
+            "correlation_id": "c-1",
+            "raw_uri": "s3://raw/b1",
+            "fetched_at": WHEN,
+            **changes,
+        }
+    )
+
+
+def make_drift_record(**changes: Any) -> DriftRecord:
+    return DriftRecord(
+        **{
+            "batch_id": "b1",
+            "champion_version": 1,
+            "correlation_id": "c-1",
+            "verdict": "drift",
+            "reasons": ["price moved"],
+            "scores": {},
+            "decided_at": WHEN,
+            **changes,
+        }
+    )
+
+
+def make_decision(**changes: Any) -> DecisionRecord:
+    return DecisionRecord(
+        **{
+            "model_name": "tasador-price",
+            "version": 2,
+            "digest": "d2",
+            "model_uri": "s3://mlflow/2/bundle",
+            "run_id": "r",
+            "decision": "promoted",
+            "reasons": ["better"],
+            "checks": [],
+            "metrics": {},
+            "correlation_id": "c-1",
+            "training_id": "t",
+            "batch_ids": ["b1"],
+            "champion_version": 1,
+            "decided_at": WHEN,
+            **changes,
+        }
+    )
+
+
+def make_rollout(**changes: Any) -> RolloutRecord:
+    return RolloutRecord(
+        **{
+            "service": "predict",
+            "revision": "predict-00007",
+            "model_name": "tasador-price",
+            "version": 2,
+            "digest": "d2",
+            "promotion": 7,
+            "outcome": "serving",
+            "reason": "all traffic",
+            "steps": [],
+            "correlation_id": "c-1",
+            "started_at": WHEN,
+            "finished_at": WHEN,
+            **changes,
+        }
+    )
+
+
+def make_monitor_record(**changes: Any) -> MonitorRecord:
+    """A monitoring check that requested training."""
+    return MonitorRecord(
+        **{
+            "model_name": "tasador-price",
+            "champion_version": 2,
+            "correlation_id": "c-1",
+            "window_from": WHEN - timedelta(days=1),
+            "window_to": WHEN,
+            "predictions": 500,
+            "judged": 500,
+            "moved": True,
+            "hurts": True,
+            "reasons": ["it hurts"],
+            "causes": ["estimated_error"],
+            "asked": True,
+            "asked_says": "",
+            "looked_at": WHEN,
+            **changes,
+        }
+    )
+
+
+def make_prediction(**changes: Any) -> PredictionRecord:
+    """A prediction with an id of its own."""
+    return PredictionRecord(
+        **{
+            "prediction_id": uuid4().hex,
+            "predicted_at": WHEN,
+            "correlation_id": "c-1",
+            "model_name": "tasador-price",
+            "model_version": 2,
+            "model_digest": "d2",
+            "revision": "predict-00007",
+            "listing": {"city": "Peñuelas", "bed": 3.0, "bath": None},
+            "price": 250_000.5,
+            "intervals": {"80": [2e5, 3e5], "90": [1.8e5, 3.2e5], "95": [1.5e5, 4e5]},
+            "missing": ["bath"],
+            "warnings": [],
+            "latency_ms": 0.4,
+            **changes,
+        }
+    )
