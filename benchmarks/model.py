@@ -25,8 +25,8 @@ from benchmarks import ablation, drift, old_way, report
 from benchmarks.judged import Figures, Tell, held_out, median_error
 from tasador.gate import Evaluation, judge, r2
 from tasador.listings.listing import COLUMNS, MARKET_PRICE
-from tasador.listings.table import columns_of, read_csv
-from tasador.model.bundle import Bundle, listing_at
+from tasador.listings.table import columns_of, listing_at, read_csv
+from tasador.model.bundle import Bundle
 from tasador.model.contributions import explain
 from tasador.source.course import course_batch
 from tasador.training import fitting, splits, study

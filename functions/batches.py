@@ -21,12 +21,13 @@ from tasador.clock import now
 from tasador.listings.by_column import read_columns
 from tasador.listings.listing import COLUMNS
 from tasador.listings.listing import Problem as FieldProblem
-from tasador.model.bundle import ASKED, Bundle, Predictions
+from tasador.model.bundle import Bundle
 from tasador.model.features import Readable
+from tasador.model.predictions import REQUEST_FIELDS, Predictions
+from tasador.model.value_warnings import warnings_of
 from tasador.prediction_record import PredictionRecord
 
 ROWS_IN_A_BATCH = 10_000
-_INPUTS = tuple(name for name in COLUMNS if name != "price")
 _KNOWN = frozenset(COLUMNS)
 
 
@@ -83,7 +84,7 @@ def _by_row(given: Any) -> Batch:
             wrong += [(row, _unknown(name)) for name in listing if name not in _KNOWN]
     rows = [listing if isinstance(listing, dict) else {} for listing in given] if wrong else given
     columns, problems = read_columns(
-        {name: [listing.get(name) for listing in rows] for name in _INPUTS}, len(rows)
+        {name: [listing.get(name) for listing in rows] for name in REQUEST_FIELDS}, len(rows)
     )
     if problems or wrong:
         wrong += problems
@@ -118,7 +119,7 @@ def _by_column(given: Any) -> Batch:
     if not rows:
         raise invalid([FieldProblem("columns", "have no rows", "")])
     _few_enough("columns", rows)
-    columns, problems = read_columns({n: v for n, v in lists.items() if n in _INPUTS}, rows)
+    columns, problems = read_columns({n: v for n, v in lists.items() if n in REQUEST_FIELDS}, rows)
     if problems:
         raise invalid([p._replace(field=f"columns.{p.field}[{row}]") for row, p in problems])
     return Batch(columns, rows, by_column=True)
@@ -143,7 +144,9 @@ class Priced(Sequence[PredictionRecord]):
         self._found = found
         self._when: datetime = now()
         self._latency_ms = round(seconds * 1000 / batch.rows, 3)
-        self._warnings = bundle.table_warnings(batch.columns, found.strange)
+        self._warnings = warnings_of(
+            batch.columns, found.unknown_categories, bundle.encoders.ranges
+        )
         # One random number for the batch, and the row's number at its end.
         stem = new_id()[:28]
         self._ids = [stem + row for row in _rows_in_hex()[: batch.rows]]
@@ -183,7 +186,7 @@ class Priced(Sequence[PredictionRecord]):
 
     def _by_column(self) -> dict[str, Any]:
         found = self._found
-        rows = {name: np.flatnonzero(found.absent[:, n]) for n, name in enumerate(ASKED)}
+        rows = {name: np.flatnonzero(found.absent[:, n]) for n, name in enumerate(REQUEST_FIELDS)}
         return {
             "rows": self._batch.rows,
             "prediction_id": self._ids,
@@ -224,7 +227,7 @@ class Priced(Sequence[PredictionRecord]):
             model_version=manifest.version,
             model_digest=manifest.digest,
             revision=model.revision(),
-            listing={name: _plain(self._batch.columns[name][row]) for name in _INPUTS},
+            listing={name: _plain(self._batch.columns[name][row]) for name in REQUEST_FIELDS},
             price=float(found.price[row]),
             intervals={
                 level: [float(low[row]), float(found.high[level][row])]

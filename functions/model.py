@@ -7,7 +7,6 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 from functools import cache
 
 from functions.fetching import fetched
@@ -29,9 +28,12 @@ _FIRST_TURN = 0.02
 
 class ServedModel:
     """Loads MODEL_URI once. The host gives the loading a thread, and requests that come before its
-    first try has ended wait for it; without a host the first request does it."""
+    first try has ended wait for it; without a host the first request does it.
 
-    def __init__(self) -> None:
+    ``explains``: the function explains prices, so that is made fast too."""
+
+    def __init__(self, *, explains: bool = False) -> None:
+        self._explains = explains
         self._lock = threading.Lock()
         self._bundle: Bundle | None = None
         self._reason = "the model is being loaded"
@@ -51,8 +53,8 @@ class ServedModel:
             loaded = self._attempt()
         if loaded:
             time.sleep(_FIRST_TURN)
-            quickened(self.loaded().quicken)
-            quickened(quicken)
+            self._optimise()
+            quicken()
 
     def bundle(self) -> Bundle:
         """The loaded bundle; raises a Problem (503) that says why there is none."""
@@ -73,6 +75,20 @@ class ServedModel:
         if self._bundle is None:
             raise unready(self._reason, final=self._final)
         return self._bundle
+
+    def _optimise(self) -> None:
+        """Switch to the fast engine; if it cannot be built or verified, the library stays."""
+        bundle = self.loaded()
+        try:
+            bundle.encoders.comparables.quicken()
+            if bundle.stored_trees is None:
+                log.warning("the bundle has format 4, without arrays of its trees: prices are slow")
+                return
+            from tasador.engine.fast_engine import fast_engine  # not needed for a first answer
+
+            bundle.engine = fast_engine(bundle.engine, bundle.stored_trees, explains=self._explains)
+        except Exception:
+            log.exception("the fast engine cannot be used: the library evaluates the model")
 
     def _attempt(self) -> bool:
         with self._lock:
@@ -109,14 +125,6 @@ class ServedModel:
             )
             MODEL_LOADED.set(1)
             return True
-
-
-def quickened(quicken: Callable[[], None]) -> None:
-    """Make answers faster; where that fails they are what they were."""
-    try:
-        quicken()
-    except Exception:
-        log.exception("single answers stay with the library")
 
 
 def _load(environ: os._Environ[str]) -> Bundle:

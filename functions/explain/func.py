@@ -27,7 +27,7 @@ from tasador.listings.listing import Listing
 from tasador.model import contributions
 from tasador.model.contributions import Contribution
 
-MODEL = model.ServedModel()
+MODEL = model.ServedModel(explains=True)
 EXPLAINED = threading.Event()
 
 _ONE = frozenset({"/", "/explain"})
@@ -91,8 +91,6 @@ def load() -> None:
     """Load the model and explain one empty listing, so that the first caller need not wait."""
     MODEL.load()
     contributions.explain(MODEL.bundle(), Listing())
-    # Before any caller: one that comes earlier takes several times as long.
-    model.quickened(MODEL.bundle().quicken_effects)
     EXPLAINED.set()
     EXPLAINER_LOADED.set(1)
 
@@ -106,7 +104,7 @@ def ready() -> None:
 
 def prompt(path: str) -> bool:
     """One explanation is only computed, in well under a millisecond where there is a quick way."""
-    return path in _ONE and MODEL.here and MODEL.bundle().explains_quickly
+    return path in _ONE and MODEL.here and MODEL.bundle().engine.explains_inline
 
 
 FUNCTION = Function(

@@ -182,10 +182,9 @@ def _model(manifest: Manifest) -> dict[str, Any]:
 
 
 def load() -> None:
-    """Load the model, then make what takes long faster."""
+    """Load the model, then import what the first batch needs."""
     MODEL.load()
     if MODEL.here:
-        model.quickened(MODEL.bundle().quicken_tables)
         importlib.import_module("functions.batches")
 
 

@@ -1,6 +1,6 @@
-"""The serving engine: xgboost's C library (``tasador.engine.xgboost_library``) on numpy's arrays.
+"""One xgboost model on numpy arrays, evaluated by xgboost's C library.
 
-The answers are those of the Python package, bit for bit. Training uses the package.
+The results equal those of the Python package, bit for bit. Training uses the package.
 """
 
 from __future__ import annotations
@@ -19,31 +19,26 @@ _IN_PLACE = (
     b'{"type":0,"training":false,"iteration_begin":0,"iteration_end":0,'
     b'"missing":NaN,"strict_shape":false,"cache_id":0}'
 )
-_OF_MATRIX = (
+_CONTRIBUTIONS = (
     b'{"type":2,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":false}'
 )
 
 
 class Booster:
-    """A trained model that answers; safe to use from several threads.
+    """A trained model; safe to use from several threads.
 
-    It has one thread of its own: parallel work is ``tasador.model.threads``, so that it never
-    waits for a
-    pool of OpenMP's, and the library leaves the interpreter's lock while it works.
+    Each call uses one thread and releases the GIL. For parallel work see ``tasador.model.threads``,
+    which never waits for OpenMP's thread pool.
     """
 
     def __init__(self, model: StoredModel) -> None:
         self._model = model
         self.features = model.features
 
-    def stored(self) -> bytes:
-        """The model as ``StoredModel`` reads it."""
-        return self._model.saved()
-
     def predict(self, matrix: Array) -> Array:
-        """Predictions [n] float32 of rows [n, features], NaN where a value is missing."""
+        """Predictions, float32 [n], for rows [n, features] with NaN for a missing value."""
         matrix = self._checked(matrix)
-        return self._answer(
+        return self._output(
             len(matrix),
             lambda *out: library().XGBoosterPredictFromDense(
                 self._model.handle, _interface(matrix), _IN_PLACE, None, *out
@@ -51,23 +46,24 @@ class Booster:
         )
 
     def contributions(self, matrix: Array) -> Array:
-        """Exact Tree-SHAP values [n, features + 1] float32 of each row; the base comes last.
+        """Exact Tree-SHAP values, float32 [n, features + 1], for rows [n, features].
 
-        They add up to the prediction (Lundberg et al., Nature Machine Intelligence 2, 2020).
+        The base is last. Each row adds up to its prediction (Lundberg et al., Nature Machine
+        Intelligence 2, 2020).
         """
         matrix = self._checked(matrix)
         rows = ctypes.c_void_p()
         check(library().XGDMatrixCreateFromDense(_interface(matrix), _DENSE, ctypes.byref(rows)))
         try:
-            found = self._answer(
+            values = self._output(
                 matrix.shape[0] * (self.features + 1),
                 lambda *out: library().XGBoosterPredictFromDMatrix(
-                    self._model.handle, rows, _OF_MATRIX, *out
+                    self._model.handle, rows, _CONTRIBUTIONS, *out
                 ),
             )
         finally:
             library().XGDMatrixFree(rows)
-        return found.reshape(len(matrix), self.features + 1)
+        return values.reshape(len(matrix), self.features + 1)
 
     def _checked(self, matrix: Array) -> Array:
         if matrix.ndim != 2 or matrix.shape[1] != self.features:
@@ -77,8 +73,8 @@ class Booster:
             )
         return np.ascontiguousarray(matrix, dtype=np.float32)
 
-    def _answer(self, size: int, call: Callable[..., int]) -> Array:
-        """What a call leaves in the library's buffer of this thread, copied."""
+    def _output(self, size: int, call: Callable[..., int]) -> Array:
+        """A copy of the thread-local buffer that the call fills, float32 [size]."""
         shape, dimensions = ctypes.c_void_p(), ctypes.c_uint64()
         values = ctypes.c_void_p()
         check(call(ctypes.byref(shape), ctypes.byref(dimensions), ctypes.byref(values)))

@@ -1,17 +1,19 @@
-"""Exact Tree-SHAP of one row by numpy: what ``pred_contribs`` of xgboost says, in a tenth of the
-time.
+"""Exact Tree-SHAP values of one row with numpy, ten times as fast as ``pred_contribs`` of xgboost.
 
-What a node adds. Let every other feature be known with chance t, alone of all the others. The row
-reaches the node with the chance G(t), goes left with f(t), and D(t) is how much more is expected on
-the left than on the right. The feature that the node asks for adds u b(t) G(t) D(t), and the
-Shapley value is the integral over t from 0 to 1 of that, summed over the nodes (the multilinear
-extension of Owen, 1972; the polynomials of Linear TreeSHAP, Yu et al., 2022). The integrand is a
-polynomial of a degree below the depth of the trees, so that Gauss and Legendre's nodes, half as
-many as the trees are deep, give the integral exactly.
+The value of a feature is an integral. Let every feature be known with probability t, independently
+of the others. The row reaches a node with probability G(t) and goes left there with probability
+f(t); D(t) is the expected value on the left minus that on the right. A node that splits on the
+feature contributes u b(t) G(t) D(t). The Shapley value is the integral of the sum over these nodes,
+for t from 0 to 1 (the multilinear extension of Owen, 1972; the polynomials of Linear TreeSHAP, Yu
+et al., 2022). The integrand is a polynomial of a degree below the depth of the trees, so
+Gauss-Legendre quadrature is exact with half as many points as the trees are deep.
 
-With z the share of the training data that went left and o whether the row does: u = o - z, f = z +
-u t, b = 1. Where the path has asked for the feature before, with p the product of its shares: u is
-0 if the row left that path by it; else f = z + u t / s and b = p / s^2 with s = p (1 - t) + t.
+Let z be the share of the training weight that went left, and o 1 if the row does and 0 if not.
+Then u = o - z, f = z + u t, b = 1. If the path has split on the feature before, let p be the
+product of its shares. Then u is 0 if the row left the path at such a split, and otherwise
+f = z + u t / s and b = p / s^2 with s = p (1 - t) + t.
+
+See docs/decisions/0004-tree-shap-by-quadrature.md.
 """
 
 from __future__ import annotations
@@ -22,16 +24,20 @@ from itertools import pairwise
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.engine.trees import Trees, both_ways
+from tasador.engine.trees import Trees, fill_missing
+from tasador.errors import BundleError
 
-# Beyond, the tables of all nodes that there could be take too much room.
-DEEPEST = 9
+# The tables of all possible nodes of deeper trees take too much memory.
+_MAX_DEPTH = 9
 
 
 @dataclass(frozen=True, slots=True)
-class _Again:
-    """Nodes whose feature the path has asked for before [k]: ``node`` in the order of all, which
-    rows come by (``low`` <= value < ``high``; ``missing``: those without one), and ``feature``."""
+class _RepeatedSplits:
+    """Nodes on whose feature the path has split before [k].
+
+    ``node`` is the node's number. The path lets pass the values with ``low`` <= value < ``high``
+    of ``feature``, and missing ones where ``missing`` is true.
+    """
 
     node: Array
     feature: Array
@@ -41,98 +47,137 @@ class _Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Shapley:
-    """All nodes that the trees could have, from the root down, each level's side by side.
+class TreeShap:
+    """All nodes that trees of this depth can have, level by level from the root.
 
-    A level's nodes are the left children of the one before, then the right ones. Of leaves above
-    the last level all below are the same leaf, and both sides expect the same. Of shape [nodes]:
-    ``feature`` and ``limit`` as in Trees, ``share`` z, and ``order``, which puts the nodes of one
-    feature side by side, the ``asked`` features one after the other from ``starts`` on. Of shape
-    [points of the quadrature, nodes]: ``slope`` t / s and ``weight``, b with the point's weight.
-    ``levels`` says where each level begins and ends, ``leaf`` [nodes below the last level] what
-    they add.
+    Within a level, the left children of the level above come first, then the right ones. A leaf
+    above the last level repeats itself below. Of shape [nodes]: ``feature`` and ``threshold`` as in
+    ``Trees``, ``share`` z, and ``order``, which sorts the nodes by feature; the nodes of
+    ``split_features[i]`` begin at ``starts[i]``. Of shape [quadrature points, nodes]: ``slope``
+    t / s, and ``weight``, which is b times the weight of the point. ``levels`` are the first node
+    and the end of each level, ``leaf`` the values below the last level.
     """
 
     features: int
     trees: int
     levels: tuple[tuple[int, int], ...]
     feature: Array
-    limit: Array
+    threshold: Array
     order: Array
-    asked: Array
+    split_features: Array
     starts: Array
     share: Array
     slope: Array
     weight: Array
-    again: _Again
+    repeated: _RepeatedSplits
     leaf: Array
     base: float
 
+    @classmethod
+    def of(cls, model: Trees, base: float) -> TreeShap:
+        """The tables of a model.
+
+        Raises BundleError if a tree is too deep, a node has no training weight, or no tree splits.
+        """
+        if not 1 <= model.depth <= _MAX_DEPTH or not (model.cover > 0).all():
+            raise BundleError(
+                f"the trees (depth {model.depth}) cannot be explained by quadrature: it supports a "
+                f"depth of 1 to {_MAX_DEPTH} and nodes with training weight"
+            )
+        feature, threshold, share, before, is_repeated, low, high, missing = _nodes(model)
+        points, weights = np.polynomial.legendre.leggauss((model.depth + 1) // 2)
+        t = (points[:, None] + 1) / 2
+        spread = before * (1 - t) + t
+        node = np.flatnonzero(is_repeated)
+        column = feature % model.features
+        order = np.argsort(column, kind="stable")
+        split_features, starts = np.unique(column[order], return_index=True)
+        trees = len(model.roots)
+        return cls(
+            features=model.features,
+            trees=trees,
+            levels=tuple(pairwise(trees * (2**level - 1) for level in range(model.depth + 1))),
+            feature=feature,
+            threshold=threshold,
+            order=order,
+            split_features=split_features,
+            starts=starts,
+            share=share.astype(np.float32),
+            slope=(t / spread).astype(np.float32),
+            weight=(weights[:, None] / 2 * before / spread**2).astype(np.float32),
+            repeated=_RepeatedSplits(
+                node,
+                column[node],
+                low[node].astype(np.float32),
+                high[node].astype(np.float32),
+                missing[node],
+            ),
+            leaf=_leaves(model),
+            base=base,
+        )
+
     def contributions(self, row: Array) -> Array:
-        """What each feature [features] of a row [features] of float32 adds to ``base``, float64."""
-        left = self.values_of(row)
-        u = left - self.share
-        again = self.again
-        if len(again.node):
-            value = row.take(again.feature)
-            stays = (value >= again.low) & (value < again.high)
-            stays |= np.isnan(value) & again.missing
-            u[again.node] *= stays
-        goes = self.slope * u
-        goes += self.share
-        added = self._expected(goes)
-        self._reached(goes, added)
-        added *= self.weight
-        total = added.sum(axis=0)
-        total *= u
-        found = np.zeros(self.features)
-        found[self.asked] = np.add.reduceat(total.take(self.order), self.starts, dtype=np.float64)
-        return found
+        """The Tree-SHAP values, float64 [features], of a row, float32 [features]; they add up to
+        the prediction minus ``base``."""
+        goes_left = (fill_missing(row).take(self.feature) < self.threshold).astype(np.float32)
+        u = goes_left - self.share
+        repeated = self.repeated
+        if len(repeated.node):
+            value = row.take(repeated.feature)
+            passes = (value >= repeated.low) & (value < repeated.high)
+            passes |= np.isnan(value) & repeated.missing
+            u[repeated.node] *= passes
+        probability_left = self.slope * u
+        probability_left += self.share
+        integrand = self._differences(probability_left)
+        self._multiply_by_reach(probability_left, integrand)
+        integrand *= self.weight
+        of_node = integrand.sum(axis=0)
+        of_node *= u
+        values = np.zeros(self.features)
+        values[self.split_features] = np.add.reduceat(
+            of_node.take(self.order), self.starts, dtype=np.float64
+        )
+        return values
 
-    def values_of(self, row: Array) -> Array:
-        """Whether the row goes left, float32 [nodes]."""
-        return (both_ways(row).take(self.feature) < self.limit).astype(np.float32)
-
-    def _expected(self, goes: Array) -> Array:
-        """D [quadrature nodes, nodes], from the leaves up."""
-        found = np.empty_like(goes)
+    def _differences(self, probability_left: Array) -> Array:
+        """D [quadrature points, nodes], from the leaves up."""
+        differences = np.empty_like(probability_left)
         below: Array = self.leaf[None]
         for begin, end in reversed(self.levels):
             size = end - begin
-            right, apart = below[:, size:], found[:, begin:end]
-            np.subtract(below[:, :size], right, out=apart)
-            below = goes[:, begin:end] * apart
+            right, difference = below[:, size:], differences[:, begin:end]
+            np.subtract(below[:, :size], right, out=difference)
+            below = probability_left[:, begin:end] * difference
             below += right
-        return found
+        return differences
 
-    def _reached(self, goes: Array, added: Array) -> None:
-        """Multiply ``added`` by G, from the root down."""
-        chance = np.ones((1, self.trees), dtype=goes.dtype)
+    def _multiply_by_reach(self, probability_left: Array, integrand: Array) -> None:
+        """Multiply ``integrand`` by G, from the root down."""
+        reach = np.ones((1, self.trees), dtype=probability_left.dtype)
         for (above, begin), (_, end) in pairwise(self.levels):
             size = begin - above
-            reached = np.empty((len(goes), end - begin), dtype=goes.dtype)
-            np.multiply(chance, goes[:, above:begin], out=reached[:, :size])
-            np.subtract(chance, reached[:, :size], out=reached[:, size:])
-            added[:, begin:end] *= reached
-            chance = reached
+            below = np.empty((len(probability_left), end - begin), dtype=probability_left.dtype)
+            np.multiply(reach, probability_left[:, above:begin], out=below[:, :size])
+            np.subtract(reach, below[:, :size], out=below[:, size:])
+            integrand[:, begin:end] *= below
+            reach = below
 
 
-def shapley_of(model: Trees, base: float) -> Shapley | None:
-    """The tables of a model, none of whose trees is deeper than DEEPEST; None where some node saw
-    nothing of the training data, or no tree asks for anything."""
-    if not model.depth or not (model.cover > 0).all():
-        return None
+def _nodes(model: Trees) -> list[Array]:
+    """Of all nodes: feature, threshold, share, p, whether the split is repeated, and the values of
+    the feature that the path lets pass (low, high, missing)."""
     levels = []
-    nodes, path = model.roots, _path_of(len(model.roots))
+    nodes, path = model.roots, _empty_path(len(model.roots))
     for _ in range(model.depth):
         left, right = model.children(nodes)
         share = model.cover[left] / model.cover[nodes]
-        column, limit = model.feature[nodes] % model.features, model.limit[nodes]
+        column, threshold = model.feature[nodes] % model.features, model.threshold[nodes]
         same = (path.column == column[:, None]) & (left != nodes)[:, None]
         levels.append(
             (
                 model.feature[nodes],
-                limit,
+                threshold,
                 share,
                 np.where(same, path.share, 1.0).prod(axis=1),
                 same.any(axis=1),
@@ -141,48 +186,24 @@ def shapley_of(model: Trees, base: float) -> Shapley | None:
                 (path.missing | ~same).all(axis=1),
             )
         )
-        path = path.on(column, share, limit, model.feature[nodes] >= model.features)
+        path = path.extended(column, share, threshold, model.feature[nodes] >= model.features)
         nodes = np.concatenate([left, right])
-    feature, limit, share, before, again, low, high, missing = (
-        np.concatenate(same) for same in zip(*levels, strict=True)
-    )
-    points, weights = np.polynomial.legendre.leggauss((model.depth + 1) // 2)
-    t = (points[:, None] + 1) / 2
-    spread = before * (1 - t) + t
-    node = np.flatnonzero(again)
-    column = feature % model.features
-    order = np.argsort(column, kind="stable")
-    asked, starts = np.unique(column[order], return_index=True)
-    return Shapley(
-        features=model.features,
-        trees=len(model.roots),
-        levels=tuple(
-            pairwise(len(model.roots) * (2**level - 1) for level in range(model.depth + 1))
-        ),
-        feature=feature,
-        limit=limit,
-        order=order,
-        asked=asked,
-        starts=starts,
-        share=share.astype(np.float32),
-        slope=(t / spread).astype(np.float32),
-        weight=(weights[:, None] / 2 * before / spread**2).astype(np.float32),
-        again=_Again(
-            node,
-            column[node],
-            low[node].astype(np.float32),
-            high[node].astype(np.float32),
-            missing[node],
-        ),
-        leaf=model.leaf[nodes],
-        base=base,
-    )
+    return [np.concatenate(values) for values in zip(*levels, strict=True)]
+
+
+def _leaves(model: Trees) -> Array:
+    """The values below the last level."""
+    nodes = model.roots
+    for _ in range(model.depth):
+        nodes = np.concatenate(model.children(nodes))
+    leaves: Array = model.leaf[nodes]
+    return leaves
 
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """How each node of a level was come to [nodes, steps]: the feature that was asked for, the
-    share of the training data that came along, and what values of it do."""
+    """The splits above each node of a level [nodes, steps]: the feature, the share of the training
+    weight that took the same branch, and the values that the branch lets pass."""
 
     column: Array
     share: Array
@@ -190,22 +211,23 @@ class _Path:
     high: Array
     missing: Array
 
-    def on(self, column: Array, share: Array, limit: Array, missing_left: Array) -> _Path:
-        """One step further, the left children first."""
-        beyond, below = np.full(len(limit), -np.inf, np.float32), np.full_like(limit, np.inf)
+    def extended(self, column: Array, share: Array, threshold: Array, missing_left: Array) -> _Path:
+        """One level further down, the left children first."""
+        lowest = np.full(len(threshold), -np.inf, np.float32)
+        highest = np.full_like(threshold, np.inf)
         return _Path(
-            _stepped(self.column, column, column),
-            _stepped(self.share, share, 1 - share),
-            _stepped(self.low, beyond, limit),
-            _stepped(self.high, limit, below),
-            _stepped(self.missing, missing_left, ~missing_left),
+            _append(self.column, column, column),
+            _append(self.share, share, 1 - share),
+            _append(self.low, lowest, threshold),
+            _append(self.high, threshold, highest),
+            _append(self.missing, missing_left, ~missing_left),
         )
 
 
-def _path_of(roots: int) -> _Path:
+def _empty_path(roots: int) -> _Path:
     kinds = (np.intp, np.float64, np.float32, np.float32, np.bool_)
     return _Path(*(np.empty((roots, 0), dtype=kind) for kind in kinds))
 
 
-def _stepped(so_far: Array, left: Array, right: Array) -> Array:
-    return np.concatenate([np.column_stack([so_far, left]), np.column_stack([so_far, right])])
+def _append(steps: Array, left: Array, right: Array) -> Array:
+    return np.concatenate([np.column_stack([steps, left]), np.column_stack([steps, right])])

@@ -1,9 +1,10 @@
-"""xgboost's C library, driven by ctypes: how it is found and called, and a model that it has read.
+"""xgboost's C library through ctypes: loading it, calling it, and a model that it has parsed.
 
-The Python package around it would cost most of a serving process's start and half of its memory (it
-pulls scipy in), for nothing that an answer needs. Every call is one of the documented C API
-(https://xgboost.readthedocs.io/en/stable/c.html). Not even numpy is imported here: a process that
-starts reads its model while it still imports the rest.
+The Python package imports scipy, which would take most of a serving process's start-up time and
+half of its memory. All calls belong to the documented C API
+(https://xgboost.readthedocs.io/en/stable/c.html). This module does not import numpy, so that a
+starting process can parse its model while it imports the rest. See
+docs/decisions/0001-xgboost-by-ctypes.md.
 """
 
 from __future__ import annotations
@@ -23,20 +24,17 @@ _LIBRARY = "libxgboost.dylib" if sys.platform == "darwin" else "libxgboost.so"
 
 
 class StoredModel:
-    """A model in the library's memory, made of what ``save_raw("ubj")`` of the package wrote.
-
-    ``handle`` is the library's, to be given back once nobody has this object.
-    """
+    """A model in the library's memory; ``handle`` is valid for as long as this object lives."""
 
     def __init__(self, content: bytes) -> None:
-        """Read it; raises BundleError."""
-        # The library ends the whole process over an empty buffer.
+        """Parse a model saved by xgboost as UBJSON or JSON; raises BundleError."""
+        # The library aborts the process when the buffer is empty.
         if not content.startswith(b"{"):
-            raise BundleError("it does not begin as a model that xgboost saved")
+            raise BundleError("it does not start like a model saved by xgboost")
         calls = library()
         self.handle = ctypes.c_void_p()
         check(calls.XGBoosterCreate(None, 0, ctypes.byref(self.handle)))
-        # Not at exit: a request may still be in the library then.
+        # Not at exit: a request may still be inside the library.
         weakref.finalize(self, calls.XGBoosterFree, self.handle).atexit = False
         size = ctypes.c_uint64(len(content))
         check(calls.XGBoosterLoadModelFromBuffer(self.handle, content, size))
@@ -44,13 +42,13 @@ class StoredModel:
 
     @property
     def features(self) -> int:
-        """How many features a row has."""
-        found = ctypes.c_uint64()
-        check(library().XGBoosterGetNumFeature(self.handle, ctypes.byref(found)))
-        return found.value
+        """The number of features of a row."""
+        features = ctypes.c_uint64()
+        check(library().XGBoosterGetNumFeature(self.handle, ctypes.byref(features)))
+        return features.value
 
-    def saved(self) -> bytes:
-        """The model as it is stored."""
+    def to_ubjson(self) -> bytes:
+        """The model as UBJSON."""
         size, start = ctypes.c_uint64(), ctypes.c_void_p()
         check(
             library().XGBoosterSaveModelToBuffer(
@@ -61,26 +59,27 @@ class StoredModel:
 
 
 def version() -> str:
-    """The version of the library, like "3.2.0"."""
-    parts = [ctypes.c_int() for _ in range(3)]
-    library().XGBoostVersion(*map(ctypes.byref, parts))
-    return ".".join(str(part.value) for part in parts)
+    """The version of the library, for example "3.2.0"."""
+    numbers = [ctypes.c_int() for _ in range(3)]
+    library().XGBoostVersion(*map(ctypes.byref, numbers))
+    return ".".join(str(number.value) for number in numbers)
 
 
 def sleep_while_waiting() -> None:
-    """Let OpenMP's threads sleep while they wait: spinning makes training ten times slower where
-    other work wants the machine. OpenMP reads the setting when it is loaded, so this comes first.
+    """Let OpenMP's threads sleep while they wait; call this before the library is loaded.
+
+    Spinning threads make training ten times slower when other processes need the cores.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @cache
 def library() -> Any:
-    """The library's functions, which leave the interpreter's lock while they work."""
-    # Found but not imported: importing the package is what this module saves.
+    """The functions of the library; ctypes releases the GIL during each call."""
+    # Locate the package without importing it.
     spec = PathFinder.find_spec("xgboost")
     if spec is None or not spec.submodule_search_locations:
-        raise BundleError("xgboost is not installed: nothing can read a model")
+        raise BundleError("xgboost is not installed, so no model can be loaded")
     path = Path(spec.submodule_search_locations[0], "lib", _LIBRARY)
     sleep_while_waiting()
     try:
@@ -108,7 +107,7 @@ def library() -> Any:
 
 
 def check(code: int) -> None:
-    """Raise BundleError with what the library says, where a call's ``code`` is not 0."""
+    """Raise BundleError with the library's message if ``code`` is not 0."""
     if code != 0:
-        told = (library().XGBGetLastError() or b"unknown").decode(errors="replace")
-        raise BundleError(told.splitlines()[0])
+        message = (library().XGBGetLastError() or b"unknown").decode(errors="replace")
+        raise BundleError(message.splitlines()[0])

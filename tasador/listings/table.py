@@ -10,11 +10,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from tasador.listings.listing import (
     property_key,
     read_row,
 )
-from tasador.model.features import Columns, arrays_of
+from tasador.model.features import Columns, Readable, arrays_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,3 +168,12 @@ def columns_of(frame: pd.DataFrame) -> Columns:
             values = frame[name].astype(object)
             columns[name] = values.where(values.notna(), None).to_numpy(dtype=object)
     return columns
+
+
+def listing_at(columns: Readable, row: int) -> Listing:
+    """One row of a table."""
+    values: dict[str, Any] = {name: columns[name][row] for name in COLUMNS}
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str):
+            values[name] = None if math.isnan(value) else float(value)
+    return Listing(**values)

@@ -1,7 +1,7 @@
-"""Named arrays as a file of numpy's .npz format whose arrays can be used where they lie.
+"""Named arrays as an .npz file that is read without copying.
 
-``numpy.load`` reads it too, but copies every array and sums its bytes up, which took as long as all
-else in reading encoders whose bytes have been hashed already.
+``numpy.load`` reads the file too, but it copies every array and computes a checksum. That took half
+of the time of loading the encoders, whose bytes have been hashed already.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from numpy.lib import format as npy
 
 from tasador.arrays import Array
 
-# What .npy pads its own header to; every array begins at a multiple of it.
+# .npy pads its header to a multiple of this; every array begins at a multiple of it.
 _ALIGNED = npy.ARRAY_ALIGN
-# Of a member: a header of 30 bytes that ends with the lengths of name and extra field, both of
-# which follow (APPNOTE.TXT, 4.3.7).
+# A member begins with a header of 30 bytes that ends with the lengths of the name and of the extra
+# field, which follow it (APPNOTE.TXT, 4.3.7).
 _HEADER, _LENGTHS = 30, 26
-_NPY_HEADER_AT_MOST = 4_096
-# An extra field that zipalign of Android fills up with: its number and its length.
+_MAX_NPY_HEADER = 4_096
+# The id of the extra field that Android's zipalign pads with.
 _PADDING = 0xD935
 
 
 def to_npz(arrays: Mapping[str, Array]) -> bytes:
-    """The arrays as .npz, always the same bytes."""
+    """The arrays as .npz; the same arrays always give the same bytes."""
     file = io.BytesIO()
     with ZipFile(file, "w", ZIP_STORED) as archive:
         for name, values in arrays.items():
             member = io.BytesIO()
             npy.write_array(member, np.asarray(values), allow_pickle=False)
-            # Of a fixed date.
+            # ZipInfo has a fixed date by default.
             info = ZipInfo(f"{name}.npy")
             padding = -(file.tell() + _HEADER + len(info.filename) + 4) % _ALIGNED
             info.extra = struct.pack("<HH", _PADDING, padding) + bytes(padding)
@@ -43,10 +43,12 @@ def to_npz(arrays: Mapping[str, Array]) -> bytes:
 
 
 def from_npz(content: bytes) -> dict[str, Array]:
-    """The arrays, read-only; ValueError for anything else than uncompressed .npz without objects.
+    """The arrays by name, read-only.
 
-    They are views of ``content``, but for those that do not lie aligned in it (as ``numpy.savez``
-    leaves them).
+    Raises ValueError unless ``content`` is uncompressed .npz without objects.
+
+    They are views of ``content``, except arrays that are not aligned in it (``numpy.savez`` does
+    not align them), which are copied.
     """
     try:
         members = ZipFile(io.BytesIO(content)).infolist()
@@ -60,13 +62,13 @@ def _array_of(member: ZipInfo, content: bytes) -> Array:
         raise ValueError(f"{member.filename} is compressed")
     lengths = struct.unpack_from("<HH", content, member.header_offset + _LENGTHS)
     begin = member.header_offset + _HEADER + sum(lengths)
-    own = memoryview(content)[begin : begin + member.file_size]
-    head = io.BytesIO(own[:_NPY_HEADER_AT_MOST])
+    data = memoryview(content)[begin : begin + member.file_size]
+    head = io.BytesIO(data[:_MAX_NPY_HEADER])
     if npy.read_magic(head) != (1, 0):
-        raise ValueError(f"{member.filename} is of another version of .npy")
-    shape, by_column, kind = npy.read_array_header_1_0(head)
+        raise ValueError(f"{member.filename} has an unsupported version of .npy")
+    shape, column_major, kind = npy.read_array_header_1_0(head)
     if kind.hasobject:
         raise ValueError(f"{member.filename} holds objects")
-    values = np.frombuffer(own, kind, prod(shape), head.tell())
-    values = values.reshape(shape, order="F" if by_column else "C")
+    values = np.frombuffer(data, kind, prod(shape), head.tell())
+    values = values.reshape(shape, order="F" if column_major else "C")
     return values if values.flags.aligned else values.copy(order="K")

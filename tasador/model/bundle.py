@@ -1,34 +1,30 @@
-"""A model bundle: a folder that holds everything needed to price a listing, and nothing to run.
+"""A model bundle: a folder with everything that is needed to price a listing, and no code.
 
-manifest.json, encoders.json and tables.npz (what the features remember), model.ubj (the trees) and
-spread.ubj (how far off they are) in xgboost's own format, and golden.json. No pickle: loading a
-bundle executes none of its content, and every byte is checked before use.
-
-A price is the answer of the local regression (``features.BASE``), corrected by the trees.
+``tasador.model.manifest`` lists its files. Loading executes nothing of them (there is no pickle)
+and checks every byte before use. A price is the result of the local regression
+(``features.BASE``), corrected by the trees.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasador.arrays import Array
 from tasador.engine.booster import Booster
+from tasador.engine.engine import Engine, LibraryEngine
+from tasador.engine.trees import StoredTrees
 from tasador.engine.xgboost_library import StoredModel
 from tasador.errors import BundleError
-from tasador.listings.listing import COLUMNS, NUMBERS, Listing, read_listing
+from tasador.listings.listing import Listing
 from tasador.model.categories import Read
 from tasador.model.comparables import Comparable
 from tasador.model.encoder_files import from_files
-from tasador.model.encoders import CATEGORIES, Encoders
+from tasador.model.encoders import Encoders
 from tasador.model.features import (
     BASE,
     FEATURE_NAMES,
@@ -38,6 +34,7 @@ from tasador.model.features import (
     place_known,
     places_known,
 )
+from tasador.model.golden import GoldenRow, read_golden
 from tasador.model.intervals import (
     LEVELS,
     group_of,
@@ -48,63 +45,34 @@ from tasador.model.intervals import (
 )
 from tasador.model.manifest import (
     ENCODERS,
+    FILLED,
     GOLDEN,
     MODEL,
     SPREAD,
     TABLES,
+    TREES,
     Manifest,
     Verified,
     read_verified,
 )
-from tasador.model.threads import in_parts
+from tasador.model.predictions import REQUEST_FIELDS, Predictions
+from tasador.model.threads import in_chunks
+from tasador.model.tree_file import read_trees
+from tasador.model.value_warnings import warnings_of_one
 
-if TYPE_CHECKING:
-    from tasador.engine.single_row import Walk
-    from tasador.engine.tree_shap import Shapley
-
-
-# The serving engine may differ from the training engine by this much (relative) on golden rows.
+# Largest relative difference allowed between the serving engine and the training engine.
 GOLDEN_TOLERANCE = 1e-4
 
-# What a large table is priced with, and from how many rows a thread on.
-_THREADS, _ROWS_A_THREAD = 2, 1_000
+# A table is priced by this many threads, if each gets at least so many rows.
+_THREADS, _ROWS_PER_THREAD = 2, 1_000
 
-# Comparables that an explanation shows.
-_TOLD_ALIKE = 5
-
-ASKED = tuple(name for name in COLUMNS if name != "price")
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Prices of a table: ``price`` [n] and, by level ("80", "90", "95"), ``low`` and ``high`` [n].
-
-    Dollars. ``absent`` [n, len(ASKED)] says which fields have no value, ``strange``
-    [n, len(CATEGORIES)] which name a category that the training data has not.
-    """
-
-    price: Array
-    low: dict[str, Array]
-    high: dict[str, Array]
-    absent: Array
-    strange: Array
-
-    @cached_property
-    def missing(self) -> list[tuple[str, ...]]:
-        """The names of each row's fields without a value."""
-        # Rows share few patterns of missing fields, so each pattern is spelt out once.
-        patterns, which = np.unique(self.absent @ (1 << np.arange(len(ASKED))), return_inverse=True)
-        spelt = [
-            tuple(name for place, name in enumerate(ASKED) if pattern >> place & 1)
-            for pattern in patterns.tolist()
-        ]
-        return [spelt[place] for place in which.tolist()]
+_COMPARABLES_SHOWN = 5
 
 
 class LogEffects(NamedTuple):
-    """What makes up a log price: ``base``, the Tree-SHAP values of the trees by feature
-    [len(FEATURES)] and the terms of the local regression [len(TERMS)] as they depart from the
-    nation's level; ``features`` [len(FEATURES)] are what the trees saw."""
+    """The terms of a log price: ``base``, the Tree-SHAP values by feature [len(FEATURES)], and the
+    terms of the local regression [len(TERMS)] relative to the national level. ``features``
+    [len(FEATURES)] is the row that the trees saw."""
 
     of_trees: Array
     of_terms: Array
@@ -115,86 +83,65 @@ class LogEffects(NamedTuple):
 
 
 class Bundle:
-    """A loaded and verified model; safe to use from several threads."""
+    """A loaded and verified model; safe to use from several threads.
+
+    ``engine`` evaluates the trees. ``fast_engine(engine, stored_trees)`` gives one that is faster
+    and predicts the same; assign it to ``engine`` at any time. ``stored_trees`` is None for a
+    bundle of format 4.
+    """
 
     def __init__(
         self,
         manifest: Manifest,
         encoders: Encoders,
-        booster: Booster,
-        spread: Booster,
-        golden: Sequence[Mapping[str, Any]] = (),
+        engine: Engine,
+        golden: Sequence[GoldenRow] = (),
+        stored_trees: StoredTrees | None = None,
     ) -> None:
         self.manifest = manifest
         self.encoders = encoders
-        self.booster = booster
-        self._spread = spread
+        self.engine = engine
+        self.stored_trees = stored_trees
         self._golden = golden
-        self._walk: Walk | None = None
-        self._tables: Callable[[Array], list[Array]] | None = None
-        self._shapley: Shapley | None = None
 
     @classmethod
     def load(cls, folder: str | Path, expected_digest: str = "") -> Bundle:
         """Load a bundle after checking all of it.
 
-        Raises BundleError, naming the file, when the folder is not the unharmed bundle of that
+        Raises BundleError, naming the file, if the folder is damaged or holds a model of another
         digest (an empty ``expected_digest`` accepts any model).
         """
         return cls.of(read_verified(Path(folder), expected_digest))
 
     @classmethod
     def of(cls, verified: Verified, models: Mapping[str, StoredModel] | None = None) -> Bundle:
-        """Make the model of what has been read and checked; raises BundleError as ``load`` does.
+        """Create the bundle from verified files; raises BundleError as ``load`` does.
 
-        ``models`` are those of its files that the library has read already.
+        ``models`` are the model files, by name, that the library has parsed already.
         """
         folder, manifest, contents = verified
-        try:
-            golden = json.loads(contents[GOLDEN])
-        except ValueError as error:
-            raise BundleError(f"{folder / GOLDEN} cannot be read: {error}") from error
-        booster, spread = (
+        price, spread = (
             _booster(folder / file, contents[file], (models or {}).get(file))
             for file in (MODEL, SPREAD)
         )
-        encoders = from_files(contents[ENCODERS], contents[TABLES])
-        return cls(manifest, encoders, booster, spread, golden)
-
-    def quicken(self) -> None:
-        """Make predictions faster from now on, where that changes no bit of them."""
-        from tasador.engine import fast_path
-
-        self.encoders.comparables.quicken()
-        self._walk = fast_path.walk_of([self.booster, self._spread])
-
-    def quicken_tables(self) -> None:
-        """Make the predictions of tables faster from now on, where that changes no bit of them."""
-        from tasador.engine import fast_path
-
-        self._tables = fast_path.tables_of([self.booster, self._spread])
-
-    def quicken_effects(self) -> None:
-        """Make ``log_effects`` faster from now on, where that changes nothing but rounding."""
-        from tasador.engine import fast_path
-
-        self._shapley = fast_path.quick_contributions_of(self.booster)
-
-    @property
-    def explains_quickly(self) -> bool:
-        """Whether ``log_effects`` takes less than a millisecond."""
-        return self._shapley is not None
+        return cls(
+            manifest,
+            _encoders(verified),
+            LibraryEngine(price, spread),
+            read_golden(contents[GOLDEN], folder / GOLDEN),
+            _stored_trees(verified),
+        )
 
     def predict(self, columns: Readable) -> Predictions:
-        """Price every row of the columns; any of them may be missing in any row."""
+        """Price every row of a table; any value may be missing."""
         read, absent = self.encoders.read(columns), absent_of(columns)
-        parts = in_parts(
-            lambda rows: self._priced(read.take(rows)),
+        chunks = in_chunks(
+            lambda rows: self._log_prices(read.take(rows)),
             len(columns["house_size"]),
             _THREADS,
-            _ROWS_A_THREAD,
+            _ROWS_PER_THREAD,
         )
-        log_price, log_size, known = map(np.concatenate, zip(*parts, strict=True))
+        log_price, log_size, known = map(np.concatenate, zip(*chunks, strict=True))
         groups, sizes = groups_of(absent, known), size_of(log_size)
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
@@ -205,24 +152,24 @@ class Bundle:
             np.exp(log_price),
             low,
             high,
-            np.column_stack([absent[name] for name in ASKED]),
+            np.column_stack([absent[name] for name in REQUEST_FIELDS]),
             self.encoders.strange(absent, read.codes),
         )
 
-    def _priced(self, rows: Read) -> tuple[Array, Array, Array]:
+    def _log_prices(self, rows: Read) -> tuple[Array, Array, Array]:
         """Log prices, the logs of their likely errors, and whether the place is known [n]."""
         matrix = self.encoders.features(rows)
-        log_price, log_size = self._of_many(matrix)
+        log_price, log_size = self._evaluate(matrix)
         return log_price, log_size, places_known(matrix)
 
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
 
         Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``missing`` (fields
-        without a value) and ``warnings`` (sentences on values that the model has not met).
+        without a value) and ``warnings`` (sentences on values that the model has not seen).
         """
         looked_up = self.encoders.look_up(listing)
-        log_price, log_size = self._of_one(looked_up.matrix)
+        log_price, log_size = self._evaluate_one(looked_up.matrix)
         group = group_of(listing, place_known(looked_up.distance))
         size = size_of_one(log_size)
         intervals = {}
@@ -236,68 +183,31 @@ class Bundle:
             "price": math.exp(log_price),
             "intervals": intervals,
             "missing": list(listing.missing()),
-            "warnings": self.warnings(listing, looked_up.strange),
+            "warnings": warnings_of_one(listing, looked_up.strange, self.encoders.ranges),
         }
 
-    def warnings(self, listing: Listing, strange: Iterable[str]) -> list[str]:
-        """What to know before trusting the price: values beyond or outside the training data.
-
-        ``strange`` are the fields that name a category which was not in it.
-        """
-        found = []
-        for name in NUMBERS:
-            value = getattr(listing, name)
-            low, high = self.encoders.ranges[name]
-            if value is not None and not low <= value <= high:
-                found.append(self._beyond(name, value))
-        return [*found, *(_not_met(name, getattr(listing, name)) for name in strange)]
-
-    def table_warnings(self, columns: Readable, strange: Array) -> dict[int, list[str]]:
-        """``warnings`` of the rows of a table that have any, by row; ``strange`` as predicted."""
-        found: defaultdict[int, list[str]] = defaultdict(list)
-        for name in NUMBERS:
-            low, high = self.encoders.ranges[name]
-            values = np.asarray(columns[name])
-            for row in np.flatnonzero((values < low) | (values > high)).tolist():
-                found[row].append(self._beyond(name, values[row]))
-        for name, rows in zip(CATEGORIES, strange.T, strict=True):
-            for row in np.flatnonzero(rows).tolist():
-                found[row].append(_not_met(name, columns[name][row]))
-        return dict(sorted(found.items()))
-
-    def _beyond(self, name: str, value: float) -> str:
-        low, high = self.encoders.ranges[name]
-        return (
-            f"{name} {value:,g} is outside the training range ({low:,g} to {high:,g}): "
-            f"priced as {low if value < low else high:,g}"
-        )
-
     def check_golden(self) -> float:
-        """The largest relative difference from the answers that training gave to golden rows.
+        """The largest relative difference from the prices that training gave the golden rows.
 
-        Each is looked up both by itself and with the others in a table, and priced with the others:
-        that gives the same prices as one by one, in a fraction of the time.
+        Each row is encoded both alone and in a table; the trees evaluate all of them together,
+        which gives the same prices as one at a time and takes a fraction of the time.
         """
         if not self._golden:
             raise BundleError(f"{GOLDEN} holds no rows: the bundle cannot be checked")
-        listings = [_golden_listing(row["listing"]) for row in self._golden]
-        expected = np.array([row["price"] for row in self._golden], dtype=np.float64)
+        listings = [row.listing for row in self._golden]
+        expected = np.array([row.price for row in self._golden], dtype=np.float64)
         matrix = np.concatenate([self.encoders.look_up(listing).matrix for listing in listings])
-        table = self.predict(arrays_of(listings)).price
-        answers = np.stack([np.exp(self._of_many(matrix)[0]), table])
-        if not np.isfinite(answers).all():
+        of_table = self.predict(arrays_of(listings)).price
+        prices = np.stack([np.exp(self._evaluate(matrix)[0]), of_table])
+        if not np.isfinite(prices).all():
             return math.inf
-        return float(np.max(np.abs(answers - expected) / expected))
+        return float(np.max(np.abs(prices - expected) / expected))
 
     def log_effects(self, listing: Listing) -> LogEffects:
-        """What makes up the log price of one listing, exactly, and the listings most like it."""
+        """The exact terms of one listing's log price, and the listings most like it."""
         looked_up = self.encoders.look_up(listing)
         matrix = looked_up.matrix
-        if self._shapley is not None:
-            of_trees, base = self._shapley.contributions(matrix[0]), self._shapley.base
-        else:
-            *values, base = self.booster.contributions(matrix)[0].tolist()
-            of_trees = np.array(values)
+        of_trees, base = self.engine.contributions_one(matrix[0])
         level = float(self.encoders.places.nation[0])
         of_terms = looked_up.design * looked_up.coefficients
         of_terms[0] -= level
@@ -305,42 +215,20 @@ class Bundle:
             of_trees=of_trees,
             of_terms=of_terms,
             base=level + base,
-            log_price=self._of_one(matrix)[0],
+            log_price=self._evaluate_one(matrix)[0],
             features=matrix[0],
-            comparables=self.encoders.nearest(looked_up, _TOLD_ALIKE),
+            comparables=self.encoders.nearest(looked_up, _COMPARABLES_SHOWN),
         )
 
-    def _of_many(self, matrix: Array) -> tuple[Array, Array]:
-        """Log prices and the logs of their likely errors [n], of a matrix of n rows."""
-        corrected, log_size = (
-            self._tables(matrix)
-            if self._tables is not None
-            else [model.predict(matrix) for model in (self.booster, self._spread)]
-        )
-        return matrix[:, BASE].astype(np.float64) + corrected, log_size.astype(np.float64)
+    def _evaluate(self, matrix: Array) -> tuple[Array, Array]:
+        """Log prices and the logs of their likely errors, float64 [n], of a feature matrix."""
+        correction, log_size = self.engine.predict(matrix)
+        return matrix[:, BASE].astype(np.float64) + correction, log_size.astype(np.float64)
 
-    def _of_one(self, matrix: Array) -> tuple[float, float]:
-        """Log price and the log of its likely error, of a matrix of one row."""
-        if self._walk is not None:
-            corrected, log_size = self._walk.predict(matrix[0])
-        else:
-            corrected, log_size = (
-                float(model.predict(matrix)[0]) for model in (self.booster, self._spread)
-            )
-        return float(matrix[0, BASE]) + corrected, log_size
-
-
-def listing_at(columns: Readable, row: int) -> Listing:
-    """One row of a table."""
-    values: dict[str, Any] = {name: columns[name][row] for name in COLUMNS}
-    for name, value in values.items():
-        if value is not None and not isinstance(value, str):
-            values[name] = None if math.isnan(value) else float(value)
-    return Listing(**values)
-
-
-def _not_met(name: str, value: Any) -> str:
-    return f"{name} {value!r} is not in the training data"
+    def _evaluate_one(self, matrix: Array) -> tuple[float, float]:
+        """``_evaluate`` for a matrix of one row."""
+        correction, log_size = self.engine.predict_one(matrix[0])
+        return float(matrix[0, BASE]) + correction, log_size
 
 
 def _booster(path: Path, content: bytes, model: StoredModel | None) -> Booster:
@@ -350,14 +238,22 @@ def _booster(path: Path, content: bytes, model: StoredModel | None) -> Booster:
         raise BundleError(f"{path} cannot be loaded: {error}") from error
     if booster.features != len(FEATURE_NAMES):
         raise BundleError(
-            f"{path} takes {booster.features} features and not {len(FEATURE_NAMES)}: "
-            "it is of another version of Tasador"
+            f"{path} takes {booster.features} features instead of {len(FEATURE_NAMES)}: "
+            "another version of Tasador wrote it"
         )
     return booster
 
 
-def _golden_listing(stored: Mapping[str, Any]) -> Listing:
-    listing, problems = read_listing(stored)
-    if problems:
-        raise BundleError(f"{GOLDEN} holds a row that cannot be read: {problems[0]}")
-    return listing
+def _encoders(verified: Verified) -> Encoders:
+    try:
+        return from_files(verified.contents[ENCODERS], verified.contents[TABLES])
+    except BundleError as error:
+        raise BundleError(f"{verified.folder / ENCODERS} with {TABLES}: {error}") from error
+
+
+def _stored_trees(verified: Verified) -> StoredTrees | None:
+    folder, _, contents = verified
+    if TREES not in contents:
+        return None
+    price, spread = (contents[file] for file in FILLED)
+    return StoredTrees(read_trees(contents[TREES], folder / TREES), (price, spread))

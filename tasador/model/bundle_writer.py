@@ -1,32 +1,35 @@
-"""Writing a model bundle and the labels that it gets afterwards; serving only reads bundles."""
+"""Writing a model bundle, and the labels that it gets later. Serving only reads bundles."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasador.engine import xgboost_library
-from tasador.listings.listing import COLUMNS, Listing
+from tasador.engine.xgboost_json import filled_model, read_trees
 from tasador.model.encoder_files import to_files
 from tasador.model.encoders import Encoders
 from tasador.model.features import FEATURE_NAMES
+from tasador.model.golden import GoldenRow, write_golden
 from tasador.model.intervals import Intervals
 from tasador.model.manifest import (
     ENCODERS,
+    FILLED,
     GOLDEN,
     MODEL,
     SPREAD,
     TABLES,
+    TREES,
     Manifest,
     read_manifest,
     replace_file,
     sealed,
     write_manifest,
 )
+from tasador.model.tree_file import write_trees
 
 if TYPE_CHECKING:
     import xgboost
@@ -39,7 +42,7 @@ def write_bundle(
     booster: xgboost.Booster,
     spread: xgboost.Booster,
     intervals: Intervals,
-    golden: Sequence[tuple[Listing, float]],
+    golden: Sequence[GoldenRow],
     data: Mapping[str, Any],
     params: Mapping[str, Any],
     states: Sequence[str],
@@ -47,32 +50,22 @@ def write_bundle(
     git_sha: str,
     created: str,
 ) -> Manifest:
-    """Write a bundle with version 0 and no measures; the manifest comes last.
+    """Write a bundle with version 0 and no metrics; the manifest is written last.
 
-    ``booster`` corrects the local regression and ``spread`` predicts ``intervals.log_size``.
-    ``golden`` pairs listings with the price that the training engine gives them; ``states`` are
-    the known states as people write them.
+    ``booster`` corrects the local regression, ``spread`` predicts ``intervals.log_size``, and
+    ``states`` are the display names of the known states. Raises BundleError if xgboost's trees are
+    of a kind that cannot be stored (see ``xgboost_json.read_trees``).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [
-        {
-            "listing": {
-                field: getattr(listing, field)
-                for field in COLUMNS
-                if getattr(listing, field) is not None
-            },
-            "price": price,
-        }
-        for listing, price in golden
-    ]
-    names, tables = to_files(encoders)
+    encoder_names, encoder_tables = to_files(encoders)
     contents = {
-        ENCODERS: names,
-        TABLES: tables,
+        ENCODERS: encoder_names,
+        TABLES: encoder_tables,
         MODEL: bytes(booster.save_raw("ubj")),
         SPREAD: bytes(spread.save_raw("ubj")),
-        GOLDEN: json.dumps(rows, indent=1, allow_nan=False).encode() + b"\n",
+        **_tree_files(booster, spread),
+        GOLDEN: write_golden(golden),
     }
     for file, content in contents.items():
         replace_file(folder / file, content)
@@ -97,13 +90,21 @@ def write_bundle(
     return manifest
 
 
+def _tree_files(booster: xgboost.Booster, spread: xgboost.Booster) -> dict[str, bytes]:
+    """What the fast engine reads, by file name."""
+    models = [bytes(model.save_raw("json")) for model in (booster, spread)]
+    trees = [read_trees(model) for model in models]
+    filled = [filled_model(model) for model in models]
+    return {TREES: write_trees(*trees), **dict(zip(FILLED, filled, strict=True))}
+
+
 def stamp_version(folder: str | Path, name: str, version: int) -> Manifest:
-    """Give a bundle its registered name and version; its digest stays."""
+    """Set the registered name and version of a bundle; its digest stays."""
     return _stamp(Path(folder), name=name, version=version)
 
 
 def stamp_metrics(folder: str | Path, metrics: Mapping[str, float]) -> Manifest:
-    """Note how the model did on the permanent holdout; its digest stays."""
+    """Set the model's metrics on the permanent holdout; its digest stays."""
     return _stamp(Path(folder), metrics=dict(metrics))
 
 

@@ -1,8 +1,13 @@
-"""The manifest of a model bundle: what is in the folder, and proof that it is unharmed.
+"""The manifest of a model bundle: what the folder holds, and proof that it is undamaged.
 
-The digest names the model: it covers every file and what the manifest says about how the model
-answers, but not its name, version, measures or dates, so that registering a model under a version
-leaves its digest as it was.
+The digest identifies the model. It covers every file (by its sha256) and the fields of the manifest
+that determine prices, and excludes name, version, metrics and dates: registering a model does not
+change its digest. Two trainings with the same seed on the same data give the same digest, if code
+and bundle format are the same too.
+
+Format 5 added trees.npz and the two filled models, which training derives from model.ubj and
+spread.ubj. They change the digest but no price. A bundle of format 4 has no such files; it stays
+servable with its digest, and the library evaluates its trees.
 """
 
 from __future__ import annotations
@@ -16,16 +21,22 @@ from typing import Any, NamedTuple
 
 from tasador.errors import BundleError
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
+# The fitted encoders: names and numbers, and their tables.
 ENCODERS = "encoders.json"
 TABLES = "tables.npz"
+# The trees that correct the price, and those that predict the error, as xgboost's UBJSON.
 MODEL = "model.ubj"
 SPREAD = "spread.ubj"
+# The same trees as arrays, and as models for rows without missing values.
+TREES = "trees.npz"
+FILLED = ("model-filled.ubj", "spread-filled.ubj")
 GOLDEN = "golden.json"
-FILES = (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN)
+FILES = (ENCODERS, TABLES, MODEL, SPREAD, TREES, *FILLED, GOLDEN)
+_FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), FORMAT: FILES}
 
-# What may change without the model becoming another one.
+# Fields that may change while the model stays the same.
 _LABELS = ("name", "version", "digest", "metrics", "git_sha", "created")
 
 
@@ -33,12 +44,11 @@ _LABELS = ("name", "version", "digest", "metrics", "git_sha", "created")
 class Manifest:
     """What a bundle says about itself.
 
-    ``version`` is 0 until it is registered. ``intervals`` maps a level ("80") and a group of
-    ``tasador.model.intervals`` to how far it reaches below and above the price, in sizes of the
-    error
-    that ``spread.ubj`` predicts. ``data`` tells rows, properties, batch_ids and fingerprint of the
+    ``version`` is 0 until the model is registered. ``intervals`` maps a level ("80") and a group of
+    ``tasador.model.intervals`` to the distances below and above the price, in units of the error
+    that ``spread.ubj`` predicts. ``data`` has rows, properties, batch_ids and fingerprint of the
     training data; ``ranges`` the training range of each number; ``categories`` the known states;
-    ``files`` the sha256 of each file; ``created`` is ISO 8601 UTC.
+    ``files`` the sha256 of each file; ``created`` is ISO 8601 in UTC.
     """
 
     name: str
@@ -59,40 +69,42 @@ class Manifest:
 
 
 def sealed(manifest: Manifest) -> Manifest:
-    """The manifest with the digest that its content has."""
-    told = {name: value for name, value in asdict(manifest).items() if name not in _LABELS}
-    return replace(manifest, digest=hashlib.sha256(_canonical(told)).hexdigest())
+    """The manifest with the digest of its content."""
+    content = {name: value for name, value in asdict(manifest).items() if name not in _LABELS}
+    return replace(manifest, digest=hashlib.sha256(_canonical(content)).hexdigest())
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.json, all or nothing, with a checksum of its own."""
-    told = asdict(manifest)
-    told["checksum"] = hashlib.sha256(_canonical(told)).hexdigest()
-    replace_file(folder / MANIFEST, json.dumps(told, indent=1, allow_nan=False).encode() + b"\n")
+    """Write manifest.json atomically, with a checksum of its content."""
+    content = asdict(manifest)
+    content["checksum"] = hashlib.sha256(_canonical(content)).hexdigest()
+    replace_file(folder / MANIFEST, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read manifest.json; raises BundleError when it is absent, damaged or of another format."""
+    """Read manifest.json; raises BundleError if it is absent, damaged or of another format."""
     path = folder / MANIFEST
     try:
-        told = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise BundleError(f"{folder} is not a model bundle: it has no {MANIFEST}") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read: {error}") from error
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise BundleError(f"{path} is not of bundle format {FORMAT}: train the model again")
-    checksum = told.pop("checksum", None)
-    if checksum != hashlib.sha256(_canonical(told)).hexdigest():
-        raise BundleError(f"{path} is damaged: its content is not what its checksum says")
+    if not isinstance(content, dict) or content.get("format") not in _FILES_OF_FORMAT:
+        formats = " or ".join(map(str, _FILES_OF_FORMAT))
+        raise BundleError(f"{path} is not of bundle format {formats}: train the model again")
+    checksum = content.pop("checksum", None)
+    if checksum != hashlib.sha256(_canonical(content)).hexdigest():
+        raise BundleError(f"{path} is damaged: its content does not match its checksum")
     names = {field.name for field in fields(Manifest)}
-    if set(told) != names:
-        raise BundleError(f"{path} lacks or adds {', '.join(sorted(set(told) ^ names))}")
-    return Manifest(**told)
+    if set(content) != names:
+        difference = ", ".join(sorted(set(content) ^ names))
+        raise BundleError(f"{path} has missing or unexpected fields: {difference}")
+    return Manifest(**content)
 
 
 class Verified(NamedTuple):
-    """A bundle whose every byte has been checked: ``contents`` by the name of the file."""
+    """A bundle of which every byte has been checked; ``contents`` is by file name."""
 
     folder: Path
     manifest: Manifest
@@ -100,13 +112,13 @@ class Verified(NamedTuple):
 
 
 def read_verified(folder: Path, expected_digest: str = "") -> Verified:
-    """Read the whole bundle and check it: the bytes returned are the bytes that were checked.
+    """Read the whole bundle and check it; the bytes returned are the bytes that were checked.
 
-    Raises BundleError, naming the file, when anything is absent, damaged or of another model.
+    Raises BundleError, naming the file, if anything is absent, damaged or of another model.
     """
     manifest = read_manifest(folder)
     contents: dict[str, bytes] = {}
-    for name in FILES:
+    for name in _FILES_OF_FORMAT[manifest.format]:
         path = folder / name
         try:
             contents[name] = path.read_bytes()
@@ -115,17 +127,17 @@ def read_verified(folder: Path, expected_digest: str = "") -> Verified:
         if hashlib.sha256(contents[name]).hexdigest() != manifest.files.get(name):
             raise BundleError(f"{path} is damaged: its sha256 is not the one in {MANIFEST}")
     if sealed(manifest).digest != manifest.digest:
-        raise BundleError(f"{folder / MANIFEST} is damaged: its digest is not that of its content")
+        raise BundleError(f"{folder / MANIFEST} is damaged: its digest does not match its content")
     if expected_digest and expected_digest != manifest.digest:
         raise BundleError(
-            f"{folder} holds another model: digest {manifest.digest[:12]}…, "
-            f"but {expected_digest[:12]}… was asked for"
+            f"{folder} holds another model: its digest is {manifest.digest[:12]}…, "
+            f"the requested one {expected_digest[:12]}…"
         )
     return Verified(folder, manifest, contents)
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment either the old or the new content is there."""
+    """Write a file atomically: readers see either the old or the new content."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with part.open("wb") as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""Work on many rows in parts, some of them at one time: each part in a thread of Python's."""
+"""Work on many rows in chunks, each in a Python thread."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ import numpy as np
 T = TypeVar("T")
 
 
-def in_parts(work: Callable[[slice], T], rows: int, threads: int, least: int) -> list[T]:
-    """``work`` on all rows, in parts of at least ``least`` of them, up to ``threads`` at one time.
+def in_chunks(work: Callable[[slice], T], rows: int, threads: int, min_rows: int) -> list[T]:
+    """The results of ``work`` on consecutive slices that cover all rows, in order.
 
-    There is one part a thread: whoever hands the interpreter's lock over waits to get it back.
+    There are up to ``threads`` chunks of at least ``min_rows`` rows, and a thread for each: more
+    chunks would mean more waiting for the GIL. The first exception of ``work`` is raised.
     """
-    threads = max(1, min(threads, rows // least))
+    threads = max(1, min(threads, rows // min_rows))
     ends = np.linspace(0, rows, threads + 1).astype(int).tolist()
-    parts = [slice(*pair) for pair in pairwise(ends)]
-    found: dict[int, T] = {}
+    chunks = [slice(*pair) for pair in pairwise(ends)]
+    results: dict[int, T] = {}
     errors: list[Exception] = []
-    left = iter(enumerate(parts))
+    pending = iter(enumerate(chunks))
 
-    def answer() -> None:
+    def run() -> None:
         try:
-            for place, part in left:
-                found[place] = work(part)
+            for number, chunk in pending:
+                results[number] = work(chunk)
         except Exception as error:
             errors.append(error)
 
-    helpers = [threading.Thread(target=answer, daemon=True) for _ in range(threads - 1)]
+    helpers = [threading.Thread(target=run, daemon=True) for _ in range(threads - 1)]
     for helper in helpers:
         helper.start()
-    answer()
+    run()
     for helper in helpers:
         helper.join()
     if errors:
         raise errors[0]
-    return [found[place] for place in range(len(parts))]
+    return [results[number] for number in range(len(chunks))]

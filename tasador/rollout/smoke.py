@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
 from tasador.clock import backoff, retry
 from tasador.errors import BundleError, RolloutError
 from tasador.model.bundle import GOLDEN_TOLERANCE
+from tasador.model.golden import read_golden
 from tasador.model.manifest import GOLDEN, Verified
 from tasador.prediction_record import SMOKE_TEST_HEADER
 from tasador.rollout.plan import Promotion
@@ -31,10 +31,11 @@ class _NoAnswer(Exception):
 
 def golden_of(bundle: Verified) -> list[dict[str, Any]]:
     """The golden rows of a bundle: [{"listing": {...}, "price": dollars}]."""
-    rows = json.loads(bundle.contents[GOLDEN])
+    path = bundle.folder / GOLDEN
+    rows = read_golden(bundle.contents[GOLDEN], path)
     if not rows:
-        raise BundleError(f"{bundle.folder / GOLDEN} holds no rows: a candidate cannot be tested")
-    return list(rows)
+        raise BundleError(f"{path} holds no rows: a candidate cannot be tested")
+    return [{"listing": row.body(), "price": row.price} for row in rows]
 
 
 def smoke_test(

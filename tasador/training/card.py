@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador.gate import PRICE_BANDS
-from tasador.model.threads import in_parts
+from tasador.model.threads import in_chunks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,8 +115,8 @@ def _shap_summary(judgement: Judgement) -> Figure:
 
     bundle = judgement.bundle
     matrix = bundle.encoders.transform(columns_of(judgement.holdout.head(_SHOWN)))
-    work = lambda rows: bundle.booster.contributions(matrix[rows])  # noqa: E731
-    values = np.concatenate(in_parts(work, len(matrix), 2, 1))
+    work = lambda rows: bundle.engine.contributions(matrix[rows])  # noqa: E731
+    values = np.concatenate(in_chunks(work, len(matrix), 2, 1))
     figure = plt.figure()
     shap.summary_plot(
         values[:, :-1],

@@ -15,10 +15,12 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.listing import Listing
-from tasador.model.bundle import Bundle, listing_at
+from tasador.listings.table import listing_at
+from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_metrics, write_bundle
 from tasador.model.encoders import Encoders
 from tasador.model.features import BASE, Columns, absent_of, arrays_of, places_known
+from tasador.model.golden import GoldenRow
 from tasador.model.intervals import (
     GROUPS,
     NO_PLACE,
@@ -64,7 +66,7 @@ class TrainedModel:
     booster: Booster
     spread: Booster
     intervals: Intervals
-    golden: list[tuple[Listing, float]]
+    golden: list[GoldenRow]
     prepared: Prepared
     search: Search
     rounds: int
@@ -245,9 +247,7 @@ def _set_apart(states: Array) -> Array:
     return np.array([state in third for state in states], dtype=bool)
 
 
-def _golden(
-    prepared: Prepared, encoders: Encoders, booster: Booster
-) -> list[tuple[Listing, float]]:
+def _golden(prepared: Prepared, encoders: Encoders, booster: Booster) -> list[GoldenRow]:
     """A dozen listings, real and stretched, with the price that the training engine gives them."""
     real = [listing_at(prepared.columns, row) for row in range(8)]
     one = real[0]
@@ -263,7 +263,7 @@ def _golden(
     matrix = encoders.transform(arrays_of(listings))
     corrected = booster.predict(study.training_engine().DMatrix(matrix)).astype(np.float64)
     prices = np.exp(matrix[:, BASE] + corrected)
-    return list(zip(listings, prices.tolist(), strict=True))
+    return [GoldenRow(*row) for row in zip(listings, prices.tolist(), strict=True)]
 
 
 def _take(columns: Columns, rows: Array) -> Columns:

@@ -6,13 +6,29 @@ import json
 import numpy as np
 import pytest
 
+from tasador.engine.fast_engine import fast_engine
 from tasador.errors import BundleError
 from tasador.listings.listing import Listing, read_row
+from tasador.model.array_file import to_npz
 from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
 from tasador.model.bundle_writer import stamp_metrics, stamp_version, write_bundle
 from tasador.model.features import BASE, arrays_of
+from tasador.model.golden import GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
-from tasador.model.manifest import FILES, MANIFEST, read_verified, sealed, write_manifest
+from tasador.model.manifest import (
+    ENCODERS,
+    FILES,
+    FILLED,
+    GOLDEN,
+    MANIFEST,
+    MODEL,
+    SPREAD,
+    TABLES,
+    TREES,
+    read_verified,
+    sealed,
+    write_manifest,
+)
 from tasador.source.simulator import generate
 from tasador.training.encoding import fit_encoders
 from tasador.training.study import training_engine
@@ -31,11 +47,11 @@ def parts():
     matrix = encoders.transform(columns)
     training = xgboost.DMatrix(matrix, np.log(columns["price"]) - matrix[:, BASE])
     booster = xgboost.train({"max_depth": 3, "nthread": 1}, training, 20)
-    # Errors of one size, whatever the listing: a tree that never splits says the log of it.
+    # The error has the same size for every listing, so the tree never splits.
     sizes = xgboost.DMatrix(matrix, np.full(len(matrix), np.log(0.5)))
     spread = xgboost.train({"max_depth": 1, "nthread": 1}, sizes, 1)
     prices = np.exp(matrix[:, BASE] + booster.predict(training).astype(float))
-    golden = [(listings[n], float(prices[n])) for n in range(5)]
+    golden = [GoldenRow(listings[n], float(prices[n])) for n in range(5)]
     return encoders, booster, spread, golden
 
 
@@ -66,7 +82,7 @@ def folder(parts, tmp_path):
     return tmp_path / "bundle"
 
 
-def test_a_bundle_comes_back_as_it_was_written(parts, folder):
+def test_load_returns_what_was_written(parts, folder):
     bundle = Bundle.load(folder)
     again = read_verified(folder, bundle.manifest.digest)
     assert bundle.manifest == read_verified(folder).manifest == again.manifest
@@ -77,11 +93,11 @@ def test_a_bundle_comes_back_as_it_was_written(parts, folder):
     low, high = answer["intervals"]["80"]
     assert high / answer["price"] == pytest.approx(np.exp(0.15), rel=1e-5)
     assert low / answer["price"] == pytest.approx(np.exp(-0.1), rel=1e-5)
-    # What a page or an event carries of an answer is plain JSON.
+    # Answers must be plain JSON.
     assert json.loads(json.dumps(answer)) == answer
 
 
-def test_the_digest_does_not_depend_on_time_name_version_or_measures(parts, folder, tmp_path):
+def test_digest_ignores_time_name_version_and_metrics(parts, folder, tmp_path):
     digest = read_verified(folder).manifest.digest
     assert write(tmp_path / "later", parts, created="2027-01-01T00:00:00+00:00").digest == digest
     assert stamp_version(folder, "other-name", 7).digest == digest
@@ -92,10 +108,10 @@ def test_the_digest_does_not_depend_on_time_name_version_or_measures(parts, fold
 
 @pytest.mark.parametrize("name", EVERY_FILE)
 @pytest.mark.parametrize("where", [0.0, 0.1, 0.5, 0.9, 1.0])
-def test_a_flipped_byte_is_found_and_the_file_named(folder, name, where):
+def test_load_names_file_with_flipped_byte(folder, name, where):
     path = folder / name
     content = bytearray(path.read_bytes())
-    # The last byte of the JSON files is a line break, which says nothing.
+    # JSON files end with a line break, which carries no content.
     place = int(where * (len(content.rstrip()) - 1))
     content[place] ^= 0x01
     path.write_bytes(content)
@@ -105,7 +121,7 @@ def test_a_flipped_byte_is_found_and_the_file_named(folder, name, where):
 
 
 @pytest.mark.parametrize("name", EVERY_FILE)
-def test_a_missing_or_cut_file_is_named(folder, name):
+def test_load_names_missing_or_truncated_file(folder, name):
     path = folder / name
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -118,19 +134,19 @@ def test_a_missing_or_cut_file_is_named(folder, name):
     assert name in str(caught.value)
 
 
-def test_another_model_than_asked_for_is_refused(folder):
+def test_load_refuses_other_digest(folder):
     with pytest.raises(BundleError, match="holds another model"):
         Bundle.load(folder, "0" * 64)
 
 
-def test_a_rewritten_interval_makes_another_model(folder):
+def test_changed_interval_changes_digest(folder):
     manifest = read_verified(folder).manifest
     wider = {level: {key: [9.0, 9.0] for key in GROUPS} for level in LEVELS}
     changed = {**vars_of(manifest), "intervals": wider}
     write_manifest(folder, type(manifest)(**changed))
     with pytest.raises(BundleError, match=r"manifest\.json is damaged: its digest"):
         Bundle.load(folder)
-    # Sealed again it is whole, but it is not the model that was asked for.
+    # With a new digest it is valid, but not the requested model.
     write_manifest(folder, sealed(type(manifest)(**changed)))
     Bundle.load(folder)
     with pytest.raises(BundleError, match="holds another model"):
@@ -141,7 +157,7 @@ def vars_of(manifest):
     return {name: getattr(manifest, name) for name in type(manifest).__dataclass_fields__}
 
 
-def test_a_whole_folder_of_another_format_is_refused(folder):
+def test_load_refuses_other_format(folder):
     path = folder / MANIFEST
     told = json.loads(path.read_text())
     path.write_text(json.dumps({**told, "format": 99}))
@@ -152,8 +168,8 @@ def test_a_whole_folder_of_another_format_is_refused(folder):
         Bundle.load(folder)
 
 
-def test_golden_rows_find_an_engine_that_answers_otherwise(parts, tmp_path):
-    wrong = [(listing, price * 1.001) for listing, price in parts[3]]
+def test_check_golden_reports_difference(parts, tmp_path):
+    wrong = [row._replace(price=row.price * 1.001) for row in parts[3]]
     write(tmp_path / "wrong", parts, golden=wrong)
     assert Bundle.load(tmp_path / "wrong").check_golden() == pytest.approx(1e-3, rel=0.01)
     assert Bundle.load(tmp_path / "wrong").check_golden() > GOLDEN_TOLERANCE
@@ -162,16 +178,73 @@ def test_golden_rows_find_an_engine_that_answers_otherwise(parts, tmp_path):
         Bundle.load(tmp_path / "none").check_golden()
 
 
-def test_a_model_file_that_is_whole_but_no_model_is_refused(folder):
+NO_TREES = to_npz({"price.roots": np.arange(3)})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (MODEL, b"{}"),
+        (SPREAD, b"{}"),
+        (ENCODERS, b"[]"),
+        (TABLES, b"no npz"),
+        (TREES, b"no npz"),
+        (TREES, NO_TREES),
+        (GOLDEN, b"{"),
+        (GOLDEN, b'[{"listing": {}}]'),
+        (GOLDEN, b'[{"listing": {"bed": "many"}, "price": 1}]'),
+    ],
+)
+def test_load_names_intact_file_with_unreadable_content(folder, name, content):
     manifest = read_verified(folder).manifest
-    (folder / "model.ubj").write_bytes(b"{}")
-    files = {**manifest.files, "model.ubj": hashlib.sha256(b"{}").hexdigest()}
+    (folder / name).write_bytes(content)
+    files = {**manifest.files, name: hashlib.sha256(content).hexdigest()}
     write_manifest(folder, sealed(type(manifest)(**{**vars_of(manifest), "files": files})))
-    with pytest.raises(BundleError, match=r"model\.ubj"):
+    with pytest.raises(BundleError) as caught:
         Bundle.load(folder)
+    assert str(folder) in str(caught.value)
+    assert name in str(caught.value)
 
 
-def test_tables_of_any_length_are_priced(parts, folder):
+def as_format_4(folder):
+    """Turn the bundle into one of format 4, which has no arrays of its trees."""
+    manifest = read_verified(folder).manifest
+    for name in (TREES, *FILLED):
+        (folder / name).unlink()
+    files = {n: digest for n, digest in manifest.files.items() if n not in (TREES, *FILLED)}
+    old = sealed(type(manifest)(**{**vars_of(manifest), "files": files, "format": 4}))
+    write_manifest(folder, old)
+    return old
+
+
+def test_format_4_is_served_by_the_library(parts, folder):
+    listings = [row.listing for row in parts[3]]
+    new = Bundle.load(folder)
+    assert new.stored_trees is not None
+    expected = [new.predict_one(listing) for listing in listings]
+    old = as_format_4(folder)
+    assert old.digest != new.manifest.digest
+    bundle = Bundle.load(folder, old.digest)
+    assert bundle.stored_trees is None
+    assert bundle.check_golden() <= 1e-6
+    assert [bundle.predict_one(listing) for listing in listings] == expected
+    # A label does not change the format, and so neither the digest.
+    assert stamp_version(folder, "tasador-price", 3).digest == old.digest
+    assert Bundle.load(folder, old.digest).manifest.format == 4
+
+
+def test_fast_engine_gives_the_same_prices(parts, folder):
+    bundle = Bundle.load(folder)
+    listings = [*(row.listing for row in parts[3]), Listing()]
+    columns = arrays_of(listings)
+    singles = [bundle.predict_one(listing) for listing in listings]
+    table = bundle.predict(columns)
+    bundle.engine = fast_engine(bundle.engine, bundle.stored_trees, explains=True)
+    assert [bundle.predict_one(listing) for listing in listings] == singles
+    assert np.array_equal(bundle.predict(columns).price, table.price)
+
+
+def test_predict_tables_of_zero_and_two_rows(parts, folder):
     bundle = Bundle.load(folder)
     none = bundle.predict(arrays_of([]))
     assert (len(none.price), none.missing) == (0, [])

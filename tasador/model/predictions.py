@@ -1,0 +1,42 @@
+"""Prices of a table with their intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.listings.listing import COLUMNS
+
+# The inputs of a request; features.INPUTS leaves out the street.
+REQUEST_FIELDS = tuple(name for name in COLUMNS if name != "price")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Prices of a table in dollars: ``price`` [n], and by level ("80", "90", "95") ``low`` and
+    ``high`` [n].
+
+    ``absent`` [n, len(REQUEST_FIELDS)] marks the fields without a value, ``unknown_categories``
+    [n, len(CATEGORIES)] the categories that do not occur in the training data.
+    """
+
+    price: Array
+    low: dict[str, Array]
+    high: dict[str, Array]
+    absent: Array
+    unknown_categories: Array
+
+    @cached_property
+    def missing(self) -> list[tuple[str, ...]]:
+        """The names of each row's fields without a value."""
+        # Rows share few patterns, so the names of each pattern are collected once.
+        bits = 1 << np.arange(len(REQUEST_FIELDS))
+        patterns, pattern_of_row = np.unique(self.absent @ bits, return_inverse=True)
+        names = [
+            tuple(name for bit, name in enumerate(REQUEST_FIELDS) if pattern >> bit & 1)
+            for pattern in patterns.tolist()
+        ]
+        return [names[pattern] for pattern in pattern_of_row.tolist()]
