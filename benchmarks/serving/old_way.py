@@ -1,11 +1,11 @@
-"""The old way of serving the same bundle: FastAPI, mlflow.pyfunc, scikit-learn, pandas and shap.
+"""The usual way of serving the same bundle: FastAPI, mlflow.pyfunc, pandas and shap.
 
     python old_way.py BUNDLE OUT       save the bundle as an MLflow pyfunc model
     MODEL=OUT uvicorn old_way:app      serve it
 
-Written as such a service is usually written, and with care: the model and the explainer are made
-once at the start, single rows are answered by one thread. Features and trees are Tasador's own, so
-that the answers are the same and only the way around them differs.
+It is written as such a service usually is, and with care: model and explainer are loaded once at
+start-up, and one thread answers single rows. It shares Tasador's features and trees, so its answers
+are the same and only the serving differs.
 """
 
 from __future__ import annotations
@@ -23,34 +23,57 @@ from fastapi import FastAPI
 from mlflow.models import set_model
 from pydantic import BaseModel
 
-from tasador.engine import booster
+from tasador.arrays import Array
 from tasador.listings.table import columns_of
-from tasador.model import bundle as tables
+from tasador.model import bundle as bundle_module
 from tasador.model.bundle import Bundle
+from tasador.model.manifest import MODEL, SPREAD
 
 
-class Booster:
+class PackageEngine:
     """The engine of such a service: xgboost's Python package."""
 
-    def __init__(self, content):
-        self.booster, self._many = self._load(content, 1), self._load(content, os.cpu_count())
-        self.features = self.booster.num_features()
+    explains_inline = False
 
-    def predict(self, matrix, threads=1):
-        """Predictions of a feature matrix; many rows by all processors."""
-        return (self._many if len(matrix) > 1_000 else self.booster).inplace_predict(matrix)
+    def __init__(self, folder: Path) -> None:
+        self.price, self.price_of_many = _load(folder / MODEL)
+        self.spread, self.spread_of_many = _load(folder / SPREAD)
 
-    def _load(self, content, threads):
+    def predict(self, matrix: Array) -> tuple[Array, Array]:
+        """Outputs of both models; many rows use all cores."""
+        many = len(matrix) > 1_000
+        price = self.price_of_many if many else self.price
+        spread = self.spread_of_many if many else self.spread
+        return price.inplace_predict(matrix), spread.inplace_predict(matrix)
+
+    def predict_one(self, row: Array) -> tuple[float, float]:
+        """``predict`` for one row."""
+        price, spread = self.predict(row[None])
+        return float(price[0]), float(spread[0])
+
+    def contributions(self, matrix: Array) -> Array:
+        """Not used: the service explains with shap."""
+        raise NotImplementedError
+
+    def contributions_one(self, row: Array) -> tuple[Array, float]:
+        """Not used: the service explains with shap."""
+        raise NotImplementedError
+
+
+def _load(path: Path) -> tuple[xgboost.Booster, xgboost.Booster]:
+    """The model for one thread, and for all cores."""
+
+    def load(threads: int | None) -> xgboost.Booster:
         booster = xgboost.Booster({"nthread": threads})
-        booster.load_model(bytearray(content))
+        booster.load_model(path)
         booster.set_param({"nthread": threads})
         return booster
 
+    return load(1), load(os.cpu_count())
 
-booster.Booster = Booster
-tables.StoredModel = bytes  # which reads the file's content itself
-# The package uses all processors by itself.
-tables._THREADS = 1
+
+# The package parallelises by itself.
+bundle_module._THREADS = 1
 
 
 class Price(mlflow.pyfunc.PythonModel):
@@ -59,6 +82,7 @@ class Price(mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         """Load the bundle."""
         self.bundle = Bundle.load(context.artifacts["bundle"])
+        self.bundle.engine = PackageEngine(Path(context.artifacts["bundle"]))
 
     def predict(self, context, model_input, params=None):
         """Price every row."""
@@ -104,7 +128,7 @@ async def life(app):
     """Load the model and its explainer once."""
     app.state.model = mlflow.pyfunc.load_model(os.environ["MODEL"])
     app.state.bundle = app.state.model.unwrap_python_model().bundle
-    app.state.explainer = shap.TreeExplainer(app.state.bundle.booster.booster)
+    app.state.explainer = shap.TreeExplainer(app.state.bundle.engine.price)
     yield
 
 
