@@ -1,6 +1,7 @@
-"""The row that is kept of an answered prediction.
+"""The record of one answered prediction.
 
-Apart from the other ``tasador.records``, since it alone is in the way of a first answer.
+It is not in ``tasador.records``, because predict imports it before its first answer and nothing of
+the rest.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from tasador.model.model_ref import PREDICTION, ModelRef
 
 # reload sends this header with the golden rows of a candidate, and predict does not record a
 # request that has it. In lower case, as functions see header names.
@@ -18,7 +21,7 @@ SMOKE_TEST_HEADER = "tasador-smoke-test"
 class PredictionRecord:
     """raw.inference_logs: one answered prediction (unique by its id).
 
-    ``listing`` is the request as read (the eleven inputs), ``intervals`` maps "80", "90", "95" to
+    ``listing`` is the parsed request (the eleven inputs), ``intervals`` maps "80", "90", "95" to
     [low, high] dollars.
     """
 
@@ -35,3 +38,8 @@ class PredictionRecord:
     missing: list[str]
     warnings: list[str]
     latency_ms: float
+
+    @property
+    def model(self) -> ModelRef:
+        """The model that answered."""
+        return ModelRef.of_record(PREDICTION, self)

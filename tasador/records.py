@@ -1,7 +1,8 @@
-"""The rows that the platform keeps about itself: what was ingested, decided, rolled out.
+"""The records of the platform: what was ingested, judged, decided, rolled out and monitored.
 
-One dataclass a table of the warehouse. Times are aware UTC datetimes; ``None`` stands for a number
-that the database gives. (What was predicted is ``tasador.prediction_record``.)
+Each dataclass is a row of one table of the warehouse; its fields are the columns. Times are aware
+UTC datetimes. A number that the database assigns is None before that. Predictions have a module of
+their own, ``tasador.prediction_record``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tasador.clock import now
+from tasador.model.model_ref import DECISION, ROLLOUT, ModelRef
 
 BatchStatus = Literal["fetched", "validated", "ready"]
 Verdict = Literal["train", "drift", "no_drift"]
@@ -22,9 +24,9 @@ RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged"]
 class Batch:
     """ops.batches: one batch of listings, identified by the digest of its content.
 
-    ``status`` says how far its ingestion has come: the payload is in the object store (fetched),
-    the rows are in raw.raw_data, clean.clean_data and ops.quarantine (validated), the Parquet file
-    is in the object store and the batch may be trained on (ready).
+    ``status`` is the last completed stage of ingestion. fetched: the payload is in the object
+    store. validated: the rows are in raw.raw_data, clean.clean_data and ops.quarantine. ready: the
+    Parquet file is in the object store, and the batch may be used for training.
     """
 
     batch_id: str
@@ -45,9 +47,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftRecord:
-    """ops.drift_history: the verdict on one batch against one champion (unique by the two).
+    """ops.drift_history: the verdict on one batch against one champion (unique by both).
 
-    ``champion_version`` is 0 where there was none. ``scores`` is the detectors' output as JSON:
+    ``champion_version`` is 0 if there was none. ``scores`` is the detectors' output as JSON:
     {"univariate": {column: {...}}, "multivariate": {...}, "quality": {...}, "performance": {...},
     "moved": bool, "hurts": bool}.
     """
@@ -63,21 +65,21 @@ class DriftRecord:
 
     @property
     def moved(self) -> bool:
-        """Whether the listings differ from what the champion knew."""
+        """Whether the listings differ from those that the champion was trained on."""
         return bool(self.scores.get("moved", False))
 
     @property
     def hurts(self) -> bool:
-        """Whether the champion's error on them is, or is estimated to be, larger than usual."""
+        """Whether the champion's error on them, measured or estimated, is larger than usual."""
         return bool(self.scores.get("hurts", False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
-    """ops.model_history: what was decided about one model version, with every check's numbers.
+    """ops.model_history: the decision about one model version, with the figures of every check.
 
-    ``promotion`` is the database's ever-growing number of the decision: of two promotions the one
-    with the larger number is the later, also where it rolls back to an older version.
+    ``promotion`` is the number that the database gives to the decision. It only grows: of two
+    promotions the larger number is the later one, even if that one rolls back to an older version.
     ``checks`` is a list of {"name", "passed", "value", "limit", "says"}.
     """
 
@@ -97,10 +99,15 @@ class DecisionRecord:
     decided_at: datetime = field(default_factory=now)
     promotion: int | None = None
 
+    @property
+    def model(self) -> ModelRef:
+        """The version that the decision is about."""
+        return ModelRef.of_record(DECISION, self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutRecord:
-    """ops.rollout_history: one attempt to bring a promotion into service, for one function."""
+    """ops.rollout_history: one attempt to bring a promotion into service, in one function."""
 
     service: str
     revision: str
@@ -116,19 +123,24 @@ class RolloutRecord:
     finished_at: datetime = field(default_factory=now)
     rollout_id: int | None = None
 
+    @property
+    def model(self) -> ModelRef:
+        """The promoted version."""
+        return ModelRef.of_record(ROLLOUT, self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorRecord:
-    """ops.monitor_history: one look at what was asked of the champion (unique by the champion's
-    version and ``window_to``).
+    """ops.monitor_history: one monitoring check of the champion's requests (unique by the
+    champion's version and ``window_to``).
 
-    ``predictions`` were made in the window; ``judged`` of them are listings that differ from one
-    another, 0 where those were too few to tell anything. ``causes`` names the findings that hurt.
-    Errors are mean absolute log errors, None where nothing can be said: ``estimated_error``
-    without labels (DLE), ``realised_error`` on the ``sold`` properties whose price has come in
-    since, ``usual_error`` on rows that the champion had not seen in training. ``latency_ms`` is
-    {"p50", "p95", "p99"}, ``missing`` maps a field to the share of predictions that lacked it.
-    ``asked`` says whether this look asked for training, ``asked_says`` why or why not.
+    ``predictions`` counts the predictions in the window, ``judged`` the distinct listings among
+    them; it is 0 if they were too few to judge. ``causes`` names the findings that hurt. Errors are
+    mean absolute log errors, None if unknown: ``estimated_error`` is estimated without labels
+    (DLE), ``realised_error`` is measured on the ``sold`` properties whose price has arrived since,
+    ``usual_error`` on rows that the champion was not trained on. ``latency_ms`` is {"p50", "p95",
+    "p99"}, ``missing`` maps a field to the share of predictions without it. ``asked`` is whether
+    this check requested training, ``asked_says`` the reason.
     """
 
     model_name: str
@@ -156,7 +168,7 @@ class MonitorRecord:
 
     @property
     def verdict(self) -> Literal["too_few", "quiet", "moved", "hurts"]:
-        """The look in one word; a champion may be hurt by what has not moved."""
+        """The result of the check. A champion can be hurt although nothing moved."""
         if not self.judged:
             return "too_few"
         return "hurts" if self.hurts else "moved" if self.moved else "quiet"
@@ -164,12 +176,12 @@ class MonitorRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """ops.dead_letters: an event that a subscriber did not take (unique by both).
+    """ops.dead_letters: an event that could not be delivered to a subscriber (unique by both).
 
-    It is kept as it came, since it may be anything: ``attributes`` are the values of its ``ce-``
-    headers, percent-encoded as they are there, ``body`` is what followed. ``status`` is the
-    subscriber's last HTTP status, None where it did not answer. ``replayed_at`` is None as long as
-    nobody delivered it again.
+    It is stored unchanged, because it may be anything: ``attributes`` are the values of its ``ce-``
+    headers, still percent-encoded, ``body`` is the request body. ``status`` is the subscriber's
+    last HTTP status, None if it did not answer. ``replayed_at`` is None until it is delivered
+    again.
     """
 
     subscriber: str

@@ -31,11 +31,12 @@ from tasador.errors import ServiceUnavailable, TasadorError
 from tasador.events.event import Event
 from tasador.events.publish import publish
 from tasador.listings.listing import Problem as FieldProblem
+from tasador.model.model_ref import ModelRef
 from tasador.records import RolloutRecord
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.local import LocalBackend
-from tasador.rollout.plan import Promotion
-from tasador.rollout.verbs import reconcile, roll_out
+from tasador.rollout.plan import promoted_by_decision, promoted_by_event
+from tasador.rollout.verbs import Rollout
 
 STORE = Store("broker_url")
 
@@ -49,12 +50,12 @@ def on_event(event: Event) -> Response:
     rollout.failed event tell which); 503 asks the broker to deliver it again.
     """
     try:
-        promotion = Promotion.of_event(event)
+        model = promoted_by_event(event)
     except TasadorError:
         EVENTS.labels("other", "refused").inc()
         raise
     try:
-        _count(_roll_out(promotion))
+        _count(_roll_out(model))
     except ServiceUnavailable:
         EVENTS.labels(event.type, "retry").inc()
         raise
@@ -83,7 +84,7 @@ def reload(request: Request) -> Response:
         wanted = "no version has been promoted yet" if version is None else f"no version {version}"
         raise Problem(404, f"{wanted}: there is nothing to bring into service")
     try:
-        records = _roll_out(Promotion.of_decision(decision))
+        records = _roll_out(promoted_by_decision(decision))
     except ServiceUnavailable:
         raise
     except TasadorError as error:
@@ -102,8 +103,8 @@ def reconcile_now(_request: Request) -> Response:
 
     What serves already and what failed before is left as it is.
     """
-    with _parts() as parts:
-        records = reconcile(**parts)
+    with _rollout() as rollout:
+        records = rollout.reconcile()
     _count(records)
     return reply({"rollouts": [_as_json(record) for record in records]})
 
@@ -113,27 +114,27 @@ def load() -> None:
     STORE.load()
     STORE.ready()
     try:
-        with _parts() as parts:
-            _count(reconcile(**parts))
+        with _rollout() as rollout:
+            _count(rollout.reconcile())
     except TasadorError as error:
         log.warning("could not reconcile with the newest promotion: %s", error)
 
 
-def _roll_out(promotion: Promotion) -> list[RolloutRecord]:
-    with _parts() as parts:
-        return roll_out(promotion, **parts)
+def _roll_out(model: ModelRef) -> list[RolloutRecord]:
+    with _rollout() as rollout:
+        return rollout.roll_out(model)
 
 
 @contextmanager
-def _parts() -> Iterator[dict[str, Any]]:
+def _rollout() -> Iterator[Rollout]:
     settings = STORE.settings()
     with LocalBackend(settings) if settings.platform == "embedded" else KnativeBackend() as backend:
-        yield {
-            "backend": backend,
-            "warehouse": STORE.warehouse(),
-            "settings": settings,
-            "publish": partial(publish, broker_url=settings.broker_url),
-        }
+        yield Rollout(
+            backend=backend,
+            warehouse=STORE.warehouse(),
+            settings=settings,
+            publish=partial(publish, broker_url=settings.broker_url),
+        )
 
 
 def _count(records: list[RolloutRecord]) -> None:
@@ -147,7 +148,7 @@ def _count(records: list[RolloutRecord]) -> None:
                 "fields": {
                     "service": record.service,
                     "rolled_out": record.revision,
-                    "model": f"{record.model_name}@{record.version}",
+                    "model": str(record.model),
                     "promotion": record.promotion,
                     "correlation_id": record.correlation_id,
                 }

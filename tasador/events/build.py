@@ -1,14 +1,14 @@
-"""The events of what happens here.
+"""Build the events of the loop from its records.
 
-Ids are made from what happened, so that the same happening published twice has the same source and
-id: consumers deduplicate on the two and compare promotion numbers, and a replay does no harm.
+An event's id is derived from what it reports, so the same record gives the same source and id each
+time. Consumers deduplicate on the two and compare promotion numbers; a replay does no harm.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from tasador.clock import now
@@ -24,6 +24,7 @@ from tasador.events.event import (
     TRAINING_REQUESTED,
     Event,
 )
+from tasador.model.model_ref import ANSWER, EXTENSIONS, PROMOTED, REJECTED, ROLLED_OUT, ModelRef
 from tasador.prediction_record import PredictionRecord
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def batch_ingested(batch: Batch) -> Event:
         id=f"batch-{batch.batch_id}",
         subject=batch.batch_id,
         time=(batch.ready_at or now()).isoformat(),
-        extensions=_extensions(batch.correlation_id),
+        extensions=_extensions(ModelRef(correlation_id=batch.correlation_id)),
         data={
             "batch_id": batch.batch_id,
             "batch_number": batch.batch_number,
@@ -58,7 +59,7 @@ def drift_detected(drift: DriftRecord) -> Event:
         id=f"drift-{drift.drift_id}",
         subject=drift.batch_id,
         time=drift.decided_at.isoformat(),
-        extensions=_extensions(drift.correlation_id),
+        extensions=_extensions(ModelRef(correlation_id=drift.correlation_id)),
         data={
             "batch_id": drift.batch_id,
             "drift_id": drift.drift_id,
@@ -70,59 +71,53 @@ def drift_detected(drift: DriftRecord) -> Event:
     )
 
 
-def training_requested(look: MonitorRecord) -> Event:
-    """What is asked of the champion hurts it: a successor is to be trained."""
+def training_requested(check: MonitorRecord) -> Event:
+    """The champion's requests have drifted so that it errs more: train a successor."""
+    champion = ModelRef(
+        check.model_name, check.champion_version, correlation_id=check.correlation_id
+    )
     return Event(
         type=TRAINING_REQUESTED,
         source="/tasador/monitor",
-        id=f"monitor-{look.monitor_id}",
-        subject=f"{look.model_name}/{look.champion_version}",
-        time=look.looked_at.isoformat(),
-        extensions=_extensions(look.correlation_id, look.champion_version),
+        id=f"monitor-{check.monitor_id}",
+        subject=champion.subject,
+        time=check.looked_at.isoformat(),
+        extensions=_extensions(champion),
         data={
-            "monitor_id": look.monitor_id,
-            "model_name": look.model_name,
-            "champion_version": look.champion_version,
-            "reasons": look.reasons,
-            "causes": look.causes,
-            "predictions": look.predictions,
-            "estimated_error": look.estimated_error,
-            "realised_error": look.realised_error,
-            "usual_error": look.usual_error,
+            "monitor_id": check.monitor_id,
+            "model_name": check.model_name,
+            "champion_version": check.champion_version,
+            "reasons": check.reasons,
+            "causes": check.causes,
+            "predictions": check.predictions,
+            "estimated_error": check.estimated_error,
+            "realised_error": check.realised_error,
+            "usual_error": check.usual_error,
         },
     )
 
 
 def model_promoted(decision: DecisionRecord) -> Event:
     """A version is to serve. A rollback is the same: an older version under a newer number."""
-    return _decided(
-        decision,
-        MODEL_PROMOTED,
-        {"model_uri": decision.model_uri, "previous_version": decision.champion_version},
-    )
+    data = {**decision.model.write(PROMOTED), "previous_version": decision.champion_version}
+    return _decided(decision, MODEL_PROMOTED, data)
 
 
 def model_rejected(decision: DecisionRecord) -> Event:
     """A version did not pass the gate; ``reasons`` say why."""
-    return _decided(decision, MODEL_REJECTED, {"champion_version": decision.champion_version})
+    data = {**decision.model.write(REJECTED), "champion_version": decision.champion_version}
+    return _decided(decision, MODEL_REJECTED, data)
 
 
-def _decided(decision: DecisionRecord, kind: str, more: dict[str, Any]) -> Event:
+def _decided(decision: DecisionRecord, kind: str, data: dict[str, Any]) -> Event:
     return Event(
         type=kind,
         source="/tasador/train",
         id=f"decision-{decision.promotion}",
-        subject=f"{decision.model_name}/{decision.version}",
+        subject=decision.model.subject,
         time=decision.decided_at.isoformat(),
-        extensions=_extensions(decision.correlation_id, decision.version, decision.digest),
-        data={
-            "model_name": decision.model_name,
-            "version": decision.version,
-            "digest": decision.digest,
-            "promotion": decision.promotion,
-            "reasons": decision.reasons,
-            **more,
-        },
+        extensions=_extensions(decision.model),
+        data={**data, "reasons": decision.reasons},
     )
 
 
@@ -132,7 +127,7 @@ def model_serving(rollout: RolloutRecord) -> Event:
 
 
 def rollout_failed(rollout: RolloutRecord) -> Event:
-    """A promotion could not be put into service; the old revision goes on serving."""
+    """A promotion could not be brought into service; the old revision keeps serving."""
     attempt = rollout.started_at.strftime("%Y%m%dT%H%M%S%f")
     return _rolled_out(rollout, ROLLOUT_FAILED, f"failed-{rollout.revision}-{attempt}")
 
@@ -142,15 +137,13 @@ def _rolled_out(rollout: RolloutRecord, kind: str, id_: str) -> Event:
         type=kind,
         source="/tasador/reload",
         id=id_,
-        subject=f"{rollout.model_name}/{rollout.version}",
+        subject=rollout.model.subject,
         time=rollout.finished_at.isoformat(),
-        extensions=_extensions(rollout.correlation_id, rollout.version, rollout.digest),
+        extensions=_extensions(rollout.model),
         data={
             "service": rollout.service,
             "revision": rollout.revision,
-            "version": rollout.version,
-            "digest": rollout.digest,
-            "promotion": rollout.promotion,
+            **rollout.model.write(ROLLED_OUT),
             "reason": rollout.reason,
         },
     )
@@ -159,54 +152,50 @@ def _rolled_out(rollout: RolloutRecord, kind: str, id_: str) -> Event:
 def prediction_made(records: Sequence[PredictionRecord]) -> Event:
     """Answered predictions of one process: one as it is, several as {"predictions": [...]}."""
     first = records[0]
-    many = len(records) > 1
+    several = len(records) > 1
     return Event(
         type=PREDICTION_MADE,
         source=f"/tasador/predict/{first.revision or 'local'}",
-        id=f"{first.prediction_id}+{len(records) - 1}" if many else first.prediction_id,
-        subject=f"{first.model_name}/{first.model_version}",
+        id=f"{first.prediction_id}+{len(records) - 1}" if several else first.prediction_id,
+        subject=first.model.subject,
         time=first.predicted_at.isoformat(),
-        extensions=_extensions(first.correlation_id, first.model_version, first.model_digest),
+        extensions=_extensions(first.model),
         data=(
             {"predictions": [prediction_as_json(r) for r in records]}
-            if many
+            if several
             else prediction_as_json(first)
         ),
     )
 
 
 def explanation_made(request: Event, explanation: Mapping[str, Any], revision: str) -> Event:
-    """The answer of explain to a request; its id comes from the request's, as predict's does."""
-    model = explanation["model"]
+    """The answer of explain to a request. Its id is derived from the request, as predict's is."""
+    correlation_id = explanation["correlation_id"]
+    model = replace(ModelRef.read(ANSWER, explanation["model"]), correlation_id=correlation_id)
     return Event(
         type=EXPLANATION_MADE,
         source=f"/tasador/explain/{revision or 'local'}",
         id=identity_of(request),
-        subject=f"{model['name']}/{model['version']}",
-        extensions=_extensions(explanation["correlation_id"], model["version"], model["digest"]),
+        subject=model.subject,
+        extensions=_extensions(model),
         data=explanation,
     )
 
 
 def identity_of(event: Event) -> str:
-    """An id made from the event's source and id: the same for every delivery of it."""
+    """An id derived from the event's source and id: the same for every delivery of it."""
     return hashlib.sha256(f"{event.source}\n{event.id}".encode()).hexdigest()[:32]
 
 
-def _extensions(correlation_id: str, version: int = 0, digest: str = "") -> dict[str, str]:
-    given = {
-        "correlationid": correlation_id,
-        "modelversion": str(version) if version else "",
-        "modeldigest": digest,
-    }
-    return {name: value for name, value in given.items() if value}
+def _extensions(model: ModelRef) -> dict[str, str]:
+    return {name: value for name, value in model.write_text(EXTENSIONS).items() if value}
 
 
 def prediction_as_json(record: PredictionRecord) -> dict[str, Any]:
-    """The record as JSON values; those that it holds, not copies (``asdict`` takes ten times as
-    long, for every prediction that is recorded)."""
-    values = {name: getattr(record, name) for name in _PREDICTION}
+    """The record as JSON values. They are shared with the record: ``asdict`` copies, and takes ten
+    times as long for every prediction that is recorded."""
+    values = {name: getattr(record, name) for name in _PREDICTION_FIELDS}
     return {**values, "predicted_at": record.predicted_at.isoformat()}
 
 
-_PREDICTION = tuple(field.name for field in fields(PredictionRecord))
+_PREDICTION_FIELDS = tuple(field.name for field in fields(PredictionRecord))

@@ -1,4 +1,4 @@
-"""What a rollout asks of the platform; a local gateway and Knative can both do it."""
+"""What a rollout needs of the platform. The local gateway and Knative both implement it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A share of a service's traffic; a tag gives the revision an address of its own."""
+    """A share of a service's traffic. A tag gives the revision an address of its own."""
 
     revision: str
     percent: int
@@ -26,7 +26,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceState:
-    """The revisions of a service, and where its traffic goes (nowhere before the first rollout)."""
+    """The revisions of a service and its traffic, which is empty before the first rollout."""
 
     name: str
     revisions: tuple[Revision, ...] = ()
@@ -34,23 +34,25 @@ class ServiceState:
 
 
 class Backend(Protocol):
-    """The platform's verbs. Each may be repeated; ServiceUnavailable means that it did not answer,
-    RolloutError that it refused."""
+    """The operations of the platform. Each may be repeated.
+
+    ServiceUnavailable means that the platform did not answer, RolloutError that it refused.
+    """
 
     def state(self, service: str) -> ServiceState:
-        """The service as it is now; one that the platform has not met is empty."""
+        """The current state of the service; empty if the platform does not know it."""
 
     def create(self, service: str, revision: Revision) -> None:
-        """Make the revision; one of that name and environment may exist already."""
+        """Create the revision; one of the same name and environment may exist already."""
 
     def direct(self, service: str, traffic: tuple[Target, ...]) -> None:
-        """Replace the service's traffic, tags and all."""
+        """Replace the service's traffic, tags included."""
 
     def start(self, service: str, revision: str, timeout: float) -> tuple[bool, str]:
-        """Start a process of the revision and wait for its readiness; (False, reason) if none."""
+        """Start a process of the revision and wait until it is ready; else (False, reason)."""
 
     def delete(self, service: str, revision: str) -> None:
-        """Delete a revision without traffic or tag; one that is gone already is fine."""
+        """Delete a revision that has neither traffic nor tag; one that is absent is no error."""
 
     def address(self, service: str, tag: str) -> str:
-        """The base URL of the revision that carries the tag."""
+        """The base URL of the revision with the tag."""

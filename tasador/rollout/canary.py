@@ -1,8 +1,9 @@
-"""Canary steps: a share of the traffic for a while, and the candidate's errors and latency judge.
+"""Canary steps: the candidate gets a share of the traffic for a while, and is then judged.
 
 ``TASADOR_CANARY=10:30,50:30`` gives a candidate 10 % of the traffic for 30 seconds, then 50 % for
-30, and only then all of it. Meanwhile the candidate and what serves are asked the same golden rows
-at their own addresses, under the load that either has by then.
+30 seconds, then all of it. During each step the candidate and the serving revision are sent the
+same golden rows at addresses of their own, under the load that each has by then. Errors and latency
+decide whether the rollout continues.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from tasador.clock import wait_until
 from tasador.errors import ConfigurationError, RolloutError
 from tasador.prediction_record import SMOKE_TEST_HEADER
 
 if TYPE_CHECKING:
     import httpx
 
-# Beyond this the broker's delivery to reload would have to be longer than a rollout should be.
+# The broker waits for reload's answer, so all steps together must not take longer (seconds).
 _LONGEST = 150.0
 _PAUSE = 0.2
 _TIMEOUT = 5.0
 _REACHABLE_WITHIN = 30.0
-# Of a few hundred questions one may be lost to the network; a slow start is no slow model.
-_FEWEST = 10
-_ERRORS = 0.01
-_SLOWER, _SECONDS = 2.0, 0.05
+# Fewer requests than this prove nothing about a candidate.
+_MIN_REQUESTS = 10
+# One request in a hundred may be lost to the network.
+_MAX_EXTRA_ERRORS = 0.01
+# The candidate's median may be twice the serving revision's, plus 0.05 seconds.
+_MAX_SLOWDOWN, _MARGIN_SECONDS = 2.0, 0.05
 
 _PATHS = {"predict": "/predict", "explain": "/explain"}
 
@@ -42,9 +46,9 @@ class CanaryStep:
 
 
 def read_steps(text: str) -> tuple[CanaryStep, ...]:
-    """The steps in a text like ``10:30,50:30``; none in an empty one. Raises ConfigurationError.
+    """Parse steps such as ``10:30,50:30``; an empty text has none. Raises ConfigurationError.
 
-    Shares grow and end at half: what has more traffic than the other is what serves.
+    Shares grow and end at 50 %, because the revision with more traffic is the one in service.
     """
     steps = []
     for part in filter(None, text.replace(" ", "").split(",")):
@@ -56,7 +60,7 @@ def read_steps(text: str) -> tuple[CanaryStep, ...]:
         if not 1 <= step.percent <= 50:
             raise _wrong(text, f"{step.percent} is not a share from 1 to 50")
         if not 0 < step.seconds < math.inf:
-            raise _wrong(text, f"{seconds} is no time in seconds")
+            raise _wrong(text, f"{seconds} is not a time in seconds")
         steps.append(step)
     if [step.percent for step in steps] != sorted({step.percent for step in steps}):
         raise _wrong(text, "the shares do not grow")
@@ -70,49 +74,53 @@ def _wrong(text: str, why: str) -> ConfigurationError:
 
 
 @dataclass(slots=True)
-class Asked:
-    """How one revision answered: seconds of each good answer, and what the others were."""
+class Responses:
+    """How one revision answered: the seconds of each good answer, and a text for each failure."""
 
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     @property
     def count(self) -> int:
-        """How often it was asked."""
+        """The number of requests."""
         return len(self.seconds) + len(self.failures)
 
     @property
     def error_rate(self) -> float:
-        """The share that failed."""
+        """The share of requests that failed."""
         return len(self.failures) / self.count if self.count else 0.0
 
 
-def judge(candidate: Asked, stable: Asked) -> str:
-    """Why the candidate must not go on, or nothing. Pure.
+def judge(candidate: Responses, stable: Responses) -> str:
+    """Why the rollout must stop, or an empty text. Pure.
 
-    It may not fail more often than what serves does by more than a hundredth, nor take more than
-    twice as long and 50 ms besides (medians).
+    The candidate may fail at most 1 % more of its requests than the serving revision, and take at
+    most twice as long plus 50 ms (medians).
     """
-    if candidate.count < _FEWEST:
-        return f"it could be asked {candidate.count} times only"
-    if candidate.error_rate > stable.error_rate + _ERRORS:
+    if candidate.count < _MIN_REQUESTS:
+        return f"it could be sent only {candidate.count} requests"
+    if candidate.error_rate > stable.error_rate + _MAX_EXTRA_ERRORS:
         return (
-            f"{candidate.error_rate:.0%} of {candidate.count} requests failed ("
-            f"{candidate.failures[-1]}), of what serves {stable.error_rate:.0%}"
+            f"{candidate.error_rate:.0%} of its {candidate.count} requests failed "
+            f"({candidate.failures[-1]}), compared with {stable.error_rate:.0%} of the serving "
+            "revision's"
         )
     if candidate.seconds and stable.seconds:
         took, usual = median(candidate.seconds), median(stable.seconds)
-        if took > _SLOWER * usual + _SECONDS:
-            return f"it takes {took * 1000:.0f} ms, what serves {usual * 1000:.0f} ms"
+        if took > _MAX_SLOWDOWN * usual + _MARGIN_SECONDS:
+            return (
+                f"it takes {took * 1000:.0f} ms, compared with {usual * 1000:.0f} ms of the "
+                "serving revision"
+            )
     return ""
 
 
-def says(candidate: Asked, stable: Asked) -> str:
-    """Both in figures."""
+def summary(candidate: Responses, stable: Responses) -> str:
+    """Failures and median latency of both revisions."""
     return "; ".join(
-        f"{name}: {len(asked.failures)} of {asked.count} failed"
-        + (f", {median(asked.seconds) * 1000:.1f} ms" if asked.seconds else "")
-        for name, asked in (("candidate", candidate), ("what serves", stable))
+        f"{name}: {len(responses.failures)} of {responses.count} failed"
+        + (f", {median(responses.seconds) * 1000:.1f} ms" if responses.seconds else "")
+        for name, responses in (("candidate", candidate), ("serving revision", stable))
     )
 
 
@@ -124,48 +132,50 @@ def watch(
     seconds: float,
     *,
     pause: Callable[[float], None] = time.sleep,
-) -> tuple[Asked, Asked]:
-    """Ask both addresses the golden rows in turn, for so many seconds; none of it is recorded.
+) -> tuple[Responses, Responses]:
+    """Send the golden rows in turn to both addresses, for ``seconds``; nothing is recorded.
 
-    Raises RolloutError where what serves cannot be reached at an address of its own.
+    Returns the responses of the candidate and of the serving revision. Raises RolloutError if the
+    serving revision cannot be reached at its own address.
     """
     import httpx
 
-    answers = Asked(), Asked()
+    responses = Responses(), Responses()
     headers = {SMOKE_TEST_HEADER: "1"}
     with httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=False) as client:
         _await_address(client, stable, pause)
         until, number = time.monotonic() + seconds, 0
         while time.monotonic() < until:
             listing = golden[number % len(golden)]["listing"]
-            for address, asked in zip((candidate, stable), answers, strict=True):
+            for address, received in zip((candidate, stable), responses, strict=True):
                 began = time.perf_counter()
                 try:
                     answer = client.post(f"{address}{_PATHS[service]}", json=listing)
                 except httpx.TransportError as error:
-                    asked.failures.append(type(error).__name__)
+                    received.failures.append(type(error).__name__)
                     continue
                 if answer.status_code == 200:
-                    asked.seconds.append(time.perf_counter() - began)
+                    received.seconds.append(time.perf_counter() - began)
                 else:
-                    asked.failures.append(f"HTTP {answer.status_code}")
+                    received.failures.append(f"HTTP {answer.status_code}")
             number += 1
             pause(_PAUSE)
-    return answers
+    return responses
 
 
 def _await_address(client: httpx.Client, address: str, pause: Callable[[float], None]) -> None:
-    """A new tag takes a moment until it is reachable."""
+    """Wait until a new tag can be reached."""
     import httpx
 
-    until = time.monotonic() + _REACHABLE_WITHIN
-    while True:
+    last = ""
+
+    def is_reachable() -> bool:
+        nonlocal last
         try:
-            said = f"HTTP {client.get(f'{address}/ready').status_code}"
+            last = f"HTTP {client.get(f'{address}/ready').status_code}"
         except httpx.TransportError as error:
-            said = type(error).__name__
-        if said == "HTTP 200":
-            return
-        if time.monotonic() >= until:
-            raise RolloutError(f"{address} does not answer ({said}): there is nothing to compare")
-        pause(_PAUSE)
+            last = type(error).__name__
+        return last == "HTTP 200"
+
+    if not wait_until(is_reachable, _REACHABLE_WITHIN, _PAUSE, sleep=pause):
+        raise RolloutError(f"{address} does not answer ({last}): there is nothing to compare with")

@@ -1,16 +1,16 @@
-"""Knative Serving as a rollout's backend: a client of the Kubernetes API.
+"""Knative Serving as the backend of a rollout: a client of the Kubernetes API.
 
-The two Services belong to whoever rolls out, and nobody else writes them: a Service in git would
-lose its model whenever git is applied. What a process looks like is in git all the same, as a
-PodTemplate of the service's name; a revision is that template with the model in its environment.
+Only a rollout writes the two Services: a Service in git would lose its model each time git is
+applied. The pod's spec is in git, in a PodTemplate with the service's name. A revision is that
+template with the model in its environment.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
+from tasador.clock import wait_until
 from tasador.errors import RolloutError, ServiceUnavailable
 from tasador.rollout import knative_objects as objects
 from tasador.rollout.backend import Revision, ServiceState, Target
@@ -21,8 +21,8 @@ _SERVING = "/apis/serving.knative.dev/v1/namespaces"
 _ROUTED_WITHIN = 30.0
 _PAUSE = 0.5
 
-# What Knative takes of a pod's spec; the rest of a PodTemplate are the API server's defaults.
-_OF_A_POD = (
+# The fields of a pod's spec that Knative accepts. The others are defaults of the API server.
+_POD_FIELDS = (
     "containers",
     "volumes",
     "serviceAccountName",
@@ -42,10 +42,10 @@ class KnativeBackend:
         probe: Callable[[str], int] | None = None,
         pause: float = _PAUSE,
     ) -> None:
-        """By default a client of the cluster that this process is a pod of.
+        """By default a client of the cluster in which this process is a pod.
 
-        ``probe`` asks an address and gives the HTTP status (0 for no answer); ``pause`` is in
-        seconds, between two looks at what is awaited.
+        ``probe`` returns the HTTP status of an address (0 if it does not answer). ``pause`` is the
+        interval of polling in seconds.
         """
         self._kube = client or KubeClient.of_this_pod()
         self._probe = probe or _status_of
@@ -58,9 +58,9 @@ class KnativeBackend:
         self._kube.close()
 
     def state(self, service: str) -> ServiceState:
-        """The service as it is now."""
-        found = self._service(service)
-        if found is None:
+        """The current state of the service."""
+        current = self._service(service)
+        if current is None:
             return ServiceState(name=service)
         revisions = self._kube.get(
             f"{self._of('revisions')}?labelSelector=serving.knative.dev%2Fservice%3D{service}"
@@ -68,20 +68,20 @@ class KnativeBackend:
         return ServiceState(
             name=service,
             revisions=tuple(
-                Revision(name=each["metadata"]["name"], env=objects.env_of(each["spec"]))
-                for each in (revisions or {}).get("items", [])
-                if "deletionTimestamp" not in each["metadata"]
+                Revision(name=item["metadata"]["name"], env=objects.env_of(item["spec"]))
+                for item in (revisions or {}).get("items", [])
+                if "deletionTimestamp" not in item["metadata"]
             ),
-            traffic=objects.read_traffic(found),
+            traffic=objects.read_traffic(current),
         )
 
     def create(self, service: str, revision: Revision) -> None:
-        """Make the revision by giving the service its template; its traffic stays where it is."""
-        found = self._service(service)
-        if found is not None and self._revision(revision.name) is not None:
+        """Create the revision by changing the service's template; the traffic stays as it is."""
+        current = self._service(service)
+        if current is not None and self._revision(revision.name) is not None:
             return
         template = self._template(service, revision)
-        if found is None:
+        if current is None:
             self._kube.apply(
                 f"{self._of('services')}/{service}",
                 {
@@ -101,54 +101,60 @@ class KnativeBackend:
         self._patch(service, "template", template)
 
     def direct(self, service: str, traffic: tuple[Target, ...]) -> None:
-        """Replace the traffic; where all of it is settled, wait until the route has taken it."""
-        found = self._service(service)
-        if found is None:
+        """Replace the traffic; if no target has a tag, wait until the route has changed."""
+        current = self._service(service)
+        if current is None:
             return
         if not traffic:
-            # Nothing served before this, and a Service must send its traffic somewhere.
+            # Nothing has served yet, and a Service must have a target for its traffic.
             self._kube.delete(f"{self._of('services')}/{service}")
             return
         wanted = objects.write_traffic(traffic)
-        if found["spec"].get("traffic") != wanted:
+        if current["spec"].get("traffic") != wanted:
             self._patch(service, "traffic", wanted)
         if not any(target.tag for target in traffic):
             self._await_route(service, traffic)
 
     def start(self, service: str, revision: str, timeout: float) -> tuple[bool, str]:
-        """Wait for the revision's first process and for its tag to be reachable.
+        """Wait until the revision's first process is ready and its tag can be reached.
 
-        Knative starts one by itself (initial-scale 1), and sends nothing to it before it is ready.
+        Knative starts the process by itself (initial-scale 1), and sends it no request before it is
+        ready.
         """
-        deadline = time.monotonic() + timeout
         url = f"{self.address(service, CANDIDATE)}/ready"
-        said = "no such revision was made"
-        while True:
-            found = self._revision(revision)
-            condition = objects.condition_of(found, "Ready") if found else None
-            if found is not None and condition is not None:
-                said = objects.in_words(condition, *objects.troubles(found))
-                # A full node may have room in a moment: finished pods leave, a node is added.
-                if condition["status"] == "False" and condition.get("reason") != "Unschedulable":
-                    return False, said
-                if condition["status"] == "True":
-                    status = self._probe(url)
-                    if status == 200:
-                        return True, ""
-                    said = f"it is ready, but {url} answers {status or 'nothing'}"
-            if time.monotonic() >= deadline:
-                return False, f"after {timeout:.0f} s: {said}"
-            time.sleep(self._pause)
+        is_ready, reason = False, "no such revision was created"
+
+        def is_settled() -> bool:
+            nonlocal is_ready, reason
+            current = self._revision(revision)
+            condition = objects.condition_of(current, "Ready") if current else None
+            if current is None or condition is None:
+                return False
+            reason = objects.describe(condition, *objects.failed_conditions(current))
+            if condition["status"] == "False":
+                # A full node may have room again soon: pods finish, or a node is added.
+                return condition.get("reason") != "Unschedulable"
+            if condition["status"] == "True":
+                status = self._probe(url)
+                is_ready = status == 200
+                reason = "" if is_ready else f"it is ready, but {url} answers {status or 'nothing'}"
+            return is_ready
+
+        if wait_until(is_settled, timeout, self._pause):
+            return is_ready, reason
+        return False, f"after {timeout:.0f} s: {reason}"
 
     def delete(self, service: str, revision: str) -> None:
-        """Delete the revision; the service's template, if it is this one, goes back first."""
-        found = self._service(service)
-        if found is not None and found["spec"]["template"]["metadata"].get("name") == revision:
-            serving = max(objects.read_traffic(found), key=lambda t: t.percent, default=None)
+        """Delete the revision. If the service's template names it, the template goes back first."""
+        current = self._service(service)
+        if current is not None and current["spec"]["template"]["metadata"].get("name") == revision:
+            serving = max(objects.read_traffic(current), key=lambda t: t.percent, default=None)
             kept = self._revision(serving.revision) if serving and serving.percent else None
             if kept is None or serving is None or serving.revision == revision:
-                raise RolloutError(f"{revision} is all that {service} has: it is not deleted")
-            # Knative would make the revision again for as long as the template names it.
+                raise RolloutError(
+                    f"{revision} is the only revision of {service}: it is not deleted"
+                )
+            # Knative would create the revision again as long as the template names it.
             self._patch(service, "template", objects.template_of(kept))
             self._await_template(service, kept["metadata"]["name"])
         self._kube.delete(f"{self._of('revisions')}/{revision}")
@@ -176,14 +182,14 @@ class KnativeBackend:
 
     def _template(self, service: str, revision: Revision) -> dict[str, Any]:
         path = f"/api/v1/namespaces/{self._kube.namespace}/podtemplates/{service}"
-        found = self._kube.get(path)
-        if found is None:
+        stored = self._kube.get(path)
+        if stored is None:
             raise RolloutError(
-                f"there is no PodTemplate {service} in {self._kube.namespace}: it says what a "
-                "process of the service looks like (knative/functions.yaml); apply the manifests"
+                f"there is no PodTemplate {service} in {self._kube.namespace}: it holds the spec "
+                "of the service's pods (knative/functions.yaml); apply the manifests"
             )
-        template = found["template"]
-        spec = {key: template["spec"][key] for key in _OF_A_POD if key in template["spec"]}
+        template = stored["template"]
+        spec = {key: template["spec"][key] for key in _POD_FIELDS if key in template["spec"]}
         model = [{"name": name, "value": value} for name, value in revision.env.items()]
         first, *others = spec["containers"]
         first = {**first, "env": [*first.get("env", []), *model]}
@@ -198,42 +204,41 @@ class KnativeBackend:
         }
 
     def _await_template(self, service: str, revision: str) -> None:
-        deadline = time.monotonic() + _ROUTED_WITHIN
-        while True:
-            found = self._service(service) or {}
-            if (
-                objects.is_seen(found)
-                and found["status"].get("latestCreatedRevisionName") == revision
-            ):
-                return
-            if time.monotonic() >= deadline:
-                raise ServiceUnavailable(
-                    f"{service} did not go back to {revision} within {_ROUTED_WITHIN:.0f} s: are "
-                    "Knative's controllers at work?"
-                )
-            time.sleep(self._pause)
+        def is_back() -> bool:
+            current = self._service(service) or {}
+            return (
+                objects.is_observed(current)
+                and current["status"].get("latestCreatedRevisionName") == revision
+            )
+
+        if not wait_until(is_back, _ROUTED_WITHIN, self._pause):
+            raise ServiceUnavailable(
+                f"{service} did not go back to {revision} within {_ROUTED_WITHIN:.0f} s: are "
+                "Knative's controllers running?"
+            )
 
     def _await_route(self, service: str, traffic: tuple[Target, ...]) -> None:
-        deadline = time.monotonic() + _ROUTED_WITHIN
-        while True:
-            found = self._service(service) or {}
-            status = found.get("status", {})
-            condition = objects.condition_of(found, "RoutesReady") or {}
+        condition: dict[str, Any] = {}
+
+        def is_routed() -> bool:
+            nonlocal condition
+            current = self._service(service) or {}
+            condition = objects.condition_of(current, "RoutesReady") or {}
             routed = {
-                (t.get("revisionName"), t.get("percent") or 0) for t in status.get("traffic", [])
+                (t.get("revisionName"), t.get("percent") or 0)
+                for t in current.get("status", {}).get("traffic", [])
             }
-            if (
-                objects.is_seen(found)
+            return (
+                objects.is_observed(current)
                 and condition.get("status") == "True"
                 and routed == {(t.revision, t.percent) for t in traffic}
-            ):
-                return
-            if time.monotonic() >= deadline:
-                raise RolloutError(
-                    f"{service} did not take its traffic within {_ROUTED_WITHIN:.0f} s: "
-                    + objects.in_words(condition)
-                )
-            time.sleep(self._pause)
+            )
+
+        if not wait_until(is_routed, _ROUTED_WITHIN, self._pause):
+            raise RolloutError(
+                f"{service} did not change its traffic within {_ROUTED_WITHIN:.0f} s: "
+                + objects.describe(condition)
+            )
 
 
 def _status_of(url: str) -> int:

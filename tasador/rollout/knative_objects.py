@@ -1,4 +1,4 @@
-"""Knative's Services and Revisions as the API gives them, read and written."""
+"""Read and write the parts of Knative Services and Revisions that a rollout uses."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from tasador.rollout.plan import CANDIDATE
 
 
 def read_traffic(service: dict[str, Any]) -> tuple[Target, ...]:
-    """The traffic that is asked for; a lone candidate has none before it was found good."""
+    """The requested traffic. A lone candidate has 0 %, see ``write_traffic``."""
     latest = service.get("status", {}).get("latestReadyRevisionName", "")
     targets = [
-        Target(
-            each.get("revisionName") or latest, int(each.get("percent") or 0), each.get("tag") or ""
-        )
-        for each in service["spec"].get("traffic", [])
+        Target(t.get("revisionName") or latest, int(t.get("percent") or 0), t.get("tag") or "")
+        for t in service["spec"].get("traffic", [])
     ]
     return tuple(
         Target(t.revision, 0, t.tag) if t.tag == CANDIDATE and t.percent == 100 else t
@@ -24,13 +22,13 @@ def read_traffic(service: dict[str, Any]) -> tuple[Target, ...]:
 
 
 def write_traffic(traffic: tuple[Target, ...]) -> list[dict[str, Any]]:
-    """Knative wants every percent to be somewhere: a lone candidate gets them all."""
-    nowhere = sum(target.percent for target in traffic) == 0
+    """The traffic for Knative, which must sum to 100 %: a lone candidate gets all of it."""
+    is_lone_candidate = sum(target.percent for target in traffic) == 0
     return [
         {
             "revisionName": target.revision,
             "latestRevision": False,
-            "percent": 100 if nowhere and number == 0 else target.percent,
+            "percent": 100 if is_lone_candidate and number == 0 else target.percent,
             **({"tag": target.tag} if target.tag else {}),
         }
         for number, target in enumerate(traffic)
@@ -38,16 +36,16 @@ def write_traffic(traffic: tuple[Target, ...]) -> list[dict[str, Any]]:
 
 
 def env_of(spec: dict[str, Any]) -> dict[str, str]:
-    """The plain values in the environment of a revision's container."""
+    """The environment of a revision's container, without values from Secrets and the like."""
     return {
-        each["name"]: each["value"]
-        for each in spec["containers"][0].get("env", [])
-        if "value" in each
+        variable["name"]: variable["value"]
+        for variable in spec["containers"][0].get("env", [])
+        if "value" in variable
     }
 
 
 def template_of(revision: dict[str, Any]) -> dict[str, Any]:
-    """The template that made the revision: Knative takes it when its spec is the same."""
+    """The template of an existing revision. Knative accepts it if the spec is the same."""
     annotations = revision["metadata"].get("annotations") or {}
     return {
         "metadata": {
@@ -63,34 +61,34 @@ def template_of(revision: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def is_seen(service: dict[str, Any]) -> bool:
-    """Whether Knative's controllers have seen the last change."""
+def is_observed(service: dict[str, Any]) -> bool:
+    """Whether Knative's controllers have processed the last change."""
     observed = service.get("status", {}).get("observedGeneration")
     return bool(observed == service.get("metadata", {}).get("generation"))
 
 
-def condition_of(found: dict[str, Any], kind: str) -> dict[str, Any] | None:
-    """One of an object's conditions."""
-    conditions = found.get("status", {}).get("conditions", [])
-    return next((each for each in conditions if each["type"] == kind), None)
+def condition_of(resource: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    """The condition of that type, if the resource has it."""
+    conditions = resource.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == kind), None)
 
 
-def troubles(revision: dict[str, Any]) -> list[dict[str, Any]]:
-    """What else is not well with a revision: its container's own words are among it."""
+def failed_conditions(revision: dict[str, Any]) -> list[dict[str, Any]]:
+    """The other conditions that are not met; the message of the container is among them."""
     conditions = revision.get("status", {}).get("conditions", [])
     return [
-        each
-        for each in conditions
-        if each["status"] != "True"
-        and each["type"] not in ("Ready", "Active")
-        and each.get("message")
+        condition
+        for condition in conditions
+        if condition["status"] != "True"
+        and condition["type"] not in ("Ready", "Active")
+        and condition.get("message")
     ]
 
 
-def in_words(*conditions: dict[str, Any]) -> str:
-    """The reasons and messages of conditions, each once."""
-    said = [
-        ": ".join(str(each[key]) for key in ("reason", "message") if each.get(key))
-        for each in conditions
+def describe(*conditions: dict[str, Any]) -> str:
+    """The reasons and messages of conditions, without repetitions."""
+    texts = [
+        ": ".join(str(condition[key]) for key in ("reason", "message") if condition.get(key))
+        for condition in conditions
     ]
-    return "; ".join(dict.fromkeys(each for each in said if each)) or "it is not ready yet"
+    return "; ".join(dict.fromkeys(text for text in texts if text)) or "it is not ready yet"

@@ -1,6 +1,6 @@
 """The few requests to the Kubernetes API that a rollout needs, over httpx.
 
-The ``kubernetes`` package would cost reload's image and start-up more than everything else in it.
+The ``kubernetes`` package would add more to reload's image and start-up than everything else in it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, RolloutError, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -18,22 +19,26 @@ if TYPE_CHECKING:
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 MANAGER = "tasador-reload"
 _TIMEOUT = 10.0
-_RETRIES = 3
+_ATTEMPTS = 3
+_FIRST_PAUSE = 0.1
 
 
 class KubeClient:
-    """One namespace of one cluster. ServiceUnavailable: no answer; RolloutError: refused."""
+    """One namespace of one cluster.
+
+    ServiceUnavailable means that the API server did not answer, RolloutError that it refused.
+    """
 
     def __init__(self, client: httpx.Client, namespace: str, token: Path | None = None) -> None:
-        """``client`` has the API server's address and certificates; ``token`` is read anew for
-        every request, since the kubelet replaces it."""
+        """``client`` has the API server's address and certificates. The file ``token`` is read for
+        every request, because the kubelet replaces it."""
         self._client = client
         self._token = token
         self.namespace = namespace
 
     @classmethod
     def of_this_pod(cls) -> KubeClient:
-        """By the service account of this pod; ConfigurationError where there is none."""
+        """A client with the service account of this pod; raises ConfigurationError without one."""
         import ssl
 
         import httpx
@@ -41,8 +46,8 @@ class KubeClient:
         host = os.environ.get("KUBERNETES_SERVICE_HOST", "")
         if not host or not (ACCOUNT / "token").is_file():
             raise ConfigurationError(
-                "this is no pod with a service account: TASADOR_PLATFORM=cluster rolls out from "
-                "inside the cluster (the reload function)"
+                "this process is not in a pod with a service account: with "
+                "TASADOR_PLATFORM=cluster a rollout runs inside the cluster (the reload function)"
             )
         if ":" in host:
             host = f"[{host}]"
@@ -59,21 +64,22 @@ class KubeClient:
         self._client.close()
 
     def get(self, path: str) -> dict[str, Any] | None:
-        """The object at ``path``; None where there is none."""
+        """The object at ``path``, or None."""
         return self._call("GET", path)
 
     def delete(self, path: str) -> None:
-        """Delete the object; one that is gone already is fine."""
+        """Delete the object; one that is absent is no error."""
         self._call("DELETE", path)
 
     def patch(self, path: str, operations: list[dict[str, Any]]) -> None:
-        """Change the object by a JSON Patch."""
+        """Change the object with a JSON Patch."""
         content = "application/json-patch+json"
         if self._call("PATCH", f"{path}?fieldManager={MANAGER}", operations, content) is None:
-            raise RolloutError(f"{path} is gone: it cannot be changed")
+            raise RolloutError(f"{path} does not exist: it cannot be changed")
 
     def apply(self, path: str, wanted: dict[str, Any]) -> None:
-        """Server-side apply, which also creates; unlike a POST, a Role can name what it may."""
+        """Create or change the object (server-side apply). Unlike a POST, a Role can restrict it to
+        named objects."""
         content = "application/apply-patch+yaml"
         self._call("PATCH", f"{path}?fieldManager={MANAGER}&force=true", wanted, content)
 
@@ -88,23 +94,33 @@ class KubeClient:
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token.read_text().strip()}"
         content = None if body is None else json.dumps(body).encode()
-        trouble = ""
-        # Every one of these requests may be repeated.
-        for _ in range(_RETRIES):
+
+        def request() -> dict[str, Any] | None:
             try:
                 answer = self._client.request(method, path, content=content, headers=headers)
             except httpx.TransportError as error:
-                trouble = repr(error)
-                continue
+                raise _NotDone(repr(error)) from error
             if answer.status_code == 404:
                 return None
             if answer.status_code < 400:
                 return dict(answer.json())
-            trouble = f"HTTP {answer.status_code}: {_message(answer)}"
-            # 409: somebody else changed the object meanwhile.
-            if answer.status_code not in (409, 429) and answer.status_code < 500:
-                raise RolloutError(f"the API server refused {method} {path}: {trouble}")
-        raise ServiceUnavailable(f"the API server did not carry out {method} {path}: {trouble}")
+            reason = f"HTTP {answer.status_code}: {_message(answer)}"
+            # 409: another client has changed the object in the meantime.
+            if answer.status_code in (409, 429) or answer.status_code >= 500:
+                raise _NotDone(reason)
+            raise RolloutError(f"the API server refused {method} {path}: {reason}")
+
+        # Each of these requests may be repeated.
+        try:
+            return retry(request, _NotDone, backoff(_FIRST_PAUSE), attempts=_ATTEMPTS)
+        except _NotDone as error:
+            raise ServiceUnavailable(
+                f"the API server did not carry out {method} {path}: {error}"
+            ) from error.__cause__
+
+
+class _NotDone(Exception):
+    """The request was not carried out. Trying again may help."""
 
 
 def _message(answer: httpx.Response) -> str:

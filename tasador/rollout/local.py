@@ -1,4 +1,4 @@
-"""The local gateway as a rollout's backend: a client of its admin API."""
+"""The local gateway as the backend of a rollout: a client of its admin API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LocalBackend:
             base_url=settings.gateway_admin_url,
             headers={"authorization": f"Bearer {settings.gateway_token}"},
             timeout=_TIMEOUT,
-            # Nothing of the machine's proxy settings concerns 127.0.0.1.
+            # A proxy of the machine does not apply to 127.0.0.1.
             trust_env=False,
         )
 
@@ -37,7 +37,7 @@ class LocalBackend:
         self._client.close()
 
     def state(self, service: str) -> ServiceState:
-        """The service as it is now."""
+        """The current state of the service."""
         answer = self._call("GET", f"/services/{service}", missing_ok=True)
         if answer is None:
             return ServiceState(name=service)
@@ -50,7 +50,7 @@ class LocalBackend:
         )
 
     def create(self, service: str, revision: Revision) -> None:
-        """Make the revision."""
+        """Create the revision."""
         body = {"revision": revision.name, "env": dict(revision.env)}
         self._call("POST", f"/services/{service}/revisions", body)
 
@@ -60,7 +60,7 @@ class LocalBackend:
         self._call("PUT", f"/services/{service}/traffic", body)
 
     def start(self, service: str, revision: str, timeout: float) -> tuple[bool, str]:
-        """Start a process and wait for its readiness."""
+        """Start a process and wait until it is ready."""
         answer = self._call(
             "POST",
             f"/services/{service}/revisions/{revision}/start",
@@ -97,11 +97,11 @@ class LocalBackend:
         if answer.status_code == 404 and missing_ok:
             return None
         if answer.status_code >= 500:
-            raise ServiceUnavailable(_said(method, path, answer))
+            raise ServiceUnavailable(_refusal(method, path, answer))
         if answer.status_code >= 400:
-            raise RolloutError(_said(method, path, answer))
+            raise RolloutError(_refusal(method, path, answer))
         return answer.json() if answer.content else None
 
 
-def _said(method: str, path: str, answer: httpx.Response) -> str:
+def _refusal(method: str, path: str, answer: httpx.Response) -> str:
     return f"the gateway answered {method} {path} with {answer.status_code}: {answer.text[:300]}"

@@ -1,4 +1,4 @@
-"""Going back to an older version: a decision like any other, under a newer number."""
+"""Roll back to an older version: a decision like any other, under a newer number."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def roll_back(settings: Settings, version: int | None = None) -> RolledBack:
 def decide_rollback(version: int | None, warehouse: Warehouse) -> DecisionRecord:
     """Decide that ``version`` (None: the one before the current) is to serve again.
 
-    Returns the stored decision, which the caller tells the broker: should that fail, reload finds
-    it when it next starts. Raises RolloutError where there is nothing to go back to.
+    Returns the stored decision. The caller publishes it; if that fails, reload finds the decision
+    when it next starts. Raises RolloutError if there is nothing to go back to.
     """
     current = warehouse.latest_promotion()
     if current is None:
@@ -57,7 +57,7 @@ def decide_rollback(version: int | None, warehouse: Warehouse) -> DecisionRecord
     if target is None:
         wanted = "one before it" if version is None else f"version {version}"
         raise RolloutError(
-            f"{current.model_name}@{current.version} is in service and there is no {wanted} to go "
+            f"{current.model} is in service and there is no {wanted} to go "
             "back to; `tasador models` lists the versions"
         )
     if target.decision == "rejected":
@@ -80,7 +80,7 @@ def decide_rollback(version: int | None, warehouse: Warehouse) -> DecisionRecord
 
 
 def _earlier(warehouse: Warehouse, current: DecisionRecord) -> DecisionRecord | None:
-    """The newest other version that was decided to serve before the current one was."""
+    """The newest decision for another version before the current one."""
     return next(
         (
             decision

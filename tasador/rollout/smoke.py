@@ -11,7 +11,6 @@ from tasador.model.bundle import GOLDEN_TOLERANCE
 from tasador.model.golden import read_golden
 from tasador.model.manifest import GOLDEN, Verified
 from tasador.prediction_record import SMOKE_TEST_HEADER
-from tasador.rollout.plan import Promotion
 
 if TYPE_CHECKING:
     import httpx
@@ -38,14 +37,12 @@ def golden_of(bundle: Verified) -> list[dict[str, Any]]:
     return [{"listing": row.body(), "price": row.price} for row in rows]
 
 
-def smoke_test(
-    service: str, address: str, golden: list[dict[str, Any]], promotion: Promotion
-) -> str:
+def smoke_test(service: str, address: str, golden: list[dict[str, Any]], digest: str) -> str:
     """Test the candidate at ``address``; returns a summary, raises RolloutError.
 
     predict must answer every golden row with the price that training gave it. explain must do so
     for the first rows, with contributions that add up to the price within a dollar. Both must name
-    the promoted digest.
+    the promoted ``digest``.
     """
     try:
         if service == "explain":
@@ -58,7 +55,7 @@ def smoke_test(
             answers.append(_post(f"{address}/predict", golden[0]["listing"]))
             expected = [*golden, golden[0]]
         worst = max(
-            _difference(answer, row["price"], promotion.digest)
+            _difference(answer, row["price"], digest)
             for answer, row in zip(answers, expected, strict=True)
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -9,19 +9,19 @@ from tasador.events.build import model_promoted
 from tasador.events.event import Event, EventError
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Revision, ServiceState, Target
-from tasador.rollout.plan import Promotion
+from tasador.rollout.plan import promoted_by_decision, promoted_by_event, revision_of
 from tests.kit.records import make_decision
 
 DECISION = make_decision(version=3, digest="d3", promotion=7)
 
 
-def promotion(number, version=3):
-    return Promotion.of_decision(replace(DECISION, promotion=number, version=version))
+def promoted(number, version=3):
+    return promoted_by_decision(replace(DECISION, promotion=number, version=version))
 
 
 def state(*numbers, traffic=(), extra=()):
     """A predict service with the revisions of these promotions."""
-    revisions = tuple(promotion(n).revision("predict") for n in numbers)
+    revisions = tuple(revision_of(promoted(n), "predict") for n in numbers)
     return ServiceState(name="predict", revisions=(*revisions, *extra), traffic=tuple(traffic))
 
 
@@ -30,7 +30,7 @@ def serving(number, percent=100, tag=""):
 
 
 def test_event_and_decision_say_the_same():
-    assert Promotion.of_event(model_promoted(DECISION)) == Promotion.of_decision(DECISION)
+    assert promoted_by_event(model_promoted(DECISION)) == promoted_by_decision(DECISION)
 
 
 @pytest.mark.parametrize(
@@ -46,23 +46,23 @@ def test_event_and_decision_say_the_same():
 def test_a_promotion_that_lacks_something_is_refused_and_named(change, said):
     event = model_promoted(DECISION)
     with pytest.raises(EventError, match=said):
-        Promotion.of_event(replace(event, data={**event.data, **change}))
+        promoted_by_event(replace(event, data={**event.data, **change}))
 
 
 def test_other_events_and_rejections_are_no_promotions():
     with pytest.raises(EventError, match=r"com\.other"):
-        Promotion.of_event(Event(type="com.other", source="s", id="1", data={}))
+        promoted_by_event(Event(type="com.other", source="s", id="1", data={}))
     with pytest.raises(EventError, match="object"):
-        Promotion.of_event(replace(model_promoted(DECISION), data=[]))
+        promoted_by_event(replace(model_promoted(DECISION), data=[]))
     with pytest.raises(TasadorError, match="was rejected"):
-        Promotion.of_decision(replace(DECISION, decision="rejected"))
+        promoted_by_decision(replace(DECISION, decision="rejected"))
 
 
 def test_a_revision_is_named_by_the_promotion_and_knows_its_model():
-    made = promotion(7).revision("explain")
+    made = revision_of(promoted(7), "explain")
     assert made.name == "explain-00007"
     assert made.env["MODEL_DIGEST"] == "d3"
-    assert made == promotion(7).revision("explain")
+    assert made == revision_of(promoted(7), "explain")
     assert plan.promotion_of(made) == 7
     assert plan.promotion_of(Revision(name="predict-by-hand", env={})) == 0
 
@@ -86,12 +86,12 @@ def test_a_revision_is_named_by_the_promotion_and_knows_its_model():
     ],
 )
 def test_what_is_to_be_done_follows_from_what_is_in_service(found, number, step):
-    assert plan.next_step(found, promotion(number)) == step
+    assert plan.next_step(found, promoted(number)) == step
 
 
 def test_a_rollback_is_a_newer_promotion_of_an_older_version():
     found = state(5, traffic=[serving(5)])
-    assert plan.next_step(found, promotion(6, version=1)) == "roll"
+    assert plan.next_step(found, promoted(6, version=1)) == "roll"
 
 
 def test_a_candidate_takes_no_traffic_and_the_place_of_a_forgotten_one():
@@ -108,7 +108,7 @@ def test_a_canary_shares_with_what_serves_and_gives_everything_back():
     shared = plan.with_canary(before, "predict-00006", 10)
     assert shared == (serving(5, 90, "stable"), serving(6, 10, "candidate"))
     broken_off = state(5, 6, traffic=plan.with_canary(before, "predict-00006", 50))
-    assert plan.next_step(broken_off, promotion(6)) == "roll"
+    assert plan.next_step(broken_off, promoted(6)) == "roll"
     assert plan.without_candidates(broken_off) == (serving(5),)
     assert plan.candidates(broken_off) == ["predict-00006"]
     assert plan.with_candidate(broken_off, "predict-00006") == (
@@ -130,8 +130,8 @@ def test_canary_steps_are_read():
         ("ten:30", "PERCENT:SECONDS"),
         ("0:30", "from 1 to 50"),
         ("60:30", "from 1 to 50"),
-        ("10:-1", "no time"),
-        ("10:nan", "no time"),
+        ("10:-1", "not a time"),
+        ("10:nan", "not a time"),
         ("50:5,10:5", "do not grow"),
         ("10:100,20:100", "more than 150 s"),
     ],
@@ -141,23 +141,23 @@ def test_canary_steps_that_cannot_be_are_named(text, said):
         canary.read_steps(text)
 
 
-def asked(milliseconds, count=50, failed=0):
-    return canary.Asked([milliseconds / 1000] * (count - failed), ["HTTP 500"] * failed)
+def responses(milliseconds, count=50, failed=0):
+    return canary.Responses([milliseconds / 1000] * (count - failed), ["HTTP 500"] * failed)
 
 
 @pytest.mark.parametrize(
     ("candidate", "stable", "said"),
     [
-        (asked(5), asked(5), ""),
-        (asked(60), asked(5), ""),
-        (asked(61), asked(5), "takes 61 ms, what serves 5 ms"),
-        (asked(390), asked(200), ""),
-        (asked(5, failed=1), asked(5), "2% of 50 requests failed"),
-        (asked(5, count=200, failed=1), asked(5), ""),
+        (responses(5), responses(5), ""),
+        (responses(60), responses(5), ""),
+        (responses(61), responses(5), "takes 61 ms, compared with 5 ms"),
+        (responses(390), responses(200), ""),
+        (responses(5, failed=1), responses(5), "2% of its 50 requests failed"),
+        (responses(5, count=200, failed=1), responses(5), ""),
         # What ails both is no fault of the candidate.
-        (asked(5, failed=20), asked(5, failed=20), ""),
-        (asked(5, failed=50), asked(5), "100% of 50"),
-        (asked(5, count=3), asked(5), "3 times only"),
+        (responses(5, failed=20), responses(5, failed=20), ""),
+        (responses(5, failed=50), responses(5), "100% of its 50"),
+        (responses(5, count=3), responses(5), "only 3 requests"),
     ],
 )
 def test_errors_and_latency_judge_a_canary(candidate, stable, said):

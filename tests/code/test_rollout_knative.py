@@ -235,7 +235,7 @@ def test_the_first_of_all_withdrawn_leaves_nothing():
 def test_what_has_all_traffic_is_never_deleted():
     cluster = Cluster()
     backend = rolled(cluster, 1)
-    with pytest.raises(RolloutError, match="predict-00001 is all that predict has"):
+    with pytest.raises(RolloutError, match="predict-00001 is the only revision of predict"):
         backend.delete("predict", "predict-00001")
     assert list(cluster.revisions) == ["predict-00001"]
 
@@ -300,5 +300,5 @@ def test_a_refusal_is_told_and_trouble_is_tried_again():
 
 def test_outside_a_pod_there_is_nobody_to_roll_out_as(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ConfigurationError, match="no pod"):
+    with pytest.raises(ConfigurationError, match="not in a pod"):
         KubeClient.of_this_pod()

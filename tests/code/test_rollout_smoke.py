@@ -10,12 +10,9 @@ import pytest
 
 from tasador.errors import RolloutError
 from tasador.rollout import smoke
-from tasador.rollout.plan import Promotion
 
 GOLDEN = [{"listing": {"bed": number}, "price": 100_000.0 + number} for number in range(14)]
-PROMOTION = Promotion(
-    model_name="m", version=1, digest="d" * 64, model_uri="s3://b", promotion=1, correlation_id=""
-)
+DIGEST = "d" * 64
 
 
 @dataclass
@@ -62,7 +59,7 @@ def candidate(monkeypatch):
 
 def prediction(listing, **changes):
     price = 100_000.0 + listing["bed"]
-    return {"price": price, "model": {"digest": PROMOTION.digest}} | changes
+    return {"price": price, "model": {"digest": DIGEST}} | changes
 
 
 def predicting(batch=lambda predictions: predictions, **changes):
@@ -87,7 +84,7 @@ def explaining(base=100_000.0, **changes):
 
 def test_smoke_test_of_predict_checks_every_golden_row(candidate):
     candidate.answers += [predicting()]
-    summary = smoke.smoke_test("predict", candidate.url, GOLDEN, PROMOTION)
+    summary = smoke.smoke_test("predict", candidate.url, GOLDEN, DIGEST)
     assert summary.startswith("15 golden answers")
     assert candidate.paths == ["/batch_predict", "/predict"]
     assert all(smoke.SMOKE_TEST_HEADER in headers for headers in candidate.headers)
@@ -101,7 +98,7 @@ def test_smoke_test_of_predict_checks_every_golden_row(candidate):
 def test_batch_with_the_wrong_number_of_predictions_fails(candidate, batch):
     candidate.answers += [predicting(batch)]
     with pytest.raises(RolloutError, match=r"14 golden rows with (0|13|28) predictions"):
-        smoke.smoke_test("predict", candidate.url, GOLDEN, PROMOTION)
+        smoke.smoke_test("predict", candidate.url, GOLDEN, DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +114,12 @@ def test_batch_with_the_wrong_number_of_predictions_fails(candidate, batch):
 def test_wrong_prediction_fails(candidate, changes, message):
     candidate.answers += [predicting(**changes)]
     with pytest.raises(RolloutError, match=message):
-        smoke.smoke_test("predict", candidate.url, GOLDEN, PROMOTION)
+        smoke.smoke_test("predict", candidate.url, GOLDEN, DIGEST)
 
 
 def test_smoke_test_of_explain_checks_the_first_golden_rows(candidate):
     candidate.answers += [explaining()]
-    summary = smoke.smoke_test("explain", candidate.url, GOLDEN, PROMOTION)
+    summary = smoke.smoke_test("explain", candidate.url, GOLDEN, DIGEST)
     assert summary.startswith("3 golden answers")
     assert candidate.paths == ["/explain"] * 3
 
@@ -130,12 +127,12 @@ def test_smoke_test_of_explain_checks_the_first_golden_rows(candidate):
 def test_contributions_that_do_not_add_up_fail(candidate):
     candidate.answers += [explaining(base=99_000.0)]
     with pytest.raises(RolloutError, match="contributions add up to 99,000"):
-        smoke.smoke_test("explain", candidate.url, GOLDEN, PROMOTION)
+        smoke.smoke_test("explain", candidate.url, GOLDEN, DIGEST)
 
 
 def test_broken_answer_is_tried_again(candidate):
     candidate.answers += ["cut", 503, explaining()]
-    smoke.smoke_test("explain", candidate.url, GOLDEN[:1], PROMOTION)
+    smoke.smoke_test("explain", candidate.url, GOLDEN[:1], DIGEST)
     assert len(candidate.paths) == 3
 
 
@@ -143,12 +140,12 @@ def test_broken_answer_is_tried_again(candidate):
 def test_candidate_that_never_answers_fails_after_four_attempts(candidate, answer, message):
     candidate.answers += [answer]
     with pytest.raises(RolloutError, match=message):
-        smoke.smoke_test("explain", candidate.url, GOLDEN, PROMOTION)
+        smoke.smoke_test("explain", candidate.url, GOLDEN, DIGEST)
     assert len(candidate.paths) == 4
 
 
 def test_refusal_is_not_tried_again(candidate):
     candidate.answers += [422]
     with pytest.raises(RolloutError, match="HTTP 422"):
-        smoke.smoke_test("explain", candidate.url, GOLDEN, PROMOTION)
+        smoke.smoke_test("explain", candidate.url, GOLDEN, DIGEST)
     assert len(candidate.paths) == 1

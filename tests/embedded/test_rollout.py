@@ -1,7 +1,6 @@
-"""Promotions, from the event to the traffic, on the real platform with real models."""
+"""Rollouts from the event to the traffic, on the embedded platform with real models."""
 
 import json
-import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -19,9 +18,9 @@ from tasador.events.publish import publish as publish_event
 from tasador.model.bundle_writer import stamp_version
 from tasador.rollout import plan
 from tasador.rollout.local import LocalBackend
-from tasador.rollout.plan import Promotion
+from tasador.rollout.plan import promoted_by_decision, revision_of
 from tasador.rollout.rollback import decide_rollback
-from tasador.rollout.verbs import reconcile, roll_out
+from tasador.rollout.verbs import Rollout
 from tasador.stores.lake import Lake
 from tasador.warehouse import Warehouse
 from tests.kit.models import make_bundle
@@ -56,12 +55,7 @@ def world(platform, bundles):
     """All that a rollout needs, and shorthands for the tests."""
     with Warehouse(platform.database_url) as warehouse, LocalBackend(platform) as backend:
         publish = partial(publish_event, broker_url=platform.broker_url)
-        parts = {
-            "backend": backend,
-            "warehouse": warehouse,
-            "settings": platform,
-            "publish": publish,
-        }
+        rollout = Rollout(backend=backend, warehouse=warehouse, settings=platform, publish=publish)
 
         def decide(version, claimed=None):
             """A promotion as the train flow would store it."""
@@ -93,7 +87,7 @@ def world(platform, bundles):
 
         with httpx.Client(base_url=platform.functions_url, timeout=60, trust_env=False) as client:
             yield SimpleNamespace(
-                parts=parts,
+                rollout=rollout,
                 backend=backend,
                 warehouse=warehouse,
                 publish=publish,
@@ -106,13 +100,13 @@ def world(platform, bundles):
 
 
 def changes(records):
-    """The records of what was done: an event may start reload, which looks at its start what is to
-    be served, and whichever of the two comes second finds it unchanged."""
+    """The records that changed something. An event may start reload, which reconciles when it
+    starts; the second of the two finds the service unchanged."""
     return [record for record in records if record.outcome != "unchanged"]
 
 
 def in_service(world):
-    """The promotion that serves, the same in both services, which are tidy."""
+    """The promotion that serves, checked to be the same in both services, without tags."""
     found = set()
     for service in SERVICES:
         state = world.backend.state(service)
@@ -135,7 +129,7 @@ def published(world, kind, promotion):
 
 
 def ensure(world):
-    """Have something in service: the number of its promotion."""
+    """Bring a model into service if none is; returns the number of its promotion."""
     if plan.in_service(world.backend.state("explain")) is None:
         serve(world, 1)
     return in_service(world)
@@ -144,12 +138,12 @@ def ensure(world):
 def serve(world, version):
     """Bring a version into service."""
     decision = world.decide(version)
-    records = roll_out(Promotion.of_decision(decision), **world.parts)
+    records = world.rollout.roll_out(promoted_by_decision(decision))
     assert [r.outcome for r in records] == ["serving", "serving"], records
     return decision
 
 
-def test_a_promotion_event_brings_the_model_into_service_everywhere(world, bundles):
+def test_promoted_event_rolls_out_to_all_services(world, bundles):
     decision = world.decide(1)
     world.publish(build.model_promoted(decision))
     records = changes(world.outcomes(decision.promotion))
@@ -172,32 +166,31 @@ def test_a_promotion_event_brings_the_model_into_service_everywhere(world, bundl
     assert len(published(world, MODEL_SERVING, decision.promotion)) == 2
 
 
-def test_a_replay_changes_nothing_and_an_older_promotion_is_superseded(world):
+def test_replayed_promotion_is_unchanged_and_older_one_superseded(world):
     older, newer = world.decide(1), world.decide(2)
     for decision in (newer, older, newer):
         world.publish(build.model_promoted(decision))
-        time.sleep(0.1)
     assert {r.outcome for r in world.outcomes(older.promotion)} == {"superseded"}
     outcomes = [r.outcome for r in world.outcomes(newer.promotion, 4)]
     assert sorted(outcomes) == ["serving", "serving", "unchanged", "unchanged"]
     assert in_service(world) == newer.promotion
 
 
-def test_a_canary_gets_its_share_then_all_of_the_traffic(world):
+def test_canary_steps_end_with_all_traffic(world):
     ensure(world)
-    parts = world.parts | {"settings": replace(world.settings, canary="10:2.5,50:2.5")}
+    rollout = replace(world.rollout, settings=replace(world.settings, canary="10:2.5,50:2.5"))
     decision = world.decide(2)
-    records = roll_out(Promotion.of_decision(decision), **parts)
+    records = rollout.roll_out(promoted_by_decision(decision))
     assert [r.outcome for r in records] == ["serving", "serving"], records
     assert in_service(world) == decision.promotion
     for record in records:
-        said = {step["step"]: step["says"] for step in record.steps}
+        summaries = {step["step"]: step["says"] for step in record.steps}
         for percent in (10, 50):
-            assert "candidate: 0 of" in said[f"give it {percent} % of the traffic"]
+            assert "candidate: 0 of" in summaries[f"give it {percent} % of the traffic"]
 
 
-class Failing(LocalBackend):
-    """Once it has a share of the traffic, the candidate's address answers no more."""
+class UnreachableCandidate(LocalBackend):
+    """The candidate cannot be reached once it has a share of the traffic."""
 
     shared = False
 
@@ -211,18 +204,18 @@ class Failing(LocalBackend):
         return super().address(service, tag)
 
 
-def test_a_canary_that_fails_gives_its_share_back(world):
+def test_failing_canary_gives_its_traffic_back(world):
     good = ensure(world)
-    with Failing(world.settings) as backend:
+    with UnreachableCandidate(world.settings) as backend:
         settings = replace(world.settings, canary="20:3")
-        parts = world.parts | {"settings": settings, "backend": backend}
-        records = roll_out(Promotion.of_decision(world.decide(2)), **parts)
+        rollout = replace(world.rollout, settings=settings, backend=backend)
+        records = rollout.roll_out(promoted_by_decision(world.decide(2)))
     assert {r.outcome for r in records} == {"failed"}
-    assert "at 20 % of the traffic 100% of" in records[0].reason
+    assert "at 20 % of the traffic 100% of its" in records[0].reason
     assert in_service(world) == good
 
 
-def test_a_damaged_bundle_leaves_the_old_model_serving(world):
+def test_damaged_bundle_keeps_the_old_model_serving(world):
     good = ensure(world)
     version = world.client.get("/model").json()["version"]
     bad = world.decide(9)
@@ -234,19 +227,19 @@ def test_a_damaged_bundle_leaves_the_old_model_serving(world):
     assert world.client.post("/predict", json={}).json()["model"]["version"] == version
     told = wait_for(lambda: published(world, ROLLOUT_FAILED, bad.promotion))
     assert "model.ubj" in told[0]["data"]["reason"]
-    # What fails again is not tried again of itself, but anyone may ask for it.
-    assert reconcile(**world.parts) == []
+    # A failed promotion is not tried again automatically, only on request.
+    assert world.rollout.reconcile() == []
     answer = world.client.post("/reload")
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
     assert "model.ubj" in answer.json()["detail"]
     assert world.client.get("/ready").status_code == 200
 
 
-def test_a_candidate_that_never_gets_ready_is_withdrawn(world):
+def test_candidate_that_never_becomes_ready_is_withdrawn(world):
     good = ensure(world)
     # The bundle is whole, but names another version than the promotion.
     bad = world.decide(1, claimed=77)
-    records = roll_out(Promotion.of_decision(bad), **world.parts)
+    records = world.rollout.roll_out(promoted_by_decision(bad))
     assert {r.outcome for r in records} == {"failed"}
     assert "MODEL_VERSION is 77" in records[0].reason
     assert in_service(world) == good
@@ -255,84 +248,84 @@ def test_a_candidate_that_never_gets_ready_is_withdrawn(world):
         assert f"{service}-{bad.promotion:05d}" not in names
 
 
-def test_what_a_failed_rollout_left_behind_is_taken_away(world):
+def test_reconcile_removes_leftover_candidates(world):
     good = ensure(world)
-    promotion = Promotion.of_decision(world.decide(1, claimed=77))
-    roll_out(promotion, **world.parts)
+    model = promoted_by_decision(world.decide(1, claimed=77))
+    world.rollout.roll_out(model)
     before = world.backend.state("predict")
-    left = promotion.revision("predict")
-    world.backend.create("predict", left)
-    world.backend.direct("predict", plan.with_candidate(before, left.name))
-    assert reconcile(**world.parts) == []
+    leftover = revision_of(model, "predict")
+    world.backend.create("predict", leftover)
+    world.backend.direct("predict", plan.with_candidate(before, leftover.name))
+    assert world.rollout.reconcile() == []
     assert world.backend.state("predict") == before
     assert in_service(world) == good
 
 
-def test_one_service_that_fails_keeps_all_on_the_old_model(world):
+def test_failure_in_one_service_keeps_all_on_the_old_model(world):
     good = ensure(world)
     decision = world.decide(2)
 
-    class Unwilling(LocalBackend):
+    class Refusing(LocalBackend):
         def start(self, service, revision, timeout):
             if service == "explain":
-                return False, "it has no wish to"
+                return False, "it refuses"
             return super().start(service, revision, timeout)
 
-    with Unwilling(world.settings) as backend:
-        records = roll_out(Promotion.of_decision(decision), **{**world.parts, "backend": backend})
+    with Refusing(world.settings) as backend:
+        records = replace(world.rollout, backend=backend).roll_out(promoted_by_decision(decision))
     assert {r.outcome for r in records} == {"failed"}
-    assert "no wish" in records[0].reason
+    assert "it refuses" in records[0].reason
     assert in_service(world) == good
 
 
-@pytest.mark.parametrize("broken_off", ["direct", "address", "delete"])
-def test_a_rollout_that_is_broken_off_anywhere_is_finished_by_the_next(world, broken_off):
+@pytest.mark.parametrize("interrupted_at", ["direct", "address", "delete"])
+def test_interrupted_rollout_is_finished_by_the_next_call(world, interrupted_at):
     ensure(world)
     decision = world.decide(2)
-    promotion = Promotion.of_decision(decision)
+    model = promoted_by_decision(decision)
 
-    class Dying(LocalBackend):
-        """Dies at the second call of one verb, which is in the middle of things."""
+    class Interrupted(LocalBackend):
+        """Fails at the second call of one operation, in the middle of the rollout."""
 
         calls = 0
 
-    def dying(self, *args):
+    def interrupted(self, *args):
         self.calls += 1
         if self.calls == 2:
             raise ServiceUnavailable("the gateway is gone")
-        return getattr(LocalBackend, broken_off)(self, *args)
+        return getattr(LocalBackend, interrupted_at)(self, *args)
 
-    setattr(Dying, broken_off, dying)
-    with Dying(world.settings) as backend:
+    setattr(Interrupted, interrupted_at, interrupted)
+    with Interrupted(world.settings) as backend:
         try:
-            roll_out(promotion, **{**world.parts, "backend": backend})
+            replace(world.rollout, backend=backend).roll_out(model)
         except ServiceUnavailable:
             pass
         else:
-            assert broken_off == "delete"
+            assert interrupted_at == "delete"
     assert world.client.post("/predict", json={}).status_code == 200
-    records = roll_out(promotion, **world.parts)
+    records = world.rollout.roll_out(model)
     assert {r.outcome for r in records} <= {"serving", "unchanged"}
     assert in_service(world) == decision.promotion
 
 
-def test_traffic_that_moved_in_one_service_alone_is_completed(world):
+def test_rollout_completes_when_one_service_has_moved_already(world):
     ensure(world)
     decision = world.decide(2)
-    promotion = Promotion.of_decision(decision)
-    revision = promotion.revision("predict")
+    model = promoted_by_decision(decision)
+    revision = revision_of(model, "predict")
     world.backend.create("predict", revision)
     world.backend.direct("predict", plan.all_to(revision.name))
-    records = {r.service: r.outcome for r in roll_out(promotion, **world.parts)}
+    records = {r.service: r.outcome for r in world.rollout.roll_out(model)}
     assert records["explain"] == "serving"
     assert in_service(world) == decision.promotion
 
 
-def test_an_event_that_got_lost_is_made_up_for(world):
+def test_reconcile_and_reload_make_up_for_a_lost_event(world):
     ensure(world)
-    assert reconcile(**world.parts) == []
+    assert world.rollout.reconcile() == []
     lost = world.decide(2)
-    assert [r.outcome for r in reconcile(**world.parts)] == ["serving", "serving"]
+    assert [r.outcome for r in world.rollout.reconcile()] == ["serving", "serving"]
     assert in_service(world) == lost.promotion
     by_hand = world.decide(1)
     answer = world.client.post("/reload")
@@ -352,7 +345,7 @@ def test_an_event_that_got_lost_is_made_up_for(world):
         ("[1]", 422, "JSON object"),
     ],
 )
-def test_a_reload_that_cannot_be_is_said_to_be(world, body, status, said):
+def test_reload_refuses_bad_requests(world, body, status, said):
     answer = world.client.post("/reload", content=body)
     assert (answer.status_code, answer.headers["content-type"]) == (
         status,
@@ -361,7 +354,7 @@ def test_a_reload_that_cannot_be_is_said_to_be(world, body, status, said):
     assert said in answer.text
 
 
-def test_a_rollback_is_a_promotion_of_the_version_before(world):
+def test_rollback_promotes_the_previous_version(world):
     first, second = serve(world, 1), serve(world, 2)
     back = world.roll_back(None)
     assert (back.decision, back.version, back.champion_version) == ("rolled_back", 1, 2)
@@ -378,7 +371,7 @@ def test_a_rollback_is_a_promotion_of_the_version_before(world):
     assert in_service(world) == forward.promotion
 
 
-def test_a_rejected_version_does_not_come_back(world):
+def test_rejected_version_cannot_serve_again(world):
     rejected = world.warehouse.record_decision(
         replace(
             world.decide(1),
@@ -397,17 +390,17 @@ def test_a_rejected_version_does_not_come_back(world):
     assert "rejected" in answer.text
 
 
-def test_the_three_newest_of_those_that_served_before_are_kept(world):
+def test_three_newest_old_revisions_are_kept(world):
     ensure(world)
     decisions = [world.decide(1) for _ in range(5)]
     for decision in decisions[:4]:
-        world.backend.create("predict", Promotion.of_decision(decision).revision("predict"))
-    roll_out(Promotion.of_decision(decisions[-1]), **world.parts)
+        world.backend.create("predict", revision_of(promoted_by_decision(decision), "predict"))
+    world.rollout.roll_out(promoted_by_decision(decisions[-1]))
     kept = {r.name for r in world.backend.state("predict").revisions}
     assert kept == {f"predict-{d.promotion:05d}" for d in decisions[-4:]}
 
 
-def test_poison_is_refused_for_good(world):
+def test_malformed_promotion_events_are_refused(world):
     event = build.model_promoted(world.decide(1))
     for spoilt in (
         replace(event, data={}),
@@ -420,7 +413,7 @@ def test_poison_is_refused_for_good(world):
         assert answer.status_code == 400
 
 
-def test_a_gateway_that_is_away_is_said_to_be(world):
+def test_local_backend_reports_an_unreachable_gateway(world):
     away = replace(world.settings, gateway_admin_url=f"http://127.0.0.1:{free_port()}/_admin")
     with LocalBackend(away) as backend, pytest.raises(ServiceUnavailable, match="did not answer"):
         backend.state("predict")
