@@ -16,13 +16,13 @@ import pandas as pd
 
 from benchmarks import report
 from benchmarks.judged import Figures, Tell, held_out, median_error
-from tasador.gate import r2
+from tasador.gate.measures import r2
 from tasador.listings.table import columns_of
 from tasador.model.categories import zips_of
 from tasador.model.features import BASE, FEATURE_NAMES
 from tasador.training import study
 from tasador.training.encoding import Sample, fit_out_of_fold
-from tasador.training.geography import geography
+from tasador.training.geography import load_geography
 
 # What is left out, by the features' names (by their beginnings).
 GROUPS = {
@@ -109,7 +109,7 @@ def encoded(frame: pd.DataFrame, away: np.ndarray, seed: int) -> Encoded:
 
 
 def _place(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    known = geography()
+    known = load_geography()
     at = known.positions(zips_of(columns))
     return np.where(at[:, None] >= 0, known.points[at], np.nan).astype(np.float32)
 

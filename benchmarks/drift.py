@@ -27,10 +27,13 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
-from tasador.drift import DriftReport, Judge, learn, make_reference
+from tasador.drift.baseline import learn
+from tasador.drift.judge import DriftReport, Judge
+from tasador.drift.reference import make_reference
 from tasador.listings.table import columns_of, read_csv
 from tasador.model.bundle import Bundle
 from tasador.training import fitting
+from tasador.training.study import SearchOptions
 
 Batch = pd.DataFrame
 Rng = np.random.Generator
@@ -80,7 +83,9 @@ def prepare(csv: Path, folder: Path, *, trials: int = 2, seed: int = 0) -> None:
     place = place[place < _MOST_ROWS / max(len(place), _MOST_ROWS)]
     new = frame["state"].isin(_new_states(frame, seed)).to_numpy()
     own = ~new & (place / place.max() < _OWN_SHARE)
-    fitting.write(fitting.train(frame[own], trials=trials, seed=seed), folder / "bundle")
+    fitting.write(
+        fitting.train(frame[own], SearchOptions(trials=trials, seed=seed)), folder / "bundle"
+    )
     bundle = Bundle.load(folder / "bundle")
     for name, rows in (("population", frame[~new & ~own]), ("newcomers", frame[new])):
         priced = rows.assign(predicted=bundle.predict(columns_of(rows)).price)

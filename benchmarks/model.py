@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import ablation, drift, old_way, report
 from benchmarks.judged import Figures, Tell, held_out, median_error
-from tasador.gate import Evaluation, judge, r2
+from tasador.gate.checks import judge
+from tasador.gate.measures import Evaluation, r2
 from tasador.listings.listing import COLUMNS, MARKET_PRICE
 from tasador.listings.table import columns_of, listing_at, read_csv
 from tasador.model.bundle import Bundle
@@ -39,11 +40,11 @@ FIELDS = tuple(name for name in COLUMNS if name != "price")
 _EXPLAINED = 300
 
 
-def found(frame: pd.DataFrame, trials: int, seed: int) -> study.Search:
+def found(frame: pd.DataFrame, trials: int, seed: int) -> study.SearchResult:
     """Parameters: known good ones, or what a search of so many trials finds."""
     if trials == 0:
-        return study.Search(dict(study.KNOWN_GOOD), 0.0, [])
-    return fitting.search(splits.prepare(frame), trials=trials, seed=seed)
+        return study.SearchResult(dict(study.KNOWN_GOOD), 0.0, [])
+    return fitting.search(splits.prepare(frame), study.SearchOptions(trials=trials, seed=seed))
 
 
 def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:

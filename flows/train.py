@@ -46,13 +46,12 @@ class TrainFlow(FlowSpec):
     def search(self):
         """The Optuna study, kept in Postgres."""
         from tasador.training import verbs
+        from tasador.training.study import SearchOptions
 
-        self.found = verbs.search(
+        self.search_result = verbs.search(
             load_settings(self.planned.correlation_id),
             self.planned,
-            trials=self.trials,
-            seed=self.seed,
-            budget_seconds=self.budget_seconds,
+            SearchOptions(trials=self.trials, seed=self.seed, budget_seconds=self.budget_seconds),
             progress=report_progress,
         )
         self.next(self.fit)
@@ -67,7 +66,7 @@ class TrainFlow(FlowSpec):
         self.candidate = verbs.fit(
             load_settings(self.planned.correlation_id),
             self.planned,
-            self.found,
+            self.search_result,
             seed=self.seed,
             progress=report_progress,
         )
@@ -84,7 +83,7 @@ class TrainFlow(FlowSpec):
         judgement = verbs.judge(
             load_settings(self.planned.correlation_id), self.planned, self.candidate
         )
-        current.card.extend(card.sections(judgement, self.found))
+        current.card.extend(card.sections(judgement, self.search_result))
         record = judgement.record
         self.decision, self.reasons = record.decision, record.reasons
         self.version, self.promotion = record.version, record.promotion
@@ -99,14 +98,14 @@ class TrainFlow(FlowSpec):
     @step
     def dossier(self):
         """What a release is answered for with: model card, contract, SBOM, licences."""
-        from tasador.dossier import write
         from tasador.dossier.blocks import to_card
+        from tasador.dossier.verbs import write
 
         written = write(
             load_settings(self.planned.correlation_id),
             self.planned,
             self.version,
-            self.found.params,
+            self.search_result.params,
             progress=report_progress,
         )
         current.card.extend(to_card(written.card))

@@ -26,7 +26,7 @@ def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
         for old in into.glob("model-*"):
             shutil.rmtree(old)
         frame = frame_of(_simulated(rows)) if csv is None else read_csv(csv)[0]
-        found = study.Search(params=dict(study.KNOWN_GOOD), value=0.0, trials=[])
+        found = study.SearchResult(params=dict(study.KNOWN_GOOD), value=0.0, trials=[])
         fitting.write(fitting.fit(splits.prepare(frame), found), folder)
     return folder, told
 

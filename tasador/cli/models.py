@@ -118,7 +118,7 @@ def dossier(
     """Open a version's release dossier: model card, data contract, gate record, SBOM, licences."""
     from rich.markdown import Markdown
 
-    from tasador.dossier import fetch
+    from tasador.dossier.verbs import fetch
 
     settings = Settings.load().require("mlflow_url", "s3_endpoint")
     fetched = fetch(settings, version, out)

@@ -1,11 +1,9 @@
-"""The release dossier: what someone who must answer for a model version wants to have in hand.
+"""The release dossier: the documents of one model version, for whoever has to answer for it.
 
-A folder beside the version's bundle: README.md (the model card, with plots), data-contract.json,
-drift-baseline.json, gate.json, metrics.json, leave-out.json, an SBOM of the serving and of the
-training image, licences.md, and dossier.json, which lists the files and comes last. It is written
-for rejected versions too.
+A folder next to the version's bundle: README.md (the model card, with plots), data-contract.json,
+drift-baseline.json, gate.json, metrics.json, leave-out.json, SBOMs of the serving, recording and
+training images, licences.md, and dossier.json, which lists the files and is written last. Rejected
+versions get one too.
+
+Imports ``training``, ``drift`` and ``gate``.
 """
-
-from tasador.dossier.verbs import fetch, write
-
-__all__ = ["fetch", "write"]

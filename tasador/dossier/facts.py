@@ -11,7 +11,7 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.dossier.effects import Effects, effects_of
 from tasador.errors import TrainingError
-from tasador.gate import Evaluation
+from tasador.gate.measures import Evaluation
 from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.model.features import is_missing
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tasador.drift.baseline import Baseline
     from tasador.model.bundle import Bundle
-    from tasador.training.study import Progress
+    from tasador.progress import Progress
 
 
 ALL, COMPLETE, PARTIAL, NO_SIZE = (

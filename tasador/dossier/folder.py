@@ -18,7 +18,7 @@ from tasador.dossier.model_card import model_card
 from tasador.dossier.sbom import IMAGES, licence_rows, sbom
 
 if TYPE_CHECKING:
-    from tasador.training.study import Progress
+    from tasador.progress import Progress
 
 README, INDEX = "README.md", "dossier.json"
 

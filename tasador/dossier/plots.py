@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tasador.dossier.effects import Effects
-    from tasador.gate import Evaluation
+    from tasador.gate.measures import Evaluation
 
 
 _BLUE, _GREY, _RED = "#2f6f9f", "#9aa7b0", "#b4483c"

@@ -20,8 +20,8 @@ from tasador.stores.registry import ModelVersion, Registry
 from tasador.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from tasador.training.study import Progress
-    from tasador.training.verbs import Plan
+    from tasador.progress import Progress
+    from tasador.training.inputs import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def write(
     from tasador.dossier.facts import Facts
     from tasador.dossier.folder import INDEX, write_folder
     from tasador.drift.verbs import reference_of
-    from tasador.training import verbs
+    from tasador.training import inputs
 
     registry, lake = Registry(settings), Lake(settings)
     registered = registry.version(version)
@@ -59,14 +59,14 @@ def write(
     trained = set(planned.batch_ids)
     reference, learnt = reference_of(lake, registered)
     facts = Facts(
-        bundle=verbs.stored_bundle(settings, registered.uri, registered.digest),
+        bundle=inputs.stored_bundle(settings, registered.uri, registered.digest),
         record=record,
         batches=[batch for batch in batches if batch.batch_id in trained],
-        frame=verbs.training_frame(settings, planned),
-        holdout=verbs.judged_rows(
+        frame=inputs.training_frame(settings, planned),
+        holdout=inputs.judged_rows(
             settings,
-            verbs.known_at(batches, record),
-            verbs.replaced_by(registry, record),
+            inputs.known_at(batches, record),
+            inputs.replaced_by(registry, record),
         ),
         reference=reference,
         learnt=learnt,

@@ -1,24 +1,7 @@
-"""The promotion policy: numbers in, a decision with its reasons out. Pure.
+"""The promotion gate: measurements in, a decision with reasons out. Pure code.
 
-Every check is always made and kept, passed or not. Two models are compared on the same rows by a
-bootstrap over properties, so that a difference counts only where it is larger than what another
-draw of properties could have shown.
+Every check is computed and stored, whether or not it passed. Two models are compared on the same
+rows by a bootstrap over properties, so a difference counts only if it exceeds the sampling noise.
+
+Imports nothing from tasador but ``arrays``.
 """
-
-from tasador.gate.checks import judge
-from tasador.gate.decision import Check, Decision, Policy
-from tasador.gate.measures import Evaluation, r2, rmse
-from tasador.gate.slices import PRICE_BANDS, Slice, slices_of
-
-__all__ = [
-    "PRICE_BANDS",
-    "Check",
-    "Decision",
-    "Evaluation",
-    "Policy",
-    "Slice",
-    "judge",
-    "r2",
-    "rmse",
-    "slices_of",
-]

@@ -1,1 +1,7 @@
-"""What is really asked of the champion: does it still suit, and if it hurts, is training due?"""
+"""Monitoring: are the requests drifting, is the champion still good, and should it be retrained?
+
+``flows/monitor.py`` calls ``verbs`` and shows ``card``; ``policy`` decides when to request
+training.
+
+Imports ``drift``, ``listings``, ``stores``, ``warehouse`` and ``events``.
+"""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasador.gate import PRICE_BANDS
+from tasador.gate.slices import PRICE_BANDS
 from tasador.model.threads import in_chunks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tasador.gate import Evaluation
-    from tasador.training.study import Search
+    from tasador.gate.measures import Evaluation
+    from tasador.training.study import SearchResult
     from tasador.training.verbs import Judgement
 
 # Rows of the holdout that the SHAP summary shows: more only make the dots overlap.
@@ -32,7 +32,7 @@ _MEASURES = (
 )
 
 
-def sections(judgement: Judgement, search: Search) -> Iterator[Any]:
+def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
     """The card's components, from the decision down to the study."""
     from metaflow.cards import Image, Markdown, Table
 
@@ -131,7 +131,7 @@ def _shap_summary(judgement: Judgement) -> Figure:
     return figure
 
 
-def _learning(search: Search) -> Figure:
+def _learning(search: SearchResult) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3), layout="constrained")

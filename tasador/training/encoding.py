@@ -18,8 +18,8 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.model.encoders import Encoders, Located
 from tasador.model.features import FEATURES, Columns
-from tasador.training.geography import Geography, geography
-from tasador.training.learned import Memory, learn, without
+from tasador.training.encoder_fit import EncoderFit, encoders_without, fit_encoders
+from tasador.training.geography import Geography, load_geography
 from tasador.training.local_regressions import NOTHING
 from tasador.training.rows import Rows, prepare_rows
 
@@ -61,11 +61,6 @@ class Hidden(NamedTuple):
         return Hidden(*(values[rows] for values in self))
 
 
-def fit_encoders(columns: Columns) -> Encoders:
-    """Encoders learned from all rows; ``price`` must be above zero in each."""
-    return _learnt(prepare_rows(columns))
-
-
 def fit_out_of_fold(
     columns: Columns,
     folds: Array,
@@ -76,32 +71,32 @@ def fit_out_of_fold(
 
     ``folds`` [n] numbers each row's fold; rows of one property share theirs.
     """
-    where = geography()
+    geography = load_geography()
     rows = prepare_rows(columns)
     hidden = [draw_hidden(len(folds), seed, view) for view in range(VIEWS)]
     shape = (len(folds), len(FEATURES))
     matrix, *masked = (np.empty(shape, dtype=np.float32) for _ in range(1 + VIEWS))
-    asked = np.unique(rows.zips[rows.zips >= 0])
+    row_zips = np.unique(rows.zips[rows.zips >= 0])
     numbers = np.unique(folds)
     for done, number in enumerate(numbers):
         if progress is not None:
             progress(done / (len(numbers) + 1), f"fold {done + 1} of {len(numbers)}")
         inside = np.flatnonzero(folds == number)
-        memory = learn(rows, folds != number, where, asked)
-        matrix[inside] = _encode(memory, rows, inside, where)
+        fit = fit_encoders(rows, folds != number, geography, row_zips)
+        matrix[inside] = _encode(fit, rows, inside, geography)
         for view, (into, gone) in enumerate(zip(masked, hidden, strict=True)):
             together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number), view)
-            into[inside] = _encode(memory, rows, inside, where, gone.take(inside), together)
+            into[inside] = _encode(fit, rows, inside, geography, gone.take(inside), together)
     if progress is not None:
         progress(len(numbers) / (len(numbers) + 1), "all rows")
-    return _learnt(rows), Sample(matrix, tuple(masked))
+    return fit_all_rows(rows), Sample(matrix, tuple(masked))
 
 
-def _learnt(rows: Rows) -> Encoders:
-    """Encoders of all rows, with what lies around places all over the country."""
-    where = geography()
-    every = np.ones(len(rows.log_price), dtype=bool)
-    return learn(rows, every, where, where.spread).encoders
+def fit_all_rows(rows: Rows) -> Encoders:
+    """Encoders fitted on all rows; they cover places all over the country."""
+    geography = load_geography()
+    all_rows = np.ones(len(rows.log_price), dtype=bool)
+    return fit_encoders(rows, all_rows, geography, geography.spread).encoders
 
 
 def draw_hidden(rows: int, seed: int, view: int) -> Hidden:
@@ -125,16 +120,16 @@ def _hidden_together(states: int, seed: int, view: int) -> Array:
 
 
 def _encode(
-    memory: Memory,
+    fit: EncoderFit,
     rows: Rows,
     inside: Array,
-    where: Geography,
+    geography: Geography,
     hidden: Hidden | None = None,
     together: Array | None = None,
 ) -> Array:
     """The features of the rows ``inside`` as they are, or with what is ``hidden`` unknown; a state
     with those ``together`` with it."""
-    encoders = memory.encoders
+    encoders = fit.encoders
     places = encoders.places
     zips, state = rows.zips[inside], rows.state[inside]
     city, broker = rows.city[inside], rows.broker[inside]
@@ -149,7 +144,7 @@ def _encode(
     area = np.where(by_city, city_main, area)
     place = np.where(by_city, NOTHING, zips)
     by_area = by_city & (area >= 0)
-    place[by_area] = memory.known[area[by_area]]
+    place[by_area] = fit.zips_with_listings[area[by_area]]
     distance = np.where(by_city, np.where(city_main >= 0, 0.0, np.nan), distance)
     own_zip = ~by_city & (distance == 0.0)
     if hidden is not None and together is not None:
@@ -157,9 +152,9 @@ def _encode(
         area, distance = np.where(nothing, NOTHING, area), np.where(nothing, np.nan, distance)
         place = np.where(nothing, NOTHING, place)
         left_out = found & (hidden.state | hidden.zip_code)
-        encoders, area[left_out], distance[left_out] = without(
-            memory,
-            where,
+        encoders, area[left_out], distance[left_out] = encoders_without(
+            fit,
+            geography,
             zips[left_out],
             np.where(hidden.state, state, NOTHING)[left_out],
             together,

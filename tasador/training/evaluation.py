@@ -8,7 +8,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.errors import TrainingError
-from tasador.gate import Evaluation, r2, rmse
+from tasador.gate.measures import Evaluation, r2, rmse
 from tasador.gate.slices import price_slices
 from tasador.listings.listing import MARKET_PRICE, in_holdout
 from tasador.listings.table import columns_of

@@ -31,11 +31,12 @@ from tasador.model.intervals import (
     size_of,
 )
 from tasador.model.manifest import Manifest
+from tasador.progress import Progress
 from tasador.training import study
 from tasador.training.encoding import fit_out_of_fold
 from tasador.training.evaluation import evaluate
 from tasador.training.splits import CALIBRATION_SHARE, Prepared, prepare
-from tasador.training.study import OnTrial, Params, Progress, Search, Views
+from tasador.training.study import Params, SearchOptions, SearchResult, Views
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,71 +69,51 @@ class TrainedModel:
     intervals: Intervals
     golden: list[GoldenRow]
     prepared: Prepared
-    search: Search
+    search_result: SearchResult
     rounds: int
     seed: int
 
 
 def train(
     frame: pd.DataFrame,
+    options: SearchOptions,
     *,
-    trials: int = 12,
-    seed: int = 0,
-    budget_seconds: float | None = None,
-    storage: str | None = None,
-    study_name: str | None = None,
-    on_trial: OnTrial | None = None,
     progress: Progress | None = None,
 ) -> TrainedModel:
     """Prepare, search and fit; see those. Raises TrainingError when there are too few rows."""
     prepared = prepare(frame, progress=progress)
-    found = search(
-        prepared,
-        trials=trials,
-        seed=seed,
-        budget_seconds=budget_seconds,
-        storage=storage,
-        study_name=study_name,
-        on_trial=on_trial,
-        progress=progress,
-    )
-    return fit(prepared, found, seed=seed, progress=progress)
+    result = search(prepared, options, progress=progress)
+    return fit(prepared, result, seed=options.seed, progress=progress)
 
 
 def search(
     prepared: Prepared,
+    options: SearchOptions,
     *,
-    trials: int = 12,
-    seed: int = 0,
-    budget_seconds: float | None = None,
-    storage: str | None = None,
-    study_name: str | None = None,
-    on_trial: OnTrial | None = None,
     progress: Progress | None = None,
-) -> Search:
+) -> SearchResult:
     """Find training parameters; see ``tasador.training.study.run`` for resuming and the budget."""
     rows = np.flatnonzero(~prepared.calibration)
     # By place, so that whole properties are taken.
     rows = rows[np.argsort(prepared.place[rows], kind="stable")][:_SEARCH_ROWS]
     columns, folds = _take(prepared.columns, rows), prepared.folds[rows]
-    _, sample = fit_out_of_fold(columns, folds, seed)
+    _, sample = fit_out_of_fold(columns, folds, options.seed)
     views = Views(sample, np.log(columns["price"]))
     judged = folds == 0
     return study.run(
         views.take(~judged),
         views.take(judged),
-        trials=trials,
-        seed=seed,
-        budget_seconds=budget_seconds,
-        storage=storage,
-        study_name=study_name,
-        on_trial=on_trial,
+        options,
         progress=progress,
     )
 
 
 def fit(
-    prepared: Prepared, found: Search, *, seed: int = 0, progress: Progress | None = None
+    prepared: Prepared,
+    search_result: SearchResult,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> TrainedModel:
     """Fit the final model on all training rows.
 
@@ -151,11 +132,11 @@ def fit(
     views = Views(sample, np.log(prepared.columns["price"]))
     if progress is not None:
         progress("calibrate", 0.0, "fitting without the calibration slice")
-    rounds, spread, intervals = _calibrated(prepared, views, found.params, seed)
+    rounds, spread, intervals = _calibrated(prepared, views, search_result.params, seed)
     if progress is not None:
         progress("calibrate", 1.0, f"{rounds} rounds are enough")
         progress("fit", 0.0, f"{rounds} rounds on {len(prepared.place):,} rows")
-    booster = study.boost(found.params, views.matrix(), rounds=rounds, seed=seed)
+    booster = study.boost(search_result.params, views.matrix(), rounds=rounds, seed=seed)
     if progress is not None:
         progress("fit", 1.0, f"{rounds} rounds")
     return TrainedModel(
@@ -165,7 +146,7 @@ def fit(
         intervals=intervals,
         golden=_golden(prepared, encoders, booster),
         prepared=prepared,
-        search=found,
+        search_result=search_result,
         rounds=rounds,
         seed=seed,
     )
@@ -183,7 +164,7 @@ def write(
         intervals=model.intervals,
         golden=model.golden,
         data=model.prepared.data,
-        params={**model.search.params, "rounds": model.rounds, "seed": model.seed},
+        params={**model.search_result.params, "rounds": model.rounds, "seed": model.seed},
         states=model.prepared.states,
         name=name,
         git_sha=git_sha,

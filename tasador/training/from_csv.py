@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import subprocess
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,7 +15,8 @@ from tasador.model.bundle import Bundle
 from tasador.model.features import arrays_of
 from tasador.model.intervals import LEVELS
 from tasador.model.manifest import Manifest
-from tasador.training.study import Progress
+from tasador.progress import Progress
+from tasador.settings import git_sha
 
 OUTPUT = ("price", *(f"{end}{level}" for level in LEVELS for end in ("lo", "hi")), "missing")
 _CHUNK = 20_000
@@ -36,6 +36,7 @@ def train_to_folder(
     folder already holds something or too few rows can be trained on, TableError for a bad file.
     """
     from tasador.training import fitting
+    from tasador.training.study import SearchOptions
 
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -45,10 +46,10 @@ def train_to_folder(
     frame, rejected = read_csv(csv_path)
     if progress is not None:
         progress("read", 1.0, f"{len(frame):,} rows, {len(rejected):,} refused")
-    model = fitting.train(frame, trials=trials, seed=seed, progress=progress)
+    model = fitting.train(frame, SearchOptions(trials=trials, seed=seed), progress=progress)
     # A bundle appears in one piece: written beside its place, then renamed.
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    fitting.write(model, part, git_sha=_git_sha())
+    fitting.write(model, part, git_sha=git_sha())
     if out.exists():
         out.rmdir()
     part.rename(out)
@@ -114,13 +115,3 @@ def score_csv(
     if progress is not None:
         progress("score", 1.0, f"{done:,} rows")
     return done
-
-
-def _git_sha() -> str:
-    """The commit of this checkout, "" where it is not one."""
-    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""

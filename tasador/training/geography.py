@@ -33,7 +33,7 @@ class Geography:
 
 
 @cache
-def geography() -> Geography:
+def load_geography() -> Geography:
     """The zip codes that have coordinates."""
     import zipcodes
     from scipy.spatial import cKDTree

@@ -21,8 +21,8 @@ from tasador.listings.listing import MARKET_PRICE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasador.gate import Evaluation
-    from tasador.training.study import Progress
+    from tasador.gate.measures import Evaluation
+    from tasador.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +136,9 @@ def _rotation(
     from tasador.model.bundle import Bundle
     from tasador.training import fitting, splits
     from tasador.training.evaluation import evaluate
-    from tasador.training.study import Search
+    from tasador.training.study import SearchResult
 
-    fitted = fitting.fit(splits.prepare(shown), Search(dict(params), 0.0, []), seed=seed)
+    fitted = fitting.fit(splits.prepare(shown), SearchResult(dict(params), 0.0, []), seed=seed)
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         fitting.write(fitted, Path(scratch))
         # None of these rows was trained on, so all may be judged.

@@ -20,7 +20,7 @@ from tasador.model.features import (
     sale_years,
     terms,
 )
-from tasador.training.geography import geography
+from tasador.training.geography import load_geography
 
 # One number in a thousand is moved to the border of the training range.
 _TAIL = 0.0005
@@ -68,7 +68,7 @@ def prepare_rows(columns: Columns) -> Rows:
         traits=traits_of(design),
         given=given_of(numbers),
         log_price=np.log(columns["price"]),
-        zips=geography().positions(zips_of(columns)),
+        zips=load_geography().positions(zips_of(columns)),
         state=codes_of(keys["state"], vocabulary["state"]),
         city=codes_of(keys["city"], vocabulary["city"]),
         broker=codes_of(keys["broker"], vocabulary["broker"]),

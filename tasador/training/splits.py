@@ -18,7 +18,7 @@ from tasador.errors import TrainingError
 from tasador.listings.listing import MARKET_PRICE, in_holdout
 from tasador.listings.table import columns_of
 from tasador.model.features import Columns
-from tasador.training.study import Progress
+from tasador.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,11 +18,11 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.engine.xgboost_library import sleep_while_waiting
 from tasador.model.features import BASE
+from tasador.progress import Progress
 from tasador.training.encoding import Sample
 
 Params = dict[str, Any]
 OnTrial = Callable[[int, Params, float | None, float], None]
-Progress = Callable[[str, float, str], None]
 
 # How much a row counts as if something of it were hidden, in all its views.
 MASKED_WEIGHT = 0.4
@@ -55,8 +55,26 @@ class Trial:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """How to search for training parameters.
+
+    ``trials`` is the number of finished trials to reach. After ``budget_seconds`` no further trial
+    starts; at least one always runs. With a ``storage`` URL the study ``study_name`` is kept there
+    and resumed; without one it is kept in memory. ``on_trial`` is called after each trial with
+    (number, parameters, error or None if pruned, seconds).
+    """
+
+    trials: int = 12
+    seed: int = 0
+    budget_seconds: float | None = None
+    storage: str | None = None
+    study_name: str | None = None
+    on_trial: OnTrial | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchResult:
     """The outcome of a study: the best parameters, their error, and every finished trial."""
 
     params: Params
@@ -147,28 +165,19 @@ def boost(
 def run(
     training: Views,
     judged: Views,
+    options: SearchOptions,
     *,
-    trials: int,
-    seed: int,
-    budget_seconds: float | None = None,
-    storage: str | None = None,
-    study_name: str | None = None,
-    on_trial: OnTrial | None = None,
     progress: Progress | None = None,
-) -> Search:
-    """Search for the parameters with the least mean absolute log error on ``judged``.
-
-    With a ``storage`` URL the study of that name is taken up where it stands and only the trials
-    that it lacks are run. After ``budget_seconds`` no further trial is begun; one is always run.
-    """
+) -> SearchResult:
+    """Search for the parameters with the lowest mean absolute log error on ``judged``."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     states = optuna.trial.TrialState
     study = optuna.create_study(
-        storage=storage,
-        study_name=study_name,
-        load_if_exists=storage is not None,
+        storage=options.storage,
+        study_name=options.study_name,
+        load_if_exists=options.storage is not None,
         direction="minimize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2 * _RUNG),
     )
@@ -180,11 +189,14 @@ def run(
     while True:
         done = len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
         spent = time.monotonic() - started
-        if done >= trials or (done and budget_seconds is not None and spent >= budget_seconds):
+        out_of_time = options.budget_seconds is not None and spent >= options.budget_seconds
+        if done >= options.trials or (done and out_of_time):
             break
         if progress is not None:
-            progress("search", done / trials, f"trial {done + 1} of {trials}")
-        study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + done, n_startup_trials=4)
+            progress("search", done / options.trials, f"trial {done + 1} of {options.trials}")
+        study.sampler = optuna.samplers.TPESampler(
+            seed=options.seed * 100_003 + done, n_startup_trials=4
+        )
         # If it was killed, it is FAIL by now and does not count as tried.
         if not done and not study.get_trials(False, (states.WAITING,)):
             study.enqueue_trial(KNOWN_GOOD)
@@ -197,7 +209,7 @@ def run(
                 params,
                 train_matrix,
                 rounds=MOST_ROUNDS,
-                seed=seed,
+                seed=options.seed,
                 judged=judged_matrix,
                 report=partial(_rung, trial),
             )
@@ -205,8 +217,8 @@ def run(
             study.tell(trial, value)
         except optuna.TrialPruned:
             study.tell(trial, state=states.PRUNED)
-        if on_trial is not None:
-            on_trial(trial.number, params, value, time.monotonic() - began)
+        if options.on_trial is not None:
+            options.on_trial(trial.number, params, value, time.monotonic() - began)
     finished = [
         Trial(
             t.number,
@@ -218,7 +230,7 @@ def run(
     ]
     if progress is not None:
         progress("search", 1.0, f"best error {study.best_value:.4f}")
-    return Search(dict(study.best_params), float(study.best_value), finished)
+    return SearchResult(dict(study.best_params), float(study.best_value), finished)
 
 
 def _rung(trial: Any, step: int, error: float) -> None:

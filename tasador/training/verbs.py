@@ -6,46 +6,40 @@ the Optuna study, the version and the decision, so that a repeated step finds wh
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasador import gate
 from tasador.errors import TrainingError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
-from tasador.gate import Evaluation
-from tasador.records import Batch, DecisionRecord
-from tasador.settings import Settings
+from tasador.gate.checks import judge as judge_challenger
+from tasador.gate.measures import Evaluation
+from tasador.progress import Progress
+from tasador.records import DecisionRecord
+from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
 from tasador.stores.registry import ModelVersion, Registry
+from tasador.training.inputs import (
+    Plan,
+    judged_rows,
+    known_at,
+    replaced_by,
+    stored_bundle,
+    training_frame,
+)
 from tasador.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tasador.model.bundle import Bundle
-    from tasador.training.study import Search
-
-Report = Callable[[str, float, str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What one training is about; stable from the first step of the flow on."""
-
-    training_id: str
-    correlation_id: str
-    batch_ids: tuple[str, ...]
-    rows: int
+    from tasador.training.study import SearchOptions, SearchResult
 
 
 def plan(settings: Settings, correlation_id: str = "") -> Plan:
@@ -63,17 +57,6 @@ def plan(settings: Settings, correlation_id: str = "") -> Plan:
     )
 
 
-def training_frame(settings: Settings, planned: Plan) -> pd.DataFrame:
-    """The clean rows of the plan's batches, in the order of the batches."""
-    import pandas as pd
-
-    lake = Lake(settings)
-    with Warehouse(settings.database_url) as warehouse:
-        uris = {batch.batch_id: batch.clean_uri for batch in warehouse.batches(status="ready")}
-    parts = [lake.read_parquet(uris[batch_id]) for batch_id in planned.batch_ids]
-    return pd.concat(parts, ignore_index=True)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A registered version whose bundle is in the object store, not yet judged."""
@@ -87,40 +70,40 @@ class Candidate:
 def search(
     settings: Settings,
     planned: Plan,
+    options: SearchOptions,
     *,
-    trials: int,
-    seed: int,
-    budget_seconds: float | None = None,
-    progress: Report | None = None,
-) -> Search:
-    """Search for training parameters; each trial is a child run of the training's MLflow run."""
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Search for training parameters; each trial is a child run of the training's MLflow run.
+
+    The study is kept in the database under the training id, whatever ``options`` says about
+    storage.
+    """
     from tasador.training import fitting, splits
 
     registry = Registry(settings)
     run_id = registry.open_run(planned.training_id, planned.correlation_id)
     prepared = splits.prepare(training_frame(settings, planned), progress=progress)
-    return fitting.search(
-        prepared,
-        trials=trials,
-        seed=seed,
-        budget_seconds=budget_seconds,
+    stored = replace(
+        options,
         storage=study_storage(settings),
         study_name=planned.training_id,
         on_trial=lambda number, params, value, _: registry.log_trial(run_id, number, params, value),
-        progress=progress,
     )
+    return fitting.search(prepared, stored, progress=progress)
 
 
 def fit(
     settings: Settings,
     planned: Plan,
-    found: Search,
+    search_result: SearchResult,
     *,
     seed: int,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> Candidate:
     """Fit, write the bundle and the drift reference, and register the version, not yet judged."""
-    from tasador.drift import learn, make_reference
+    from tasador.drift.baseline import learn
+    from tasador.drift.reference import make_reference
     from tasador.listings.table import columns_of
     from tasador.model.bundle import Bundle
     from tasador.model.bundle_writer import stamp_version
@@ -130,7 +113,7 @@ def fit(
     run_id = registry.open_run(planned.training_id, planned.correlation_id)
     frame = training_frame(settings, planned)
     model = fitting.fit(
-        splits.prepare(frame, progress=progress), found, seed=seed, progress=progress
+        splits.prepare(frame, progress=progress), search_result, seed=seed, progress=progress
     )
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         folder = Path(scratch) / "bundle"
@@ -211,26 +194,6 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
     )
 
 
-def known_at(batches: Sequence[Batch], decided: DecisionRecord | None) -> list[Batch]:
-    """The batches that were ready when the decision was made; all where there is none yet."""
-    if decided is None:
-        return list(batches)
-    return [b for b in batches if b.ready_at is None or b.ready_at <= decided.decided_at]
-
-
-def judged_rows(
-    settings: Settings, batches: Sequence[Batch], champion: ModelVersion | None
-) -> pd.DataFrame:
-    """What a challenger and the champion are compared on; see ``tasador.training.holdout``."""
-    from tasador.training.holdout import holdout_of
-
-    lake = Lake(settings)
-    kept = None
-    if champion is not None and lake.exists(champion.reference_uri):
-        kept = lake.read_parquet(champion.reference_uri)
-    return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
-
-
 def _decision(
     settings: Settings,
     planned: Plan,
@@ -239,7 +202,7 @@ def _decision(
     challenged: Evaluation,
     reigning: Evaluation | None,
 ) -> DecisionRecord:
-    decision = gate.judge(challenged, reigning)
+    decision = judge_challenger(challenged, reigning)
     return DecisionRecord(
         model_name=settings.model_name,
         version=candidate.version,
@@ -255,30 +218,6 @@ def _decision(
         batch_ids=list(planned.batch_ids),
         champion_version=0 if champion is None else champion.version,
     )
-
-
-def git_sha() -> str:
-    """The commit that the code is at: from the image's GIT_SHA, else from git; empty if neither."""
-    if given := os.environ.get("GIT_SHA"):
-        return given
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def stored_bundle(settings: Settings, uri: str, digest: str) -> Bundle:
-    """The bundle at ``uri``, loaded from the object store and verified."""
-    from tasador.model.bundle import Bundle
-
-    with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
-        return Bundle.load(Lake(settings).download_folder(uri, scratch), digest)
-
-
-def replaced_by(registry: Registry, decided: DecisionRecord) -> ModelVersion | None:
-    """The champion that a decision which stands already was made against."""
-    return registry.version(decided.champion_version) if decided.champion_version else None
 
 
 def study_storage(settings: Settings) -> str:

@@ -30,7 +30,8 @@ from tasador.model.manifest import (
     write_manifest,
 )
 from tasador.source.simulator import generate
-from tasador.training.encoding import fit_encoders
+from tasador.training.encoding import fit_all_rows
+from tasador.training.rows import prepare_rows
 from tasador.training.study import training_engine
 
 EVERY_FILE = (MANIFEST, *FILES)
@@ -43,7 +44,7 @@ def parts():
     read = [read_row(raw) for raw in generate(6, "steady", 0, 500)]
     listings = [listing for listing, problems in read if not problems]
     columns = arrays_of(listings)
-    encoders = fit_encoders(columns)
+    encoders = fit_all_rows(prepare_rows(columns))
     matrix = encoders.transform(columns)
     training = xgboost.DMatrix(matrix, np.log(columns["price"]) - matrix[:, BASE])
     booster = xgboost.train({"max_depth": 3, "nthread": 1}, training, 20)

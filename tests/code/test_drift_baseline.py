@@ -6,10 +6,12 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
-from tasador.drift import Baseline, DriftError, Thresholds, learn, make_reference
 from tasador.drift import resampling as draws
-from tasador.drift.baseline import Clustering
+from tasador.drift.baseline import Baseline, Clustering, learn
 from tasador.drift.detectors import Detectors, usual_of
+from tasador.drift.measures import DriftError
+from tasador.drift.reference import make_reference
+from tasador.drift.thresholds import Thresholds
 from tasador.listings.listing import read_row
 from tasador.listings.table import frame_of
 from tasador.source.simulator import generate

@@ -2,7 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasador.drift import DriftError, Thresholds, judge_batch, make_reference
+from tasador.drift.judge import judge_batch
+from tasador.drift.measures import DriftError
+from tasador.drift.reference import make_reference
+from tasador.drift.thresholds import Thresholds
 from tasador.listings.listing import COLUMNS, read_row
 from tasador.listings.table import frame_of
 from tasador.source.simulator import generate

@@ -12,13 +12,14 @@ from tasador.listings.listing import COLUMNS, STATUSES, Listing
 from tasador.model.comparables import asked_of
 from tasador.model.encoder_files import from_files, to_files
 from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
-from tasador.training.encoding import VIEWS, draw_hidden, fit_encoders, fit_out_of_fold
-from tasador.training.geography import geography
+from tasador.training.encoding import VIEWS, draw_hidden, fit_all_rows, fit_out_of_fold
+from tasador.training.geography import load_geography
+from tasador.training.rows import prepare_rows
 from tests.kit.listings import simulated_listings
 
 LISTINGS = simulated_listings(800, seed=5)
 COLUMNS_ARRAYS = arrays_of(LISTINGS)
-ENCODERS = fit_encoders(COLUMNS_ARRAYS)
+ENCODERS = fit_all_rows(prepare_rows(COLUMNS_ARRAYS))
 HOUSE = next(x for x in LISTINGS if None not in (x.state, x.city, x.zip_code, x.brokered_by))
 
 
@@ -82,7 +83,7 @@ def test_encoders_of_other_features_are_refused():
 
 def test_a_place_never_met_has_what_lies_nearest():
     known = {x.zip_code for x in LISTINGS}
-    where = geography()
+    where = load_geography()
     home = where.points[where.positions(np.array([int(HOUSE.zip_code)]))[0]]
     order = np.argsort(((where.points - home) ** 2).sum(axis=1))
     beside = next(f"{code:05d}" for code in where.codes[order] if f"{code:05d}" not in known)
@@ -108,7 +109,7 @@ def test_a_place_never_met_has_what_lies_nearest():
 
 def test_a_place_without_listings_is_told_of_by_those_on_all_sides():
     # Emporia lies between Kansas City and Wichita, which is somewhat nearer.
-    where = geography()
+    where = load_geography()
 
     def km_from(code):
         home = where.points[where.positions(np.array([int(code)]))]
@@ -121,7 +122,7 @@ def test_a_place_without_listings_is_told_of_by_those_on_all_sides():
         for code in where.codes[(km_from(town) < 100) & (km_from("66801") > 60)].tolist()
         for _ in range(8)
     ]
-    encoders = fit_encoders(arrays_of(rows))
+    encoders = fit_all_rows(prepare_rows(arrays_of(rows)))
     found = encoders.look_up(Listing(house_size=1_500.0, zip_code="66801"))
     assert found.distance > np.log1p(50)
     places = encoders.places
@@ -131,7 +132,7 @@ def test_a_place_without_listings_is_told_of_by_those_on_all_sides():
 
 def test_a_city_of_which_no_zip_code_is_known_lies_nowhere():
     lost = [replace(row, city="Lost", zip_code="00000") for row in LISTINGS[:30]]
-    encoders = fit_encoders(arrays_of([*LISTINGS, *lost]))
+    encoders = fit_all_rows(prepare_rows(arrays_of([*LISTINGS, *lost])))
     asked = replace(lost[0], zip_code=None)
     matrix = encoders.transform(arrays_of([asked]))
     assert not places_known(matrix).any()
@@ -145,7 +146,7 @@ def test_local_regressions_follow_the_place_the_closer_the_narrower():
         for size in draw.uniform(800, 3_000, 200):
             price = float(np.exp(level + 0.8 * np.log(size / 1_500) + draw.normal(0, 0.05)))
             rows.append(Listing(price=price, house_size=size, zip_code=zip_code, state=zip_code))
-    encoders = fit_encoders(arrays_of(rows))
+    encoders = fit_all_rows(prepare_rows(arrays_of(rows)))
     for zip_code, level in (("33131", 12.0), ("98101", 13.0)):
         asked = [Listing(house_size=s, zip_code=zip_code) for s in (1_500.0, 3_000.0)]
         table = encoders.transform(arrays_of(asked))
@@ -161,7 +162,7 @@ def test_comparables_weigh_what_is_alike():
         Listing(price=200_000.0, house_size=1_000.0, bed=2.0, bath=1.0, zip_code="33131"),
         Listing(price=900_000.0, house_size=4_000.0, bed=6.0, bath=5.0, zip_code="33131"),
     ] * 40
-    encoders = fit_encoders(arrays_of(near))
+    encoders = fit_all_rows(prepare_rows(arrays_of(near)))
     found = encoders.nearest(encoders.look_up(replace(near[0], price=None)), 3)
     assert [round(c.price) for c in found] == [200_000] * 3
     assert found[0].alike == 1.0
@@ -175,7 +176,7 @@ def test_comparables_weigh_what_is_alike():
 
 
 def test_comparables_are_the_same_before_and_after_they_are_quickened():
-    encoders = fit_encoders(COLUMNS_ARRAYS)
+    encoders = fit_all_rows(prepare_rows(COLUMNS_ARRAYS))
     comparables = encoders.comparables
     draw = np.random.default_rng(3)
     areas = draw.integers(-1, len(comparables.start) - 1, 300)
@@ -289,5 +290,5 @@ def test_numbers_beyond_the_training_range_are_moved_to_its_border():
 
 
 def test_encoders_of_the_same_rows_are_the_same():
-    assert to_files(fit_encoders(dict(COLUMNS_ARRAYS))) == to_files(ENCODERS)
+    assert to_files(fit_all_rows(prepare_rows(dict(COLUMNS_ARRAYS)))) == to_files(ENCODERS)
     assert set(COLUMNS_ARRAYS) == set(COLUMNS)

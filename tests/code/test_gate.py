@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasador.gate import Evaluation, Policy, judge
+from tasador.gate.checks import judge
+from tasador.gate.decision import Policy
+from tasador.gate.measures import Evaluation
 
 CHECKS = [
     "r2",

@@ -7,7 +7,10 @@ different sizes: what makes a naive comparison fail.
 import numpy as np
 import pytest
 
-from tasador.gate import Evaluation, Policy, judge, slices_of
+from tasador.gate.checks import judge
+from tasador.gate.decision import Policy
+from tasador.gate.measures import Evaluation
+from tasador.gate.slices import slices_of
 
 ROWS, STATES = 1500, 25
 POLICY = Policy(resamples=400)

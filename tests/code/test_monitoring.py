@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasador.drift import Thresholds
 from tasador.drift.baseline import Baseline, Clustering
+from tasador.drift.thresholds import Thresholds
 from tasador.listings.listing import Listing
 from tasador.monitoring import policy, realised
 from tasador.warehouse import Sale

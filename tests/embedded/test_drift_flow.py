@@ -11,6 +11,7 @@ from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs as training
+from tasador.training.study import SearchOptions
 from tasador.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.flows import Flow, artifacts, card_text
@@ -76,8 +77,8 @@ def test_against_a_champion(settings, tmp_path, checkout, monkeypatch):
     batches = [generate(3, "price-shift", number, ROWS) for number in range(3)]
     ingested(given, batches[:1])
     planned = training.plan(given)
-    found = training.search(given, planned, trials=1, seed=0)
-    candidate = training.fit(given, planned, found, seed=0)
+    result = training.search(given, planned, SearchOptions(trials=1))
+    candidate = training.fit(given, planned, result, seed=0)
     decided = training.judge(given, planned, candidate).record
     assert decided.decision == "promoted", decided.reasons
     # Only now: a model is judged on the holdout of all batches that have come.

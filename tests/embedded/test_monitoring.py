@@ -15,6 +15,7 @@ from tasador.operations.pipeline import unanswered
 from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.training import verbs as training
+from tasador.training.study import SearchOptions
 from tasador.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.ingestion import Source, ingest_one, own_database
@@ -31,8 +32,8 @@ def learnt(platform):
         Lake(own).ensure_buckets()
         ingested(own, generate(3, "price-shift", 0, ROWS))
         planned = training.plan(own)
-        found = training.search(own, planned, trials=1, seed=0)
-        candidate = training.fit(own, planned, found, seed=0)
+        result = training.search(own, planned, SearchOptions(trials=1))
+        candidate = training.fit(own, planned, result, seed=0)
         judgement = training.judge(own, planned, candidate)
         assert judgement.record.decision == "promoted"
         yield own, judgement, told

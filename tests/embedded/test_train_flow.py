@@ -18,6 +18,7 @@ from tasador.rollout import rollback
 from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs
+from tasador.training.study import SearchOptions
 from tasador.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.flows import Flow, artifacts, card_text
@@ -141,8 +142,8 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     planned = verbs.plan(settings)
     for seed in (0, 1):
         again = replace(planned, training_id=uuid.uuid4().hex)
-        found = verbs.search(settings, again, trials=1, seed=seed)
-        candidate = verbs.fit(settings, again, found, seed=seed)
+        result = verbs.search(settings, again, SearchOptions(trials=1, seed=seed))
+        candidate = verbs.fit(settings, again, result, seed=seed)
         judgement = verbs.judge(settings, again, candidate)
     # The second is the first's equal: rejected, so there is nothing to go back to.
     assert judgement.record.decision == "rejected"

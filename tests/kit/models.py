@@ -7,8 +7,8 @@ from tasador.training import fitting, splits, study
 from tests.kit.listings import simulated_listings
 
 # Results that a search might return: the defaults, and a model that is fitted at once.
-DEFAULT = study.Search(dict(study.KNOWN_GOOD), 0.0, [])
-QUICK = study.Search({**study.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}, 0.0, [])
+DEFAULT = study.SearchResult(dict(study.KNOWN_GOOD), 0.0, [])
+QUICK = study.SearchResult({**study.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}, 0.0, [])
 
 
 def train_bundle(frame, folder, search=QUICK):

@@ -8,17 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasador.drift import (
-    Baseline,
-    DriftError,
-    Finding,
-    Judge,
-    judge_batch,
-    judge_requests,
-    learn,
-    make_reference,
-)
+from tasador.drift.baseline import Baseline, learn
+from tasador.drift.checks import Finding
+from tasador.drift.judge import Judge, judge_batch, judge_requests
+from tasador.drift.measures import DriftError
 from tasador.drift.plots import page
+from tasador.drift.reference import make_reference
 from tasador.listings.listing import COLUMNS, read_row
 from tasador.listings.table import columns_of, frame_of
 from tasador.model.bundle import Bundle, Predictions

@@ -29,16 +29,18 @@ def raw():
 @pytest.fixture(scope="module")
 def folder(raw, tmp_path_factory):
     place = tmp_path_factory.mktemp("scoring")
-    told = []
-    manifest = train_to_folder(
-        write_csv(place / "listings.csv", raw),
-        place / "model",
-        trials=2,
-        seed=1,
-        progress=lambda stage, fraction, text: told.append((stage, fraction)),
-    )
+    reports = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_SHA", "0123abc")
+        manifest = train_to_folder(
+            write_csv(place / "listings.csv", raw),
+            place / "model",
+            trials=2,
+            seed=1,
+            progress=lambda stage, fraction, text: reports.append((stage, fraction)),
+        )
     assert manifest.digest == Bundle.load(place / "model").manifest.digest
-    assert {stage for stage, _ in told} == {
+    assert {stage for stage, _ in reports} == {
         "read",
         "prepare",
         "search",
@@ -46,7 +48,7 @@ def folder(raw, tmp_path_factory):
         "calibrate",
         "fit",
     }
-    assert all(0 <= fraction <= 1 for _, fraction in told)
+    assert all(0 <= fraction <= 1 for _, fraction in reports)
     assert [path.name for path in place.iterdir() if path.name.startswith(".")] == []
     return place / "model"
 
@@ -56,6 +58,10 @@ def read_output(path):
         rows = list(csv.reader(file))
     assert tuple(rows[0]) == OUTPUT
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+def test_train_to_folder_records_git_sha_of_the_image(folder):
+    assert Bundle.load(folder).manifest.git_sha == "0123abc"
 
 
 def test_the_same_file_and_seed_give_the_same_digest(raw, folder, tmp_path):

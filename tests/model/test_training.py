@@ -1,5 +1,7 @@
 """Training: what is trained on, that it repeats itself, and that it can be taken up again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tasador.errors import TrainingError
 from tasador.listings.listing import in_holdout
 from tasador.listings.table import columns_of
 from tasador.training import fitting, splits, study
+from tasador.training.study import SearchOptions
 from tests.kit.listings import simulated_frame
 from tests.kit.models import QUICK, train_bundle
 
@@ -56,7 +59,7 @@ def test_the_order_of_the_rows_leaves_no_trace(market, tmp_path):
 def test_a_seed_decides_everything(market, tmp_path):
     digests = []
     for number, seed in enumerate((1, 1, 2)):
-        model = fitting.train(market.head(1200), trials=3, seed=seed)
+        model = fitting.train(market.head(1200), SearchOptions(trials=3, seed=seed))
         digests.append(fitting.write(model, tmp_path / str(number)).digest)
     assert digests[0] == digests[1] != digests[2]
 
@@ -70,7 +73,7 @@ def test_the_number_of_threads_leaves_no_trace(market, tmp_path, monkeypatch):
 
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
     prepared = splits.prepare(market.head(1200))
-    whole = fitting.search(prepared, trials=5, seed=4)
+    whole = fitting.search(prepared, SearchOptions(trials=5, seed=4))
 
     class Killed(BaseException):
         pass
@@ -80,23 +83,24 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
             raise Killed
 
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    asked = {"trials": 5, "seed": 4, "storage": storage, "study_name": "one"}
+    options = SearchOptions(trials=5, seed=4, storage=storage, study_name="one")
     with pytest.raises(Killed):
-        fitting.search(prepared, **asked, on_trial=kill)
+        fitting.search(prepared, replace(options, on_trial=kill))
     ran = []
-    resumed = fitting.search(prepared, **asked, on_trial=lambda *trial: ran.append(trial[0]))
+    counted = replace(options, on_trial=lambda *trial: ran.append(trial[0]))
+    resumed = fitting.search(prepared, counted)
     assert ran == [3, 4]
     assert resumed.params == whole.params
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
     ran.clear()
-    assert fitting.search(prepared, **asked, on_trial=ran.append).params == whole.params
+    assert fitting.search(prepared, counted).params == whole.params
     assert ran == []
 
 
 def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypatch):
     prepared = splits.prepare(market.head(1200))
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    asked = {"trials": 2, "seed": 4, "storage": storage, "study_name": "one"}
+    options = SearchOptions(trials=2, seed=4, storage=storage, study_name="one")
     fit = study.boost
 
     def killed(*args, **kwargs):
@@ -104,29 +108,28 @@ def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypat
 
     monkeypatch.setattr(study, "boost", killed)
     with pytest.raises(KeyboardInterrupt):
-        fitting.search(prepared, **asked)
+        fitting.search(prepared, options)
     monkeypatch.setattr(study, "boost", fit)
-    resumed = fitting.search(prepared, **asked)
-    whole = fitting.search(prepared, trials=2, seed=4)
+    resumed = fitting.search(prepared, options)
+    whole = fitting.search(prepared, SearchOptions(trials=2, seed=4))
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
     assert resumed.trials[0].params == study.KNOWN_GOOD
 
 
 def test_a_time_budget_ends_the_search_after_one_trial(market):
-    found = fitting.search(splits.prepare(market.head(1200)), trials=50, seed=0, budget_seconds=0.0)
-    assert [trial.params for trial in found.trials] == [study.KNOWN_GOOD]
+    options = SearchOptions(trials=50, budget_seconds=0.0)
+    result = fitting.search(splits.prepare(market.head(1200)), options)
+    assert [trial.params for trial in result.trials] == [study.KNOWN_GOOD]
 
 
 def test_a_hopeless_trial_is_pruned(market):
-    told = []
-    found = fitting.search(
-        splits.prepare(market.head(2500)),
-        trials=12,
-        seed=1,
-        on_trial=lambda number, params, value, seconds: told.append(value),
+    errors = []
+    options = SearchOptions(
+        trials=12, seed=1, on_trial=lambda number, params, value, seconds: errors.append(value)
     )
-    assert None in told
-    assert found.value == min(value for value in told if value is not None)
+    result = fitting.search(splits.prepare(market.head(2500)), options)
+    assert None in errors
+    assert result.value == min(error for error in errors if error is not None)
 
 
 def test_too_few_rows_are_refused_with_their_number():

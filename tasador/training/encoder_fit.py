@@ -32,17 +32,22 @@ _WIDE, _MIDDLE, _NARROW = (SCALES.index(scale) for scale in (1000, 200, BASE_SCA
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What some rows teach: encoders, and what it takes to see the same with some left out."""
+class EncoderFit:
+    """Encoders fitted on some rows, and what refitting them with some places left out needs.
+
+    ``zips_with_listings`` are positions in the geography.
+    """
 
     encoders: Encoders
     sums: Sums
-    known: Array
+    zips_with_listings: Array
 
 
-def learn(rows: Rows, used: Array, where: Geography, asked: Array) -> Memory:
-    """What the rows in ``used`` teach, of their zip codes and of those ``asked`` for besides
-    (positions in the geography, each one once)."""
+def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Array) -> EncoderFit:
+    """Fit encoders on the rows where ``used`` [n] is true.
+
+    They cover the zip codes of those rows and ``extra_zips`` (unique positions in the geography).
+    """
     taken = np.flatnonzero(used & (rows.zips >= 0))
     every = np.flatnonzero(used)
     sums = sum_up(
@@ -51,15 +56,15 @@ def learn(rows: Rows, used: Array, where: Geography, asked: Array) -> Memory:
         rows.zips[every],
         rows.state[every],
         len(rows.vocabulary["state"]),
-        where,
+        geography,
     )
     known = np.flatnonzero(sums.count)
-    closest, apart = neighbours(where, known, np.arange(len(where.codes)), 1)
+    closest, apart = neighbours(geography, known, np.arange(len(geography.codes)), 1)
     # Those with listings come first; some zip codes share their place with one that has some.
-    areas = np.concatenate([known, asked[apart[asked, 0] > 0]])
-    near, km = neighbours(where, known, areas)
+    areas = np.concatenate([known, extra_zips[apart[extra_zips, 0] > 0]])
+    near, km = neighbours(geography, known, areas)
     around = survey(sums, closest[areas, 0], near, km, np.zeros(near.shape, dtype=bool))
-    area_of = np.full(len(where.codes), NOTHING)
+    area_of = np.full(len(geography.codes), NOTHING)
     area_of[areas] = np.arange(len(areas))
     area = area_of[rows.zips[taken]]
     residual = rows.log_price[taken, None] - np.einsum(
@@ -68,14 +73,14 @@ def learn(rows: Rows, used: Array, where: Geography, asked: Array) -> Memory:
     premium, count = _category(area, len(areas), residual[:, _WIDE], _PULL["zip"])
     strayed = np.abs(residual[:, _NARROW])
     spread, _ = _category(area, len(areas), strayed - strayed.mean(), _PULL["spread"])
-    nearest, _ = neighbours(where, areas, np.arange(len(where.codes)), 1)
+    nearest, _ = neighbours(geography, areas, np.arange(len(geography.codes)), 1)
     states = sums.states - sums.nation
     places = Places(
-        zips=where.codes[areas].astype(np.int32),
-        codes=where.codes.astype(np.int32),
+        zips=geography.codes[areas].astype(np.int32),
+        codes=geography.codes.astype(np.int32),
         near=area_of[nearest[:, 0]].astype(np.int32),
         distance=np.log1p(apart[:, 0]).astype(np.float32),
-        around=where.around,
+        around=geography.around,
         coefficients=(around.coefficients - sums.nation).astype(np.float16),
         nation=np.round(sums.nation, _DIGITS),
         states=states.astype(np.float32),
@@ -101,7 +106,7 @@ def learn(rows: Rows, used: Array, where: Geography, asked: Array) -> Memory:
         brokers=Category(rows.vocabulary["broker"], *brokers),
         comparables=_comparables(rows, taken, area, residual[:, _MIDDLE], around, area_of),
     )
-    return Memory(encoders, sums, known)
+    return EncoderFit(encoders, sums, known)
 
 
 def _category(codes: Array, size: int, values: Array, pull: float) -> tuple[Array, Array]:
@@ -146,8 +151,8 @@ def _comparables(
     )
 
 
-def without(
-    memory: Memory, where: Geography, zips: Array, state: Array, together: Array
+def encoders_without(
+    fit: EncoderFit, geography: Geography, zips: Array, state: Array, together: Array
 ) -> tuple[Encoders, Array, Array]:
     """Encoders with areas more, in which some states or the zip code itself is left out.
 
@@ -161,19 +166,19 @@ def without(
     parts: list[_Part] = []
     for code in np.unique(asked[:, 1]):
         mine = np.flatnonzero(asked[:, 1] == code)
-        allowed = memory.known
+        allowed = fit.zips_with_listings
         if code != NOTHING:
-            theirs = memory.sums.state[allowed]
+            theirs = fit.sums.state[allowed]
             allowed = allowed[(theirs < 0) | ~together[code][theirs]]
         if len(allowed) < 2:
             continue
-        near, km = neighbours(where, allowed, asked[mine, 0])
+        near, km = neighbours(geography, allowed, asked[mine, 0])
         excluded = (near == asked[mine, 0][:, None]) & (code == NOTHING)
         first = np.arange(len(mine)), excluded[:, 0].astype(np.intp)
         closest, apart[mine] = near[first], km[first]
-        seen = survey(memory.sums, closest, near, km, excluded)
-        parts.append(_Part(mine, memory.sums.state[closest], seen))
-    encoders, behind = _extended(memory, parts)
+        seen = survey(fit.sums, closest, near, km, excluded)
+        parts.append(_Part(mine, fit.sums.state[closest], seen))
+    encoders, behind = _extended(fit, parts)
     area = np.full(len(asked), NOTHING, dtype=np.int64)
     placed = np.concatenate([part.rows for part in parts] or [np.empty(0, dtype=np.int64)])
     area[placed] = behind + np.arange(len(placed))
@@ -188,16 +193,16 @@ class _Part(NamedTuple):
     around: Surroundings
 
 
-def _extended(memory: Memory, parts: list[_Part]) -> tuple[Encoders, int]:
+def _extended(fit: EncoderFit, parts: list[_Part]) -> tuple[Encoders, int]:
     """The encoders with the areas of ``parts`` behind their own, and the number of the first."""
-    encoders = memory.encoders
+    encoders = fit.encoders
     places, comparables = encoders.places, encoders.comparables
     if not parts:
         return encoders, len(places.zips)
-    area_of = np.full(len(memory.sums.count), NOTHING)
-    area_of[memory.known] = np.arange(len(memory.known))
+    area_of = np.full(len(fit.sums.count), NOTHING)
+    area_of[fit.zips_with_listings] = np.arange(len(fit.zips_with_listings))
     near = np.concatenate([part.around.near for part in parts])
-    more = np.concatenate([part.around.coefficients for part in parts]) - memory.sums.nation
+    more = np.concatenate([part.around.coefficients for part in parts]) - fit.sums.nation
     blank = np.zeros(len(near), dtype=np.float32)
     return replace(
         encoders,

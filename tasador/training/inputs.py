@@ -1,0 +1,76 @@
+"""The inputs of a training: its plan, its rows, the rows it is judged on, and stored bundles.
+
+The dossier reads the same inputs again after the decision.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasador.records import Batch, DecisionRecord
+from tasador.settings import Settings
+from tasador.stores.lake import Lake
+from tasador.stores.registry import ModelVersion, Registry
+from tasador.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasador.model.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one training is about; stable from the first step of the flow on."""
+
+    training_id: str
+    correlation_id: str
+    batch_ids: tuple[str, ...]
+    rows: int
+
+
+def training_frame(settings: Settings, planned: Plan) -> pd.DataFrame:
+    """The clean rows of the plan's batches, in the order of the batches."""
+    import pandas as pd
+
+    lake = Lake(settings)
+    with Warehouse(settings.database_url) as warehouse:
+        uris = {batch.batch_id: batch.clean_uri for batch in warehouse.batches(status="ready")}
+    parts = [lake.read_parquet(uris[batch_id]) for batch_id in planned.batch_ids]
+    return pd.concat(parts, ignore_index=True)
+
+
+def known_at(batches: Sequence[Batch], decided: DecisionRecord | None) -> list[Batch]:
+    """The batches that were ready when the decision was made; all where there is none yet."""
+    if decided is None:
+        return list(batches)
+    return [b for b in batches if b.ready_at is None or b.ready_at <= decided.decided_at]
+
+
+def judged_rows(
+    settings: Settings, batches: Sequence[Batch], champion: ModelVersion | None
+) -> pd.DataFrame:
+    """What a challenger and the champion are compared on; see ``tasador.training.holdout``."""
+    from tasador.training.holdout import holdout_of
+
+    lake = Lake(settings)
+    kept = None
+    if champion is not None and lake.exists(champion.reference_uri):
+        kept = lake.read_parquet(champion.reference_uri)
+    return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
+
+
+def stored_bundle(settings: Settings, uri: str, digest: str) -> Bundle:
+    """The bundle at ``uri``, loaded from the object store and verified."""
+    from tasador.model.bundle import Bundle
+
+    with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
+        return Bundle.load(Lake(settings).download_folder(uri, scratch), digest)
+
+
+def replaced_by(registry: Registry, decided: DecisionRecord) -> ModelVersion | None:
+    """The champion that a decision which stands already was made against."""
+    return registry.version(decided.champion_version) if decided.champion_version else None
