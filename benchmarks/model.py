@@ -25,7 +25,7 @@ from benchmarks import ablation, drift, old_way, report
 from benchmarks.judged import Figures, Tell, held_out, median_error
 from tasador.gate.checks import judge
 from tasador.gate.measures import Evaluation, r2
-from tasador.listings.listing import COLUMNS, MARKET_PRICE
+from tasador.listings.listing import COLUMNS, INPUTS, MARKET_PRICE
 from tasador.listings.table import columns_of, listing_at, read_csv
 from tasador.model.bundle import Bundle
 from tasador.model.contributions import explain
@@ -36,7 +36,6 @@ from tasador.training.leave_out import leave_states_out
 
 PARTS = ("accuracy", "states", "course", "drift", "ablation", "tried")
 ROOMS = ["bed", "bath", "house_size"]
-FIELDS = tuple(name for name in COLUMNS if name != "price")
 _EXPLAINED = 300
 
 
@@ -65,7 +64,7 @@ def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
         judged = rows[rows["holdout"]]
         model = evaluate(bundle, judged)
         rooms = judged[ROOMS].notna().all(axis=1).to_numpy()
-        whole = judged[list(FIELDS)].notna().all(axis=1).to_numpy()
+        whole = judged[list(INPUTS)].notna().all(axis=1).to_numpy()
         old = old_way.fit(rows[~rows["holdout"]], seed)
         old_rows = old_way.complete(judged)
         old_price = old.predict(old_rows)

@@ -18,12 +18,11 @@ import numpy as np
 from functions import model
 from functions.surface import Problem, Request, Response, invalid, new_id, read_body
 from tasador.clock import now
+from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
-from tasador.listings.listing import COLUMNS
-from tasador.listings.listing import Problem as FieldProblem
+from tasador.listings.listing import COLUMNS, INPUTS, FieldProblem
 from tasador.model.bundle import Bundle
-from tasador.model.features import Readable
-from tasador.model.predictions import REQUEST_FIELDS, Predictions
+from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
 from tasador.prediction_record import PredictionRecord
 
@@ -35,7 +34,7 @@ _KNOWN = frozenset(COLUMNS)
 class Batch:
     """The listings of a request by column, as ``read_columns`` gives them."""
 
-    columns: Readable
+    columns: InputColumns
     rows: int
     by_column: bool
 
@@ -84,7 +83,7 @@ def _by_row(given: Any) -> Batch:
             wrong += [(row, _unknown(name)) for name in listing if name not in _KNOWN]
     rows = [listing if isinstance(listing, dict) else {} for listing in given] if wrong else given
     columns, problems = read_columns(
-        {name: [listing.get(name) for listing in rows] for name in REQUEST_FIELDS}, len(rows)
+        {name: [listing.get(name) for listing in rows] for name in INPUTS}, len(rows)
     )
     if problems or wrong:
         wrong += problems
@@ -119,7 +118,7 @@ def _by_column(given: Any) -> Batch:
     if not rows:
         raise invalid([FieldProblem("columns", "have no rows", "")])
     _few_enough("columns", rows)
-    columns, problems = read_columns({n: v for n, v in lists.items() if n in REQUEST_FIELDS}, rows)
+    columns, problems = read_columns({n: v for n, v in lists.items() if n in INPUTS}, rows)
     if problems:
         raise invalid([p._replace(field=f"columns.{p.field}[{row}]") for row, p in problems])
     return Batch(columns, rows, by_column=True)
@@ -186,7 +185,7 @@ class Priced(Sequence[PredictionRecord]):
 
     def _by_column(self) -> dict[str, Any]:
         found = self._found
-        rows = {name: np.flatnonzero(found.absent[:, n]) for n, name in enumerate(REQUEST_FIELDS)}
+        rows = {name: np.flatnonzero(found.absent[:, n]) for n, name in enumerate(INPUTS)}
         return {
             "rows": self._batch.rows,
             "prediction_id": self._ids,
@@ -227,7 +226,7 @@ class Priced(Sequence[PredictionRecord]):
             model_version=manifest.version,
             model_digest=manifest.digest,
             revision=model.revision(),
-            listing={name: _plain(self._batch.columns[name][row]) for name in REQUEST_FIELDS},
+            listing={name: _plain(self._batch.columns[name][row]) for name in INPUTS},
             price=float(found.price[row]),
             intervals={
                 level: [float(low[row]), float(found.high[level][row])]

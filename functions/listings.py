@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.surface import invalid, read_object
-from tasador.listings.listing import COLUMNS, Listing, Problem, read_listing
-
-INPUTS = tuple(column for column in COLUMNS if column != "price")
+from tasador.listings.listing import INPUTS, FieldProblem, Listing, read_listing
 
 
 def one(data: Any, where: str = "body") -> Listing:
@@ -19,7 +17,7 @@ def one(data: Any, where: str = "body") -> Listing:
     return listing
 
 
-def _read(row: Mapping[str, Any]) -> tuple[Listing, list[Problem]]:
+def _read(row: Mapping[str, Any]) -> tuple[Listing, list[FieldProblem]]:
     return read_listing({name: value for name, value in row.items() if name != "price"})
 
 

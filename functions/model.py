@@ -80,7 +80,7 @@ class ServedModel:
         """Switch to the fast engine; if it cannot be built or verified, the library stays."""
         bundle = self.loaded()
         try:
-            bundle.encoders.comparables.quicken()
+            bundle.encoders.comparables.build_index()
             if bundle.stored_trees is None:
                 log.warning("the bundle has format 4, without arrays of its trees: prices are slow")
                 return

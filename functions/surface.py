@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from tasador.errors import ConfigurationError, InvalidListing, TasadorError
+from tasador.errors import ConfigurationError, TasadorError
 from tasador.events import read
 from tasador.events.event import Event, EventError
-from tasador.listings.listing import Problem as FieldProblem
+from tasador.listings.listing import FieldProblem
 
 MEGABYTE = 1_000_000
 _LISTED = 100
@@ -184,8 +184,6 @@ def as_problem(error: Exception) -> Problem:
     """The problem that an exception means to the caller."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, InvalidListing):
-        return invalid(error.problems)
     if isinstance(error, EventError):
         return Problem(400, str(error))
     if isinstance(error, TasadorError):

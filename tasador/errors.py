@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tasador.listings.listing import Problem
-
 
 class TasadorError(Exception):
     """The root of every error that Tasador raises on purpose."""
@@ -14,14 +9,6 @@ class TasadorError(Exception):
 
 class ConfigurationError(TasadorError):
     """A setting is missing or refused; the message names the variable."""
-
-
-class InvalidListing(TasadorError):
-    """A listing sent from outside cannot be read; ``problems`` names each field."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(f"{p.field}: {p.reason}" for p in problems))
 
 
 class SourceError(TasadorError):

@@ -7,12 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
-from tasador.listings.listing import COLUMNS, Listing, read_row
+from tasador.listings.listing import COLUMNS, INPUTS, Listing, read_row
 from tasador.listings.table import frame_of, read_csv
 from tasador.source import simulator
 from tasador.training import fitting, splits, study
-
-_ASKED = tuple(column for column in COLUMNS if column != "price")
 
 
 def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
@@ -34,14 +32,14 @@ def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
 def requests(csv: Path | None, count: int) -> list[bytes]:
     """``count`` listings as JSON bodies, fields missing as they are in such rows."""
     listings = _simulated(2 * count) if csv is None else _real(csv, count)
-    sent = [{name: getattr(row, name) for name in _ASKED} for row in listings[:count]]
+    sent = [{name: getattr(row, name) for name in INPUTS} for row in listings[:count]]
     return [json.dumps({k: v for k, v in row.items() if v is not None}).encode() for row in sent]
 
 
 def batches(lines: list[bytes]) -> dict[str, bytes]:
     """The same listings as one body, by row and by column."""
     rows = [json.loads(line) for line in lines]
-    columns = {name: [row.get(name) for row in rows] for name in _ASKED}
+    columns = {name: [row.get(name) for row in rows] for name in INPUTS}
     return {
         "by_row": b'{"listings":[' + b",".join(lines) + b"]}",
         "by_column": json.dumps({"columns": columns}).encode(),

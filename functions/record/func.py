@@ -34,7 +34,7 @@ from functions.surface import (
 from tasador.errors import StoreUnavailable
 from tasador.events.build import prediction_as_json
 from tasador.events.event import PREDICTION_MADE, Event, EventError
-from tasador.listings.listing import Problem as FieldProblem
+from tasador.listings.listing import FieldProblem
 from tasador.prediction_record import PredictionRecord
 
 STORE = Store()

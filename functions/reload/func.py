@@ -30,7 +30,7 @@ from functions.surface import (
 from tasador.errors import ServiceUnavailable, TasadorError
 from tasador.events.event import Event
 from tasador.events.publish import publish
-from tasador.listings.listing import Problem as FieldProblem
+from tasador.listings.listing import FieldProblem
 from tasador.model.model_ref import ModelRef
 from tasador.records import RolloutRecord
 from tasador.rollout.knative import KnativeBackend

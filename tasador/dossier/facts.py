@@ -12,9 +12,9 @@ from tasador.arrays import Array
 from tasador.dossier.effects import Effects, effects_of
 from tasador.errors import TrainingError
 from tasador.gate.measures import Evaluation
+from tasador.listings.arrays import is_missing
 from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
-from tasador.model.features import is_missing
 from tasador.records import Batch, DecisionRecord
 from tasador.training.evaluation import by_slice, evaluate, measure
 from tasador.training.leave_out import LeftOut, leave_states_out

@@ -22,13 +22,13 @@ from tasador.drift.measures import (
     ANSWER,
     BROKER,
     CATEGORIES,
-    FIELDS,
     MOVED_BROKERS,
     PREDICTED,
     RATIO,
     DriftError,
     measures_of,
 )
+from tasador.listings.listing import INPUTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +163,7 @@ def _measures(reference: pd.DataFrame) -> dict[str, Strays]:
         if measured[column].notna().any():
             codes = np.asarray(pd.factorize(measured[column])[0])
             add(f"mix/{column}", resampling.mix_strays, codes)
-    for column in FIELDS:
+    for column in INPUTS:
         gone = reference[column].isna().to_numpy(dtype=np.float64)
         add(f"missing/{column}", resampling.mean_strays, gone)
     ratio = measured[RATIO].to_numpy()

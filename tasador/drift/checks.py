@@ -14,7 +14,6 @@ from tasador.drift.measures import (
     ANSWER,
     BROKER,
     CATEGORIES,
-    FIELDS,
     MOVED_BROKERS,
     RATIO,
     in_market,
@@ -22,6 +21,7 @@ from tasador.drift.measures import (
 from tasador.drift.thresholds import Thresholds
 from tasador.drift.units import unit_of
 from tasador.drift.words import brokers_in_words, mix_in_words, shift_in_words
+from tasador.listings.listing import INPUTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ def missing(by: Yardstick, batch: pd.DataFrame) -> Checked:
     """How much oftener (or more rarely) each input is missing; rows as they came."""
     checked = Checked()
     result = by.known.missing(batch)
-    for column in FIELDS:
+    for column in INPUTS:
         usual = float(by.known.raw[column].isna().mean())
         clustering = by.baseline.of("missing", column)
         limit = by.limits.share(by.limits.missing, usual, len(batch), len(by.known.raw), clustering)

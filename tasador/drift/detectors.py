@@ -21,12 +21,12 @@ from tasador.drift.measures import (
     AMOUNTS,
     ANSWER,
     CATEGORIES,
-    FIELDS,
     PREDICTED,
     RATIO,
     DriftError,
     measures_of,
 )
+from tasador.listings.listing import INPUTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,13 +121,13 @@ class Detectors:
 
         def flags(frame: pd.DataFrame) -> pd.DataFrame:
             """Whether there is a value is all that is asked, and Arrow's text is slow to tell."""
-            gone = {c: np.where(frame[c].isna().to_numpy(dtype=bool), np.nan, 0.0) for c in FIELDS}
+            gone = {c: np.where(frame[c].isna().to_numpy(dtype=bool), np.nan, 0.0) for c in INPUTS}
             return type(frame)(gone)
 
         def fit() -> Any:
             return (
                 nannyml()
-                .MissingValuesCalculator(column_names=list(FIELDS), chunker=_chunks(len(self.raw)))
+                .MissingValuesCalculator(column_names=list(INPUTS), chunker=_chunks(len(self.raw)))
                 .fit(flags(self.raw))
             )
 

@@ -16,7 +16,6 @@ from tasador.drift.measures import (
     AMOUNTS,
     ANSWER,
     CATEGORIES,
-    FIELDS,
     PREDICTED,
     RATIO,
     DriftError,
@@ -24,8 +23,9 @@ from tasador.drift.measures import (
     require_columns,
 )
 from tasador.drift.thresholds import Thresholds
+from tasador.listings.arrays import Columns
+from tasador.listings.listing import INPUTS
 from tasador.listings.table import columns_of
-from tasador.model.features import Columns
 from tasador.records import Verdict
 
 if TYPE_CHECKING:
@@ -132,12 +132,12 @@ class Judge:
 
     def requests(self, requests: pd.DataFrame, predicted: np.ndarray[Any, Any]) -> DriftReport:
         """Judge listings without prices; see ``judge_requests``."""
-        require_columns(requests, "requests", FIELDS)
+        require_columns(requests, "requests", INPUTS)
         predicted = np.asarray(predicted, dtype=np.float64)
         answered = np.isfinite(predicted) & (predicted > 0)
         if predicted.shape != (len(requests),) or not answered.all():
             raise DriftError(f"{len(requests)} requests need as many predicted prices above zero")
-        asked = requests.loc[:, list(FIELDS)].assign(**{PREDICTED: predicted})
+        asked = requests.loc[:, list(INPUTS)].assign(**{PREDICTED: predicted})
         rows, scores, small = self._begin(asked)
         if small is not None:
             return small

@@ -23,8 +23,6 @@ ANSWER = "answer"  # log(the champion's price), compared where there is no label
 CATEGORIES = ("status", "state", "zip_area")
 BROKER = "brokered_by"
 MOVED_BROKERS = 10  # how many brokers are "a few"
-# What the champion is asked with; a field that goes missing is noticed in any of them.
-FIELDS = tuple(c for c in COLUMNS if c != "price")
 
 
 class DriftError(TasadorError):

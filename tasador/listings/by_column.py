@@ -20,7 +20,7 @@ from tasador.listings.listing import (
     COLUMNS,
     LONGEST_TEXT,
     MISSING_TEXTS,
-    Problem,
+    FieldProblem,
     read_value,
 )
 from tasador.listings.text_column import TextColumn, different, digits_of, letters_of
@@ -41,7 +41,7 @@ class RowProblem(NamedTuple):
     """A problem and the row that it is in."""
 
     row: int
-    problem: Problem
+    problem: FieldProblem
 
 
 def read_columns(
@@ -103,7 +103,7 @@ def _texts(
     if not plain and not set(map(type, values)) <= {int, _MISSING}:
         return TextColumn(_each(name, values, problems))
     found: list[Any] = []
-    refused: dict[int, Problem] = {}
+    refused: dict[int, FieldProblem] = {}
     for place, value in enumerate(met):
         result, problem = read_value(name, value)
         found.append(result)

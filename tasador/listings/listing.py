@@ -28,6 +28,8 @@ COLUMNS = (
     "house_size",
     "prev_sold_date",
 )
+# What a request gives: the price is the answer.
+INPUTS = tuple(name for name in COLUMNS if name != "price")
 NUMBERS = ("bed", "bath", "acre_lot", "house_size")
 CODES = ("brokered_by", "street")
 STATUSES = ("for_sale", "sold", "ready_to_build")
@@ -58,7 +60,7 @@ _WHOLE = re.compile(r"-?\d+\.0*")
 _ZIP = re.compile(r"(\d{1,5})(?:-\d{4})?")
 
 
-class Problem(NamedTuple):
+class FieldProblem(NamedTuple):
     """Why one field was refused: ``reason`` is for people, ``value`` is what was given."""
 
     field: str
@@ -92,8 +94,8 @@ class Listing:
         return tuple(getattr(self, name) for name in COLUMNS)
 
     def missing(self) -> tuple[str, ...]:
-        """The fields without a value, price (the answer, not an input) left out."""
-        return tuple(c for c in COLUMNS if c != "price" and getattr(self, c) is None)
+        """The inputs without a value."""
+        return tuple(name for name in INPUTS if getattr(self, name) is None)
 
 
 class _Refused(Exception):
@@ -204,13 +206,13 @@ _READERS: dict[str, Callable[[object], str | float | None]] = {
 }
 
 
-def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[Problem]]:
+def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[FieldProblem]]:
     """Read one listing from a mapping of column to raw value.
 
     A column that is absent is a missing value; a column that is none of the twelve is a problem.
     A field with a problem is None in the listing.
     """
-    problems: list[Problem] = []
+    problems: list[FieldProblem] = []
     values: dict[str, str | float | None] = {}
     for name, value in raw.items():
         values[name], problem = read_value(name, value)
@@ -221,18 +223,18 @@ def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[Problem]]:
     return Listing(**values), problems  # type: ignore[arg-type]
 
 
-def read_value(name: str, value: object) -> tuple[str | float | None, Problem | None]:
+def read_value(name: str, value: object) -> tuple[str | float | None, FieldProblem | None]:
     """Read the value of one column; None with a problem where it is refused."""
     reader = _READERS.get(name)
     if reader is None:
-        return None, Problem(str(name)[:100], "is not a column of a listing", _shown(value))
+        return None, FieldProblem(str(name)[:100], "is not a column of a listing", _shown(value))
     try:
         return reader(value), None
     except _Refused as refused:
-        return None, Problem(name, str(refused), _shown(value))
+        return None, FieldProblem(name, str(refused), _shown(value))
 
 
-def read_row(raw: object) -> tuple[Listing, list[Problem]]:
+def read_row(raw: object) -> tuple[Listing, list[FieldProblem]]:
     """Read one row of a batch: a mapping, or (older sources) a list in column order.
 
     Beyond ``read_listing``, a row of a batch must have a price above zero: it is the label.
@@ -242,15 +244,15 @@ def read_row(raw: object) -> tuple[Listing, list[Problem]]:
     elif isinstance(raw, Sequence) and not isinstance(raw, str | bytes):
         if len(raw) != len(COLUMNS):
             reason = f"has {len(raw)} values where a listing has {len(COLUMNS)}"
-            return Listing(), [Problem("row", reason, _shown(raw))]
+            return Listing(), [FieldProblem("row", reason, _shown(raw))]
         listing, problems = read_listing(dict(zip(COLUMNS, raw, strict=True)))
     else:
-        return Listing(), [Problem("row", "is neither an object nor a list", _shown(raw))]
+        return Listing(), [FieldProblem("row", "is neither an object nor a list", _shown(raw))]
     if not any(p.field == "price" for p in problems):
         if listing.price is None:
-            problems.append(Problem("price", "is missing", ""))
+            problems.append(FieldProblem("price", "is missing", ""))
         elif listing.price <= 0:
-            problems.append(Problem("price", "is not above zero", _shown(listing.price)))
+            problems.append(FieldProblem("price", "is not above zero", _shown(listing.price)))
     return listing, problems
 
 
@@ -270,7 +272,7 @@ def in_holdout(key: str) -> bool:
     return int.from_bytes(digest, "big") % HOLDOUT_SHARE == 0
 
 
-def canonical_line(listing: Listing, problems: Sequence[Problem] = ()) -> bytes:
+def canonical_line(listing: Listing, problems: Sequence[FieldProblem] = ()) -> bytes:
     """The bytes that stand for one row in the digest of its batch, whatever form it came in.
 
     Refused values are part of it: two batches that differ in them alone are two batches.

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tasador.errors import TasadorError
+from tasador.listings.arrays import Columns, InputColumns, arrays_of
 from tasador.listings.listing import (
     COLUMNS,
     NUMBERS,
+    FieldProblem,
     Listing,
-    Problem,
     in_holdout,
     property_key,
     read_row,
 )
-from tasador.model.features import Columns, Readable, arrays_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Rejected(NamedTuple):
     """A row that training may not use: its line in the file (the header is line 1) and why."""
 
     line: int
-    problems: list[Problem]
+    problems: list[FieldProblem]
 
 
 def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -63,7 +63,7 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
 
     def good() -> Iterator[Listing]:
         for line, values in rows:
-            if isinstance(values, Problem):
+            if isinstance(values, FieldProblem):
                 rejected.append(Rejected(line, [values]))
                 continue
             listing, problems = read_row([values[place] for place in places])
@@ -83,10 +83,10 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
 
 def open_csv(
     path: str | Path, require: Sequence[str] = ()
-) -> tuple[list[str], Iterator[tuple[int, list[str] | Problem]]]:
+) -> tuple[list[str], Iterator[tuple[int, list[str] | FieldProblem]]]:
     """Open a CSV with a header: its column names, and (line, values) of each row as it is read.
 
-    A row with more or fewer values than the header is a Problem instead of values. Raises
+    A row with more or fewer values than the header is a FieldProblem instead of values. Raises
     TableError, naming the file, when it cannot be read or lacks a column in ``require``.
     """
     path = Path(path)
@@ -104,7 +104,7 @@ def open_csv(
     if twice:
         raise TableError(f"{path} has the column {', '.join(twice)} more than once")
 
-    def read() -> Iterator[tuple[int, list[str] | Problem]]:
+    def read() -> Iterator[tuple[int, list[str] | FieldProblem]]:
         for line, values in rows:
             # A blank line is no row, unless the table has one column and the value is missing.
             if not values and len(header) == 1:
@@ -113,7 +113,7 @@ def open_csv(
                 yield line, values
             elif values:
                 reason = f"has {len(values)} values where the header has {len(header)}"
-                yield line, Problem("row", reason, ",".join(values)[:200])
+                yield line, FieldProblem("row", reason, ",".join(values)[:200])
 
     return header, read()
 
@@ -170,7 +170,7 @@ def columns_of(frame: pd.DataFrame) -> Columns:
     return columns
 
 
-def listing_at(columns: Readable, row: int) -> Listing:
+def listing_at(columns: InputColumns, row: int) -> Listing:
     """One row of a table."""
     values: dict[str, Any] = {name: columns[name][row] for name in COLUMNS}
     for name, value in values.items():

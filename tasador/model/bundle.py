@@ -20,20 +20,13 @@ from tasador.engine.engine import Engine, LibraryEngine
 from tasador.engine.trees import StoredTrees
 from tasador.engine.xgboost_library import StoredModel
 from tasador.errors import BundleError
-from tasador.listings.listing import Listing
-from tasador.model.categories import Read
+from tasador.listings.arrays import InputColumns, absent_of, arrays_of
+from tasador.listings.listing import INPUTS, Listing
+from tasador.model.categories import ParsedRows
 from tasador.model.comparables import Comparable
 from tasador.model.encoder_files import from_files
 from tasador.model.encoders import Encoders
-from tasador.model.features import (
-    BASE,
-    FEATURE_NAMES,
-    Readable,
-    absent_of,
-    arrays_of,
-    place_known,
-    places_known,
-)
+from tasador.model.features import BASE, FEATURE_NAMES, place_known, places_known
 from tasador.model.golden import GoldenRow, read_golden
 from tasador.model.intervals import (
     LEVELS,
@@ -55,7 +48,7 @@ from tasador.model.manifest import (
     Verified,
     read_verified,
 )
-from tasador.model.predictions import REQUEST_FIELDS, Predictions
+from tasador.model.predictions import Predictions
 from tasador.model.threads import in_chunks
 from tasador.model.tree_file import read_trees
 from tasador.model.value_warnings import warnings_of_one
@@ -132,9 +125,9 @@ class Bundle:
             _stored_trees(verified),
         )
 
-    def predict(self, columns: Readable) -> Predictions:
+    def predict(self, columns: InputColumns) -> Predictions:
         """Price every row of a table; any value may be missing."""
-        read, absent = self.encoders.read(columns), absent_of(columns)
+        read, absent = self.encoders.parse(columns), absent_of(columns)
         chunks = in_chunks(
             lambda rows: self._log_prices(read.take(rows)),
             len(columns["house_size"]),
@@ -152,11 +145,11 @@ class Bundle:
             np.exp(log_price),
             low,
             high,
-            np.column_stack([absent[name] for name in REQUEST_FIELDS]),
-            self.encoders.strange(absent, read.codes),
+            np.column_stack([absent[name] for name in INPUTS]),
+            self.encoders.unknown_categories(absent, read.codes),
         )
 
-    def _log_prices(self, rows: Read) -> tuple[Array, Array, Array]:
+    def _log_prices(self, rows: ParsedRows) -> tuple[Array, Array, Array]:
         """Log prices, the logs of their likely errors, and whether the place is known [n]."""
         matrix = self.encoders.features(rows)
         log_price, log_size = self._evaluate(matrix)
@@ -168,9 +161,9 @@ class Bundle:
         Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``missing`` (fields
         without a value) and ``warnings`` (sentences on values that the model has not seen).
         """
-        looked_up = self.encoders.look_up(listing)
-        log_price, log_size = self._evaluate_one(looked_up.matrix)
-        group = group_of(listing, place_known(looked_up.distance))
+        encoded = self.encoders.encode(listing)
+        log_price, log_size = self._evaluate_one(encoded.matrix)
+        group = group_of(listing, place_known(encoded.distance))
         size = size_of_one(log_size)
         intervals = {}
         for level, ends in self.manifest.intervals.items():
@@ -183,7 +176,7 @@ class Bundle:
             "price": math.exp(log_price),
             "intervals": intervals,
             "missing": list(listing.missing()),
-            "warnings": warnings_of_one(listing, looked_up.strange, self.encoders.ranges),
+            "warnings": warnings_of_one(listing, encoded.unknown_categories, self.encoders.ranges),
         }
 
     def check_golden(self) -> float:
@@ -196,7 +189,7 @@ class Bundle:
             raise BundleError(f"{GOLDEN} holds no rows: the bundle cannot be checked")
         listings = [row.listing for row in self._golden]
         expected = np.array([row.price for row in self._golden], dtype=np.float64)
-        matrix = np.concatenate([self.encoders.look_up(listing).matrix for listing in listings])
+        matrix = np.concatenate([self.encoders.encode(listing).matrix for listing in listings])
         of_table = self.predict(arrays_of(listings)).price
         prices = np.stack([np.exp(self._evaluate(matrix)[0]), of_table])
         if not np.isfinite(prices).all():
@@ -205,11 +198,11 @@ class Bundle:
 
     def log_effects(self, listing: Listing) -> LogEffects:
         """The exact terms of one listing's log price, and the listings most like it."""
-        looked_up = self.encoders.look_up(listing)
-        matrix = looked_up.matrix
+        encoded = self.encoders.encode(listing)
+        matrix = encoded.matrix
         of_trees, base = self.engine.contributions_one(matrix[0])
         level = float(self.encoders.places.nation[0])
-        of_terms = looked_up.design * looked_up.coefficients
+        of_terms = encoded.design * encoded.coefficients
         of_terms[0] -= level
         return LogEffects(
             of_trees=of_trees,
@@ -217,7 +210,7 @@ class Bundle:
             base=level + base,
             log_price=self._evaluate_one(matrix)[0],
             features=matrix[0],
-            comparables=self.encoders.nearest(looked_up, _COMPARABLES_SHOWN),
+            comparables=self.encoders.nearest(encoded, _COMPARABLES_SHOWN),
         )
 
     def _evaluate(self, matrix: Array) -> tuple[Array, Array]:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.arrays import InputColumns, text_of
 from tasador.listings.text_column import TextColumn, digits_of, letters_of
-from tasador.model.features import Readable, text_of
 
 NOT_KNOWN = -1
 # Of a table by number, which takes four bytes for each.
@@ -54,16 +54,16 @@ class Codes(NamedTuple):
     broker: Array
 
 
-class Read(NamedTuple):
+class ParsedRows(NamedTuple):
     """Rows as numbers: ``own_numbers`` [n] by name, and codes."""
 
     numbers: dict[str, Array]
     codes: Codes
 
-    def take(self, rows: slice) -> Read:
+    def take(self, rows: slice) -> ParsedRows:
         """Some of the rows."""
         numbers = {name: values[rows] for name, values in self.numbers.items()}
-        return Read(numbers, Codes(*(values[rows] for values in self.codes)))
+        return ParsedRows(numbers, Codes(*(values[rows] for values in self.codes)))
 
 
 def fold(text: str | None) -> str | None:
@@ -78,7 +78,7 @@ def city_key(city: str | None, state: str | None) -> str | None:
     )
 
 
-def keys_of(columns: Readable) -> dict[str, TextColumn]:
+def keys_of(columns: InputColumns) -> dict[str, TextColumn]:
     """What the ``state``, ``city`` and ``broker`` of each row are looked up by."""
     city, state = text_of(columns, "city"), text_of(columns, "state")
     names, states = city.values, state.values
@@ -118,7 +118,7 @@ def numbered(keys: Iterable[str]) -> dict[str, int]:
     return {key: place for place, key in enumerate(keys)}
 
 
-def zips_of(columns: Readable) -> Array:
+def zips_of(columns: InputColumns) -> Array:
     """The zip code of each row, of five digits, as a whole number, int64 [n]."""
     zips = text_of(columns, "zip_code")
     if zips.numbers is not None:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.arrays import Numbers
 from tasador.model.candidates import CANDIDATES, Runs, runs_of
-from tasador.model.features import KERNELS, Numbers, centred
+from tasador.model.features import KERNELS, centred
 
 # How far apart two listings are that differ by 1 in each of: log size, bedrooms, log bathrooms,
 # log lot, being land, lacking a size, being sold.
@@ -52,7 +53,7 @@ class Comparable(NamedTuple):
     alike: float
 
 
-class Asked(NamedTuple):
+class ComparableQuery(NamedTuple):
     """Listings as likeness is asked for: ``factors`` [..., TRAITS + 1] are what a known listing's
     traits and the square of their length are multiplied by, and ``length`` [...] is added to the
     sum, which makes the square of the distance."""
@@ -78,11 +79,11 @@ class Comparables:
     premium: Array
     log_price: Array
     given: Array
-    # Once ``quicken`` was called: which rows are each area's candidates, and ``_looked_up`` of all.
+    # Built by ``build_index``: each area's candidates, and ``_looked_up`` of all listings.
     _runs: Runs | None = field(init=False, repr=False, default=None)
     _all: tuple[Array, Array] | None = field(init=False, repr=False, default=None)
 
-    def quicken(self) -> None:
+    def build_index(self) -> None:
         """Prepare once for all what is otherwise found for each listing anew.
 
         It takes longer than a first answer, so a process that starts does it when it has given
@@ -103,12 +104,12 @@ class Comparables:
         place) has no comparables.
         """
         if len(area) > _CHUNK:
-            self.quicken()
+            self.build_index()
         sums = np.empty((len(KERNELS), len(area), 4), dtype=np.float32)
         # Near areas have near numbers, and the same candidates.
         order = np.argsort(area, kind="stable")
-        asked = asked_of(traits)
-        factors, length = asked.factors, asked.length[:, None]
+        query = query_of(traits)
+        factors, length = query.factors, query.length[:, None]
         room = _Room(min(_CHUNK, len(area)))
         for begin in range(0, len(area), _CHUNK):
             rows = order[begin : begin + _CHUNK]
@@ -122,9 +123,9 @@ class Comparables:
         by_kernel = np.stack(_told_by(total, premium, log_price, base[:, None]), axis=2)
         return by_kernel.reshape(len(area), 3 * len(KERNELS))
 
-    def features_of_one(self, area: int, asked: Asked, base: float) -> list[float]:
+    def features_of_one(self, area: int, query: ComparableQuery, base: float) -> list[float]:
         """``features`` of one listing: the same numbers, in a fraction of the time."""
-        _, _, unlike, told = self._likeness(area, asked)
+        _, _, unlike, told = self._likeness(area, query)
         weights = _weights(unlike, np.empty((len(KERNELS), CANDIDATES), dtype=np.float32))
         total, premium, log_price, _ = np.vecmat(weights, told).T
         parts = _told_by(total, premium, log_price, np.float64(base))
@@ -152,7 +153,7 @@ class Comparables:
         )
         return known, told
 
-    def _likeness(self, area: int, asked: Asked) -> tuple[Array, Array, Array, Array]:
+    def _likeness(self, area: int, query: ComparableQuery) -> tuple[Array, Array, Array, Array]:
         """The candidates of a listing, how many come from each of its ``areas``, how unlike they
         are (squared, inf for none) and their 1, premium, log price and 0 [CANDIDATES, 4]."""
         runs, own = self._runs, area
@@ -161,19 +162,19 @@ class Comparables:
             own = min(area, 0)
         taken, near = runs.candidates_of_one(own)
         known, told = self._looked_up(taken)
-        unlike = np.matvec(known, asked.factors)
-        unlike += asked.length
+        unlike = np.matvec(known, query.factors)
+        unlike += query.length
         unlike += near
         return taken, runs.count[own], unlike, told
 
     def nearest(
-        self, area: int, asked: Asked, zips: Array, means: Array, count: int
+        self, area: int, query: ComparableQuery, zips: Array, means: Array, count: int
     ) -> list[Comparable]:
-        """The ``count`` comparables most like the listing ``asked`` about, the first first.
+        """The ``count`` comparables most like the listing ``query`` about, the first first.
 
         ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED.
         """
-        taken, count_of, unlike, _ = self._likeness(area, asked)
+        taken, count_of, unlike, _ = self._likeness(area, query)
         order = np.argsort(unlike, kind="stable")[:count]
         order = order[np.isfinite(unlike[order])]
         rows = taken[order]
@@ -261,13 +262,13 @@ def traits_of_one(terms: list[float]) -> Array:
     return np.array(weighed, dtype=np.float32)
 
 
-def asked_of(traits: Array) -> Asked:
-    """What listings with ``traits`` [..., TRAITS] are asked by."""
+def query_of(traits: Array) -> ComparableQuery:
+    """What listings with ``traits`` [..., TRAITS] are query by."""
     factors = np.ones((*traits.shape[:-1], TRAITS + 1), dtype=np.float32)
     steps = _in_steps(traits, out=factors[..., :TRAITS])
     length = np.add.reduce(steps * steps, axis=-1)
     steps *= -2
-    return Asked(factors, length)
+    return ComparableQuery(factors, length)
 
 
 def _in_steps(traits: Array, out: Array) -> Array:

@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.arrays import InputColumns
 from tasador.listings.listing import Listing
 from tasador.model.categories import (
     NOT_KNOWN,
     Category,
     Codes,
-    Read,
+    ParsedRows,
     city_key,
     codes_of,
     fold,
@@ -28,10 +29,10 @@ from tasador.model.categories import (
     zips_of,
 )
 from tasador.model.comparables import (
-    Asked,
     Comparable,
+    ComparableQuery,
     Comparables,
-    asked_of,
+    query_of,
     traits_of,
     traits_of_one,
 )
@@ -42,7 +43,6 @@ from tasador.model.features import (
     REACHES_KM,
     SCALES,
     TERMS,
-    Readable,
     own_features,
     own_features_of_one,
     own_numbers,
@@ -101,13 +101,13 @@ class Located:
     zip_known: Array
 
 
-class LookedUp(NamedTuple):
+class EncodedListing(NamedTuple):
     """One listing as the model sees it.
 
     ``matrix`` [1, len(FEATURES)] are its features, ``distance`` log1p of the distance (km),
     ``design`` its terms and ``coefficients`` what its base price is made of [len(TERMS)], ``area``
-    where it is (-1: nowhere known), ``asked`` what its comparables are found by. ``strange`` are
-    the fields that name a category which was not in the training data.
+    where it is (-1: nowhere known), ``query`` what its comparables are found by.
+    ``unknown_categories`` are the fields whose value is not in the training data.
     """
 
     matrix: Array
@@ -115,8 +115,8 @@ class LookedUp(NamedTuple):
     design: Array
     coefficients: Array
     area: int
-    asked: Asked
-    strange: list[str]
+    query: ComparableQuery
+    unknown_categories: list[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -143,7 +143,7 @@ class Encoders:
         table[self.places.codes] = np.arange(len(self.places.codes))
         object.__setattr__(self, "_place_of_zip", table)
 
-    def read(self, columns: Readable) -> Read:
+    def parse(self, columns: InputColumns) -> ParsedRows:
         """The columns as numbers, which is all that is left to do in Python."""
         keys = keys_of(columns)
         codes = Codes(
@@ -152,26 +152,26 @@ class Encoders:
             city=self.cities.codes_of(keys["city"]),
             broker=self.brokers.codes_of(keys["broker"]),
         )
-        return Read(own_numbers(columns, self.ranges), codes)
+        return ParsedRows(own_numbers(columns, self.ranges), codes)
 
-    def transform(self, columns: Readable) -> Array:
+    def transform(self, columns: InputColumns) -> Array:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
-        return self.features(self.read(columns))
+        return self.features(self.parse(columns))
 
-    def features(self, rows: Read) -> Array:
+    def features(self, rows: ParsedRows) -> Array:
         """``transform`` of what has been read."""
         numbers, codes = rows
         own = own_features(numbers)
         design = terms(numbers, self.means)
         located = self._locate(codes.zips, codes.city, codes.state)
-        rest = self.remembered(design, located, codes.city, codes.broker)
+        rest = self.learned_features(design, located, codes.city, codes.broker)
         return np.concatenate([own, rest], axis=1).astype(np.float32)
 
     def transform_one(self, listing: Listing) -> Array:
         """The features of one listing, float32 [1, len(FEATURES)]."""
-        return self.look_up(listing).matrix
+        return self.encode(listing).matrix
 
-    def look_up(self, listing: Listing) -> LookedUp:
+    def encode(self, listing: Listing) -> EncodedListing:
         """What a price of one listing is made of, and what of it is strange."""
         numbers = own_numbers_of_one(listing, self.ranges)
         terms = terms_of_one(numbers, self.means)
@@ -213,27 +213,27 @@ class Encoders:
                 if code >= 0
                 else [0.0, 0.0]
             )
-        asked = asked_of(traits_of_one(terms))
-        row += self.comparables.features_of_one(area, asked, levels[_BASE])
+        query = query_of(traits_of_one(terms))
+        row += self.comparables.features_of_one(area, query, levels[_BASE])
         known = (given_state >= 0, city >= 0, zip_known, broker >= 0)
-        return LookedUp(
+        return EncodedListing(
             matrix=np.array([row], dtype=np.float32),
             distance=distance,
             design=design,
             coefficients=by_scale[_BASE],
             area=area,
-            asked=asked,
-            strange=[
+            query=query,
+            unknown_categories=[
                 name
                 for name, met in zip(CATEGORIES, known, strict=True)
                 if not met and getattr(listing, name) is not None
             ],
         )
 
-    def nearest(self, found: LookedUp, count: int) -> list[Comparable]:
+    def nearest(self, found: EncodedListing, count: int) -> list[Comparable]:
         """The known listings most like the one looked up; none where its place is not known."""
         means = np.array([self.means[name] for name in CENTRED])
-        return self.comparables.nearest(found.area, found.asked, self.places.zips, means, count)
+        return self.comparables.nearest(found.area, found.query, self.places.zips, means, count)
 
     def _locate(self, zips: Array, city: Array, state: Array) -> Located:
         places = self.places
@@ -251,7 +251,9 @@ class Encoders:
         state = np.where((state < 0) & (area >= 0), places.state[area], state)
         return Located(place, area, state, distance, found & (distance == 0.0))
 
-    def remembered(self, design: Array, located: Located, city: Array, broker: Array) -> Array:
+    def learned_features(
+        self, design: Array, located: Located, city: Array, broker: Array
+    ) -> Array:
         """The features that are not the listing's own [n, len(FEATURES) - OWN], float64, of rows
         with ``design`` (their terms), where they are, and the codes of city and broker (-1)."""
         places, area, state = self.places, located.area, located.state
@@ -278,7 +280,7 @@ class Encoders:
         alike = self.comparables.features(area, traits_of(design), levels[_BASE])
         return np.column_stack([nation, *levels, located.distance, around, *own_area, *told, alike])
 
-    def strange(self, absent: Mapping[str, Array], codes: Codes) -> Array:
+    def unknown_categories(self, absent: Mapping[str, Array], codes: Codes) -> Array:
         """Which rows name a category that the training data has not, bool [n, len(CATEGORIES)]."""
         place = self._place_of_zip[codes.zips]
         unknown = {

@@ -7,23 +7,18 @@ levels of places, comparables, brokers) is in ``tasador.model.encoders``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.listing import COLUMNS, NUMBERS, STATUSES, Listing
-from tasador.listings.text_column import TextColumn, letters_of
-
-# A table: numbers as float64 with NaN for a missing value, text as objects with None.
-Columns = dict[str, Array]
-# The same, or with text by its different values.
-Readable = Mapping[str, Array | TextColumn]
-Numbers = Mapping[str, Array]
+from tasador.listings.arrays import InputColumns, Numbers, text_of
+from tasador.listings.listing import NUMBERS, STATUSES, Listing
+from tasador.listings.text_column import letters_of
 
 # What the model reads; the street is a property's name and says nothing about another property.
-INPUTS = (
+MODEL_INPUTS = (
     *NUMBERS,
     "status",
     "prev_sold_date",
@@ -119,7 +114,9 @@ DISTANCE = FEATURE_NAMES.index("distance")
 OWN = len(_OWN)
 
 
-def own_numbers(columns: Readable, ranges: Mapping[str, tuple[float, float]]) -> dict[str, Array]:
+def own_numbers(
+    columns: InputColumns, ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, Array]:
     """The numbers of the listings themselves [n], clipped to the training range, NaN if missing."""
     numbers = {
         name: np.clip(np.asarray(columns[name], dtype=np.float64), *ranges[name])
@@ -269,49 +266,14 @@ NEAR_KM = 25.0
 _NEAR = float(np.float32(math.log1p(NEAR_KM)))
 
 
-def text_of(columns: Readable, name: str) -> TextColumn:
-    """A column of text by its different values."""
-    column = columns[name]
-    return column if isinstance(column, TextColumn) else TextColumn.of(column)
-
-
-def is_missing(values: Array | TextColumn) -> Array:
-    """Which values of a column are missing, bool [n]."""
-    if isinstance(values, TextColumn):
-        return values.absent()
-    if values.dtype.kind == "f":
-        return np.isnan(values)
-    return np.asarray(np.equal(values, np.array(None, dtype=object)), dtype=bool)
-
-
-def absent_of(columns: Readable) -> dict[str, Array]:
-    """By column but the price: which rows have no value, bool [n]."""
-    return {name: is_missing(columns[name]) for name in COLUMNS if name != "price"}
-
-
 def sale_year(date: str | None) -> float:
     """The year of a YYYY-MM-DD date with the month as its fraction; NaN for None."""
     return math.nan if date is None else int(date[:4]) + (int(date[5:7]) - 1) / 12.0
 
 
-def sale_years(columns: Readable) -> Array:
+def sale_years(columns: InputColumns) -> Array:
     """``sale_year`` of every row [n]."""
     dates = text_of(columns, "prev_sold_date")
     letters = letters_of(dates.values, "0000-00-00")
     year, month = letters[:, :4] @ np.array([1_000, 100, 10, 1]), letters[:, 5:7] @ [10, 1]
     return dates.of_rows(np.where(year > 0, year + (month - 1) / 12.0, math.nan))
-
-
-def arrays_of(listings: Iterable[Listing]) -> Columns:
-    """The listings as Columns."""
-    listings = list(listings)
-    columns: Columns = {}
-    for name in COLUMNS:
-        values = [getattr(listing, name) for listing in listings]
-        if name == "price" or name in NUMBERS:
-            numbers = [math.nan if value is None else value for value in values]
-            columns[name] = np.array(numbers, dtype=np.float64)
-        else:
-            columns[name] = np.empty(len(values), dtype=object)
-            columns[name][:] = values
-    return columns

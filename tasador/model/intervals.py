@@ -21,7 +21,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.listing import Listing
-from tasador.model.features import INPUTS
+from tasador.model.features import MODEL_INPUTS
 
 Intervals = dict[str, dict[str, list[float]]]
 
@@ -51,12 +51,12 @@ def group_of(listing: Listing, place_known: bool) -> str:
         return NO_PLACE
     if listing.house_size is None:
         return NO_SIZE
-    return PARTIAL if any(getattr(listing, name) is None for name in INPUTS) else COMPLETE
+    return PARTIAL if any(getattr(listing, name) is None for name in MODEL_INPUTS) else COMPLETE
 
 
 def groups_of(absent: Mapping[str, Array], place_known: Array) -> Array:
     """The group of every row, as positions in GROUPS [n], by what is ``absent`` (``absent_of``)."""
-    partial = np.logical_or.reduce([absent[name] for name in INPUTS])
+    partial = np.logical_or.reduce([absent[name] for name in MODEL_INPUTS])
     groups = np.where(partial, GROUPS.index(PARTIAL), GROUPS.index(COMPLETE))
     groups[absent["house_size"]] = GROUPS.index(NO_SIZE)
     groups[~place_known] = GROUPS.index(NO_PLACE)

@@ -8,10 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.listing import COLUMNS
+from tasador.listings.listing import INPUTS
 
 # The inputs of a request; features.INPUTS leaves out the street.
-REQUEST_FIELDS = tuple(name for name in COLUMNS if name != "price")
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Predictions:
     """Prices of a table in dollars: ``price`` [n], and by level ("80", "90", "95") ``low`` and
     ``high`` [n].
 
-    ``absent`` [n, len(REQUEST_FIELDS)] marks the fields without a value, ``unknown_categories``
+    ``absent`` [n, len(INPUTS)] marks the fields without a value, ``unknown_categories``
     [n, len(CATEGORIES)] the categories that do not occur in the training data.
     """
 
@@ -33,10 +32,10 @@ class Predictions:
     def missing(self) -> list[tuple[str, ...]]:
         """The names of each row's fields without a value."""
         # Rows share few patterns, so the names of each pattern are collected once.
-        bits = 1 << np.arange(len(REQUEST_FIELDS))
+        bits = 1 << np.arange(len(INPUTS))
         patterns, pattern_of_row = np.unique(self.absent @ bits, return_inverse=True)
         names = [
-            tuple(name for bit, name in enumerate(REQUEST_FIELDS) if pattern >> bit & 1)
+            tuple(name for bit, name in enumerate(INPUTS) if pattern >> bit & 1)
             for pattern in patterns.tolist()
         ]
         return [names[pattern] for pattern in pattern_of_row.tolist()]

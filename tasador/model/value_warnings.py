@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.arrays import InputColumns
 from tasador.listings.listing import NUMBERS, Listing
 from tasador.model.encoders import CATEGORIES
-from tasador.model.features import Readable
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -27,7 +27,7 @@ def warnings_of_one(listing: Listing, unknown: Iterable[str], ranges: Ranges) ->
     return [*warnings, *(_unknown(name, getattr(listing, name)) for name in unknown)]
 
 
-def warnings_of(columns: Readable, unknown: Array, ranges: Ranges) -> dict[int, list[str]]:
+def warnings_of(columns: InputColumns, unknown: Array, ranges: Ranges) -> dict[int, list[str]]:
     """The warnings of a table, by row, of the rows that have any.
 
     ``unknown`` [n, len(CATEGORIES)] marks the unknown categories.

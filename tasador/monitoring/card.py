@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasador.drift.measures import FIELDS
 from tasador.drift.plots import frame, page
+from tasador.listings.listing import INPUTS
 from tasador.monitoring.verbs import Look, in_words
 from tasador.monitoring.verdicts import VERDICTS
 from tasador.records import MonitorRecord
@@ -158,7 +158,7 @@ def _latency(axes: Axes, found: Look) -> None:
 
 
 def _missing(axes: Axes, found: Look) -> None:
-    names = list(reversed(FIELDS))
+    names = list(reversed(INPUTS))
     places = np.arange(len(names))
     usual = [100 * float(found.reference[name].isna().mean()) for name in names]
     axes.barh(places + 0.2, usual, height=0.4, color=_GREY, label="champion's data")

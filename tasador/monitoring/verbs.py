@@ -16,13 +16,12 @@ import numpy as np
 
 from tasador.clock import now
 from tasador.drift.judge import DriftReport, judge_requests
-from tasador.drift.measures import FIELDS
 from tasador.drift.thresholds import Thresholds
 from tasador.drift.verbs import reference_of
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
-from tasador.listings.listing import read_listing
+from tasador.listings.listing import INPUTS, read_listing
 from tasador.monitoring import policy, realised
 from tasador.monitoring.realised import Realised
 from tasador.records import MonitorRecord
@@ -135,12 +134,12 @@ def look(
         )
     reference, baseline = reference_of(Lake(settings), case.champion)
     # Asked twice is known once: the same listing again says nothing new of what people ask.
-    distinct = frame.drop_duplicates(list(FIELDS)).reset_index(drop=True)
+    distinct = frame.drop_duplicates(list(INPUTS)).reset_index(drop=True)
     found = Look(
         predictions=count,
         latency_ms=latency_ms,
         latencies=np.array([a.latency_ms for a in asked]),
-        missing={name: float(frame[name].isna().mean()) for name in FIELDS if len(frame)},
+        missing={name: float(frame[name].isna().mean()) for name in INPUTS if len(frame)},
         requests=distinct,
         reference=reference,
         realised=realised.judge(sold, reference, baseline, limits),

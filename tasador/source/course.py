@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasador.errors import TasadorError
-from tasador.listings.listing import COLUMNS, Problem
+from tasador.listings.listing import COLUMNS, FieldProblem
 from tasador.listings.table import open_csv
 from tasador.source.scenarios import BATCHES
 from tasador.source.stored import Form, StoredBatch
@@ -76,7 +76,7 @@ def _cut(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> Cut:
     rows = incomplete = unruled = malformed = 0
     for _, values in lines:
         rows += 1
-        if isinstance(values, Problem):
+        if isinstance(values, FieldProblem):
             malformed += 1
             continue
         texts = [values[place].strip() for place in places]

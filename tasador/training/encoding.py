@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.arrays import Columns
 from tasador.model.encoders import Encoders, Located
-from tasador.model.features import FEATURES, Columns
+from tasador.model.features import FEATURES
 from tasador.training.encoder_fit import EncoderFit, encoders_without, fit_encoders
 from tasador.training.geography import Geography, load_geography
 from tasador.training.local_regressions import NOTHING
@@ -165,5 +166,5 @@ def _encode(
         broker = np.where(hidden.broker, NOTHING, broker)
         own_zip &= ~nothing & ~left_out
     located = Located(place, area, state, distance, own_zip)
-    rest = encoders.remembered(rows.terms[inside], located, city, broker)
+    rest = encoders.learned_features(rows.terms[inside], located, city, broker)
     return np.concatenate([rows.own[inside], rest], axis=1).astype(np.float32)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.arrays import Columns, absent_of, arrays_of
 from tasador.listings.listing import Listing
 from tasador.listings.table import listing_at
 from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_metrics, write_bundle
 from tasador.model.encoders import Encoders
-from tasador.model.features import BASE, Columns, absent_of, arrays_of, places_known
+from tasador.model.features import BASE, places_known
 from tasador.model.golden import GoldenRow
 from tasador.model.intervals import (
     GROUPS,

@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from tasador.errors import TrainingError
-from tasador.listings.listing import COLUMNS, Listing, Problem, read_listing
+from tasador.listings.arrays import arrays_of
+from tasador.listings.listing import COLUMNS, INPUTS, FieldProblem, Listing, read_listing
 from tasador.listings.table import TableError, open_csv, read_csv
 from tasador.model.bundle import Bundle
-from tasador.model.features import arrays_of
 from tasador.model.intervals import LEVELS
 from tasador.model.manifest import Manifest
 from tasador.progress import Progress
@@ -72,7 +72,7 @@ def score_csv(
     bundle = Bundle.load(bundle_folder)
     out = Path(out)
     header, rows = open_csv(csv_path)
-    known = [name for name in header if name in COLUMNS and name != "price"]
+    known = [name for name in header if name in INPUTS]
     if not known:
         raise TableError(
             f"{csv_path} has none of the columns of a listing; its columns are "
@@ -82,7 +82,7 @@ def score_csv(
 
     def listings() -> Iterator[Listing]:
         for _, values in rows:
-            if isinstance(values, Problem):
+            if isinstance(values, FieldProblem):
                 yield Listing()
             else:
                 yield read_listing({name: values[place] for name, place in places})[0]

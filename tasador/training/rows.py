@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.arrays import Columns
 from tasador.listings.listing import NUMBERS
 from tasador.model.categories import codes_of, keys_of, numbered, zips_of
 from tasador.model.comparables import given_of, traits_of
 from tasador.model.features import (
     CENTRED,
     RANGED,
-    Columns,
     centred,
     own_features,
     own_numbers,

@@ -15,9 +15,9 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.errors import TrainingError
+from tasador.listings.arrays import Columns
 from tasador.listings.listing import MARKET_PRICE, in_holdout
 from tasador.listings.table import columns_of
-from tasador.model.features import Columns
 from tasador.progress import Progress
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from psycopg2 import sql
 from sqlalchemy import Connection, Table
 
-from tasador.listings.listing import COLUMNS, Listing, Problem, in_holdout, property_key
+from tasador.listings.listing import COLUMNS, FieldProblem, Listing, in_holdout, property_key
 from tasador.warehouse.schema import clean_data, quarantine, raw_data
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ReadRow(NamedTuple):
     number: int
     raw: object
     listing: Listing
-    problems: list[Problem]
+    problems: list[FieldProblem]
 
 
 class Counts(NamedTuple):

@@ -8,11 +8,12 @@ import pytest
 
 from tasador.engine.fast_engine import fast_engine
 from tasador.errors import BundleError
+from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import Listing, read_row
 from tasador.model.array_file import to_npz
 from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
 from tasador.model.bundle_writer import stamp_metrics, stamp_version, write_bundle
-from tasador.model.features import BASE, arrays_of
+from tasador.model.features import BASE
 from tasador.model.golden import GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
 from tasador.model.manifest import (

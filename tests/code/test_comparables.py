@@ -5,7 +5,7 @@ import pytest
 
 from tasador.model import comparables
 from tasador.model.candidates import CANDIDATES
-from tasador.model.comparables import TRAITS, Comparables, asked_of
+from tasador.model.comparables import TRAITS, Comparables, query_of
 from tasador.model.features import KERNELS
 
 LISTINGS, AREAS = 400, 3
@@ -40,7 +40,7 @@ def in_steps(traits):
 def test_distances_are_exact(known, asked):
     areas, traits, _ = asked
     for area, one in zip(areas, traits, strict=True):
-        taken, _, unlike, _ = known._likeness(int(area), asked_of(one))
+        taken, _, unlike, _ = known._likeness(int(area), query_of(one))
         begin, end = known.start[[area, area + 1]] if area >= 0 else (0, 0)
         own = np.isfinite(unlike) & (taken >= begin) & (taken < end)
         apart = in_steps(known.traits[taken[own]]) - in_steps(one)
@@ -80,7 +80,7 @@ def test_a_table_in_parts_gives_the_bits_of_single_listings(known, asked, monkey
     monkeypatch.setattr(comparables, "_CHUNK", 37)
     areas, traits, base = asked
     singles = [
-        known.features_of_one(int(area), asked_of(one), level)
+        known.features_of_one(int(area), query_of(one), level)
         for area, one, level in zip(areas, traits, base, strict=True)
     ]
     assert np.array_equal(known.features(areas, traits, base), np.array(singles))

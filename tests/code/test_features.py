@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasador.errors import BundleError
+from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import COLUMNS, STATUSES, Listing
-from tasador.model.comparables import asked_of
+from tasador.model.comparables import query_of
 from tasador.model.encoder_files import from_files, to_files
-from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, arrays_of, places_known
+from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, places_known
 from tasador.training.encoding import VIEWS, draw_hidden, fit_all_rows, fit_out_of_fold
 from tasador.training.geography import load_geography
 from tasador.training.rows import prepare_rows
@@ -123,7 +124,7 @@ def test_a_place_without_listings_is_told_of_by_those_on_all_sides():
         for _ in range(8)
     ]
     encoders = fit_all_rows(prepare_rows(arrays_of(rows)))
-    found = encoders.look_up(Listing(house_size=1_500.0, zip_code="66801"))
+    found = encoders.encode(Listing(house_size=1_500.0, zip_code="66801"))
     assert found.distance > np.log1p(50)
     places = encoders.places
     wide = (places.nation + places.coefficients[found.area, 0]) @ found.design
@@ -163,7 +164,7 @@ def test_comparables_weigh_what_is_alike():
         Listing(price=900_000.0, house_size=4_000.0, bed=6.0, bath=5.0, zip_code="33131"),
     ] * 40
     encoders = fit_all_rows(prepare_rows(arrays_of(near)))
-    found = encoders.nearest(encoders.look_up(replace(near[0], price=None)), 3)
+    found = encoders.nearest(encoders.encode(replace(near[0], price=None)), 3)
     assert [round(c.price) for c in found] == [200_000] * 3
     assert found[0].alike == 1.0
     assert (found[0].house_size, found[0].bed, found[0].bath, found[0].acre_lot) == (
@@ -172,7 +173,7 @@ def test_comparables_weigh_what_is_alike():
         1,
         None,
     )
-    assert encoders.nearest(encoders.look_up(Listing(house_size=1_000.0)), 3) == []
+    assert encoders.nearest(encoders.encode(Listing(house_size=1_000.0)), 3) == []
 
 
 def test_comparables_are_the_same_before_and_after_they_are_quickened():
@@ -184,7 +185,7 @@ def test_comparables_are_the_same_before_and_after_they_are_quickened():
     base = np.full(300, 12.0)
 
     def ask():
-        asked = [asked_of(one) for one in traits]
+        asked = [query_of(one) for one in traits]
         singles = zip(areas.tolist(), asked, base, strict=True)
         zips, means = encoders.places.zips, np.zeros(4)
         return (
@@ -194,7 +195,7 @@ def test_comparables_are_the_same_before_and_after_they_are_quickened():
         )
 
     first = ask()
-    comparables.quicken()
+    comparables.build_index()
     for before, after in zip(first, ask(), strict=True):
         assert np.array_equal(before, after) if isinstance(before, np.ndarray) else before == after
 

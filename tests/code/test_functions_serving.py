@@ -18,7 +18,7 @@ from functions.surface import Problem
 from tasador.errors import StoreUnavailable
 from tasador.events import read
 from tasador.events.event import EXPLANATION_MADE, PREDICTION_MADE, PREDICTION_REQUESTED, Event
-from tasador.listings.listing import COLUMNS
+from tasador.listings.listing import INPUTS
 from tasador.model import contributions
 from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_version
@@ -26,8 +26,6 @@ from tests.kit.functions import function, is_ready
 from tests.kit.listings import simulated_listings
 from tests.kit.models import make_bundle
 from tests.kit.waiting import wait_for
-
-INPUTS = [column for column in COLUMNS if column != "price"]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +143,7 @@ def test_a_price_in_the_request_is_left_aside(predict, listing):
 def test_any_field_may_be_missing(predict, explain, listing, field):
     left = {} if field == "all" else {k: v for k, v in listing.items() if k != field}
     answer = predict.post("/predict", json=left).json()
-    assert answer["missing"] == (INPUTS if field == "all" else [field])
+    assert answer["missing"] == (list(INPUTS) if field == "all" else [field])
     low, high = (answer["intervals"]["90"][end] for end in ("low", "high"))
     assert 0 < low < answer["price"] < high
     assert (

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasador.listings.arrays import arrays_of
 from tasador.listings.by_column import read_columns
-from tasador.listings.listing import COLUMNS, Problem, read_listing
+from tasador.listings.listing import COLUMNS, FieldProblem, read_listing
 from tasador.listings.text_column import TextColumn
-from tasador.model.features import arrays_of
 from tasador.source.simulator import generate
 
 VALUES = (
@@ -108,9 +108,9 @@ def test_an_absent_column_is_missing():
 def test_each_refused_value_is_named_with_its_row():
     _, problems = read_columns({"bed": [1, "x", -1], "zip_code": ["1", "1", "123456"]}, 3)
     assert problems == [
-        (1, Problem("bed", "is not a number", "x")),
-        (2, Problem("bed", "is negative", "-1")),
-        (2, Problem("zip_code", "is not a zip code of five digits", "123456")),
+        (1, FieldProblem("bed", "is not a number", "x")),
+        (2, FieldProblem("bed", "is negative", "-1")),
+        (2, FieldProblem("zip_code", "is not a zip code of five digits", "123456")),
     ]
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import COLUMNS, in_holdout, property_key, read_row
 from tasador.listings.table import TableError, columns_of, frame_of, read_csv
-from tasador.model.features import arrays_of
 from tasador.source.simulator import generate
 
 HEADER = ",".join(COLUMNS)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasador.listings.arrays import arrays_of, is_missing, text_of
 from tasador.listings.listing import Listing
 from tasador.listings.text_column import TextColumn, digits_of
 from tasador.model.categories import by_number, codes_of, numbered
-from tasador.model.features import arrays_of, is_missing, text_of
 
 ROWS = st.lists(st.none() | st.sampled_from("abc"), max_size=8)
 

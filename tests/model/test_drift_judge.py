@@ -14,7 +14,7 @@ from tasador.drift.judge import Judge, judge_batch, judge_requests
 from tasador.drift.measures import DriftError
 from tasador.drift.plots import page
 from tasador.drift.reference import make_reference
-from tasador.listings.listing import COLUMNS, read_row
+from tasador.listings.listing import INPUTS, read_row
 from tasador.listings.table import columns_of, frame_of
 from tasador.model.bundle import Bundle, Predictions
 from tasador.source.simulator import generate
@@ -335,13 +335,13 @@ def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, judge, monk
 
 # What was asked of the champion, whose prices nobody knows.
 
-ASKED = [name for name in COLUMNS if name != "price"]
+REQUESTED = list(INPUTS)
 
 
 def test_ordinary_requests_are_no_drift(learnt, judge):
     champion, _ = learnt
     asked = batch_of("steady", 1)
-    report = judge.requests(asked[ASKED], champion.predict(columns_of(asked)).price)
+    report = judge.requests(asked[REQUESTED], champion.predict(columns_of(asked)).price)
     assert report.verdict == "no_drift", report.reasons
     assert not {"price_level", "realised_error", "outside_market"} & {
         finding.name for finding in report.findings
@@ -353,7 +353,7 @@ def test_ordinary_requests_are_no_drift(learnt, judge):
 
 def test_requests_from_elsewhere_are_named(learnt, judge):
     champion, _ = learnt
-    asked = batch_of("new-states", 3)[ASKED]
+    asked = batch_of("new-states", 3)[REQUESTED]
     report = judge.requests(asked, champion.predict(columns_of(asked)).price)
     assert report.moved
     assert ("unseen", "state") in exceeded(report.findings)
@@ -363,14 +363,14 @@ def test_requests_that_are_hard_to_price_hurt_by_estimate(trained):
     known = batch_of("steady", 1, rows=6_000)
     reference = make_reference(known, trained.predict(columns_of(known)).price)
     asked = batch_of("steady", 2)
-    asked = asked[asked["house_size"].isna() & asked["bed"].isna()][ASKED]
+    asked = asked[asked["house_size"].isna() & asked["bed"].isna()][REQUESTED]
     report = judge_requests(asked, reference, trained.predict(columns_of(asked)).price)
     assert report.hurts
     assert any("estimated (DLE" in reason for reason in report.reasons)
 
 
 def test_requests_without_their_answers_are_refused(judge):
-    asked = batch_of("steady", 1, rows=300)[ASKED]
+    asked = batch_of("steady", 1, rows=300)[REQUESTED]
     with pytest.raises(DriftError, match="need as many predicted prices"):
         judge.requests(asked, np.ones(3))
     with pytest.raises(DriftError, match="requests has no column bed"):

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tasador.listings.arrays import absent_of
 from tasador.listings.table import columns_of
-from tasador.model.features import absent_of
 from tasador.model.intervals import GROUPS, LEVELS, calibrate, groups_of
 from tasador.training.evaluation import by_slice, evaluate
 from tests.kit.listings import simulated_frame

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasador.listings.listing import COLUMNS, Listing, read_listing
+from tasador.listings.listing import COLUMNS, INPUTS, Listing, read_listing
 from tasador.listings.table import columns_of
-from tasador.model.features import INPUTS
+from tasador.model.features import MODEL_INPUTS
 
 
 def listings_of(frame):
@@ -23,7 +23,7 @@ def listings_of(frame):
 
 @pytest.fixture(scope="module")
 def complete(market):
-    rows = market[market["holdout"]].dropna(subset=[*INPUTS])
+    rows = market[market["holdout"]].dropna(subset=[*MODEL_INPUTS])
     found = listings_of(rows)
     assert len(found) > 100
     return found
@@ -86,7 +86,7 @@ def test_one_listing_and_a_table_get_the_same_answers(trained, market):
             assert one["intervals"][level] == pytest.approx(ends, rel=1e-6)
 
 
-@pytest.mark.parametrize("field", [name for name in COLUMNS if name != "price"])
+@pytest.mark.parametrize("field", INPUTS)
 def test_any_field_may_be_missing(trained, complete, field):
     whole = complete[0]
     answer = trained.predict_one(replace(whole, **{field: None}))
@@ -97,7 +97,7 @@ def test_any_field_may_be_missing(trained, complete, field):
 def test_all_fields_may_be_missing(trained, complete):
     nothing, whole = trained.predict_one(Listing()), trained.predict_one(complete[0])
     assert 10_000 < nothing["price"] < 5_000_000
-    assert nothing["missing"] == [name for name in COLUMNS if name != "price"]
+    assert nothing["missing"] == list(INPUTS)
     assert nothing["warnings"] == []
     assert relative_width(nothing) > relative_width(whole)
 
