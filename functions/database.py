@@ -9,7 +9,7 @@ import time
 from functions.surface import unready
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.settings import Settings
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 log = logging.getLogger("tasador.functions.store")
 

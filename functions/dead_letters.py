@@ -32,7 +32,7 @@ def keep(store: Store, request: Request) -> Response:
     """POST /dead-letters: an event in binary mode, whatever its data; 503 asks for it again."""
     letter = letter_of(request.headers, read_body(request, _LIMIT))
     try:
-        store.warehouse().keep_letter(letter)
+        store.warehouse().save_dead_letter(letter)
     except StoreUnavailable:
         EVENTS.labels("dead-letter", "retry").inc()
         raise

@@ -18,6 +18,7 @@ BatchStatus = Literal["fetched", "validated", "ready"]
 Verdict = Literal["train", "drift", "no_drift"]
 DecisionKind = Literal["promoted", "rejected", "rolled_back"]
 RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged"]
+Outcome = Literal["received", "exhausted", "restarted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,25 @@ class Batch:
     rows_quarantined: int = 0
     fetched_at: datetime = field(default_factory=now)
     ready_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """ops.fetches: one request to a batch source, logged before it is sent.
+
+    ``outcome`` is None until the answer is stored, and stays None if it never arrives.
+    ``restarted`` marks a restart of the source; it is not a request.
+    """
+
+    source: str
+    group_number: int
+    day: str
+    begun_at: datetime
+    finished_at: datetime | None = None
+    outcome: Outcome | None = None
+    batch_number: int | None = None
+    batch_id: str | None = None
+    fetch_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from tasador.local.platform import Platform
 from tasador.operations.lineage import trace
 from tasador.operations.pipeline import CHECKOUT, FlowRun, follow
 from tasador.settings import Settings
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 MARKER = "demo"
 # A house that is asked for again after each reload, to see the price move with the model.

@@ -18,7 +18,7 @@ from tasador.cli.source import Order
 from tasador.errors import TasadorError
 from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 Trials = Annotated[int, typer.Option(min=1, help="Trials of each search.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print each flow's end as JSON.")]

@@ -78,7 +78,7 @@ def serve(
 def models(json: AsJson = False) -> None:
     """The registered versions, the newest first, with what was decided about each."""
     from tasador.stores.registry import Registry
-    from tasador.warehouse import Warehouse
+    from tasador.warehouse.warehouse import Warehouse
 
     settings = Settings.load().require("database_url", "mlflow_url")
     versions = Registry(settings).versions()
@@ -138,7 +138,7 @@ def lineage(
 ) -> None:
     """Walk a prediction back: Revision, model version, run, training batches."""
     from tasador.operations.lineage import trace
-    from tasador.warehouse import Warehouse
+    from tasador.warehouse.warehouse import Warehouse
 
     settings = Settings.load().require("database_url")
     with Warehouse(settings.database_url) as warehouse:

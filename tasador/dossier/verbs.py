@@ -17,7 +17,7 @@ from tasador.errors import TasadorError
 from tasador.settings import Settings
 from tasador.stores.lake import Lake, split
 from tasador.stores.registry import ModelVersion, Registry
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from tasador.progress import Progress

@@ -22,7 +22,7 @@ from tasador.records import Batch, DriftRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.stores.registry import ModelVersion, Registry
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from tasador.ingestion.batch_file import profile
 from tasador.records import Batch
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

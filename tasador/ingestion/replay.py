@@ -9,33 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+
+from tasador.records import Fetch, Outcome
 
 # A number that so many passes went over, with no broken answer there, is not on offer: without a
 # limit a source that counts from one would be read from its start on every run, for ever.
 MOST_PASSES = 3
-
-Outcome = Literal["received", "exhausted", "restarted"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetch:
-    """ops.fetches: one question to a source.
-
-    ``outcome`` is None from the question until its answer is safe, and for ever when it never was;
-    ``restarted`` is no question but marks where the source was told to begin again.
-    """
-
-    source: str
-    group_number: int
-    day: str
-    begun_at: datetime
-    finished_at: datetime | None = None
-    outcome: Outcome | None = None
-    batch_number: int | None = None
-    batch_id: str | None = None
-    fetch_id: int | None = None
 
 
 @dataclass(slots=True)

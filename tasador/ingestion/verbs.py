@@ -31,7 +31,8 @@ from tasador.records import Batch
 from tasador.settings import Settings
 from tasador.source import SourceClient, rows
 from tasador.stores.lake import Lake
-from tasador.warehouse import ReadRow, Warehouse
+from tasador.warehouse.rows import ReadRow
+from tasador.warehouse.warehouse import Warehouse
 
 Say = Callable[[str], None]
 
@@ -195,7 +196,7 @@ def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
         event = build.batch_ingested(batch)
         if batch_id in [waiting.batch_id for waiting in warehouse.unannounced_batches()]:
             announce(event, settings)
-            warehouse.announced(batch_id)
+            warehouse.mark_announced(batch_id)
             say(f"published {event.type}")
     return batch, event
 

@@ -145,7 +145,8 @@ class Platform:
         key = f"{(self.home / 'postgres' / 'PG_VERSION').stat().st_mtime_ns} {_warehouse_state()}"
         if done.is_file() and done.read_text() == key:
             return
-        from tasador.warehouse import Warehouse, ensure_databases
+        from tasador.warehouse.connection import ensure_databases
+        from tasador.warehouse.warehouse import Warehouse
 
         ensure_databases(settings.database_url, postgres.DATABASES)
         with Warehouse(settings.database_url) as warehouse:

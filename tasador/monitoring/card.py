@@ -14,7 +14,7 @@ from tasador.monitoring.verbs import Look, in_words
 from tasador.monitoring.verdicts import VERDICTS
 from tasador.records import MonitorRecord
 from tasador.settings import Settings
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

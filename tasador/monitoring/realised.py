@@ -19,7 +19,7 @@ from tasador.listings.listing import Listing, property_key
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasador.warehouse import Sale
+    from tasador.warehouse.predictions import Sale
 
 # Below this many prices nothing is told from chance.
 FEWEST_SOLD = 30

@@ -28,7 +28,8 @@ from tasador.records import MonitorRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.stores.registry import ModelVersion, Registry
-from tasador.warehouse import Asked, Warehouse
+from tasador.warehouse.predictions import RequestSample
+from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +109,9 @@ def due(settings: Settings) -> bool:
             for look in warehouse.monitor_history(limit=_LOOKED_BACK)
             if (look.model_name, look.champion_version) == (name, version)
         ]
-        count, _ = warehouse.served(name, version, max([case.since, *looks]), case.until)
+        count, _ = warehouse.prediction_statistics(
+            name, version, max([case.since, *looks]), case.until
+        )
     return count > 0
 
 
@@ -122,8 +125,8 @@ def look(
     limits = thresholds or Thresholds()
     name, version = case.champion.name, case.champion.version
     with Warehouse(settings.database_url) as warehouse:
-        count, latency_ms = warehouse.served(name, version, case.since, case.until)
-        newest = warehouse.asked(name, version, case.since, case.until, MOST_PREDICTIONS)
+        count, latency_ms = warehouse.prediction_statistics(name, version, case.since, case.until)
+        newest = warehouse.request_samples(name, version, case.since, case.until, MOST_PREDICTIONS)
         # Anyone may tell the broker of a prediction; predict answers with a price above zero.
         asked = [a for a in newest if a.price > 0]
         say(f"{count:,} predictions by version {version} since {case.since:%Y-%m-%d %H:%M} UTC")
@@ -199,13 +202,13 @@ def record(settings: Settings, case: Case, found: Look) -> MonitorRecord:
     quiet = policy.QuietPeriods(after_asking=timedelta(hours=settings.monitor_quiet_hours))
     # One at a time: of two looks at once only one may ask.
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("monitor"):
-        standing = warehouse.look(champion.name, champion.version, case.until)
+        standing = warehouse.monitoring_check(champion.name, champion.version, case.until)
         if standing is not None:
             return standing
         said = policy.answer(
             champion.version, found.hurts, _past(warehouse, champion), made.looked_at, quiet
         )
-        return warehouse.record_look(replace(made, asked=said.ask, asked_says=said.says))
+        return warehouse.record_monitoring(replace(made, asked=said.ask, asked_says=said.says))
 
 
 def tell(settings: Settings, recorded: MonitorRecord) -> list[Event]:
@@ -237,7 +240,7 @@ def _past(warehouse: Warehouse, champion: ModelVersion) -> policy.Past:
     return policy.Past(
         asked=[
             look
-            for look in warehouse.monitor_history(limit=_LOOKED_BACK, only_asked=True)
+            for look in warehouse.monitor_history(limit=_LOOKED_BACK, requested_training=True)
             if (look.model_name, look.champion_version) == (champion.name, champion.version)
         ],
         verdicts=warehouse.drift_history(limit=_LOOKED_BACK),
@@ -246,7 +249,7 @@ def _past(warehouse: Warehouse, champion: ModelVersion) -> policy.Past:
     )
 
 
-def _frame_of(asked: list[Asked]) -> tuple[pd.DataFrame, list[str]]:
+def _frame_of(asked: list[RequestSample]) -> tuple[pd.DataFrame, list[str]]:
     """The requests in their order, with ``answered`` (dollars); the key of each property, empty
     where it has none."""
     from tasador.listings.table import frame_of

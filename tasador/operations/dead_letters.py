@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from tasador.events import publish
 from tasador.records import DeadLetter
 from tasador.settings import Settings
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 
 def dead_letters(settings: Settings) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
                 headers["content-type"] = letter.content_type
             kind = letter.attributes.get("type", "an event")
             publish.send(kind, settings.broker_url, headers, letter.body)
-            warehouse.letter_replayed(letter)
+            warehouse.mark_replayed(letter)
             count += 1
     return count
 

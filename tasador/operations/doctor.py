@@ -40,7 +40,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> str:
-    from tasador.warehouse import Warehouse
+    from tasador.warehouse.warehouse import Warehouse
 
     with Warehouse(settings.database_url) as warehouse:
         return f"{len(warehouse.batches())} batches, schema current"

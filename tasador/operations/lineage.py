@@ -10,7 +10,7 @@ from tasador.prediction_record import PredictionRecord
 from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 
 if TYPE_CHECKING:
-    from tasador.warehouse import Warehouse
+    from tasador.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
         ],
         looks=[
             look
-            for look in reversed(warehouse.monitor_history(limit=1000, only_asked=True))
+            for look in reversed(warehouse.monitor_history(limit=1000, requested_training=True))
             if look.correlation_id == decision.correlation_id
         ],
         batches=[batch for batch in warehouse.batches() if batch.batch_id in wanted],

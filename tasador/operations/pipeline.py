@@ -19,7 +19,7 @@ from typing import Any
 from tasador.errors import TasadorError
 from tasador.events.event import BATCH_INGESTED, DRIFT_DETECTED, TRAINING_REQUESTED
 from tasador.settings import Settings
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 # More verdicts than any source has batches.
 _LOOKED_BACK = 10_000
@@ -172,7 +172,7 @@ def unanswered(settings: Settings) -> list[tuple[str, dict[str, str]]]:
     """
     with Warehouse(settings.database_url) as warehouse:
         verdicts = warehouse.drift_history(limit=_LOOKED_BACK)
-        looks = warehouse.monitor_history(limit=1, only_asked=True)
+        looks = warehouse.monitor_history(limit=1, requested_training=True)
         decisions = warehouse.model_history(limit=1)
         judged = {verdict.batch_id for verdict in verdicts}
         lost = [

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
-from tasador.warehouse import Warehouse, ensure_databases
+from tasador.warehouse.connection import ensure_databases
+from tasador.warehouse.warehouse import Warehouse
 
 MLFLOW_DATABASE = "mlflow"
 

@@ -12,7 +12,7 @@ from tasador.events.announce import announce
 from tasador.records import DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.registry import Registry
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 _SEARCHED = 1000
 

@@ -25,7 +25,7 @@ from tasador.settings import Settings
 from tasador.stores.bundles import fetch_bundle
 
 if TYPE_CHECKING:
-    from tasador.warehouse import Warehouse
+    from tasador.warehouse.warehouse import Warehouse
 
 LOCK = "rollout"
 

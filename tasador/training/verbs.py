@@ -33,7 +33,7 @@ from tasador.training.inputs import (
     stored_bundle,
     training_frame,
 )
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,8 +1,9 @@
-"""Postgres: what came, what was kept, what was refused, and the histories of every decision."""
+"""Postgres: raw, clean and quarantined rows, and the history of every decision.
 
-from tasador.warehouse.connection import ensure_databases
-from tasador.warehouse.requests import Asked, Sale
-from tasador.warehouse.rows import ReadRow
-from tasador.warehouse.warehouse import Warehouse
+``warehouse`` holds the ``Warehouse`` class, assembled from ``batches``, ``histories``,
+``predictions`` and ``dead_letters`` over ``database``. ``schema`` declares the tables,
+``migrations`` creates them, ``rows`` copies the rows of a batch, ``connection`` opens engines.
 
-__all__ = ["Asked", "ReadRow", "Sale", "Warehouse", "ensure_databases"]
+May import the records, the listings, the clock and the errors, SQLAlchemy and psycopg2. Functions
+load it, so nothing here may import pandas or numpy, nor Alembic except to migrate.
+"""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasador.ingestion.replay import MOST_PASSES, Fetch, catching_up, why_replay
+from tasador.ingestion.replay import MOST_PASSES, catching_up, why_replay
+from tasador.records import Fetch
 
 
 def log(*entries):

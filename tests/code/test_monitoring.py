@@ -11,7 +11,7 @@ from tasador.drift.baseline import Baseline, Clustering
 from tasador.drift.thresholds import Thresholds
 from tasador.listings.listing import Listing
 from tasador.monitoring import policy, realised
-from tasador.warehouse import Sale
+from tasador.warehouse.predictions import Sale
 from tests.kit.records import make_batch, make_decision, make_drift_record, make_monitor_record
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs as training
 from tasador.training.study import SearchOptions
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.flows import Flow, artifacts, card_text
 from tests.kit.ingestion import Source, ingest_one, own_database

@@ -11,7 +11,7 @@ import pytest
 from tasador.events import build, read
 from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.operations import dead_letters
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.functions import function, is_ready
 from tests.kit.listener import http_sink
 from tests.kit.network import free_port
@@ -199,7 +199,7 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
     assert event.id not in [each.event_id for each in warehouse.dead_letters()]
     # Refused once more, it is to be looked at once more; and what came back since stays.
     assert given_up(record, event, poison, dest=to, code="422", data=said).status_code == 204
-    warehouse.letter_replayed(letters[0])
+    warehouse.mark_replayed(letters[0])
     assert event.id in [each.event_id for each in warehouse.dead_letters()]
 
 

@@ -24,8 +24,8 @@ from schemathesis.specs.openapi import checks
 
 from tasador.events import build, read
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
-from tasador.warehouse import Warehouse
 from tasador.warehouse.connection import connect
+from tasador.warehouse.warehouse import Warehouse
 from tests.embedded.test_functions import made
 from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle

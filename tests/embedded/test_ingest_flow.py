@@ -10,7 +10,7 @@ import pytest
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.ingestion import verbs
 from tasador.stores.lake import Lake
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import Flow, artifacts, card_text
 from tests.kit.ingestion import Source, assert_ingested_once, ingest_all, ingest_one, own_database
 from tests.kit.listings import raw_batches
@@ -129,7 +129,7 @@ def test_a_crash_between_the_object_store_and_the_database(settings, monkeypatch
         (Warehouse, "copy_clean"),
         (Lake, "put_file"),
         (Warehouse, "save_batch"),
-        (Warehouse, "announced"),
+        (Warehouse, "mark_announced"),
     ],
     ids=["before the file", "before the put", "before ready", "before announced"],
 )

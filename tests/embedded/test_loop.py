@@ -12,7 +12,7 @@ import pytest
 from tasador.local.platform import Platform
 from tasador.operations.pipeline import unanswered
 from tasador.source.simulator import generate
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import Source, ingest_one, own_database
 from tests.kit.records import make_drift_record
 from tests.kit.waiting import wait_for

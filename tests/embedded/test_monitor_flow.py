@@ -13,7 +13,7 @@ from tasador.local.platform import Platform
 from tasador.operations.pipeline import unanswered
 from tasador.settings import Settings
 from tasador.source.simulator import generate
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import card_text
 from tests.kit.ingestion import Source
 from tests.kit.waiting import wait_for

@@ -16,7 +16,7 @@ from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.training import verbs as training
 from tasador.training.study import SearchOptions
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.ingestion import Source, ingest_one, own_database
 from tests.kit.records import make_prediction
@@ -155,7 +155,7 @@ def test_prices_that_came_in_since_ask_for_one_training(learnt):
             (look.monitor_id for look in looks), reverse=True
         )
         assert warehouse.monitor_history(limit=1) == looks[:1]
-        assert warehouse.monitor_history(only_asked=True) == [asking]
+        assert warehouse.monitor_history(requested_training=True) == [asking]
         # A training that it led to knows what asked for it.
         decided = warehouse.record_decision(
             replace(

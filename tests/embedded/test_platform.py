@@ -22,7 +22,7 @@ from tasador.local.probe import status_of
 from tasador.local.process import Daemon, DaemonFailed, Daemons, Running, started_at
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -22,7 +22,7 @@ from tasador.rollout.plan import promoted_by_decision, revision_of
 from tasador.rollout.rollback import decide_rollback
 from tasador.rollout.verbs import Rollout
 from tasador.stores.lake import Lake
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
 from tests.kit.records import make_decision

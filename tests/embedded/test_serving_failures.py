@@ -28,7 +28,7 @@ from tasador.model.bundle_writer import stamp_version
 from tasador.rollout.backend import Revision, Target
 from tasador.rollout.local import LocalBackend
 from tasador.stores.lake import Lake
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.checkout import ROOT
 from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from tasador.clock import now
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
 from tasador.listings.listing import COLUMNS, read_row
-from tasador.warehouse import ReadRow, Warehouse
+from tasador.warehouse.rows import ReadRow
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
 from tests.kit.records import (
     make_batch,
@@ -94,7 +95,10 @@ def test_migrations_and_the_tables_in_code_agree(settings):
 
 
 def test_migrating_from_several_processes_at_once(platform):
-    code = "import sys; from tasador.warehouse import Warehouse; Warehouse(sys.argv[1]).migrate()"
+    code = (
+        "import sys; from tasador.warehouse.warehouse import Warehouse;"
+        "Warehouse(sys.argv[1]).migrate()"
+    )
     with own_database(platform) as own:
         connection = psycopg2.connect(own.database_url)
         connection.autocommit = True
@@ -113,7 +117,7 @@ def test_migrating_from_several_processes_at_once(platform):
 
 
 def test_importing_the_warehouse_imports_nothing_heavy():
-    code = "import sys, tasador.warehouse; print(*{m.split('.')[0] for m in sys.modules})"
+    code = "import sys, tasador.warehouse.warehouse; print(*{m.split('.')[0] for m in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert {"sqlalchemy", "psycopg2"} <= set(loaded.split())
     assert not {"alembic", "pandas", "numpy", "pyarrow", "boto3"} & set(loaded.split())
@@ -261,7 +265,7 @@ def test_batches_come_in_the_order_of_their_fetching(warehouse):
     assert [b.batch_id for b in warehouse.batches()][-2:] == ["z-early", "z-late"]
     assert [b.batch_id for b in warehouse.batches(status="ready")] == ["z-early"]
     assert warehouse.unannounced_batches()[-2:] == warehouse.batches()[-2:]
-    warehouse.announced("z-early")
+    warehouse.mark_announced("z-early")
     assert "z-early" not in [b.batch_id for b in warehouse.unannounced_batches()]
     changed = make_batch(batch_id="z-late", fetched_at=late, status="validated", rows_raw=7)
     warehouse.save_batch(changed)
@@ -272,7 +276,8 @@ def test_fetches_tell_what_was_asked(warehouse):
     of = ("http://asked", 5, "Monday")
     first, second = warehouse.begin_fetch(*of), warehouse.begin_fetch(*of)
     warehouse.begin_fetch("http://asked", 6, "Monday")
-    assert [f.fetch_id for f in warehouse.unfinished_fetches(*of)] == [first, second]
+    unanswered = [f.fetch_id for f in warehouse.fetches(*of) if f.outcome is None]
+    assert unanswered == [first, second]
     batch = make_batch(batch_id="fetched", correlation_id="corr-first")
     warehouse.finish_fetch(first, "received", batch, 4)
     warehouse.finish_fetch(second, "received", replace(batch, correlation_id="corr-other"), 5)
@@ -387,7 +392,7 @@ def test_many_predictions_at_once(warehouse):
 
 def test_a_lock_is_held_by_one_and_ends_with_its_process(settings, warehouse):
     code = (
-        "import sys, time; from tasador.warehouse import Warehouse\n"
+        "import sys, time; from tasador.warehouse.warehouse import Warehouse\n"
         "with Warehouse(sys.argv[1]).lock('one'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )

@@ -232,7 +232,7 @@ def python(code):
     setup = (
         "import json, dataclasses\n"
         "from tasador.settings import Settings\n"
-        "from tasador.warehouse import Warehouse\n"
+        "from tasador.warehouse.warehouse import Warehouse\n"
         "settings = Settings.load()\n"
         "warehouse = Warehouse(settings.database_url)\n"
         "def told(value): print(json.dumps(value, default=str))\n"

@@ -18,7 +18,7 @@ from tasador.settings import Settings
 from tasador.source.server import SourceServer, build_app
 from tasador.source.stored import StoredBatch
 from tasador.stores.lake import Lake
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import optuna
 
 from tasador.stores.lake import Lake
 from tasador.training import verbs
-from tasador.warehouse import Warehouse
+from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.ingestion import Source, ingest_all, own_database
 from tests.kit.listings import raw_batches

@@ -1,0 +1,141 @@
+"""Batches: the log of requests to the source, their state, and their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, insert, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from tasador.clock import now
+from tasador.records import Batch, BatchStatus, Fetch, Outcome
+from tasador.warehouse import rows, schema
+from tasador.warehouse.database import Database, values_of
+from tasador.warehouse.rows import ReadRow
+
+
+class Batches(Database):
+    """ops.fetches, ops.batches, and the rows in raw.raw_data, clean.clean_data, ops.quarantine."""
+
+    # -- the log of requests to the source ---------------------------------------------------------
+
+    def begin_fetch(self, source: str, group: int, day: str) -> int:
+        """Log a request that is about to be sent; returns the id for ``finish_fetch``."""
+        return self._log_fetch(source, group, day, begun_at=now())
+
+    def finish_fetch(
+        self,
+        fetch_id: int,
+        outcome: Outcome,
+        batch: Batch | None = None,
+        batch_number: int | None = None,
+    ) -> None:
+        """Log how the request ended; a new batch is saved in the same transaction.
+
+        ``batch_number`` is the number in this answer: a source may send a known batch again under
+        another number.
+        """
+        table = schema.fetches
+        values = {
+            "outcome": outcome,
+            "finished_at": now(),
+            "batch_id": batch.batch_id if batch else None,
+            "batch_number": batch_number,
+        }
+        with self._begin() as connection:
+            if batch is not None:
+                adding = upsert(schema.batches).values(values_of(schema.batches, batch))
+                connection.execute(adding.on_conflict_do_nothing())
+            connection.execute(update(table).where(table.c.fetch_id == fetch_id).values(values))
+
+    def log_restart(self, source: str, group: int, day: str) -> None:
+        """Log that the source was restarted."""
+        self._log_fetch(source, group, day, begun_at=now(), finished_at=now(), outcome="restarted")
+
+    def fetches(self, source: str, group: int, day: str) -> list[Fetch]:
+        """Every request to the source, oldest first."""
+        c = schema.fetches.c
+        where = (c.source == source, c.group_number == group, c.day == day)
+        return self._select(Fetch, schema.fetches, *where, order=[c.fetch_id])
+
+    def _log_fetch(self, source: str, group: int, day: str, **values: Any) -> int:
+        row = {"source": source, "group_number": group, "day": day, **values}
+        statement = insert(schema.fetches).values(row).returning(schema.fetches.c.fetch_id)
+        with self._begin() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    # -- batches -----------------------------------------------------------------------------------
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """The batch with this id, or None."""
+        matches = self._select(Batch, schema.batches, schema.batches.c.batch_id == batch_id)
+        return matches[0] if matches else None
+
+    def batches(self, status: BatchStatus | None = None) -> list[Batch]:
+        """All batches, or those with ``status``, in the order they were fetched."""
+        c = schema.batches.c
+        where = () if status is None else (c.status == status,)
+        return self._select(Batch, schema.batches, *where, order=[c.fetched_at, c.batch_id])
+
+    def unannounced_batches(self) -> list[Batch]:
+        """The batches whose ingestion is unfinished, in the order they were fetched."""
+        c = schema.batches.c
+        order = [c.fetched_at, c.batch_id]
+        return self._select(Batch, schema.batches, c.announced_at.is_(None), order=order)
+
+    def save_batch(self, batch: Batch) -> None:
+        """Insert or update the batch."""
+        with self._begin() as connection:
+            _save_batch(connection, batch)
+
+    def mark_announced(self, batch_id: str) -> None:
+        """Record that the event of the batch was published: its ingestion is finished."""
+        table = schema.batches
+        with self._begin() as connection:
+            connection.execute(
+                update(table).where(table.c.batch_id == batch_id).values(announced_at=now())
+            )
+
+    # -- rows --------------------------------------------------------------------------------------
+
+    def store_rows(self, batch: Batch, read: Iterable[ReadRow]) -> Batch:
+        """Store every row of the batch: raw, and either clean or quarantined with its reasons.
+
+        One transaction, by COPY, in bounded memory. Returns the batch as saved in the same
+        transaction: validated, with its counts.
+        """
+        with self._begin() as connection:
+            counts = rows.store(connection, batch.batch_id, read)
+            validated = replace(
+                batch,
+                status="validated",
+                rows_raw=counts.raw,
+                rows_clean=counts.clean,
+                rows_quarantined=counts.quarantined,
+            )
+            _save_batch(connection, validated)
+        return validated
+
+    def copy_clean(self, batch_id: str, out: TextIO) -> None:
+        """Write the clean rows of a batch as CSV (see ``rows.copy_clean``)."""
+        with self._begin() as connection:
+            rows.copy_clean(connection, batch_id, out)
+
+    def quarantine_reasons(self, batch_id: str) -> list[tuple[str, str, int, str]]:
+        """(field, reason, rows, an example value) of a batch, most frequent first."""
+        statement = text(
+            "select r->>'field', r->>'reason', count(*), min(r->>'value') from ops.quarantine,"
+            " jsonb_array_elements(reasons) as r where batch_id = :batch_id"
+            " group by 1, 2 order by 3 desc, 1, 2"
+        )
+        with self._begin() as connection:
+            result = connection.execute(statement, {"batch_id": batch_id})
+            return [(field, reason, count, value) for field, reason, count, value in result]
+
+
+def _save_batch(connection: Connection, batch: Batch) -> None:
+    values = values_of(schema.batches, batch)
+    statement = upsert(schema.batches).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["batch_id"], set_=values))
