@@ -1,7 +1,7 @@
-"""Many listings in one request, by row or by column, and their prices.
+"""Batches: many listings in one request, by row or by column, and their prices.
 
-The work is done by column, whichever way the listings came, and nothing but what the answer needs
-is done while the caller waits: the records of a batch are made when they are sent.
+Both forms are priced by column. The caller waits only for its answer: the records of a batch are
+built when they are sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, overload
 import numpy as np
 
 from functions import model
-from functions.surface import Problem, Request, Response, invalid, new_id, read_body
+from functions.http import HttpProblem, Request, Response, invalid_fields, new_id, read_body
 from tasador.clock import now
 from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
@@ -26,7 +26,7 @@ from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
 from tasador.prediction_record import PredictionRecord
 
-ROWS_IN_A_BATCH = 10_000
+MAX_ROWS = 10_000
 _KNOWN = frozenset(COLUMNS)
 
 
@@ -42,53 +42,54 @@ class Batch:
 def read_batch(request: Request, limit: int) -> Batch:
     """Read {"listings": [{...}, ...]} or {"columns": {"bed": [...], ...}}.
 
-    Raises a Problem that names each value, like ``listings[3].bed`` or ``columns.bed[3]``.
+    Raises HttpProblem that names each value, like ``listings[3].bed`` or ``columns.bed[3]``.
     """
-    data = _json(read_body(request, limit))
+    data = _parse_json(read_body(request, limit))
     forms = [name for name in ("listings", "columns") if isinstance(data, Mapping) and name in data]
     if len(forms) != 1:
         reason = 'is not an object with either "listings" or "columns"'
-        raise invalid([FieldProblem("body", reason, repr(data)[:200])])
+        raise invalid_fields([FieldProblem("body", reason, repr(data)[:200])])
     if forms == ["columns"]:
         return _by_column(data["columns"])
     return _by_row(data["listings"])
 
 
-def _json(body: bytes) -> Any:
-    import orjson  # a batch is worth its start, a single prediction is not
+def _parse_json(body: bytes) -> Any:
+    import orjson  # faster for a batch; a single prediction does not pay for the import
 
     if not body:
-        raise Problem(400, "the body is empty; JSON is expected")
+        raise HttpProblem(400, "the body is empty; JSON is expected")
     try:
         return orjson.loads(body)
     except ValueError:
         pass
     try:
-        # Some write NaN for a value that is missing, which Python's own parser reads.
+        # The standard library accepts NaN, which some clients write for a missing value.
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the body is not JSON: {str(error)[:200]}") from None
+        raise HttpProblem(400, f"the body is not JSON: {str(error)[:200]}") from None
 
 
-def _by_row(given: Any) -> Batch:
-    if not isinstance(given, list) or not given:
-        raise invalid([FieldProblem("listings", "is not a list of at least one listing", "")])
-    _few_enough("listings", len(given))
+def _by_row(listings: Any) -> Batch:
+    if not isinstance(listings, list) or not listings:
+        reason = "is not a list of at least one listing"
+        raise invalid_fields([FieldProblem("listings", reason, "")])
+    _check_size("listings", len(listings))
     wrong: list[tuple[int, FieldProblem]] = []
-    for row, listing in enumerate(given):
+    for row, listing in enumerate(listings):
         if not isinstance(listing, dict):
-            shown = repr(listing)[:200]
-            wrong.append((row, FieldProblem("", "is not a JSON object", shown)))
+            value = repr(listing)[:200]
+            wrong.append((row, FieldProblem("", "is not a JSON object", value)))
         elif not listing.keys() <= _KNOWN:
             wrong += [(row, _unknown(name)) for name in listing if name not in _KNOWN]
-    rows = [listing if isinstance(listing, dict) else {} for listing in given] if wrong else given
+    rows = [each if isinstance(each, dict) else {} for each in listings] if wrong else listings
     columns, problems = read_columns(
         {name: [listing.get(name) for listing in rows] for name in INPUTS}, len(rows)
     )
     if problems or wrong:
         wrong += problems
-        wrong.sort(key=lambda found: found[0])
-        raise invalid(
+        wrong.sort(key=lambda pair: pair[0])
+        raise invalid_fields(
             [
                 p._replace(field=f"listings[{row}].{p.field}" if p.field else f"listings[{row}]")
                 for row, p in wrong
@@ -97,65 +98,69 @@ def _by_row(given: Any) -> Batch:
     return Batch(columns, len(rows), by_column=False)
 
 
-def _by_column(given: Any) -> Batch:
-    if not isinstance(given, dict) or not given:
-        raise invalid([FieldProblem("columns", "is not an object of at least one column", "")])
+def _by_column(columns: Any) -> Batch:
+    if not isinstance(columns, dict) or not columns:
+        reason = "is not an object of at least one column"
+        raise invalid_fields([FieldProblem("columns", reason, "")])
     wrong = [
-        _unknown(name)._replace(field=f"columns.{name[:100]}") for name in given.keys() - _KNOWN
+        _unknown(name)._replace(field=f"columns.{name[:100]}") for name in columns.keys() - _KNOWN
     ]
-    lists = {name: values for name, values in given.items() if isinstance(values, list)}
+    lists = {name: values for name, values in columns.items() if isinstance(values, list)}
     wrong += [
-        FieldProblem(f"columns.{name[:100]}", "is not a list", repr(given[name])[:200])
-        for name in given
+        FieldProblem(f"columns.{name[:100]}", "is not a list", repr(columns[name])[:200])
+        for name in columns
         if name not in lists
     ]
     if len({len(values) for values in lists.values()}) > 1:
         sizes = ", ".join(f"{name[:100]} {len(values):,}" for name, values in lists.items())
-        wrong.append(FieldProblem("columns", f"are of different lengths: {sizes}"[:500], ""))
+        wrong.append(FieldProblem("columns", f"have different lengths: {sizes}"[:500], ""))
     if wrong:
-        raise invalid(wrong)
+        raise invalid_fields(wrong)
     rows = len(next(iter(lists.values())))
     if not rows:
-        raise invalid([FieldProblem("columns", "have no rows", "")])
-    _few_enough("columns", rows)
-    columns, problems = read_columns({n: v for n, v in lists.items() if n in INPUTS}, rows)
+        raise invalid_fields([FieldProblem("columns", "have no rows", "")])
+    _check_size("columns", rows)
+    inputs = {name: values for name, values in lists.items() if name in INPUTS}
+    readable, problems = read_columns(inputs, rows)
     if problems:
-        raise invalid([p._replace(field=f"columns.{p.field}[{row}]") for row, p in problems])
-    return Batch(columns, rows, by_column=True)
+        raise invalid_fields([p._replace(field=f"columns.{p.field}[{row}]") for row, p in problems])
+    return Batch(readable, rows, by_column=True)
 
 
 def _unknown(name: str) -> FieldProblem:
     return FieldProblem(name[:100], "is not a column of a listing", "")
 
 
-def _few_enough(what: str, rows: int) -> None:
-    if rows > ROWS_IN_A_BATCH:
-        reason = f"has {rows:,} rows; {ROWS_IN_A_BATCH:,} are taken at once"
-        raise invalid([FieldProblem(what, reason, "")])
+def _check_size(field: str, rows: int) -> None:
+    if rows > MAX_ROWS:
+        reason = f"has {rows:,} rows; the limit is {MAX_ROWS:,}"
+        raise invalid_fields([FieldProblem(field, reason, "")])
 
 
-class Priced(Sequence[PredictionRecord]):
-    """A batch with its prices: the answer to give, and as a sequence the records to keep."""
+class PricedBatch(Sequence[PredictionRecord]):
+    """A batch with its prices: ``response`` is the answer; as a sequence it is its records."""
 
-    def __init__(self, bundle: Bundle, batch: Batch, found: Predictions, seconds: float) -> None:
+    def __init__(
+        self, bundle: Bundle, batch: Batch, predictions: Predictions, seconds: float
+    ) -> None:
         self._manifest = bundle.manifest
         self._batch = batch
-        self._found = found
-        self._when: datetime = now()
+        self._predictions = predictions
+        self._predicted_at: datetime = now()
         self._latency_ms = round(seconds * 1000 / batch.rows, 3)
         self._warnings = warnings_of(
-            batch.columns, found.unknown_categories, bundle.encoders.ranges
+            batch.columns, predictions.unknown_categories, bundle.encoders.ranges
         )
-        # One random number for the batch, and the row's number at its end.
-        stem = new_id()[:28]
-        self._ids = [stem + row for row in _rows_in_hex()[: batch.rows]]
+        # One random prefix for the batch, and the row number in 4 hexadecimal digits.
+        prefix = new_id()[:28]
+        self._ids = [prefix + suffix for suffix in _suffixes()[: batch.rows]]
 
     def response(self) -> Response:
-        """The answer, in the form of the question."""
+        """The answer, by row or by column like the request."""
         import orjson
 
-        told = self._by_column() if self._batch.by_column else {"predictions": self._by_row()}
-        body = orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
+        data = self._by_column() if self._batch.by_column else {"predictions": self._by_row()}
+        body = orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
         return Response(body, "application/json")
 
     def _model(self) -> dict[str, Any]:
@@ -163,35 +168,38 @@ class Priced(Sequence[PredictionRecord]):
         return {"name": manifest.name, "version": manifest.version, "digest": manifest.digest}
 
     def _by_row(self) -> list[dict[str, Any]]:
-        same = {"model": self._model(), "revision": model.revision()}
+        common = {"model": self._model(), "revision": model.revision()}
         correlation_id = model.correlation_id()
-        found = self._found
-        levels = list(found.low)
-        ends = [(level, found.low[level].tolist(), found.high[level].tolist()) for level in levels]
+        predictions = self._predictions
+        bounds = [
+            (level, low.tolist(), predictions.high[level].tolist())
+            for level, low in predictions.low.items()
+        ]
         return [
             {
                 "prediction_id": self._ids[row],
                 "price": price,
                 "intervals": {
-                    level: {"low": low[row], "high": high[row]} for level, low, high in ends
+                    level: {"low": low[row], "high": high[row]} for level, low, high in bounds
                 },
-                **same,
-                "missing": found.missing[row],
+                **common,
+                "missing": predictions.missing[row],
                 "warnings": self._warnings.get(row, []),
                 "correlation_id": correlation_id,
             }
-            for row, price in enumerate(found.price.tolist())
+            for row, price in enumerate(predictions.price.tolist())
         ]
 
     def _by_column(self) -> dict[str, Any]:
-        found = self._found
-        rows = {name: np.flatnonzero(found.absent[:, n]) for n, name in enumerate(INPUTS)}
+        predictions = self._predictions
+        rows = {name: np.flatnonzero(predictions.absent[:, n]) for n, name in enumerate(INPUTS)}
         return {
             "rows": self._batch.rows,
             "prediction_id": self._ids,
-            "price": found.price,
+            "price": predictions.price,
             "intervals": {
-                level: {"low": low, "high": found.high[level]} for level, low in found.low.items()
+                level: {"low": low, "high": predictions.high[level]}
+                for level, low in predictions.low.items()
             },
             "missing": {name: absent for name, absent in rows.items() if len(absent)},
             "warnings": [
@@ -206,41 +214,41 @@ class Priced(Sequence[PredictionRecord]):
         return self._batch.rows
 
     @overload
-    def __getitem__(self, which: int) -> PredictionRecord: ...
+    def __getitem__(self, index: int) -> PredictionRecord: ...
 
     @overload
-    def __getitem__(self, which: slice) -> list[PredictionRecord]: ...
+    def __getitem__(self, index: slice) -> list[PredictionRecord]: ...
 
-    def __getitem__(self, which: int | slice) -> PredictionRecord | list[PredictionRecord]:
-        if isinstance(which, slice):
-            return [self._record(row) for row in range(*which.indices(len(self)))]
-        return self._record(range(len(self))[which])
+    def __getitem__(self, index: int | slice) -> PredictionRecord | list[PredictionRecord]:
+        if isinstance(index, slice):
+            return [self._record(row) for row in range(*index.indices(len(self)))]
+        return self._record(range(len(self))[index])
 
     def _record(self, row: int) -> PredictionRecord:
-        found, manifest = self._found, self._manifest
+        predictions, manifest = self._predictions, self._manifest
         return PredictionRecord(
             prediction_id=self._ids[row],
-            predicted_at=self._when,
+            predicted_at=self._predicted_at,
             correlation_id=model.correlation_id(),
             model_name=manifest.name,
             model_version=manifest.version,
             model_digest=manifest.digest,
             revision=model.revision(),
             listing={name: _plain(self._batch.columns[name][row]) for name in INPUTS},
-            price=float(found.price[row]),
+            price=float(predictions.price[row]),
             intervals={
-                level: [float(low[row]), float(found.high[level][row])]
-                for level, low in found.low.items()
+                level: [float(low[row]), float(predictions.high[level][row])]
+                for level, low in predictions.low.items()
             },
-            missing=list(found.missing[row]),
+            missing=list(predictions.missing[row]),
             warnings=self._warnings.get(row, []),
             latency_ms=self._latency_ms,
         )
 
 
 @cache
-def _rows_in_hex() -> list[str]:
-    return [f"{row:04x}" for row in range(ROWS_IN_A_BATCH)]
+def _suffixes() -> list[str]:
+    return [f"{row:04x}" for row in range(MAX_ROWS)]
 
 
 def _plain(value: Any) -> str | float | None:

@@ -1,4 +1,4 @@
-"""The warehouse as record and reload hold it: opened by the settings, proven once before use."""
+"""The warehouse of record and reload: opened from the settings, reached once before use."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import logging
 import threading
 import time
 
-from functions.surface import unready
+from functions.http import not_ready
+from tasador.clock import backoff
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
 
-log = logging.getLogger("tasador.functions.store")
+log = logging.getLogger("tasador.functions.database")
 
-_LONGEST_PAUSE = 15.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
 
-class Store:
-    """One warehouse for the process; made when first asked for."""
+class Database:
+    """The process's warehouse, created at its first use."""
 
-    def __init__(self, *needed: str) -> None:
-        """``needed`` names the settings without which the function cannot work."""
-        self._needed = ("database_url", *needed)
+    def __init__(self, *required_settings: str) -> None:
+        """``required_settings``: without these, and without ``database_url``, it never works."""
+        self._required = ("database_url", *required_settings)
         self._lock = threading.Lock()
         self._warehouse: Warehouse | None = None
         self._reason = "the database has not been reached yet"
@@ -29,38 +30,37 @@ class Store:
         self._reached = False
 
     def settings(self) -> Settings:
-        """The settings; raises ConfigurationError that names what is not set."""
-        return Settings.load().require(*self._needed)
+        """The settings; raises ConfigurationError that names a missing one."""
+        return Settings.load().require(*self._required)
 
     def warehouse(self) -> Warehouse:
-        """The warehouse; raises ConfigurationError where no database is named."""
+        """The warehouse; raises ConfigurationError where no database is configured."""
         with self._lock:
             if self._warehouse is None:
                 self._warehouse = Warehouse(self.settings().database_url)
             return self._warehouse
 
     def load(self) -> None:
-        """Reach the database and its tables, trying again; a wrong setting is not tried again."""
-        pause = 0.5
-        while not self._reached:
+        """Try until the database answers and has its tables. A wrong setting is not retried."""
+        for pause in backoff(_FIRST_PAUSE, _LONGEST_PAUSE):
             try:
                 self.warehouse().predictions(1)
                 self._reached = True
+                return
             except ConfigurationError as error:
                 self._reason, self._final = str(error), True
                 log.error(self._reason)
                 return
             except TasadorError as error:
-                # No answer, or no tables yet: on a new cluster they are being made beside this.
+                # No answer, or no tables: on a new cluster the platform is still creating them.
                 self._reason = str(error)
                 log.warning(self._reason)
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+            time.sleep(pause)
 
-    def ready(self) -> None:
-        """Raise a Problem while the database has not been reached."""
+    def check_ready(self) -> None:
+        """Raise HttpProblem 503 until the database has been reached."""
         if not self._reached:
-            raise unready(self._reason, final=self._final)
+            raise not_ready(self._reason, final=self._final)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,6 +1,6 @@
-"""Dead letters: what a Knative broker gives up comes to POST /dead-letters, and is kept as it is.
+"""Dead letters: a Knative broker sends undelivered events to POST /dead-letters.
 
-The broker says with it, in extension attributes, who did not take it and what was answered.
+It adds extension attributes that name the subscriber and what it answered.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from functions.database import Store
+from functions.database import Database
+from functions.http import MEGABYTE, HttpProblem, Request, Response, no_content, read_body
 from functions.observability import EVENTS
-from functions.surface import MEGABYTE, Problem, Request, Response, nothing, read_body
 from tasador.errors import StoreUnavailable
 from tasador.records import DeadLetter
 
-_LIMIT = 8 * MEGABYTE
-# What the broker adds: knativeerrordest, -code and -data about this, others for itself.
-_ADDED = "knative"
-# A filter that answered for its subscriber was asked at /triggers/NAMESPACE/TRIGGER/UID.
+_MAX_BYTES = 8 * MEGABYTE
+# The broker adds knativeerrordest, knativeerrorcode, knativeerrordata and internal attributes.
+_BROKER_PREFIX = "knative"
+# A filter that answered for its subscriber has the path /triggers/NAMESPACE/TRIGGER/UID.
 _TRIGGER = re.compile(r"/triggers/[^/]+/([^/]+)")
 
-log = logging.getLogger("tasador.functions.letters")
+log = logging.getLogger("tasador.functions.dead_letters")
 
 
-def keep(store: Store, request: Request) -> Response:
-    """POST /dead-letters: an event in binary mode, whatever its data; 503 asks for it again."""
-    letter = letter_of(request.headers, read_body(request, _LIMIT))
+def store(database: Database, request: Request) -> Response:
+    """POST /dead-letters: an event in binary mode with any data. 503 asks the broker to retry."""
+    letter = dead_letter_of(request.headers, read_body(request, _MAX_BYTES))
     try:
-        store.warehouse().save_dead_letter(letter)
+        database.warehouse().save_dead_letter(letter)
     except StoreUnavailable:
         EVENTS.labels("dead-letter", "retry").inc()
         raise
     EVENTS.labels("dead-letter", "done").inc()
     log.warning(
-        "%s did not take an event: %s",
+        "%s did not accept an event: %s",
         letter.subscriber,
         letter.reason,
         extra={
@@ -49,48 +49,50 @@ def keep(store: Store, request: Request) -> Response:
             }
         },
     )
-    return nothing()
+    return no_content()
 
 
-def letter_of(headers: Mapping[str, str], body: bytes) -> DeadLetter:
-    """The letter in a request whose header names are in lower case."""
+def dead_letter_of(headers: Mapping[str, str], body: bytes) -> DeadLetter:
+    """The dead letter in a request whose header names are in lower case."""
     attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce-")}
     if not {"id", "source", "type"} <= set(attributes):
-        raise Problem(400, "a CloudEvent in binary mode is expected: ce-id, ce-source, ce-type")
-    told = {name: attributes.pop(name) for name in list(attributes) if name.startswith(_ADDED)}
-    status = told.get("knativeerrorcode", "")
-    said = _in_words(_decoded(told.get("knativeerrordata", "")))
+        raise HttpProblem(400, "a CloudEvent in binary mode is expected: ce-id, ce-source, ce-type")
+    added = {
+        name: attributes.pop(name) for name in list(attributes) if name.startswith(_BROKER_PREFIX)
+    }
+    status = added.get("knativeerrorcode", "")
+    answer = _detail(_decode(added.get("knativeerrordata", "")))
     return DeadLetter(
-        subscriber=_name_of(unquote(told.get("knativeerrordest", ""))),
+        subscriber=_function_name(unquote(added.get("knativeerrordest", ""))),
         source=attributes["source"],
         event_id=attributes["id"],
         attributes=attributes,
         content_type=headers.get("content-type", ""),
         body=body,
-        # Knative says -1 where there was no answer.
+        # Knative sends -1 if there was no answer.
         status=int(status) if status.isdecimal() and 0 < int(status[:4]) < 1000 else None,
-        reason=said or (f"HTTP {status}" if status.isdecimal() else "no answer"),
+        reason=answer or (f"HTTP {status}" if status.isdecimal() else "no answer"),
     )
 
 
-def _decoded(told: str) -> str:
-    """The answer that the broker got, which it passes on in base 64."""
+def _decode(data: str) -> str:
+    """The subscriber's answer, which the broker forwards in base64."""
     try:
-        text = base64.b64decode(unquote(told), validate=True).decode(errors="replace")
+        text = base64.b64decode(unquote(data), validate=True).decode(errors="replace")
     except (binascii.Error, ValueError):
-        text = unquote(told)
+        text = unquote(data)
     return text.replace("\x00", "").strip()
 
 
-def _name_of(url: str) -> str:
-    """The function's name: what is before the namespace in its address."""
+def _function_name(url: str) -> str:
+    """The trigger's name, or the first label of the host name."""
     trigger = _TRIGGER.search(url)
     host = urlsplit(url).hostname or ""
     return trigger[1] if trigger else host.partition(".")[0] or url
 
 
-def _in_words(answer: str) -> str:
-    """The detail of a problem document, else the answer as it is."""
+def _detail(answer: str) -> str:
+    """The detail of a problem document, else the answer itself."""
     try:
         return str(json.loads(answer)["detail"])
     except (ValueError, KeyError, TypeError):

@@ -1,7 +1,7 @@
-"""The model that MODEL_URI names, fetched while the process still imports the rest.
+"""Fetches the model that MODEL_URI names while the process still imports its modules.
 
-Downloading a bundle, checking its digests and having xgboost's library read its trees is waiting,
-hashing and C++, which leave the interpreter to others: a process that starts does both at one time.
+Downloading a bundle, verifying its digests and loading its trees in xgboost's library all release
+the interpreter's lock, so they run at the same time as the imports.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ from tasador.stores.bundles import fetch_bundle
 
 
 class Fetched(NamedTuple):
-    """A bundle whose every byte has been checked, and those of its models that were read ahead."""
+    """A bundle with every byte verified, and those of its models that are loaded already."""
 
     verified: Verified
     models: dict[str, StoredModel]
 
 
 class _Fetch(threading.Thread):
-    """One try, whose outcome is taken once."""
+    """Fetches once; ``result`` waits for it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(name="fetch", daemon=True)
         self._environ = environ
-        self._found: Fetched | None = None
+        self._result: Fetched | None = None
         self._error: Exception | None = None
 
     def run(self) -> None:
         try:
             verified = _fetch(self._environ)
-            self._found = Fetched(verified, _read_ahead(verified.contents))
+            self._result = Fetched(verified, _load_models(verified.contents))
         except Exception as error:
             self._error = error
 
-    def outcome(self) -> Fetched:
+    def result(self) -> Fetched:
         self.join()
-        if self._found is None:
+        if self._result is None:
             raise self._error or RuntimeError("the model was not fetched")
-        return self._found
+        return self._result
 
 
-_begun: list[_Fetch] = []
+_started: list[_Fetch] = []
 
 
-def begin(environ: Mapping[str, str]) -> None:
-    """Begin to fetch, if a model is named at all; never raises."""
+def start(environ: Mapping[str, str]) -> None:
+    """Start to fetch, if the environment names a model; never raises."""
     if environ.get("MODEL_URI"):
         fetch = _Fetch(environ)
-        _begun.append(fetch)
+        _started.append(fetch)
         fetch.start()
 
 
 def fetched(environ: Mapping[str, str]) -> Fetched:
-    """The bundle, verified: what was begun, the first time, and after that a try of its own.
+    """The verified bundle. The first call waits for ``start``; later calls fetch again.
 
-    Raises as ``tasador.stores.bundles.fetch_bundle`` does, and ConfigurationError where none is
-    named.
+    Raises what ``tasador.stores.bundles.fetch_bundle`` raises, and ConfigurationError without
+    MODEL_URI.
     """
-    return _begun.pop().outcome() if _begun else Fetched(_fetch(environ), {})
+    return _started.pop().result() if _started else Fetched(_fetch(environ), {})
 
 
 def _fetch(environ: Mapping[str, str]) -> Verified:
@@ -76,11 +76,11 @@ def _fetch(environ: Mapping[str, str]) -> Verified:
     if not uri:
         raise ConfigurationError("MODEL_URI is not set: no model has been promoted yet")
     settings = Settings.load(environ)
-    return fetch_bundle(uri, digest, _cache(settings), settings)
+    return fetch_bundle(uri, digest, _cache_folder(settings), settings)
 
 
-def _read_ahead(contents: Mapping[str, bytes]) -> dict[str, StoredModel]:
-    """The models that can be read; who loads the bundle says what is wrong with one."""
+def _load_models(contents: Mapping[str, bytes]) -> dict[str, StoredModel]:
+    """The models that load. Loading the bundle reports what is wrong with the others."""
     models = {}
     for name in (MODEL, SPREAD):
         with suppress(BundleError):
@@ -88,7 +88,7 @@ def _read_ahead(contents: Mapping[str, bytes]) -> dict[str, StoredModel]:
     return models
 
 
-def _cache(settings: Settings) -> Path:
+def _cache_folder(settings: Settings) -> Path:
     if settings.home.is_dir() and os.access(settings.home, os.W_OK):
         return settings.home / "cache" / "bundles"
     return Path(tempfile.gettempdir()) / f"tasador-bundles-{os.getuid()}"

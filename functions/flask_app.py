@@ -1,93 +1,71 @@
-"""Behind the front: parliament's app with the function's addresses, made when first needed.
+"""parliament's Flask app with every route of a function, created when it is first needed.
 
-What ``functions.host`` does not answer by itself comes here: every GET of a function's own, every
-method and path that there is not. ``python -m parliament`` comes here with everything.
+The server hands it what ``functions.endpoints`` does not answer itself: a function's GET routes,
+unknown paths and wrong methods.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import flask
 from parliament import server
 from werkzeug.exceptions import HTTPException
 
-from functions.surface import Problem, Request, Response, as_problem, guarded, problem_response
+from functions.endpoints import Endpoints
+from functions.flask_edge import from_flask, to_flask
+from functions.http import HttpProblem, Response, as_problem, guarded
 
-if TYPE_CHECKING:
-    from functions.host import Host
 
-
-def make_app(host: Host) -> flask.Flask:
-    """parliament's app for the function's module, with our addresses, errors, ids and metrics."""
-    app: flask.Flask = server.create(host.module)
-    # parliament reads every body as a CloudEvent first, whatever its length; main does it once.
-    app.view_functions["handle_get"] = lambda: to_flask(
-        guarded(host.function.index, from_flask(flask.request))
-    )
-    app.view_functions["handle_post"] = lambda: to_flask(
-        guarded(host.function.post, from_flask(flask.request))
-    )
+def make_app(module: Any, endpoints: Endpoints) -> flask.Flask:
+    """parliament's app for the function's module, with our routes, errors, ids and metrics."""
+    app: flask.Flask = server.create(module)
+    root = _flask_view(endpoints.function.root)
+    # parliament's own view parses every body as a CloudEvent first, whatever its length.
+    app.view_functions["handle_get"] = app.view_functions["handle_post"] = root
     for path in ("/health/liveness", "/health/readiness"):
-        app.view_functions[path.rpartition("/")[2]] = _bound(host.probes[path])
-    for path, view in host.probes.items():
+        app.view_functions[path.rpartition("/")[2]] = _flask_view(endpoints.probes[path])
+    for path, view in endpoints.probes.items():
         if path.count("/") == 1:
-            app.add_url_rule(path, f"GET {path}", _bound(view))
-    for route in host.routes:
+            app.add_url_rule(path, f"GET {path}", _flask_view(view))
+    for route in endpoints.routes:
         app.add_url_rule(
-            route.path, f"{route.method} {route.path}", _bound(route.view), methods=[route.method]
+            route.path,
+            f"{route.method} {route.path}",
+            _flask_view(route.view),
+            methods=[route.method],
         )
 
     def begin() -> None:
-        flask.g.begun = host.begin(from_flask(flask.request))
+        flask.g.exchange = endpoints.begin(from_flask(flask.request))
 
     def finish(response: flask.Response) -> flask.Response:
         rule = flask.request.url_rule
-        route = rule.rule if rule else "unmatched"
-        response.headers["X-Request-Id"] = host.finish(
-            flask.g.begun, flask.request.method, route, response.status_code
+        response.headers["X-Request-Id"] = endpoints.finish(
+            flask.g.exchange,
+            flask.request.method,
+            rule.rule if rule else "unmatched",
+            response.status_code,
         )
         return response
 
     app.before_request(begin)
     app.after_request(finish)
-    app.register_error_handler(Exception, _refuse)
+    app.register_error_handler(Exception, _problem)
     return app
 
 
-def _bound(view: Callable[..., Response]) -> Callable[..., flask.Response]:
-    return lambda **parts: to_flask(guarded(view, from_flask(flask.request), **parts))
+def _flask_view(view: Callable[..., Response]) -> Callable[..., flask.Response]:
+    return lambda **path_values: to_flask(guarded(view, from_flask(flask.request), **path_values))
 
 
-def _refuse(error: Exception) -> flask.Response:
+def _problem(error: Exception) -> flask.Response:
     if isinstance(error, HTTPException) and error.code is not None:
         headers = {}
         if allowed := getattr(error, "valid_methods", None):
             headers["Allow"] = ", ".join(sorted(allowed))
-        problem = Problem(error.code, error.description or "", headers=headers)
+        problem = HttpProblem(error.code, error.description or "", headers=headers)
     else:
         problem = as_problem(error)
-    return to_flask(problem_response(problem))
-
-
-def from_flask(request: flask.Request) -> Request:
-    """The request as our views take it."""
-    return Request(
-        method=request.method,
-        path=request.path,
-        headers={name.lower(): value for name, value in request.headers},
-        query=request.query_string.decode("latin-1"),
-        length=request.content_length or 0,
-        read=request.get_data,
-    )
-
-
-def to_flask(response: Response) -> flask.Response:
-    """The answer as Flask gives it."""
-    made = flask.Response(response.body, response.status, response.headers)
-    if response.content_type:
-        made.content_type = response.content_type
-    else:
-        del made.headers["Content-Type"]
-    return made
+    return to_flask(problem.response())

@@ -1,26 +1,22 @@
-"""Listings as they come in requests."""
+"""Listings in requests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from functions.surface import invalid, read_object
-from tasador.listings.listing import INPUTS, FieldProblem, Listing, read_listing
+from functions.http import invalid_fields, require_object
+from tasador.listings.listing import INPUTS, Listing, read_listing
 
 
-def one(data: Any, where: str = "body") -> Listing:
-    """One listing from JSON; a price is what is asked for, so a given one is left aside."""
-    listing, problems = _read(read_object(data, where))
+def listing_from_json(data: Any, field_name: str = "body") -> Listing:
+    """The listing in a JSON object, without its price; raises HttpProblem 422."""
+    row = require_object(data, field_name)
+    listing, problems = read_listing({name: row[name] for name in row if name != "price"})
     if problems:
-        raise invalid(problems)
+        raise invalid_fields(problems)
     return listing
 
 
-def _read(row: Mapping[str, Any]) -> tuple[Listing, list[FieldProblem]]:
-    return read_listing({name: value for name, value in row.items() if name != "price"})
-
-
-def inputs(listing: Listing) -> dict[str, Any]:
-    """The eleven inputs as read."""
+def inputs_of(listing: Listing) -> dict[str, Any]:
+    """The eleven input fields as read."""
     return {name: getattr(listing, name) for name in INPUTS}

@@ -1,9 +1,9 @@
-"""Numbers that a process counts, and how Prometheus reads them.
+"""Metrics that a process counts, exposed through prometheus_client.
 
-``prometheus_client`` is loaded once the function answers (``prepare``), not before: what it imports
-(an HTTP server, TLS, mail) would be a fifth of the time in which a function starts. The numbers are
-kept here, and it collects them as it does from any collector of one's own
-(https://prometheus.github.io/client_python/collector/custom/).
+prometheus_client is imported once the function is loaded (``prepare``): its imports (an HTTP
+server, TLS, mail) would take a fifth of a function's start. Until then the values are kept here,
+and it reads them through its custom collector interface
+(https://prometheus.github.io/client_python/collector/custom/). docs/decisions has the measurement.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
 
-class Number:
-    """A number that many threads count up, or set."""
+class Value:
+    """The value of a counter or a gauge; thread-safe."""
 
     def __init__(self) -> None:
         self.value = 0.0
         self._lock = threading.Lock()
 
     def inc(self, amount: float = 1.0) -> None:
-        """Add to it."""
+        """Add ``amount``."""
         with self._lock:
             self.value += amount
 
     def set(self, value: float) -> None:
-        """Put another in its place."""
+        """Set the value."""
         self.value = value
 
 
-class Spread:
-    """How many values lie up to each of ``limits``, and their sum."""
+class Histogram:
+    """Counts of values by bucket, and their sum. ``bounds`` are the upper bounds, ascending."""
 
-    def __init__(self, limits: Sequence[float]) -> None:
-        self._limits = limits
-        self._counts = [0] * (len(limits) + 1)
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
         self._lock = threading.Lock()
 
     def observe(self, value: float, times: int = 1) -> None:
-        """Count a value."""
-        place = bisect_left(self._limits, value)
+        """Count a value ``times`` times."""
+        bucket = bisect_left(self._bounds, value)
         with self._lock:
-            self._counts[place] += times
+            self._counts[bucket] += times
             self._sum += value * times
 
     def observe_all(self, values: Any) -> None:
@@ -58,47 +58,47 @@ class Spread:
         import numpy as np
 
         counts = np.bincount(
-            np.searchsorted(self._limits, values), minlength=len(self._counts)
+            np.searchsorted(self._bounds, values), minlength=len(self._counts)
         ).tolist()
         with self._lock:
             self._counts = [a + b for a, b in zip(self._counts, counts, strict=True)]
             self._sum += float(values.sum())
 
-    def told(self) -> tuple[list[tuple[str, float]], float]:
-        """By limit how many values lie up to it ("+Inf" comes last), and their sum."""
+    def cumulative(self) -> tuple[list[tuple[str, float]], float]:
+        """(upper bound, number of values up to it) for each bucket, "+Inf" last; and the sum."""
         with self._lock:
             counts, total = list(accumulate(self._counts)), self._sum
-        limits = [*map(str, map(float, self._limits)), "+Inf"]
-        return list(zip(limits, counts, strict=True)), total
+        bounds = [*map(str, map(float, self._bounds)), "+Inf"]
+        return list(zip(bounds, counts, strict=True)), total
 
 
-T = TypeVar("T", Number, Spread)
+T = TypeVar("T", Value, Histogram)
 _REGISTERED: list[Family[Any]] = []
 
 
 class Family(Generic[T]):
-    """A metric: one ``T`` for each combination of its labels' values."""
+    """A metric: one ``T`` for each combination of label values."""
 
     def __init__(
-        self, kind: str, name: str, says: str, labels: Sequence[str], make: Callable[[], T]
+        self, kind: str, name: str, help_text: str, labels: Sequence[str], create: Callable[[], T]
     ) -> None:
-        self._kind, self._name, self._says, self._labels = kind, name, says, labels
-        self._make = make
+        self._kind, self._name, self._help, self._labels = kind, name, help_text, labels
+        self._create: Callable[[], T] = create
         self._children: dict[tuple[str, ...], T] = {}
         self._lock = threading.Lock()
         _REGISTERED.append(self)
 
     def labels(self, *values: str) -> T:
-        """The one of these values, which come from closed sets and never from a request."""
+        """The child of these label values, which come from closed sets and never from requests."""
         if (child := self._children.get(values)) is None:
             if len(values) != len(self._labels):
                 raise ValueError(f"{self._name} has the labels {self._labels}, not {values}")
             with self._lock:
-                child = self._children.setdefault(values, self._make())
+                child = self._children.setdefault(values, self._create())
         return child
 
     def collect(self) -> Iterator[Metric]:
-        """The metric, as prometheus_client asks for it."""
+        """The metric in prometheus_client's form; part of its collector interface."""
         from prometheus_client import core
 
         kinds = {
@@ -106,34 +106,36 @@ class Family(Generic[T]):
             "gauge": core.GaugeMetricFamily,
             "histogram": core.HistogramMetricFamily,
         }
-        told = kinds[self._kind](self._name, self._says, labels=self._labels)
+        metric = kinds[self._kind](self._name, self._help, labels=self._labels)
         with self._lock:
             children = sorted(self._children.items())
         for values, child in children:
-            if isinstance(child, Number):
-                told.add_metric(values, child.value)
+            if isinstance(child, Value):
+                metric.add_metric(values, child.value)
             else:
-                told.add_metric(values, *child.told())
-        yield told
+                metric.add_metric(values, *child.cumulative())
+        yield metric
 
 
-def counter(name: str, says: str, *labels: str) -> Family[Number]:
-    """What is counted up, by labels."""
-    return Family("counter", name, says, labels, Number)
+def counter(name: str, help_text: str, *labels: str) -> Family[Value]:
+    """A counter by labels."""
+    return Family("counter", name, help_text, labels, Value)
 
 
-def gauge(name: str, says: str) -> Number:
-    """What goes up and down."""
-    return Family("gauge", name, says, (), Number).labels()
+def gauge(name: str, help_text: str) -> Value:
+    """A gauge without labels."""
+    return Family("gauge", name, help_text, (), Value).labels()
 
 
-def histogram(name: str, says: str, limits: Sequence[float], *labels: str) -> Family[Spread]:
-    """What is counted by size, by labels."""
-    return Family("histogram", name, says, labels, lambda: Spread(limits))
+def histogram(
+    name: str, help_text: str, bounds: Sequence[float], *labels: str
+) -> Family[Histogram]:
+    """A histogram by labels."""
+    return Family("histogram", name, help_text, labels, lambda: Histogram(bounds))
 
 
 def prepare() -> None:
-    """Load what ``metrics_text`` needs, so that who asks first need not wait for it."""
+    """Import prometheus_client, so that the first scrape need not wait for it."""
     _registry()
 
 

@@ -1,5 +1,4 @@
-"""The model that a process serves: fetched, verified and proven on its golden rows, or a reason why
-not."""
+"""The model of a process: fetched, verified and checked on its golden rows."""
 
 from __future__ import annotations
 
@@ -10,27 +9,30 @@ import time
 from functools import cache
 
 from functions.fetching import fetched
+from functions.http import not_ready, use_fast_json
 from functions.observability import MODEL_LOADED
-from functions.surface import quicken, unready
+from tasador.clock import backoff
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.listings.listing import Listing
 from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
 
 log = logging.getLogger("tasador.functions.model")
 
-_LONGEST_PAUSE = 15.0
-# So long a process that starts lets requests wait for its model (seconds), since that is sooner
-# there than a caller who was sent away comes back.
-_PATIENCE = 5.0
-# For so long (seconds) those who have waited have the interpreter for themselves.
-_FIRST_TURN = 0.02
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+# A starting process lets requests wait for its model this long (seconds): it loads sooner than a
+# caller who got a 503 would try again.
+_MAX_WAIT = 5.0
+# The requests that waited are answered before the fast paths are built (seconds).
+_FIRST_REQUESTS_SECONDS = 0.02
 
 
 class ServedModel:
-    """Loads MODEL_URI once. The host gives the loading a thread, and requests that come before its
-    first try has ended wait for it; without a host the first request does it.
+    """Loads MODEL_URI once.
 
-    ``explains``: the function explains prices, so that is made fast too."""
+    The host calls ``load`` in a thread. Requests that arrive during its first attempt wait for it.
+    Without a host the first request loads the model. ``explains``: the fast engine is built for
+    explanations too.
+    """
 
     def __init__(self, *, explains: bool = False) -> None:
         self._explains = explains
@@ -38,47 +40,45 @@ class ServedModel:
         self._bundle: Bundle | None = None
         self._reason = "the model is being loaded"
         self._final = False
-        self._tried = threading.Event()
-        self._begun: float | None = None
+        self._attempted = threading.Event()
+        self._load_started: float | None = None
 
     def load(self) -> None:
-        """Load until it is loaded or can never be; an unavailable store alone is tried again."""
-        self._begun = time.monotonic()
+        """Load until it succeeds or never can: only an unavailable store is tried again."""
+        self._load_started = time.monotonic()
         loaded = self._attempt()
-        self._tried.set()
-        pause = 0.5
+        self._attempted.set()
+        pauses = backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while not loaded and not self._final:
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            time.sleep(next(pauses))
             loaded = self._attempt()
         if loaded:
-            time.sleep(_FIRST_TURN)
-            self._optimise()
-            quicken()
-
-    def bundle(self) -> Bundle:
-        """The loaded bundle; raises a Problem (503) that says why there is none."""
-        if self._bundle is None:
-            if self._begun is None:
-                self._attempt()
-            else:
-                self._tried.wait(max(self._begun + _PATIENCE - time.monotonic(), 0.0))
-        return self.loaded()
+            time.sleep(_FIRST_REQUESTS_SECONDS)
+            self._use_fast_engine(self.require())
+            use_fast_json()
 
     @property
-    def here(self) -> bool:
-        """Whether ``bundle`` gives one at once."""
+    def is_ready(self) -> bool:
+        """Whether the model is loaded."""
         return self._bundle is not None
 
-    def loaded(self) -> Bundle:
-        """As ``bundle``, but never waits."""
+    def require(self) -> Bundle:
+        """The loaded bundle; raises HttpProblem 503 at once if there is none."""
         if self._bundle is None:
-            raise unready(self._reason, final=self._final)
+            raise not_ready(self._reason, final=self._final)
         return self._bundle
 
-    def _optimise(self) -> None:
+    def wait_for_bundle(self) -> Bundle:
+        """The loaded bundle. Waits for the first attempt; raises HttpProblem 503 if it fails."""
+        if self._bundle is None:
+            if self._load_started is None:
+                self._attempt()
+            else:
+                self._attempted.wait(max(self._load_started + _MAX_WAIT - time.monotonic(), 0.0))
+        return self.require()
+
+    def _use_fast_engine(self, bundle: Bundle) -> None:
         """Switch to the fast engine; if it cannot be built or verified, the library stays."""
-        bundle = self.loaded()
         try:
             bundle.encoders.comparables.build_index()
             if bundle.stored_trees is None:
@@ -106,19 +106,18 @@ class ServedModel:
                 log.error(self._reason)
                 return False
             except Exception:
-                # Whatever it was, the process must go on saying that it is not ready.
-                self._reason, self._final = "the model cannot be loaded; the log says why", True
+                # The process must keep reporting that it is not ready, whatever happened.
+                self._reason, self._final = "the model cannot be loaded; see the log", True
                 log.exception(self._reason)
                 return False
             manifest = self._bundle.manifest
-            seconds = round(time.perf_counter() - started, 3)
             log.info(
                 "model loaded",
                 extra={
                     "fields": {
                         "model": f"{manifest.name}@{manifest.version}",
                         "digest": manifest.digest,
-                        "seconds": seconds,
+                        "seconds": round(time.perf_counter() - started, 3),
                         "correlation_id": correlation_id(),
                     }
                 },
@@ -131,17 +130,17 @@ def _load(environ: os._Environ[str]) -> Bundle:
     bundle = Bundle.of(*fetched(environ))
     manifest = bundle.manifest
     for variable, stated in (("MODEL_NAME", manifest.name), ("MODEL_VERSION", manifest.version)):
-        wanted = environ.get(variable, "")
-        if wanted and wanted != str(stated):
-            raise BundleError(f"{variable} is {wanted}, but {environ['MODEL_URI']} says {stated}")
+        required = environ.get(variable, "")
+        if required and required != str(stated):
+            raise BundleError(f"{variable} is {required}, but {environ['MODEL_URI']} has {stated}")
     difference = bundle.check_golden()
-    # Also true of a NaN.
+    # ``not <=``: a NaN fails too.
     if not difference <= GOLDEN_TOLERANCE:
         raise BundleError(
-            f"the golden rows of {environ['MODEL_URI']} are answered {difference:.2%} away from "
-            f"what training expects (at most {GOLDEN_TOLERANCE:.2%})"
+            f"the prices of the golden rows of {environ['MODEL_URI']} differ by {difference:.2%} "
+            f"from those of training (at most {GOLDEN_TOLERANCE:.2%} is allowed)"
         )
-    # The first prediction of a process would otherwise pay for what is made on demand.
+    # Builds what is built lazily, so that the first request does not pay for it.
     bundle.predict_one(Listing())
     return bundle
 
@@ -154,5 +153,5 @@ def correlation_id() -> str:
 
 @cache
 def revision() -> str:
-    """The name of the Revision that this process is of; empty outside the platform."""
+    """The name of this process's Revision; empty outside the platform."""
     return os.environ.get("K_REVISION", "")

@@ -1,9 +1,9 @@
-"""Recording: every prediction leaves as a prediction.made event for the record function.
+"""Recording: predict publishes every prediction as a prediction.made event for record.
 
-TASADOR_RECORDING is ``best-effort`` (a bounded queue; what is lost is counted), ``required`` (the
-caller is answered only after the broker took the event) or ``off``. In each mode one thread sends:
-what waits at one time shares one event, so a slow broker makes events larger and not callers later.
-Where no caller waits, an event is held for a moment for more to come.
+TASADOR_RECORDING is ``best-effort`` (a bounded queue; losses are counted), ``required`` (the caller
+is answered only after the broker accepted the event) or ``off``. One thread publishes. Predictions
+that wait at the same time share an event, so a slow broker makes events larger instead of answers
+later. In mode ``best-effort`` an event waits for a moment to collect more predictions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from functions.http import HttpProblem
 from functions.observability import RECORDINGS
-from functions.surface import Problem
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import build
 from tasador.events.publish import Publisher
@@ -26,20 +26,20 @@ from tasador.prediction_record import PredictionRecord
 log = logging.getLogger("tasador.functions.recording")
 
 MODES = ("best-effort", "required", "off")
-_IN_ONE_EVENT = 200
-_QUEUED = 20_000
-# After a refusal the broker is asked again for 1.4 seconds while a caller waits, else for 6.2.
+_MAX_PER_EVENT = 200
+_MAX_QUEUED = 20_000
+# A failed event is retried for 1.4 seconds while a caller waits, else for 6.2 seconds.
 _RETRIES = {"required": 3, "best-effort": 5}
 _TIMEOUT = 3.0
-# Where nobody waits for it, an event is sent so long (seconds) after the first of its predictions:
-# one event costs as much as several predictions.
-_GATHERING = 0.05
+# Without a waiting caller an event is sent this long after its first prediction (seconds): one
+# event costs as much as several predictions.
+_GATHER_SECONDS = 0.05
 
 
 @dataclass(slots=True)
 class _Item:
-    """What one request has to record; ``settled`` once the broker took it or ``error`` says why
-    not."""
+    """The records of one request. ``settled`` is set once the broker accepted them all, or with
+    ``error``. ``sent`` counts those that were tried."""
 
     records: Sequence[PredictionRecord]
     settled: threading.Event | None = None
@@ -59,10 +59,10 @@ class Recorder:
 
     @cached_property
     def mode(self) -> str:
-        """The mode; without a broker nothing can be recorded, which ``required`` does not allow."""
+        """The mode; "off" without a broker. Raises ConfigurationError for a wrong setting."""
         mode = os.environ.get("TASADOR_RECORDING") or "best-effort"
         if mode not in MODES:
-            raise ConfigurationError(f"TASADOR_RECORDING is {mode!r}; it is one of {MODES}")
+            raise ConfigurationError(f"TASADOR_RECORDING is {mode!r}, not one of {MODES}")
         if not os.environ.get("K_SINK"):
             if mode == "required":
                 raise ConfigurationError("TASADOR_RECORDING is required, but K_SINK is not set")
@@ -71,17 +71,17 @@ class Recorder:
 
     @cached_property
     def waits(self) -> bool:
-        """Whether ``record`` waits for the broker (or raises what is wrong with the setting)."""
+        """Whether ``record`` waits for the broker, or raises ConfigurationError."""
         try:
             return self.mode == "required"
         except ConfigurationError:
             return True
 
     def record(self, records: Sequence[PredictionRecord]) -> None:
-        """Record, by taking slices of ``records`` in another thread.
+        """Record ``records``, of which another thread takes slices.
 
-        In mode ``required`` raises ServiceUnavailable when the broker does not take all of them.
-        What it did take is recorded, which does no harm: nobody was answered.
+        Raises ServiceUnavailable in mode ``required`` if the broker does not accept all of them.
+        Those that it did accept stay recorded, although their caller gets no price.
         """
         if self.mode == "off" or not records:
             return
@@ -89,7 +89,7 @@ class Recorder:
         item = _Item(records, threading.Event() if waits else None)
         if not self._put(item):
             if waits:
-                raise Problem(503, "too many predictions wait for the broker; try again")
+                raise HttpProblem(503, "too many predictions are waiting for the broker; try again")
             _lost(len(records), "the queue to the broker is full")
         elif item.settled is not None:
             item.settled.wait()
@@ -97,7 +97,7 @@ class Recorder:
                 raise item.error
 
     def close(self, timeout: float = 10.0) -> None:
-        """Send what is queued, then stop; what the broker has not taken in time is lost."""
+        """Send what is queued, then stop. What is left after ``timeout`` seconds is lost."""
         with self._changed:
             self._ended = True
             self._changed.notify()
@@ -106,19 +106,19 @@ class Recorder:
             return
         thread.join(timeout)
         if left := self._queued:
-            _lost(left, "the broker did not take them in time")
+            _lost(left, "the broker did not accept them in time")
 
     def _put(self, item: _Item) -> bool:
         with self._changed:
-            if self._ended or self._queued + len(item.records) > _QUEUED:
+            if self._ended or self._queued + len(item.records) > _MAX_QUEUED:
                 return False
             self._items.append(item)
             self._queued += len(item.records)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
                 self._thread.start()
-            # One that is not alone will be sent with those before it, but nothing waits for more.
-            if len(self._items) == 1 or self._queued >= _IN_ONE_EVENT:
+            # The thread is awake already if there were others; a full event need not wait.
+            if len(self._items) == 1 or self._queued >= _MAX_PER_EVENT:
                 self._changed.notify()
             return True
 
@@ -128,7 +128,7 @@ class Recorder:
             records = [
                 record
                 for item in group
-                for record in item.records[item.sent : item.sent + _IN_ONE_EVENT]
+                for record in item.records[item.sent : item.sent + _MAX_PER_EVENT]
             ]
             error: Exception | None = None
             try:
@@ -140,8 +140,7 @@ class Recorder:
         publisher.close()
 
     def _next(self) -> list[_Item]:
-        """The items whose records make the next event; a long one makes several. Empty at the
-        end."""
+        """The items of the next event; a long item fills several events. Empty at the end."""
         with self._changed:
             while not self._items:
                 if self._ended:
@@ -149,13 +148,13 @@ class Recorder:
                 self._changed.wait()
             if not self.waits:
                 self._changed.wait_for(
-                    lambda: self._ended or self._queued >= _IN_ONE_EVENT, _GATHERING
+                    lambda: self._ended or self._queued >= _MAX_PER_EVENT, _GATHER_SECONDS
                 )
             group: list[_Item] = []
             size = 0
             for item in self._items:
                 size += len(item.records) - item.sent
-                if group and size > _IN_ONE_EVENT:
+                if group and size > _MAX_PER_EVENT:
                     break
                 group.append(item)
             return group
@@ -164,7 +163,7 @@ class Recorder:
         for item in group:
             before = item.sent
             left = len(item.records) - before
-            item.sent = before + (left if error else min(left, _IN_ONE_EVENT))
+            item.sent = before + (left if error else min(left, _MAX_PER_EVENT))
             with self._changed:
                 self._queued -= item.sent - before
                 if item.sent == len(item.records):
@@ -180,7 +179,7 @@ class Recorder:
 
 
 def _as_unavailable(error: Exception) -> Exception:
-    """The broker's refusal is no fault of the caller, whatever it was."""
+    """Any failure to publish as a 503: the caller did not cause it."""
     if isinstance(error, ServiceUnavailable):
         return error
     return ServiceUnavailable(f"the prediction could not be recorded: {error}")

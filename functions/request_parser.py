@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser
 from waitress.utilities import RequestEntityTooLarge
 
-from functions.surface import MEGABYTE, Request
+from functions.http import MEGABYTE, Request
 
-# The longest body that any address takes. A longer one is read to its end and dropped, up to the
-# second figure, so that its sender gets the 413 and not a broken pipe.
-BODY_AT_MOST = 8 * MEGABYTE
-READ_AT_MOST = 32 * MEGABYTE
-# All bodies that are held at one time; a small one is not counted.
-HELD_AT_MOST = 64 * MEGABYTE
+# The longest body that any route accepts. A longer one is read and discarded up to
+# MAX_READ_BYTES, so that its sender gets a 413 and not a broken pipe.
+MAX_BODY_BYTES = 8 * MEGABYTE
+MAX_READ_BYTES = 32 * MEGABYTE
+# All bodies held at the same time; small ones are not counted.
+MAX_HELD_BYTES = 64 * MEGABYTE
 _SMALL = 64_000
 # From a request's first byte to its last.
 ARRIVAL_SECONDS = 30.0
 
 
-class Budget:
-    """How many bytes of bodies are held; used by the reading thread and the workers."""
+class BodyBudget:
+    """Counts the bytes of bodies that are held; shared by the reading thread and the workers."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held = 0
 
-    def take(self, size: int) -> bool:
-        """Hold so many bytes more, if there is room."""
+    def acquire(self, size: int) -> bool:
+        """Reserve ``size`` bytes; False if there is no room."""
         with self._lock:
-            if self._held + size > HELD_AT_MOST:
+            if self._held + size > MAX_HELD_BYTES:
                 return False
             self._held += size
             return True
 
-    def give(self, size: int) -> None:
-        """Let so many bytes go."""
+    def release(self, size: int) -> None:
+        """Return ``size`` bytes."""
         with self._lock:
             self._held -= size
 
 
-class _Nowhere:
-    """Where a body goes that nobody will read."""
+class _DiscardedBody:
+    """Takes the place of a body's buffer: counts the bytes and drops them."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -59,79 +60,84 @@ class _Nowhere:
 
 
 class TooBusy(RequestEntityTooLarge):
-    """Come back later."""
+    """503: too many long bodies are held."""
 
     code = 503
 
 
 class TooLate(RequestEntityTooLarge):
-    """It did not arrive in time."""
+    """408: the request did not arrive in time."""
 
     code = 408
 
 
-class Arriving(HTTPRequestParser):
-    """A request while it arrives; ``error`` is set on one that will not be answered.
+class RequestParser(HTTPRequestParser):
+    """A request while it arrives. ``error`` is set on one that is rejected.
 
     ``inline``: the reading thread answers it.
     """
 
     inline = False
-    # A request whose first line never came, or is none, has none of these.
+    error: Any
+    # Defaults for a request whose first line is missing or malformed.
     command = path = query = ""
 
-    def __init__(self, adj: Adjustments, budget: Budget) -> None:
+    def __init__(self, adj: Adjustments, budget: BodyBudget) -> None:
         super().__init__(adj)
         self._budget = budget
-        self._taken = 0
-        self._refusal: RequestEntityTooLarge | None = None
+        self._reserved = 0
+        self._rejection: RequestEntityTooLarge | None = None
 
     def received(self, data: bytes) -> int:
+        """Parse ``data``; the number of bytes consumed."""
         consumed: int = super().received(data)
         if self.body_rcv is not None:
-            # One that comes in chunks says no length.
+            # A chunked request states no length.
             size = self.content_length or len(self.body_rcv)
-            if self._refusal is None:
-                if size > BODY_AT_MOST:
-                    self._drop(RequestEntityTooLarge(""))
-                elif size > max(_SMALL, self._taken):
-                    # Of one in chunks half a megabyte more at a time.
-                    more = size - self._taken + (MEGABYTE // 2 if self.chunked else 0)
-                    if self._budget.take(more):
-                        self._taken += more
+            if self._rejection is None:
+                if size > MAX_BODY_BYTES:
+                    self._discard(RequestEntityTooLarge(""))
+                elif size > max(_SMALL, self._reserved):
+                    # For a chunked request reserve half a megabyte ahead.
+                    more = size - self._reserved + (MEGABYTE // 2 if self.chunked else 0)
+                    if self._budget.acquire(more):
+                        self._reserved += more
                     else:
-                        self._drop(TooBusy("too many long bodies at one time; try again"))
-            if self.completed and self._refusal is not None and self.error is None:
-                self.error = self._refusal
+                        self._discard(TooBusy("too many long bodies at the same time; try again"))
+            if self.completed and self._rejection is not None and self.error is None:
+                self.error = self._rejection
                 if type(self.error) is RequestEntityTooLarge:
-                    self.error.body = f"the body has {size:,} bytes; {BODY_AT_MOST:,} are taken"
+                    self.error.body = (
+                        f"the body has {size:,} bytes; the limit is {MAX_BODY_BYTES:,}"
+                    )
         return consumed
 
-    def _drop(self, why: RequestEntityTooLarge) -> None:
-        self._refusal = why
+    def _discard(self, rejection: RequestEntityTooLarge) -> None:
+        self._rejection = rejection
         held = self.body_rcv.buf
-        self.body_rcv.buf = _Nowhere(len(held))
+        self.body_rcv.buf = _DiscardedBody(len(held))
         held.close()
-        self._return()
+        self._release()
 
-    def _return(self) -> None:
-        taken, self._taken = self._taken, 0
-        if taken:
-            self._budget.give(taken)
+    def _release(self) -> None:
+        reserved, self._reserved = self._reserved, 0
+        if reserved:
+            self._budget.release(reserved)
 
     def close(self) -> None:
+        """Let the body go."""
         super().close()
-        self._return()
+        self._release()
 
 
-def asked(request: HTTPRequestParser) -> Request:
-    """The request as our views take it."""
-    stated = request.headers.get("CONTENT_LENGTH", "")
+def to_request(parsed: HTTPRequestParser) -> Request:
+    """The parsed request as our views take it."""
+    stated = parsed.headers.get("CONTENT_LENGTH", "")
     return Request(
-        method=request.command,
-        path=request.path,
-        headers={name.replace("_", "-").lower(): value for name, value in request.headers.items()},
-        query=request.query,
+        method=parsed.command,
+        path=parsed.path,
+        headers={name.replace("_", "-").lower(): value for name, value in parsed.headers.items()},
+        query=parsed.query,
         length=int(stated) if stated.isascii() and stated.isdigit() else 0,
-        read=lambda: request.get_body_stream().read(),
+        read=lambda: parsed.get_body_stream().read(),
     )

@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI documents: what goes into the functions and what comes out of them."""
+"""JSON schemas of the functions' requests and responses, for their OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tasador.listings.listing import STATUSES
 
 Json = dict[str, Any]
 
-# Printable characters of Latin scripts; others are taken too, as far as this Python's edition of
-# Unicode knows them, which no pattern can say.
+# Printable characters of Latin scripts. Others are accepted if Python's version of Unicode knows
+# them, which no pattern can express.
 _TEXT: Json = {
     "type": ["string", "null"],
     "maxLength": 200,
@@ -47,7 +47,7 @@ _FIELDS: Json = {
 
 
 def an_object(properties: Mapping[str, Any], required: Sequence[str] | None = None) -> Json:
-    """An object; all of its properties are there unless ``required`` says otherwise."""
+    """An object; all properties are required unless ``required`` lists fewer."""
     needed = list(properties) if required is None else list(required)
     return {"type": "object", "properties": dict(properties), "required": needed}
 
@@ -63,21 +63,21 @@ def ref(name: str) -> Json:
 
 
 _CONTRIBUTION = an_object({"feature": STRING, "value": STRING, "dollars": NUMBER})
-_MAYBE: Json = {"type": ["number", "null"]}
+_OPTIONAL_NUMBER: Json = {"type": ["number", "null"]}
 _COMPARABLE = an_object(
     {
         "price": NUMBER,
-        "bed": _MAYBE,
-        "bath": _MAYBE,
-        "house_size": _MAYBE,
-        "acre_lot": _MAYBE,
+        "bed": _OPTIONAL_NUMBER,
+        "bath": _OPTIONAL_NUMBER,
+        "house_size": _OPTIONAL_NUMBER,
+        "acre_lot": _OPTIONAL_NUMBER,
         "zip_code": STRING,
         "km": {**NUMBER, "description": "between the centres of the two zip codes"},
         "alike": {**NUMBER, "description": "between 0 and 1"},
     }
 )
 LINKS: Json = {"type": "object", "additionalProperties": STRING}
-_SAID: Json = {"revision": STRING, "missing": a_list(STRING), "correlation_id": STRING}
+_COMMON: Json = {"revision": STRING, "missing": a_list(STRING), "correlation_id": STRING}
 _EVENT = an_object(
     {
         "specversion": {"const": "1.0"},
@@ -94,9 +94,7 @@ _EVENT = an_object(
 
 SCHEMAS: Json = {
     "Listing": {
-        **an_object(
-            {**_FIELDS, "price": {"description": "left aside: it is what is asked for"}}, ()
-        ),
+        **an_object({**_FIELDS, "price": {"description": "ignored"}}, ()),
         "additionalProperties": False,
         "description": "Any field may be left out or null.",
         "examples": [{"state": "Texas", "zip_code": "77084", "bed": 3, "house_size": 1800}],
@@ -108,12 +106,12 @@ SCHEMAS: Json = {
             "price": {"type": "number", "exclusiveMinimum": 0, "description": "dollars"},
             "intervals": {
                 "type": "object",
-                "description": "by level in percent: the price is within with that probability",
+                "description": "by level: the probability in percent that the price is inside",
                 "additionalProperties": an_object({"low": NUMBER, "high": NUMBER}),
             },
             "model": ref("Model"),
             "warnings": a_list(STRING),
-            **_SAID,
+            **_COMMON,
         }
     ),
     "PricedColumns": an_object(
@@ -127,7 +125,7 @@ SCHEMAS: Json = {
             },
             "missing": {
                 "type": "object",
-                "description": "by field: the rows, from 0, that have no value",
+                "description": "by field: the rows without a value, counted from 0",
                 "additionalProperties": a_list({"type": "integer"}),
             },
             "warnings": a_list(an_object({"row": {"type": "integer"}, "warnings": a_list(STRING)})),
@@ -145,7 +143,7 @@ SCHEMAS: Json = {
             "comparables": a_list(_COMPARABLE),
             "sentence": STRING,
             "model": ref("Model"),
-            **_SAID,
+            **_COMMON,
         }
     ),
     "Recorded": an_object(
@@ -174,10 +172,13 @@ SCHEMAS: Json = {
                 "status": {"type": "integer"},
                 "detail": STRING,
                 "errors": a_list(an_object({"field": STRING, "reason": STRING, "value": STRING})),
-                "final": {"type": "boolean", "description": "waiting is no use"},
+                "final": {
+                    "type": "boolean",
+                    "description": "true: the process must be restarted, trying again is no use",
+                },
             },
             ("type", "title", "status", "detail"),
         ),
-        "description": "RFC 9457; `errors` names each field that was refused.",
+        "description": "RFC 9457; `errors` names each rejected field.",
     },
 }

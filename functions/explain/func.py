@@ -1,4 +1,4 @@
-"""explain: why a listing is priced as it is, in dollars that add up to the price."""
+"""explain: the contributions to a price, in dollars that add up to it."""
 
 import sys
 import threading
@@ -9,18 +9,17 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import listings, model
-from functions.observability import EVENTS, EXPLAINER_LOADED
-from functions.surface import (
-    Function,
-    Problem,
+from functions.function import Function, Route
+from functions.http import (
+    HttpProblem,
     Request,
     Response,
-    Route,
+    not_ready,
     read_json,
     reply,
     reply_event,
-    unready,
 )
+from functions.observability import EVENTS, EXPLAINER_LOADED
 from tasador.events import build
 from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
@@ -28,37 +27,37 @@ from tasador.model import contributions
 from tasador.model.contributions import Contribution
 
 MODEL = model.ServedModel(explains=True)
-EXPLAINED = threading.Event()
+PREPARED = threading.Event()
 
-_ONE = frozenset({"/", "/explain"})
+_SINGLE_PATHS = frozenset({"/", "/explain"})
 
 
 def explain(request: Request) -> Response:
     """POST /explain: one listing as a JSON object."""
-    return reply(_explain(listings.one(read_json(request))))
+    return reply(_explain(listings.listing_from_json(read_json(request))))
 
 
 def on_event(event: Event) -> Response:
-    """A prediction.requested event is answered by an explanation.made event."""
+    """Reply to prediction.requested with explanation.made."""
     if event.type != PREDICTION_REQUESTED:
         EVENTS.labels("other", "refused").inc()
-        raise Problem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is taken")
-    found = _explain(listings.one(event.data, "data"))
+        raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is expected")
+    explanation = _explain(listings.listing_from_json(event.data, "data"))
     EVENTS.labels(event.type, "done").inc()
-    return reply_event(build.explanation_made(event, found, model.revision()))
+    return reply_event(build.explanation_made(event, explanation, model.revision()))
 
 
 def _explain(listing: Listing) -> dict[str, Any]:
-    bundle = MODEL.bundle()
-    found = contributions.explain(bundle, listing)
+    bundle = MODEL.wait_for_bundle()
+    explanation = contributions.explain(bundle, listing)
     manifest = bundle.manifest
     return {
-        "price": found.price,
-        "base": found.base,
-        "contributions": [_told(part) for part in found.contributions],
-        "columns": [_told(part) for part in found.columns],
-        "comparables": [c._asdict() for c in found.comparables],
-        "sentence": found.sentence,
+        "price": explanation.price,
+        "base": explanation.base,
+        "contributions": [_as_json(c) for c in explanation.contributions],
+        "columns": [_as_json(c) for c in explanation.columns],
+        "comparables": [c._asdict() for c in explanation.comparables],
+        "sentence": explanation.sentence,
         "model": {"name": manifest.name, "version": manifest.version, "digest": manifest.digest},
         "revision": model.revision(),
         "missing": list(listing.missing()),
@@ -66,13 +65,17 @@ def _explain(listing: Listing) -> dict[str, Any]:
     }
 
 
-def _told(part: Contribution) -> dict[str, Any]:
-    return {"feature": part.feature, "value": part.value, "dollars": part.dollars}
+def _as_json(contribution: Contribution) -> dict[str, Any]:
+    return {
+        "feature": contribution.feature,
+        "value": contribution.value,
+        "dollars": contribution.dollars,
+    }
 
 
 def index(_request: Request) -> Response:
-    """GET /: who answers here, and where to go."""
-    manifest = MODEL.bundle().manifest
+    """GET /: the function, its model and its routes."""
+    manifest = MODEL.wait_for_bundle().manifest
     return reply(
         {
             "name": "explain",
@@ -88,23 +91,23 @@ def index(_request: Request) -> Response:
 
 
 def load() -> None:
-    """Load the model and explain one empty listing, so that the first caller need not wait."""
+    """Load the model and explain an empty listing, which builds what is built lazily."""
     MODEL.load()
-    contributions.explain(MODEL.bundle(), Listing())
-    EXPLAINED.set()
+    contributions.explain(MODEL.require(), Listing())
+    PREPARED.set()
     EXPLAINER_LOADED.set(1)
 
 
-def ready() -> None:
-    """Ready means: a verified model, explained once."""
-    MODEL.loaded()
-    if not EXPLAINED.is_set():
-        raise unready("the explainer is being prepared")
+def check_ready() -> None:
+    """Ready: the model is verified and has explained a listing."""
+    MODEL.require()
+    if not PREPARED.is_set():
+        raise not_ready("the explainer is being prepared")
 
 
-def prompt(path: str) -> bool:
-    """One explanation is only computed, in well under a millisecond where there is a quick way."""
-    return path in _ONE and MODEL.here and MODEL.bundle().engine.explains_inline
+def answers_inline(path: str) -> bool:
+    """An explanation never blocks, and with the fast engine it takes well under a millisecond."""
+    return path in _SINGLE_PATHS and MODEL.is_ready and MODEL.require().engine.explains_inline
 
 
 FUNCTION = Function(
@@ -114,11 +117,13 @@ FUNCTION = Function(
     on_event=on_event,
     routes=(Route("POST", "/explain", explain),),
     load=load,
-    ready=ready,
-    prompt=prompt,
+    check_ready=check_ready,
+    answers_inline=answers_inline,
 )
 
 
 def main(context: Any) -> Any:
-    """parliament's entry: GET / and POST /."""
-    return FUNCTION.main(context)
+    """parliament's entry point: GET / and POST /."""
+    from functions.flask_edge import invoke  # the host answers its first predictions without Flask
+
+    return invoke(FUNCTION, context)

@@ -1,4 +1,4 @@
-"""predict: a price, its interval, and what is missing or unusual about the listing."""
+"""predict: a price, its intervals, and which fields are missing or unusual."""
 
 import importlib
 import sys
@@ -11,25 +11,23 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import listings, model
-from functions.observability import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
-from functions.recording import Recorder
-from functions.surface import (
+from functions.function import Function, Route
+from functions.http import (
     MEGABYTE,
-    Function,
-    Problem,
+    HttpProblem,
     Request,
     Response,
-    Route,
     new_id,
     read_json,
     reply,
     reply_event,
 )
+from functions.observability import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
+from functions.recording import Recorder
 from tasador.clock import now
 from tasador.events import build
 from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
-from tasador.model.bundle import Bundle
 from tasador.model.manifest import Manifest
 from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
 
@@ -38,47 +36,47 @@ RECORDER = Recorder()
 
 _SINGLE, _BATCH, _EVENT = (PREDICTIONS.labels(mode) for mode in ("single", "batch", "event"))
 
-_ONE = frozenset({"/", "/predict"})
-BATCH_LIMIT = 8 * MEGABYTE
+_SINGLE_PATHS = frozenset({"/", "/predict"})
+_MAX_BATCH_BYTES = 8 * MEGABYTE
 
 
 def predict(request: Request) -> Response:
     """POST /predict: one listing as a JSON object."""
-    record = _predict_one(listings.one(read_json(request)), new_id())
+    record = _predict_one(listings.listing_from_json(read_json(request)), new_id())
     _SINGLE.inc()
     _record(request, [record])
-    return reply(_answer(record))
+    return reply(_prediction(record))
 
 
 def batch_predict(request: Request) -> Response:
-    """POST /batch_predict: listings by row or by column, all priced in one go."""
-    from functions import batches  # the first prediction needs it not, so the start neither
+    """POST /batch_predict: listings by row or by column."""
+    from functions import batches  # not needed for the first prediction
 
-    batch = batches.read_batch(request, BATCH_LIMIT)
-    bundle = MODEL.bundle()
+    batch = batches.read_batch(request, _MAX_BATCH_BYTES)
+    bundle = MODEL.wait_for_bundle()
     started = time.perf_counter()
-    found = bundle.predict(batch.columns)
+    predictions = bundle.predict(batch.columns)
     seconds = time.perf_counter() - started
     PREDICTION_LATENCY.observe(seconds / batch.rows, batch.rows)
-    PREDICTION_PRICE.observe_all(found.price)
+    PREDICTION_PRICE.observe_all(predictions.price)
     _BATCH.inc(batch.rows)
-    priced = batches.Priced(bundle, batch, found, seconds)
+    priced = batches.PricedBatch(bundle, batch, predictions, seconds)
     _record(request, priced)
     return priced.response()
 
 
 def on_event(event: Event) -> Response:
-    """A prediction.requested event is answered by the prediction.made event.
+    """Reply to prediction.requested with prediction.made.
 
-    The answer is what the broker hands to record, so nothing is published besides. Its id comes
-    from the request's source and id: the same request delivered twice is one prediction.
+    The broker routes the reply to record, so it is not published again. Its id is derived from the
+    request's source and id: the same request delivered twice is one prediction.
     """
     if event.type != PREDICTION_REQUESTED:
         EVENTS.labels("other", "refused").inc()
-        raise Problem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is taken")
+        raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is expected")
     try:
-        listing = listings.one(event.data, "data")
-    except Problem:
+        listing = listings.listing_from_json(event.data, "data")
+    except HttpProblem:
         EVENTS.labels(event.type, "refused").inc()
         raise
     record = _predict_one(listing, build.identity_of(event))
@@ -88,8 +86,8 @@ def on_event(event: Event) -> Response:
 
 
 def describe(_request: Request) -> Response:
-    """GET /model: what the served model is and how good it was found to be."""
-    manifest = MODEL.bundle().manifest
+    """GET /model: the served model and its metrics."""
+    manifest = MODEL.wait_for_bundle().manifest
     return reply(
         {
             **_model(manifest),
@@ -108,13 +106,13 @@ def describe(_request: Request) -> Response:
 
 
 def states(_request: Request) -> Response:
-    """GET /states: the states that the model has met."""
-    return reply({"states": MODEL.bundle().manifest.categories["state"]})
+    """GET /states: the states in the training data."""
+    return reply({"states": MODEL.wait_for_bundle().manifest.categories["state"]})
 
 
 def index(_request: Request) -> Response:
-    """GET /: who answers here, and where to go."""
-    bundle = MODEL.bundle()
+    """GET /: the function, its model and its routes."""
+    bundle = MODEL.wait_for_bundle()
     return reply(
         {
             "name": "predict",
@@ -127,17 +125,12 @@ def index(_request: Request) -> Response:
 
 
 def _predict_one(listing: Listing, identity: str) -> PredictionRecord:
-    bundle = MODEL.bundle()
+    bundle = MODEL.wait_for_bundle()
     started = time.perf_counter()
-    found = bundle.predict_one(listing)
-    return _record_of(bundle, listing, identity, found, time.perf_counter() - started)
-
-
-def _record_of(
-    bundle: Bundle, listing: Listing, identity: str, found: dict[str, Any], seconds: float
-) -> PredictionRecord:
+    prediction = bundle.predict_one(listing)
+    seconds = time.perf_counter() - started
     PREDICTION_LATENCY.observe(seconds)
-    PREDICTION_PRICE.observe(found["price"])
+    PREDICTION_PRICE.observe(prediction["price"])
     manifest = bundle.manifest
     return PredictionRecord(
         prediction_id=identity,
@@ -147,9 +140,9 @@ def _record_of(
         model_version=manifest.version,
         model_digest=manifest.digest,
         revision=model.revision(),
-        listing=listings.inputs(listing),
+        listing=listings.inputs_of(listing),
         latency_ms=round(seconds * 1000, 3),
-        **found,
+        **prediction,
     )
 
 
@@ -158,7 +151,7 @@ def _record(request: Request, records: Sequence[PredictionRecord]) -> None:
         RECORDER.record(records)
 
 
-def _answer(record: PredictionRecord) -> dict[str, Any]:
+def _prediction(record: PredictionRecord) -> dict[str, Any]:
     return {
         "prediction_id": record.prediction_id,
         "price": record.price,
@@ -184,19 +177,19 @@ def _model(manifest: Manifest) -> dict[str, Any]:
 def load() -> None:
     """Load the model, then import what the first batch needs."""
     MODEL.load()
-    if MODEL.here:
+    if MODEL.is_ready:
         importlib.import_module("functions.batches")
 
 
-def ready() -> None:
-    """Ready means: a verified model, and a way to record what must be recorded."""
-    RECORDER.mode  # noqa: B018 - raises what is wrong with the setting
-    MODEL.loaded()
+def check_ready() -> None:
+    """Ready: the model is verified and the recording settings are valid."""
+    RECORDER.mode  # noqa: B018 - raises ConfigurationError
+    MODEL.require()
 
 
-def prompt(path: str) -> bool:
-    """One price is only computed, unless it must be recorded before it is told."""
-    return path in _ONE and MODEL.here and not RECORDER.waits
+def answers_inline(path: str) -> bool:
+    """A single price never blocks, unless it must be recorded before the answer."""
+    return path in _SINGLE_PATHS and MODEL.is_ready and not RECORDER.waits
 
 
 FUNCTION = Function(
@@ -211,12 +204,14 @@ FUNCTION = Function(
         Route("GET", "/states", states),
     ),
     load=load,
-    ready=ready,
-    prompt=prompt,
+    check_ready=check_ready,
+    answers_inline=answers_inline,
     stop=RECORDER.close,
 )
 
 
 def main(context: Any) -> Any:
-    """parliament's entry: GET / and POST /."""
-    return FUNCTION.main(context)
+    """parliament's entry point: GET / and POST /."""
+    from functions.flask_edge import invoke  # the host answers its first predictions without Flask
+
+    return invoke(FUNCTION, context)

@@ -1,6 +1,6 @@
-"""record: keep every prediction in raw.inference_logs, and tell what is there.
+"""record: stores predictions in raw.inference_logs and serves their history.
 
-It keeps what a broker gave up, too, in ops.dead_letters.
+It also stores a broker's dead letters in ops.dead_letters.
 """
 
 import json
@@ -18,42 +18,41 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import dead_letters
-from functions.database import Store
-from functions.observability import EVENTS
-from functions.surface import (
+from functions.database import Database
+from functions.function import Function, Route
+from functions.http import (
     MEGABYTE,
-    Function,
-    Problem,
+    HttpProblem,
     Request,
     Response,
-    Route,
-    invalid,
-    nothing,
+    invalid_fields,
+    no_content,
     reply,
 )
+from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
 from tasador.events.build import prediction_as_json
 from tasador.events.event import PREDICTION_MADE, Event, EventError
 from tasador.listings.listing import FieldProblem
 from tasador.prediction_record import PredictionRecord
 
-STORE = Store()
-PAGE, LONGEST_PAGE = 50, 500
+DATABASE = Database()
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
 log = logging.getLogger("tasador.functions.record")
 
 
 def on_event(event: Event) -> Response:
-    """Keep the predictions of a prediction.made event; one that is known already stays as it is.
+    """Store the predictions of a prediction.made event; known ids are left as they are.
 
-    503 asks the broker to deliver again; 400 and 422 tell it that this never will be a prediction.
+    503 asks the broker to deliver the event again; 400 and 422 reject it for good.
     """
     if event.type != PREDICTION_MADE:
         EVENTS.labels("other", "refused").inc()
-        raise Problem(422, f"type is {event.type!r}; {PREDICTION_MADE} is taken")
+        raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_MADE} is expected")
     try:
         records = predictions_of(event.data)
-        new = STORE.warehouse().log_predictions(records)
+        new = DATABASE.warehouse().log_predictions(records)
     except StoreUnavailable:
         EVENTS.labels(event.type, "retry").inc()
         raise
@@ -62,7 +61,7 @@ def on_event(event: Event) -> Response:
         raise
     EVENTS.labels(event.type, "done").inc()
     log.info(
-        "predictions kept",
+        "predictions stored",
         extra={
             "fields": {
                 "new": new,
@@ -71,19 +70,19 @@ def on_event(event: Event) -> Response:
             }
         },
     )
-    return nothing()
+    return no_content()
 
 
-def on_batch(given: Sequence[Event | EventError]) -> Response:
-    """Keep what a batch of events holds, in one transaction.
+def on_batch(batch: Sequence[Event | EventError]) -> Response:
+    """Store the predictions of a batch of events in one transaction.
 
-    What can never be kept is named in a 422, after everything else has been kept: the sender may
-    send the rest again without harm.
+    Invalid events are named in a 422 after all others have been stored. The sender may send the
+    others again without harm.
     """
     records: list[PredictionRecord] = []
     wrong: list[FieldProblem] = []
-    for place, event in enumerate(given):
-        where = f"events[{place}]"
+    for index_in_batch, event in enumerate(batch):
+        where = f"events[{index_in_batch}]"
         if isinstance(event, EventError):
             wrong.append(FieldProblem(where, str(event), ""))
         elif event.type != PREDICTION_MADE:
@@ -95,28 +94,28 @@ def on_batch(given: Sequence[Event | EventError]) -> Response:
             except EventError as error:
                 wrong.append(FieldProblem(f"{where}.data", str(error), ""))
     try:
-        new = STORE.warehouse().log_predictions(records) if records else 0
+        new = DATABASE.warehouse().log_predictions(records) if records else 0
     except StoreUnavailable:
-        EVENTS.labels(PREDICTION_MADE, "retry").inc(len(given))
+        EVENTS.labels(PREDICTION_MADE, "retry").inc(len(batch))
         raise
-    EVENTS.labels(PREDICTION_MADE, "done").inc(len(given) - len(wrong))
+    EVENTS.labels(PREDICTION_MADE, "done").inc(len(batch) - len(wrong))
     EVENTS.labels(PREDICTION_MADE, "refused").inc(len(wrong))
-    log.info("predictions kept", extra={"fields": {"new": new, "known": len(records) - new}})
+    log.info("predictions stored", extra={"fields": {"new": new, "known": len(records) - new}})
     if wrong:
-        raise invalid(wrong)
-    return nothing()
+        raise invalid_fields(wrong)
+    return no_content()
 
 
 def on_json(_request: Request) -> Response:
-    """Plain JSON is nothing to keep: a prediction comes as the event that predict publishes."""
-    raise Problem(415, f"a CloudEvent of type {PREDICTION_MADE} is expected")
+    """Plain JSON is rejected: a prediction arrives as the event that predict publishes."""
+    raise HttpProblem(415, f"a CloudEvent of type {PREDICTION_MADE} is expected")
 
 
 def history(request: Request) -> Response:
-    """GET /predictions/history?limit=&before=: the newest first; ``next`` is the page after."""
+    """GET /predictions/history?limit=&before=: newest first; ``next`` is the next ``before``."""
     limit = _limit(request.args.get("limit"))
     before = _time(request.args.get("before"))
-    records = STORE.warehouse().predictions(limit, before)
+    records = DATABASE.warehouse().predictions(limit, before)
     following = records[-1].predicted_at.isoformat() if len(records) == limit else None
     return reply(
         {"predictions": [prediction_as_json(record) for record in records], "next": following}
@@ -125,50 +124,50 @@ def history(request: Request) -> Response:
 
 def one(_request: Request, prediction_id: str) -> Response:
     """GET /predictions/ID."""
-    record = STORE.warehouse().prediction(prediction_id)
+    record = DATABASE.warehouse().prediction(prediction_id)
     if record is None:
-        raise Problem(404, f"no prediction {prediction_id[:64]!r} is recorded")
+        raise HttpProblem(404, f"no prediction {prediction_id[:64]!r} is recorded")
     return reply(prediction_as_json(record))
 
 
 def summary(_request: Request) -> Response:
-    """GET /metrics/summary: how many, by which version, at what price, how fast, hour by hour."""
-    return reply(STORE.warehouse().prediction_summary())
+    """GET /metrics/summary: predictions by version and hour, with prices and latencies."""
+    return reply(DATABASE.warehouse().prediction_summary())
 
 
 def index(_request: Request) -> Response:
-    """GET /: who answers here, and where to go."""
+    """GET /: the function and its routes."""
     links = {"history": "/predictions/history", "summary": "/metrics/summary"}
     return reply({"name": "record", "links": links | {"ready": "/ready", "metrics": "/metrics"}})
 
 
-def _limit(given: str | None) -> int:
-    if given is None:
-        return PAGE
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= LONGEST_PAGE:
-        reason = f"is not a whole number from 1 to {LONGEST_PAGE}"
-        raise invalid([FieldProblem("limit", reason, given[:200])])
-    return int(given)
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_LIMIT:
+        reason = f"is not a whole number from 1 to {MAX_LIMIT}"
+        raise invalid_fields([FieldProblem("limit", reason, text[:200])])
+    return int(text)
 
 
-def _time(given: str | None) -> datetime | None:
-    if given is None:
+def _time(text: str | None) -> datetime | None:
+    if text is None:
         return None
     try:
-        # A + in a query means a blank.
-        return _utc(given.replace(" ", "+") if "T" in given else given)
+        # An unencoded + in a query is a space.
+        return _utc(text.replace(" ", "+") if "T" in text else text)
     except (ValueError, OverflowError):
         reason = "is not a time like 2026-01-31T12:00:00Z"
-        raise invalid([FieldProblem("before", reason, given[:200])]) from None
+        raise invalid_fields([FieldProblem("before", reason, text[:200])]) from None
 
 
 def _utc(text: str) -> datetime:
-    """The time in UTC: Postgres knows no offset of 16 hours, Python and RFC 3339 do."""
+    """The time in UTC: Postgres rejects an offset of 16 hours, which RFC 3339 allows."""
     when = datetime.fromisoformat(text)
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-# What each field of a prediction must be in JSON, by its type in PredictionRecord.
+# The JSON types of a prediction's fields, by their type in PredictionRecord.
 _JSON_TYPES: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -200,9 +199,9 @@ def _record(data: Any, where: str) -> PredictionRecord:
         if field.type == "float" and not _finite(value):
             raise EventError(f"{where}{field.name} is not a finite number")
         if field.type == "int" and not 0 <= value < 2**31:
-            raise EventError(f"{where}{field.name} is not a number that a version can have")
+            raise EventError(f"{where}{field.name} is not a version number")
         if not _storable(value):
-            raise EventError(f"{where}{field.name} holds characters that no database keeps")
+            raise EventError(f"{where}{field.name} has characters that the database cannot store")
         values[field.name] = value
     try:
         values["predicted_at"] = _utc(values["predicted_at"])
@@ -219,7 +218,7 @@ def _finite(number: float) -> bool:
 
 
 def _storable(value: Any) -> bool:
-    """Whether Postgres can hold the text in it: no NUL, no half of a surrogate pair."""
+    """Whether Postgres can store the text in it: no NUL, no lone surrogate."""
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
@@ -238,15 +237,17 @@ FUNCTION = Function(
         Route("GET", "/predictions/history", history),
         Route("GET", "/predictions/<prediction_id>", one),
         Route("GET", "/metrics/summary", summary),
-        Route("POST", "/dead-letters", partial(dead_letters.keep, STORE)),
+        Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),
     body_limit=8 * MEGABYTE,
-    load=STORE.load,
-    ready=STORE.ready,
-    stop=STORE.close,
+    load=DATABASE.load,
+    check_ready=DATABASE.check_ready,
+    stop=DATABASE.close,
 )
 
 
 def main(context: Any) -> Any:
-    """parliament's entry: GET / and POST /."""
-    return FUNCTION.main(context)
+    """parliament's entry point: GET / and POST /."""
+    from functions.flask_edge import invoke  # the host answers its first predictions without Flask
+
+    return invoke(FUNCTION, context)

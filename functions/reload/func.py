@@ -1,4 +1,4 @@
-"""reload: bring a promoted model into service as new revisions, or leave the old ones serving."""
+"""reload: rolls out a promoted model as new revisions; if that fails, the old ones keep serving."""
 
 import logging
 import sys
@@ -12,21 +12,20 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions.database import Store
-from functions.observability import EVENTS, ROLLOUTS
-from functions.surface import (
-    Function,
-    Problem,
+from functions.database import Database
+from functions.function import Function, Route
+from functions.http import (
+    HttpProblem,
     Request,
     Response,
-    Route,
-    invalid,
-    nothing,
+    invalid_fields,
+    no_content,
     parse_json,
     read_body,
-    read_object,
     reply,
+    require_object,
 )
+from functions.observability import EVENTS, ROLLOUTS
 from tasador.errors import ServiceUnavailable, TasadorError
 from tasador.events.event import Event
 from tasador.events.publish import publish
@@ -38,16 +37,16 @@ from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import promoted_by_decision, promoted_by_event
 from tasador.rollout.verbs import Rollout
 
-STORE = Store("broker_url")
+DATABASE = Database("broker_url")
 
 log = logging.getLogger("tasador.functions.reload")
 
 
 def on_event(event: Event) -> Response:
-    """A model.promoted event: roll it out, in order of promotions and not of arrival.
+    """Roll out a promoted model, in the order of promotions and not of arrival.
 
-    204 means that it was dealt with, be it served, superseded or failed (the history and a
-    rollout.failed event tell which); 503 asks the broker to deliver it again.
+    204: the event was handled, and the model is served, superseded or failed (the rollout history
+    and a rollout.failed event report which). 503 asks the broker to deliver the event again.
     """
     try:
         model = promoted_by_event(event)
@@ -60,48 +59,52 @@ def on_event(event: Event) -> Response:
         EVENTS.labels(event.type, "retry").inc()
         raise
     EVENTS.labels(event.type, "done").inc()
-    return nothing()
+    return no_content()
 
 
 def reload(request: Request) -> Response:
-    """POST /reload: {"version": N} or nothing, which means the newest promotion.
+    """POST /reload: roll out {"version": N}, or without a body the newest promotion.
 
-    An older version than the one in service is not served again by this: that is `tasador
-    rollback`, which decides it first.
+    It does not return to an older version than the one that serves: `tasador rollback` does.
     """
-    given = read_body(request, 10_000)
-    body = read_object(parse_json(given), "body") if given else {}
+    content = read_body(request, 10_000)
+    body = require_object(parse_json(content), "body") if content else {}
     version = body.get("version")
     if isinstance(version, float) and version.is_integer():
-        version = int(version)  # to JSON 3.0 is as whole a number as 3
+        version = int(version)  # 3.0 is an integer in JSON
     if version is not None and (type(version) is not int or not 0 < version < 2**31):
-        raise invalid([FieldProblem("version", "is not a version's number", repr(version)[:100])])
-    warehouse = STORE.warehouse()
+        reason = "is not a version number"
+        raise invalid_fields([FieldProblem("version", reason, repr(version)[:100])])
+    warehouse = DATABASE.warehouse()
     decision = warehouse.latest_promotion()
     if version is not None and (decision is None or decision.version != version):
         decision = warehouse.decision(version)
     if decision is None:
-        wanted = "no version has been promoted yet" if version is None else f"no version {version}"
-        raise Problem(404, f"{wanted}: there is nothing to bring into service")
+        reason = (
+            "no version has been promoted yet"
+            if version is None
+            else f"version {version} does not exist"
+        )
+        raise HttpProblem(404, reason)
     try:
         records = _roll_out(promoted_by_decision(decision))
     except ServiceUnavailable:
         raise
     except TasadorError as error:
-        raise Problem(409, str(error)) from error
+        raise HttpProblem(409, str(error)) from error
     _count(records)
     outcomes = [_as_json(record) for record in records]
     failed = [record.reason for record in records if record.outcome == "failed"]
     if failed:
-        detail = f"{failed[0]}; what served before goes on serving"
-        raise Problem(409, detail, title="Rollout failed", more={"rollouts": outcomes})
+        detail = f"{failed[0]}; the previous model keeps serving"
+        raise HttpProblem(409, detail, title="Rollout failed", extra={"rollouts": outcomes})
     return reply({"promotion": decision.promotion, "rollouts": outcomes})
 
 
 def reconcile_now(_request: Request) -> Response:
-    """POST /reconcile: bring in the newest promotion if no event did; asked from time to time.
+    """POST /reconcile: roll out the newest promotion if its event was lost. Called periodically.
 
-    What serves already and what failed before is left as it is.
+    It does nothing if that promotion already serves or has failed.
     """
     with _rollout() as rollout:
         records = rollout.reconcile()
@@ -110,14 +113,14 @@ def reconcile_now(_request: Request) -> Response:
 
 
 def load() -> None:
-    """Reach the database, then bring in what was promoted while nobody listened."""
-    STORE.load()
-    STORE.ready()
+    """Reach the database, then roll out what was promoted while the function was down."""
+    DATABASE.load()
+    DATABASE.check_ready()
     try:
         with _rollout() as rollout:
             _count(rollout.reconcile())
     except TasadorError as error:
-        log.warning("could not reconcile with the newest promotion: %s", error)
+        log.warning("cannot reconcile with the newest promotion: %s", error)
 
 
 def _roll_out(model: ModelRef) -> list[RolloutRecord]:
@@ -127,11 +130,11 @@ def _roll_out(model: ModelRef) -> list[RolloutRecord]:
 
 @contextmanager
 def _rollout() -> Iterator[Rollout]:
-    settings = STORE.settings()
+    settings = DATABASE.settings()
     with LocalBackend(settings) if settings.platform == "embedded" else KnativeBackend() as backend:
         yield Rollout(
             backend=backend,
-            warehouse=STORE.warehouse(),
+            warehouse=DATABASE.warehouse(),
             settings=settings,
             publish=partial(publish, broker_url=settings.broker_url),
         )
@@ -162,7 +165,7 @@ def _as_json(record: RolloutRecord) -> dict[str, Any]:
 
 
 def index(_request: Request) -> Response:
-    """GET /: who answers here, and where to go."""
+    """GET /: the function and its routes."""
     links = {"reload": "/reload", "ready": "/ready", "metrics": "/metrics"}
     return reply({"name": "reload", "links": links})
 
@@ -174,11 +177,13 @@ FUNCTION = Function(
     on_event=on_event,
     routes=(Route("POST", "/reload", reload), Route("POST", "/reconcile", reconcile_now)),
     load=load,
-    ready=STORE.ready,
-    stop=STORE.close,
+    check_ready=DATABASE.check_ready,
+    stop=DATABASE.close,
 )
 
 
 def main(context: Any) -> Any:
-    """parliament's entry: GET / and POST /."""
-    return FUNCTION.main(context)
+    """parliament's entry point: GET / and POST /."""
+    from functions.flask_edge import invoke  # the host answers its first predictions without Flask
+
+    return invoke(FUNCTION, context)

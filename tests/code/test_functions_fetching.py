@@ -37,7 +37,7 @@ def test_what_was_begun_is_the_first_try_and_no_other(store):
     asked, answers, env = store
     bundle = verified({})
     answers += [StoreUnavailable("away"), bundle]
-    fetching.begin(env)
+    fetching.start(env)
     with pytest.raises(StoreUnavailable, match="away"):
         fetching.fetched(env)
     assert asked == [("s3://b/m", "d", "fetch")]
@@ -47,11 +47,11 @@ def test_what_was_begun_is_the_first_try_and_no_other(store):
 
 def test_a_function_without_a_model_fetches_none_and_one_with_a_wrong_setting_says_it_later(store):
     asked, _, env = store
-    fetching.begin({})
+    fetching.start({})
     with pytest.raises(ConfigurationError, match="MODEL_URI is not set"):
         fetching.fetched({})
     wrong = {**env, "TASADOR_PLATFORM": "moon"}
-    fetching.begin(wrong)
+    fetching.start(wrong)
     with pytest.raises(ConfigurationError, match="TASADOR_PLATFORM"):
         fetching.fetched(wrong)
     assert asked == []
@@ -64,7 +64,7 @@ def test_models_are_read_ahead_and_broken_ones_left_to_who_loads_the_bundle(stor
     package = xgboost.train({"nthread": 1}, xgboost.DMatrix(matrix, matrix[:, 0]), 2)
     bundle = verified({MODEL: bytes(package.save_raw("ubj"))})
     answers += [bundle]
-    fetching.begin(env)
+    fetching.start(env)
     found = fetching.fetched(env)
     assert found.verified == bundle
     assert {name: model.features for name, model in found.models.items()} == {MODEL: 3}

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from functions import request_parser as limits
-from functions.server import SHORT, Server
-from functions.surface import reply
+from functions.http import reply
+from functions.server import MAX_INLINE_BYTES, Server
 from tests.kit.broker import adjustable_broker
 from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle
@@ -120,7 +120,7 @@ def test_a_hundred_callers_of_four_workers_are_answered_or_told_to_come_back(fol
 
 def test_long_bodies_are_held_up_to_a_limit_and_memory_stays_bounded(predict):
     before = resident(predict.process)
-    body = b'{"columns": {"bed": [' + b" " * (limits.BODY_AT_MOST - 200_000)
+    body = b'{"columns": {"bed": [' + b" " * (limits.MAX_BODY_BYTES - 200_000)
     head = (
         b"POST /batch_predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
         b"content-length: %d\r\n\r\n" % (len(body) + 100)
@@ -139,7 +139,7 @@ def test_long_bodies_are_held_up_to_a_limit_and_memory_stays_bounded(predict):
             sock.close()
     # What was held is no JSON worth pricing; what was too much was not even kept.
     assert set(statuses) == {422, 503}
-    assert statuses.count(503) == 20 - 64_000_000 // limits.BODY_AT_MOST
+    assert statuses.count(503) == 20 - 64_000_000 // limits.MAX_BODY_BYTES
     assert predict.post("/predict", json={}).status_code == 200
 
 
@@ -149,7 +149,7 @@ def test_a_body_over_the_limit_is_read_and_refused(predict, sent):
     content = iter([body[:1_000_000]] * 9) if sent == "chunks" else body
     answer = predict.post("/batch_predict", content=content)
     assert answer.status_code == 413
-    assert "9,000,000 bytes; 8,000,000 are taken" in answer.json()["detail"]
+    assert "9,000,000 bytes; the limit is 8,000,000" in answer.json()["detail"]
 
 
 def test_a_request_that_does_not_arrive_is_refused_in_time(predict):
@@ -188,7 +188,7 @@ class Named:
 
     probes = ()
 
-    def prompt(self, method, path):
+    def answers_inline(self, method, path):
         return (method, path) == ("POST", "/prompt")
 
     def answer(self, request):
@@ -201,13 +201,13 @@ def test_what_is_prompt_is_answered_by_the_reading_thread_and_all_else_by_worker
     reader = threading.Thread(target=server.run, name="reader", daemon=True)
     reader.start()
     url = f"http://127.0.0.1:{server.effective_port}"
-    sizes = (0, SHORT, SHORT + 1)
+    sizes = (0, MAX_INLINE_BYTES, MAX_INLINE_BYTES + 1)
     with httpx.Client(base_url=url, timeout=20) as client:
         found = [client.post("/prompt", content=b" " * size).json() for size in sizes]
         others = [client.put("/prompt").json()[0], client.post("/slow").json()[0]]
-    assert found[:2] == [["reader", 0], ["reader", SHORT]]
+    assert found[:2] == [["reader", 0], ["reader", MAX_INLINE_BYTES]]
     assert found[2][0].startswith("worker-")
-    assert found[2][1] == SHORT + 1
+    assert found[2][1] == MAX_INLINE_BYTES + 1
     assert all(name.startswith("worker-") for name in others)
     # Of several requests in one piece each waits for the one before.
     with socket.create_connection(("127.0.0.1", server.effective_port), timeout=20) as sock:

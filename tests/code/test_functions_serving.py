@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from functions import model as served
-from functions.surface import Problem
+from functions.http import HttpProblem
 from tasador.errors import StoreUnavailable
 from tasador.events import read
 from tasador.events.event import EXPLANATION_MADE, PREDICTION_MADE, PREDICTION_REQUESTED, Event
@@ -412,18 +412,18 @@ def starting(monkeypatch, answer):
     waiting = served.ServedModel()
     loading = threading.Thread(target=waiting.load, daemon=True)
     loading.start()
-    wait_for(lambda: waiting._begun is not None)
+    wait_for(lambda: waiting._load_started is not None)
     with ThreadPoolExecutor(1) as pool:
         try:
-            yield waiting, go, pool.submit(waiting.bundle)
+            yield waiting, go, pool.submit(waiting.wait_for_bundle)
         finally:
             go.set()
 
 
 def test_a_request_waits_for_the_model_of_a_process_that_starts(monkeypatch, model):
     with starting(monkeypatch, lambda: model) as (waiting, go, asked):
-        with pytest.raises(Problem, match="being loaded"):
-            waiting.loaded()  # as /ready asks, which never waits
+        with pytest.raises(HttpProblem, match="being loaded"):
+            waiting.require()  # as /ready asks, which never waits
         with pytest.raises(TimeoutError):
             asked.result(0.3)
         go.set()
@@ -436,14 +436,17 @@ def test_no_request_waits_longer_than_the_first_try_and_some_seconds(monkeypatch
 
     with starting(monkeypatch, away) as (waiting, go, asked):
         go.set()
-        with pytest.raises(Problem, match="nobody there"):
+        with pytest.raises(HttpProblem, match="nobody there"):
             asked.result(10)
         begun = time.monotonic()
-        with pytest.raises(Problem, match="nobody there"):
-            waiting.bundle()
+        with pytest.raises(HttpProblem, match="nobody there"):
+            waiting.wait_for_bundle()
         assert time.monotonic() - begun < 1
-    monkeypatch.setattr(served, "_PATIENCE", 0.2)
-    with starting(monkeypatch, away) as (_, _, asked), pytest.raises(Problem, match="being loaded"):
+    monkeypatch.setattr(served, "_MAX_WAIT", 0.2)
+    with (
+        starting(monkeypatch, away) as (_, _, asked),
+        pytest.raises(HttpProblem, match="being loaded"),
+    ):
         asked.result(10)
 
 

@@ -204,7 +204,7 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
 
 
 def test_a_letter_names_who_did_not_take_it_and_why():
-    from functions.dead_letters import letter_of
+    from functions.dead_letters import dead_letter_of
 
     told = {"ce-id": "1", "ce-source": "s", "ce-type": "t"}
     filter_of = "http://broker-filter.knative-eventing.svc.cluster.local/triggers/tasador/record/4e"
@@ -215,7 +215,7 @@ def test_a_letter_names_who_did_not_take_it_and_why():
     ):
         given = {"dest": dest, "code": code, "data": data}
         headers = told | {f"ce-knativeerror{name}": value for name, value in given.items()}
-        letter = letter_of(headers, b"")
+        letter = dead_letter_of(headers, b"")
         assert (letter.subscriber, letter.status, letter.reason) == said
 
 

@@ -1,0 +1,183 @@
+"""One connection of the server: waitress's channel and task, with our routes and limits.
+
+The names of waitress that are overridden or used here are listed in
+tests/code/test_waitress_internals.py.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.task import WSGITask
+
+from functions.http import HttpProblem, Request, Response
+from functions.request_parser import (
+    ARRIVAL_SECONDS,
+    BodyBudget,
+    RequestParser,
+    TooLate,
+    to_request,
+)
+
+
+class Handler(Protocol):
+    """Answers requests (``functions.endpoints.Endpoints``)."""
+
+    @property
+    def probes(self) -> Any:
+        """The paths whose GET and HEAD are always answered (anything that has ``in``)."""
+
+    def probe(self, request: Request) -> Response:
+        """The answer to a probe; never blocks."""
+
+    def answers_inline(self, method: str, path: str) -> bool:
+        """Whether ``answer`` takes less time than passing the request to a worker, and never
+        blocks: then the reading thread calls it. Called for every short request."""
+
+    def answer(self, request: Request) -> Response | None:
+        """The answer to a request; None where the WSGI application answers."""
+
+    def refuse(self, request: Request, problem: HttpProblem) -> Response:
+        """The answer to a request that the server rejects; never blocks."""
+
+
+class ConnectionServer(Protocol):
+    """What a connection uses of ``functions.server.Server``."""
+
+    handler: Handler
+    budget: BodyBudget
+    ending: threading.Event
+
+    def is_probe(self, request: HTTPRequestParser) -> bool:
+        """Whether the request is a probe."""
+
+    def answers_inline(self, request: HTTPRequestParser) -> bool:
+        """Whether the reading thread answers the request."""
+
+    def date(self) -> str:
+        """The value of a Date header."""
+
+    def move_to_end(self, connection: Connection) -> None:
+        """Read the connection after all others in the next turn."""
+
+
+class RequestTask(WSGITask):
+    """Answers one request."""
+
+    def service(self) -> None:
+        """Answer, or pass the request to the WSGI application."""
+        try:
+            response = self._answer()
+            if response is None:
+                super().service()
+            else:
+                self.respond(response)
+        except OSError:
+            self.close_on_finish = True
+
+    def _answer(self) -> Response | None:
+        server: ConnectionServer = self.channel.server
+        handler, request = server.handler, self.request
+        if request.error is not None:
+            self.close_on_finish = True
+            return _refusal(handler, request, request.error.code, str(request.error.body))
+        if not request.inline or server.answers_inline(request):
+            return handler.answer(to_request(request))
+        if server.is_probe(request):
+            return handler.probe(to_request(request))
+        return _refusal(handler, request, 503, "too many requests are waiting; try again")
+
+    def respond(self, response: Response) -> None:
+        """Send head and body at once: a second send would double the cost of a short answer."""
+        connection = self.request.headers.get("CONNECTION", "").lower()
+        if self.version == "1.0" and connection != "keep-alive":
+            self.close_on_finish = True
+        if connection == "close" or self.channel.server.ending.is_set():
+            self.close_on_finish = True
+        lines = [f"HTTP/{self.version} {response.status} {_PHRASES.get(response.status, '')}"]
+        if response.content_type:
+            lines.append(f"Content-Type: {response.content_type}")
+        if response.status != HTTPStatus.NO_CONTENT:
+            lines.append(f"Content-Length: {len(response.body)}")
+        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        if self.close_on_finish:
+            lines.append("Connection: close")
+        elif self.version == "1.0":
+            lines.append("Connection: Keep-Alive")
+        lines.append(f"Date: {self.channel.server.date()}\r\nServer: tasador\r\n\r\n")
+        head = "\r\n".join(lines).encode("latin-1", "replace")
+        body = b"" if self.request.command == "HEAD" else response.body
+        self.wrote_header = True
+        self.channel.write_soon(head + body)
+
+
+def _refusal(handler: Handler, request: HTTPRequestParser, status: int, detail: str) -> Response:
+    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return handler.refuse(to_request(request), HttpProblem(status, detail, headers=headers))
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Connection(HTTPChannel):
+    """One connection. Its methods run in the reading thread, ``service`` also in workers."""
+
+    task_class = RequestTask
+    error_task_class = RequestTask
+    request: RequestParser | None
+
+    def __init__(self, server: ConnectionServer, *args: Any, **kwargs: Any) -> None:
+        self.parser_class = lambda adj: RequestParser(adj, server.budget)
+        # When the first byte of the unfinished request arrived (monotonic); 0 without one.
+        self.request_started = 0.0
+        self._inline = False
+        super().__init__(server, *args, **kwargs)
+
+    def received(self, data: bytes) -> bool:
+        """Parse what has arrived, and answer at once what is answered inline."""
+        accepted: bool = super().received(data)
+        self._service_inline()
+        if self.request is None:
+            self.request_started = 0.0
+        elif not self.request_started:
+            self.request_started = time.monotonic()
+        return accepted
+
+    def handle_read(self) -> None:
+        """Read once, then let the other connections go first."""
+        super().handle_read()
+        if self.connected:
+            self.server.move_to_end(self)
+
+    def answer_inline(self) -> None:
+        """Have the reading thread answer the next request, once it has released its lock."""
+        self._inline = True
+
+    def _service_inline(self) -> None:
+        while self._inline and self.requests:
+            self._inline = False
+            self.requests[0].inline = True
+            self.service()
+
+    def expire(self) -> None:
+        """Reject a request that takes too long to arrive."""
+        with self.requests_lock:
+            request, self.request, self.request_started = self.request, None, 0.0
+            if request is None or self.requests:
+                self.will_close = True
+                return
+            request.error = TooLate(f"the request did not arrive in {ARRIVAL_SECONDS:g} seconds")
+            self.requests.append(request)
+        self._inline = True
+        self._service_inline()
+
+    def handle_close(self) -> None:
+        """The connection ends: release what had arrived of a request."""
+        if self.request is not None:
+            self.request.close()
+        super().handle_close()

@@ -1,0 +1,116 @@
+"""The endpoints of a function process: its POST routes and probes, answered without Flask.
+
+All other requests go to the WSGI application (``functions.flask_app``), which has the same views.
+So a process answers its first prediction before Flask is loaded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from functions import metrics
+from functions.function import Function, Route, View
+from functions.http import HttpProblem, Request, Response, guarded, new_id, not_ready, reply
+from functions.observability import Traffic
+
+
+class Exchange(NamedTuple):
+    """A request that is being answered: when it began (perf_counter) and its ids."""
+
+    started: float
+    request_id: str
+    correlation_id: str
+
+
+class Endpoints:
+    """Answers requests for one function and counts them. Implements ``server.Handler``."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.routes = (*function.routes, Route("GET", "/openapi.json", self._openapi))
+        self.probes: dict[str, View] = {
+            "/health": self._health,
+            "/health/liveness": self._health,
+            "/ready": self._readiness,
+            "/health/readiness": self._readiness,
+            "/metrics": lambda _request: Response(*metrics.metrics_text()),
+        }
+        self._posts: dict[str, Callable[..., Response]] = {
+            route.path: route.view for route in self.routes if route.method == "POST"
+        }
+        self._posts["/"] = function.post
+        self._paths = {"/", *(route.path for route in self.routes)}
+        self._traffic = Traffic(function.name)
+        self._ending = False
+        self._failure = ""
+
+    def end(self) -> None:
+        """The process is ending: it is not ready from now on. Safe in a signal handler."""
+        self._ending = True
+
+    def fail(self, reason: str) -> None:
+        """The function could not be loaded: it is never ready."""
+        self._failure = reason
+
+    def probe(self, request: Request) -> Response:
+        """The answer to a probe, which does not count as traffic."""
+        return guarded(self.probes[request.path], request)
+
+    def answers_inline(self, method: str, path: str) -> bool:
+        """Whether the function answers at once and without blocking."""
+        return method == "POST" and self.function.answers_inline(path)
+
+    def answer(self, request: Request) -> Response | None:
+        """The answer to a POST; None where the WSGI application answers."""
+        view = self._posts.get(request.path) if request.method == "POST" else None
+        if view is None:
+            return None
+        exchange = self.begin(request)
+        response = guarded(view, request)
+        response.headers["X-Request-Id"] = self.finish(
+            exchange, "POST", request.path, response.status
+        )
+        return response
+
+    def refuse(self, request: Request, problem: HttpProblem) -> Response:
+        """The answer to a request that the server rejects: malformed, late, or one too many."""
+        response = problem.response()
+        route = request.path if request.path in self._paths else "unmatched"
+        response.headers["X-Request-Id"] = self.finish(
+            self.begin(request), request.method, route, response.status
+        )
+        return response
+
+    def begin(self, request: Request) -> Exchange:
+        """Start the clock of a request and read or create its id."""
+        request_id = request.headers.get("x-request-id", "")
+        if not (0 < len(request_id) <= 64 and request_id.isascii()):
+            request_id = new_id()
+        correlation_id = request.headers.get("ce-correlationid", "")[:64]
+        return Exchange(time.perf_counter(), request_id, correlation_id)
+
+    def finish(self, exchange: Exchange, method: str, route: str, status: int) -> str:
+        """Count and log an answered request, unless it was a probe; its id."""
+        started, request_id, correlation_id = exchange
+        if route not in self.probes:
+            seconds = time.perf_counter() - started
+            self._traffic.answered(method, route, status, seconds, request_id, correlation_id)
+        return request_id
+
+    def _health(self, _request: Request) -> Response:
+        return reply({"status": "alive", "function": self.function.name})
+
+    def _readiness(self, _request: Request) -> Response:
+        if self._ending:
+            raise not_ready("the process is ending")
+        if self._failure:
+            raise not_ready(self._failure, final=True)
+        self.function.check_ready()
+        return reply({"status": "ready", "function": self.function.name})
+
+    def _openapi(self, _request: Request) -> Response:
+        from functions.openapi import document
+
+        return reply(document(self.function.name))

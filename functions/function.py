@@ -1,0 +1,60 @@
+"""What a function is to its host: views, routes, and hooks for loading, readiness and shutdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from functions.http import MEGABYTE, HttpProblem, Request, Response, read_body
+from tasador.events import read
+from tasador.events.event import Event, EventError
+
+View = Callable[[Request], Response]
+
+
+class Route(NamedTuple):
+    """One route of a function. ``<name>`` in ``path`` is passed to the view as an argument."""
+
+    method: str
+    path: str
+    view: Callable[..., Response]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One function.
+
+    POST / calls ``on_json`` for plain JSON and ``on_event`` for a CloudEvent. A function that does
+    not reply to events may take a batch of them with ``on_batch``. ``load`` runs in a thread and
+    may take long. ``check_ready`` raises HttpProblem while the function cannot work.
+
+    ``answers_inline(path)`` says whether a POST to the path currently takes well under a
+    millisecond and never blocks. It is called for every request.
+    """
+
+    name: str
+    index: View
+    on_json: View
+    on_event: Callable[[Event], Response]
+    on_batch: Callable[[Sequence[Event | EventError]], Response] | None = None
+    routes: Sequence[Route] = ()
+    body_limit: int = MEGABYTE
+    load: Callable[[], None] = lambda: None
+    check_ready: Callable[[], None] = lambda: None
+    answers_inline: Callable[[str], bool] = lambda _path: False
+    stop: Callable[[], None] = lambda: None
+
+    def root(self, request: Request) -> Response:
+        """GET / and POST /, the routes that parliament knows."""
+        return self.post(request) if request.method == "POST" else self.index(request)
+
+    def post(self, request: Request) -> Response:
+        """POST /: a CloudEvent, or plain JSON."""
+        if not read.is_event(request.headers):
+            return self.on_json(request)
+        if read.is_batch(request.headers):
+            if self.on_batch is None:
+                raise HttpProblem(415, "this function replies to each event: send one per request")
+            return self.on_batch(read.parse_batch(read_body(request, self.body_limit)))
+        return self.on_event(read.parse(request.headers, read_body(request, self.body_limit)))

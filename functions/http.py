@@ -1,0 +1,211 @@
+"""Requests, responses and errors of a function, as plain values.
+
+The same views run behind the server's own loop and behind parliament's Flask app, so nothing here
+knows either of them. Errors are problem documents (RFC 9457) that name each rejected field.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tasador.errors import ConfigurationError, TasadorError
+from tasador.events.event import Event, EventError
+from tasador.listings.listing import FieldProblem
+
+MEGABYTE = 1_000_000
+_MAX_ERRORS = 100
+# json.dumps with options would create an encoder on every call.
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+log = logging.getLogger("tasador.functions")
+
+
+@dataclass(kw_only=True)
+class Request:
+    """A request. ``headers`` has lower-case names; ``read`` returns the body, ``length`` bytes."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: str = ""
+    length: int = 0
+    read: Callable[[], bytes] = bytes
+
+    @cached_property
+    def args(self) -> dict[str, str]:
+        """The query parameters; the first value of each name."""
+        return dict(reversed(parse_qsl(self.query, keep_blank_values=True)))
+
+
+@dataclass(slots=True)
+class Response:
+    """A response. Without a ``content_type`` it has no body."""
+
+    body: bytes = b""
+    content_type: str = ""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class HttpProblem(Exception):
+    """An error response: ``status`` is the HTTP status, ``errors`` names the fields."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        title: str = "",
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title or _TITLES.get(status, "Error")
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+    def document(self) -> dict[str, Any]:
+        """The problem document."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+        if self.errors:
+            document["errors"] = [e._asdict() for e in self.errors[:_MAX_ERRORS]]
+        return document
+
+    def response(self) -> Response:
+        """The problem as application/problem+json."""
+        body = json.dumps(self.document()).encode()
+        return Response(body, "application/problem+json", self.status, self.headers)
+
+
+_TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
+
+
+def not_ready(reason: str, *, final: bool = False) -> HttpProblem:
+    """503: the function cannot work yet. ``final``: it never will in this process."""
+    return HttpProblem(
+        503, reason, headers={} if final else {"Retry-After": "1"}, extra={"final": final}
+    )
+
+
+def invalid_fields(problems: Sequence[FieldProblem]) -> HttpProblem:
+    """422 that names each field."""
+    detail = "; ".join(f"{p.field} {p.reason}" for p in problems[:3])
+    if len(problems) > 3:
+        detail += f"; and {len(problems) - 3} more"
+    return HttpProblem(422, detail, errors=problems)
+
+
+def guarded(view: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
+    """Call the view and turn every exception into problem+json, without a traceback."""
+    try:
+        return view(*args, **kwargs)
+    except Exception as error:
+        return as_problem(error).response()
+
+
+def as_problem(error: Exception) -> HttpProblem:
+    """The problem that reports an exception to the caller."""
+    if isinstance(error, HttpProblem):
+        return error
+    if isinstance(error, EventError):
+        return HttpProblem(400, str(error))
+    if isinstance(error, TasadorError):
+        # The request did not cause any of the others.
+        log.warning("request failed: %s", error)
+        return not_ready(str(error), final=isinstance(error, ConfigurationError))
+    log.error("unexpected error", exc_info=error)
+    return HttpProblem(500, "unexpected error; the function's log has the details")
+
+
+def reply(data: Any, status: int = 200) -> Response:
+    """``data`` as JSON."""
+    return Response(_encode(data), "application/json", status)
+
+
+def _standard_json(data: Any) -> bytes:
+    return _JSON.encode(data).encode()
+
+
+_encode: Callable[[Any], bytes] = _standard_json
+
+
+def use_fast_json() -> None:
+    """Encode replies with orjson from now on. Importing it would delay the first prediction."""
+    global _encode
+    import orjson
+
+    _encode = orjson.dumps
+
+
+def reply_event(event: Event) -> Response:
+    """A CloudEvent in binary mode, which a broker accepts as a reply."""
+    headers = event.headers()
+    return Response(event.body(), headers.pop("content-type"), headers=headers)
+
+
+def no_content() -> Response:
+    """204. A broker would take any body for a malformed reply event."""
+    return Response(status=204)
+
+
+def new_id() -> str:
+    """A random id of 32 hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def read_body(request: Request, limit: int) -> bytes:
+    """The body; more than ``limit`` bytes are a 413 and are not read."""
+    if request.length > limit:
+        raise HttpProblem(413, f"the body has {request.length:,} bytes; the limit is {limit:,}")
+    return request.read()
+
+
+def read_json(request: Request, limit: int = MEGABYTE) -> Any:
+    """The body as JSON; raises HttpProblem 400 or 413."""
+    return parse_json(read_body(request, limit))
+
+
+def parse_json(body: bytes) -> Any:
+    """``body`` as JSON; raises HttpProblem 400 that gives the position of the error."""
+    if not body:
+        raise HttpProblem(400, "the body is empty; JSON is expected")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HttpProblem(400, f"the body is not JSON: {str(error)[:200]}") from None
+
+
+def require_object(data: Any, field_name: str) -> Mapping[str, Any]:
+    """``data`` if it is a JSON object; raises HttpProblem 422 for ``field_name``."""
+    if not isinstance(data, Mapping):
+        raise invalid_fields([FieldProblem(field_name, "is not a JSON object", repr(data)[:200])])
+    return data

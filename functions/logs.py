@@ -1,0 +1,142 @@
+"""Logs as JSON lines on stdout, written by a thread so that no request waits for a reader.
+
+A pipe holds some 64 kB. When nobody reads it, a write blocks for ever. Here only the writer thread
+blocks: lines wait in a bounded queue, and lines that find it full are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.metrics import counter
+
+_STDOUT = 1
+# Lines that wait for the reader of stdout, bytes.
+_MAX_QUEUED = 1_000_000
+# The writer collects lines for this long (seconds): one wake-up and one write for many requests.
+_GATHER_SECONDS = 0.02
+_FLUSH_SECONDS = 1.0
+
+DROPPED = counter(
+    "log_lines_dropped_total", "Log lines dropped because nobody read stdout."
+).labels()
+
+_encode = json.JSONEncoder(default=str).encode
+
+
+class LineWriter:
+    """Writes lines to a file descriptor from a thread. ``write`` never blocks."""
+
+    def __init__(self, descriptor: int = _STDOUT, max_queued: int = _MAX_QUEUED) -> None:
+        self._descriptor = descriptor
+        self._max_queued = max_queued
+        self._lines: deque[bytes] = deque()
+        self._queued = 0
+        self._lock = threading.Lock()
+        self._filled = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def write(self, line: bytes) -> None:
+        """Queue a line, which ends in a newline. Drop it if the queue is full."""
+        with self._lock:
+            if self._queued + len(line) > self._max_queued:
+                DROPPED.inc()
+                return
+            self._lines.append(line)
+            self._queued += len(line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+        if not self._filled.is_set():
+            self._filled.set()
+
+    def flush(self, seconds: float = _FLUSH_SECONDS) -> bool:
+        """Wait until every queued line is written; False if time is up first."""
+        deadline = time.monotonic() + seconds
+        while self._queued:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_GATHER_SECONDS / 4)
+        return True
+
+    def _run(self) -> None:
+        while True:
+            self._filled.wait()
+            time.sleep(_GATHER_SECONDS)
+            self._filled.clear()
+            with self._lock:
+                data = b"".join(self._lines)
+                self._lines.clear()
+            self._write_all(data)
+            with self._lock:
+                self._queued -= len(data)
+
+    def _write_all(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                # Whoever shares the pipe made it non-blocking.
+                time.sleep(_GATHER_SECONDS)
+            except OSError:
+                # Stdout is closed: there is nowhere to report it.
+                DROPPED.inc(bytes(view).count(b"\n"))
+                return
+
+
+STDOUT = LineWriter()
+
+
+def common_fields(function: str) -> dict[str, str]:
+    """The fields that every line of a process has."""
+    return {"function": function, "revision": os.environ.get("K_REVISION", "")}
+
+
+def write_line(fields: dict[str, Any]) -> None:
+    """Write one JSON object to stdout; never blocks."""
+    STDOUT.write(_encode(fields).encode() + b"\n")
+
+
+class JsonLinesHandler(logging.Handler):
+    """Writes a record as one JSON object: time, level, function, revision, message, its fields."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__()
+        self._common = common_fields(function)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record."""
+        try:
+            line = {
+                "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+                "level": record.levelname.lower(),
+                **self._common,
+                "message": record.getMessage(),
+                **getattr(record, "fields", {}),
+            }
+            if record.exc_info:
+                line["traceback"] = logging.Formatter().formatException(record.exc_info)
+            write_line(line)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what is queued; ``logging`` calls this when the process exits."""
+        STDOUT.flush()
+
+
+def log_to_stdout(function: str) -> None:
+    """Send every log record of this process to stdout as JSON."""
+    logging.basicConfig(handlers=[JsonLinesHandler(function)], level=logging.INFO, force=True)
+    # parliament warns of plain JSON on POST /, and waitress of a queue: both are normal here.
+    logging.getLogger("parliament.server").setLevel(logging.ERROR)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
