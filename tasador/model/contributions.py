@@ -1,9 +1,9 @@
-"""Why a price: exact contributions of one listing, in dollars.
+"""Exact contributions to one price, in dollars.
 
-A price is a local regression, whose terms are its contributions as they stand, corrected by trees,
-whose contributions are the exact Tree-SHAP values. Both add up in log price. Going from the base
-price to the listing's price along a straight line in log price, and giving every feature its share
-of each step (Aumann and Shapley), makes them dollars that add up to the price.
+A price is a local regression, whose terms are contributions as they are, corrected by trees, whose
+contributions are exact Tree-SHAP values. Both add up in log price. To convert them to dollars, the
+path from the base price to the price is a straight line in log price, and every feature gets its
+share of each step (Aumann-Shapley). The dollars then add up to the price.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tasador.arrays import Array
 from tasador.listings.listing import Listing
-from tasador.model.bundle import Bundle
+from tasador.model.bundle import Bundle, LogEffects
 from tasador.model.comparables import Comparable
 from tasador.model.features import FEATURES, PLACE, TERMS
 
@@ -30,11 +31,11 @@ _NAMES = {
     "brokered_by": "broker",
     "comparables": "comparable listings",
 }
-_TOLD = 3
+_NAMED_IN_SENTENCE = 3
 
 
 class Contribution(NamedTuple):
-    """What one feature adds to (or takes off) the price, in dollars; ``value`` is for people."""
+    """The dollars that one feature adds to the price (or takes off); ``value`` is display text."""
 
     feature: str
     value: str
@@ -43,12 +44,12 @@ class Contribution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A price taken apart: ``base`` + the sum of ``contributions`` = ``price`` (dollars).
+    """A price in dollars: ``price`` = ``base`` + the sum of ``contributions``.
 
-    ``contributions`` is by model feature (and, named ``local_...``, by term of the local
-    regression) and ``columns`` the same grouped by listing column (city, state and zip code
-    together are "place", what like listings nearby cost is "comparables"); both are sorted by the
-    size of their effect. ``comparables`` are those listings, the most alike first.
+    ``contributions`` are by model feature; the terms of the local regression are named
+    ``local_...``. ``columns`` are the same by listing column: city, state and zip code together are
+    "place", the prices of listings nearby are "comparables". Both are sorted by size.
+    ``comparables`` are the most similar listings, the most similar one first.
     """
 
     price: float
@@ -61,27 +62,18 @@ class Explanation:
 
 def explain(bundle: Bundle, listing: Listing) -> Explanation:
     """Explain the price that ``bundle.predict_one`` gives the listing."""
-    found = bundle.log_effects(listing)
-    effects = np.concatenate([found.of_trees, found.of_terms])
-    price, base = math.exp(found.log_price), math.exp(found.base)
-    total = float(effects.sum())
-    dollars = effects * base * (math.expm1(total) / total if total else 1.0)
-    # The engine sums in 32 bits; what that leaves is shared out by size, so that the sum is exact.
-    size = float(np.abs(dollars).sum())
-    if size > 0:
-        dollars = dollars + (price - base - float(dollars.sum())) * np.abs(dollars) / size
-    else:
-        base = price
-    values = ["missing" if math.isnan(v) else f"{v:.4g}" for v in found.features.tolist()]
-    parts = [*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS)]
-    told = [*values, *(_value(term.column, listing) for term in TERMS)]
+    effects = bundle.log_effects(listing)
+    price, base, dollars = _to_dollars(effects)
+    row = ["missing" if math.isnan(v) else f"{v:.4g}" for v in effects.features.tolist()]
+    features = [*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS)]
+    values = [*row, *(_value(term.column, listing) for term in TERMS)]
     by_feature = [
-        Contribution(part.name, value, amount)
-        for part, value, amount in zip(parts, told, dollars.tolist(), strict=True)
+        Contribution(feature.name, value, amount)
+        for feature, value, amount in zip(features, values, dollars.tolist(), strict=True)
     ]
     by_column: dict[str, float] = {}
-    for part, moved in zip(parts, by_feature, strict=True):
-        by_column[part.column] = by_column.get(part.column, 0.0) + moved.dollars
+    for feature, contribution in zip(features, by_feature, strict=True):
+        by_column[feature.column] = by_column.get(feature.column, 0.0) + contribution.dollars
     columns = _sorted(
         [Contribution(name, _value(name, listing), amount) for name, amount in by_column.items()]
     )
@@ -90,19 +82,32 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         base,
         _sorted(by_feature),
         columns,
-        found.comparables,
+        effects.comparables,
         _sentence(price, base, columns),
     )
 
 
+def _to_dollars(effects: LogEffects) -> tuple[float, float, Array]:
+    """The price, the base price and the contributions [len(FEATURES) + len(TERMS)]."""
+    logs = np.concatenate([effects.of_trees, effects.of_terms])
+    price, base = math.exp(effects.log_price), math.exp(effects.base)
+    total = float(logs.sum())
+    dollars = logs * base * (math.expm1(total) / total if total else 1.0)
+    size = float(np.abs(dollars).sum())
+    if size == 0:
+        return price, price, dollars
+    # The engine sums in 32 bits. The rounding error is distributed by size, so the sum is exact.
+    return price, base, dollars + (price - base - float(dollars.sum())) * np.abs(dollars) / size
+
+
 def _sorted(contributions: list[Contribution]) -> list[Contribution]:
-    return sorted(contributions, key=lambda part: (-abs(part.dollars), part.feature))
+    return sorted(contributions, key=lambda c: (-abs(c.dollars), c.feature))
 
 
 def _value(column: str, listing: Listing) -> str:
     if column == "place":
-        parts = [value for name in PLACE if (value := getattr(listing, name)) is not None]
-        return ", ".join(parts) or "not given"
+        names = [value for name in PLACE if (value := getattr(listing, name)) is not None]
+        return ", ".join(names) or "not given"
     if column == "comparables":
         return "nearby"
     value = getattr(listing, column)
@@ -113,14 +118,14 @@ def _value(column: str, listing: Listing) -> str:
 
 
 def _sentence(price: float, base: float, columns: list[Contribution]) -> str:
-    told = [part for part in columns[:_TOLD] if round(abs(part.dollars)) > 0]
-    rest = price - base - sum(part.dollars for part in told)
-    parts = [f"{_NAMES[part.feature]} ({part.value}) {_moves(part.dollars)}" for part in told]
+    named = [c for c in columns[:_NAMED_IN_SENTENCE] if round(abs(c.dollars)) > 0]
+    rest = price - base - sum(c.dollars for c in named)
+    clauses = [f"{_NAMES[c.feature]} ({c.value}) {_moves(c.dollars)}" for c in named]
     if round(abs(rest)) > 0:
-        parts.append(f"everything else {_moves(rest)}")
-    listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+        clauses.append(f"everything else {_moves(rest)}")
+    listed = " and ".join([", ".join(clauses[:-1]), clauses[-1]] if len(clauses) > 1 else clauses)
     from_base = f"Priced at ${price:,.0f}, starting from a base of ${base:,.0f}"
-    return f"{from_base}: {listed}." if parts else f"{from_base}."
+    return f"{from_base}: {listed}." if clauses else f"{from_base}."
 
 
 def _moves(dollars: float) -> str:

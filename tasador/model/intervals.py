@@ -1,14 +1,14 @@
 """Prediction intervals by normalised split conformal prediction.
 
-Two things are known of how far a price may be off. A second, small model predicts the size of the
-error from the features (a dense town against a lonely estate); and properties that neither model
-has seen tell how many times that size the error is, in groups by what is known of a listing, so
-that a listing without a size gets an honest, wider interval than a complete one (Papadopoulos,
-Gammerman and Vovk, 2008; by groups after Vovk, 2012).
+A second, small model predicts the size of a price's error from the features: small in a dense town,
+large for a remote estate. Properties that neither model has seen are the calibration rows: their
+errors are divided by the predicted size, and quantiles are taken by group, so that a listing
+without a house size gets a wider interval than a complete one (Papadopoulos, Gammerman and Vovk,
+2008; groups after Vovk, 2012).
 
-The two ends have each a quantile of its own. Errors are near even on a log scale, where a step up
-is more dollars than a step down; so the narrowest interval in dollars leaves fewer of the misses
-below itself than above, and that is the one given (a highest density region: Hyndman, 1996).
+Each end of an interval has a separate quantile. Errors are almost symmetric in log price, where a
+step up is more dollars than a step down. The narrowest interval in dollars therefore has fewer
+misses below than above, and that one is used (a highest density region: Hyndman, 1996).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ COMPLETE, PARTIAL, NO_SIZE, NO_PLACE = (
     "size missing",
     "place unknown",
 )
-# From the best known to the least.
+# From the most complete listings to the least.
 GROUPS = (COMPLETE, PARTIAL, NO_SIZE, NO_PLACE)
 
-# Below this many calibration rows a group's own quantile is too noisy.
-_LEAST_ROWS = 40
-# An error below this (in log price) is as good as none; its logarithm must not count for much.
+# With fewer calibration rows, a group's quantile is too noisy.
+_MIN_ROWS = 40
+# Added to an error (log price) before its logarithm, so that tiny errors do not dominate.
 _FLOOR = 0.03
-# The predicted size of an error is kept in these bounds (log price).
+# Bounds of the predicted size of an error (log price).
 _SIZES = (0.02, 2.0)
-# What of the misses may lie below an interval.
+# Candidate shares of the misses that lie below an interval.
 _SHARES_BELOW = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
@@ -55,7 +55,7 @@ def group_of(listing: Listing, place_known: bool) -> str:
 
 
 def groups_of(absent: Mapping[str, Array], place_known: Array) -> Array:
-    """The group of every row, as positions in GROUPS [n], by what is ``absent`` (``absent_of``)."""
+    """The group of every row, as an index into GROUPS [n]; for ``absent`` see ``absent_of``."""
     partial = np.logical_or.reduce([absent[name] for name in MODEL_INPUTS])
     groups = np.where(partial, GROUPS.index(PARTIAL), GROUPS.index(COMPLETE))
     groups[absent["house_size"]] = GROUPS.index(NO_SIZE)
@@ -64,35 +64,35 @@ def groups_of(absent: Mapping[str, Array], place_known: Array) -> Array:
 
 
 def log_size(residuals: Array) -> Array:
-    """What the second model learns to predict: the log of |log(actual) - log(predicted)| [n]."""
+    """The target of the second model [n]; ``residuals`` are |log(actual) - log(predicted)| [n]."""
     return np.log(residuals + _FLOOR)
 
 
 def size_of(predicted: Array) -> Array:
-    """The size of the error [n], in log price, from what the second model predicts."""
+    """The size of the error [n], in log price, from the output of the second model."""
     return np.clip(np.exp(predicted), *_SIZES)
 
 
 def size_of_one(predicted: float) -> float:
-    """``size_of`` one."""
+    """``size_of`` for one row."""
     low, high = _SIZES
     return min(max(math.exp(predicted), low), high)
 
 
-def calibrate(off: Array, sizes: Array, groups: Array) -> Intervals:
-    """How far intervals reach below and above a price, in ``sizes`` [n] of its error.
+def calibrate(errors: Array, sizes: Array, groups: Array) -> Intervals:
+    """How far intervals reach below and above a price, in units of ``sizes`` [n].
 
-    ``off`` [n] is log(actual) - log(predicted), ``groups`` [n] positions in GROUPS. Each end is a
-    conformal quantile, of rank ceil((n + 1) level), so that coverage holds for small n too. A group
-    with few rows takes in those of which less is known, which errs on the wide side.
+    ``errors`` [n] are log(actual) - log(predicted), ``groups`` [n] indices into GROUPS. Each end is
+    a conformal quantile of rank ceil((n + 1) level), so coverage holds for small n too. A group
+    with few rows also uses the rows of less complete groups, which makes its intervals wider.
     """
     intervals: Intervals = {name: {} for name in LEVELS}
     for code, group in enumerate(GROUPS):
-        own = groups == code
-        if np.count_nonzero(own) < _LEAST_ROWS:
-            own = groups >= code
-        scaled = off[own] / sizes[own]
-        share = min(_shares_for(len(scaled)), key=partial(_mean_width, scaled, sizes[own]))
+        rows = groups == code
+        if np.count_nonzero(rows) < _MIN_ROWS:
+            rows = groups >= code
+        scaled = errors[rows] / sizes[rows]
+        share = min(_shares_for(len(scaled)), key=partial(_mean_width, scaled, sizes[rows]))
         for name, level in LEVELS.items():
             intervals[name][group] = [round(end, 6) for end in _ends(scaled, level, share)]
     return intervals
@@ -101,7 +101,7 @@ def calibrate(off: Array, sizes: Array, groups: Array) -> Intervals:
 def _shares_for(rows: int) -> list[float]:
     """The shares for which so many rows have a conformal quantile at every level.
 
-    Without it, the farthest miss would stand for the ends of several levels, and hold for none.
+    With another share, the largest error would be the end of several levels and be valid for none.
     """
     missed = 1 - max(LEVELS.values())
     return [share for share in _SHARES_BELOW if (rows + 1) * share * missed >= 1] or [0.5]
@@ -114,7 +114,7 @@ def _mean_width(scaled: Array, sizes: Array, share: float) -> float:
 
 
 def _ends(scaled: Array, level: float, share: float) -> tuple[float, float]:
-    """How far below and above; the price itself always lies between them."""
+    """How far an interval reaches below and above; it always contains the price."""
     missed = 1 - level
     below = _conformal(-scaled, 1 - share * missed)
     above = _conformal(scaled, 1 - (1 - share) * missed)
@@ -129,6 +129,6 @@ def _conformal(values: Array, level: float) -> float:
 def reaches(
     intervals: Mapping[str, Mapping[str, Sequence[float]]], level: str, groups: Array, sizes: Array
 ) -> tuple[Array, Array]:
-    """How far every row's interval reaches below and above, in log price, for one level [n]."""
+    """How far the intervals of one level reach below and above, in log price [n]."""
     below, above = (np.array([intervals[level][group] for group in GROUPS]).T[:, groups]) * sizes
     return below, above

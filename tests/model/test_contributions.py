@@ -1,4 +1,4 @@
-"""Explanations add up to the price, exactly, and name what moved it."""
+"""Explanations add up to the price exactly and name the largest contributions."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ HOUSE = Listing(
     house_size=2900.0,
     prev_sold_date="2015-05-01",
 )
-ASKED = {
+LISTINGS = {
     "whole": HOUSE,
     "nothing": Listing(),
     "no size": replace(HOUSE, house_size=None),
@@ -33,18 +33,18 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_base_and_contributions_sum_to_the_price(trained, asked):
-    explanation = explain(trained, ASKED[asked])
-    price = trained.predict_one(ASKED[asked])["price"]
+@pytest.mark.parametrize("name", LISTINGS)
+def test_explain_adds_up_to_the_price(trained, name):
+    explanation = explain(trained, LISTINGS[name])
+    price = trained.predict_one(LISTINGS[name])["price"]
     assert explanation.price == price
-    for parts in (explanation.contributions, explanation.columns):
-        assert explanation.base + sum(part.dollars for part in parts) == pytest.approx(
+    for contributions in (explanation.contributions, explanation.columns):
+        assert explanation.base + sum(c.dollars for c in contributions) == pytest.approx(
             price, abs=0.01
         )
-        sizes = [abs(part.dollars) for part in parts]
+        sizes = [abs(c.dollars) for c in contributions]
         assert sizes == sorted(sizes, reverse=True)
-    assert {part.feature for part in explanation.contributions} == {
+    assert {c.feature for c in explanation.contributions} == {
         *(f.name for f in FEATURES),
         *(f"local_{t.name}" for t in TERMS),
     }
@@ -52,21 +52,20 @@ def test_base_and_contributions_sum_to_the_price(trained, asked):
 
 # shap imports matplotlib's colour maps in a way that matplotlib is about to drop.
 @pytest.mark.filterwarnings("ignore:The set_(bad|over|under) function:PendingDeprecationWarning")
-def test_contributions_are_those_of_shap(trained, trained_folder):
+def test_log_effects_equal_shap(trained, trained_folder):
     import shap
 
     package = training_engine().Booster(model_file=trained_folder / MODEL)
     matrix = trained.encoders.transform_one(HOUSE)
     expected = shap.TreeExplainer(package).shap_values(matrix)[0]
-    found, *_ = trained.log_effects(HOUSE)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(trained.log_effects(HOUSE).of_trees, expected, atol=1e-5)
 
 
-def test_the_base_is_the_same_for_every_listing(trained):
-    assert len({explain(trained, listing).base for listing in ASKED.values()}) == 1
+def test_explain_has_one_base_for_all_listings(trained):
+    assert len({explain(trained, listing).base for listing in LISTINGS.values()}) == 1
 
 
-def test_the_sentence_names_price_and_what_moved_it_most(trained):
+def test_sentence_names_price_and_largest_contribution(trained):
     explanation = explain(trained, HOUSE)
     first = explanation.columns[0]
     assert f"${explanation.price:,.0f}" in explanation.sentence
@@ -77,20 +76,20 @@ def test_the_sentence_names_price_and_what_moved_it_most(trained):
     assert "2,900 sq ft" in explanation.sentence
 
 
-def test_a_missing_value_is_said_to_be_missing(trained):
-    values = {part.feature: part.value for part in explain(trained, Listing()).columns}
+def test_explain_shows_missing_values(trained):
+    values = {c.feature: c.value for c in explain(trained, Listing()).columns}
     assert values.pop("comparables") == "nearby"
     assert set(values.values()) == {"not given"}
 
 
-def test_the_comparables_are_like_the_listing_and_near(trained, market):
-    found = explain(trained, HOUSE).comparables
-    assert len(found) == 5
-    assert [c.alike for c in found] == sorted((c.alike for c in found), reverse=True)
+def test_explain_lists_similar_nearby_comparables(trained, market):
+    comparables = explain(trained, HOUSE).comparables
+    assert len(comparables) == 5
+    similarities = [c.alike for c in comparables]
+    assert similarities == sorted(similarities, reverse=True)
     shown = market[~market["holdout"]]
-    for one in found:
-        # Each is a listing that the model has learnt from, told as it was given.
-        # Log prices are kept in 32 bits.
+    for one in comparables:
+        # Each is a training listing with its original values; log prices are stored in 32 bits.
         same = np.isclose(shown["price"], one.price, rtol=1e-5)
         rows = shown[(shown["zip_code"] == one.zip_code) & same]
         assert len(rows) > 0

@@ -1,4 +1,4 @@
-"""Intervals hold what they promise on properties that no model has seen."""
+"""Intervals reach their nominal coverage on properties that no model has seen."""
 
 from itertools import pairwise
 
@@ -30,7 +30,7 @@ def test_coverage_on_unseen_properties(trained, unseen, market, level):
     assert abs(inside.mean() - LEVELS[level]) < slack
 
 
-def test_less_known_is_wider(trained, unseen):
+def test_intervals_are_wider_with_fewer_known_fields(trained, unseen):
     columns = columns_of(unseen[unseen["price"].between(10_000, 5_000_000)])
 
     def width(**hidden):
@@ -43,7 +43,7 @@ def test_less_known_is_wider(trained, unseen):
     assert whole < width(zip_code=None, city=None, state=None)
 
 
-def test_a_small_group_borrows_from_those_of_which_less_is_known():
+def test_calibrate_small_group_uses_less_complete_groups():
     draw = np.random.default_rng(0)
     groups = np.repeat([0, 1, 2, 3], [500, 10, 500, 500])
     off = draw.normal(size=len(groups)) * (1 + groups)
@@ -55,7 +55,7 @@ def test_a_small_group_borrows_from_those_of_which_less_is_known():
     assert found["something missing"] == alone["complete"]
 
 
-def test_conformal_quantiles_cover_with_few_rows():
+def test_calibrate_covers_with_few_rows():
     draw = np.random.default_rng(0)
     covered = []
     for _ in range(2000):
@@ -66,7 +66,7 @@ def test_conformal_quantiles_cover_with_few_rows():
     assert 0.885 < np.mean(covered) < 0.93
 
 
-def test_two_ends_cover_as_many_as_even_ones_in_fewer_dollars():
+def test_calibrate_is_narrower_than_symmetric_intervals():
     draw = np.random.default_rng(0)
     sizes = draw.choice([0.2, 0.6], 4000)
     off = draw.normal(size=4000) * sizes
@@ -80,7 +80,7 @@ def test_two_ends_cover_as_many_as_even_ones_in_fewer_dollars():
     assert below > above
 
 
-def test_a_price_lies_within_its_intervals_and_each_within_the_next(trained, unseen):
+def test_intervals_contain_the_price_and_are_nested(trained, unseen):
     found = trained.predict(columns_of(unseen))
     ends = [found.low["95"], found.low["90"], found.low["80"], found.price]
     ends += [found.high["80"], found.high["90"], found.high["95"]]
@@ -88,7 +88,7 @@ def test_a_price_lies_within_its_intervals_and_each_within_the_next(trained, uns
         assert (lower <= higher).all()
 
 
-def test_groups_say_what_is_known(market):
+def test_groups_of_missing_fields(market):
     columns = columns_of(market.head(400))
     known = np.ones(400, dtype=bool)
     known[:10] = False
@@ -99,7 +99,7 @@ def test_groups_say_what_is_known(market):
     assert {"complete", "something missing"} <= set(names[10:][~no_size])
 
 
-def test_evaluation_is_of_the_holdout_alone(trained, market):
+def test_evaluate_uses_only_the_holdout(trained, market):
     evaluation = evaluate(trained, market)
     held = market[market["holdout"] & market["price"].between(10_000, 5_000_000)]
     np.testing.assert_array_equal(evaluation.actual, held["price"])
@@ -111,9 +111,9 @@ def test_evaluation_is_of_the_holdout_alone(trained, market):
 
 
 @pytest.mark.parametrize("rows", [40, 60, 99, 150, 400])
-def test_with_few_rows_too_each_level_reaches_farther_than_the_one_below(rows):
+def test_calibrate_levels_are_nested_with_few_rows(rows):
     drawn = np.random.default_rng(rows)
-    # Skewed, so that few misses below make the narrowest interval.
+    # Skewed, so that the narrowest interval has few misses below.
     off = drawn.normal(0.0, 0.3, rows) + drawn.exponential(0.5, rows) - 0.5
     found = calibrate(off, np.ones(rows), np.full(rows, len(GROUPS) - 1))
     ends = np.array([found[level][GROUPS[-1]] for level in LEVELS])
