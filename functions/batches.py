@@ -22,6 +22,7 @@ from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
 from tasador.listings.listing import COLUMNS, INPUTS, FieldProblem
 from tasador.model.bundle import Bundle
+from tasador.model.model_ref import ANSWER, PREDICTION
 from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
 from tasador.prediction_record import PredictionRecord
@@ -143,7 +144,7 @@ class PricedBatch(Sequence[PredictionRecord]):
     def __init__(
         self, bundle: Bundle, batch: Batch, predictions: Predictions, seconds: float
     ) -> None:
-        self._manifest = bundle.manifest
+        self._model = model.served(bundle.manifest)
         self._batch = batch
         self._predictions = predictions
         self._predicted_at: datetime = now()
@@ -163,12 +164,8 @@ class PricedBatch(Sequence[PredictionRecord]):
         body = orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
         return Response(body, "application/json")
 
-    def _model(self) -> dict[str, Any]:
-        manifest = self._manifest
-        return {"name": manifest.name, "version": manifest.version, "digest": manifest.digest}
-
     def _by_row(self) -> list[dict[str, Any]]:
-        common = {"model": self._model(), "revision": model.revision()}
+        common = {"model": self._model.write(ANSWER), "revision": model.revision()}
         correlation_id = model.correlation_id()
         predictions = self._predictions
         bounds = [
@@ -205,7 +202,7 @@ class PricedBatch(Sequence[PredictionRecord]):
             "warnings": [
                 {"row": row, "warnings": warnings} for row, warnings in self._warnings.items()
             ],
-            "model": self._model(),
+            "model": self._model.write(ANSWER),
             "revision": model.revision(),
             "correlation_id": model.correlation_id(),
         }
@@ -225,14 +222,11 @@ class PricedBatch(Sequence[PredictionRecord]):
         return self._record(range(len(self))[index])
 
     def _record(self, row: int) -> PredictionRecord:
-        predictions, manifest = self._predictions, self._manifest
+        predictions = self._predictions
         return PredictionRecord(
             prediction_id=self._ids[row],
             predicted_at=self._predicted_at,
-            correlation_id=model.correlation_id(),
-            model_name=manifest.name,
-            model_version=manifest.version,
-            model_digest=manifest.digest,
+            **self._model.write(PREDICTION),
             revision=model.revision(),
             listing={name: _plain(self._batch.columns[name][row]) for name in INPUTS},
             price=float(predictions.price[row]),

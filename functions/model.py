@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 from functools import cache
 
 from functions.fetching import fetched
@@ -15,6 +16,8 @@ from tasador.clock import backoff
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.listings.listing import Listing
 from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
+from tasador.model.manifest import Manifest
+from tasador.model.model_ref import ENVIRONMENT, ModelRef
 
 log = logging.getLogger("tasador.functions.model")
 
@@ -146,9 +149,24 @@ def _load(environ: os._Environ[str]) -> Bundle:
 
 
 @cache
+def _promoted() -> ModelRef:
+    """The model that this process's revision was created for."""
+    return ModelRef.read_text(ENVIRONMENT, os.environ)
+
+
+def served(manifest: Manifest) -> ModelRef:
+    """The loaded model: named by its bundle, promoted by this process's revision."""
+    return _served(manifest.name, manifest.version, manifest.digest)
+
+
+@cache
+def _served(name: str, version: int, digest: str) -> ModelRef:
+    return replace(_promoted(), name=name, version=version, digest=digest)
+
+
 def correlation_id() -> str:
     """The id of the ingest that led to this process's model."""
-    return os.environ.get("MODEL_CORRELATION_ID", "")
+    return _promoted().correlation_id
 
 
 @cache

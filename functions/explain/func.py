@@ -25,6 +25,7 @@ from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
 from tasador.model import contributions
 from tasador.model.contributions import Contribution
+from tasador.model.model_ref import ANSWER
 
 MODEL = model.ServedModel(explains=True)
 PREPARED = threading.Event()
@@ -50,7 +51,6 @@ def on_event(event: Event) -> Response:
 def _explain(listing: Listing) -> dict[str, Any]:
     bundle = MODEL.wait_for_bundle()
     explanation = contributions.explain(bundle, listing)
-    manifest = bundle.manifest
     return {
         "price": explanation.price,
         "base": explanation.base,
@@ -58,7 +58,7 @@ def _explain(listing: Listing) -> dict[str, Any]:
         "columns": [_as_json(c) for c in explanation.columns],
         "comparables": [c._asdict() for c in explanation.comparables],
         "sentence": explanation.sentence,
-        "model": {"name": manifest.name, "version": manifest.version, "digest": manifest.digest},
+        "model": model.served(bundle.manifest).write(ANSWER),
         "revision": model.revision(),
         "missing": list(listing.missing()),
         "correlation_id": model.correlation_id(),
@@ -75,15 +75,10 @@ def _as_json(contribution: Contribution) -> dict[str, Any]:
 
 def index(_request: Request) -> Response:
     """GET /: the function, its model and its routes."""
-    manifest = MODEL.wait_for_bundle().manifest
     return reply(
         {
             "name": "explain",
-            "model": {
-                "name": manifest.name,
-                "version": manifest.version,
-                "digest": manifest.digest,
-            },
+            "model": model.served(MODEL.wait_for_bundle().manifest).write(ANSWER),
             "revision": model.revision(),
             "links": {"explain": "/explain", "ready": "/ready", "metrics": "/metrics"},
         }

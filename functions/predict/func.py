@@ -28,7 +28,7 @@ from tasador.clock import now
 from tasador.events import build
 from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
-from tasador.model.manifest import Manifest
+from tasador.model.model_ref import ANSWER, PREDICTION
 from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
 
 MODEL = model.ServedModel()
@@ -90,7 +90,7 @@ def describe(_request: Request) -> Response:
     manifest = MODEL.wait_for_bundle().manifest
     return reply(
         {
-            **_model(manifest),
+            **model.served(manifest).write(ANSWER),
             "revision": model.revision(),
             "created": manifest.created,
             "git_sha": manifest.git_sha,
@@ -116,7 +116,7 @@ def index(_request: Request) -> Response:
     return reply(
         {
             "name": "predict",
-            "model": _model(bundle.manifest),
+            "model": model.served(bundle.manifest).write(ANSWER),
             "revision": model.revision(),
             "links": {r.path.strip("/"): r.path for r in FUNCTION.routes}
             | {"ready": "/ready", "metrics": "/metrics"},
@@ -131,14 +131,10 @@ def _predict_one(listing: Listing, identity: str) -> PredictionRecord:
     seconds = time.perf_counter() - started
     PREDICTION_LATENCY.observe(seconds)
     PREDICTION_PRICE.observe(prediction["price"])
-    manifest = bundle.manifest
     return PredictionRecord(
         prediction_id=identity,
         predicted_at=now(),
-        correlation_id=model.correlation_id(),
-        model_name=manifest.name,
-        model_version=manifest.version,
-        model_digest=manifest.digest,
+        **model.served(bundle.manifest).write(PREDICTION),
         revision=model.revision(),
         listing=listings.inputs_of(listing),
         latency_ms=round(seconds * 1000, 3),
@@ -158,20 +154,12 @@ def _prediction(record: PredictionRecord) -> dict[str, Any]:
         "intervals": {
             level: {"low": low, "high": high} for level, (low, high) in record.intervals.items()
         },
-        "model": {
-            "name": record.model_name,
-            "version": record.model_version,
-            "digest": record.model_digest,
-        },
+        "model": model.served(MODEL.wait_for_bundle().manifest).write(ANSWER),
         "revision": record.revision,
         "missing": record.missing,
         "warnings": record.warnings,
         "correlation_id": record.correlation_id,
     }
-
-
-def _model(manifest: Manifest) -> dict[str, Any]:
-    return {"name": manifest.name, "version": manifest.version, "digest": manifest.digest}
 
 
 def load() -> None:
