@@ -159,7 +159,7 @@ def lineage_tree(found: object) -> Tree:
     revision = tree.add(f"revision {p.revision or '(none)'}, correlation id {p.correlation_id}")
     for rollout in found.rollouts:
         revision.add(f"{rollout.outcome} since {rollout.finished_at:%F %T}: {rollout.reason}")
-    model = tree.add(f"model {d.model_name}@{d.version}, digest {d.digest[:16]}…")
+    model = tree.add(f"model {d.model}, digest {d.digest[:16]}…")
     model.add(f"bundle {d.model_uri}")
     model.add(f"MLflow run {d.run_id}")
     model.add(f"{d.decision} {d.decided_at:%F %T}: {'; '.join(d.reasons)}")

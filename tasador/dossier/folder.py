@@ -35,7 +35,7 @@ def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -
     """Measure and write everything into a folder, which is made when absent."""
     found = measured(facts, progress)
     record = facts.record
-    model = f"{record.model_name}@{record.version}"
+    model = str(record.model)
     contract = data_contract(facts.frame, facts.bundle.manifest)
     baseline = drift_baseline(facts.reference, facts.learnt)
     card = list(model_card(facts, found, contract, baseline))

@@ -62,7 +62,7 @@ def _head(facts: Facts) -> Iterator[Block]:
     record, manifest = facts.record, facts.bundle.manifest
     against = f"against version {record.champion_version}" if record.champion_version else "alone"
     yield Text(
-        f"# {record.model_name}@{record.version}\n\n**{record.decision}** on "
+        f"# {record.model}\n\n**{record.decision}** on "
         f"{record.decided_at:%Y-%m-%d %H:%M} UTC, judged {against}:\n\n" + _listed(record.reasons)
     )
     yield Rows(

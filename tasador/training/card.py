@@ -38,7 +38,7 @@ def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
 
     record = judgement.record
     reasons = "".join(f"\n- {reason}" for reason in record.reasons)
-    yield Markdown(f"# {record.model_name}@{record.version}: {record.decision}\n{reasons}")
+    yield Markdown(f"# {record.model}: {record.decision}\n{reasons}")
     yield Markdown("## Against the champion, on the same rows of the permanent holdout")
     yield Table(_measures(judgement), headers=["", "challenger", _champion(judgement)])
     yield Markdown("## The gate")
