@@ -14,8 +14,11 @@ from tests.kit.waiting import wait_for
 
 
 @contextmanager
-def function(name, home, *, plain_parliament=False, python=(sys.executable,), **env):
-    """Start one function; yields an httpx client with its ``process`` and its ``log`` (a path)."""
+def function(name, home, *, plain_parliament=False, python=(sys.executable,), stdout=None, **env):
+    """Start one function; yields an httpx client with its ``process`` and its ``log`` (a path).
+
+    ``stdout``: a file that gets its stdout in place of the log.
+    """
     port = 8080 if plain_parliament else free_port()
     module = "parliament" if plain_parliament else "functions.host"
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TASADOR_", "MODEL_"))}
@@ -24,8 +27,8 @@ def function(name, home, *, plain_parliament=False, python=(sys.executable,), **
         [*python, "-m", module, f"functions/{name}"],
         cwd=ROOT,
         env={**inherited, "TASADOR_HOME": str(home), "PORT": str(port), **env},
-        stdout=log,
-        stderr=subprocess.STDOUT,
+        stdout=log if stdout is None else stdout,
+        stderr=log,
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
