@@ -27,7 +27,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
-from tasador.drift.baseline import learn
+from tasador.drift.baseline import learn_baseline
 from tasador.drift.judge import DriftReport, Judge
 from tasador.drift.reference import make_reference
 from tasador.listings.table import columns_of, read_csv
@@ -132,7 +132,7 @@ class Try:
         self.rest = world.population[~here].reset_index(drop=True)
         self.reference = make_reference(known, known["predicted"].to_numpy(), seed=seed)
         started = time.process_time()
-        self.judge = Judge(self.reference, learn(self.reference, seed=seed))
+        self.judge = Judge(self.reference, learn_baseline(self.reference, seed=seed))
         self.learning = time.process_time() - started
 
     def batch(self, rows: int = N) -> Batch:
@@ -161,7 +161,7 @@ def named(name: str, column: str, word: str = "") -> Callable[[DriftReport], boo
         return (
             first is not None
             and (first.name, first.column) == (name, column)
-            and word in first.says
+            and word in first.message
         )
 
     return right

@@ -55,7 +55,7 @@ class DriftFlow(FlowSpec):
         from tasador.drift import verbs
 
         settings = load_settings(self.correlation_id)
-        self.events = [event.structured() for event in verbs.tell(settings, self.recorded)]
+        self.events = [event.structured() for event in verbs.publish(settings, self.recorded)]
         self.verdict, self.reasons = self.recorded.verdict, self.recorded.reasons
         self.moved, self.hurts = self.recorded.moved, self.recorded.hurts
         say(f"{self.verdict}: {'; '.join(self.reasons)}")

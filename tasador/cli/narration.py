@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from tasador.drift.words import headline_of
+from tasador.drift.reasons import verdict_headline
 from tasador.monitoring import verdicts
 from tasador.operations.pipeline import FlowRun
 
@@ -61,7 +61,7 @@ def _told(run: FlowRun) -> tuple[str, Iterable[str]]:
         return _told_of_batch(found), ()
     if run.flow == "drift":
         verdict = found["verdict"]
-        headline = headline_of(verdict, found["moved"], found["hurts"])
+        headline = verdict_headline(verdict, found["moved"], found["hurts"])
         return f"[{_COLOURS[verdict]}]{headline}[/]", found["reasons"]
     if run.flow == "monitor":
         verdict = found["verdict"]

@@ -28,7 +28,7 @@ def drift_baseline(reference: pd.DataFrame, learnt: Baseline | None = None) -> d
     Numbers by their deciles, texts by their commonest values; ``missing_share`` of each; and the
     champion's error on the rows that have a prediction, all of which it was not fitted on. "limits"
     are those from which a difference counts as drift; "strays" is ``learnt``, what
-    ``drift.baseline.learn`` found in the reference.
+    ``drift.baseline.learn_baseline`` found in the reference.
     """
     columns = columns_of(reference)
     told: dict[str, Any] = {"rows": len(reference), "fields": {}}

@@ -1,9 +1,9 @@
-"""The drift baseline: what the reference says about how far batches of one market may stray.
+"""The drift baseline: how far batches of one market deviate, as learned from the reference.
 
-Rows of one batch are not independent draws: a property is offered again, a broker brings its whole
-list, a month its own sales. So batches are drawn from the reference itself by property, by broker
-and by month, and each measure is told how much farther it strays in them than in random rows. The
-idea is that of the design effect in surveys (Kish, Survey Sampling, 1965).
+The rows of a batch are not independent: a property is offered again, a broker delivers its whole
+list, a month its own sales. So batches are resampled from the reference by property, by broker and
+by month. Each measure is then allowed as much more deviation as it shows in them, compared with
+random rows. This is the design effect of survey sampling (Kish, Survey Sampling, 1965).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from tasador.listings.listing import INPUTS
 if TYPE_CHECKING:
     import pandas as pd
 
-Strays = Callable[[Array], Array]
+Deviations = Callable[[Array], Array]
 
-_ROWS = 3_000  # of a drawn batch, but no more than a quarter of the reference
+_ROWS = 3_000  # of a resampled batch, at most a quarter of the reference
 _DRAWS = 100  # of each kind
 _MONTH_DRAWS = 12  # of each month
-# Where a few brokers hold a whole market a batch of them can be anything: no more is allowed for.
+# If a few brokers hold a whole market, a batch of them can look like anything: cap the widening.
 _MOST_WIDE = 4.0
 _GAIN_QUANTILE = 0.95
 _SIZES = (100, 300, 1_000, 3_000)
@@ -46,11 +46,11 @@ _SIZES = (100, 300, 1_000, 3_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clustering:
-    """How one measure strays in batches that cluster, beyond what random rows do.
+    """How much farther one measure deviates in clustered batches than in random rows.
 
-    ``widen``: as a factor of chance, by property or by broker, whichever is more; it falls with the
-    size of a batch as chance does. ``between``: what a batch of one month's sales adds, however
-    large it is, in the measure's own unit.
+    ``widen`` is a factor on chance, by property or by broker, whichever is larger; the product
+    shrinks with the size of a batch as chance does. ``between`` is what the sales of one month add
+    in a batch of any size, in the unit of the measure.
     """
 
     widen: float = 1.0
@@ -59,12 +59,12 @@ class Clustering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What ``learn`` found in a reference of ``rows`` rows; JSON beside it.
+    """What ``learn_baseline`` learned from a reference of ``rows`` rows; stored as JSON next to it.
 
-    ``clustering`` by "finding/column". ``usually_new`` by category column: the share of rows in
-    categories that the reference met in one row or from one broker only, which is what a next batch
-    holds of new ones (Good and Turing). ``brokers`` by size of batch: how much more than usual the
-    ten brokers that gained most had in batches of whole brokers (95 in 100 had less).
+    ``clustering`` is keyed by "finding/column". ``usually_new`` maps a category column to the share
+    of rows whose category occurs in one row or at one broker only: the expected share of new
+    categories in the next batch (Good and Turing). ``brokers`` maps a batch size to the share
+    gained by the ten brokers that gained most in batches of whole brokers (95th percentile).
     """
 
     rows: int
@@ -75,11 +75,11 @@ class Baseline:
     brokers: dict[int, float] = field(default_factory=dict)
 
     def of(self, finding: str, column: str) -> Clustering:
-        """How the measure behind a finding clusters; no clustering where nothing was learnt."""
+        """The clustering of the measure behind a finding; none if nothing was learned."""
         return self.clustering.get(f"{finding}/{column}", Clustering())
 
     def brokers_gain(self, rows: int) -> float:
-        """The share that the ten brokers which gain most may gain in a batch of these many rows."""
+        """The share that the ten brokers that gain most may gain in a batch of ``rows`` rows."""
         if not self.brokers:
             return 0.0
         sizes = sorted(self.brokers)
@@ -87,12 +87,12 @@ class Baseline:
         return float(np.interp(np.log(rows), np.log(sizes), gains))
 
     def as_json(self) -> str:
-        """The text that ``from_json`` reads."""
+        """The baseline as JSON, for ``from_json``."""
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Baseline:
-        """Read a stored baseline; DriftError where it is none."""
+        """Read a stored baseline; raises DriftError if it is not one."""
         try:
             read = json.loads(text)
             return cls(
@@ -107,28 +107,28 @@ class Baseline:
             raise DriftError(f"the drift baseline cannot be read: {error!r}") from error
 
 
-def learn(reference: pd.DataFrame, *, seed: int = 0) -> Baseline:
-    """Draw batches from a reference (``make_reference``'s) and learn how far they stray in it.
+def learn_baseline(reference: pd.DataFrame, *, seed: int = 0) -> Baseline:
+    """Resample batches from a reference and learn how far they deviate from it.
 
-    The same reference and seed give the same baseline. About three seconds for 20,000 rows.
+    The same reference and seed give the same baseline. Takes about three seconds for 20,000 rows.
     """
     rng = np.random.default_rng(seed)
     rows = max(1, min(_ROWS, len(reference) // 4))
-    everyone = np.arange(len(reference))
+    every_row = np.arange(len(reference))
     properties = reference.groupby(["street", "city", "zip_code"], dropna=False).ngroup().to_numpy()
     brokers = resampling.clusters_of(reference[BROKER])
-    chance = resampling.by_cluster(rng, everyone, rows, _DRAWS)
+    chance = resampling.by_cluster(rng, every_row, rows, _DRAWS)
     clustered = [
         resampling.by_cluster(rng, clusters, rows, _DRAWS) for clusters in (properties, brokers)
     ]
     months = resampling.by_month(rng, reference, rows, _MONTH_DRAWS)
 
-    learnt = {}
-    for name, strays in _measures(reference).items():
-        usual = _root(strays(chance))
-        wider = [_root(strays(weights)) / usual for weights in clustered] if usual else [1.0]
-        excess = [max(_root(strays(weights)) ** 2 - usual**2, 0.0) for weights in months]
-        learnt[name] = Clustering(
+    clustering = {}
+    for name, deviations in _measures(reference).items():
+        usual = _rms(deviations(chance))
+        wider = [_rms(deviations(weights)) / usual for weights in clustered] if usual else [1.0]
+        excess = [max(_rms(deviations(weights)) ** 2 - usual**2, 0.0) for weights in months]
+        clustering[name] = Clustering(
             widen=float(np.clip(max(wider), 1.0, _MOST_WIDE)),
             between=float(np.sqrt(max(excess, default=0.0))),
         )
@@ -136,45 +136,45 @@ def learn(reference: pd.DataFrame, *, seed: int = 0) -> Baseline:
         rows=len(reference),
         drawn=rows,
         draws=_DRAWS,
-        clustering=learnt,
+        clustering=clustering,
         usually_new=_usually_new(reference, brokers),
         brokers=_brokers(rng, reference),
     )
 
 
-def _measures(reference: pd.DataFrame) -> dict[str, Strays]:
-    """What is measured on every draw, by "finding/column"."""
+def _measures(reference: pd.DataFrame) -> dict[str, Deviations]:
+    """The functions that measure every resample, by "finding/column"."""
     import pandas as pd
 
     measured = measures_of(reference, reference[PREDICTED].to_numpy(dtype=np.float64))
-    made: dict[str, Strays] = {}
+    functions: dict[str, Deviations] = {}
 
-    def add(name: str, stray: Callable[[Array, Array], Array], values: Array) -> None:
-        made[name] = lambda weights: stray(values, weights)
+    def add(name: str, deviations: Callable[[Array, Array], Array], values: Array) -> None:
+        functions[name] = lambda weights: deviations(values, weights)
 
     for column in (*AMOUNTS, RATIO, ANSWER):
         if measured[column].notna().any():
             add(
                 f"distribution/{column}",
-                resampling.distribution_strays,
+                resampling.distribution_deviations,
                 measured[column].to_numpy(),
             )
     for column in CATEGORIES:
         if measured[column].notna().any():
             codes = np.asarray(pd.factorize(measured[column])[0])
-            add(f"mix/{column}", resampling.mix_strays, codes)
+            add(f"mix/{column}", resampling.mix_deviations, codes)
     for column in INPUTS:
-        gone = reference[column].isna().to_numpy(dtype=np.float64)
-        add(f"missing/{column}", resampling.mean_strays, gone)
+        absent = reference[column].isna().to_numpy(dtype=np.float64)
+        add(f"missing/{column}", resampling.mean_deviations, absent)
     ratio = measured[RATIO].to_numpy()
     if np.isfinite(ratio).any():
-        add("price_level/price", resampling.median_strays, ratio)
-        add("error/", resampling.mean_strays, np.abs(ratio) / np.nanmean(np.abs(ratio)))
+        add("price_level/price", resampling.median_deviations, ratio)
+        add("error/", resampling.mean_deviations, np.abs(ratio) / np.nanmean(np.abs(ratio)))
     whole = [c for c in (*AMOUNTS, "status", "state") if measured[c].notna().any()]
     errors = resampling.reconstruction_errors(measured, whole)
     if errors.std() > 0:
-        add("structure/", resampling.mean_strays, errors / errors.std())
-    return made
+        add("structure/", resampling.mean_deviations, errors / errors.std())
+    return functions
 
 
 def _usually_new(reference: pd.DataFrame, brokers: Array) -> dict[str, float]:
@@ -186,8 +186,10 @@ def _usually_new(reference: pd.DataFrame, brokers: Array) -> dict[str, float]:
         known = measured[column].notna().to_numpy()
         if not known.any():
             continue
-        met = pd.Series(brokers[known]).groupby(measured.loc[known, column].to_numpy(dtype=object))
-        usual[column] = float(met.size()[met.nunique() == 1].sum() / known.sum())
+        by_category = pd.Series(brokers[known]).groupby(
+            measured.loc[known, column].to_numpy(dtype=object)
+        )
+        usual[column] = float(by_category.size()[by_category.nunique() == 1].sum() / known.sum())
     return usual
 
 
@@ -195,21 +197,21 @@ def _brokers(rng: np.random.Generator, reference: pd.DataFrame) -> dict[int, flo
     known = resampling.clusters_of(reference[BROKER].dropna())
     if not len(known):
         return {}
-    there = np.bincount(known) / len(known)
+    usual = np.bincount(known) / len(known)
     gains = {}
-    # One in four brokers at the most: how large a market the reference stands for, and so how many
-    # of its brokers a larger batch would hold, nobody knows.
+    # At most one broker in four: the size of the market behind the reference is unknown, and so is
+    # the number of its brokers in a larger batch.
     largest = max(1, len(known) // 4)
     for size in (*(size for size in _SIZES if size < largest), largest):
-        # No broker comes twice: it brings what it has.
+        # No broker is drawn twice: it delivers its whole list once.
         weights = resampling.by_cluster(rng, known, size, _DRAWS, again=False)
         first = np.unique(known, return_index=True)[1]
         counts = weights[:, first] * np.bincount(known)
-        gain = counts / counts.sum(axis=1, keepdims=True) - there
+        gain = counts / counts.sum(axis=1, keepdims=True) - usual
         most = -np.sort(-gain, axis=1)[:, :MOVED_BROKERS]
         gains[size] = float(np.quantile(np.maximum(most, 0).sum(axis=1), _GAIN_QUANTILE))
     return gains
 
 
-def _root(strays: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(strays, dtype=np.float64))))
+def _rms(deviations: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(deviations, dtype=np.float64))))

@@ -1,8 +1,8 @@
-"""NannyML's detectors, each fitted once on the reference and asked about batches as one chunk.
+"""NannyML's detectors, each fitted once on the reference and run on a batch as one chunk.
 
-The limits of a verdict depend on the size of a batch, so they come from outside and are written
-into NannyML's results afterwards (``limited``), for its plots. NannyML writes a failure inside a
-chunk to its log and goes on with NaN; here that is an error.
+The limits of a verdict depend on the size of the batch. So they are computed elsewhere and written
+into NannyML's results afterwards (``with_limits``), for its plots. NannyML logs a failure inside a
+chunk and continues with NaN; here that is an error.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def loud(what: str) -> Iterator[None]:
-    """Turn anything that goes wrong inside NannyML, also what it only logs, into a DriftError."""
-    complaints: list[str] = []
+def nannyml_errors(what: str) -> Iterator[None]:
+    """Turn every failure inside NannyML, even one that it only logs, into a DriftError."""
+    logged: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            complaints.append(record.getMessage())
+            logged.append(record.getMessage())
 
     listener = Listener(level=logging.ERROR)
     logger = logging.getLogger("nannyml")
     logger.addHandler(listener)
     try:
         with warnings.catch_warnings():
-            # A batch is one chunk by intention; pandas 3 warns about NannyML's own frames.
+            # A batch is one chunk on purpose; pandas 3 warns about NannyML's own frames.
             warnings.filterwarnings("ignore", message="The resulting number of chunks is too low")
-            # Of equal distributions scipy may take the root of -1e-17 (checks.py knows them).
+            # For equal shares scipy may take the square root of -1e-17 (checks.py handles it).
             warnings.filterwarnings("ignore", message="invalid value encountered in sqrt")
             warnings.filterwarnings("ignore", module=r"(nannyml|category_encoders|lightgbm)\b")
             yield
@@ -58,12 +58,12 @@ def loud(what: str) -> Iterator[None]:
         raise DriftError(f"{what} failed: {type(error).__name__}: {error}") from error
     finally:
         logger.removeHandler(listener)
-    if complaints:
-        raise DriftError(f"{what} failed: {complaints[0]}")
+    if logged:
+        raise DriftError(f"{what} failed: {logged[0]}")
 
 
 def nannyml() -> Any:
-    """NannyML, imported when first needed (seconds), its phoning home switched off."""
+    """NannyML, imported on first use (seconds), with its usage logging switched off."""
     os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -72,11 +72,11 @@ def nannyml() -> Any:
 
 
 class Detectors:
-    """The detectors of one reference. Each is fitted when it is first asked, and then kept.
+    """The detectors of one reference. Each is fitted on first use and then kept.
 
-    ``reference`` is ``make_reference``'s; ``raw`` batches below have a listing's columns,
-    ``measured`` ones those of ``measures_of``. Results are NannyML's own objects: the reference in
-    ten chunks, then the batch as one.
+    ``reference`` comes from ``make_reference``. Raw batches have a listing's columns, measured
+    batches those of ``measures_of``. Results are NannyML's own: ten chunks of the reference,
+    then the batch as one chunk.
     """
 
     def __init__(self, reference: pd.DataFrame) -> None:
@@ -88,7 +88,7 @@ class Detectors:
     def distances(self, batch: pd.DataFrame) -> Any:
         """Kolmogorov-Smirnov of the measured numbers, Jensen-Shannon of the categories.
 
-        A column without a value in the batch has NaN; one without a value in the reference is left
+        A column without values in the batch gets NaN; one without values in the reference is left
         out.
         """
         columns = self._known(*AMOUNTS, RATIO, ANSWER, *CATEGORIES)
@@ -104,8 +104,8 @@ class Detectors:
                     continuous_methods=["kolmogorov_smirnov"],
                     categorical_methods=["jensen_shannon"],
                     chunker=_chunks(len(self.measured)),
-                    # The name is what NannyML looks for, the settings beside it are what it reads.
-                    # Binned: the exact way computes p-values that nobody reads, and takes minutes.
+                    # NannyML looks for the method's name but reads the settings next to it.
+                    # Binned: the exact method also computes unused p-values and takes minutes.
                     computation_params={
                         "kolmogorov_smirnov": {},
                         "calculation_method": "estimated",
@@ -114,15 +114,17 @@ class Detectors:
                 .fit(self.measured[columns])
             )
 
-        return self._ask("the comparison of distributions", fit, batch[columns])
+        return self._run("the comparison of distributions", fit, batch[columns])
 
     def missing(self, batch: pd.DataFrame) -> Any:
         """The rates of missing values of the raw inputs."""
 
         def flags(frame: pd.DataFrame) -> pd.DataFrame:
-            """Whether there is a value is all that is asked, and Arrow's text is slow to tell."""
-            gone = {c: np.where(frame[c].isna().to_numpy(dtype=bool), np.nan, 0.0) for c in INPUTS}
-            return type(frame)(gone)
+            """Only whether a value exists matters, and Arrow's text columns are slow to check."""
+            absent = {
+                c: np.where(frame[c].isna().to_numpy(dtype=bool), np.nan, 0.0) for c in INPUTS
+            }
+            return type(frame)(absent)
 
         def fit() -> Any:
             return (
@@ -131,12 +133,13 @@ class Detectors:
                 .fit(flags(self.raw))
             )
 
-        return self._ask("the count of missing values", fit, flags(batch))
+        return self._run("the count of missing values", fit, flags(batch))
 
     def unseen(self, batch: pd.DataFrame) -> Any:
-        """The rates of values of the measured categories that the reference, which has some, lacks.
+        """The rates of values of the measured categories that the reference lacks.
 
-        A value that is missing is the missing rate's business.
+        Categories without any value in the reference are left out. Missing values do not count:
+        ``missing`` measures those.
         """
         columns = self._known(*CATEGORIES)
         usual = self.measured[columns].mode().iloc[0]
@@ -148,26 +151,26 @@ class Detectors:
                 .fit(self.measured[columns].fillna(usual))
             )
 
-        return self._ask("the count of new values", fit, batch[columns].fillna(usual))
+        return self._run("the count of new values", fit, batch[columns].fillna(usual))
 
     def reconstruction(self, batch: pd.DataFrame, columns: tuple[str, ...]) -> Any:
         """PCA reconstruction of measured rows.
 
-        Imputation, encoding, scaling and the range that wild values are clipped to are all fitted
-        on the reference alone.
+        Imputation, encoding, scaling and the range to which outliers are clipped are all fitted on
+        the reference alone.
         """
         columns = tuple(self._known(*columns))
         amounts = [c for c in columns if c in AMOUNTS]
         categories = [c for c in columns if c in CATEGORIES]
         low, high = self.measured[amounts].quantile(0.001), self.measured[amounts].quantile(0.999)
 
-        def ready(frame: pd.DataFrame) -> pd.DataFrame:
-            made = frame[list(columns)].copy()
-            # A column without any value would arrive as object and be taken for a category.
-            made[amounts] = made[amounts].astype(np.float64).clip(low, high, axis=1)
+        def prepared(frame: pd.DataFrame) -> pd.DataFrame:
+            inputs = frame[list(columns)].copy()
+            # A column without values would have dtype object and be taken for a category.
+            inputs[amounts] = inputs[amounts].astype(np.float64).clip(low, high, axis=1)
             for name in categories:
-                made[name] = made[name].astype(object).where(made[name].notna(), np.nan)
-            return made
+                inputs[name] = inputs[name].astype(object).where(inputs[name].notna(), np.nan)
+            return inputs
 
         def fit() -> Any:
             return (
@@ -175,15 +178,15 @@ class Detectors:
                 .DataReconstructionDriftCalculator(
                     column_names=list(columns), chunker=_chunks(len(self.measured))
                 )
-                .fit(ready(self.measured))
+                .fit(prepared(self.measured))
             )
 
-        return self._ask(f"the reconstruction of {', '.join(columns)}", fit, ready(batch))
+        return self._run(f"the reconstruction of {', '.join(columns)}", fit, prepared(batch))
 
     def estimated_error(self, batch: pd.DataFrame) -> Any:
         """Direct Loss Estimation of the champion's mean absolute log error, without labels.
 
-        Of measured rows with an answer; fitted on the reference's rows whose RATIO is known.
+        For measured rows with a prediction; fitted on the reference's rows with a known RATIO.
         """
         ranks = {
             name: {v: float(i) for i, v in enumerate(sorted(self.priced[name].dropna().unique()))}
@@ -191,16 +194,16 @@ class Detectors:
         }
 
         def coded(frame: pd.DataFrame) -> pd.DataFrame:
-            """Numbers alone: categories as their rank in the reference, NaN for new and missing."""
-            made = frame[[c for c in AMOUNTS if c != "price"]].astype(np.float64)
+            """Numbers only: categories by their rank in the reference, NaN for new and missing."""
+            inputs = frame[[c for c in AMOUNTS if c != "price"]].astype(np.float64)
             for name in CATEGORIES:
-                made[name] = frame[name].map(ranks[name]).astype(np.float64)
-            made[ANSWER] = frame[ANSWER].to_numpy(dtype=np.float64)
-            return made.reset_index(drop=True)
+                inputs[name] = frame[name].map(ranks[name]).astype(np.float64)
+            inputs[ANSWER] = frame[ANSWER].to_numpy(dtype=np.float64)
+            return inputs.reset_index(drop=True)
 
         def fit() -> Any:
             known = coded(self.priced)
-            features = [c for c in known.columns if c != ANSWER]  # which DLE adds
+            features = [c for c in known.columns if c != ANSWER]  # DLE adds it itself
             known["actual"] = known[ANSWER] + self.priced[RATIO].to_numpy()
             return (
                 nannyml()
@@ -215,43 +218,42 @@ class Detectors:
                 .fit(known)
             )
 
-        return self._ask("the estimate of the champion's error (DLE)", fit, coded(batch))
+        return self._run("the estimate of the champion's error (DLE)", fit, coded(batch))
 
     def _known(self, *columns: str) -> list[str]:
-        """Those of the measured columns that the reference has a value of."""
+        """The given measured columns for which the reference has a value."""
         return [c for c in columns if self.measured[c].notna().any()]
 
-    def _ask(self, what: str, fit: Callable[[], Any], batch: pd.DataFrame) -> Any:
-        with loud(what):
+    def _run(self, what: str, fit: Callable[[], Any], batch: pd.DataFrame) -> Any:
+        with nannyml_errors(what):
             if what not in self._fitted:
                 self._fitted[what] = fit()
             detector = self._fitted[what]
             detector.chunker.chunk_size = len(batch)
-            asked = batch.reset_index(drop=True)
-            ask = detector.estimate if hasattr(detector, "estimate") else detector.calculate
-            return ask(asked)
+            run = detector.estimate if hasattr(detector, "estimate") else detector.calculate
+            return run(batch.reset_index(drop=True))
 
 
-def value_of(result: Any, *key: str) -> float:
-    """NannyML's value for the batch, which is one chunk; never NaN."""
+def batch_value(result: Any, *key: str) -> float:
+    """NannyML's value for the batch, which is one chunk. Raises DriftError for NaN."""
     values = result.data.loc[_periods(result) == "analysis", (*key, "value")]
     if len(values) != 1 or not math.isfinite(values.iloc[0]):
         raise DriftError(f"NannyML has no value for {' '.join(key)} of the batch")
     return float(values.iloc[0])
 
 
-def usual_of(result: Any, *key: str) -> float:
-    """The mean over the reference's rows of a value that NannyML gives by chunk."""
+def reference_mean(result: Any, *key: str) -> float:
+    """The mean over the reference's rows of a value that NannyML reports per chunk."""
     return _weighted(result, (*key, "value"), 0.0)
 
 
-def spread_of(result: Any, *key: str) -> float:
-    """The standard deviation of a row's value in the reference, from its sampling errors."""
+def reference_std(result: Any, *key: str) -> float:
+    """The standard deviation of a row's value in the reference, from NannyML's sampling errors."""
     return _weighted(result, (*key, "sampling_error"), 0.5)
 
 
-def limited(result: Any, key: tuple[str, ...], lower: float | None, upper: float | None) -> Any:
-    """The result with the limits of the verdict in it, which NannyML's plots draw."""
+def with_limits(result: Any, key: tuple[str, ...], lower: float | None, upper: float | None) -> Any:
+    """Write the verdict's limits into the result, so that NannyML's plots draw them; returns it."""
     data = result.data
     values = data[(*key, "value")]
     data[(*key, "lower_threshold")], data[(*key, "upper_threshold")] = lower, upper
@@ -272,7 +274,7 @@ _BOOSTER = {
 
 
 def _chunks(rows: int) -> Any:
-    """Ten chunks of the reference; a batch is made one chunk before it is asked about."""
+    """Ten chunks of the reference; ``Detectors`` makes a batch one chunk."""
     nannyml()
     from nannyml.chunk import SizeBasedChunker
 

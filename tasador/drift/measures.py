@@ -1,7 +1,7 @@
-"""What drift is measured on: the columns of a listing on the scales where a distance means much.
+"""The columns that drift is measured on, on scales where distances are meaningful.
 
-Amounts are compared as log(1 + x): one estate of 200 million dollars or 100,000 acres would else
-stretch the scale until everything else lies in one bin.
+Amounts are compared as log(1 + x). Otherwise one estate of 200 million dollars or 100,000 acres
+would stretch the scale until everything else fell into one bin.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ if TYPE_CHECKING:
 AMOUNTS = ("price", "house_size", "acre_lot", "bed", "bath")
 RATIO = "price_ratio"  # log(price / the champion's prediction)
 PREDICTED = "predicted"  # the champion's price, dollars
-ANSWER = "answer"  # log(the champion's price), compared where there is no label
+ANSWER = "answer"  # log(the champion's price), compared if there is no label
 CATEGORIES = ("status", "state", "zip_area")
 BROKER = "brokered_by"
 MOVED_BROKERS = 10  # how many brokers are "a few"
 
 
 class DriftError(TasadorError):
-    """Drift could not be judged: the input is no batch or reference, or a detector failed."""
+    """Drift could not be judged: the input is not a batch or reference, or a detector failed."""
 
 
 def measures_of(frame: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
     """The measured columns of the rows, in their order.
 
-    AMOUNTS, RATIO, ANSWER, CATEGORIES, PREDICTED. ``predicted`` [n] dollars, NaN where there is no
-    prediction. RATIO is NaN there and where the price is not known or lies outside MARKET_PRICE,
-    for which the model does not answer.
+    AMOUNTS, RATIO, ANSWER, CATEGORIES, PREDICTED. ``predicted`` [n] is in dollars, NaN for a row
+    without a prediction. RATIO is NaN there, and for a price that is unknown or outside
+    MARKET_PRICE, where the model makes no claim.
     """
     import pandas as pd
 
-    nothing = np.full(len(frame), np.nan)
+    absent = np.full(len(frame), np.nan)
     numbers = {
-        name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) if name in frame else nothing
+        name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) if name in frame else absent
         for name in AMOUNTS
     }
-    made: dict[str, object] = {name: np.log1p(values) for name, values in numbers.items()}
+    measured: dict[str, object] = {name: np.log1p(values) for name, values in numbers.items()}
     price = numbers["price"]
-    asked = in_market(price) & np.isfinite(predicted) & (predicted > 0)
+    priced = in_market(price) & np.isfinite(predicted) & (predicted > 0)
     ratio = np.full(len(frame), np.nan)
-    ratio[asked] = np.log(price[asked] / predicted[asked])
-    made[RATIO] = ratio
-    made[ANSWER] = np.log(np.where(predicted > 0, predicted, np.nan))
-    made[PREDICTED] = predicted
-    made["status"] = _text(frame["status"])
-    made["state"] = _text(frame["state"])
-    made["zip_area"] = _text(
+    ratio[priced] = np.log(price[priced] / predicted[priced])
+    measured[RATIO] = ratio
+    measured[ANSWER] = np.log(np.where(predicted > 0, predicted, np.nan))
+    measured[PREDICTED] = predicted
+    measured["status"] = _text(frame["status"])
+    measured["state"] = _text(frame["state"])
+    measured["zip_area"] = _text(
         frame["zip_code"].astype("str").str[:3].where(frame["zip_code"].notna())
     )
-    return pd.DataFrame(made)
+    return pd.DataFrame(measured)
 
 
 def require_columns(frame: pd.DataFrame, what: str, columns: tuple[str, ...] = COLUMNS) -> None:
@@ -67,7 +67,7 @@ def require_columns(frame: pd.DataFrame, what: str, columns: tuple[str, ...] = C
 
 
 def in_market(price: np.ndarray) -> np.ndarray:
-    """Which prices (dollars) lie in the range that models are trained and judged on."""
+    """Which prices (dollars) lie in the range that models are trained and judged on; bool [n]."""
     low, high = MARKET_PRICE
     inside: np.ndarray = (price >= low) & (price <= high)
     return inside

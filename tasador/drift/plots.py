@@ -1,4 +1,4 @@
-"""NannyML's own plots of one judgement, as HTML that needs no network."""
+"""NannyML's own plots of one drift report, as HTML that needs no network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNPACK = (
 
 
 def figures(report: DriftReport) -> dict[tuple[str, str], Figure]:
-    """NannyML's plots by name and column of the finding, those beyond their limit first."""
+    """NannyML's plots by (name, column) of the finding, those beyond their limits first."""
     beyond = {(f.name, f.column) for f in report.findings if f.exceeded}
     drawn: dict[tuple[str, str], Figure] = {}
     with warnings.catch_warnings():
@@ -42,7 +42,7 @@ def figures(report: DriftReport) -> dict[tuple[str, str], Figure]:
 
 
 def page(report: DriftReport) -> str:
-    """One HTML page of all plots, plotly.js inlined once; empty where nothing was measured."""
+    """One HTML page of all plots with plotly.js inlined once; empty if nothing was measured."""
     parts: list[str] = []
     for figure in figures(report).values():
         script: Any = False if parts else "inline"
@@ -58,12 +58,12 @@ def page(report: DriftReport) -> str:
 
 
 def frame(document: str, height: int = 1200) -> str:
-    """A page as one line of HTML, to be embedded in a Metaflow card's Markdown.
+    """A page as one line of HTML for the Markdown of a Metaflow card.
 
-    A card's Markdown runs no script, but a document inside of it does. It is packed: plotly.js
-    alone is 4.5 MB, and a card holds its content in base64 once more.
+    A card's Markdown runs no scripts, but an iframe inside it does. The page is compressed:
+    plotly.js alone is 4.5 MB, and the card encodes its content in base64 once more.
     """
     packed = base64.b64encode(gzip.compress(document.encode(), mtime=0)).decode()
-    inside = html.escape(_UNPACK.replace("PACKED", packed))
+    source = html.escape(_UNPACK.replace("PACKED", packed))
     style = f"width:100%;height:{height}px;border:0"
-    return f'<iframe title="NannyML plots" style="{style}" srcdoc="{inside}"></iframe>'
+    return f'<iframe title="NannyML plots" style="{style}" srcdoc="{source}"></iframe>'

@@ -1,4 +1,4 @@
-"""The reference that batches are compared with: a sample of what the champion was trained on."""
+"""The reference that batches are compared with: a sample of the champion's training data."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tasador.listings.listing import COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-# Below this many honest predictions nothing can be said of the champion's usual error.
-FEWEST_HONEST = 30
+# Fewer out-of-sample predictions than this say nothing about the champion's usual error.
+_FEWEST_PREDICTIONS = 30
 
 
 def make_reference(
@@ -21,13 +21,13 @@ def make_reference(
 ) -> pd.DataFrame:
     """Sample the champion's data: the twelve columns and ``predicted`` (dollars), shuffled.
 
-    ``frame`` holds the rows that the champion was trained and calibrated on; ``predicted`` [n] the
-    champion's prices on those that it was *not* fitted on (calibration rows), NaN on all others:
-    errors on rows that a model has seen would make every new batch look worse. Rows with a
-    prediction are taken first, at most half of the sample unless the others do not fill it; both
-    must be chosen at random by property, so that either stands for the whole.
+    ``frame`` holds the champion's data; ``predicted`` [n] are its prices for the rows that it was
+    *not* fitted on, NaN for all others. (Errors on training rows are too small, so every new batch
+    would look worse.) Rows with a prediction are taken first, up to half of the sample, or more if
+    the other rows do not fill it. Both kinds must have been selected at random by property, so that
+    each represents the whole.
 
-    Raises DriftError when fewer than 30 rows with a price in the market have a prediction.
+    Raises DriftError if fewer than 30 rows with a price within the market range have a prediction.
     """
     predicted = np.asarray(predicted, dtype=np.float64)
     if predicted.shape != (len(frame),):
@@ -35,17 +35,18 @@ def make_reference(
             f"the reference has {len(frame)} rows but predictions of shape {predicted.shape}"
         )
     price = frame["price"].to_numpy(dtype=np.float64, na_value=np.nan)
-    honest = np.isfinite(predicted) & in_market(price)
-    if honest.sum() < FEWEST_HONEST:
+    out_of_sample = np.isfinite(predicted) & in_market(price)
+    if out_of_sample.sum() < _FEWEST_PREDICTIONS:
         raise DriftError(
-            f"only {int(honest.sum())} rows have a prediction by a model that was not fitted on "
-            f"them; a reference needs {FEWEST_HONEST}: pass the calibration rows' predictions"
+            f"only {int(out_of_sample.sum())} rows have a prediction by a model that was not "
+            f"fitted on them; a reference needs {_FEWEST_PREDICTIONS}: pass predictions for the "
+            "holdout rows"
         )
     order = np.random.default_rng(seed).permutation(len(frame))
-    with_answer, without = order[honest[order]], order[~honest[order]]
+    with_prediction, without = order[out_of_sample[order]], order[~out_of_sample[order]]
     share = max(rows // 2, rows - len(without))
-    chosen = np.concatenate([with_answer[:share], without])[:rows]
-    # NannyML cuts the reference into chunks by order: each must be a sample of the whole.
+    chosen = np.concatenate([with_prediction[:share], without])[:rows]
+    # NannyML chunks the reference by row order: each chunk must be a sample of the whole.
     chosen = np.random.default_rng(seed + 1).permutation(chosen)
     reference = frame.loc[:, list(COLUMNS)].iloc[chosen].reset_index(drop=True)
     reference[PREDICTED] = predicted[chosen]

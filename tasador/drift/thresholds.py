@@ -1,10 +1,10 @@
-"""How much is much: effect sizes that matter, and what chance alone may add in a small sample.
+"""The limits of drift: effect sizes that matter, and the allowance for chance in small samples.
 
-Significance is no measure here: on large batches every test is significant. A limit is the effect
-that matters or, where that is more, what two samples of one market of these sizes stay under in
-about 9,997 of 10,000 cases (one batch is asked some 25 questions): random rows by theory, and as
-much wider as the champion's reference shows that batches of whole brokers and of single months are
-(``baseline.learn``).
+Significance tests do not help: on large batches every difference is significant. A limit is the
+larger of two numbers: the effect that matters, and the value that two samples of one market stay
+below in about 9,997 of 10,000 cases (a batch gets some 25 checks). The second is known from theory
+for random rows. It is widened by how much farther batches of whole brokers and of single months
+deviate in the champion's reference (``baseline.learn_baseline``).
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ class Thresholds:
     """The effect sizes from which a difference counts as drift.
 
     ``distance``: Kolmogorov-Smirnov or Jensen-Shannon, 0..1. ``unseen``: share of listings with a
-    category that the reference lacks. ``missing``: change of a missing rate, ``outside``: more
-    prices outside the market, both as shares. ``reconstruction``: shift of the PCA reconstruction
-    error in its standard deviations. ``price_level``: shift of the median log(price/prediction).
-    ``brokers``: share of the listings that the ten brokers which gained most gained.
-    ``error_rise``: relative rise of the champion's mean absolute log error, estimated or realised.
+    category that the reference lacks. ``missing``: change of a missing rate. ``outside``: rise of
+    the share of prices outside the market range. ``reconstruction``: shift of the PCA
+    reconstruction error, in its standard deviations. ``price_level``: shift of the median
+    log(price/prediction). ``brokers``: share of the listings gained by the ten brokers that gained
+    most. ``error_rise``: relative rise of the champion's mean absolute log error, estimated or
+    realised.
 
-    A batch of fewer than ``fewest_rows`` is not judged; of one larger than ``most_rows`` a random
-    sample is.
+    A batch of fewer than ``fewest_rows`` rows is not judged; of more than ``most_rows`` rows, a
+    random sample is judged.
     """
 
     distance: float = 0.10
@@ -50,7 +51,7 @@ class Thresholds:
     def kolmogorov_smirnov(
         self, batch: int, reference: int, clustering: Clustering = _NO_CLUSTERING
     ) -> float:
-        """The limit for two samples of these many values."""
+        """The limit for two samples of these sizes."""
         chance = _KOLMOGOROV * clustering.widen * math.sqrt(_inverse(batch, reference))
         return min(max(self.distance, math.hypot(chance, clustering.between)), 1.0)
 
@@ -63,9 +64,9 @@ class Thresholds:
     ) -> float:
         """The limit for two samples over this many categories.
 
-        Under chance alone the squared distance times 8 ln 2 over (1/n + 1/m) follows about a
-        chi-squared distribution with one degree of freedom less than there are categories; where
-        categories are met once or never it is up to 2 ln 2 times that, which is allowed for.
+        By chance alone, the squared distance times 8 ln 2 / (1/n + 1/m) is roughly chi-squared
+        with one degree of freedom fewer than there are categories. With categories that occur once
+        or never it is up to 2 ln 2 times that, which is allowed for.
         """
         free = max(categories - 1, 1)
         # Wilson and Hilferty's quantile of chi-squared.
@@ -81,13 +82,13 @@ class Thresholds:
         reference: int,
         clustering: Clustering = _NO_CLUSTERING,
     ) -> float:
-        """The limit for a change of a share that is usually ``usual``."""
+        """The limit for a change of a share whose usual value is ``usual``."""
         usual = min(max(usual, effect / 2), 1 - effect / 2)
         spread = math.sqrt(usual * (1 - usual))
         return self.shift(effect, spread, batch, reference, clustering)
 
     def new_share(self, usual: float, batch: int, reference: int) -> float:
-        """The limit for a share of new categories where ``usual`` is expected by chance."""
+        """The limit for the share of new categories if ``usual`` is expected by chance."""
         return usual + self.share(self.unseen, usual, batch, reference)
 
     def shift(
@@ -98,7 +99,7 @@ class Thresholds:
         reference: int,
         clustering: Clustering = _NO_CLUSTERING,
     ) -> float:
-        """The limit for a shift of a mean or median whose values have this standard deviation."""
+        """The limit for a shift of a mean or median; ``spread`` is a standard deviation."""
         chance = _Z * spread * clustering.widen * math.sqrt(_inverse(batch, reference))
         return max(effect, math.hypot(chance, clustering.between))
 

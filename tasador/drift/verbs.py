@@ -1,7 +1,7 @@
-"""The verbs of the drift flow: choose batch and champion, judge, record and tell.
+"""The verbs of the drift flow: choose the batch and champion, judge, record, publish.
 
-Each may be called again: the verdict on a batch and a champion is recorded once, and the event that
-follows from it has the same id whenever it is published.
+Each one is safe to repeat: the verdict on a batch and a champion is recorded once, and its event
+always has the same id.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What one judgement is about: a batch that is ready, and the champion of that moment."""
+    """What is judged: a batch that is ready, and the champion at that moment."""
 
     batch: Batch
     champion: ModelVersion | None
@@ -40,9 +40,9 @@ class Case:
 
 
 def choose(settings: Settings, batch_id: str = "", correlation_id: str = "") -> Case:
-    """The named batch, else the newest that is ready, and today's champion.
+    """The named batch or the newest that is ready, and the current champion.
 
-    Raises TasadorError where there is no such batch, or its ingestion is not over.
+    Raises TasadorError if there is no such batch or its ingestion is unfinished.
     """
     settings.require("database_url")
     with Warehouse(settings.database_url) as warehouse:
@@ -53,7 +53,7 @@ def choose(settings: Settings, batch_id: str = "", correlation_id: str = "") -> 
             if batch.status != "ready":
                 raise TasadorError(
                     f"batch {batch_id} is {batch.status}, not ready: run `python flows/ingest.py "
-                    "run` again, which ends what broke off"
+                    "run` again, which finishes the ingestion"
                 )
         else:
             ready = warehouse.batches(status="ready")
@@ -81,7 +81,7 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
 
 
 def reference_of(lake: Lake, champion: ModelVersion) -> tuple[pd.DataFrame, Baseline | None]:
-    """The champion's reference, and what was learnt from it; None for a version of old."""
+    """The champion's reference and its drift baseline; None for versions stored without one."""
     reference = lake.read_parquet(champion.reference_uri)
     if not lake.exists(champion.baseline_uri):
         return reference, None
@@ -89,7 +89,7 @@ def reference_of(lake: Lake, champion: ModelVersion) -> tuple[pd.DataFrame, Base
 
 
 def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:
-    """Write the verdict down; where one stands for this batch and champion, it is returned."""
+    """Record the verdict; an existing one for this batch and champion is returned instead."""
     with Warehouse(settings.database_url) as warehouse:
         return warehouse.record_drift(
             DriftRecord(
@@ -103,8 +103,8 @@ def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:
         )
 
 
-def tell(settings: Settings, recorded: DriftRecord) -> list[Event]:
-    """Publish drift.detected where the verdict calls for training; the events published."""
+def publish(settings: Settings, recorded: DriftRecord) -> list[Event]:
+    """Publish drift.detected if the verdict calls for training; returns the published events."""
     if recorded.verdict == "no_drift":
         return []
     event = build.drift_detected(recorded)

@@ -60,7 +60,7 @@ def sections(settings: Settings, recorded: MonitorRecord, found: Look) -> Iterat
                     {"both": "moved, hurts"}.get(f.effect, f.effect),
                     f"{f.value:.3f}",
                     f"{f.limit:.3f}",
-                    f.says,
+                    f.message,
                 ]
                 for f in sorted(findings, key=lambda f: -f.value / f.limit)
             ],

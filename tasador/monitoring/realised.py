@@ -118,7 +118,7 @@ def _rise(
         value=error / usual - 1,
         limit=limits.shift(limits.error_rise, spread, len(here), len(there), clustering),
         effect="hurts",
-        says=f"on the {len(here):,} properties whose price has come in since, the champion's "
+        message=f"on the {len(here):,} properties whose price has come in since, the champion's "
         f"error is {math.expm1(error):.0%}, against {math.expm1(usual):.0%} on rows that it had "
         f"not seen in training ({error / usual - 1:+.0%})",
     )
@@ -138,6 +138,6 @@ def _level(
         value=abs(now - usual),
         limit=limits.shift(limits.price_level, spread, len(here), len(there), clustering),
         effect="both",
-        says=f"of the {len(here):,} properties whose price has come in since, the prices are "
+        message=f"of the {len(here):,} properties whose price has come in since, the prices are "
         f"{abs(math.expm1(now - usual)):.0%} {side} what was predicted",
     )

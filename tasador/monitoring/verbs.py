@@ -166,7 +166,7 @@ def look(
         if f.exceeded and f.effect != "moved"
     ]
     found.causes = sorted({f.name for f in hurting})
-    told = [f.says for f in found.realised.findings if f.exceeded]
+    told = [f.message for f in found.realised.findings if f.exceeded]
     found.reasons = [*told, *found.report.reasons]
     return found
 

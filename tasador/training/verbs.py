@@ -102,7 +102,7 @@ def fit(
     progress: Progress | None = None,
 ) -> Candidate:
     """Fit, write the bundle and the drift reference, and register the version, not yet judged."""
-    from tasador.drift.baseline import learn
+    from tasador.drift.baseline import learn_baseline
     from tasador.drift.reference import make_reference
     from tasador.listings.table import columns_of
     from tasador.model.bundle import Bundle
@@ -127,7 +127,7 @@ def fit(
         reference = make_reference(frame, honest, seed=seed)
         reference.to_parquet(Path(scratch) / "reference.parquet")
         lake.put_file(*split(reserved.reference_uri), Path(scratch) / "reference.parquet")
-        baseline = learn(reference, seed=seed).as_json().encode()
+        baseline = learn_baseline(reference, seed=seed).as_json().encode()
         lake.put_bytes(*split(reserved.baseline_uri), baseline)
         lake.upload_folder(folder, reserved.uri)
     registry.confirm_version(reserved.version, manifest.digest)

@@ -1,3 +1,5 @@
+"""The drift reference, the frames that judge_batch accepts, and the thresholds."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,7 @@ def frame() -> pd.DataFrame:
     return frame_of([listing for listing, problems in read if not problems])
 
 
-def test_a_reference_holds_the_listing_and_the_honest_predictions(frame):
+def test_make_reference_keeps_listing_and_predictions(frame):
     predicted = np.where(frame["holdout"], 123_456.0, np.nan)
     reference = make_reference(frame, predicted)
     assert list(reference.columns) == [*COLUMNS, "predicted"]
@@ -25,7 +27,7 @@ def test_a_reference_holds_the_listing_and_the_honest_predictions(frame):
     assert (reference["predicted"] == 123_456).sum() == frame["holdout"].sum()
 
 
-def test_a_sample_prefers_rows_with_honest_predictions_up_to_half(frame):
+def test_make_reference_prefers_rows_with_predictions_up_to_half(frame):
     predicted = np.where(np.arange(len(frame)) < 400, 200_000.0, np.nan)
     assert make_reference(frame, predicted, rows=200)["predicted"].notna().sum() == 100
     assert make_reference(frame, predicted, rows=900)["predicted"].notna().sum() >= 390
@@ -33,7 +35,7 @@ def test_a_sample_prefers_rows_with_honest_predictions_up_to_half(frame):
     assert len(make_reference(frame, everything, rows=500)) == 500
 
 
-def test_a_reference_is_the_same_for_a_seed_and_shuffled(frame):
+def test_make_reference_is_deterministic_and_shuffled(frame):
     predicted = np.full(len(frame), 200_000.0)
     first, again = (make_reference(frame, predicted, rows=300, seed=5) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
@@ -43,15 +45,15 @@ def test_a_reference_is_the_same_for_a_seed_and_shuffled(frame):
     assert not whole["price"].equals(frame["price"])
 
 
-def test_a_reference_without_honest_predictions_is_refused(frame):
+def test_make_reference_without_predictions_is_refused(frame):
     with pytest.raises(DriftError, match="only 0 rows have a prediction"):
         make_reference(frame, np.full(len(frame), np.nan))
     with pytest.raises(DriftError, match="predictions of shape"):
         make_reference(frame, np.array([1.0]))
 
 
-def test_frames_that_are_no_batch_or_reference_are_refused(frame):
-    champion = object()  # never asked
+def test_judge_batch_refuses_other_frames(frame):
+    champion = object()  # never called
     with pytest.raises(DriftError, match="batch has no column bath, city"):
         judge_batch(frame.drop(columns=["city", "bath"]), None, None)
     with pytest.raises(DriftError, match="reference is missing"):
@@ -60,13 +62,13 @@ def test_frames_that_are_no_batch_or_reference_are_refused(frame):
         judge_batch(frame, frame, champion)  # type: ignore[arg-type]
 
 
-def test_an_empty_batch_is_no_reason_to_train(frame):
+def test_judge_batch_of_an_empty_batch_is_no_drift(frame):
     report = judge_batch(frame.head(0), None, None)
     assert report.verdict == "no_drift"
-    assert report.reasons == ["the batch holds no listing that could be judged"]
+    assert report.reasons == ["the batch has no listing to judge"]
 
 
-def test_limits_are_effect_sizes_on_large_samples():
+def test_thresholds_equal_effect_sizes_on_large_samples():
     limits = Thresholds()
     assert limits.kolmogorov_smirnov(30_000, 20_000) == 0.10
     assert limits.jensen_shannon(1_000_000, 1_000_000, 50) == pytest.approx(0.10, abs=0.001)
@@ -75,18 +77,18 @@ def test_limits_are_effect_sizes_on_large_samples():
 
 
 @pytest.mark.parametrize("rows", [100, 174, 500])
-def test_limits_widen_with_what_chance_adds_to_small_samples(rows):
+def test_thresholds_allow_for_chance_in_small_samples(rows):
     limits, rng = Thresholds(), np.random.default_rng(rows)
     reference = 5_000
     shares = rng.dirichlet(np.ones(40))
     beyond = dict.fromkeys(("ks", "js", "share"), 0)
     tries = 300
     for _ in range(tries):
-        here, there = np.sort(rng.random(rows)), np.sort(rng.random(reference))
-        grid = np.concatenate([here, there])
+        current, usual = np.sort(rng.random(rows)), np.sort(rng.random(reference))
+        grid = np.concatenate([current, usual])
         ks = np.abs(
-            np.searchsorted(here, grid, "right") / rows
-            - np.searchsorted(there, grid, "right") / reference
+            np.searchsorted(current, grid, "right") / rows
+            - np.searchsorted(usual, grid, "right") / reference
         ).max()
         beyond["ks"] += ks > limits.kolmogorov_smirnov(rows, reference)
         p, q = rng.multinomial(rows, shares) / rows, rng.multinomial(reference, shares) / reference

@@ -213,7 +213,7 @@ def test_the_same_market_realises_the_usual_error(reference):
 
 def test_a_market_that_rose_is_told_with_its_rise(reference):
     found = judge(sold(300, factor=1.3), reference)
-    exceeded = {f.name: f.says for f in found.findings if f.exceeded}
+    exceeded = {f.name: f.message for f in found.findings if f.exceeded}
     assert set(exceeded) == {"price_level", "realised_error"}
     assert "above what was predicted" in exceeded["price_level"]
     assert "300 properties" in exceeded["realised_error"]

@@ -12,7 +12,7 @@ from tasador.dossier import facts as dossier_facts
 from tasador.dossier.blocks import Picture
 from tasador.dossier.facts import Facts
 from tasador.dossier.folder import write_folder
-from tasador.drift.baseline import learn
+from tasador.drift.baseline import learn_baseline
 from tasador.drift.reference import make_reference
 from tasador.listings.table import columns_of
 from tasador.training.evaluation import evaluate
@@ -51,7 +51,7 @@ def facts(market, trained):
         frame=market,
         holdout=market[held],
         reference=reference,
-        learnt=learn(reference),
+        learnt=learn_baseline(reference),
         params=QUICK.params,
     )
 

@@ -1,4 +1,4 @@
-"""Drift against the simulator's known truth: found, named rightly, silent where nothing moved."""
+"""Drift against the simulator's known truth: detected, named correctly, silent without a change."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasador.drift.baseline import Baseline, learn
+from tasador.drift.baseline import Baseline, learn_baseline
 from tasador.drift.checks import Finding
 from tasador.drift.judge import Judge, judge_batch, judge_requests
 from tasador.drift.measures import DriftError
@@ -19,7 +19,7 @@ from tasador.listings.table import columns_of, frame_of
 from tasador.model.bundle import Bundle, Predictions
 from tasador.source.simulator import generate
 
-SEED = 3  # the market that the champion knows
+SEED = 3  # the market that the champion was trained on
 
 
 def batch_of(scenario: str, number: int, rows: int = 3_000, seed: int = SEED) -> pd.DataFrame:
@@ -29,8 +29,8 @@ def batch_of(scenario: str, number: int, rows: int = 3_000, seed: int = SEED) ->
 
 
 @pytest.fixture(scope="module")
-def learnt(trained: Bundle, market: pd.DataFrame) -> tuple[Bundle, pd.DataFrame]:
-    """A champion, and the reference made as the train flow makes it."""
+def champion_and_reference(trained: Bundle, market: pd.DataFrame) -> tuple[Bundle, pd.DataFrame]:
+    """A champion, and its reference as the train flow writes it."""
     held = market["holdout"].to_numpy()
     honest = np.full(len(market), np.nan)
     honest[held] = trained.predict(columns_of(market[held])).price
@@ -38,9 +38,9 @@ def learnt(trained: Bundle, market: pd.DataFrame) -> tuple[Bundle, pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def judge(learnt) -> Judge:
-    """What is fitted on that reference once, for all batches."""
-    return Judge(learnt[1])
+def judge(champion_and_reference) -> Judge:
+    """A judge fitted on that reference once, for all batches."""
+    return Judge(champion_and_reference[1])
 
 
 def exceeded(findings: list[Finding]) -> set[tuple[str, str]]:
@@ -48,8 +48,8 @@ def exceeded(findings: list[Finding]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("number", range(1, 6))
-def test_the_same_market_is_no_drift(learnt, judge, number):
-    champion, _ = learnt
+def test_no_drift_in_the_same_market(champion_and_reference, judge, number):
+    champion, _ = champion_and_reference
     report = judge.batch(batch_of("steady", number), champion)
     assert report.verdict == "no_drift", report.reasons
     assert not report.moved
@@ -57,15 +57,15 @@ def test_the_same_market_is_no_drift(learnt, judge, number):
     assert "nothing moved beyond its limit" in report.reasons[0]
 
 
-def test_the_reference_itself_is_no_drift(learnt, judge):
-    champion, reference = learnt
+def test_no_drift_in_the_reference_itself(champion_and_reference, judge):
+    champion, reference = champion_and_reference
     report = judge.batch(reference.drop(columns="predicted"), champion)
     assert report.verdict == "no_drift", report.reasons
     assert report.scores["univariate"]["state"]["value"] == 0
 
 
-def test_a_price_shift_is_found_and_put_in_percent(learnt, judge):
-    champion, _ = learnt
+def test_price_shift_is_detected_with_its_size(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     report = judge.batch(batch_of("price-shift", 2), champion)
     assert report.verdict == "drift"
     assert report.hurts
@@ -76,8 +76,8 @@ def test_a_price_shift_is_found_and_put_in_percent(learnt, judge):
 
 
 @pytest.mark.parametrize(("factor", "side"), [(1.1, "above"), (0.9, "below")])
-def test_ten_percent_either_way_is_found(learnt, judge, factor, side):
-    champion, _ = learnt
+def test_price_shift_of_ten_percent_is_detected(champion_and_reference, judge, factor, side):
+    champion, _ = champion_and_reference
     batch = batch_of("steady", 1)
     batch["price"] *= factor
     report = judge.batch(batch, champion)
@@ -85,8 +85,8 @@ def test_ten_percent_either_way_is_found(learnt, judge, factor, side):
     assert f"{side} what the champion expects" in report.reasons[0]
 
 
-def test_new_states_are_named(learnt, judge):
-    champion, reference = learnt
+def test_new_states_are_named_in_the_reasons(champion_and_reference, judge):
+    champion, reference = champion_and_reference
     batch = batch_of("new-states", 3)
     report = judge.batch(batch, champion)
     assert report.verdict == "drift"
@@ -96,34 +96,34 @@ def test_new_states_are_named(learnt, judge):
     assert set(report.scores["quality"]["unseen"]["state"]["new"]) == new
 
 
-def test_a_change_of_the_mix_is_found_as_smaller_houses(learnt, judge):
-    champion, _ = learnt
+def test_mix_change_is_detected_as_smaller_houses(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     report = judge.batch(batch_of("mix-change", 2), champion)
     assert report.verdict == "drift"
     assert report.moved
     assert ("distribution", "house_size") in exceeded(report.findings)
 
 
-def test_square_metres_are_called_by_their_name(learnt, judge):
-    champion, _ = learnt
+def test_unit_square_metres_is_named(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     report = judge.batch(batch_of("broken-schema", 2), champion)
     assert report.verdict == "drift"
     assert report.reasons[0].startswith("house_size looks like square metres")
 
 
-def test_square_metres_in_some_of_the_listings_are_too(learnt, judge):
-    champion, _ = learnt
+def test_unit_square_metres_in_some_listings_is_named_with_its_share(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     batch = batch_of("steady", 1)
     broken = np.random.default_rng(0).random(len(batch)) < 0.3
     batch["house_size"] = batch["house_size"].where(~broken, batch["house_size"] / 10.7639)
     report = judge.batch(batch, champion)
-    told = re.match(r"house_size looks like square metres in (\d+)% of the", report.reasons[0])
-    assert told, report.reasons
-    assert int(told[1]) == pytest.approx(30, abs=3)
+    match = re.match(r"house_size looks like square metres in (\d+)% of the", report.reasons[0])
+    assert match, report.reasons
+    assert int(match[1]) == pytest.approx(30, abs=3)
 
 
-def test_prices_in_cents_are_called_by_their_name(learnt, judge):
-    champion, _ = learnt
+def test_unit_cents_is_named(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     batch = batch_of("steady", 1)
     batch["price"] *= 100
     report = judge.batch(batch, champion)
@@ -132,8 +132,8 @@ def test_prices_in_cents_are_called_by_their_name(learnt, judge):
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
 @pytest.mark.parametrize("field", ["house_size", "state", "prev_sold_date"])
-def test_a_field_gone_missing_is_named(learnt, judge, field, share):
-    champion, _ = learnt
+def test_missing_field_is_named(champion_and_reference, judge, field, share):
+    champion, _ = champion_and_reference
     batch = batch_of("steady", 1)
     lost = np.random.default_rng(0).random(len(batch)) < share
     batch[field] = batch[field].where(~lost)
@@ -143,7 +143,7 @@ def test_a_field_gone_missing_is_named(learnt, judge, field, share):
     assert any(reason.startswith(f"{field} is missing in") for reason in report.reasons)
 
 
-def test_the_estimated_error_needs_no_prices_and_follows_what_is_hard_to_price(trained):
+def test_estimated_error_tracks_realised_error(trained):
     known = batch_of("steady", 1, rows=6_000)
     reference = make_reference(known, trained.predict(columns_of(known)).price)
     batch = batch_of("steady", 2)
@@ -151,7 +151,7 @@ def test_the_estimated_error_needs_no_prices_and_follows_what_is_hard_to_price(t
     usual = scores["estimated_error_reference"]
     assert usual == pytest.approx(scores["realised_error_reference"], rel=0.02)
     assert scores["estimated_error"] == pytest.approx(scores["realised_error"], rel=0.1)
-    # Land, which has neither house nor rooms, is what the champion errs most on.
+    # The champion's error is largest on land, which has neither house nor rooms.
     land = batch[batch["house_size"].isna() & batch["bed"].isna()]
     report = judge_batch(land, reference, trained)
     assert ("estimated_error", "") in exceeded(report.findings)
@@ -159,7 +159,7 @@ def test_the_estimated_error_needs_no_prices_and_follows_what_is_hard_to_price(t
     assert scores["estimated_error"] == pytest.approx(scores["realised_error"], rel=0.15)
 
 
-def test_random_halves_of_one_population_raise_no_alarm(trained):
+def test_no_false_alarms_between_random_halves(trained):
     whole = pd.concat([batch_of("steady", n) for n in range(1, 6)], ignore_index=True)
     keys = whole["property_key"].unique()
     price = trained.predict(columns_of(whole)).price
@@ -167,7 +167,7 @@ def test_random_halves_of_one_population_raise_no_alarm(trained):
     tries = 30
     for seed in range(tries):
         rng = np.random.default_rng(seed)
-        # By property, as the loop's own splits: repeated offers are not independent.
+        # Split by property, as training does: repeated offers are not independent.
         halves = whole["property_key"].isin(rng.permutation(keys)[: len(keys) // 2]).to_numpy()
         reference = make_reference(whole[halves], price[halves], rows=2_500, seed=seed)
         batch = whole[~halves].sample(2_500, random_state=seed)
@@ -178,16 +178,16 @@ def test_random_halves_of_one_population_raise_no_alarm(trained):
 
 
 @pytest.mark.parametrize("rows", [100, 174, 400])
-def test_small_samples_raise_no_alarm(learnt, judge, rows):
-    champion, _ = learnt
+def test_no_false_alarms_on_small_samples(champion_and_reference, judge, rows):
+    champion, _ = champion_and_reference
     batch = batch_of("steady", 1)
     reports = [judge.batch(batch.sample(rows, random_state=seed), champion) for seed in range(5)]
     assert [report.reasons for report in reports if report.verdict != "no_drift"] == []
 
 
 @pytest.mark.parametrize("rows", [1, 17, 99])
-def test_too_few_rows_to_judge_are_said_to_be(learnt, judge, rows):
-    champion, _ = learnt
+def test_batch_with_too_few_rows_is_not_judged(champion_and_reference, judge, rows):
+    champion, _ = champion_and_reference
     report = judge.batch(batch_of("steady", 1).head(rows), champion)
     assert report.verdict == "no_drift"
     assert report.reasons == [
@@ -195,14 +195,14 @@ def test_too_few_rows_to_judge_are_said_to_be(learnt, judge, rows):
     ]
 
 
-def test_a_small_batch_that_moved_far_is_still_found(learnt, judge):
-    champion, _ = learnt
+def test_large_shift_in_a_small_batch_is_detected(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     report = judge.batch(batch_of("price-shift", 2).head(174), champion)
     assert report.verdict == "drift"
     assert "above what the champion expects" in report.reasons[0]
 
 
-# Batches of the same market that cluster, and brokers that came to dominate.
+# Clustered batches of the same market, and brokers that dominate a batch.
 
 
 def broker_shares(frame: pd.DataFrame) -> pd.Series:
@@ -210,8 +210,8 @@ def broker_shares(frame: pd.DataFrame) -> pd.Series:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_batch_of_whole_brokers_is_no_drift(learnt, judge, seed):
-    champion, _ = learnt
+def test_no_drift_in_a_batch_of_whole_brokers(champion_and_reference, judge, seed):
+    champion, _ = champion_and_reference
     market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2)], ignore_index=True)
     brokers = np.random.default_rng(seed).permutation(market["brokered_by"].dropna().unique())
     place = market["brokered_by"].map({name: rank for rank, name in enumerate(brokers)})
@@ -222,8 +222,8 @@ def test_a_batch_of_whole_brokers_is_no_drift(learnt, judge, seed):
 
 
 @pytest.mark.parametrize("month", ["2021-12", "2022-03"])
-def test_sales_of_a_single_month_are_no_drift(learnt, judge, month):
-    champion, _ = learnt
+def test_no_drift_in_sales_of_a_single_month(champion_and_reference, judge, month):
+    champion, _ = champion_and_reference
     market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2, 3)], ignore_index=True)
     sold = market["status"] == "sold"
     sales = market[sold & (market["prev_sold_date"].astype("str").str[:7] == month)]
@@ -233,26 +233,26 @@ def test_sales_of_a_single_month_are_no_drift(learnt, judge, month):
     assert report.verdict == "no_drift", report.reasons
 
 
-def test_a_few_brokers_that_dominate_are_named(learnt, judge):
-    champion, reference = learnt
+def test_dominating_brokers_are_named(champion_and_reference, judge):
+    champion, reference = champion_and_reference
     market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2, 3)], ignore_index=True)
-    few = market["brokered_by"].value_counts().index[:10]
-    theirs = market[market["brokered_by"].isin(few)].head(1_500)
+    largest = market["brokered_by"].value_counts().index[:10]
+    theirs = market[market["brokered_by"].isin(largest)].head(1_500)
     assert len(theirs) > 1_000
-    others = market[~market["brokered_by"].isin(few)].sample(len(theirs), random_state=0)
+    others = market[~market["brokered_by"].isin(largest)].sample(len(theirs), random_state=0)
     report = judge.batch(pd.concat([theirs, others], ignore_index=True), champion)
     assert report.moved
     assert report.exceeded[0].name == "brokers"
     assert report.reasons[0].startswith("the mix of brokers changed: 10 brokers have 5")
     most = report.scores["quality"]["brokers"]["most"]
-    assert set(most) == set(few)
+    assert set(most) == set(largest)
     usual = broker_shares(reference)
     gained = sum(share - usual.get(name, 0.0) for name, share in most.items())
     assert report.exceeded[0].value == pytest.approx(gained, abs=1e-9)
 
 
-def test_more_of_the_same_cheap_houses_moved_and_does_not_hurt(learnt, judge):
-    champion, _ = learnt
+def test_more_cheap_houses_move_but_do_not_hurt(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     market = pd.concat([batch_of("steady", n, 6_000) for n in (1, 2)], ignore_index=True)
     price = champion.predict(columns_of(market)).price
     house = market["house_size"].notna() & (price < np.quantile(price, 0.4))
@@ -263,38 +263,38 @@ def test_more_of_the_same_cheap_houses_moved_and_does_not_hurt(learnt, judge):
     assert (report.scores["moved"], report.scores["hurts"]) == (True, False)
 
 
-def test_a_price_shift_both_moved_and_hurts(learnt, judge):
-    champion, _ = learnt
+def test_price_shift_moves_and_hurts(champion_and_reference, judge):
+    champion, _ = champion_and_reference
     report = judge.batch(batch_of("price-shift", 2), champion)
     assert (report.moved, report.hurts) == (True, True)
 
 
-def test_a_stored_baseline_judges_as_one_learnt_on_the_spot(learnt, judge):
-    champion, reference = learnt
-    stored = Baseline.from_json(learn(reference).as_json())
+def test_stored_baseline_gives_the_same_scores(champion_and_reference, judge):
+    champion, reference = champion_and_reference
+    stored = Baseline.from_json(learn_baseline(reference).as_json())
     batch = batch_of("mix-change", 2)
     again = Judge(reference, stored)
-    # The order in which batches are judged leaves no trace.
+    # The order in which batches are judged does not matter.
     again.batch(batch_of("steady", 1), champion)
     assert again.batch(batch, champion).scores == judge.batch(batch, champion).scores
 
 
-def test_without_a_champion_the_verdict_is_train():
+def test_verdict_train_without_a_champion():
     report = judge_batch(batch_of("steady", 0, rows=200), None, None)
     assert report.verdict == "train"
-    assert report.reasons == ["there is no champion yet: one has to be trained"]
+    assert report.reasons == ["there is no champion yet: train one first"]
 
 
-def test_the_same_batch_gets_the_same_report(learnt):
-    champion, reference = learnt
+def test_report_is_deterministic(champion_and_reference):
+    champion, reference = champion_and_reference
     batch = batch_of("price-shift", 2, rows=1_000)
     first, second = (judge_batch(batch.copy(), reference.copy(), champion) for _ in range(2))
     assert json.dumps(first.scores, allow_nan=False) == json.dumps(second.scores, allow_nan=False)
     assert first.reasons == second.reasons
 
 
-def test_judging_leaves_its_input_alone_and_warns_of_nothing(learnt):
-    champion, reference = learnt
+def test_judge_batch_keeps_its_input_and_emits_no_warnings(champion_and_reference):
+    champion, reference = champion_and_reference
     batch = batch_of("steady", 2, rows=500)
     before, known = batch.copy(), reference.copy()
     with warnings.catch_warnings():
@@ -306,24 +306,24 @@ def test_judging_leaves_its_input_alone_and_warns_of_nothing(learnt):
     assert document.count('class="plotly-graph-div"') == len(report.results) >= 20
 
 
-def test_a_champion_that_cannot_answer_is_an_error(learnt):
-    champion, reference = learnt
+def test_champion_without_a_price_raises_drift_error(champion_and_reference):
+    champion, reference = champion_and_reference
 
-    class Mute:
+    class ChampionWithoutAnswer:
         def predict(self, columns):
             price = champion.predict(columns).price
             price[7] = np.nan
             return Predictions(price, {}, {}, np.empty((0, 11)), np.empty((0, 4)))
 
     with pytest.raises(DriftError, match="gave no price"):
-        judge_batch(batch_of("steady", 1, rows=200), reference, Mute())
+        judge_batch(batch_of("steady", 1, rows=200), reference, ChampionWithoutAnswer())
 
 
-def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, judge, monkeypatch):
-    # NannyML catches what happens inside a chunk, logs it and goes on with NaN.
+def test_failure_inside_nannyml_raises_drift_error(champion_and_reference, judge, monkeypatch):
+    # NannyML catches what happens inside a chunk, logs it and continues with NaN.
     from nannyml.performance_estimation.direct_loss_estimation.metrics import MAE
 
-    champion, _ = learnt
+    champion, _ = champion_and_reference
 
     def broken(self: MAE, data: pd.DataFrame) -> float:
         raise ValueError("the disk is on fire")
@@ -333,15 +333,15 @@ def test_a_failure_inside_nannyml_is_an_error_and_no_verdict(learnt, judge, monk
         judge.batch(batch_of("steady", 1, rows=200), champion)
 
 
-# What was asked of the champion, whose prices nobody knows.
+# Requests, whose true prices are unknown.
 
-REQUESTED = list(INPUTS)
+REQUEST_COLUMNS = list(INPUTS)
 
 
-def test_ordinary_requests_are_no_drift(learnt, judge):
-    champion, _ = learnt
-    asked = batch_of("steady", 1)
-    report = judge.requests(asked[REQUESTED], champion.predict(columns_of(asked)).price)
+def test_no_drift_in_ordinary_requests(champion_and_reference, judge):
+    champion, _ = champion_and_reference
+    requests = batch_of("steady", 1)
+    report = judge.requests(requests[REQUEST_COLUMNS], champion.predict(columns_of(requests)).price)
     assert report.verdict == "no_drift", report.reasons
     assert not {"price_level", "realised_error", "outside_market"} & {
         finding.name for finding in report.findings
@@ -351,27 +351,27 @@ def test_ordinary_requests_are_no_drift(learnt, judge):
     json.dumps(report.scores, allow_nan=False)
 
 
-def test_requests_from_elsewhere_are_named(learnt, judge):
-    champion, _ = learnt
-    asked = batch_of("new-states", 3)[REQUESTED]
-    report = judge.requests(asked, champion.predict(columns_of(asked)).price)
+def test_requests_from_new_states_are_detected(champion_and_reference, judge):
+    champion, _ = champion_and_reference
+    requests = batch_of("new-states", 3)[REQUEST_COLUMNS]
+    report = judge.requests(requests, champion.predict(columns_of(requests)).price)
     assert report.moved
     assert ("unseen", "state") in exceeded(report.findings)
 
 
-def test_requests_that_are_hard_to_price_hurt_by_estimate(trained):
+def test_requests_that_are_hard_to_price_hurt(trained):
     known = batch_of("steady", 1, rows=6_000)
     reference = make_reference(known, trained.predict(columns_of(known)).price)
-    asked = batch_of("steady", 2)
-    asked = asked[asked["house_size"].isna() & asked["bed"].isna()][REQUESTED]
-    report = judge_requests(asked, reference, trained.predict(columns_of(asked)).price)
+    requests = batch_of("steady", 2)
+    requests = requests[requests["house_size"].isna() & requests["bed"].isna()][REQUEST_COLUMNS]
+    report = judge_requests(requests, reference, trained.predict(columns_of(requests)).price)
     assert report.hurts
     assert any("estimated (DLE" in reason for reason in report.reasons)
 
 
-def test_requests_without_their_answers_are_refused(judge):
-    asked = batch_of("steady", 1, rows=300)[REQUESTED]
+def test_requests_without_predictions_are_refused(judge):
+    requests = batch_of("steady", 1, rows=300)[REQUEST_COLUMNS]
     with pytest.raises(DriftError, match="need as many predicted prices"):
-        judge.requests(asked, np.ones(3))
+        judge.requests(requests, np.ones(3))
     with pytest.raises(DriftError, match="requests has no column bed"):
-        judge.requests(asked.drop(columns="bed"), np.ones(len(asked)))
+        judge.requests(requests.drop(columns="bed"), np.ones(len(requests)))
