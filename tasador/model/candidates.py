@@ -1,4 +1,4 @@
-"""Candidates: the known listings that a listing is compared with, those of the nearest zip codes.
+"""Candidates: the known listings that a listing is compared with, from the nearest zip codes.
 
 numpy alone: serving imports this module.
 """
@@ -11,47 +11,47 @@ import numpy as np
 
 from tasador.arrays import Array
 
-# Zip codes looked at, listings kept of each, and candidates taken in all.
+# Zip codes searched, listings kept per zip code, and candidates taken in all.
 AREAS = 24
 KEPT = 64
 CANDIDATES = 128
-# A place so far away is as unlike as one that differs by 1 in what ``tasador.model.comparables``
-# weighs.
+# Kilometres that count as a difference of 1 in the traits of ``tasador.model.comparables``.
 _KM = 4.0
 _PLACES = np.arange(CANDIDATES)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Runs:
-    """By area the runs of rows that are its candidates, CANDIDATES in all, the last run standing
-    for those that there are not.
+class CandidateRuns:
+    """The candidates of each area as runs of adjacent rows, CANDIDATES rows in all.
 
-    [areas + 1, AREAS + 1]: ``count`` is how long a run is; ``told`` holds side by side, to be
-    repeated at one time, ``shift`` (what its rows are ahead of their places among the candidates)
-    and ``unlike`` (what its distance adds, inf where there are none).
+    [areas + 1, AREAS + 1]: ``count`` is the length of each run. ``offsets`` is a structured array:
+    ``shift`` is what to add to a candidate's place (0, 1, ...) to get its row, and ``squared`` what
+    the kilometres add to its squared distance. The last run of an area fills up with no candidates,
+    at a distance of inf; the last area, which -1 stands for, has none at all.
     """
 
     count: Array
-    told: Array
+    offsets: Array
 
     def candidates(self, area: Array) -> tuple[Array, Array]:
-        """Rows [n, CANDIDATES] and what their distance adds to how unlike they are."""
-        # As one number of eight bytes, ``told`` is moved in half the time.
-        whole = self.told.view(np.int64).take(area, axis=0, mode="wrap").ravel()
-        moved = np.repeat(whole, self.count[area].ravel())
-        told = moved.view(self.told.dtype).reshape(len(area), CANDIDATES)
-        return told["shift"] + _PLACES, told["unlike"]
+        """Rows [n, CANDIDATES], and what the kilometres add to their squared distances."""
+        # Both fields as one integer of eight bytes: numpy moves that in half the time.
+        whole = self.offsets.view(np.int64).take(area, axis=0, mode="wrap").ravel()
+        repeated = np.repeat(whole, self.count[area].ravel())
+        offsets = repeated.view(self.offsets.dtype).reshape(len(area), CANDIDATES)
+        return offsets["shift"] + _PLACES, offsets["squared"]
 
     def candidates_of_one(self, area: int) -> tuple[Array, Array]:
         """``candidates`` of one area [CANDIDATES]."""
-        told = np.repeat(self.told[area], self.count[area])
-        return told["shift"] + _PLACES, told["unlike"]
+        offsets = np.repeat(self.offsets[area], self.count[area])
+        return offsets["shift"] + _PLACES, offsets["squared"]
 
 
-def runs_of(start: Array, areas: Array, km: Array) -> Runs:
-    """Of each row of ``areas``: the nearest are emptied one after the other until there are enough.
+def candidate_runs(start: Array, areas: Array, km: Array) -> CandidateRuns:
+    """The runs of each row of ``areas`` [n, AREAS], taken from the nearest area on.
 
-    Where there are fewer than AREAS, -1 stands for none.
+    ``areas`` are the nearest areas, -1 for none, ``km`` [n, AREAS] their distances, and ``start``
+    [areas + 1] the first row of each area.
     """
     shape = (len(areas) + 1, areas.shape[1] + 1)
     begin = start[areas]
@@ -59,13 +59,13 @@ def runs_of(start: Array, areas: Array, km: Array) -> Runs:
     through = np.cumsum(size, axis=1, dtype=np.int16)
     np.minimum(through, CANDIDATES, out=through)
     count = np.zeros(shape, dtype=np.uint8)
-    told = np.zeros(shape, dtype=[("shift", np.int32), ("unlike", np.float32)])
-    shift, unlike = told["shift"], told["unlike"]
+    offsets = np.zeros(shape, dtype=[("shift", np.int32), ("squared", np.float32)])
+    shift, squared = offsets["shift"], offsets["squared"]
     count[:-1, 0] = through[:, 0]
     np.subtract(through[:, 1:], through[:, :-1], out=count[:-1, 1:-1], casting="unsafe")
     np.subtract(begin, through - count[:-1, :-1], out=shift[:-1, :-1])
     filled = count.sum(axis=1)
     count[:, -1], shift[:, -1] = CANDIDATES - filled, -filled
-    unlike[:] = np.inf
-    np.square(km / np.float32(_KM), out=unlike[:-1, :-1])
-    return Runs(count, told)
+    squared[:] = np.inf
+    np.square(km / np.float32(_KM), out=squared[:-1, :-1])
+    return CandidateRuns(count, offsets)

@@ -1,8 +1,8 @@
 """Comparables: the known listings that are most like one, in place, size, rooms and lot.
 
-The candidates of a listing are the listings of the nearest zip codes; each counts the more, the
-more it is like the listing (a Gaussian kernel, after Nadaraya and Watson). numpy alone: serving
-imports this module.
+The candidates are the listings of the nearest zip codes. Each is weighed by its distance in traits
+and kilometres (a Gaussian kernel, after Nadaraya and Watson). numpy alone: serving imports this
+module.
 """
 
 from __future__ import annotations
@@ -14,30 +14,28 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.arrays import Numbers
-from tasador.model.candidates import CANDIDATES, Runs, runs_of
-from tasador.model.features import KERNELS, centred
+from tasador.model.candidates import CANDIDATES, CandidateRuns, candidate_runs
+from tasador.model.features import COMPARABLE_MEASURES, KERNELS
+from tasador.model.kernels import GaussianKernels
+from tasador.model.own_features import from_centred
+from tasador.model.traits import TRAITS, centred_numbers_of, round_traits
 
-# How far apart two listings are that differ by 1 in each of: log size, bedrooms, log bathrooms,
-# log lot, being land, lacking a size, being sold.
-_UNLIKE = (3.0, 0.5, 1.2, 0.4, 5.0, 1.0, 0.3)
-TRAITS = len(_UNLIKE)
-_TERMS = [3, 5, 7, 9, 11, 4, 1]
-# A weight of this much stands for "no premium" beside the comparables' own.
-_PULL = 0.3
-# Traits are compared in steps of one part in so many: coarse enough that all squares, products and
-# sums of them are whole numbers of steps that 32 bits hold, so a distance made by a product of
-# matrices is exact, on any processor and in any order; fine beside the kernels.
-_STEPS = np.float32(64)
-# The narrow kernel is a third as wide as the wide one, so its weights are the ninth powers.
-_SCALE = np.float32(-0.5 / KERNELS[1] ** 2)
-# Rows at a time: few enough that what is looked up for them stays near the processor, and so many
-# that threads do not spend their time handing the interpreter's lock to each other.
+# Means of the comparables are shrunk towards "no premium" as if that had this much weight.
+_PRIOR_WEIGHT = 0.3
+# Summed weights are logged; this keeps the log finite where there are no comparables.
+_LEAST_WEIGHT = 1e-3
+_KERNELS = GaussianKernels(KERNELS)
+# Rows per chunk: few enough to stay in the processor's cache, and enough that threads do not spend
+# their time passing the interpreter's lock around.
 _CHUNK = 512
+# What is looked up of a known listing: traits and squared length; 1, premium, log price and 0.
+_TRAIT_ITEM = np.dtype((np.void, np.dtype(np.float32).itemsize * (TRAITS + 1)))
+_VALUES = 4
+_VALUE_ITEM = np.dtype((np.void, np.dtype(np.float32).itemsize * _VALUES))
 
 
 class Comparable(NamedTuple):
-    """A known listing that is like one asked about; ``alike`` is between 0 and 1.
+    """A known listing that is like the one in question; ``alike`` is between 0 and 1.
 
     ``price`` in dollars, ``house_size`` in square feet, ``acre_lot`` in acres, ``km`` the distance
     between the centres of the two zip codes; None is a missing value.
@@ -54,22 +52,47 @@ class Comparable(NamedTuple):
 
 
 class ComparableQuery(NamedTuple):
-    """Listings as likeness is asked for: ``factors`` [..., TRAITS + 1] are what a known listing's
-    traits and the square of their length are multiplied by, and ``length`` [...] is added to the
-    sum, which makes the square of the distance."""
+    """Listings whose comparables are searched.
+
+    ``factors`` [..., TRAITS + 1] multiply a known listing's traits and its squared length. Their
+    sum plus ``length`` [...] is the squared distance.
+    """
 
     factors: Array
     length: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Comparables:
-    """Known listings, those of one area (a zip code with listings) side by side.
+class Neighbours(NamedTuple):
+    """The candidates of one listing [CANDIDATES].
 
-    ``start`` [areas + 1] says where each area's begin, ``areas`` and ``km`` [areas, AREAS] which
-    are the nearest ones (the area itself first) and how far they are. ``traits`` [n, TRAITS] are
-    what likeness is measured by, ``premium`` and ``log_price`` [n] what each listing tells.
-    ``given`` [n, 4] says which of its numbers (by CENTRED) are real.
+    ``rows`` of the known listings, ``squared`` distances (inf: no candidate), their ``values``
+    [CANDIDATES, 4] (1, premium, log price, 0), and how many come from each area, ``per_area``.
+    """
+
+    rows: Array
+    squared: Array
+    values: Array
+    per_area: Array
+
+
+class _Index(NamedTuple):
+    """The candidates of all areas, and the looked-up values of all known listings as items."""
+
+    runs: CandidateRuns
+    traits: Array
+    values: Array
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Comparables:
+    """Known listings, sorted by area (a zip code with listings).
+
+    ``start`` [areas + 1] is the first row of each area, ``areas`` and ``km`` [areas, AREAS] are the
+    nearest areas (itself first) and their distances. ``traits`` [n, TRAITS] are what distance is
+    measured in, ``premium`` and ``log_price`` [n] what each listing contributes. ``given`` [n, 4]
+    says which of its numbers (by CENTRED) are real.
+
+    The data never changes. ``build_index`` adds an index, which changes no answer.
     """
 
     start: Array
@@ -79,206 +102,186 @@ class Comparables:
     premium: Array
     log_price: Array
     given: Array
-    # Built by ``build_index``: each area's candidates, and ``_looked_up`` of all listings.
-    _runs: Runs | None = field(init=False, repr=False, default=None)
-    _all: tuple[Array, Array] | None = field(init=False, repr=False, default=None)
+    _index: _Index | None = field(init=False, repr=False, default=None)
 
     def build_index(self) -> None:
-        """Prepare once for all what is otherwise found for each listing anew.
+        """Look up once, for all listings, what is otherwise looked up for each request.
 
-        It takes longer than a first answer, so a process that starts does it when it has given
-        that.
+        It takes longer than one answer, so a process that starts calls it after its first one.
+        Safe while other threads search.
         """
-        if self._runs is None:
-            prepared = _prepared(self.traits, self.premium, self.log_price)
-            # An item each, which is moved at one time.
-            items = tuple(part.view(f"V{part.itemsize * part.shape[1]}")[:, 0] for part in prepared)
-            object.__setattr__(self, "_all", items)
-            object.__setattr__(self, "_runs", runs_of(self.start, self.areas, self.km))
+        if self._index is None:
+            traits, values = _looked_up(self.traits, self.premium, self.log_price)
+            self._index = _Index(
+                runs=candidate_runs(self.start, self.areas, self.km),
+                # One item per listing: numpy takes that in one move.
+                traits=traits.view(_TRAIT_ITEM)[:, 0],
+                values=values.view(_VALUE_ITEM)[:, 0],
+            )
 
     def features(self, area: Array, traits: Array, base: Array) -> Array:
-        """The features [n, 3 len(KERNELS)] of listings with ``traits`` [n, TRAITS] in ``area`` [n].
+        """The features of listings with ``traits`` [n, TRAITS] in ``area`` [n].
 
-        For each width of the kernel: the mean premium of the comparables, how far their mean log
-        price lies above ``base`` [n], and the log of their summed weights. An area of -1 (no known
-        place) has no comparables.
+        By kernel and COMPARABLE_MEASURES: the mean premium of the comparables, how far their mean
+        log price lies above ``base`` [n], and the log of their summed weights, float64
+        [n, len(KERNELS) * len(COMPARABLE_MEASURES)]. An area of -1 has no comparables.
         """
         if len(area) > _CHUNK:
             self.build_index()
-        sums = np.empty((len(KERNELS), len(area), 4), dtype=np.float32)
-        # Near areas have near numbers, and the same candidates.
+        sums = np.empty((len(KERNELS), len(area), _VALUES), dtype=np.float32)
+        # Rows of one area share their candidates.
         order = np.argsort(area, kind="stable")
         query = query_of(traits)
         factors, length = query.factors, query.length[:, None]
-        room = _Room(min(_CHUNK, len(area)))
+        buffers = _Buffers(min(_CHUNK, len(area)))
         for begin in range(0, len(area), _CHUNK):
             rows = order[begin : begin + _CHUNK]
-            taken, near = self._candidates(area[rows])
-            known, told = self._looked_up(taken, room)
-            unlike = np.matvec(known, factors[rows], out=room.unlike[: len(rows)])
-            unlike += length[rows]
-            unlike += near
-            sums[:, rows] = np.vecmat(_weights(unlike, room.weights[:, : len(rows)]), told)
+            candidates, squared_km = self._candidates(area[rows])
+            known, values = self._look_up(candidates, buffers)
+            squared = np.matvec(known, factors[rows], out=buffers.squared[: len(rows)])
+            squared += length[rows]
+            squared += squared_km
+            weights = _KERNELS.weights(squared, buffers.weights[:, : len(rows)])
+            sums[:, rows] = np.vecmat(weights, values)
         total, premium, log_price, _ = np.moveaxis(sums, (0, 2), (2, 0))
-        by_kernel = np.stack(_told_by(total, premium, log_price, base[:, None]), axis=2)
-        return by_kernel.reshape(len(area), 3 * len(KERNELS))
+        by_kernel = np.stack(_measures(total, premium, log_price, base[:, None]), axis=2)
+        return by_kernel.reshape(len(area), len(KERNELS) * len(COMPARABLE_MEASURES))
 
     def features_of_one(self, area: int, query: ComparableQuery, base: float) -> list[float]:
-        """``features`` of one listing: the same numbers, in a fraction of the time."""
-        _, _, unlike, told = self._likeness(area, query)
-        weights = _weights(unlike, np.empty((len(KERNELS), CANDIDATES), dtype=np.float32))
-        total, premium, log_price, _ = np.vecmat(weights, told).T
-        parts = _told_by(total, premium, log_price, np.float64(base))
-        return [
-            value for kernel in zip(*(p.tolist() for p in parts), strict=True) for value in kernel
-        ]
+        """``features`` of one listing, the same to the bit."""
+        found = self.neighbours(area, query)
+        weights = np.empty((len(KERNELS), CANDIDATES), dtype=np.float32)
+        sums = np.vecmat(_KERNELS.weights(found.squared, weights), found.values)
+        total, premium, log_price, _ = sums.T
+        measures = _measures(total, premium, log_price, np.float64(base))
+        by_kernel = zip(*(measure.tolist() for measure in measures), strict=True)
+        return [value for kernel in by_kernel for value in kernel]
 
     def _candidates(self, area: Array) -> tuple[Array, Array]:
-        """Rows [n, CANDIDATES] and what their distance adds to how unlike they are."""
-        if self._runs is not None:
-            return self._runs.candidates(area)
+        """Rows [n, CANDIDATES], and what the kilometres add to their squared distances."""
+        if self._index is not None:
+            return self._index.runs.candidates(area)
         own = np.where(area < 0, -1, np.arange(len(area)))
-        return runs_of(self.start, self.areas[area], self.km[area]).candidates(own)
+        return candidate_runs(self.start, self.areas[area], self.km[area]).candidates(own)
 
-    def _looked_up(self, taken: Array, room: _Room | None = None) -> tuple[Array, Array]:
-        """``_prepared`` of the rows ``taken`` [..., 8] and [..., 4]; where there are none, of any,
-        so that what stands for none can point at something."""
-        if self._all is None:
-            parts = (self.traits, self.premium, self.log_price)
-            return _prepared(*(part.take(taken, axis=0, mode="clip") for part in parts))
-        places = (None, None) if room is None else (p[: len(taken)] for p in room.looked_up)
-        known, told = (
-            part.take(taken, out=place, mode="clip").view(np.float32).reshape(*taken.shape, -1)
-            for part, place in zip(self._all, places, strict=True)
-        )
-        return known, told
-
-    def _likeness(self, area: int, query: ComparableQuery) -> tuple[Array, Array, Array, Array]:
-        """The candidates of a listing, how many come from each of its ``areas``, how unlike they
-        are (squared, inf for none) and their 1, premium, log price and 0 [CANDIDATES, 4]."""
-        runs, own = self._runs, area
-        if runs is None:
-            runs = runs_of(self.start, self.areas[area:][:1], self.km[area:][:1])
+    def neighbours(self, area: int, query: ComparableQuery) -> Neighbours:
+        """The candidates of one listing, and how far each is."""
+        if self._index is not None:
+            runs, own = self._index.runs, area
+        else:
+            runs = candidate_runs(self.start, self.areas[area:][:1], self.km[area:][:1])
             own = min(area, 0)
-        taken, near = runs.candidates_of_one(own)
-        known, told = self._looked_up(taken)
-        unlike = np.matvec(known, query.factors)
-        unlike += query.length
-        unlike += near
-        return taken, runs.count[own], unlike, told
+        rows, squared_km = runs.candidates_of_one(own)
+        known, values = self._look_up(rows)
+        squared = np.matvec(known, query.factors)
+        squared += query.length
+        squared += squared_km
+        return Neighbours(rows, squared, values, runs.count[own])
+
+    def _look_up(self, rows: Array, buffers: _Buffers | None = None) -> tuple[Array, Array]:
+        """``_looked_up`` of ``rows`` [...]. Where there is no candidate, ``rows`` is out of range,
+        and any listing stands in; its weight is 0."""
+        if self._index is None:
+            columns = (self.traits, self.premium, self.log_price)
+            return _looked_up(*(column.take(rows, axis=0, mode="clip") for column in columns))
+        known, values = (None, None) if buffers is None else buffers.items(len(rows))
+        return (
+            _taken(self._index.traits, rows, known),
+            _taken(self._index.values, rows, values),
+        )
 
     def nearest(
         self, area: int, query: ComparableQuery, zips: Array, means: Array, count: int
     ) -> list[Comparable]:
-        """The ``count`` comparables most like the listing ``query`` about, the first first.
+        """The ``count`` comparables most like the listing, the most alike first.
 
         ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED.
         """
-        taken, count_of, unlike, _ = self._likeness(area, query)
-        order = np.argsort(unlike, kind="stable")[:count]
-        order = order[np.isfinite(unlike[order])]
-        rows = taken[order]
-        km = np.repeat(np.append(self.km[area], 0.0), count_of)[order]
-        numbers = self.traits[rows].astype(np.float64)[:, : len(means)] / _UNLIKE[: len(means)]
+        found = self.neighbours(area, query)
+        order = np.argsort(found.squared, kind="stable")[:count]
+        order = order[np.isfinite(found.squared[order])]
+        rows = found.rows[order]
+        km = np.repeat(np.append(self.km[area], 0.0), found.per_area)[order]
+        numbers = centred_numbers_of(self.traits[rows]) + means
         areas = np.searchsorted(self.start, rows, side="right") - 1
-        of_all = (numbers + means, self.given[rows], self.log_price[rows], zips[areas], km)
+        columns = (
+            numbers,
+            self.given[rows],
+            self.log_price[rows],
+            zips[areas],
+            km,
+            found.squared[order],
+        )
         return [
-            _told(*one)
-            for one in zip(*(part.tolist() for part in (*of_all, unlike[order])), strict=True)
+            _comparable(*row) for row in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
 
-def _told(
+def _comparable(
     numbers: list[float],
     given: list[bool],
     log_price: float,
     zip_code: int,
     km: float,
-    unlike: float,
+    squared: float,
 ) -> Comparable:
-    log_size, bed, log_bath, log_lot = numbers
-    size, beds, baths, lot = given
+    house_size, bed, bath, acre_lot = from_centred(*numbers)
+    has_size, has_bed, has_bath, has_lot = given
     return Comparable(
         price=round(math.exp(log_price)),
-        bed=round(bed, 1) if beds else None,
-        bath=round(math.expm1(log_bath), 1) if baths else None,
-        house_size=round(math.expm1(log_size)) if size else None,
-        acre_lot=round(max(math.exp(log_lot) - 0.01, 0.0), 2) if lot else None,
+        bed=round(bed, 1) if has_bed else None,
+        bath=round(bath, 1) if has_bath else None,
+        house_size=round(house_size) if has_size else None,
+        acre_lot=round(acre_lot, 2) if has_lot else None,
         zip_code=f"{zip_code:05d}",
         km=round(km, 1),
-        alike=round(math.exp(-unlike / 2), 4),
+        alike=round(math.exp(-squared / 2), 4),
     )
 
 
-class _Room:
-    """Memory for so many rows at a time: the same again and again stays near the processor."""
+class _Buffers:
+    """Memory for the rows of a chunk: reused, it stays in the processor's cache."""
 
     def __init__(self, rows: int) -> None:
-        self.looked_up = [np.empty((rows, CANDIDATES), dtype=kind) for kind in ("V32", "V16")]
-        self.unlike = np.empty((rows, CANDIDATES), dtype=np.float32)
+        self._known = np.empty((rows, CANDIDATES), dtype=_TRAIT_ITEM)
+        self._values = np.empty((rows, CANDIDATES), dtype=_VALUE_ITEM)
+        self.squared = np.empty((rows, CANDIDATES), dtype=np.float32)
         self.weights = np.empty((len(KERNELS), rows, CANDIDATES), dtype=np.float32)
 
-
-def _weights(unlike: Array, out: Array) -> Array:
-    """The weights [len(KERNELS), ...] of candidates that are so unlike (squared) [...]."""
-    narrow, wide = out
-    np.multiply(unlike, _SCALE, out=wide)
-    np.exp(wide, out=wide)
-    np.square(wide, out=narrow)
-    np.square(narrow, out=narrow)
-    np.square(narrow, out=narrow)
-    narrow *= wide
-    return out
+    def items(self, rows: int) -> tuple[Array, Array]:
+        """Room for the looked-up items of so many rows."""
+        return self._known[:rows], self._values[:rows]
 
 
-def _prepared(traits: Array, premium: Array, log_price: Array) -> tuple[Array, Array]:
-    """What is looked up of known listings [...]: their traits [..., TRAITS] in whole steps and the
-    square of their length [..., 8]; and 1, premium, log price and 0 [..., 4]."""
+def _looked_up(traits: Array, premium: Array, log_price: Array) -> tuple[Array, Array]:
+    """What is looked up of known listings [...]: their rounded traits and squared length
+    [..., TRAITS + 1]; and 1, premium, log price and 0 [..., 4]."""
     known = np.empty((*premium.shape, TRAITS + 1), dtype=np.float32)
-    steps = known[..., :TRAITS]
-    _in_steps(traits, out=steps)
-    np.einsum("...t,...t->...", steps, steps, out=known[..., TRAITS])
-    told = np.zeros((*premium.shape, 4), dtype=np.float32)
-    told[..., 0], told[..., 1], told[..., 2] = 1.0, premium, log_price
-    return known, told
+    rounded = known[..., :TRAITS]
+    round_traits(traits, out=rounded)
+    np.einsum("...t,...t->...", rounded, rounded, out=known[..., TRAITS])
+    values = np.zeros((*premium.shape, _VALUES), dtype=np.float32)
+    values[..., 0], values[..., 1], values[..., 2] = 1.0, premium, log_price
+    return known, values
 
 
-def _told_by(
+def _taken(items: Array, rows: Array, out: Array | None) -> Array:
+    """The items of ``rows`` [...] as float32 [..., floats of an item]."""
+    return items.take(rows, out=out, mode="clip").view(np.float32).reshape(*rows.shape, -1)
+
+
+def _measures(
     total: Array, premium: Array, log_price: Array, base: Array | np.float64
 ) -> tuple[Array, Array, Array]:
-    """The features of listings by the sums of their comparables' weights and weighted values."""
-    pulled = total + _PULL
-    return premium / pulled, (log_price - total * base) / pulled, np.log(total + 1e-3)
-
-
-def traits_of(terms: Array) -> Array:
-    """What likeness is measured by, float32 [n, TRAITS], from the terms of the regressions."""
-    return np.asarray(terms[:, _TERMS] * _UNLIKE, dtype=np.float32)
-
-
-def traits_of_one(terms: list[float]) -> Array:
-    """``traits_of`` one listing [TRAITS]."""
-    weighed = [terms[place] * unlike for place, unlike in zip(_TERMS, _UNLIKE, strict=True)]
-    return np.array(weighed, dtype=np.float32)
+    """COMPARABLE_MEASURES by the summed weights of the comparables and their weighted sums."""
+    shrunk = total + _PRIOR_WEIGHT
+    return premium / shrunk, (log_price - total * base) / shrunk, np.log(total + _LEAST_WEIGHT)
 
 
 def query_of(traits: Array) -> ComparableQuery:
-    """What listings with ``traits`` [..., TRAITS] are query by."""
+    """The query for the comparables of listings with ``traits`` [..., TRAITS]."""
     factors = np.ones((*traits.shape[:-1], TRAITS + 1), dtype=np.float32)
-    steps = _in_steps(traits, out=factors[..., :TRAITS])
-    length = np.add.reduce(steps * steps, axis=-1)
-    steps *= -2
+    rounded = round_traits(traits, out=factors[..., :TRAITS])
+    length = np.add.reduce(rounded * rounded, axis=-1)
+    rounded *= -2
     return ComparableQuery(factors, length)
-
-
-def _in_steps(traits: Array, out: Array) -> Array:
-    """Traits in whole steps."""
-    np.multiply(traits, _STEPS, out=out)
-    np.rint(out, out=out)
-    out /= _STEPS
-    return out
-
-
-def given_of(numbers: Numbers) -> Array:
-    """Which of the numbers in CENTRED are real, bool [n, 4]."""
-    return np.column_stack([~np.isnan(values) for values in centred(numbers).values()])

@@ -33,16 +33,9 @@ from tasador.model.comparables import (
     ComparableQuery,
     Comparables,
     query_of,
-    traits_of,
-    traits_of_one,
 )
-from tasador.model.features import (
-    BASE_SCALE,
-    CENTRED,
-    HALF_KM,
-    REACHES_KM,
-    SCALES,
-    TERMS,
+from tasador.model.features import BASE_SCALE, CENTRED, HALF_KM, REACHES_KM, SCALES, TERMS
+from tasador.model.own_features import (
     own_features,
     own_features_of_one,
     own_numbers,
@@ -50,6 +43,7 @@ from tasador.model.features import (
     terms,
     terms_of_one,
 )
+from tasador.model.traits import traits_of, traits_of_one
 
 # The listing's columns whose values are known or not.
 CATEGORIES = ("state", "city", "zip_code", "brokered_by")

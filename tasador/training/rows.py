@@ -10,16 +10,9 @@ from tasador.arrays import Array
 from tasador.listings.arrays import Columns
 from tasador.listings.listing import NUMBERS
 from tasador.model.categories import codes_of, keys_of, numbered, zips_of
-from tasador.model.comparables import given_of, traits_of
-from tasador.model.features import (
-    CENTRED,
-    RANGED,
-    centred,
-    own_features,
-    own_numbers,
-    sale_years,
-    terms,
-)
+from tasador.model.features import CENTRED, RANGED
+from tasador.model.own_features import centred, own_features, own_numbers, sale_years, terms
+from tasador.model.traits import given_of, traits_of
 from tasador.training.geography import load_geography
 
 # One number in a thousand is moved to the border of the training range.

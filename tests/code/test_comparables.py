@@ -1,17 +1,24 @@
-"""Likeness by a product of matrices is exact, and the weights are those of the kernels."""
+"""Comparables: exact distances, weights of the kernels, and the same answers with an index."""
 
 import numpy as np
 import pytest
 
-from tasador.model import comparables
+from tasador.listings.arrays import arrays_of
+from tasador.listings.listing import Listing
+from tasador.model import comparables, own_features
 from tasador.model.candidates import CANDIDATES
-from tasador.model.comparables import TRAITS, Comparables, query_of
-from tasador.model.features import KERNELS
+from tasador.model.comparables import Comparables, query_of
+from tasador.model.features import KERNELS, TERMS
+from tasador.model.kernels import GaussianKernels
+from tasador.model.own_features import centred, from_centred
+from tasador.model.traits import TRAIT_WEIGHTS, TRAITS, traits_of, traits_of_one
+from tasador.training.encoding import fit_all_rows
+from tasador.training.rows import prepare_rows
 
-LISTINGS, AREAS = 400, 3
+ROWS, AREAS = 400, 3
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def known():
     draw = np.random.default_rng(5)
     sizes = np.array([40, 64, 60])
@@ -27,32 +34,36 @@ def known():
 
 
 @pytest.fixture(scope="module")
-def asked():
+def requested():
+    """The areas, traits and base prices of listings."""
     draw = np.random.default_rng(6)
-    traits = draw.normal(0, 2, (LISTINGS, TRAITS)).astype(np.float32)
-    return draw.integers(-1, AREAS, LISTINGS), traits, draw.normal(12.5, 0.5, LISTINGS)
+    traits = draw.normal(0, 2, (ROWS, TRAITS)).astype(np.float32)
+    return draw.integers(-1, AREAS, ROWS), traits, draw.normal(12.5, 0.5, ROWS)
 
 
-def in_steps(traits):
+def rounded(traits):
     return np.rint(traits.astype(np.float64) * 64) / 64
 
 
-def test_distances_are_exact(known, asked):
-    areas, traits, _ = asked
+def test_squared_distances_are_exact(known, requested):
+    areas, traits, _ = requested
     for area, one in zip(areas, traits, strict=True):
-        taken, _, unlike, _ = known._likeness(int(area), query_of(one))
+        found = known.neighbours(int(area), query_of(one))
         begin, end = known.start[[area, area + 1]] if area >= 0 else (0, 0)
-        own = np.isfinite(unlike) & (taken >= begin) & (taken < end)
-        apart = in_steps(known.traits[taken[own]]) - in_steps(one)
-        # Of the area itself, so that no kilometres are added.
-        assert np.array_equal(unlike[own], (apart**2).sum(axis=1).astype(np.float32))
+        # Listings of the area itself, so that no kilometres are added.
+        own = np.isfinite(found.squared) & (found.rows >= begin) & (found.rows < end)
+        apart = rounded(known.traits[found.rows[own]]) - rounded(one)
+        assert np.array_equal(found.squared[own], (apart**2).sum(axis=1).astype(np.float32))
         assert own.any() == (area >= 0)
 
 
-def test_features_are_what_the_kernels_say(known, asked):
-    areas, traits, base = asked
-    found = known.features(areas, traits, base)
-    assert found.shape == (LISTINGS, 3 * len(KERNELS))
+@pytest.mark.parametrize("widths", [KERNELS, (0.5, 1.2), (1.2, 0.4), (0.3, 0.6, 1.2), (0.7,)])
+def test_features_follow_the_kernel_formula(known, requested, widths, monkeypatch):
+    monkeypatch.setattr(comparables, "KERNELS", widths)
+    monkeypatch.setattr(comparables, "_KERNELS", GaussianKernels(widths))
+    areas, traits, base = requested
+    features = known.features(areas, traits, base)
+    assert features.shape == (ROWS, 3 * len(widths))
     for row, area in enumerate(areas.tolist()):
         near = (
             []
@@ -62,25 +73,84 @@ def test_features_are_what_the_kernels_say(known, asked):
         rows = [(n, km) for a, km in near if a >= 0 for n in range(*known.start[a : a + 2])]
         places = [n for n, _ in rows][:CANDIDATES]
         km = np.array([far for _, far in rows][:CANDIDATES])
-        apart = in_steps(known.traits[places]) - in_steps(traits[row])
-        unlike = (apart**2).sum(axis=1) + (km / 4.0) ** 2
-        for kernel, width in enumerate(KERNELS):
-            weight = np.exp(-0.5 * unlike / width**2)
-            total, pulled = weight.sum(), weight.sum() + 0.3
+        apart = rounded(known.traits[places]) - rounded(traits[row])
+        squared = (apart**2).sum(axis=1) + (km / 4.0) ** 2
+        for kernel, width in enumerate(widths):
+            weight = np.exp(-0.5 * squared / width**2)
+            total, shrunk = weight.sum(), weight.sum() + 0.3
             expected = [
-                weight @ known.premium[places] / pulled,
-                weight @ (known.log_price[places] - base[row]) / pulled,
+                weight @ known.premium[places] / shrunk,
+                weight @ (known.log_price[places] - base[row]) / shrunk,
                 np.log(total + 1e-3),
             ]
-            told = found[row, 3 * kernel : 3 * kernel + 3]
-            np.testing.assert_allclose(told, expected, rtol=2e-5, atol=2e-5)
+            of_kernel = features[row, 3 * kernel : 3 * kernel + 3]
+            np.testing.assert_allclose(of_kernel, expected, rtol=2e-5, atol=2e-5)
 
 
-def test_a_table_in_parts_gives_the_bits_of_single_listings(known, asked, monkeypatch):
+@pytest.mark.parametrize("widths", [(), (0.4, 0.4), (0.0, 1.0)])
+def test_kernel_widths_must_be_distinct_and_positive(widths):
+    with pytest.raises(ValueError, match="distinct and above 0"):
+        GaussianKernels(widths)
+
+
+def test_chunked_table_equals_single_listings_to_the_bit(known, requested, monkeypatch):
     monkeypatch.setattr(comparables, "_CHUNK", 37)
-    areas, traits, base = asked
+    areas, traits, base = requested
     singles = [
         known.features_of_one(int(area), query_of(one), level)
         for area, one, level in zip(areas, traits, base, strict=True)
     ]
     assert np.array_equal(known.features(areas, traits, base), np.array(singles))
+
+
+def test_index_changes_no_bit(known, requested):
+    areas, traits, base = (values[:300] for values in requested)
+    zips, means = np.arange(AREAS), np.zeros(4)
+
+    def answers():
+        queries = [query_of(one) for one in traits]
+        singles = zip(areas.tolist(), queries, base, strict=True)
+        return (
+            known.features(areas, traits, base),
+            np.array([known.features_of_one(*one) for one in singles]),
+            [known.nearest(area, queries[0], zips, means, 4) for area in range(-1, AREAS)],
+        )
+
+    before = answers()
+    known.build_index()
+    after = answers()
+    assert np.array_equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1])
+    assert before[2] == after[2]
+
+
+def test_traits_are_terms_by_name():
+    terms = np.arange(float(len(TERMS)))
+    expected = [
+        weight * next(n for n, term in enumerate(TERMS) if term.name == name)
+        for name, weight in TRAIT_WEIGHTS.items()
+    ]
+    assert traits_of(terms[None])[0].tolist() == pytest.approx(expected)
+    assert traits_of_one(terms.tolist()).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("acre_lot", [0.0, 0.003, 0.12, 40.0])
+@pytest.mark.parametrize("offset", [own_features._LOT_OFFSET, 0.5])
+def test_lot_of_a_comparable_is_its_own(acre_lot, offset, monkeypatch):
+    monkeypatch.setattr(own_features, "_LOT_OFFSET", offset)
+    sold = Listing(
+        price=200_000.0, house_size=1_000.0, bed=2.0, acre_lot=acre_lot, zip_code="33131"
+    )
+    other = Listing(price=900_000.0, house_size=4_000.0, bed=6.0, acre_lot=1.0, zip_code="33131")
+    encoders = fit_all_rows(prepare_rows(arrays_of([sold, other] * 40)))
+    nearest = encoders.nearest(encoders.encode(sold), 1)[0]
+    # Prices are in dollars and lots are shown to a hundredth of an acre.
+    assert (nearest.price, nearest.acre_lot) == (200_000, round(acre_lot, 2))
+
+
+def test_from_centred_inverts_centred():
+    numbers = {"house_size": 1_834.0, "bed": 3.0, "bath": 2.5, "acre_lot": 0.21}
+    values = centred({name: np.array([value]) for name, value in numbers.items()})
+    assert from_centred(*(float(value[0]) for value in values.values())) == pytest.approx(
+        (1_834.0, 3.0, 2.5, 0.21)
+    )

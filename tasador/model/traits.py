@@ -1,0 +1,63 @@
+"""Traits: what the distance between two listings is measured in.
+
+numpy alone: serving imports this module.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.listings.arrays import Numbers
+from tasador.model.features import CENTRED, TERMS
+from tasador.model.own_features import centred
+
+# Terms of the local regressions, and the distance between two listings that differ by 1 in each.
+TRAIT_WEIGHTS = {
+    "log_house_size": 3.0,
+    "bed": 0.5,
+    "log_bath": 1.2,
+    "log_lot": 0.4,
+    "land": 5.0,
+    "house_size_missing": 1.0,
+    "sold": 0.3,
+}
+TRAITS = len(TRAIT_WEIGHTS)
+_TERM_NAMES = [term.name for term in TERMS]
+_TERMS = [_TERM_NAMES.index(name) for name in TRAIT_WEIGHTS]
+_WEIGHTS = tuple(TRAIT_WEIGHTS.values())
+_CENTRED = [list(TRAIT_WEIGHTS).index(name) for name in CENTRED]
+_CENTRED_WEIGHTS = tuple(TRAIT_WEIGHTS[name] for name in CENTRED)
+# Traits are rounded to 1/64. Their squares, products and sums are then whole multiples of a step
+# that float32 holds exactly, so a distance is the same on every processor and in every order of
+# summation. The kernels are much wider than the step.
+_STEPS = np.float32(64)
+
+
+def traits_of(terms: Array) -> Array:
+    """The traits, float32 [n, TRAITS], from the terms of the regressions [n, len(TERMS)]."""
+    return np.asarray(terms[:, _TERMS] * _WEIGHTS, dtype=np.float32)
+
+
+def traits_of_one(terms: list[float]) -> Array:
+    """``traits_of`` one listing [TRAITS]."""
+    weighted = [terms[term] * weight for term, weight in zip(_TERMS, _WEIGHTS, strict=True)]
+    return np.array(weighted, dtype=np.float32)
+
+
+def centred_numbers_of(traits: Array) -> Array:
+    """The numbers of CENTRED minus their means, float64 [n, len(CENTRED)], from the traits."""
+    return traits[:, _CENTRED].astype(np.float64) / _CENTRED_WEIGHTS
+
+
+def given_of(numbers: Numbers) -> Array:
+    """Which of the numbers in CENTRED are real and not missing, bool [n, len(CENTRED)]."""
+    return np.column_stack([~np.isnan(values) for values in centred(numbers).values()])
+
+
+def round_traits(traits: Array, out: Array) -> Array:
+    """Write the traits, rounded to whole steps, into ``out``."""
+    np.multiply(traits, _STEPS, out=out)
+    np.rint(out, out=out)
+    out /= _STEPS
+    return out
