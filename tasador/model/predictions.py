@@ -10,8 +10,6 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.listings.listing import INPUTS
 
-# The inputs of a request; features.INPUTS leaves out the street.
-
 
 @dataclass(frozen=True)
 class Predictions:
