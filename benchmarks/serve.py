@@ -1,9 +1,11 @@
-"""The functions beside an empty function and beside the old way of serving, with the same model.
+"""Measure the functions, an empty function and the usual way of serving, with the same model.
 
-    python benchmarks/serve.py [--quick] [--csv FILE] [--write] [--soak MINUTES]
+    python benchmarks/serve.py [--quick] [--csv FILE] [--write]
+    python benchmarks/serve.py --soak MINUTES     predict alone, at 16 connections
+    python benchmarks/serve.py --without PIECE    the functions with one optimisation switched off
 
-All servers run at once and are asked in turns, so that whatever else the machine does slows all of
-them; ratios are medians over the turns. ``--soak`` runs predict alone at 16 connections instead.
+All servers run at the same time and take turns, so a busy machine slows all of them. Ratios are
+medians over the turns.
 """
 
 from __future__ import annotations
@@ -11,68 +13,20 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from report import ROOT, machine, table, write_section
-from serving import data, soak
+from serving import data, soak, without
+from serving.measures import ROWS_PER_BATCH, Measures, Meter, median, number, ratio, say
+from serving.pieces import PIECES
 from serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
 
-ROWS_IN_A_BATCH = 10_000
-BASE = "python:3.11-slim-bookworm"
-# Started anew for each cold start, and compared with each other.
+BASE_IMAGE = "python:3.11-slim-bookworm"
+# Restarted for each cold start, and compared with each other.
 COMPARED = ("predict", "explain", "empty", "old")
-Measures = dict[str, dict[str, list[float]]]
-
-
-def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace) -> Measures:
-    """Every measure of every server, one value a turn."""
-    lines = bodies.read_bytes().splitlines()
-    found: Measures = {name: {} for name in servers}
-
-    def note(name: str, measure: str, value: float) -> None:
-        found[name].setdefault(measure, []).append(value)
-
-    for name in ("sink", *MODES):
-        servers[name].start(lines[0])
-    for number in range(args.tries):
-        say(f"cold start {number + 1} of {args.tries}")
-        for name in COMPARED:
-            servers[name].stop()
-            note(name, "cold", servers[name].start(lines[number]) * 1000)
-            note(name, "cold cpu", servers[name].cpu())
-    batches = data.batches(lines[:ROWS_IN_A_BATCH])
-    for turn in range(args.turns):
-        say(f"turn {turn + 1} of {args.turns}")
-        for connections in (1, 16):
-            for name in (*COMPARED, *MODES):
-                load = servers[name].load(servers[name].path, bodies, connections, args.seconds)
-                for key in ("rate", "p50", "p99", "busy", "cpu"):
-                    note(name, f"c{connections} {key}", load[key])
-        for name in ("explain", "old"):
-            load = servers[name].load("/explain", bodies, 1, args.seconds)
-            for key in ("rate", "p50", "p99", "cpu"):
-                note(name, f"explain {key}", load[key])
-        if turn == 0:
-            for name in (*COMPARED, *MODES):
-                note(name, "memory", servers[name].memory())
-        # One is over in a tenth of a second, in which a machine may be busy elsewhere: so several.
-        for _ in range(args.batches):
-            for form, batch in batches.items():
-                for name in ("predict", "old"):
-                    before = servers[name].cpu()
-                    took = servers[name].seconds_of(getattr(servers[name], form), batch)
-                    note(name, f"{form} cpu", servers[name].cpu() - before)
-                    note(name, f"{form} rate", ROWS_IN_A_BATCH / took)
-    for name in ("predict", "old"):
-        note(name, "memory of batches", servers[name].memory())
-    for measure in ("cold", "memory"):
-        found["explain"][f"explain {measure}"] = found["explain"][measure]
-    return found
-
 
 ROWS = (
     ("spawn to first served prediction, ms", "cold"),
@@ -103,134 +57,138 @@ CPU_ROWS = (
     ("a batch of 10,000 by column", "by_column cpu"),
 )
 
-
-def of(found: Measures, name: str, measure: str) -> float:
-    """The median; explanations are explain's, whatever else is asked of predict."""
-    if name == "ours":
-        name = "explain" if measure.startswith("explain") else "predict"
-    return statistics.median(found[name].get(measure, [float("nan")]))
-
-
-def ratio(found: Measures, measure: str, other: str) -> float:
-    """The median over the turns of ours by the other's."""
-    name = "explain" if measure.startswith("explain") else "predict"
-    pairs = zip(found[name].get(measure, ()), found[other].get(measure, ()), strict=False)
-    return statistics.median([a / b for a, b in pairs] or [float("nan")])
-
-
-# Milliseconds are the machine's as much as ours: what the empty function misses, nothing that is
-# served by parliament can meet there.
-BESIDE_EMPTY = {
+# Targets in absolute units, which depend on the machine: the empty function's value is shown too.
+MACHINE_DEPENDENT = {
     "spawn to first served prediction, ms": "cold",
     "resident memory, MB": "memory",
     "16 clients: p99, ms": "c16 p99",
 }
 
 
-def targets(found: Measures) -> list[tuple[str, float, str, bool]]:
-    """The targets: what, measured, wanted, met."""
-    high: Callable[[float, float], bool] = lambda value, limit: value <= limit  # noqa: E731
-    low: Callable[[float, float], bool] = lambda value, limit: value >= limit  # noqa: E731
+def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace) -> Measures:
+    """Every measure of every server."""
+    meter = Meter(servers, bodies, args)
+    meter.start(("sink", *MODES))
+    meter.cold_starts(COMPARED)
+    for turn in range(args.turns):
+        say(f"turn {turn + 1} of {args.turns}")
+        for connections in (1, 16):
+            meter.load((*COMPARED, *MODES), connections)
+        meter.load(("explain", "old"), 1, "/explain", "explain")
+        if turn == 0:
+            meter.memory((*COMPARED, *MODES))
+        meter.batches(("predict", "old"))
+    meter.memory(("predict", "old"), "memory of batches")
+    for name in ("cold", "memory"):
+        meter.values["explain"][f"explain {name}"] = meter.values["explain"][name]
+    return meter.values
+
+
+def function_of(measure: str) -> str:
+    """Which of the functions the measure is of."""
+    return "explain" if measure.startswith("explain") else "predict"
+
+
+def targets(values: Measures) -> list[tuple[str, float, str, bool]]:
+    """The targets: name, measured value, limit, met."""
+
+    def own(measure: str) -> float:
+        return median(values, function_of(measure), measure)
+
+    def times(measure: str, other: str) -> float:
+        return ratio(values, measure, function_of(measure), other)
+
     cold = "spawn to first served prediction"
     wanted = [
-        (f"{cold}, ms", of(found, "ours", "cold"), "≤", 300),
-        (f"{cold}, times the empty function's", ratio(found, "cold", "empty"), "≤", 2.2),
-        (f"{cold}, times faster than the old way", 1 / ratio(found, "cold", "old"), "≥", 8),
-        ("resident memory, MB", of(found, "ours", "memory"), "≤", 130),
-        ("1 client, times the empty function's rate", ratio(found, "c1 rate", "empty"), "≥", 0.7),
-        ("1 client, times the old way's rate", ratio(found, "c1 rate", "old"), "≥", 6),
-        ("16 clients: p99, ms", of(found, "ours", "c16 p99"), "≤", 15),
-        ("explain: p99, ms", of(found, "ours", "explain p99"), "≤", 25),
-        ("explain, times the old way's rate", ratio(found, "explain rate", "old"), "≥", 3),
-        ("batch: rows a second", of(found, "ours", "by_column rate"), "≥", 100_000),
+        (f"{cold}, ms", own("cold"), "≤", 300),
+        (f"{cold}, times the empty function's", times("cold", "empty"), "≤", 2.2),
+        (f"{cold}, times faster than the old way", 1 / times("cold", "old"), "≥", 8),
+        ("resident memory, MB", own("memory"), "≤", 130),
+        ("1 client, times the empty function's rate", times("c1 rate", "empty"), "≥", 0.7),
+        ("1 client, times the old way's rate", times("c1 rate", "old"), "≥", 6),
+        ("16 clients: p99, ms", own("c16 p99"), "≤", 15),
+        ("explain: p99, ms", own("explain p99"), "≤", 25),
+        ("explain, times the old way's rate", times("explain rate", "old"), "≥", 3),
+        ("batch: rows a second", own("by_column rate"), "≥", 100_000),
     ]
     return [
-        (what, value, f"{sign} {limit:,}", (high if sign == "≤" else low)(value, limit))
+        (what, value, f"{sign} {limit:,}", value <= limit if sign == "≤" else value >= limit)
         for what, value, sign, limit in wanted
     ]
 
 
-def compared(found: Measures, rows: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """A line for each measure: ours, the others', and ours by theirs."""
+def compared(values: Measures, rows: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """A line per measure: Tasador, the empty function, the old way, and the ratios to them."""
     lines = []
     for what, measure in rows:
-        cells = [of(found, name, measure) for name in ("ours", "empty", "old")]
-        cells += [ratio(found, measure, other) for other in ("empty", "old")]
+        name = function_of(measure)
+        cells = [median(values, server, measure) for server in (name, "empty", "old")]
+        cells += [ratio(values, measure, name, other) for other in ("empty", "old")]
         lines.append([what, *(number(cell) for cell in cells)])
     return lines
 
 
 def image_size(image: str) -> str:
-    """The sizes of a built image of predict and of what it stands on."""
+    """The sizes of a built image of predict and of its base image."""
     docker = shlex.split(os.environ.get("TASADOR_DOCKER", "docker"))
     sizes = [
         int(subprocess.check_output([*docker, "image", "inspect", "-f", "{{.Size}}", name])) / 1e6
-        for name in (image, BASE)
+        for name in (image, BASE_IMAGE)
     ]
-    return f"The image of predict: {sizes[0]:.0f} MB, of which {BASE} is {sizes[1]:.0f} MB."
+    return f"The image of predict: {sizes[0]:.0f} MB, of which {BASE_IMAGE} is {sizes[1]:.0f} MB."
 
 
-def text(found: Measures, told: str, image: str | None) -> str:
-    """The tables as Markdown."""
+def report(values: Measures, model: str, image: str | None) -> str:
+    """The tables as Markdown; ``model`` describes the model."""
     header = ["", "tasador", "empty function", "old way", "by empty", "by old"]
-    rows, used = compared(found, ROWS), compared(found, CPU_ROWS)
-    met = [
+    target_rows = [
         [
             what,
             number(value),
-            number(of(found, "empty", BESIDE_EMPTY.get(what, ""))),
+            number(median(values, "empty", MACHINE_DEPENDENT.get(what, ""))),
             limit,
-            "met" if ok else "MISSED",
+            "met" if met else "MISSED",
         ]
-        for what, value, limit, ok in targets(found)
+        for what, value, limit, met in targets(values)
     ]
-    notes = [] if image is None else [image_size(image)]
-    busiest = max(max(v["c16 busy"]) for v in found.values() if "c16 busy" in v)
-    recorded = [
-        [mode, *(number(of(found, name, m)) for m in ("c1 rate", "c1 p99", "c16 rate", "c16 p99"))]
+    busiest = max(max(v["c16 busy"]) for v in values.values() if "c16 busy" in v)
+    recorded = ("c1 rate", "c1 p99", "c16 rate", "c16 p99")
+    recording_rows = [
+        [mode, *(number(median(values, name, measure)) for measure in recorded)]
         for mode, name in (("off", "predict"), *zip(MODES, MODES, strict=True))
     ]
     return "\n\n".join(
         [
-            f"`./taskw bench:serve` on {machine()}. Model: {told}.",
-            table(header, rows),
-            table(["target", "measured", "empty function", "wanted", ""], met),
-            "Processor time of the server, ms, which a busy machine leaves as it is:",
-            table(header, used),
-            "What recording costs, to a sink on the same machine that takes every event:",
+            f"`./taskw bench:serve` on {machine()}. Model: {model}.",
+            table(header, compared(values, ROWS)),
+            table(["target", "measured", "empty function", "wanted", ""], target_rows),
+            "Processor time of the server in ms, which does not depend on the machine's load:",
+            table(header, compared(values, CPU_ROWS)),
+            "The cost of recording, to a sink on the same machine that accepts every event:",
             table(
                 ["recording", "1 client, a second", "p99, ms", "16 clients, a second", "p99, ms"],
-                recorded,
+                recording_rows,
             ),
-            *notes,
-            f"The load generator was busy for at most {busiest:.0%} of a core; the load average "
-            f"was {os.getloadavg()[0]:.1f} at the end.",
+            *([] if image is None else [image_size(image)]),
+            f"The load generator used at most {busiest:.0%} of a core; the load average was "
+            f"{os.getloadavg()[0]:.1f} at the end.",
         ]
     )
 
 
-def number(value: float) -> str:
-    """Three figures, no more."""
-    if value != value:
-        return ""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def say(what: str) -> None:
-    """Tell how far it is."""
-    print(what, flush=True)
-
-
-def main() -> None:
-    """Measure, print, and write with --write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given = os.environ.get("TASADOR_LISTINGS_CSV")
-    parser.add_argument("--csv", type=Path, default=given, help="real listings to train on")
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    csv = os.environ.get("TASADOR_LISTINGS_CSV")
+    parser.add_argument("--csv", type=Path, default=csv, help="real listings to train on")
     parser.add_argument("--bundle", type=Path, help="serve this bundle instead of training one")
     parser.add_argument("--rows", type=int, default=60_000, help="simulated listings, without CSV")
-    parser.add_argument("--image", help="tell the size of this image (TASADOR_DOCKER: the command)")
-    parser.add_argument("--quick", action="store_true", help="a first look: one short turn")
+    parser.add_argument("--image", help="report this image's size (TASADOR_DOCKER: the command)")
+    parser.add_argument("--quick", action="store_true", help="one short turn")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="predict at 16 connections")
+    parser.add_argument("--without", choices=PIECES, metavar="PIECE", help=", ".join(PIECES))
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     parser.add_argument("--tries", type=int, default=9, help="cold starts")
     parser.add_argument("--turns", type=int, default=5)
@@ -239,35 +197,47 @@ def main() -> None:
     args = parser.parse_args()
     if args.quick:
         args.tries, args.turns, args.batches, args.seconds = 3, 1, 1, 1.0
+    return args
+
+
+def main() -> None:
+    """Measure, print, and write with --write."""
+    args = arguments()
     folder = ROOT / ".bench"
     folder.mkdir(exist_ok=True)
     say("a model")
-    bundle, told = (
+    bundle, model = (
         (args.bundle, f"bundle {args.bundle.name}")
         if args.bundle
         else data.train(args.csv, args.rows, folder)
     )
     bodies = folder / "bodies.jsonl"
-    bodies.write_bytes(b"\n".join(data.requests(args.csv, ROWS_IN_A_BATCH)))
-    say("environments from uv.lock")
-    serving, old = environments(folder)
-    servers = subjects(bundle.resolve(), folder, serving, old)
+    bodies.write_bytes(b"\n".join(data.requests(args.csv, ROWS_PER_BATCH)))
+    bundle = bundle.resolve()
     began = time.monotonic()
+    if args.without:
+        servers = without.subjects(args.without, bundle, folder)
+    else:
+        say("environments from uv.lock")
+        serving, old = environments(folder)
+        servers = subjects(bundle, folder, serving, old)
     try:
-        if args.soak:
-            section, said = "soak", soak.run(servers["predict"], bodies, args.soak)
+        if args.without:
+            section, text = "", without.measure(servers, bodies, args)
+        elif args.soak:
+            section, text = "soak", soak.run(servers["predict"], bodies, args.soak)
         else:
-            found = measure(servers, bodies, args)
+            values = measure(servers, bodies, args)
             code = size_of(ROOT / "tasador") + size_of(ROOT / "functions")
-            found["predict"]["size"] = [(size_of(packages_of(serving)) + code) / 1e6]
-            found["old"]["size"] = [(size_of(packages_of(old)) + code) / 1e6]
-            section, said = "serve", text(found, told, args.image)
+            values["predict"]["size"] = [(size_of(packages_of(serving)) + code) / 1e6]
+            values["old"]["size"] = [(size_of(packages_of(old)) + code) / 1e6]
+            section, text = "serve", report(values, model, args.image)
     finally:
         for server in servers.values():
             server.stop()
-    print(f"\n{said}\n\n({time.monotonic() - began:.0f} s)")
-    if args.write:
-        write_section(section, said)
+    print(f"\n{text}\n\n({time.monotonic() - began:.0f} s)")
+    if args.write and section:
+        write_section(section, text)
 
 
 if __name__ == "__main__":

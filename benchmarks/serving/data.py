@@ -1,4 +1,4 @@
-"""The model, trained with the default parameters, and requests from rows of its kind."""
+"""The model, trained with the default parameters, and requests from rows of the same kind."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ from tasador.listings.table import frame_of, read_csv
 from tasador.source import simulator
 from tasador.training import fitting, splits, study
 
+# The packages that determine the content of a bundle.
+_TRAINING_CODE = ("engine", "listings", "model", "training")
+
 
 def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
-    """The folder of a bundle, trained if this code has not done so yet, and on what it was."""
-    told = f"{rows:,} simulated listings" if csv is None else f"real listings ({csv.name})"
-    key = hashlib.sha256(told.encode())
-    for path in sorted(Path(fitting.__file__).parent.glob("*.py")):
+    """The folder of a bundle, trained unless this code already did, and what it was trained on."""
+    trained_on = f"{rows:,} simulated listings" if csv is None else f"real listings ({csv.name})"
+    key = hashlib.sha256(trained_on.encode())
+    package = Path(fitting.__file__).parents[1]
+    for path in sorted(path for part in _TRAINING_CODE for path in (package / part).glob("*.py")):
         key.update(path.read_bytes())
     folder = into / f"model-{key.hexdigest()[:12]}"
     if not (folder / "manifest.json").exists():
         for old in into.glob("model-*"):
             shutil.rmtree(old)
         frame = frame_of(_simulated(rows)) if csv is None else read_csv(csv)[0]
-        found = study.SearchResult(params=dict(study.KNOWN_GOOD), value=0.0, trials=[])
-        fitting.write(fitting.fit(splits.prepare(frame), found), folder)
-    return folder, told
+        search = study.SearchResult(params=dict(study.KNOWN_GOOD), value=0.0, trials=[])
+        fitting.write(fitting.fit(splits.prepare(frame), search), folder)
+    return folder, trained_on
 
 
 def requests(csv: Path | None, count: int) -> list[bytes]:
-    """``count`` listings as JSON bodies, fields missing as they are in such rows."""
+    """``count`` listings as JSON bodies, without the fields that have no value."""
     listings = _simulated(2 * count) if csv is None else _real(csv, count)
-    sent = [{name: getattr(row, name) for name in INPUTS} for row in listings[:count]]
-    return [json.dumps({k: v for k, v in row.items() if v is not None}).encode() for row in sent]
+    rows = [{name: getattr(row, name) for name in INPUTS} for row in listings[:count]]
+    return [json.dumps({k: v for k, v in row.items() if v is not None}).encode() for row in rows]
 
 
 def batches(lines: list[bytes]) -> dict[str, bytes]:

@@ -1,9 +1,9 @@
-"""A load generator: keep-alive connections that each send the next request when they are answered.
+"""A load generator: each keep-alive connection sends its next request when it has the answer.
 
     python load.py PORT PATH BODIES CONNECTIONS SECONDS
 
-BODIES is a file with one JSON body a line, sent in turn. Prints one JSON object. One process, raw
-sockets and epoll, so that it is not what is measured: ``busy`` is its own share of a core.
+BODIES is a file with one JSON body per line, sent in turn. The output is one JSON object, whose
+``busy`` is the generator's share of a core: one process with raw sockets and epoll keeps it small.
 """
 
 from __future__ import annotations
@@ -15,42 +15,45 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Connection:
-    """One socket and what has arrived of its answer."""
+    """One socket and the received part of its answer."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.got = b""
+        self.received = b""
         self.sent = 0.0
 
     def send(self, request: bytes) -> None:
         """Send a request."""
-        self.got = b""
+        self.received = b""
         self.sent = time.perf_counter()
         self.socket.sendall(request)
 
     def receive(self) -> int:
-        """The status once the answer is whole, 0 before; raises ConnectionError at its end."""
+        """The status of a complete answer, else 0; raises ConnectionError if it broke off."""
         piece = self.socket.recv(262_144)
         if not piece:
             raise ConnectionError
-        self.got += piece
-        head = self.got.find(b"\r\n\r\n")
+        self.received += piece
+        head = self.received.find(b"\r\n\r\n")
         if head < 0:
             return 0
-        length = _LENGTH.search(self.got, 0, head)
+        length = _LENGTH.search(self.received, 0, head)
         if length is None:
             raise ValueError("an answer without a content-length")
-        return int(self.got[9:12]) if len(self.got) >= head + 4 + int(length[1]) else 0
+        return int(self.received[9:12]) if len(self.received) >= head + 4 + int(length[1]) else 0
 
 
-def drive(port: int, path: str, bodies: list[bytes], connections: int, seconds: float) -> dict:
-    """Run the load; latencies are of answered requests, in milliseconds."""
+def drive(
+    port: int, path: str, bodies: list[bytes], connections: int, seconds: float
+) -> dict[str, Any]:
+    """Run the load. Latencies are in milliseconds, of answered requests."""
     requests = [
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n".encode()

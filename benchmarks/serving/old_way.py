@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 import pandas as pd
@@ -76,20 +78,20 @@ def _load(path: Path) -> tuple[xgboost.Booster, xgboost.Booster]:
 bundle_module._THREADS = 1
 
 
-class Price(mlflow.pyfunc.PythonModel):
+class Price(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """The bundle as a pyfunc: a frame of listings in, a frame of prices and bounds out."""
 
-    def load_context(self, context):
+    def load_context(self, context: Any) -> None:
         """Load the bundle."""
         self.bundle = Bundle.load(context.artifacts["bundle"])
         self.bundle.engine = PackageEngine(Path(context.artifacts["bundle"]))
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> pd.DataFrame:
         """Price every row."""
-        found = self.bundle.predict(columns_of(model_input))
-        bounds = {f"low_{level}": low for level, low in found.low.items()}
-        bounds |= {f"high_{level}": high for level, high in found.high.items()}
-        return pd.DataFrame({"price": found.price, **bounds})
+        predictions = self.bundle.predict(columns_of(model_input))
+        bounds = {f"low_{level}": low for level, low in predictions.low.items()}
+        bounds |= {f"high_{level}": high for level, high in predictions.high.items()}
+        return pd.DataFrame({"price": predictions.price, **bounds})
 
 
 set_model(Price())
@@ -124,7 +126,7 @@ class Columns(BaseModel):
 
 
 @asynccontextmanager
-async def life(app):
+async def life(app: FastAPI) -> AsyncIterator[None]:
     """Load the model and its explainer once."""
     app.state.model = mlflow.pyfunc.load_model(os.environ["MODEL"])
     app.state.bundle = app.state.model.unwrap_python_model().bundle
@@ -136,29 +138,30 @@ app = FastAPI(lifespan=life)
 
 
 @app.post("/predict")
-def predict(house: House):
+def predict(house: House) -> dict[Any, Any]:
     """One listing."""
     frame = app.state.model.predict(pd.DataFrame([house.model_dump()]))
-    return frame.iloc[0].to_dict()
+    price: dict[Any, Any] = frame.iloc[0].to_dict()
+    return price
 
 
 @app.post("/batch_predict")
-def batch_predict(houses: Houses):
+def batch_predict(houses: Houses) -> dict[str, Any]:
     """Many listings."""
     frame = app.state.model.predict(pd.DataFrame([h.model_dump() for h in houses.listings]))
     return {"predictions": frame.to_dict(orient="records")}
 
 
 @app.post("/batch_columns")
-def batch_columns(request: Columns):
-    """Many listings by column, as a service might offer that minds its speed."""
+def batch_columns(request: Columns) -> dict[str, Any]:
+    """Many listings by column, as a service that cares about speed might offer."""
     frame = app.state.model.predict(pd.DataFrame(request.columns))
     return {"columns": frame.to_dict(orient="list")}
 
 
 @app.post("/explain")
-def explain(house: House):
-    """What each feature adds by the trees, in log price."""
+def explain(house: House) -> dict[str, Any]:
+    """The Tree-SHAP values of the trees, in log price."""
     bundle = app.state.bundle
     matrix = bundle.encoders.transform(columns_of(pd.DataFrame([house.model_dump()])))
     values = app.state.explainer.shap_values(matrix)[0].tolist()

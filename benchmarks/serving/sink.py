@@ -1,34 +1,37 @@
-"""A broker that takes every event and does nothing with it: ``python sink.py PORT``."""
+"""A broker that accepts every event and drops it: ``python sink.py PORT``."""
+
+from __future__ import annotations
 
 import asyncio
 import re
 import sys
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_TAKEN = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+_ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 
 class Sink(asyncio.Protocol):
     """One connection."""
 
-    def connection_made(self, transport):
-        """Begin."""
-        self.transport, self.got = transport, b""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport, self._received = transport, b""
 
-    def data_received(self, data):
-        """Answer every whole request."""
-        self.got += data
-        while (head := self.got.find(b"\r\n\r\n")) >= 0:
-            length = _LENGTH.search(self.got, 0, head + 2)
-            whole = head + 4 + (int(length[1]) if length else 0)
-            if len(self.got) < whole:
+    def data_received(self, data: bytes) -> None:
+        """Answer every complete request."""
+        self._received += data
+        while (head := self._received.find(b"\r\n\r\n")) >= 0:
+            length = _LENGTH.search(self._received, 0, head + 2)
+            size = head + 4 + (int(length[1]) if length else 0)
+            if len(self._received) < size:
                 return
-            self.got = self.got[whole:]
-            self.transport.write(_TAKEN)
+            self._received = self._received[size:]
+            self._transport.write(_ACCEPTED)
 
 
-async def main(port):
-    """Serve for ever."""
+async def main(port: int) -> None:
+    """Serve until the process ends."""
     server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port)
     await server.serve_forever()
 

@@ -1,4 +1,4 @@
-"""Minutes of load on one server: does it fail, does it grow?"""
+"""Minutes of load on one server: does it fail, does its memory grow?"""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from report import machine
 
 from serving.subjects import Subject
 
-# Noise of the allocator and of pages that come and go, not growth.
+# Growth below this is noise of the allocator.
 _GROWTH_MB = 3.0
 
 
 def run(server: Subject, bodies: Path, minutes: float) -> str:
-    """Sixteen connections for so long; memory each second; says what it found as Markdown."""
+    """Load from sixteen connections, with memory measured each second; the result as Markdown."""
     server.start(bodies.read_bytes().splitlines()[0])
     began = time.monotonic()
     memory: list[tuple[float, float]] = []
@@ -29,7 +29,7 @@ def run(server: Subject, bodies: Path, minutes: float) -> str:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        # Raises when an answer is no 200 or a connection breaks.
+        # Raises if an answer is not 200 or a connection breaks.
         load = server.load(server.path, bodies, 16, minutes * 60)
     finally:
         ended.set()
@@ -43,5 +43,5 @@ def run(server: Subject, bodies: Path, minutes: float) -> str:
         f"`./taskw bench:serve -- --soak {minutes:g}` on {machine()}: {load['requests']:,} "
         f"requests at 16 connections ({load['rate']:,.0f} a second, p99 {load['p99']:.1f} ms), "
         f"no error; memory {early:.1f} MB after the first minute, {late:.1f} MB at the end "
-        f"(growth {grown:+.1f} MB; at most {_GROWTH_MB:g} wanted: {verdict})."
+        f"(growth {grown:+.1f} MB; at most {_GROWTH_MB:g} is allowed: {verdict})."
     )

@@ -1,4 +1,4 @@
-"""What is measured: three servers, each in an environment of exactly the packages that it needs."""
+"""The servers that are measured, each in an environment with exactly the packages it needs."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from report import ROOT
 
 HERE = Path(__file__).resolve().parent
 _START_SECONDS = 120.0
-# predict, recording to a sink.
+# The modes in which predict records to a sink.
 MODES = ("best-effort", "required")
 
 
 @dataclass
 class Subject:
-    """One server; ``path`` takes a listing as JSON, ``by_row`` and ``by_column`` many."""
+    """One server: ``path`` prices one listing, ``batch_paths`` ("by_row", "by_column") many."""
 
     name: str
     command: Sequence[str]
     env: dict[str, str]
     path: str = "/predict"
-    by_row: str = ""
-    by_column: str = ""
+    batch_paths: dict[str, str] = field(default_factory=dict)
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(default=Path(os.devnull))
 
     def __post_init__(self) -> None:
-        self._given = self.port
+        self._fixed_port = self.port
 
     def start(self, body: bytes) -> float:
         """Start the process; seconds from there to the first answered prediction."""
@@ -67,44 +67,44 @@ class Subject:
         """Resident memory, MB (10^6 bytes)."""
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
-        assert found is not None
-        return int(found.group(1)) * 1024 / 1e6
+        match = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+        assert match is not None
+        return int(match.group(1)) * 1024 / 1e6
 
     def cpu(self) -> float:
-        """Processor time that it has used, ms: what a busy machine leaves as it is."""
+        """Processor time used so far, ms."""
         assert self.process is not None
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
-    def load(self, path: str, bodies: Path, connections: int, seconds: float) -> dict:
-        """Drive it with the load generator in a process of its own; every answer must be 200.
+    def load(self, path: str, bodies: Path, connections: int, seconds: float) -> dict[str, Any]:
+        """Run the load generator in a separate process; every answer must be 200.
 
-        Returns what the generator found and ``cpu``, the server's processor time for a request, ms.
+        Returns the generator's result and ``cpu``, the server's processor time per request in ms.
         """
         before = self.cpu()
         script = (sys.executable, str(HERE / "load.py"))
-        told = subprocess.run(
+        generator = subprocess.run(
             [*script, str(self.port), path, str(bodies), str(connections), str(seconds)],
             check=True,
             capture_output=True,
         )
-        found = json.loads(told.stdout)
-        if set(found["statuses"]) != {"200"} or found["broken"]:
-            raise SystemExit(f"{self.name} {path}: {found['statuses']}, broken {found['broken']}")
-        return {**found, "cpu": (self.cpu() - before) / found["requests"]}
+        result = json.loads(generator.stdout)
+        if set(result["statuses"]) != {"200"} or result["broken"]:
+            raise SystemExit(f"{self.name} {path}: {result['statuses']}, broken {result['broken']}")
+        return {**result, "cpu": (self.cpu() - before) / result["requests"]}
 
     def seconds_of(self, path: str, body: bytes) -> float:
-        """Time of one call, answer read to its end."""
+        """Duration of one call, including reading the answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         began = time.perf_counter()
         connection.request("POST", path, body, {"content-type": "application/json"})
         answer = connection.getresponse()
-        said = answer.read()
+        body_read = answer.read()
         took = time.perf_counter() - began
         connection.close()
         if answer.status != 200:
-            raise SystemExit(f"{self.name} {path}: {answer.status} {said[:300]!r}")
+            raise SystemExit(f"{self.name} {path}: {answer.status} {body_read[:300]!r}")
         return took
 
     def stop(self) -> None:
@@ -117,24 +117,26 @@ class Subject:
                 self.process.kill()
                 self.process.wait()
             self.process = None
-            self.port = self._given
+            self.port = self._fixed_port
 
 
 def environments(folder: Path) -> tuple[Path, Path]:
-    """The Pythons of two environments from uv.lock: what a serving image holds, and the old way."""
+    """The Pythons of two environments from uv.lock: the serving image's, and the old way's."""
     dockerfile = (ROOT / "functions" / "Dockerfile").read_text()
     stage = dockerfile.partition("AS model-packages")[2].replace("\\\n", "")
-    found = re.search(r"uv sync (.*?)--python", stage)
-    assert found is not None
-    serving = _environment(folder / "venv-serving", *found[1].split())
+    match = re.search(r"uv sync (.*?)--python", stage)
+    assert match is not None
+    serving = _environment(folder / "venv-serving", *match[1].split())
     return serving, _environment(
         folder / "venv-old", "--locked", "--no-install-project", "--only-group", "bench"
     )
 
 
 def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, Subject]:
-    """predict, explain, empty and old, predict in each mode of recording, and the sink that takes
-    what is recorded; none of them started."""
+    """predict, explain, empty and old, predict in each recording mode, and the sink of its events.
+
+    None is started.
+    """
     model = folder / "old-model"
     shutil.rmtree(model, ignore_errors=True)
     script = HERE / "old_way.py"
@@ -145,7 +147,7 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    ours = {"MODEL_URI": str(bundle), "TASADOR_HOME": str(folder), "TASADOR_RECORDING": "off"}
+    env = {"MODEL_URI": str(bundle), "TASADOR_HOME": str(folder), "TASADOR_RECORDING": "off"}
 
     def log(name: str) -> Path:
         path = folder / f"{name}.log"
@@ -156,25 +158,28 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
     sink = f"http://127.0.0.1:{port}/"
     host = [str(serving), "-m", "functions.host"]
     uvicorn = [str(old), "-m", "uvicorn", "--app-dir", str(HERE), "old_way:app", "--port", "{port}"]
-    many = "/batch_predict"
+    batch = "/batch_predict"
+    own_paths = {"by_row": batch, "by_column": batch}
+    old_paths = {"by_row": batch, "by_column": "/batch_columns"}
     predict = [*host, "functions/predict"]
-    made = [
-        Subject("predict", predict, ours, by_row=many, by_column=many),
-        Subject("explain", [*host, "functions/explain"], ours, path="/explain"),
+    servers = [
+        Subject("predict", predict, env, batch_paths=own_paths),
+        Subject("explain", [*host, "functions/explain"], env, path="/explain"),
         Subject("empty", [str(serving), str(HERE / "empty")], {}, path="/"),
-        Subject("old", uvicorn, {"MODEL": str(model)}, by_row=many, by_column="/batch_columns"),
+        Subject("old", uvicorn, {"MODEL": str(model)}, batch_paths=old_paths),
     ]
     for mode in MODES:
-        env = {**ours, "TASADOR_RECORDING": mode, "K_SINK": sink}
-        made.append(Subject(mode, predict, env))
-    made.append(Subject("sink", [sys.executable, str(HERE / "sink.py"), "{port}"], {}, port=port))
-    for each in made:
-        each.log = log(each.name)
-    return {each.name: each for each in made}
+        recording = {**env, "TASADOR_RECORDING": mode, "K_SINK": sink}
+        servers.append(Subject(mode, predict, recording))
+    command = [sys.executable, str(HERE / "sink.py"), "{port}"]
+    servers.append(Subject("sink", command, {}, port=port))
+    for server in servers:
+        server.log = log(server.name)
+    return {server.name: server for server in servers}
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files below a folder."""
+    """Total size of the files in a folder, bytes."""
     return sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
 
 

@@ -1,8 +1,8 @@
-"""An empty function: the least that parliament can do for a request."""
+"""An empty function: the minimal cost of a request to parliament."""
 
 ANSWER = ('{"price":250000.0}', 200, {"content-type": "application/json"})
 
 
-def main(_context):
+def main(_context: object) -> tuple[str, int, dict[str, str]]:
     """parliament's entry."""
     return ANSWER

@@ -1,0 +1,97 @@
+"""What is measured of each server, and the ratios between servers.
+
+All servers run at the same time and take turns, so a busy machine slows all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from serving import data
+from serving.subjects import Subject
+
+ROWS_PER_BATCH = 10_000
+# By server and measure, one value per turn.
+Measures = dict[str, dict[str, list[float]]]
+
+_LOAD_KEYS = ("rate", "p50", "p99", "busy", "cpu")
+
+
+class Meter:
+    """Measures servers and collects the values."""
+
+    def __init__(self, servers: dict[str, Subject], bodies: Path, args: argparse.Namespace) -> None:
+        self.servers = servers
+        self.values: Measures = {name: {} for name in servers}
+        self._bodies = bodies
+        self._lines = bodies.read_bytes().splitlines()
+        self._args = args
+
+    def add(self, name: str, measure: str, value: float) -> None:
+        """Add one turn's value."""
+        self.values[name].setdefault(measure, []).append(value)
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start servers without measuring."""
+        for name in names:
+            self.servers[name].start(self._lines[0])
+
+    def cold_starts(self, names: Sequence[str]) -> None:
+        """Restart each server ``--tries`` times; the last processes keep running."""
+        for number in range(self._args.tries):
+            say(f"cold start {number + 1} of {self._args.tries}")
+            for name in names:
+                self.servers[name].stop()
+                seconds = self.servers[name].start(self._lines[number])
+                self.add(name, "cold", seconds * 1000)
+                self.add(name, "cold cpu", self.servers[name].cpu())
+
+    def load(self, names: Sequence[str], connections: int, path: str = "", key: str = "") -> None:
+        """One turn of load on each server; ``path`` and ``key`` replace the server's defaults."""
+        for name in names:
+            server = self.servers[name]
+            result = server.load(path or server.path, self._bodies, connections, self._args.seconds)
+            for measure in _LOAD_KEYS:
+                self.add(name, f"{key or f'c{connections}'} {measure}", result[measure])
+
+    def memory(self, names: Sequence[str], measure: str = "memory") -> None:
+        """Resident memory of each server."""
+        for name in names:
+            self.add(name, measure, self.servers[name].memory())
+
+    def batches(self, names: Sequence[str]) -> None:
+        """``--batches`` batches of each form; one takes too short a time to be reliable."""
+        for _ in range(self._args.batches):
+            for form, batch in data.batches(self._lines[:ROWS_PER_BATCH]).items():
+                for name in names:
+                    server = self.servers[name]
+                    before = server.cpu()
+                    seconds = server.seconds_of(server.batch_paths[form], batch)
+                    self.add(name, f"{form} cpu", server.cpu() - before)
+                    self.add(name, f"{form} rate", ROWS_PER_BATCH / seconds)
+
+
+def median(values: Measures, name: str, measure: str) -> float:
+    """The median over the turns; NaN if it was not measured."""
+    return statistics.median(values[name].get(measure, [float("nan")]))
+
+
+def ratio(values: Measures, measure: str, name: str, other: str) -> float:
+    """The median over the turns of ``name``'s value divided by ``other``'s."""
+    pairs = zip(values[name].get(measure, ()), values[other].get(measure, ()), strict=False)
+    return statistics.median([a / b for a, b in pairs] or [float("nan")])
+
+
+def number(value: float) -> str:
+    """Three significant digits; empty for NaN."""
+    if value != value:
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def say(message: str) -> None:
+    """Print the progress."""
+    print(message, flush=True)
