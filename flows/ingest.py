@@ -22,18 +22,18 @@ class IngestFlow(FlowSpec):
         from tasador.ingestion import verbs
 
         settings = load_settings()
-        taken = verbs.take(
+        result = verbs.take(
             settings if self.source_url else settings.require("source_url"),
             self.source_url or settings.source_url,
             self.group or settings.source_group,
             self.day or settings.source_day,
             say,
         )
-        say(taken.says)
-        self.status, self.says, self.events = taken.status, taken.says, []
-        self.batch = verbs.as_json(taken.batch) if taken.batch else None
-        self.batch_id = taken.batch.batch_id if taken.batch else ""
-        self.correlation_id = taken.batch.correlation_id if taken.batch else ""
+        say(result.message)
+        self.status, self.message, self.events = result.status, result.message, []
+        self.batch = verbs.as_json(result.batch) if result.batch else None
+        self.batch_id = result.batch.batch_id if result.batch else ""
+        self.correlation_id = result.batch.correlation_id if result.batch else ""
         self.next(self.validate)
 
     @step
@@ -45,7 +45,7 @@ class IngestFlow(FlowSpec):
         if self.status == "ingested":
             self.batch = verbs.as_json(verbs.validate(settings, self.batch_id, say))
         else:
-            say(f"nothing to validate: {self.says}")
+            say(f"nothing to validate: {self.message}")
         self.next(self.store)
 
     @step
@@ -58,7 +58,7 @@ class IngestFlow(FlowSpec):
             batch, event = verbs.store(settings, self.batch_id, say)
             self.batch, self.events = verbs.as_json(batch), [event.structured()]
         else:
-            say(f"nothing to store: {self.says}")
+            say(f"nothing to store: {self.message}")
         self.next(self.end)
 
     @card(type="blank")
@@ -68,8 +68,8 @@ class IngestFlow(FlowSpec):
         from tasador.ingestion import card
 
         settings = load_settings(self.correlation_id)
-        current.card.extend(card.sections(settings, self.batch_id, self.status, self.says))
-        say(f"{self.status}: {self.says}")
+        current.card.extend(card.sections(settings, self.batch_id, self.status, self.message))
+        say(f"{self.status}: {self.message}")
 
 
 if __name__ == "__main__":

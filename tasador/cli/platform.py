@@ -52,13 +52,13 @@ def status(
 
 def doctor() -> None:
     """Check each part that a command may need, and say what to do about what is wrong."""
-    from tasador.operations.doctor import examine
+    from tasador.operations.doctor import diagnose
 
     failed = 0
-    for finding in examine(Settings.load()):
-        failed += not finding.healthy
-        mark = "[green]ok  [/]" if finding.healthy else "[red]fail[/]"
-        console.print(f"{mark} {finding.part:<10} {finding.says}", highlight=False)
+    for diagnosis in diagnose(Settings.load()):
+        failed += not diagnosis.healthy
+        mark = "[green]ok  [/]" if diagnosis.healthy else "[red]fail[/]"
+        console.print(f"{mark} {diagnosis.part:<10} {diagnosis.message}", highlight=False)
     if failed:
         raise typer.Exit(1)
 

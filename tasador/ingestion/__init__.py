@@ -1,0 +1,8 @@
+"""Ingestion: fetch a batch from the source, validate its rows, store the clean ones.
+
+``verbs`` does what the steps of flows/ingest.py call, ``replay`` decides when the source must be
+restarted (pure), ``batch_file`` writes and profiles Parquet, ``card`` builds the flow's card.
+
+May import the source, the listings, the stores, the warehouse, the events and the records; no flow
+and no function.
+"""

@@ -1,4 +1,4 @@
-"""The clean rows of a batch as one Parquet file, and what a card shows of it."""
+"""The clean rows of a batch as one Parquet file, and the figures that its card shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK = 8 << 20
 
 
 def write_parquet(clean_csv: Path, out: Path) -> None:
-    """Turn the CSV of ``Warehouse.copy_clean`` into Parquet, a block at a time.
+    """Convert the CSV of ``Warehouse.copy_clean`` to Parquet, one block at a time.
 
     Columns: the twelve (prev_sold_date as text), property_key, holdout, batch_id, row_number.
     """
@@ -45,25 +45,25 @@ def write_parquet(clean_csv: Path, out: Path) -> None:
         true_values=["t"],
         false_values=["f"],
     )
-    reading = pc.ReadOptions(block_size=_BLOCK)
+    read = pc.ReadOptions(block_size=_BLOCK)
     with (
-        pc.open_csv(clean_csv, read_options=reading, convert_options=convert) as blocks,
+        pc.open_csv(clean_csv, read_options=read, convert_options=convert) as blocks,
         pq.ParquetWriter(out, schema, compression="zstd") as file,
     ):
         for block in blocks:
             file.write_batch(block)
 
 
-# Edges of the histograms, ten a decade: dollars and square feet.
+# Decades that the histograms cover, ten bins each: dollars and square feet.
 _SCALES = {"price": (3, 8), "house_size": (2, 5)}
 
 
 def profile(tables: Iterable[pa.Table]) -> dict[str, Any]:
-    """What a person looks at first, as JSON values.
+    """The figures of a batch, as JSON values.
 
     rows, holdout (rows), states [(name, rows)] by rows, missing {column: share}, and histograms
-    {"price", "house_size": {"edges" [n + 1], "counts" [n]}} over a logarithmic scale; what lies
-    beyond its ends is counted in the first and the last bar.
+    {"price", "house_size": {"edges" [n + 1], "counts" [n]}} on a logarithmic scale. Values beyond
+    its ends are counted in the first and the last bin.
     """
     import numpy as np
     import pyarrow.compute as pc
@@ -78,8 +78,8 @@ def profile(tables: Iterable[pa.Table]) -> dict[str, Any]:
     for table in tables:
         rows += table.num_rows
         holdout += pc.sum(table["holdout"]).as_py() or 0
-        for found in pc.value_counts(table["state"]).to_pylist():
-            states[found["values"] or "(missing)"] += found["counts"]
+        for state in pc.value_counts(table["state"]).to_pylist():
+            states[state["values"] or "(missing)"] += state["counts"]
         for name in COLUMNS:
             missing[name] += table[name].null_count
         for name, edge in edges.items():

@@ -1,4 +1,4 @@
-"""What a person wants to see of an ingested batch: counts, reasons and distributions."""
+"""The card of the ingest flow: counts of rows, quarantine reasons and distributions."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ _STATES = 15
 _BLUE, _GREY = "#2f6f9f", "#c9d3da"
 
 
-def sections(settings: Settings, batch_id: str, status: str, says: str) -> Iterator[Any]:
-    """The card's components; without a batch, only why there is none."""
+def sections(settings: Settings, batch_id: str, status: str, message: str) -> Iterator[Any]:
+    """The card's components; without a batch, only the reason why there is none."""
     from metaflow.cards import Image, Markdown, Table
 
     if not batch_id:
-        yield Markdown(f"# No batch: {says}")
+        yield Markdown(f"# No batch: {message}")
         return
     with Warehouse(settings.database_url) as warehouse:
         batch = warehouse.batch(batch_id)
         reasons = warehouse.quarantine_reasons(batch_id)
     assert batch is not None
-    known = ", met before: nothing changed" if status == "repeated" else ""
-    yield Markdown(f"# Batch {batch.batch_number}{known}")
-    yield Table(_counts(batch), headers=["rows", "", "of the batch"])
+    repeated = " (already ingested, nothing changed)" if status == "repeated" else ""
+    yield Markdown(f"# Batch {batch.batch_number}{repeated}")
+    yield Table(_counts(batch), headers=["rows", "count", "share"])
     if reasons:
-        yield Markdown("## Why rows are in quarantine")
+        yield Markdown("## Quarantine reasons")
         yield Table(
             [
                 [field, reason, f"{rows:,}", example[:80]]
                 for field, reason, rows, example in reasons
             ],
-            headers=["field", "reason", "rows", "for example"],
+            headers=["field", "reason", "rows", "example"],
         )
     if batch.status == "ready" and batch.rows_clean:
-        found = profile(Lake(settings).iter_parquet(batch.clean_uri))
-        yield Markdown("## The clean rows")
-        yield Image.from_matplotlib(_figure(found))
+        figures = profile(Lake(settings).iter_parquet(batch.clean_uri))
+        yield Markdown("## Clean rows")
+        yield Image.from_matplotlib(_figure(figures))
     yield Table(
         [
             ["source", f"{batch.source}, group {batch.group_number}, {batch.day}"],
@@ -61,41 +61,41 @@ def sections(settings: Settings, batch_id: str, status: str, says: str) -> Itera
 
 
 def _counts(batch: Batch) -> list[list[str]]:
-    parts = (
-        ("came", batch.rows_raw),
+    counts = (
+        ("received", batch.rows_raw),
         ("clean", batch.rows_clean),
         ("in quarantine", batch.rows_quarantined),
     )
     return [
         [name, f"{rows:,}", f"{rows / batch.rows_raw:.1%}" if batch.rows_raw else ""]
-        for name, rows in parts
+        for name, rows in counts
     ]
 
 
-def _figure(found: dict[str, Any]) -> Figure:
+def _figure(profiled: dict[str, Any]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8), layout="constrained")
     (price, size), (states, missing) = figure.subplots(2, 2)
-    _histogram(price, found["histograms"]["price"], "Price (dollars)")
-    _histogram(size, found["histograms"]["house_size"], "House size (square feet)")
-    shown = found["states"][:_STATES]
-    rest = sum(rows for _, rows in found["states"][_STATES:])
+    _histogram(price, profiled["histograms"]["price"], "Price (dollars)")
+    _histogram(size, profiled["histograms"]["house_size"], "House size (square feet)")
+    shown = profiled["states"][:_STATES]
+    rest = sum(rows for _, rows in profiled["states"][_STATES:])
     if rest:
-        shown = [*shown, (f"{len(found['states']) - _STATES} others", rest)]
-    drawn = _bars(states, shown, "Rows by state", "{:,.0f}")
+        shown = [*shown, (f"{len(profiled['states']) - _STATES} others", rest)]
+    bars = _bars(states, shown, "Rows by state", "{:,.0f}")
     if rest:
-        drawn[-1].set_color(_GREY)
-    shares = sorted(found["missing"].items(), key=lambda item: -item[1])
+        bars[-1].set_color(_GREY)
+    shares = sorted(profiled["missing"].items(), key=lambda item: -item[1])
     _bars(missing, [(name, 100 * share) for name, share in shares], "Missing values", "{:.1f} %")
     missing.set_xlim(0, 112)
     return figure
 
 
-def _histogram(axes: Axes, counted: dict[str, list[float]], title: str) -> None:
+def _histogram(axes: Axes, histogram: dict[str, list[float]], title: str) -> None:
     from matplotlib.ticker import EngFormatter
 
-    axes.stairs(counted["counts"], counted["edges"], fill=True, color=_BLUE)
+    axes.stairs(histogram["counts"], histogram["edges"], fill=True, color=_BLUE)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_title(title, loc="left")
@@ -106,8 +106,8 @@ def _histogram(axes: Axes, counted: dict[str, list[float]], title: str) -> None:
 def _bars(axes: Axes, values: list[tuple[str, float]], title: str, form: str) -> BarContainer:
     names = [name for name, _ in values]
     amounts = [amount for _, amount in values]
-    drawn = axes.barh(names, amounts, color=_BLUE)
-    axes.bar_label(drawn, [form.format(amount) for amount in amounts], padding=3, fontsize=8)
+    bars = axes.barh(names, amounts, color=_BLUE)
+    axes.bar_label(bars, [form.format(amount) for amount in amounts], padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.tick_params(axis="y", labelsize=8, length=0)
     axes.set_xticks([])
@@ -115,7 +115,7 @@ def _bars(axes: Axes, values: list[tuple[str, float]], title: str, form: str) ->
     axes.set_title(title, loc="left")
     _plain(axes)
     axes.spines["bottom"].set_visible(False)
-    return drawn
+    return bars
 
 
 def _plain(axes: Axes) -> None:

@@ -1,8 +1,8 @@
 """The verbs of the ingest flow: take a batch from the source, validate its rows, store the clean.
 
-Each may be killed at any point and called again. A batch is known by the digest of its content, a
-question to the source is written down before it is asked (see replay.py), and what a batch still
-needs is read from its row in ops.batches.
+Each verb may be killed at any point and called again. A batch is identified by the digest of its
+content. A request to the source is logged before it is sent (see replay.py). The row of a batch in
+ops.batches says which steps it still needs.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from tasador.clock import now
+from tasador.clock import backoff, now
 from tasador.errors import ServiceUnavailable, SourceExhausted, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
@@ -36,88 +37,100 @@ from tasador.warehouse.warehouse import Warehouse
 
 Say = Callable[[str], None]
 
-_TRIES = 5
-_PAUSE = 0.5  # seconds, before the first try again
-_TOLD_EVERY = 100_000
+_ATTEMPTS = 5
+_PAUSE = 0.5  # seconds before the first retry
+_ROWS_PER_MESSAGE = 100_000
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """What the source gave: a batch to go on with, one met before, or nothing more."""
+class TakeResult:
+    """What ``take`` got: a batch to ingest, one that is ingested already, or nothing more."""
 
     status: Literal["ingested", "repeated", "exhausted"]
     batch: Batch | None
-    says: str
+    message: str
 
 
-def take(settings: Settings, source_url: str, group: int, day: str, say: Say) -> Taken:
-    """Take the next batch: its payload into the object store, its row into ops.batches.
+def take(settings: Settings, source_url: str, group: int, day: str, say: Say) -> TakeResult:
+    """Take the next batch: store its payload in the object store and its row in ops.batches.
 
-    A batch whose ingestion broke off is carried on before the source is asked for another. Runs
-    on one source take turns. Raises SourceError, ServiceUnavailable or ConfigurationError.
+    A batch whose ingestion was interrupted is resumed before another one is requested. Concurrent
+    runs on one source take turns. Raises SourceError, ServiceUnavailable or ConfigurationError.
     """
     settings.require("database_url")
     lake = Lake(settings)
-    asked = (source_url.rstrip("/"), group, day)
-    # Trying again is done here: a broken answer may have used up a batch, and goes into the log.
-    client = SourceClient(*asked, retries=0)
+    source = (source_url.rstrip("/"), group, day)
+    # Retries happen here and are logged, because a broken answer may have used up a batch.
+    client = SourceClient(*source, retries=0)
     with (
         Warehouse(settings.database_url) as warehouse,
-        warehouse.lock("ingest from {} for group {} on {}".format(*asked)),
+        warehouse.lock("ingest from {} for group {} on {}".format(*source)),
     ):
-        if waiting := warehouse.unannounced_batches():
-            return _carried_on(waiting[0])
-        tries = 0
+        if unfinished := warehouse.unannounced_batches():
+            return _resumed(unfinished[0])
+        pauses = islice(backoff(_PAUSE), _ATTEMPTS - 1)
         while True:
-            if why := why_replay(warehouse.fetches(*asked)):
-                say(f"asking the source to begin again: {why}")
-                SourceClient(*asked).restart()
-                warehouse.log_restart(*asked)
-            fetch_id = warehouse.begin_fetch(*asked)
+            if why := why_replay(warehouse.fetches(*source)):
+                say(f"restarting the source: {why}")
+                SourceClient(*source).restart()
+                warehouse.log_restart(*source)
+            fetch_id = warehouse.begin_fetch(*source)
             batch = None
             try:
-                number, batch = _ask(client, asked, lake, warehouse, settings.bucket_raw)
-            except SourceExhausted as used_up:
+                number, batch = _fetch(client, source, lake, warehouse, settings.bucket_raw)
+            except SourceExhausted as exhausted:
                 warehouse.finish_fetch(fetch_id, "exhausted")
-                says = str(used_up)
-            except ServiceUnavailable as broken:
-                # The source may have moved on all the same: the number of the next batch tells.
-                tries += 1
-                if tries == _TRIES:
+                message = str(exhausted)
+            except ServiceUnavailable as error:
+                # The source may have advanced anyway: the number of the next batch shows it.
+                pause = next(pauses, None)
+                if pause is None:
                     raise
-                say(f"asking again: {broken}")
-                time.sleep(_PAUSE * 2 ** (tries - 1))
+                say(f"retrying: {error}")
+                time.sleep(pause)
                 continue
             else:
                 warehouse.finish_fetch(fetch_id, "received", batch, number)
-            history = warehouse.fetches(*asked)
+            history = warehouse.fetches(*source)
             if why_replay(history):
                 continue
-            waiting = warehouse.unannounced_batches()
-            if batch is not None and batch.batch_id in [one.batch_id for one in waiting]:
-                return Taken(status="ingested", batch=batch, says=f"took {_told(batch)}")
+            unfinished = warehouse.unannounced_batches()
+            if batch is not None and batch.batch_id in [other.batch_id for other in unfinished]:
+                return TakeResult(
+                    status="ingested", batch=batch, message=f"received {_describe(batch)}"
+                )
             if batch is not None and catching_up(history):
-                say(f"skipping {_told(batch)}: it is known")
-            elif waiting:
-                return _carried_on(waiting[0])
+                say(f"skipping {_describe(batch)}: already ingested")
+            elif unfinished:
+                return _resumed(unfinished[0])
             elif batch is not None:
-                return Taken(status="repeated", batch=batch, says=f"{_told(batch)} is known")
+                return TakeResult(
+                    status="repeated", batch=batch, message=f"{_describe(batch)} already ingested"
+                )
             else:
-                return Taken(status="exhausted", batch=None, says=says)
+                return TakeResult(status="exhausted", batch=None, message=message)
 
 
-def _carried_on(batch: Batch) -> Taken:
-    return Taken(status="ingested", batch=batch, says=f"carrying on {_told(batch)}")
+def _resumed(batch: Batch) -> TakeResult:
+    return TakeResult(status="ingested", batch=batch, message=f"resuming {_describe(batch)}")
 
 
-def _told(batch: Batch) -> str:
+def _describe(batch: Batch) -> str:
     return f"batch {batch.batch_number} of {batch.source} ({batch.batch_id})"
 
 
-def _ask(
-    client: SourceClient, asked: tuple[str, int, str], lake: Lake, warehouse: Warehouse, bucket: str
+def _fetch(
+    client: SourceClient,
+    source: tuple[str, int, str],
+    lake: Lake,
+    warehouse: Warehouse,
+    bucket: str,
 ) -> tuple[int, Batch]:
-    """Ask once: the number it came under, and the batch as it is known or with its payload kept."""
+    """Fetch once: the batch number in the answer, and the batch.
+
+    The batch is the known one with the same content, or a new one whose payload is stored.
+    """
     with tempfile.TemporaryDirectory(prefix="tasador-take-") as scratch:
         payload = Path(scratch) / "payload.json"
         number = client.fetch(payload).batch_number
@@ -129,12 +142,12 @@ def _ask(
             return number, known
         zipped = Path(scratch) / "payload.json.gz"
         with payload.open("rb") as plain, gzip.open(zipped, "wb", compresslevel=1) as packed:
-            shutil.copyfileobj(plain, packed, 1 << 20)
+            shutil.copyfileobj(plain, packed, _COPY_BYTES)
         raw_uri = lake.put_file(bucket, f"{batch_id}.json.gz", zipped)
-    source, group, day = asked
+    source_url, group, day = source
     return number, Batch(
         batch_id=batch_id,
-        source=source,
+        source=source_url,
         group_number=group,
         day=day,
         batch_number=number,
@@ -146,8 +159,8 @@ def _ask(
 def validate(settings: Settings, batch_id: str, say: Say) -> Batch:
     """Read every row of the payload into raw.raw_data, and clean.clean_data or ops.quarantine.
 
-    One transaction, memory bounded. Returns the batch with its counts. Nothing happens to a batch
-    that is validated already.
+    One transaction, in bounded memory. Returns the batch with its counts. Does nothing if the
+    batch is validated already.
     """
     settings.require("database_url")
     lake = Lake(settings)
@@ -156,14 +169,14 @@ def validate(settings: Settings, batch_id: str, say: Say) -> Batch:
         warehouse.lock(f"batch {batch_id}"),
         tempfile.TemporaryDirectory(prefix="tasador-validate-") as scratch,
     ):
-        batch = _known(warehouse, batch_id)
+        batch = _batch(warehouse, batch_id)
         if batch.status != "fetched":
-            say(f"{_told(batch)} is validated already")
+            say(f"{_describe(batch)} is validated already")
             return batch
         payload = Path(scratch) / "payload.json"
         zipped = lake.get_file(batch.raw_uri, Path(scratch) / "payload.json.gz")
         with gzip.open(zipped) as packed, payload.open("wb") as plain:
-            shutil.copyfileobj(packed, plain, 1 << 20)
+            shutil.copyfileobj(packed, plain, _COPY_BYTES)
         batch = warehouse.store_rows(batch, _read(payload, say))
     say(
         f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
@@ -175,26 +188,26 @@ def validate(settings: Settings, batch_id: str, say: Say) -> Batch:
 def _read(payload: Path, say: Say) -> Iterator[ReadRow]:
     for number, raw in enumerate(rows(payload)):
         yield ReadRow(number, raw, *read_row(raw))
-        if (number + 1) % _TOLD_EVERY == 0:
+        if (number + 1) % _ROWS_PER_MESSAGE == 0:
             say(f"{number + 1:,} rows read")
 
 
 def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
-    """Write the clean rows to the object store as Parquet and tell the broker of the batch.
+    """Write the clean rows to the object store as Parquet and publish the event of the batch.
 
-    The event is returned also where an earlier call published it: its id is the same.
+    Returns the event even if an earlier call published it; its id is the same.
     """
     settings.require("database_url", "broker_url")
     lake = Lake(settings)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock(f"batch {batch_id}"):
-        batch = _known(warehouse, batch_id)
+        batch = _batch(warehouse, batch_id)
         if batch.status == "fetched":
-            raise TasadorError(f"{_told(batch)} is not validated yet")
+            raise TasadorError(f"{_describe(batch)} is not validated yet")
         if batch.status == "validated":
             batch = _stored(batch, lake, warehouse, settings.bucket_clean)
             say(f"{batch.rows_clean:,} clean rows in {batch.clean_uri}")
         event = build.batch_ingested(batch)
-        if batch_id in [waiting.batch_id for waiting in warehouse.unannounced_batches()]:
+        if batch_id in [other.batch_id for other in warehouse.unannounced_batches()]:
             announce(event, settings)
             warehouse.mark_announced(batch_id)
             say(f"published {event.type}")
@@ -213,11 +226,11 @@ def _stored(batch: Batch, lake: Lake, warehouse: Warehouse, bucket: str) -> Batc
     return ready
 
 
-def _known(warehouse: Warehouse, batch_id: str) -> Batch:
+def _batch(warehouse: Warehouse, batch_id: str) -> Batch:
     batch = warehouse.batch(batch_id)
     if batch is None:
         raise TasadorError(
-            f"batch {batch_id} is not in ops.batches: was the database emptied? Start a new run"
+            f"batch {batch_id} is not in ops.batches: was the database reset? Start a new run"
         )
     return batch
 

@@ -1,7 +1,7 @@
-"""The dead letters of a cluster: what its broker gave up, kept by record in ops.dead_letters.
+"""The dead letters of a cluster: events that its broker could not deliver.
 
-`tasador dead-letters` shows them and delivers them again. On one machine the gateway keeps them
-(tasador/local/dead_letters.py), in the same words.
+`record` stores them in ops.dead_letters; `tasador dead-letters` lists and replays them. On one
+machine the gateway stores them (tasador/local/dead_letters.py, same functions).
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from tasador.warehouse.warehouse import Warehouse
 
 
 def dead_letters(settings: Settings) -> list[dict[str, Any]]:
-    """Every event that was given up, the oldest first: time, subscriber, status, reason, event."""
+    """Every undelivered event, oldest first: time, subscriber, status, reason, event."""
     settings.require("database_url")
     with Warehouse(settings.database_url) as warehouse:
         return [_as_json(letter) for letter in warehouse.dead_letters()]
 
 
 def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
-    """Give them to the broker again (all, or the events of these ids); how many.
+    """Send the events (all, or those with these ids) to the broker again; returns how many.
 
-    Every subscriber gets them, not only the one that had refused: each knows an event that it has
-    seen. What is refused again becomes a dead letter again. Raises ServiceUnavailable where the
-    broker does not answer; what it has taken by then is not replayed twice.
+    Every subscriber gets them, not only the one that failed: subscribers skip events that they
+    have processed. An event that fails again becomes a dead letter again. Raises
+    ServiceUnavailable if the broker does not answer; events that it accepted before that are not
+    sent twice.
     """
     settings.require("database_url", "broker_url")
     count = 0

@@ -1,4 +1,4 @@
-"""Is everything there that a command may need? One finding a part."""
+"""Check that everything a command may need is available."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from tasador.settings import ENDPOINTS_FILE, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one part; ``says`` names the remedy where it is not healthy."""
+class Diagnosis:
+    """The result of checking one part; ``message`` says what to do if it is not healthy."""
 
     part: str
     healthy: bool
-    says: str
+    message: str
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Try each part for real: a query, a bucket listing, a request."""
-    stored = settings.home / ENDPOINTS_FILE
-    if settings.platform == "embedded" and not stored.is_file():
-        yield Finding("settings", False, f"{stored} is not there: run `tasador up`")
+def diagnose(settings: Settings) -> Iterator[Diagnosis]:
+    """Use each part for real: run a query, list buckets, send a request."""
+    endpoints = settings.home / ENDPOINTS_FILE
+    if settings.platform == "embedded" and not endpoints.is_file():
+        yield Diagnosis("settings", False, f"{endpoints} does not exist: run `tasador up`")
         return
-    yield Finding("settings", True, f"{settings.platform} platform, home {settings.home}")
+    yield Diagnosis("settings", True, f"{settings.platform} platform, home {settings.home}")
     parts: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
         ("database", "database_url", _database),
         ("objects", "s3_endpoint", _objects),
         ("mlflow", "mlflow_url", _mlflow),
         ("functions", "functions_url", _functions),
     )
-    for name, needed, check in parts:
+    for name, required, check in parts:
         try:
-            settings.require(needed)
-            yield Finding(name, True, check(settings))
+            settings.require(required)
+            yield Diagnosis(name, True, check(settings))
         except TasadorError as error:
-            yield Finding(name, False, str(error).splitlines()[0])
+            yield Diagnosis(name, False, str(error).splitlines()[0])
 
 
 def _database(settings: Settings) -> str:
     from tasador.warehouse.warehouse import Warehouse
 
     with Warehouse(settings.database_url) as warehouse:
-        return f"{len(warehouse.batches())} batches, schema current"
+        return f"{len(warehouse.batches())} batches, schema up to date"
 
 
 def _objects(settings: Settings) -> str:
     from tasador.stores.lake import Lake
 
     Lake(settings).ensure_buckets()
-    return f"all buckets at {settings.s3_endpoint}"
+    return f"all buckets exist at {settings.s3_endpoint}"
 
 
 def _mlflow(settings: Settings) -> str:
@@ -66,11 +66,11 @@ def _functions(settings: Settings) -> str:
     import httpx
 
     try:
-        answer = httpx.get(f"{settings.functions_url}/ready", timeout=30)
+        response = httpx.get(f"{settings.functions_url}/ready", timeout=30)
     except httpx.HTTPError as error:
         raise TasadorError(
             f"{settings.functions_url} does not answer ({error}): run `tasador up`"
         ) from error
-    if answer.status_code == httpx.codes.OK:
+    if response.status_code == httpx.codes.OK:
         return f"predict is ready at {settings.functions_url}"
-    return f"predict is not ready: {answer.json().get('detail', answer.text[:200])}"
+    return f"predict is not ready: {response.json().get('detail', response.text[:200])}"

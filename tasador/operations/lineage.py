@@ -1,4 +1,4 @@
-"""From a prediction back to the listings that its model learnt from."""
+"""Trace a prediction back to the listings that its model was trained on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, R
 if TYPE_CHECKING:
     from tasador.warehouse.warehouse import Warehouse
 
+# Entries of each history that are searched, newest first.
+_HISTORY_LIMIT = 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """One prediction and everything behind it; a list is in the order things happened."""
+    """One prediction and what led to it. Lists are oldest first.
+
+    ``drift`` and ``looks`` are the verdicts and monitoring checks that requested the training.
+    """
 
     prediction: PredictionRecord
     rollouts: list[RolloutRecord]
@@ -26,7 +32,11 @@ class Lineage:
 
 
 def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
-    """Walk back: prediction, Revision, model version and run, what asked for it, its batches."""
+    """Trace a prediction: its Revision, model version, training request and training batches.
+
+    Raises TasadorError if the prediction or the decision on its model is not recorded, or if the
+    prediction's model digest is not the one that was promoted.
+    """
     prediction = warehouse.prediction(prediction_id)
     if prediction is None:
         raise TasadorError(
@@ -36,31 +46,33 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
     if decision is None:
         raise TasadorError(
             f"prediction {prediction_id} was made by {prediction.model_name}"
-            f"@{prediction.model_version}, of which no decision is recorded"
+            f"@{prediction.model_version}, but no decision on that version is recorded"
         )
     if decision.digest != prediction.model_digest:
         raise TasadorError(
             f"prediction {prediction_id} names digest {prediction.model_digest}, but version "
             f"{decision.version} was promoted with {decision.digest}"
         )
-    wanted = set(decision.batch_ids)
+    batch_ids = set(decision.batch_ids)
     return Lineage(
         prediction=prediction,
         rollouts=[
             record
-            for record in reversed(warehouse.rollout_history(limit=1000))
+            for record in reversed(warehouse.rollout_history(limit=_HISTORY_LIMIT))
             if record.revision == prediction.revision
         ],
         decision=decision,
         drift=[
             record
-            for record in reversed(warehouse.drift_history(limit=1000))
+            for record in reversed(warehouse.drift_history(limit=_HISTORY_LIMIT))
             if record.correlation_id == decision.correlation_id
         ],
         looks=[
-            look
-            for look in reversed(warehouse.monitor_history(limit=1000, requested_training=True))
-            if look.correlation_id == decision.correlation_id
+            record
+            for record in reversed(
+                warehouse.monitor_history(limit=_HISTORY_LIMIT, requested_training=True)
+            )
+            if record.correlation_id == decision.correlation_id
         ],
-        batches=[batch for batch in warehouse.batches() if batch.batch_id in wanted],
+        batches=[batch for batch in warehouse.batches() if batch.batch_id in batch_ids],
     )

@@ -1,7 +1,8 @@
-"""The loop, followed in process: what Argo Events does on a cluster, this does on one machine.
+"""The loop, run in process: on one machine this starts the flows that Argo Events starts on a
+cluster.
 
-A flow ends with the events that it published; each event type starts at most one flow. On a cluster
-the same events start the same flows through @trigger.
+A flow run ends with the events that it published, and each event type starts at most one flow. On
+a cluster the same events start the same flows through @trigger.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
 
 # More verdicts than any source has batches.
-_LOOKED_BACK = 10_000
+_VERDICT_LIMIT = 10_000
+# Lines of a failed flow's log that its error message holds.
+_TAIL_LINES = 40
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -41,12 +44,12 @@ FLOW_CLASSES = {
 
 
 class FlowFailed(TasadorError):
-    """A flow ended with an error; the message holds the end of its log and the way to go on."""
+    """A flow failed; the message holds the end of its log and the command that resumes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRun:
-    """One finished run of a flow: its end state as the flow's artifacts say it."""
+    """One finished run of a flow, with the artifacts of its last step."""
 
     flow: str
     run_id: str
@@ -59,7 +62,7 @@ class FlowRun:
         return list(self.artifacts.get("events") or [])
 
 
-# What a finished run is asked for, flow by flow.
+# The artifacts that are read from a finished run of each flow.
 _ARTIFACTS = {
     "ingest": ("status", "batch_id", "correlation_id", "events", "batch"),
     "drift": ("verdict", "moved", "hurts", "reasons", "batch_id", "correlation_id", "events"),
@@ -74,7 +77,10 @@ def run_flow(
     parameters: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> FlowRun:
-    """Run one flow to its end as ``python flows/NAME.py run``; raises FlowFailed."""
+    """Run ``python flows/NAME.py run`` to its end; raises FlowFailed.
+
+    ``on_line`` gets each line that the flow prints.
+    """
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         run_id_file = Path(scratch) / "run-id"
@@ -85,7 +91,7 @@ def run_flow(
         log.parent.mkdir(parents=True, exist_ok=True)
         tail: list[str] = []
         with (
-            log.open("a") as kept,
+            log.open("a") as log_file,
             subprocess.Popen(
                 command,
                 cwd=CHECKOUT,
@@ -97,17 +103,17 @@ def run_flow(
         ):
             assert process.stdout is not None
             for line in process.stdout:
-                kept.write(line)
-                tail = [*tail[-39:], line.rstrip()]
+                log_file.write(line)
+                tail = [*tail[1 - _TAIL_LINES :], line.rstrip()]
                 if on_line is not None:
                     on_line(line.rstrip())
         run_id = run_id_file.read_text().strip() if run_id_file.exists() else ""
     if process.returncode != 0:
         resume = f"python flows/{flow}.py resume --origin-run-id {run_id}" if run_id else ""
         raise FlowFailed(
-            f"the {flow} flow failed (whole log: {log}):\n"
+            f"the {flow} flow failed (full log: {log}):\n"
             + "\n".join(tail)
-            + (f"\nmend the cause, then: {resume}" if resume else "")
+            + (f"\nfix the cause, then run: {resume}" if resume else "")
         )
     return FlowRun(
         flow=flow,
@@ -118,17 +124,19 @@ def run_flow(
 
 
 def _artifacts(flow: str, run_id: str) -> dict[str, Any]:
-    # The client finds the local datastore from the current folder upwards, as the flows do.
-    from metaflow import Run, namespace
+    from metaflow import Run, metadata, namespace
 
     namespace(None)
-    here = Path.cwd()
-    os.chdir(CHECKOUT)
-    try:
-        data = Run(f"{FLOW_CLASSES[flow]}/{run_id}").data
-        return {name: getattr(data, name, None) for name in _ARTIFACTS[flow]}
-    finally:
-        os.chdir(here)
+    # Flows run in the checkout. Point the client there, whatever the current directory is.
+    metadata(f"local@{_datastore_parent()}")
+    data = Run(f"{FLOW_CLASSES[flow]}/{run_id}").data
+    return {name: getattr(data, name, None) for name in _ARTIFACTS[flow]}
+
+
+def _datastore_parent() -> Path:
+    """The folder whose .metaflow the flows use: the checkout or, like Metaflow, one above it."""
+    folders = (CHECKOUT, *CHECKOUT.parents)
+    return next((f for f in folders if (f / ".metaflow").is_dir()), CHECKOUT)
 
 
 def follow(
@@ -139,14 +147,13 @@ def follow(
     on_start: Callable[[str], None] | None = None,
     on_line: Callable[[str, str], None] | None = None,
 ) -> Iterator[FlowRun]:
-    """Run one flow (by default the next batch is ingested) and every flow that its events start,
-    yielding each finished run.
+    """Run the flow ``first`` and every flow that its events start; yields each finished run.
 
-    What an earlier pipeline was killed before is made up for first.
+    Flows that an interrupted pipeline did not start run before it.
     """
-    waiting = [*unanswered(settings), (first, {})]
-    while waiting:
-        flow, parameters = waiting.pop(0)
+    queue = [*pending_flows(settings), (first, {})]
+    while queue:
+        flow, parameters = queue.pop(0)
         if flow == "train":
             parameters |= dict(train_parameters or {})
         if on_start is not None:
@@ -160,43 +167,42 @@ def follow(
         yield run
         for event in run.events:
             if started := STARTS.get(event["type"]):
-                waiting.append((started, _parameters(event)))
+                queue.append((started, _parameters_of(event)))
 
 
-def unanswered(settings: Settings) -> list[tuple[str, dict[str, str]]]:
-    """The flows that events called for and nobody started: (flow, parameters), in order.
+def pending_flows(settings: Settings) -> list[tuple[str, dict[str, str]]]:
+    """The flows that an event should have started but nothing did: (flow, parameters), in order.
 
-    A ready batch without a verdict is to be judged; a newest verdict, or a newest look at the
-    requests, that calls for training and is younger than any decision is to be trained on. One
-    training answers both.
+    A ready batch without a verdict is to be judged. The newest verdict or monitoring check that
+    requested training is to be trained on if no decision is newer. One training serves both.
     """
     with Warehouse(settings.database_url) as warehouse:
-        verdicts = warehouse.drift_history(limit=_LOOKED_BACK)
-        looks = warehouse.monitor_history(limit=1, requested_training=True)
+        verdicts = warehouse.drift_history(limit=_VERDICT_LIMIT)
+        checks = warehouse.monitor_history(limit=1, requested_training=True)
         decisions = warehouse.model_history(limit=1)
         judged = {verdict.batch_id for verdict in verdicts}
-        lost = [
-            ("drift", _asking(batch.batch_id, batch.correlation_id))
+        pending = [
+            ("drift", _flow_parameters(batch.batch_id, batch.correlation_id))
             for batch in warehouse.batches(status="ready")
             if batch.batch_id not in judged
         ]
-    calls = [
+    requests = [
         (v.decided_at, v.batch_id, v.correlation_id)
         for v in verdicts[:1]
         if v.verdict != "no_drift"
     ]
-    calls += [(look.looked_at, "", look.correlation_id) for look in looks]
-    if calls:
-        called_at, batch_id, correlation_id = max(calls)
-        if not decisions or decisions[0].decided_at < called_at:
-            lost.insert(0, ("train", _asking(batch_id, correlation_id)))
-    return lost
+    requests += [(check.looked_at, "", check.correlation_id) for check in checks]
+    if requests:
+        requested_at, batch_id, correlation_id = max(requests)
+        if not decisions or decisions[0].decided_at < requested_at:
+            pending.insert(0, ("train", _flow_parameters(batch_id, correlation_id)))
+    return pending
 
 
-def _asking(batch_id: str, correlation_id: str) -> dict[str, str]:
-    given = {"batch-id": batch_id, "correlation-id": correlation_id}
-    return {name: value for name, value in given.items() if value}
+def _parameters_of(event: Mapping[str, Any]) -> dict[str, str]:
+    return _flow_parameters(str(event["data"].get("batch_id", "")), str(event["correlationid"]))
 
 
-def _parameters(event: Mapping[str, Any]) -> dict[str, str]:
-    return _asking(str(event["data"].get("batch_id", "")), str(event["correlationid"]))
+def _flow_parameters(batch_id: str, correlation_id: str) -> dict[str, str]:
+    parameters = {"batch-id": batch_id, "correlation-id": correlation_id}
+    return {name: value for name, value in parameters.items() if value}

@@ -1,8 +1,8 @@
-"""Make what the other parts take for granted: databases, the schema, buckets.
+"""Create what the other parts rely on: databases, tables and buckets.
 
-``python -m tasador.operations.provision`` is the job of a cluster; `tasador up` does the same on
-one machine.
-Each time it is run it makes what is absent and changes nothing else.
+``python -m tasador.operations.provision`` runs as a job on a cluster. `tasador up` calls
+``prepare_database`` and ``prepare_buckets`` on one machine. Both create what is missing and change
+nothing else, so they may be repeated.
 """
 
 from __future__ import annotations
@@ -18,25 +18,35 @@ MLFLOW_DATABASE = "mlflow"
 
 
 def prepare(settings: Settings) -> list[str]:
-    """Prepare the database server and the object store; returns what is there now.
+    """Prepare the database server and the object store; returns one line about each.
 
-    Raises StoreUnavailable where one of them does not answer.
+    Raises StoreUnavailable if one of them does not answer.
     """
     settings.require("database_url", "s3_endpoint")
-    server = urlsplit(settings.database_url)
-    databases = (server.path.lstrip("/"), MLFLOW_DATABASE)
-    ensure_databases(settings.database_url, databases)
-    with Warehouse(settings.database_url) as warehouse:
-        warehouse.migrate()
-    Lake(settings).ensure_buckets()
+    databases = prepare_database(settings)
+    prepare_buckets(settings)
     return [
-        f"databases {' and '.join(databases)} at {server.hostname}",
+        f"databases {' and '.join(databases)} at {urlsplit(settings.database_url).hostname}",
         f"buckets at {settings.s3_endpoint}",
     ]
 
 
+def prepare_database(settings: Settings) -> tuple[str, str]:
+    """Create Tasador's and MLflow's database and migrate the tables; returns both names."""
+    databases = (urlsplit(settings.database_url).path.lstrip("/"), MLFLOW_DATABASE)
+    ensure_databases(settings.database_url, databases)
+    with Warehouse(settings.database_url) as warehouse:
+        warehouse.migrate()
+    return databases
+
+
+def prepare_buckets(settings: Settings) -> None:
+    """Create the buckets in the object store."""
+    Lake(settings).ensure_buckets()
+
+
 def main() -> None:
-    """Prepare what the environment names."""
+    """Prepare the platform that the environment names."""
     import logging
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -1,0 +1,8 @@
+"""The object store and the model registry.
+
+``lake`` is S3 by boto3, ``bundles`` downloads and verifies a model bundle for serving (no boto3),
+``registry`` is MLflow.
+
+May import the settings, the errors, the clock and ``tasador.model.manifest``. Functions load
+``bundles`` at start, so it may import nothing slow.
+"""

@@ -1,7 +1,7 @@
-"""Fetch a model bundle for serving: from a folder or from S3, verified before anyone may use it.
+"""Fetch a model bundle for serving, from a folder or from S3, and verify it before use.
 
-A signed S3 GET of our own in place of boto3, which would cost a function more start-up time than
-everything else together.
+The S3 GET is signed here because boto3 would cost a function more start-up time than everything
+else together.
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ import hmac
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from tasador.clock import backoff, retry
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.model.manifest import Verified, read_verified
 from tasador.settings import Settings
 
-_RETRIES = 3
-_CACHED = 5
-_NAME = 32
-_TIMEOUT = 10.0
+_ATTEMPTS = 4
+_PAUSE = 0.1  # seconds before the first retry
+_CACHED_BUNDLES = 5
+_FOLDER_NAME_LENGTH = 32
+_TIMEOUT = 10.0  # seconds
 
 
 def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
     """Return the bundle at ``uri``, every byte of it verified against ``digest``.
 
-    A folder (path or file://) is used where it is; s3://bucket/prefix is downloaded into ``into``
-    once and found there again. An empty digest means the one that the manifest states.
+    A folder (path or file://) is used in place. s3://bucket/prefix is downloaded into ``into``
+    once and reused from there. An empty digest stands for the one in the manifest.
 
-    Raises BundleError for a bundle that is absent, damaged or another one (trying again is no use),
-    StoreUnavailable when the store does not answer, ConfigurationError for an address that is none.
+    Raises BundleError for a bundle that is missing, damaged or has another digest (retrying does
+    not help), StoreUnavailable if the store does not answer, ConfigurationError for an invalid URI.
     """
     parts = urlsplit(uri)
     if parts.scheme in ("", "file"):
@@ -43,22 +44,22 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verif
             raise BundleError(f"there is no folder {folder} to read the model bundle from")
         return read_verified(folder, digest)
     if parts.scheme != "s3" or not parts.netloc:
-        raise ConfigurationError(f"MODEL_URI is {uri!r}: a folder or s3://bucket/prefix is wanted")
+        raise ConfigurationError(f"MODEL_URI is {uri!r}, neither a folder nor s3://bucket/prefix")
     settings.require("s3_endpoint")
     return _from_s3(uri.rstrip("/"), digest, into, settings)
 
 
 def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
-    written = _get(f"{uri}/manifest.json", settings)
+    content = _get(f"{uri}/manifest.json", settings)
     try:
-        manifest = json.loads(written)
+        manifest = json.loads(content)
         stated, files = manifest["digest"], list(manifest["files"])
     except (ValueError, TypeError, KeyError) as error:
-        raise BundleError(f"{uri}/manifest.json is no manifest of a bundle: {error!r}") from None
+        raise BundleError(f"{uri}/manifest.json is not a bundle manifest: {error!r}") from None
     if digest and stated != digest:
         raise BundleError(f"{uri} holds the bundle with digest {stated}, not {digest}")
-    # A version's name is in the manifest and not in the digest, so both make the folder's name.
-    name = hashlib.sha256(written).hexdigest()[:_NAME]
+    # Hash the whole manifest: it names the model version, which the digest does not cover.
+    name = hashlib.sha256(content).hexdigest()[:_FOLDER_NAME_LENGTH]
     folder = into / name
     if folder.is_dir():
         try:
@@ -68,11 +69,11 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
     into.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=into))
     try:
-        (scratch / "manifest.json").write_bytes(written)
-        for each in files:
-            if not isinstance(each, str) or each.startswith(".") or "/" in each or "\\" in each:
-                raise BundleError(f"{uri}/manifest.json names a file {each!r} outside its folder")
-            (scratch / each).write_bytes(_get(f"{uri}/{each}", settings))
+        (scratch / "manifest.json").write_bytes(content)
+        for file in files:
+            if not isinstance(file, str) or file.startswith(".") or "/" in file or "\\" in file:
+                raise BundleError(f"{uri}/manifest.json names a file {file!r} outside its folder")
+            (scratch / file).write_bytes(_get(f"{uri}/{file}", settings))
         verified = read_verified(scratch, digest)
         try:
             scratch.rename(folder)
@@ -81,46 +82,49 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
             verified = read_verified(folder, digest)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    _forget_old(into)
+    _delete_old(into)
     return verified._replace(folder=folder)
 
 
-def _forget_old(into: Path) -> None:
-    """Keep the newest few downloads; whoever serves an older one holds it in memory."""
-    kept = sorted(into.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
-    for path in kept[:-_CACHED]:
-        if len(path.parent.name) == _NAME:
+def _delete_old(into: Path) -> None:
+    """Keep the newest few downloads; a function that serves an older one has it in memory."""
+    manifests = sorted(into.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    for path in manifests[:-_CACHED_BUNDLES]:
+        if len(path.parent.name) == _FOLDER_NAME_LENGTH:
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _get(uri: str, settings: Settings) -> bytes:
-    """The object's bytes. No answer and 5xx are tried again; 403 and 404 are not."""
+    """The object's bytes. Retries no answer, 429 and 5xx, but not 403 and 404."""
     from http.client import HTTPException
 
-    trouble = ""
-    for attempt in range(_RETRIES + 1):
-        if attempt:
-            time.sleep(0.1 * 2 ** (attempt - 1))
+    def unavailable(reason: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{uri} could not be read: the object store at {settings.s3_endpoint} gave no answer "
+            f"({reason})"
+        )
+
+    def get_once() -> bytes:
         try:
             status, body = _signed_get(uri, settings)
         except (OSError, HTTPException) as error:
-            trouble = f"{type(error).__name__}: {error}"
-            continue
+            raise unavailable(f"{type(error).__name__}: {error}") from error
         if status == 200:
             return body
         if status == 404:
-            raise BundleError(f"{uri} does not exist: the model bundle is absent or incomplete")
+            raise BundleError(f"{uri} does not exist: the model bundle is missing or incomplete")
         if status < 500 and status != 429:
             raise BundleError(f"{uri} may not be read: the object store answered HTTP {status}")
-        trouble = f"HTTP {status}"
-    raise StoreUnavailable(
-        f"{uri} could not be read: the object store at {settings.s3_endpoint} gave no answer "
-        f"({trouble})"
-    )
+        raise unavailable(f"HTTP {status}")
+
+    return retry(get_once, StoreUnavailable, backoff(_PAUSE), attempts=_ATTEMPTS)
 
 
 def _signed_get(uri: str, settings: Settings) -> tuple[int, bytes]:
-    from http.client import HTTPConnection, HTTPSConnection  # not worth their start for a folder
+    from http.client import (
+        HTTPConnection,
+        HTTPSConnection,
+    )  # slow to import; a folder needs neither
 
     endpoint = urlsplit(settings.s3_endpoint)
     if endpoint.scheme not in ("http", "https") or not endpoint.hostname:
@@ -135,14 +139,14 @@ def _signed_get(uri: str, settings: Settings) -> tuple[int, bytes]:
     connection = kind(endpoint.hostname, endpoint.port, timeout=_TIMEOUT)
     try:
         connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
 def sign(path: str, host: str, settings: Settings, when: datetime) -> Mapping[str, str]:
-    """The headers of AWS Signature Version 4 for a GET of ``path`` (encoded, without a query)."""
+    """AWS Signature Version 4 headers for a GET of ``path`` (URL-encoded, without a query)."""
     stamp = when.strftime("%Y%m%dT%H%M%SZ")
     empty = hashlib.sha256(b"").hexdigest()
     signed = {"host": host, "x-amz-content-sha256": empty, "x-amz-date": stamp}

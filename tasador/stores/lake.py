@@ -1,6 +1,6 @@
-"""The object store: raw payloads, clean Parquet files and model bundles, by S3.
+"""The object store (S3): raw payloads, clean Parquet files and model bundles.
 
-An object is named by its URI, ``s3://bucket/key``. A put is whole or not at all.
+An object is named by its URI, ``s3://bucket/key``. Writes are atomic: no reader sees a part.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _REFUSED = frozenset(
 class Lake:
     """The platform's buckets.
 
-    Every method may raise StoreUnavailable (no answer, or a server error, after three tries),
-    ConfigurationError (the credentials are refused) or TasadorError, naming the URI.
+    Every method may raise StoreUnavailable (no answer, or a server error, after three attempts),
+    ConfigurationError (the credentials are refused) or TasadorError. The message names the URI.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ConfigurationError when the endpoint or a key is not set."""
+        """Raises ConfigurationError if the endpoint or a key is not set."""
         settings.require("s3_endpoint", "s3_access_key", "s3_secret_key")
         import boto3
         from botocore.config import Config
@@ -53,7 +53,7 @@ class Lake:
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
-                # SeaweedFS and rclone do not know the newer checksums.
+                # SeaweedFS and rclone do not support the newer checksums.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 retries={"mode": "standard", "total_max_attempts": 3},
@@ -63,47 +63,47 @@ class Lake:
         )
 
     def ensure_buckets(self) -> None:
-        """Make the buckets that are not there."""
+        """Create the buckets that do not exist."""
         for bucket in self._buckets:
-            with self._reaching(f"s3://{bucket}"):
-                have = {found["Name"] for found in self._s3.list_buckets()["Buckets"]}
-                if bucket not in have:
+            with self._translated_errors(f"s3://{bucket}"):
+                existing = {entry["Name"] for entry in self._s3.list_buckets()["Buckets"]}
+                if bucket not in existing:
                     self._s3.create_bucket(Bucket=bucket)
 
     def put_file(self, bucket: str, key: str, path: str | Path) -> str:
-        """Put a file, in parts when it is large; returns its URI."""
+        """Upload a file (multipart if large); returns its URI."""
         uri = f"s3://{bucket}/{key}"
-        with self._reaching(uri):
+        with self._translated_errors(uri):
             self._s3.upload_file(str(path), bucket, key)
         return uri
 
     def put_bytes(self, bucket: str, key: str, content: bytes) -> str:
-        """Put an object; returns its URI."""
+        """Write an object; returns its URI."""
         uri = f"s3://{bucket}/{key}"
-        with self._reaching(uri):
+        with self._translated_errors(uri):
             self._s3.put_object(Bucket=bucket, Key=key, Body=content)
         return uri
 
     def get_bytes(self, uri: str) -> bytes:
         """The content of an object."""
         bucket, key = split(uri)
-        with self._reaching(uri):
+        with self._translated_errors(uri):
             content: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
 
     def get_file(self, uri: str, path: str | Path) -> Path:
-        """Download an object to a file; it appears there only when it is whole."""
+        """Download an object to a file, which appears only once it is complete."""
         bucket, key = split(uri)
-        with self._reaching(uri):
+        with self._translated_errors(uri):
             self._s3.download_file(bucket, key, str(path))
         return Path(path)
 
     def exists(self, uri: str) -> bool:
-        """Whether there is such an object."""
+        """Whether the object exists."""
         bucket, key = split(uri)
         from botocore.exceptions import ClientError
 
-        with self._reaching(uri):
+        with self._translated_errors(uri):
             try:
                 self._s3.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
@@ -113,15 +113,15 @@ class Lake:
         return True
 
     def objects(self, uri: str) -> list[str]:
-        """The URIs of the objects whose URI begins with ``uri``, in order."""
+        """The URIs of the objects whose URI starts with ``uri``, sorted."""
         bucket, prefix = split(uri)
-        with self._reaching(uri):
+        with self._translated_errors(uri):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+            keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         return [f"s3://{bucket}/{key}" for key in sorted(keys)]
 
     def upload_folder(self, folder: str | Path, uri: str) -> str:
-        """Put every file of a folder below ``uri``; returns ``uri`` without a final slash."""
+        """Upload every file of a folder below ``uri``; returns ``uri`` without a trailing slash."""
         uri = uri.rstrip("/")
         bucket, prefix = split(uri)
         for path in sorted(Path(folder).rglob("*")):
@@ -130,32 +130,32 @@ class Lake:
         return uri
 
     def download_folder(self, uri: str, folder: str | Path) -> Path:
-        """Download every object below ``uri`` into a folder, which is made when absent."""
+        """Download every object below ``uri`` into a folder, which is created if needed."""
         base = uri.rstrip("/") + "/"
-        found = self.objects(base)
-        if not found:
-            raise TasadorError(f"{base} holds nothing in {self._endpoint}")
-        for one in found:
-            target = Path(folder, one.removeprefix(base))
+        uris = self.objects(base)
+        if not uris:
+            raise TasadorError(f"there are no objects below {base} in {self._endpoint}")
+        for object_uri in uris:
+            target = Path(folder, object_uri.removeprefix(base))
             if not target.resolve().is_relative_to(Path(folder).resolve()):
-                raise TasadorError(f"{one} would be written outside of {folder}")
+                raise TasadorError(f"{object_uri} would be written outside of {folder}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.get_file(one, target)
+            self.get_file(object_uri, target)
         return Path(folder)
 
     # -- Parquet ---------------------------------------------------------------------------------
 
     def read_parquet(self, uri: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """A Parquet object as a DataFrame, numbered from zero."""
+        """A Parquet object as a DataFrame whose index starts at 0."""
         import pandas as pd
 
-        parts = [table.to_pandas() for table in self.iter_parquet(uri, columns)]
-        return pd.concat(parts, ignore_index=True)
+        frames = [table.to_pandas() for table in self.iter_parquet(uri, columns)]
+        return pd.concat(frames, ignore_index=True)
 
     def iter_parquet(
         self, uri: str, columns: list[str] | None = None, rows: int = 100_000
     ) -> Iterator[pa.Table]:
-        """A Parquet object as tables of about so many rows; at least one, be it empty."""
+        """A Parquet object as tables of about ``rows`` rows; at least one, even if it is empty."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -173,30 +173,30 @@ class Lake:
     # -- errors ----------------------------------------------------------------------------------
 
     @contextmanager
-    def _reaching(self, uri: str) -> Iterator[None]:
+    def _translated_errors(self, uri: str) -> Iterator[None]:
         from boto3.exceptions import S3UploadFailedError
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             yield
         except S3UploadFailedError as error:
-            raise self._translated(uri, error.__cause__ or error.__context__ or error) from error
+            raise self._error(uri, error.__cause__ or error.__context__ or error) from error
         except (BotoCoreError, ClientError) as error:
-            raise self._translated(uri, error) from error
+            raise self._error(uri, error) from error
 
-    def _translated(self, uri: str, error: BaseException) -> TasadorError:
+    def _error(self, uri: str, error: BaseException) -> TasadorError:
         response: dict[str, Any] = getattr(error, "response", None) or {}
         code = str(response.get("Error", {}).get("Code", ""))
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _ABSENT:
-            return TasadorError(f"{uri} is not in the object store {self._endpoint}")
+            return TasadorError(f"{uri} does not exist in the object store {self._endpoint}")
         if code in _REFUSED:
             return ConfigurationError(
                 f"the object store {self._endpoint} refused the keys for {uri} ({code}): "
                 "see TASADOR_S3_ACCESS_KEY and TASADOR_S3_SECRET_KEY"
             )
         if code and status < 500:
-            return TasadorError(f"{uri}: the object store {self._endpoint} said {error}")
+            return TasadorError(f"{uri}: the object store {self._endpoint} answered {error}")
         return StoreUnavailable(
             f"{uri}: the object store {self._endpoint} does not answer: {error}"
         )
@@ -207,5 +207,5 @@ def split(uri: str) -> tuple[str, str]:
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
-        raise TasadorError(f"{uri!r} is not like s3://bucket/key")
+        raise TasadorError(f"{uri!r} is not of the form s3://bucket/key")
     return bucket, key

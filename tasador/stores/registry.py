@@ -1,8 +1,8 @@
-"""The model registry and experiment tracking: MLflow, by aliases.
+"""The model registry and experiment tracking: MLflow.
 
-A version's source is its bundle's folder in the object store; the reference data that drift is
-judged against lies beside it. ``champion`` is the version that should serve, ``previous`` the one
-that served before it.
+A version's source is the folder of its bundle in the object store; the reference data for drift
+is stored next to it. The alias ``champion`` names the version that should serve, ``previous`` the
+one that served before it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PREVIOUS = "previous"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
-    """One registered version. ``digest`` is empty while its bundle is not yet in the store."""
+    """One registered version. ``digest`` is empty until its bundle is in the store."""
 
     name: str
     version: int
@@ -46,7 +46,7 @@ class ModelVersion:
 
     @property
     def reference_uri(self) -> str:
-        """The Parquet file that drift against this version is judged by."""
+        """The reference data (Parquet) for judging drift against this version."""
         return f"{self.artifact_uri}/reference/reference.parquet"
 
     @property
@@ -56,42 +56,42 @@ class ModelVersion:
 
     @property
     def baseline_uri(self) -> str:
-        """The JSON file of how far batches of one market stray, learnt from that reference."""
+        """The drift baseline (JSON): how much batches of one market vary."""
         return f"{self.artifact_uri}/reference/baseline.json"
 
 
 class Registry:
-    """MLflow as Tasador uses it; every verb may be repeated."""
+    """MLflow as Tasador uses it. Every method may be repeated safely."""
 
     def __init__(self, settings: Settings) -> None:
         settings.require("mlflow_url")
         self._settings = settings
         self._name = settings.model_name
-        self._made: MlflowClient | None = None
+        self._mlflow: MlflowClient | None = None
 
     @property
     def _client(self) -> MlflowClient:
-        if self._made is None:
-            # MLflow prints the address of every run that ends, a trial's too.
+        if self._mlflow is None:
+            # Otherwise MLflow prints the URL of every run that ends, even of a trial.
             os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-            # Seconds to import, and only the flows and a few commands need it.
+            # Takes seconds to import, and few commands need it.
             from mlflow import MlflowClient
 
             url = self._settings.mlflow_url
-            self._made = MlflowClient(tracking_uri=url, registry_uri=url)
-        return self._made
+            self._mlflow = MlflowClient(tracking_uri=url, registry_uri=url)
+        return self._mlflow
 
     # -- runs -----------------------------------------------------------------------------------
 
     def open_run(self, training_id: str, correlation_id: str) -> str:
-        """The run of one training; made at the first call, found again at the next."""
-        with self._speaking():
+        """The id of the MLflow run of one training; created by the first call."""
+        with self._translated_errors():
             experiment = self._experiment()
-            found = self._client.search_runs(
+            runs = self._client.search_runs(
                 [experiment], f"tags.`tasador.training_id` = '{training_id}'", max_results=1
             )
-            if found:
-                return str(found[0].info.run_id)
+            if runs:
+                return str(runs[0].info.run_id)
             run = self._client.create_run(
                 experiment,
                 tags={
@@ -105,11 +105,11 @@ class Registry:
     def log_trial(
         self, run_id: str, number: int, params: Mapping[str, Any], value: float | None
     ) -> None:
-        """Log one trial of the study as a child run; ``value`` None means that it was pruned."""
+        """Log one trial of the study as a child run; ``value`` is None if it was pruned."""
         from mlflow.entities import Metric, Param
 
         metrics = [] if value is None else [Metric("error", value, int(time.time() * 1000), 0)]
-        with self._speaking():
+        with self._translated_errors():
             child = self._client.create_run(
                 self._experiment(),
                 tags={"mlflow.parentRunId": run_id},
@@ -121,11 +121,11 @@ class Registry:
             self._client.set_terminated(child, "FINISHED" if value is not None else "KILLED")
 
     def log_run(self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
-        """Log the outcome of a training on its run."""
+        """Log the metrics and parameters of a training on its run."""
         from mlflow.entities import Metric, Param
 
         stamp = int(time.time() * 1000)
-        with self._speaking():
+        with self._translated_errors():
             self._client.log_batch(
                 run_id,
                 metrics=[Metric(k, float(v), stamp, 0) for k, v in metrics.items()],
@@ -134,28 +134,28 @@ class Registry:
 
     def close_run(self, run_id: str) -> None:
         """Mark the run as finished."""
-        with self._speaking():
+        with self._translated_errors():
             self._client.set_terminated(run_id, "FINISHED")
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(self._name)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(self._name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         location = f"s3://{self._settings.bucket_mlflow}/{self._name}"
         return str(self._client.create_experiment(self._name, artifact_location=location))
 
     # -- versions -------------------------------------------------------------------------------
 
     def reserve_version(self, run_id: str, training_id: str, correlation_id: str) -> ModelVersion:
-        """The version number of one training, before its bundle is written (which names it)."""
-        with self._speaking():
+        """Register the version of one training before its bundle, which names it, is written."""
+        with self._translated_errors():
             for known in self._search(f"name = '{self._name}'"):
                 if known.training_id == training_id:
                     return known
             if not self._client.search_registered_models(f"name = '{self._name}'"):
                 self._client.create_registered_model(self._name)
             artifact_uri = self._client.get_run(run_id).info.artifact_uri
-            made = self._client.create_model_version(
+            created = self._client.create_model_version(
                 self._name,
                 source=f"{artifact_uri}/bundle",
                 run_id=run_id,
@@ -165,16 +165,16 @@ class Registry:
                 },
                 await_creation_for=0,
             )
-            return self._read(made)
+            return self._read(created)
 
     def confirm_version(self, version: int, digest: str) -> None:
-        """Say that the version's bundle is in the store, under this digest."""
-        with self._speaking():
+        """Record that the version's bundle is in the store, with its digest."""
+        with self._translated_errors():
             self._client.set_model_version_tag(self._name, str(version), "tasador.digest", digest)
 
     def set_champion(self, version: int, previous: int = 0) -> None:
-        """Point the aliases: ``champion`` at the version, ``previous`` at the one it replaces."""
-        with self._speaking():
+        """Set the aliases: ``champion`` on the version, ``previous`` on the one it replaces."""
+        with self._translated_errors():
             if previous and previous != version:
                 self._client.set_registered_model_alias(self._name, PREVIOUS, str(previous))
             self._client.set_registered_model_alias(self._name, CHAMPION, str(version))
@@ -188,27 +188,27 @@ class Registry:
         return self._by_alias(PREVIOUS)
 
     def version(self, version: int) -> ModelVersion:
-        """One version; raises RegistryError where there is none of that number."""
+        """One version; raises RegistryError if it does not exist."""
         for known in self.versions():
             if known.version == version:
                 return known
         raise RegistryError(
-            f"{self._name} has no version {version}; `tasador models` lists what there is"
+            f"{self._name} has no version {version}; `tasador models` lists the existing ones"
         )
 
     def versions(self) -> list[ModelVersion]:
-        """All versions, the newest first, each with its aliases."""
-        with self._speaking():
+        """All versions, newest first, each with its aliases."""
+        with self._translated_errors():
             models = self._client.search_registered_models(f"name = '{self._name}'")
             if not models:
                 return []
             aliases: dict[int, list[str]] = {}
             for alias, version in models[0].aliases.items():
                 aliases.setdefault(int(version), []).append(alias)
-            found = self._search(f"name = '{self._name}'", aliases)
-            return sorted(found, key=lambda v: -v.version)
+            versions = self._search(f"name = '{self._name}'", aliases)
+            return sorted(versions, key=lambda v: -v.version)
 
-    # -- inside ---------------------------------------------------------------------------------
+    # -- helpers --------------------------------------------------------------------------------
 
     def _by_alias(self, alias: str) -> ModelVersion | None:
         return next((v for v in self.versions() if alias in v.aliases), None)
@@ -216,14 +216,14 @@ class Registry:
     def _search(
         self, text: str, aliases: Mapping[int, list[str]] | None = None
     ) -> list[ModelVersion]:
-        found: list[ModelVersion] = []
+        versions: list[ModelVersion] = []
         token = None
         while True:
             page = self._client.search_model_versions(text, max_results=200, page_token=token)
-            found += [self._read(v, (aliases or {}).get(int(v.version), [])) for v in page]
+            versions += [self._read(v, (aliases or {}).get(int(v.version), [])) for v in page]
             token = page.token
             if not token:
-                return found
+                return versions
 
     def _read(self, version: Any, aliases: list[str] | None = None) -> ModelVersion:
         tags = version.tags or {}
@@ -240,7 +240,7 @@ class Registry:
         )
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         from mlflow.exceptions import MlflowException
 
         try:

@@ -1,4 +1,4 @@
-"""One engine: its transactions, its advisory locks, and its troubles as Tasador's errors."""
+"""SQLAlchemy engines: transactions, advisory locks, and database errors as Tasador's errors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NO_SCHEMA = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedC
 
 
 def connect(database_url: str) -> Engine:
-    """An engine for the URL; nothing is connected yet. Raises ConfigurationError."""
+    """An engine for the URL. It connects on first use. Raises ConfigurationError."""
     try:
-        # SQLAlchemy 2.1 would take psycopg 3 for a plain postgresql:// address.
+        # SQLAlchemy 2.1 would use psycopg 3 for a plain postgresql:// URL.
         url = make_url(database_url).set(drivername="postgresql+psycopg2")
     except ArgumentError:
         raise ConfigurationError(
-            "TASADOR_DATABASE_URL is not like postgresql://user:password@host:port/name"
+            "TASADOR_DATABASE_URL is not of the form postgresql://user:password@host:port/name"
         ) from None
     return create_engine(
         url,
@@ -42,15 +42,15 @@ def connect(database_url: str) -> Engine:
 
 
 def ensure_databases(database_url: str, names: Sequence[str]) -> None:
-    """Create each of the databases that the URL's server does not have; raises StoreUnavailable."""
-    # The URL's own database may be one that is not there yet.
+    """Create the databases that do not exist on the URL's server; raises StoreUnavailable."""
+    # The database in the URL may itself not exist yet.
     url = connect(database_url).url.set(database="postgres")
     engine = connect(url.render_as_string(hide_password=False))
-    outside = engine.execution_options(isolation_level="AUTOCOMMIT")
-    with _translated(engine), outside.connect() as connection:
-        there = set(connection.scalars(text("SELECT datname FROM pg_database")))
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with _translated_errors(engine), autocommit.connect() as connection:
+        existing = set(connection.scalars(text("SELECT datname FROM pg_database")))
         for name in names:
-            if name not in there:
+            if name not in existing:
                 quoted = engine.dialect.identifier_preparer.quote(name)
                 connection.execute(text(f"CREATE DATABASE {quoted}"))
     engine.dispose()
@@ -58,32 +58,32 @@ def ensure_databases(database_url: str, names: Sequence[str]) -> None:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction; raises StoreUnavailable, or TasadorError where the schema is missing."""
-    with _translated(engine), engine.begin() as connection:
+    """One transaction; raises StoreUnavailable, or TasadorError if the schema is missing."""
+    with _translated_errors(engine), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def advisory_lock(engine: Engine, name: str) -> Iterator[None]:
-    """Hold the lock of that name in this database; waits for whoever holds it.
+    """Hold the lock of that name in this database; waits until it is free.
 
-    It is held by a connection of its own, so it ends with the process, however that ends.
+    A separate connection holds it, so it is released when the process ends, even if killed.
     """
     key = {"name": name}
-    with _translated(engine):
+    with _translated_errors(engine):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
-        with _translated(engine):
+        with _translated_errors(engine):
             connection.execute(text("select pg_advisory_lock(hashtextextended(:name, 0))"), key)
         try:
             yield
         finally:
-            # Closed, not returned to the pool: a session that still held a lock would keep it.
+            # Close it; a connection returned to the pool would keep the lock.
             connection.invalidate()
 
 
 def as_json(value: Any) -> str:
-    """JSON as Postgres takes it: what is not a number (NaN, infinity) becomes null."""
+    """JSON that Postgres accepts: NaN and infinities become null."""
     return json.dumps(_finite(value), allow_nan=False)
 
 
@@ -98,18 +98,18 @@ def _finite(value: Any) -> Any:
 
 
 @contextmanager
-def _translated(engine: Engine) -> Iterator[None]:
+def _translated_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, psycopg2.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         host = engine.url.host or engine.url.query.get("host", "localhost")
         where = f"{engine.url.database} at {host}"
-        said = str(cause).strip().splitlines()
-        first = said[0] if said else type(cause).__name__
+        lines = str(cause).strip().splitlines()
+        first = lines[0] if lines else type(cause).__name__
         if isinstance(cause, _NO_SCHEMA):
             raise TasadorError(
-                f"the database {where} does not have Tasador's current tables ({first}): "
+                f"the database {where} lacks Tasador's current tables ({first}): "
                 "run `tasador up`, or Warehouse.migrate() on a cluster"
             ) from error
         if isinstance(cause, _UNAVAILABLE):

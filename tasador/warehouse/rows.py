@@ -1,4 +1,4 @@
-"""The rows of a batch, by COPY: in as they are read, out as CSV for the clean Parquet file."""
+"""The rows of a batch, by COPY: written as they are read, and the clean ones read back as CSV."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _CHUNK = 10_000
 
 _COLUMN_SET = frozenset(COLUMNS)
-_NOTHING = "\\N"
+_NULL = "\\N"
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 class ReadRow(NamedTuple):
-    """One row of a batch: its place, what came, and what ``listing.read_row`` made of it."""
+    """One row of a batch: its number, the raw row, and the result of ``listing.read_row``."""
 
     number: int
     raw: object
@@ -37,7 +37,7 @@ class ReadRow(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many rows of a batch came, were kept, were refused."""
+    """The number of rows of a batch: all of them, the clean ones, the quarantined ones."""
 
     raw: int
     clean: int
@@ -47,8 +47,8 @@ class Counts(NamedTuple):
 def store(connection: Connection, batch_id: str, rows: Iterable[ReadRow]) -> Counts:
     """COPY the rows into staging tables and merge them by (batch_id, row_number).
 
-    A row without problems is clean, any other goes to quarantine; all of them are kept raw. What is
-    there already stays as it is. Memory is bounded, whatever the number of rows.
+    Rows without problems go to clean.clean_data, the others to ops.quarantine, and all of them to
+    raw.raw_data. Existing rows stay unchanged. Memory is bounded.
     """
     tables = (raw_data, clean_data, quarantine)
     with _cursor(connection) as cursor:
@@ -56,32 +56,32 @@ def store(connection: Connection, batch_id: str, rows: Iterable[ReadRow]) -> Cou
             cursor.execute(
                 f"create temp table staged_{table.name} (like {table.fullname}) on commit drop"
             )
-        counted = [0, 0, 0]
-        waiting = iter(rows)
-        while chunk := list(islice(waiting, _CHUNK)):
+        counts = [0, 0, 0]
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, _CHUNK)):
             clean = [row for row in chunk if not row.problems]
-            refused = [row for row in chunk if row.problems]
+            quarantined = [row for row in chunk if row.problems]
             lines = (
                 [_raw_line(batch_id, row) for row in chunk],
                 [_clean_line(batch_id, row) for row in clean],
-                [_quarantine_line(batch_id, row) for row in refused],
+                [_quarantine_line(batch_id, row) for row in quarantined],
             )
             for i, table in enumerate(tables):
-                counted[i] += len(lines[i])
+                counts[i] += len(lines[i])
                 _copy(cursor, table, lines[i])
         for table in tables:
             cursor.execute(
                 f"insert into {table.fullname} select * from staged_{table.name}"  # noqa: S608
                 " on conflict (batch_id, row_number) do nothing"
             )
-    return Counts(*counted)
+    return Counts(*counts)
 
 
 def copy_clean(connection: Connection, batch_id: str, out: TextIO) -> None:
     """Write the clean rows of a batch as CSV with a header, in the order of the batch.
 
-    Columns: the twelve, property_key, holdout, batch_id, row_number. Missing is an unquoted empty
-    value; booleans are t and f.
+    Columns: the twelve of a listing, property_key, holdout, batch_id, row_number. Missing values
+    are empty and unquoted; booleans are t and f.
     """
     names = (*COLUMNS, "property_key", "holdout", "batch_id", "row_number")
     query = sql.SQL(
@@ -93,7 +93,7 @@ def copy_clean(connection: Connection, batch_id: str, out: TextIO) -> None:
 
 
 def _cursor(connection: Connection) -> Cursor:
-    # The driver's own cursor, within the transaction that SQLAlchemy began.
+    # psycopg2's cursor, in the transaction that SQLAlchemy began.
     return connection.connection.cursor()  # type: ignore[return-value]
 
 
@@ -110,16 +110,16 @@ def _raw_line(batch_id: str, row: ReadRow) -> bytes:
     if texts is not None:
         try:
             line = _line(batch_id, row.number, *texts, None)
-        except UnicodeEncodeError:  # lone surrogates, which no text column takes
+        except UnicodeEncodeError:  # lone surrogates, which a text column rejects
             line = b"\x00"
         if b"\x00" not in line:
             return line
-    nothing = (None,) * len(COLUMNS)
-    return _line(batch_id, row.number, *nothing, _as_payload(row.raw))
+    nulls = (None,) * len(COLUMNS)
+    return _line(batch_id, row.number, *nulls, _as_payload(row.raw))
 
 
 def _as_columns(raw: object) -> list[str | None] | None:
-    """The twelve values as text, or None when the row is not twelve plain values."""
+    """The twelve values as text, or None if the row is not twelve plain values."""
     values: Iterable[Any]
     if isinstance(raw, Mapping):
         if not raw.keys() <= _COLUMN_SET:
@@ -156,7 +156,7 @@ def _clean_line(batch_id: str, row: ReadRow) -> bytes:
 
 
 def _quarantine_line(batch_id: str, row: ReadRow) -> bytes:
-    # jsonb refuses NUL and lone surrogates even as escapes: show them as text.
+    # jsonb rejects NUL and lone surrogates even as escapes, so write them as text.
     reasons = [
         {"field": _printable(p.field), "reason": p.reason, "value": _printable(p.value)}
         for p in row.problems
@@ -177,7 +177,7 @@ def _line(batch_id: str, number: int, *values: str | None) -> bytes:
 def _fields(values: Iterable[str | None]) -> Iterator[str]:
     for value in values:
         if value is None:
-            yield _NOTHING
+            yield _NULL
         elif _SPECIAL.search(value):
             yield value.translate(_ESCAPES)
         else:

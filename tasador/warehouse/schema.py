@@ -1,4 +1,4 @@
-"""The tables as the code sees them; migrations/ makes them, and a test holds the two together."""
+"""The tables as the code uses them. migrations/ creates them; a test checks that both agree."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def _row_key() -> list[Column[object]]:
     ]
 
 
-# A row as it came: its twelve values as text, or (when it is not twelve plain values) the whole of
-# it as JSON. json, not jsonb: it keeps escapes such as \u0000 that jsonb refuses.
+# A row as received: its twelve values as text or, if it is not twelve plain values, the whole row
+# as JSON. json, not jsonb: it keeps escapes such as \u0000 that jsonb rejects.
 raw_data = Table(
     "raw_data",
     METADATA,
@@ -74,7 +74,7 @@ clean_data = Table(
     METADATA,
     *_row_key(),
     *(
-        Column(name, _CLEAN_TYPES[name], nullable=name != "price")  # a clean row has its label
+        Column(name, _CLEAN_TYPES[name], nullable=name != "price")  # a clean row has a price
         for name in COLUMNS
     ),
     _text("property_key"),
@@ -102,7 +102,7 @@ batches = Table(
     _integer("rows_quarantined"),
     _time("fetched_at"),
     _time("ready_at", nullable=True),
-    # When the world was told of it; until then its ingestion is not over.
+    # When its event was published; until then its ingestion is unfinished.
     _time("announced_at", nullable=True),
     schema="ops",
 )
@@ -156,7 +156,7 @@ model_history = Table(
     _json("batch_ids"),
     _integer("champion_version"),
     _time("decided_at"),
-    # A training is decided once; rolling back may happen any number of times.
+    # A training is decided once; there may be any number of rollbacks.
     Index(
         "decided_once",
         "training_id",
@@ -191,12 +191,12 @@ monitor_history = Table(
     _json("missing"),
     _json("scores"),
     _time("looked_at"),
-    # A look that is repeated finds its own row.
+    # A check that is repeated finds its row.
     Index("look_once", "model_name", "champion_version", "window_to", unique=True),
     schema="ops",
 )
 
-# What a broker gave up, as it came: attributes are the ce- headers, and the body may be anything.
+# Undelivered events as received: attributes are the ce- headers, the body can be any bytes.
 dead_letters = Table(
     "dead_letters",
     METADATA,
@@ -210,7 +210,7 @@ dead_letters = Table(
     Column("status", Integer),
     _text("reason"),
     _time("given_up_at"),
-    # Until then it is to be looked at.
+    # Null while it is undelivered.
     _time("replayed_at", nullable=True),
     Index("given_up_once", "subscriber", "source", "event_id", unique=True),
     schema="ops",

@@ -1,4 +1,4 @@
-"""What the recorded predictions come to, in one query."""
+"""The summary of the recorded predictions, in one query."""
 
 from sqlalchemy import text
 

@@ -124,7 +124,7 @@ def test_a_missing_reference_is_an_error_and_leaves_no_verdict(settings):
     case = verbs.Case(batch=batch, champion=champion, correlation_id=batch.correlation_id)
     with Warehouse(given.database_url) as warehouse:
         case = replace(case, batch=warehouse.batch(batch.batch_id))
-    with pytest.raises(TasadorError, match="is not in the object store"):
+    with pytest.raises(TasadorError, match="does not exist in the object store"):
         verbs.judge(given, case, print)
     assert history(given) == []
     assert [kind for kind, _ in told] == ["tasador.batch.ingested"]

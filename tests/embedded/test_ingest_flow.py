@@ -213,7 +213,7 @@ def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monke
 
         shown = card_text("ingest", "end", tmp_path, checkout)
         assert batch.correlation_id in shown
-        assert "Why rows are in quarantine" in shown
+        assert "Quarantine reasons" in shown
         assert "data:image/png" in shown
 
         ingest_all(settings, source.url)

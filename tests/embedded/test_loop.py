@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tasador.local.platform import Platform
-from tasador.operations.pipeline import unanswered
+from tasador.operations.pipeline import pending_flows
 from tasador.source.simulator import generate
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import Source, ingest_one, own_database
@@ -89,11 +89,11 @@ def test_from_a_batch_to_a_traced_prediction(alone, monkeypatch):
 def test_what_a_killed_pipeline_left_is_taken_up(platform):
     with own_database(platform) as own:
         own = replace(own, source_url="unused")
-        assert unanswered(own) == []
+        assert pending_flows(own) == []
         with Source([list(generate(3, "steady", 0, 50))]).serving() as source:
             batch = ingest_one(own, source.url).batch
         asked = {"batch-id": batch.batch_id, "correlation-id": batch.correlation_id}
-        assert unanswered(own) == [("drift", asked)]
+        assert pending_flows(own) == [("drift", asked)]
         with Warehouse(own.database_url) as warehouse:
             warehouse.record_drift(
                 make_drift_record(
@@ -103,7 +103,7 @@ def test_what_a_killed_pipeline_left_is_taken_up(platform):
                     verdict="train",
                 )
             )
-        assert unanswered(own) == [("train", asked)]
+        assert pending_flows(own) == [("train", asked)]
 
 
 def read_many(text):

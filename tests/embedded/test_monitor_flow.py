@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tasador.local.platform import Platform
-from tasador.operations.pipeline import unanswered
+from tasador.operations.pipeline import pending_flows
 from tasador.settings import Settings
 from tasador.source.simulator import generate
 from tasador.warehouse.warehouse import Warehouse
@@ -95,7 +95,7 @@ def test_from_what_is_asked_to_one_training(served, checkout, monkeypatch):
     assert quiet.estimated_error == pytest.approx(quiet.usual_error, rel=0.15)
     assert 0 < quiet.latency_ms["p50"] <= quiet.latency_ms["p95"] <= quiet.latency_ms["p99"]
     assert quiet.missing["prev_sold_date"] > 0.2 > quiet.missing["state"]
-    assert unanswered(served) == []
+    assert pending_flows(served) == []
 
     # Land alone, which the champion errs most on.
     ask(served, requests_of(2, 1_500, lambda row: not row["house_size"] and not row["bed"]))

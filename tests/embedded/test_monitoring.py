@@ -11,7 +11,7 @@ from tasador.listings.listing import read_row
 from tasador.listings.table import columns_of, frame_of
 from tasador.monitoring import verbs
 from tasador.operations.lineage import trace
-from tasador.operations.pipeline import unanswered
+from tasador.operations.pipeline import pending_flows
 from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.training import verbs as training
@@ -145,7 +145,7 @@ def test_prices_that_came_in_since_ask_for_one_training(learnt):
     assert event.data["reasons"] == asking.reasons
 
     # A pipeline that was killed now takes the training up; the batches still wait for verdicts.
-    train, *drifts = unanswered(settings)
+    train, *drifts = pending_flows(settings)
     assert train == ("train", {"correlation-id": asking.correlation_id})
     assert batch.batch_id in [waiting["batch-id"] for _, waiting in drifts]
 
@@ -176,7 +176,7 @@ def test_prices_that_came_in_since_ask_for_one_training(learnt):
         warehouse.log_predictions([prediction])
         assert trace(prediction.prediction_id, warehouse).looks == [asking]
     # Decided: nothing is left of it to take up.
-    assert {flow for flow, _ in unanswered(settings)} == {"drift"}
+    assert {flow for flow, _ in pending_flows(settings)} == {"drift"}
 
 
 def test_the_window_begins_with_the_champion_and_goes_back_so_far(learnt):

@@ -1,4 +1,4 @@
-"""Bring the database to the newest schema, with Alembic.
+"""Upgrade the database to the newest schema, with Alembic.
 
 A change of the schema is a new file in versions/ (revision, down_revision, upgrade, downgrade) and
 the same change in schema.py. There is no env.py: the connection always comes from the Warehouse.
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def upgrade(connection: Connection) -> None:
-    """Apply what is missing within the connection's transaction; the second of two waits."""
-    # Imported here alone, since every function would pay for it on its cold start.
+    """Apply missing migrations in the connection's transaction; a concurrent upgrade waits."""
+    # Imported here because functions that do not migrate would pay for it on a cold start.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory

@@ -1,4 +1,4 @@
-"""What each look at the requests found, and whether it asked for training."""
+"""The results of monitoring checks, and whether they requested training."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Events that no function took, as a cluster's broker gives them up."""
+"""Events that a cluster's broker could not deliver."""
 
 from alembic import op
 
