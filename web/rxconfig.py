@@ -1,4 +1,4 @@
-"""Reflex's settings: where it listens comes from the environment that run.py sets."""
+"""Reflex's settings; the environment set by run.py says where it listens."""
 
 import os
 
@@ -22,7 +22,7 @@ config = rx.Config(
     frontend_port=PORT,
     backend_port=PORT,
     api_url=BUILD_URL,
-    # Pages of other sites must not talk to a server that listens on this machine.
+    # Pages of other sites must not talk to this server.
     cors_allowed_origins=ORIGINS.split(","),
     plugins=[
         rx.plugins.RadixThemesPlugin(

@@ -34,9 +34,9 @@ def ask(url, method, *arguments):
 
 
 def problem_of(url, method="model", *arguments):
-    from tasador_web.client import Problem
+    from tasador_web.client import ApiError
 
-    with pytest.raises(Problem) as found:
+    with pytest.raises(ApiError) as found:
         ask(url, method, *arguments)
     return found.value
 

@@ -245,7 +245,7 @@ def test_light_and_dark(page, web, model):
         ready(page, web)
         seen[scheme] = colours()
     assert seen["light"] != seen["dark"]
-    page.click("button[aria-label='Light or dark']")
+    page.click("button[aria-label='Switch between light and dark']")
     page.wait(
         f"getComputedStyle(document.querySelector('.radix-themes')).color !== '{seen['dark'][1]}'"
     )

@@ -1,4 +1,4 @@
-"""The app: its pages, in the order of the navigation."""
+"""The app: registers the pages in the order of the navigation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions' HTTP surface, as the pages need it."""
+"""A client of the functions' HTTP API, with the calls that the pages make."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import httpx
 
 from tasador.settings import Settings
 
-# A function that was scaled to zero is started by the request.
+# The request may have to start a function that was scaled to zero.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 
-class Problem(Exception):
-    """An answer that is no success; ``errors`` maps a field to what is wrong with it."""
+class ApiError(Exception):
+    """A request that failed; ``errors`` maps the name of a field to its error."""
 
     def __init__(self, detail: str, status: int = 0, errors: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -24,12 +24,12 @@ class Problem(Exception):
 
     @property
     def no_model(self) -> bool:
-        """Whether the answer is that no model has been promoted yet."""
+        """Whether no model has been promoted yet."""
         return self.status == 503 and "no model" in self.detail
 
     @classmethod
-    def of(cls, response: httpx.Response) -> Problem:
-        """The problem that a response describes (RFC 9457), or that it fails to describe."""
+    def from_response(cls, response: httpx.Response) -> ApiError:
+        """Read a problem document (RFC 9457); any other body is replaced by a general text."""
         try:
             body = response.json()
             detail = str(body["detail"] or body["title"])
@@ -41,15 +41,15 @@ class Problem(Exception):
 
 
 class Functions:
-    """A client of the address in TASADOR_FUNCTIONS_URL; every method may raise a Problem.
+    """A client of the address in TASADOR_FUNCTIONS_URL; every method may raise ApiError.
 
-    Where each function has an address of its own, ``{function}`` stands for its name.
+    Where each function has a separate address, ``{function}`` stands for its name.
     """
 
     def __init__(self, url: str = "") -> None:
         url = url or Settings.load().require("functions_url").functions_url
         self._url = url.rstrip("/")
-        # The functions are near; a proxy of this machine is for what is not.
+        # The functions are on the same network, so the proxies of the environment do not apply.
         self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
 
     async def __aenter__(self) -> Functions:
@@ -65,39 +65,41 @@ class Functions:
 
     async def predict(self, listing: dict[str, str]) -> dict[str, Any]:
         """A price with its intervals; the prediction is recorded."""
-        return await self._ask("predict", "POST", "/predict", json=listing)
+        return await self._request("predict", "POST", "/predict", json=listing)
 
     async def explain(self, listing: dict[str, str]) -> dict[str, Any]:
-        """The same price taken apart in dollars."""
-        return await self._ask("explain", "POST", "/explain", json=listing)
+        """The same price, split into contributions in dollars."""
+        return await self._request("explain", "POST", "/explain", json=listing)
 
     async def states(self) -> list[str]:
-        """The states that the model in service has met, in order."""
-        return sorted((await self._ask("predict", "GET", "/states"))["states"])
+        """The states that the model in service was trained on, sorted."""
+        return sorted((await self._request("predict", "GET", "/states"))["states"])
 
     async def model(self) -> dict[str, Any]:
         """The model in service."""
-        return await self._ask("predict", "GET", "/model")
+        return await self._request("predict", "GET", "/model")
 
     async def summary(self) -> dict[str, Any]:
-        """All recorded predictions in figures."""
-        return await self._ask("record", "GET", "/metrics/summary")
+        """Statistics of all recorded predictions."""
+        return await self._request("record", "GET", "/metrics/summary")
 
     async def history(self, limit: int) -> list[dict[str, Any]]:
         """The newest recorded predictions."""
         path = "/predictions/history"
-        answer = await self._ask("record", "GET", path, params={"limit": limit})
+        answer = await self._request("record", "GET", path, params={"limit": limit})
         return list(answer["predictions"])
 
-    async def _ask(self, function: str, method: str, path: str, **more: Any) -> dict[str, Any]:
-        at = self._url.replace("{function}", function)
+    async def _request(
+        self, function: str, method: str, path: str, **options: Any
+    ) -> dict[str, Any]:
+        url = self._url.replace("{function}", function)
         try:
-            response = await self._http.request(method, f"{at}{path}", **more)
+            response = await self._http.request(method, f"{url}{path}", **options)
         except httpx.HTTPError:
-            raise Problem(f"The functions at {at} do not answer. Are they up?") from None
+            raise ApiError(f"The functions at {url} do not answer. Are they up?") from None
         if not response.is_success:
-            raise Problem.of(response)
+            raise ApiError.from_response(response)
         try:
             return dict(response.json())
         except ValueError:
-            raise Problem(f"{path} answered with something that is not JSON") from None
+            raise ApiError(f"{path} answered with something that is not JSON") from None

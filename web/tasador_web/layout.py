@@ -1,10 +1,10 @@
-"""The frame that every page stands in, and the parts that pages share."""
+"""The frame of every page, and the components that pages share."""
 
 from __future__ import annotations
 
 import reflex as rx
 
-# Filled by the app, in the order of the navigation: (title, route).
+# (title, route) of every page, filled by the app.
 NAVIGATION: list[tuple[str, str]] = []
 
 
@@ -24,7 +24,7 @@ def frame(title: str, lead: str, *content: rx.Component) -> rx.Component:
                     href="/",
                     underline="none",
                     high_contrast=True,
-                    aria_label="Tasador, to the first page",
+                    aria_label="Tasador, home",
                 ),
                 rx.el.nav(
                     *[
@@ -35,7 +35,7 @@ def frame(title: str, lead: str, *content: rx.Component) -> rx.Component:
                     class_name="pages",
                 ),
                 rx.spacer(),
-                rx.color_mode.button(aria_label="Light or dark", size="2"),
+                rx.color_mode.button(aria_label="Switch between light and dark", size="2"),
                 align="center",
                 spacing="5",
                 class_name="wide",
@@ -63,7 +63,7 @@ def _destination(name: str, route: str, *, current: bool) -> rx.Component:
 
 
 def notice(text: rx.Var[str] | str, *, icon: str, color: str, alert: bool = False) -> rx.Component:
-    """A message; an alert is read out at once."""
+    """A message; screen readers announce an alert at once."""
     return rx.callout.root(
         rx.callout.icon(rx.icon(icon, size=18, aria_hidden="true")),
         rx.callout.text(text),
@@ -73,13 +73,13 @@ def notice(text: rx.Var[str] | str, *, icon: str, color: str, alert: bool = Fals
     )
 
 
-def trouble(detail: rx.Var[str], no_model: rx.Var[bool]) -> rx.Component:
-    """What went wrong, if anything did; that no model is in service yet is no error."""
+def problem_notice(detail: rx.Var[str], no_model: rx.Var[bool]) -> rx.Component:
+    """The error message, if there is one; a missing first model is shown as a hint instead."""
     return rx.cond(
         no_model,
         notice(
-            "No model is in service yet. The first one comes with the first batch: "
-            "run “tasador pipeline”, then load this page again.",
+            "No model is in service yet. The first batch trains the first model: "
+            "run “tasador pipeline”, then reload this page.",
             icon="hourglass",
             color="amber",
         ),
@@ -87,8 +87,8 @@ def trouble(detail: rx.Var[str], no_model: rx.Var[bool]) -> rx.Component:
     )
 
 
-def card(title: str, *content: rx.Component, **more: object) -> rx.Component:
-    """A titled part of a page."""
+def card(title: str, *content: rx.Component, **options: object) -> rx.Component:
+    """A card with a title."""
     return rx.card(
         rx.el.section(
             rx.heading(title, as_="h2", size="4", margin_bottom="0.75rem"),
@@ -96,12 +96,12 @@ def card(title: str, *content: rx.Component, **more: object) -> rx.Component:
             aria_label=title,
         ),
         size="3",
-        **more,
+        **options,
     )
 
 
 def facts(*pairs: tuple[str, rx.Var[str] | str]) -> rx.Component:
-    """Names and values."""
+    """A list of names and values."""
     return rx.el.dl(
         *[rx.fragment(rx.el.dt(name), rx.el.dd(value)) for name, value in pairs],
         class_name="facts",

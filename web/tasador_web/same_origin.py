@@ -1,8 +1,8 @@
-"""Let the browser find the back end where the page came from.
+"""A Reflex plugin: the built pages call the back end at the address that served them.
 
-Reflex writes the back end's address into the built page, port included, so that each port would
-need its own build. The build is made with an address that nobody has, and afterwards every literal
-of it becomes an expression over the page's own origin.
+Reflex writes the back end's address, port included, into the built pages, so every port would need
+a separate build. We build with a placeholder address and then replace each literal of it with an
+expression over ``location.origin``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SameOrigin(Plugin):
     """Rewrites the built scripts, before Reflex compresses them."""
 
     def post_build(self, *, static_dir: Path, **_: Any) -> None:
-        """Replace BUILD_URL in every script; raises if there is none, or one is left."""
+        """Replace BUILD_URL in every script; RuntimeError if there is none, or one is left."""
         replaced = 0
         for script in static_dir.rglob("*.js"):
             text, count = _rewritten(script.read_text())
@@ -34,8 +34,8 @@ class SameOrigin(Plugin):
 def _rewritten(script: str) -> tuple[str, int]:
     literal = re.compile(r"([\"'`])(http|ws)://tasador\.invalid(/[\w./-]*)?\1")
     text, count = literal.subn(
-        lambda found: f"(globalThis.location.origin+`{found[3] or ''}`)", script
+        lambda match: f"(globalThis.location.origin+`{match[3] or ''}`)", script
     )
     if "tasador.invalid" in text:
-        raise RuntimeError(f"{BUILD_URL} is built into a script in a form that is not known")
+        raise RuntimeError(f"{BUILD_URL} occurs in a built script in an unknown form")
     return text, count

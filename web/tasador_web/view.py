@@ -1,4 +1,7 @@
-"""From the functions' answers to what a page shows: texts, and places on a scale in per cent."""
+"""Turns the functions' answers into what pages show: texts, and bar positions in per cent.
+
+Imports no Reflex.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ FIELDS = {
     "status": "Status",
     "brokered_by": "Broker",
     "prev_sold_date": "Last sold",
-    "place": "Place",  # what an explanation calls state, city and zip code together
-    "comparables": "Like listings",
+    "place": "Place",  # an explanation's name for state, city and zip code together
+    "comparables": "Comparable listings",
 }
 
 
@@ -71,12 +74,12 @@ def change(amount: float) -> str:
 
 
 def short(digest: str) -> str:
-    """Enough of a digest or an id to tell it from others."""
+    """The first 12 characters of a digest or an id."""
     return digest.removeprefix("sha256:")[:12]
 
 
 def moment(time: str) -> str:
-    """A time of the functions' answers, in UTC and to the second."""
+    """An ISO 8601 time, shown in UTC to the second."""
     return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -86,12 +89,12 @@ def name_of(model: dict[str, Any]) -> str:
 
 
 def names_of(fields: list[str]) -> list[str]:
-    """The fields as the form calls them."""
+    """The form's names of the fields."""
     return [FIELDS.get(field, field) for field in fields]
 
 
 def estimate_of(prediction: dict[str, Any]) -> Estimate:
-    """The prediction's own line."""
+    """The price, its position and where it comes from."""
     low, high = _span(prediction["intervals"])
     return Estimate(
         price=dollars(prediction["price"]),
@@ -120,18 +123,18 @@ def intervals_of(prediction: dict[str, Any]) -> list[Interval]:
 
 
 def steps_of(explanation: dict[str, Any]) -> list[Step]:
-    """The waterfall: base, what each column adds or takes off, price. The steps add up."""
+    """The waterfall: base, each column's contribution, price. The steps add up."""
     base, price = explanation["base"], explanation["price"]
     bars = [("Base", "where every price starts", base, "base", 0.0, base)]
     at = base
-    for part in explanation["columns"]:
-        amount = part["dollars"]
-        name = FIELDS.get(part["feature"], part["feature"])
+    for column in explanation["columns"]:
+        amount = column["dollars"]
+        name = FIELDS.get(column["feature"], column["feature"])
         kind = "up" if amount >= 0 else "down"
-        bars.append((name, part["value"], amount, kind, min(at, at + amount), abs(amount)))
+        bars.append((name, column["value"], amount, kind, min(at, at + amount), abs(amount)))
         at += amount
     bars.append(("Price", "", price, "total", 0.0, price))
-    # A column may take off more than there is before the next one adds it.
+    # The running total may go below zero before later columns raise it again.
     start = min(0.0, *(left for *_, left, _ in bars))
     scale = max(left + width for *_, left, width in bars) - start
     return [

@@ -1,8 +1,9 @@
-"""Service: the model that answers now, what it has answered, and how fast."""
+"""The Service page: the model in service, its predictions, and how fast it answers."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,13 @@ import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador_web import view
-from tasador_web.client import Functions, Problem
-from tasador_web.layout import card, frame, trouble
+from tasador_web.client import ApiError, Functions
+from tasador_web.layout import card, frame, problem_notice
 
 TITLE, ROUTE = "Service", "/service"
 SHOWN = 20
 
-# How the figures of a model's manifest are named and written; those of its permanent holdout.
+# Metrics of a manifest, measured on the permanent holdout: (label, format).
 METRICS = {
     "rows": ("Holdout rows", "{:,.0f}"),
     "r2": ("R²", "{:.3f}"),
@@ -31,14 +32,14 @@ METRICS = {
 
 @dataclass
 class Fact:
-    """A name and what it says."""
+    """A name and its value."""
 
     name: str
     value: str
 
 
 @dataclass
-class Past:
+class PastPrediction:
     """One recorded prediction."""
 
     when: str
@@ -52,7 +53,7 @@ class Past:
 
 @dataclass
 class Version:
-    """What one version has answered."""
+    """Statistics of one version's predictions."""
 
     model: str
     count: str
@@ -61,22 +62,22 @@ class Version:
 
 
 class ServiceState(rx.State):
-    """What the functions say about themselves."""
+    """What the functions report about the model and its predictions."""
 
     busy: bool = True
     no_model: bool = False
-    model_trouble: str = ""
-    record_trouble: str = ""
+    model_error: str = ""
+    record_error: str = ""
     model: rx.Field[list[Fact]] = rx.field(default_factory=list)
     summary: rx.Field[list[Fact]] = rx.field(default_factory=list)
     versions: rx.Field[list[Version]] = rx.field(default_factory=list)
-    past: rx.Field[list[Past]] = rx.field(default_factory=list)
+    past: rx.Field[list[PastPrediction]] = rx.field(default_factory=list)
 
     @rx.event
-    async def load(self):
-        """Ask all three at once; one that fails hides no other."""
+    async def load(self) -> AsyncIterator[None]:
+        """Send all three requests at once; each is shown even if another fails."""
         self.busy, self.no_model = True, False
-        self.model_trouble = self.record_trouble = ""
+        self.model_error = self.record_error = ""
         yield
         try:
             async with Functions() as functions:
@@ -86,37 +87,37 @@ class ServiceState(rx.State):
                     functions.history(SHOWN),
                     return_exceptions=True,
                 )
-            self._take_model(model)
-            self._take_record(summary, past)
+            self._show_model(model)
+            self._show_record(summary, past)
         except ConfigurationError as error:
-            self.model_trouble = str(error)
+            self.model_error = str(error)
         finally:
             self.busy = False
 
-    def _take_model(self, found: dict[str, Any] | BaseException) -> None:
+    def _show_model(self, answer: dict[str, Any] | BaseException) -> None:
         self.model = []
-        if isinstance(found, Problem):
-            self.no_model = found.no_model
-            self.model_trouble = found.detail
-        elif isinstance(found, BaseException):
-            raise found
+        if isinstance(answer, ApiError):
+            self.no_model = answer.no_model
+            self.model_error = answer.detail
+        elif isinstance(answer, BaseException):
+            raise answer
         else:
-            self.model = _about(found)
+            self.model = _model_facts(answer)
 
-    def _take_record(self, *found: Any) -> None:
+    def _show_record(self, *answers: Any) -> None:
         self.summary, self.versions, self.past = [], [], []
-        for answer in found:
-            if isinstance(answer, Problem):
-                self.record_trouble = answer.detail
+        for answer in answers:
+            if isinstance(answer, ApiError):
+                self.record_error = answer.detail
                 return
             if isinstance(answer, BaseException):
                 raise answer
-        summary, past = found
-        self.summary, self.versions = _figures(summary), _versions(summary)
-        self.past = [_past(record) for record in past]
+        summary, past = answers
+        self.summary, self.versions = _summary_facts(summary), _versions(summary)
+        self.past = [_past_prediction(record) for record in past]
 
 
-def _about(model: dict[str, Any]) -> list[Fact]:
+def _model_facts(model: dict[str, Any]) -> list[Fact]:
     facts = [
         Fact("Model", view.name_of(model)),
         Fact("Digest", model["digest"]),
@@ -135,13 +136,13 @@ def _about(model: dict[str, Any]) -> list[Fact]:
             facts.append(Fact(name, f"{count:,}"))
     metrics = model["metrics"]
     return facts + [
-        Fact(name, written.format(metrics[key]))
-        for key, (name, written) in METRICS.items()
+        Fact(name, template.format(metrics[key]))
+        for key, (name, template) in METRICS.items()
         if isinstance(metrics.get(key), int | float)
     ]
 
 
-def _figures(summary: dict[str, Any]) -> list[Fact]:
+def _summary_facts(summary: dict[str, Any]) -> list[Fact]:
     if not summary["count"]:
         return [Fact("Predictions", "0")]
     latency = summary["latency_ms"]
@@ -167,9 +168,9 @@ def _versions(summary: dict[str, Any]) -> list[Version]:
     ]
 
 
-def _past(record: dict[str, Any]) -> Past:
+def _past_prediction(record: dict[str, Any]) -> PastPrediction:
     place = [str(v) for n in ("city", "state", "zip_code") if (v := record["listing"].get(n))]
-    return Past(
+    return PastPrediction(
         when=view.moment(record["predicted_at"]),
         price=view.dollars(record["price"]),
         place=", ".join(place) or "not given",
@@ -180,9 +181,9 @@ def _past(record: dict[str, Any]) -> Past:
     )
 
 
-def _facts(found: rx.Var[list[Fact]]) -> rx.Component:
+def _facts(facts: rx.Var[list[Fact]]) -> rx.Component:
     return rx.el.dl(
-        rx.foreach(found, lambda f: rx.fragment(rx.el.dt(f.name), rx.el.dd(f.value))),
+        rx.foreach(facts, lambda f: rx.fragment(rx.el.dt(f.name), rx.el.dd(f.value))),
         class_name="facts",
     )
 
@@ -211,13 +212,13 @@ def page() -> rx.Component:
     state = ServiceState
     return frame(
         TITLE,
-        "The model that answers now, and what it has answered.",
-        trouble(state.model_trouble, state.no_model),
+        "The model in service and its predictions.",
+        problem_notice(state.model_error, state.no_model),
         rx.el.div(
             card("Model in service", _facts(state.model)),
             card(
-                "Predictions in figures",
-                trouble(state.record_trouble, rx.Var.create(False)),
+                "Prediction statistics",
+                problem_notice(state.record_error, rx.Var.create(False)),
                 _facts(state.summary),
                 rx.cond(
                     state.versions.length() > 0,
