@@ -27,29 +27,29 @@ def saved_by_numpy():
 @pytest.mark.parametrize("written", [to_npz(ARRAYS), saved_by_numpy()], ids=["tasador", "numpy"])
 @pytest.mark.parametrize("read", [from_npz, lambda content: np.load(io.BytesIO(content))])
 def test_round_trip_with_and_without_numpy(written, read):
-    found = read(written)
-    assert list(found) == list(ARRAYS)
+    arrays = read(written)
+    assert list(arrays) == list(ARRAYS)
     for name, values in ARRAYS.items():
-        assert found[name].dtype == values.dtype
-        assert found[name].shape == values.shape
-        assert np.array_equal(found[name], values)
+        assert arrays[name].dtype == values.dtype
+        assert arrays[name].shape == values.shape
+        assert np.array_equal(arrays[name], values)
 
 
 def test_to_npz_is_reproducible_and_read_without_copying():
     content = to_npz(ARRAYS)
     assert content == to_npz(ARRAYS)
-    found = from_npz(content)
+    arrays = from_npz(content)
     bytes_of = np.frombuffer(content, dtype=np.uint8)
-    for name, values in found.items():
+    for name, values in arrays.items():
         assert values.size == 0 or np.shares_memory(values, bytes_of), name
         assert values.flags.aligned
         assert not values.flags.writeable
-    assert found["by column"].T.flags.c_contiguous
+    assert arrays["by column"].T.flags.c_contiguous
 
 
 def test_from_npz_copies_unaligned_arrays():
-    found = from_npz(saved_by_numpy())
-    assert all(values.flags.aligned for values in found.values())
+    arrays = from_npz(saved_by_numpy())
+    assert all(values.flags.aligned for values in arrays.values())
 
 
 def changed(**options):

@@ -161,8 +161,8 @@ def vars_of(manifest):
 
 def test_load_refuses_other_format(folder):
     path = folder / MANIFEST
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps({**told, "format": 99}))
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(BundleError, match="not of bundle format"):
         Bundle.load(folder)
     path.write_text("[]")

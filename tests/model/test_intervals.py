@@ -23,8 +23,8 @@ def test_coverage_on_unseen_properties(trained, unseen, market, level):
     rows = unseen[~unseen["property_key"].isin(market["property_key"])]
     rows = rows[rows["price"].between(10_000, 5_000_000)]
     assert len(rows) > 3000
-    found = trained.predict(columns_of(rows))
-    inside = (rows["price"] >= found.low[level]) & (rows["price"] <= found.high[level])
+    predictions = trained.predict(columns_of(rows))
+    inside = (rows["price"] >= predictions.low[level]) & (rows["price"] <= predictions.high[level])
     # Two points, and twice the noise of a calibration slice of about 800 properties.
     slack = 0.02 + 2 * np.sqrt(LEVELS[level] * (1 - LEVELS[level]) / 800)
     assert abs(inside.mean() - LEVELS[level]) < slack
@@ -35,8 +35,8 @@ def test_intervals_are_wider_with_fewer_known_fields(trained, unseen):
 
     def width(**hidden):
         absent = {name: np.full(len(columns["price"]), value) for name, value in hidden.items()}
-        found = trained.predict({**columns, **absent})
-        return np.median(np.log(found.high["90"] / found.low["90"]))
+        predictions = trained.predict({**columns, **absent})
+        return np.median(np.log(predictions.high["90"] / predictions.low["90"]))
 
     whole = width()
     assert whole < width(house_size=np.nan)
@@ -48,11 +48,11 @@ def test_calibrate_small_group_uses_less_complete_groups():
     groups = np.repeat([0, 1, 2, 3], [500, 10, 500, 500])
     off = draw.normal(size=len(groups)) * (1 + groups)
     sizes = np.full(len(off), 0.1)
-    found = calibrate(off, sizes, groups)["90"]
-    assert found["complete"] < found["something missing"]
+    intervals = calibrate(off, sizes, groups)["90"]
+    assert intervals["complete"] < intervals["something missing"]
     less = groups >= 1
     alone = calibrate(off[less], sizes[less], np.full(less.sum(), 3))["90"]
-    assert found["something missing"] == alone["complete"]
+    assert intervals["something missing"] == alone["complete"]
 
 
 def test_calibrate_covers_with_few_rows():
@@ -81,9 +81,9 @@ def test_calibrate_is_narrower_than_symmetric_intervals():
 
 
 def test_intervals_contain_the_price_and_are_nested(trained, unseen):
-    found = trained.predict(columns_of(unseen))
-    ends = [found.low["95"], found.low["90"], found.low["80"], found.price]
-    ends += [found.high["80"], found.high["90"], found.high["95"]]
+    predictions = trained.predict(columns_of(unseen))
+    ends = [predictions.low["95"], predictions.low["90"], predictions.low["80"], predictions.price]
+    ends += [predictions.high["80"], predictions.high["90"], predictions.high["95"]]
     for lower, higher in pairwise(ends):
         assert (lower <= higher).all()
 
@@ -115,6 +115,6 @@ def test_calibrate_levels_are_nested_with_few_rows(rows):
     drawn = np.random.default_rng(rows)
     # Skewed, so that the narrowest interval has few misses below.
     off = drawn.normal(0.0, 0.3, rows) + drawn.exponential(0.5, rows) - 0.5
-    found = calibrate(off, np.ones(rows), np.full(rows, len(GROUPS) - 1))
-    ends = np.array([found[level][GROUPS[-1]] for level in LEVELS])
+    intervals = calibrate(off, np.ones(rows), np.full(rows, len(GROUPS) - 1))
+    ends = np.array([intervals[level][GROUPS[-1]] for level in LEVELS])
     assert (np.diff(ends, axis=0) > 0).all()
