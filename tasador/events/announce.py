@@ -1,9 +1,10 @@
-"""Tell what a flow did: the broker, and on a cluster the event bus that starts the next flow.
+"""Announce the result of a flow: to the broker, and on a cluster to Argo Events as well.
 
-Metaflow's @trigger compiles to a Sensor that reads ``body.payload`` of a webhook, which no Trigger
-of a Broker can be made to send; the bus also keeps an event until a flow was started by it, which
-an in-memory channel does not. So what is announced goes to both, the broker first: should the bus
-not answer, the step fails and is run again, and the broker's consumers know the event's id.
+Argo Events starts the next flow. Metaflow's @trigger compiles to a Sensor that reads
+``body.payload`` of a webhook, which no Trigger of a Broker can send. The event bus also keeps an
+event until it has started a flow; an in-memory channel does not. So an event goes to both, the
+broker first. If the bus does not answer, the step fails and runs again, and the broker's consumers
+recognise the event by its id. (docs/decisions/0032-webhook-and-broker.md)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tasador.events.event import ARGO_EVENTS, Event
 from tasador.events.publish import publish, send
 from tasador.settings import Settings
 
-# On a cluster a broker's pod may be starting anew: eight tries in half a minute.
+# On a cluster the broker's pod may be restarting: eight attempts in half a minute.
 PATIENCE = 7
 
 
@@ -39,9 +40,9 @@ def announce(event: Event, settings: Settings) -> None:
 def argo_event(event: Event) -> dict[str, Any]:
     """The event as Metaflow's sensors read it: {"name": NAME, "payload": {...}}.
 
-    The name is that of ``ARGO_EVENTS``, else the event's type. The payload holds every
-    scalar of the data by its name, and the event's own ``name``, ``id``, ``correlation_id`` and
-    ``timestamp`` (seconds since 1970), which ``current.trigger`` tells.
+    The name comes from ``ARGO_EVENTS``, else it is the event's type. The payload holds the scalars
+    of the data, and the event's ``name``, ``id``, ``correlation_id`` and ``timestamp`` (seconds
+    since 1970), which ``current.trigger`` reads.
     """
     name = ARGO_EVENTS.get(event.type, event.type)
     data = event.data if isinstance(event.data, dict) else {}

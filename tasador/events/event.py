@@ -1,4 +1,4 @@
-"""What an event is: CloudEvents 1.0 with JSON data, and the types that Tasador speaks."""
+"""Event: a CloudEvent 1.0 with JSON data, and the event types of Tasador."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ PREDICTION_MADE = "tasador.prediction.made"
 EXPLANATION_MADE = "tasador.explanation.made"
 TRAINING_REQUESTED = "tasador.training.requested"
 
-# CloudEvent type -> the name by which Argo Events hands it to a flow's @trigger. Of several events
-# Metaflow's @trigger waits for all, so what starts the same flow comes under one name.
+# CloudEvent type -> the event name in a flow's @trigger. Metaflow's @trigger waits for all of
+# several events, so all events that start one flow share one name
+# (docs/decisions/0031-one-argo-event-name.md).
 ARGO_EVENTS = {
     BATCH_INGESTED: BATCH_INGESTED,
     DRIFT_DETECTED: TRAINING_REQUESTED,
@@ -32,12 +33,12 @@ ARGO_EVENTS = {
 
 
 class EventError(TasadorError):
-    """A request is no CloudEvent that can be read, or a broker refused one; retrying is no use."""
+    """A request is not a readable CloudEvent, or a broker refused it. Do not try again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One CloudEvent with JSON data. ``extensions`` values are strings, as the HTTP binding has."""
+    """One CloudEvent with JSON data. The values of ``extensions`` are text, as in HTTP headers."""
 
     type: str
     source: str
@@ -49,12 +50,12 @@ class Event:
 
     @property
     def correlation_id(self) -> str:
-        """The id that runs from the batch to the prediction; empty when the event has none."""
+        """The id that runs from the batch to the prediction; empty if the event has none."""
         return self.extensions.get("correlationid", "")
 
     def attributes(self) -> dict[str, str]:
-        """Every attribute but the data, those that are empty left out."""
-        given = {
+        """Every attribute except the data, without empty ones."""
+        attributes = {
             "specversion": "1.0",
             "id": self.id,
             "source": self.source,
@@ -63,21 +64,21 @@ class Event:
             "time": self.time,
             **self.extensions,
         }
-        return {name: value for name, value in given.items() if value}
+        return {name: value for name, value in attributes.items() if value}
 
     def headers(self) -> dict[str, str]:
-        """The HTTP headers of the binary mode."""
+        """The HTTP headers in binary mode."""
         encoded = {f"ce-{k}": quote(v, safe=_PLAIN) for k, v in self.attributes().items()}
         return {"content-type": "application/json", **encoded}
 
     def body(self) -> bytes:
-        """The HTTP body of the binary mode: the data as JSON."""
+        """The HTTP body in binary mode: the data as JSON."""
         return json.dumps(self.data, separators=(",", ":"), allow_nan=False).encode()
 
     def structured(self) -> dict[str, Any]:
-        """The event as one JSON object, data and all."""
+        """The event as one JSON object, data included."""
         return {**self.attributes(), "datacontenttype": "application/json", "data": self.data}
 
 
-# What a binary-mode header value may hold as it is; all else is percent-encoded.
+# The characters that are not percent-encoded in a binary-mode header value.
 _PLAIN = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '%"')

@@ -1,20 +1,26 @@
-"""Publishing to a broker over HTTP."""
+"""Publish events to a broker over HTTP."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events.event import Event, EventError
 
 if TYPE_CHECKING:
     import http.client
 
+_FIRST_PAUSE = 0.2
+
+
+class _NotTaken(Exception):
+    """The broker did not take the event. Trying again may help."""
+
 
 class Publisher:
-    """A connection to one broker, kept open between events; for one thread."""
+    """A connection to one broker, kept open between events. Not for several threads."""
 
     def __init__(self, broker_url: str, timeout: float = 10.0) -> None:
         self._url = broker_url
@@ -24,39 +30,44 @@ class Publisher:
     def publish(self, event: Event, *, retries: int = 3) -> None:
         """POST the event to the broker, in binary mode.
 
-        No answer, 408, 429 and 5xx are tried again (``retries`` times, after 0.2, 0.4, ...
-        seconds), then raise ServiceUnavailable; any other refusal raises EventError at once.
+        No answer, 408, 429 and 5xx are tried again ``retries`` times, after 0.2, 0.4, ... seconds;
+        then ServiceUnavailable is raised. Any other refusal raises EventError at once.
         """
         self.send(event.type, event.headers(), event.body(), retries=retries)
 
-    def send(self, what: str, headers: dict[str, str], body: bytes, *, retries: int = 3) -> None:
-        """POST as ``publish`` does; ``what`` names the event in an error."""
-        # http.client and not httpx, and not before it is needed: predict publishes too.
+    def send(self, name: str, headers: dict[str, str], body: bytes, *, retries: int = 3) -> None:
+        """POST as ``publish`` does; ``name`` is the event's name in an error."""
+        try:
+            retry(
+                lambda: self._send_once(name, headers, body),
+                _NotTaken,
+                backoff(_FIRST_PAUSE),
+                attempts=retries + 1,
+            )
+        except _NotTaken as error:
+            raise ServiceUnavailable(
+                f"{name} could not be published: {self._url} did not take it ({error})"
+            ) from error.__cause__
+
+    def _send_once(self, name: str, headers: dict[str, str], body: bytes) -> None:
+        # http.client and not httpx, imported on first use: predict publishes too.
         import http.client
 
-        attempt = 0
-        while True:
-            kept = self._connection is not None
-            try:
-                status, answer = self._post(headers, body)
-            except (OSError, http.client.HTTPException) as error:
-                trouble = f"{type(error).__name__}: {error}"
-                self.close()
-                if kept:
-                    # The broker may have closed it long since, which says nothing of the broker.
-                    continue
-            else:
-                if 200 <= status < 300:
-                    return
-                trouble = f"HTTP {status} {answer[:200].decode(errors='replace')}"
-                if status not in (408, 429) and status < 500:
-                    raise EventError(f"the broker at {self._url} refused {what}: {trouble}")
-            if attempt >= retries:
-                raise ServiceUnavailable(
-                    f"{what} could not be published: {self._url} did not take it ({trouble})"
-                )
-            time.sleep(0.2 * 2**attempt)
-            attempt += 1
+        is_reused = self._connection is not None
+        try:
+            status, answer = self._post(headers, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if is_reused:
+                # The broker may have closed the idle connection, so try a new one at once.
+                return self._send_once(name, headers, body)
+            raise _NotTaken(f"{type(error).__name__}: {error}") from error
+        if 200 <= status < 300:
+            return None
+        reason = f"HTTP {status} {answer[:200].decode(errors='replace')}"
+        if status in (408, 429) or status >= 500:
+            raise _NotTaken(reason)
+        raise EventError(f"the broker at {self._url} refused {name}: {reason}")
 
     def _post(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         import http.client
@@ -85,7 +96,7 @@ def publish(event: Event, broker_url: str, *, retries: int = 3, timeout: float =
 
 
 def send(
-    what: str,
+    name: str,
     url: str,
     headers: dict[str, str],
     body: bytes,
@@ -93,9 +104,9 @@ def send(
     retries: int = 3,
     timeout: float = 10.0,
 ) -> None:
-    """POST to whoever takes events at ``url``; ``what`` names the event in an error."""
+    """POST to an event consumer at ``url``; ``name`` is the event's name in an error."""
     publisher = Publisher(url, timeout)
     try:
-        publisher.send(what, headers, body, retries=retries)
+        publisher.send(name, headers, body, retries=retries)
     finally:
         publisher.close()

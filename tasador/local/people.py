@@ -1,7 +1,6 @@
-"""The parts that people look at and the loop does not need: each a daemon like the others.
+"""The parts for people, which the loop does not need: the web app and the card servers.
 
-A part is named in NAMES, has its address in ``endpoints.ADDRESSES``, and is described by
-``daemons``.
+Each part has a name in NAMES, an address in ``endpoints.ADDRESSES`` and a daemon in ``daemons``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ NAMES: tuple[str, ...] = ("web", "cards-ingest", "cards-drift", "cards-train", "
 
 
 def daemons(settings: Settings) -> list[Daemon]:
-    """The daemons of ``NAMES``, listening where the settings say."""
+    """The daemons of ``NAMES``, at the addresses in the settings."""
     return [
         _cards("ingest", settings.cards_ingest_url),
         _cards("drift", settings.cards_drift_url),
@@ -40,7 +39,7 @@ def _web(settings: Settings) -> Daemon:
         cwd=CHECKOUT,
         ready=lambda: status_of(f"{settings.web_url}/ping") == 200,
         url=settings.web_url,
-        # The first start fetches npm packages and builds the pages.
+        # The first start downloads npm packages and builds the pages.
         ready_seconds=300,
     )
 
@@ -49,7 +48,7 @@ def _cards(flow: str, url: str) -> Daemon:
     return Daemon(
         name=f"cards-{flow}",
         command=(sys.executable, "-m", "tasador.local.cards", flow, str(urlsplit(url).port)),
-        # Metaflow looks for its local datastore from here.
+        # Metaflow searches for its local datastore from here.
         cwd=CHECKOUT,
         ready=lambda: status_of(url) == 200,
         url=url,

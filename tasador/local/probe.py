@@ -1,4 +1,4 @@
-"""Small questions to a server: does it answer, and how."""
+"""Probe a server: whether it answers, and with which status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def status_of(url: str, timeout: float = 2.0) -> int | None:
-    """The status that GET ``url`` is answered with, or None where nothing answers."""
+    """The HTTP status of GET ``url``, or None if nothing answers."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:

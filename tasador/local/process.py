@@ -1,7 +1,7 @@
-"""Daemons: start, find again, wait for, stop. One JSON file in home/run and one log file each.
+"""Daemons: start, find, wait and stop. Each has a JSON file in home/run and a log file.
 
-A daemon outlives the command that started it. It is recognised by its process id and the moment it
-started, so that a process that later got the same id is never taken for it.
+A daemon outlives the command that started it. It is identified by its process id and start time, so
+a later process with the same id is never mistaken for it.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from pathlib import Path
 
 import psutil
 
+from tasador.clock import backoff, retry, wait_until
 from tasador.errors import TasadorError
 
 _TAIL_LINES = 30
 _BUSY_SECONDS = 15.0
+_RESTART_PAUSE = 0.3
 
 
 class DaemonFailed(TasadorError):
-    """A daemon ended or did not get ready; the message holds the end of its log."""
+    """A daemon ended or did not become ready; the message contains the end of its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """One process that is kept running. ``env`` comes on top of the caller's environment.
+    """A process that keeps running. ``env`` extends the caller's environment.
 
-    ``ready`` says whether it serves (False: not yet); a DaemonFailed that it raises is final.
-    ``user`` names the account to run as where the caller is root. ``attempts`` is how often a start
-    is tried where the process ends by itself.
+    ``ready`` returns whether the process serves already; if it raises DaemonFailed, waiting ends.
+    ``user`` is the account to run as if the caller is root. ``attempts`` limits the number of
+    starts if the process ends by itself.
     """
 
     name: str
@@ -52,14 +54,14 @@ class Daemon:
     attempts: int = 2
 
     def fingerprint(self) -> str:
-        """A digest of what is run and how: a daemon with another one must be restarted."""
-        said = json.dumps([self.command, sorted(self.env.items()), str(self.cwd)])
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        """A digest of command and environment. A daemon with another digest must be restarted."""
+        described = json.dumps([self.command, sorted(self.env.items()), str(self.cwd)])
+        return hashlib.sha256(described.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process of ours: ``started`` is its moment of start, as the machine counts it."""
+    """A process that we started. ``started`` is its start time, see ``started_at``."""
 
     pid: int
     started: float
@@ -69,7 +71,7 @@ class Running:
 
     @classmethod
     def read(cls, path: Path) -> Running | None:
-        """What the file says, if that process lives."""
+        """The process that the file describes, if it is alive."""
         try:
             known = cls(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
@@ -77,15 +79,13 @@ class Running:
         return known if started_at(known.pid) == known.started else None
 
     def end(self) -> None:
-        """Signal the process, wait for its end, and kill it when it takes too long."""
+        """Signal the process, wait until it has ended, and kill it if that takes too long."""
         for number, patience in ((self.stop_signal, self.stop_seconds), (signal.SIGKILL, 10.0)):
             if started_at(self.pid) != self.started:
                 return
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-            deadline = time.monotonic() + patience
-            while started_at(self.pid) == self.started and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until(lambda: started_at(self.pid) != self.started, patience, 0.01)
 
 
 class Daemons:
@@ -101,13 +101,13 @@ class Daemons:
         return self._logs / f"{name}.log"
 
     def running(self, name: str) -> Running | None:
-        """The process of this name, if it lives."""
+        """The process of this name, if it is alive."""
         return Running.read(self._file(name))
 
     def start(self, daemon: Daemon) -> bool:
-        """Make the daemon run as described and wait until it serves; True if it had to be started.
+        """Start the daemon unless it runs as described already, and wait until it serves.
 
-        Raises DaemonFailed with the end of its log.
+        Returns whether it was started. Raises DaemonFailed with the end of its log.
         """
         known = self.running(daemon.name)
         if (
@@ -118,20 +118,20 @@ class Daemons:
             return False
         if known is not None:
             self.stop(daemon.name)
-        self._end_lost(daemon)
-        for attempt in range(1, daemon.attempts + 1):
-            pid = self._spawn(daemon)
-            try:
-                self._wait(daemon, pid)
-                return True
-            except _Ended as ended:
-                if attempt == daemon.attempts:
-                    raise DaemonFailed(str(ended)) from None
-                time.sleep(0.3)
-        raise AssertionError("unreachable")
+        self._end_unrecorded(daemon)
+        try:
+            retry(
+                lambda: self._wait(daemon, self._spawn(daemon)),
+                _Ended,
+                backoff(_RESTART_PAUSE, _RESTART_PAUSE),
+                attempts=daemon.attempts,
+            )
+        except _Ended as ended:
+            raise DaemonFailed(str(ended)) from None
+        return True
 
     def stop(self, name: str) -> bool:
-        """Ask the daemon to end, then end it; True if there was one."""
+        """Stop the daemon; returns whether there was one."""
         known = self.running(name)
         if known is not None:
             known.end()
@@ -150,8 +150,8 @@ class Daemons:
         if daemon.user and os.geteuid() == 0:
             account = {"user": daemon.user, "group": group_of(daemon.user), "extra_groups": []}
         with self.log(daemon.name).open("ab") as log:
-            # The shell ends at once, so that the daemon is nobody's child: it leaves no zombie
-            # behind in a caller that lives on.
+            # The shell ends at once, so the daemon is not a child of the caller, and leaves no
+            # zombie there.
             shell = subprocess.run(
                 ("/bin/sh", "-c", '"$@" 2>&1 & echo $! >&2', "sh", *daemon.command),
                 stdin=subprocess.DEVNULL,
@@ -170,49 +170,56 @@ class Daemons:
         return pid
 
     def _wait(self, daemon: Daemon, pid: int) -> None:
-        deadline = time.monotonic() + daemon.ready_seconds
-        while not daemon.ready():
-            if started_at(pid) is None:
-                raise _Ended(self._trouble(daemon, "ended instead of starting"))
-            if time.monotonic() > deadline:
-                self.stop(daemon.name)
-                raise DaemonFailed(
-                    self._trouble(daemon, f"did not get ready in {daemon.ready_seconds:g} s")
-                )
-            time.sleep(0.03)
-        if started_at(pid) is None:
-            raise _Ended(self._trouble(daemon, "ended, and another process answers in its place"))
-
-    def _recovers(self, daemon: Daemon, pid: int) -> bool:
-        """Whether a process that lives serves too; one that starts or is busy is given time."""
-        age = time.time() - self._file(daemon.name).stat().st_mtime
-        deadline = time.monotonic() + max(daemon.ready_seconds - age, _BUSY_SECONDS)
-        while started_at(pid) is not None and time.monotonic() < deadline:
+        def is_ready() -> bool:
             if daemon.ready():
                 return True
-            time.sleep(0.1)
-        return False
+            if started_at(pid) is None:
+                raise _Ended(self._failure(daemon, "ended instead of starting"))
+            return False
 
-    def _trouble(self, daemon: Daemon, what: str) -> str:
+        if not wait_until(is_ready, daemon.ready_seconds, 0.03):
+            self.stop(daemon.name)
+            raise DaemonFailed(
+                self._failure(daemon, f"did not become ready within {daemon.ready_seconds:g} s")
+            )
+        if started_at(pid) is None:
+            raise _Ended(self._failure(daemon, "ended, and another process answers in its place"))
+
+    def _recovers(self, daemon: Daemon, pid: int) -> bool:
+        """Whether a running process serves; one that is starting or busy gets time."""
+        age = time.time() - self._file(daemon.name).stat().st_mtime
+        is_ready = False
+
+        def is_settled() -> bool:
+            nonlocal is_ready
+            if started_at(pid) is None:
+                return True
+            is_ready = daemon.ready()
+            return is_ready
+
+        wait_until(is_settled, max(daemon.ready_seconds - age, _BUSY_SECONDS), 0.1)
+        return is_ready
+
+    def _failure(self, daemon: Daemon, what: str) -> str:
         path = self.log(daemon.name)
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         tail = "\n".join(lines[-_TAIL_LINES:])
         return f"{daemon.name} {what}; the end of {path}:\n{tail}"
 
-    def _end_lost(self, daemon: Daemon) -> None:
-        """End a process of ours that a command killed right after starting it left unrecorded."""
+    def _end_unrecorded(self, daemon: Daemon) -> None:
+        """End a process that was started by a command that was killed before it recorded it."""
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
                 if (
                     tuple(process.cmdline()) == daemon.command
                     and process.environ().get("TASADOR_HOME") == str(self._home)
-                    and (lost := _described(daemon, process.pid)) is not None
+                    and (unrecorded := _described(daemon, process.pid)) is not None
                 ):
-                    lost.end()
+                    unrecorded.end()
 
 
 class _Ended(Exception):
-    """The process ended by itself while it was waited for."""
+    """The process ended by itself before it was ready."""
 
 
 def _described(daemon: Daemon, pid: int) -> Running | None:
@@ -223,7 +230,7 @@ def _described(daemon: Daemon, pid: int) -> Running | None:
 
 
 def started_at(pid: int) -> float | None:
-    """When the process started, in a count that no change of the clock touches; None if dead."""
+    """When the process started, independent of the wall clock; None if it is dead."""
     try:
         if Path("/proc/self/stat").exists():
             after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -235,7 +242,7 @@ def started_at(pid: int) -> float | None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner reads: whole, or not at all."""
+    """Write a file that only its owner can read: the whole text, or nothing."""
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -253,16 +260,16 @@ def group_of(user: str) -> int:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Whether it is this process that takes connections at a TCP port."""
+    """Whether this process listens at a TCP port."""
     try:
-        found = psutil.Process(pid).net_connections("tcp")
+        connections = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:
         return False
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Whether a server could listen at this port of 127.0.0.1 now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

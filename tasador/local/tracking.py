@@ -1,4 +1,4 @@
-"""MLflow's server on the platform's Postgres, artifacts straight in its object store."""
+"""MLflow's server, with Postgres as its database and the object store for artifacts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasador.settings import Settings
 
 
 def daemon(settings: Settings) -> Daemon:
-    """The server of ``settings.mlflow_url``; it waits for the database by itself."""
+    """The server at ``settings.mlflow_url``; it waits for the database by itself."""
     port = urlsplit(settings.mlflow_url).port
     database = settings.database_url.rpartition("/")[0].replace("postgresql", _DIALECT, 1)
     return Daemon(
@@ -30,11 +30,11 @@ def daemon(settings: Settings) -> Daemon:
         cwd=settings.home,
         ready=lambda: status_of(f"{settings.mlflow_url}/health") == 200,
         url=settings.mlflow_url,
-        # Its imports alone take a quarter of a minute where no bytecode is kept.
+        # Its imports alone take 15 s without cached bytecode.
         ready_seconds=120,
         stop_seconds=5,
     )
 
 
-# SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3.
+# SQLAlchemy 2.1 maps a plain postgresql:// to psycopg 3.
 _DIALECT = "postgresql+psycopg2"

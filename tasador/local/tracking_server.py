@@ -1,23 +1,25 @@
-"""``mlflow server`` in one process: ``python -m tasador.local.tracking_server --port P``.
+"""``mlflow server`` in one process: ``python -m tasador.local.tracking_server --port PORT``.
 
-The command of MLflow imports everything twice, once for itself and once for its worker, which
-doubles the start and the memory. This does the same steps in one process, and imports while
-Postgres is still being made. Where is told by the variables of MLflow's own command,
-MLFLOW_BACKEND_STORE_URI and MLFLOW_DEFAULT_ARTIFACT_ROOT.
+MLflow's command imports everything twice, once for itself and once for its worker, which doubles
+start-up time and memory. This module does the same steps in one process, and imports while Postgres
+is still starting. It reads the variables of MLflow's command, MLFLOW_BACKEND_STORE_URI and
+MLFLOW_DEFAULT_ARTIFACT_ROOT.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import time
 import uuid
 
+from tasador.clock import backoff, retry
+
 _DATABASE_SECONDS = 90.0
+_PAUSE = 0.05
 
 
 def main() -> None:
-    """Serve MLflow on 127.0.0.1 until a signal comes."""
+    """Serve MLflow on 127.0.0.1 until a signal arrives."""
     parser = argparse.ArgumentParser(prog="python -m tasador.local.tracking_server")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
@@ -48,15 +50,13 @@ def main() -> None:
 def _wait_for_database(store: str) -> None:
     import psycopg2
 
-    deadline = time.monotonic() + _DATABASE_SECONDS
-    while True:
-        try:
-            psycopg2.connect(store.replace("+psycopg2", "", 1), connect_timeout=5).close()
-            return
-        except psycopg2.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+    url = store.replace("+psycopg2", "", 1)
+    retry(
+        lambda: psycopg2.connect(url, connect_timeout=5).close(),
+        psycopg2.OperationalError,
+        backoff(_PAUSE, _PAUSE),
+        seconds=_DATABASE_SECONDS,
+    )
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def test_a_daemon_that_ends_shows_its_log(tmp_path):
 def test_a_daemon_that_never_gets_ready_is_ended(tmp_path):
     daemons = Daemons(tmp_path)
     daemon = a_daemon(tmp_path, "print('thinking', flush=True); time.sleep(60)", ready_seconds=0.5)
-    with pytest.raises(DaemonFailed, match=r"did not get ready in 0.5 s[\s\S]*thinking"):
+    with pytest.raises(DaemonFailed, match=r"did not become ready within 0.5 s[\s\S]*thinking"):
         daemons.start(daemon)
     assert daemons.running("part") is None
 
