@@ -1,13 +1,15 @@
-"""Categories: what is known of each, what rows are looked up by, and rows with theirs by number.
+"""Categories: states, cities, zip codes and brokers as numbers, and what is learned of each.
 
-Numbers are places in an index of the keys that were met; ``NOT_KNOWN`` is that of any other and of
-a missing one. numpy alone: serving imports this module.
+A number is a category's place in an index of the keys seen in training; ``NOT_KNOWN`` is that of
+any other key and of a missing one. A function that ends in ``_of_one`` gives the numbers of the
+function above it for one listing. numpy alone: serving imports this module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from typing import NamedTuple
 
@@ -18,31 +20,43 @@ from tasador.listings.arrays import InputColumns, text_of
 from tasador.listings.text_column import TextColumn, digits_of, letters_of
 
 NOT_KNOWN = -1
-# Of a table by number, which takes four bytes for each.
+# The longest table by number, at four bytes each.
 _LARGEST = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Category:
-    """A kind of category: its keys, each key's ``premium`` and log1p ``count`` [keys]."""
+    """A kind of category: its keys, and each key's ``premium`` and log1p ``count`` [keys]."""
 
     index: dict[str, int]
     premium: Array
     count: Array
-    # Made for the first table that gives them by number.
-    _by_number: Array | None = field(init=False, repr=False, default=None)
+
+    @cached_property
+    def _by_number(self) -> Array:
+        return codes_by_number(self.index)
 
     def codes_of(self, keys: TextColumn) -> Array:
         """The number of each row's key, int64 [n]."""
-        # Where most differ, nothing takes longer than to look each one up by its text.
-        if keys.numbers is not None:
-            table = self._by_number
-            if table is None:
-                table = by_number(self.index)
-                object.__setattr__(self, "_by_number", table)
-            if len(table):
-                return table[np.minimum(keys.numbers, len(table) - 1)].astype(np.int64)
+        # Most keys of a table may differ, and then looking up each text takes longest of all.
+        if keys.numbers is not None and len(table := self._by_number):
+            return table[np.minimum(keys.numbers, len(table) - 1)].astype(np.int64)
         return codes_of(keys, self.index)
+
+    def code_of_one(self, key: str | None) -> int:
+        """``codes_of`` one key."""
+        return self.index.get(key or "", NOT_KNOWN)
+
+    def features(self, codes: Array) -> list[Array]:
+        """Premium and count of each row's category [n]; 0 for an unknown one."""
+        return [
+            np.where(codes >= 0, values[codes], 0.0) if len(values) else np.zeros(len(codes))
+            for values in (self.premium, self.count)
+        ]
+
+    def features_of_one(self, code: int) -> list[float]:
+        """``features`` of one category."""
+        return [float(self.premium[code]), float(self.count[code])] if code >= 0 else [0.0, 0.0]
 
 
 class Codes(NamedTuple):
@@ -55,7 +69,7 @@ class Codes(NamedTuple):
 
 
 class ParsedRows(NamedTuple):
-    """Rows as numbers: ``own_numbers`` [n] by name, and codes."""
+    """Rows as numbers: ``own_numbers`` by name [n], and codes."""
 
     numbers: dict[str, Array]
     codes: Codes
@@ -67,19 +81,19 @@ class ParsedRows(NamedTuple):
 
 
 def fold(text: str | None) -> str | None:
-    """The name of a city or a state as it is compared."""
+    """The name of a city or a state, case-folded for comparison."""
     return None if text is None else text.casefold()
 
 
 def city_key(city: str | None, state: str | None) -> str | None:
-    """A city's name is only one together with its state's."""
+    """The key of a city: cities of one name in two states are two cities."""
     return (
         None if city is None else f"{city.casefold()}|{'' if state is None else state.casefold()}"
     )
 
 
 def keys_of(columns: InputColumns) -> dict[str, TextColumn]:
-    """What the ``state``, ``city`` and ``broker`` of each row are looked up by."""
+    """The keys of each row's ``state``, ``city`` and ``broker``."""
     city, state = text_of(columns, "city"), text_of(columns, "state")
     names, states = city.values, state.values
     several = max(len(states), 1)
@@ -96,33 +110,36 @@ def keys_of(columns: InputColumns) -> dict[str, TextColumn]:
 
 def codes_of(keys: TextColumn, index: Mapping[str, int]) -> Array:
     """The number of each row's key in ``index``, int64 [n]."""
-    # No index has None.
+    # None is in no index.
     find: Callable[[str | None, int], int] = index.get  # type: ignore[assignment]
     return keys.of_rows(np.fromiter(map(find, keys.values, repeat(NOT_KNOWN)), dtype=np.int64))
 
 
-def by_number(index: Mapping[str, int]) -> Array:
-    """The place in ``index`` of every whole number that one of its keys writes, int32; the last one
-    is NOT_KNOWN. Empty if they are anything else, or too large for a table."""
-    found = digits_of(list(index))
-    numbers = None if found is None else found.numbers()
+def codes_by_number(index: Mapping[str, int]) -> Array:
+    """The code of each whole number that is a key of ``index``, int32; NOT_KNOWN in the last place
+    and where there is none.
+
+    Empty if a key is not a plain whole number, or is too large for a table.
+    """
+    digits = digits_of(list(index))
+    numbers = None if digits is None else digits.numbers()
     if numbers is None or numbers.max(initial=0) > _LARGEST:
         return np.empty(0, dtype=np.int32)
-    places = np.full(numbers.max(initial=0) + 2, NOT_KNOWN, dtype=np.int32)
-    places[numbers] = np.fromiter(index.values(), dtype=np.int32)
-    return places
+    codes = np.full(numbers.max(initial=0) + 2, NOT_KNOWN, dtype=np.int32)
+    codes[numbers] = np.fromiter(index.values(), dtype=np.int32)
+    return codes
 
 
-def numbered(keys: Iterable[str]) -> dict[str, int]:
-    """The index of keys: each one's place among them."""
+def index_of(keys: Iterable[str]) -> dict[str, int]:
+    """The index of keys: the place of each among them."""
     return {key: place for place, key in enumerate(keys)}
 
 
 def zips_of(columns: InputColumns) -> Array:
-    """The zip code of each row, of five digits, as a whole number, int64 [n]."""
+    """The zip code of each row as a whole number, int64 [n]; NOT_KNOWN for a missing one."""
     zips = text_of(columns, "zip_code")
     if zips.numbers is not None:
         return zips.numbers
-    # A slash comes before the digits.
+    # A slash comes before the digits, so a missing one is below 0.
     numbers = letters_of(zips.values, "/////") @ np.array([10_000, 1_000, 100, 10, 1])
     return zips.of_rows(np.maximum(numbers, NOT_KNOWN))

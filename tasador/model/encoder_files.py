@@ -9,10 +9,11 @@ from typing import Any
 from tasador.arrays import Array
 from tasador.errors import BundleError
 from tasador.model.array_file import from_npz, to_npz
-from tasador.model.categories import Category, numbered
+from tasador.model.categories import Category, index_of
 from tasador.model.comparables import Comparables
-from tasador.model.encoders import Encoders, Places
+from tasador.model.encoders import Encoders
 from tasador.model.features import CENTRED, FEATURE_NAMES, RANGED
+from tasador.model.places import Places
 
 
 def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
@@ -41,14 +42,14 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
 
         def category(name: str) -> Category:
             return Category(
-                numbered(told[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
+                index_of(told[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
             )
 
         return Encoders(
             ranges={name: _pair(told["ranges"][name]) for name in RANGED},
             means={name: float(told["means"][name]) for name in CENTRED},
             places=part(Places, "places"),
-            state_index=numbered(told["states"]),
+            state_index=index_of(told["states"]),
             cities=category("cities"),
             city_area=arrays["city_area"],
             brokers=category("brokers"),

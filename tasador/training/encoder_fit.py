@@ -11,8 +11,9 @@ from tasador.arrays import Array
 from tasador.model.candidates import KEPT
 from tasador.model.categories import Category
 from tasador.model.comparables import Comparables
-from tasador.model.encoders import Encoders, Places
+from tasador.model.encoders import Encoders
 from tasador.model.features import BASE_SCALE, SCALES
+from tasador.model.places import Places
 from tasador.training.geography import Geography
 from tasador.training.local_regressions import (
     NOTHING,

@@ -17,8 +17,9 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.arrays import Columns
-from tasador.model.encoders import Encoders, Located
+from tasador.model.encoders import Encoders
 from tasador.model.features import FEATURES
+from tasador.model.places import Located
 from tasador.training.encoder_fit import EncoderFit, encoders_without, fit_encoders
 from tasador.training.geography import Geography, load_geography
 from tasador.training.local_regressions import NOTHING

@@ -9,7 +9,7 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.listings.arrays import Columns
 from tasador.listings.listing import NUMBERS
-from tasador.model.categories import codes_of, keys_of, numbered, zips_of
+from tasador.model.categories import codes_of, index_of, keys_of, zips_of
 from tasador.model.features import CENTRED, RANGED
 from tasador.model.own_features import centred, own_features, own_numbers, sale_years, terms
 from tasador.model.traits import given_of, traits_of
@@ -49,7 +49,7 @@ def prepare_rows(columns: Columns) -> Rows:
     keys = keys_of(columns)
     vocabulary = {
         # Sorted, so that the order of the rows leaves no trace in the encoders.
-        name: numbered(sorted({key for key in column.values if key is not None}))
+        name: index_of(sorted({key for key in column.values if key is not None}))
         for name, column in keys.items()
     }
     design = terms(numbers, means)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tasador.listings.arrays import arrays_of, is_missing, text_of
 from tasador.listings.listing import Listing
 from tasador.listings.text_column import TextColumn, digits_of
-from tasador.model.categories import by_number, codes_of, numbered
+from tasador.model.categories import codes_by_number, codes_of, index_of
 
 ROWS = st.lists(st.none() | st.sampled_from("abc"), max_size=8)
 
@@ -74,8 +74,8 @@ def test_a_number_of_too_many_digits_is_left_as_it_is():
 
 @pytest.mark.parametrize("keys", [["7", "0", "12"], ["7", "07"], ["7", "ten"], ["7", str(10**12)]])
 def test_categories_are_the_same_by_number_and_by_text(keys):
-    index, asked = numbered(keys), ["12", None, "7", "8", "99999", "0"]
-    table, numbers = by_number(index), digits_of(asked).numbers()
+    index, asked = index_of(keys), ["12", None, "7", "8", "99999", "0"]
+    table, numbers = codes_by_number(index), digits_of(asked).numbers()
     by_text = codes_of(TextColumn(asked), index)
     assert by_text.tolist() == [index.get(text, -1) for text in asked]
     if len(table):
