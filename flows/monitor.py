@@ -1,4 +1,4 @@
-"""Look at what was asked of the champion; ask for training where it hurts.
+"""Check the champion's recent requests; request training if they hurt it.
 
 python flows/monitor.py run
 python flows/monitor.py card view judge
@@ -11,12 +11,12 @@ from tasador.flowkit import load_settings, main, say
 
 @schedule(hourly=True)
 class MonitorFlow(FlowSpec):
-    """Choose, look, record: a look is recorded once, and one cause asks for training once."""
+    """Choose, check, record: a check is recorded once, and one cause requests training once."""
 
     @retry(times=2, minutes_between_retries=0)
     @step
     def start(self):
-        """The champion, and the time in which it was asked; both stay for this run."""
+        """The champion and the window of its requests; both stay fixed for this run."""
         from tasador.monitoring import verbs
 
         self.case = verbs.choose(load_settings())
@@ -35,24 +35,24 @@ class MonitorFlow(FlowSpec):
         settings = load_settings(self.correlation_id)
         self.recorded = None
         if self.case is None:
-            current.card.extend(monitor_card.nothing())
+            current.card.extend(monitor_card.no_champion())
         else:
-            found = verbs.look(settings, self.case, say)
-            self.recorded = verbs.record(settings, self.case, found)
-            current.card.extend(monitor_card.sections(settings, self.recorded, found))
+            result = verbs.check(settings, self.case, say)
+            self.recorded = verbs.record(settings, self.case, result)
+            current.card.extend(monitor_card.sections(settings, self.recorded, result))
         self.next(self.end)
 
     @retry(times=2, minutes_between_retries=0)
     @step
     def end(self):
-        """Tell the broker where training is asked for."""
+        """Publish an event if training is requested."""
         from tasador.monitoring import verbs
 
         settings = load_settings(self.correlation_id)
-        found = self.recorded
-        told = [] if found is None else verbs.tell(settings, found)
-        self.events = [event.structured() for event in told]
-        self.verdict, self.reasons, self.asked_says = verbs.in_words(found)
+        recorded = self.recorded
+        published = [] if recorded is None else verbs.publish(settings, recorded)
+        self.events = [event.structured() for event in published]
+        self.verdict, self.reasons, self.asked_says = verbs.summary(recorded)
         say(f"{self.verdict}: {'; '.join(filter(None, [*self.reasons, self.asked_says]))}")
 
 

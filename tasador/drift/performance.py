@@ -60,14 +60,9 @@ def _estimate(checked: CheckResult, profile: ReferenceProfile, rows: pd.DataFram
 def _error(
     profile: ReferenceProfile, name: str, verb: str, current: float, usual: float, rows: int
 ) -> Finding:
-    errors = profile.detectors.priced[RATIO].abs()
     rise = current / usual - 1
-    limit = profile.thresholds.shift(
-        profile.thresholds.error_rise,
-        float(errors.std(ddof=0) / errors.mean()),
-        rows,
-        len(errors),
-        profile.baseline.of("error", ""),
+    limit = profile.thresholds.error_rise_limit(
+        profile.detectors.priced[RATIO].to_numpy(), rows, profile.baseline.of("error", "")
     )
     return Finding(
         name=name,
@@ -82,17 +77,10 @@ def _error(
 
 def _price_level(profile: ReferenceProfile, reference: np.ndarray, current: np.ndarray) -> Finding:
     usual, now = float(np.median(reference)), float(np.median(current))
-    low, high = np.quantile(reference, [0.25, 0.75])
-    # The standard deviation of a normal distribution with these quartiles, then its median's.
-    spread = float(high - low) / 1.349 * 1.2533
     shift = now - usual
     side = "above" if shift > 0 else "below"
-    limit = profile.thresholds.shift(
-        profile.thresholds.price_level,
-        spread,
-        len(current),
-        len(reference),
-        profile.baseline.of("price_level", "price"),
+    limit = profile.thresholds.price_level_limit(
+        reference, len(current), profile.baseline.of("price_level", "price")
     )
     return Finding(
         name="price_level",

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from tasador.drift.baseline import Clustering
 
 _NO_CLUSTERING = Clustering()
@@ -102,6 +104,22 @@ class Thresholds:
         """The limit for a shift of a mean or median; ``spread`` is a standard deviation."""
         chance = _Z * spread * clustering.widen * math.sqrt(_inverse(batch, reference))
         return max(effect, math.hypot(chance, clustering.between))
+
+    def error_rise_limit(self, ratios: np.ndarray, batch: int, clustering: Clustering) -> float:
+        """The limit for the relative rise of a mean absolute log error.
+
+        ``ratios`` [n] are log(price / prediction) in the reference, ``batch`` the rows compared.
+        """
+        errors = np.abs(ratios)
+        spread = float(errors.std() / errors.mean())
+        return self.shift(self.error_rise, spread, batch, len(errors), clustering)
+
+    def price_level_limit(self, ratios: np.ndarray, batch: int, clustering: Clustering) -> float:
+        """The limit for the shift of the median of ``ratios``, as in ``error_rise_limit``."""
+        low, high = np.quantile(ratios, [0.25, 0.75])
+        # The standard deviation of a normal distribution with these quartiles, then its median's.
+        spread = float(high - low) / 1.349 * 1.2533
+        return self.shift(self.price_level, spread, batch, len(ratios), clustering)
 
 
 def _inverse(batch: int, reference: int) -> float:

@@ -1,4 +1,4 @@
-"""The champion's error where a price has come in since for a property that it priced."""
+"""The champion's realised error: predictions compared with prices that arrived afterwards."""
 
 from __future__ import annotations
 
@@ -21,20 +21,24 @@ if TYPE_CHECKING:
 
     from tasador.warehouse.predictions import Sale
 
-# Below this many prices nothing is told from chance.
+# With fewer prices than this a change cannot be told from chance.
 FEWEST_SOLD = 30
 
 
 def key_of(listing: Listing) -> str:
-    """The property's key, empty where street, city or zip is missing: it could be any property."""
-    whole = listing.street and listing.city and listing.zip_code
-    return property_key(listing) if whole else ""
+    """The property's key; empty without street, city or zip code, which do not identify one."""
+    complete = listing.street and listing.city and listing.zip_code
+    return property_key(listing) if complete else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Realised:
-    """``ratios`` [n] are log(price / prediction), one a property; ``error`` their mean absolute
-    value, None without any; ``findings`` are empty where they are too few to judge by."""
+    """The realised error.
+
+    ``ratios`` [n] are log(price / prediction), one per property. ``error`` is their mean absolute
+    value, None if there are none; ``usual`` is the same over the champion's reference. ``findings``
+    is empty if there are too few prices to judge.
+    """
 
     ratios: np.ndarray
     error: float | None
@@ -45,10 +49,10 @@ class Realised:
 def pair(
     predictions: Iterable[tuple[str, datetime, float]], sales: Sequence[Sale]
 ) -> list[tuple[float, float]]:
-    """(predicted, paid) dollars, one pair a property: the first price that came after a
-    prediction, and the last prediction before it came.
+    """Match predictions with later prices: (predicted, paid) in dollars, one pair per property.
 
-    ``predictions`` are (property key, when, dollars), ``sales`` in the order in which they came.
+    A pair is the first price that arrived after a prediction, and the last prediction before that
+    price. ``predictions`` are (property key, time, dollars), ``sales`` in order of arrival.
     """
     by_key: dict[str, list[tuple[datetime, float]]] = {}
     for key, when, price in predictions:
@@ -68,29 +72,31 @@ def judge(
     pairs: Sequence[tuple[float, float]],
     reference: pd.DataFrame,
     baseline: Baseline | None,
-    limits: Thresholds,
+    thresholds: Thresholds,
 ) -> Realised:
-    """Compare the errors of the pairs with those on the reference's honest rows.
+    """Compare the errors of the pairs with those on the reference's out-of-sample rows.
 
-    Prices outside the market are left out on both sides: models do not answer for them. What the
-    baseline says of how batches stray widens the limits; without one, chance alone does.
+    Prices outside the market range are ignored on both sides: models make no claim there. The
+    limits allow for chance, and for the baseline's clustering if there is one.
     """
-    there = _ratios(reference["price"], reference[PREDICTED])
-    usual = float(np.abs(there).mean())
-    given = np.array(pairs, dtype=np.float64).reshape(-1, 2)
-    here = _ratios(given[:, 1], given[:, 0])
-    if not len(here):
-        return Realised(ratios=here, error=None, usual=usual)
-    error = float(np.abs(here).mean())
-    if len(here) < FEWEST_SOLD:
-        return Realised(ratios=here, error=error, usual=usual)
+    usual_ratios = _ratios(reference["price"], reference[PREDICTED])
+    usual = float(np.abs(usual_ratios).mean())
+    dollars = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    ratios = _ratios(dollars[:, 1], dollars[:, 0])
+    if not len(ratios):
+        return Realised(ratios=ratios, error=None, usual=usual)
+    error = float(np.abs(ratios).mean())
+    if len(ratios) < FEWEST_SOLD:
+        return Realised(ratios=ratios, error=error, usual=usual)
     return Realised(
-        ratios=here,
+        ratios=ratios,
         error=error,
         usual=usual,
         findings=[
-            _level(there, here, limits, _clustering(baseline, "price_level", "price")),
-            _rise(there, here, limits, _clustering(baseline, "error", "")),
+            _price_level(
+                usual_ratios, ratios, thresholds, _clustering(baseline, "price_level", "price")
+            ),
+            _error_rise(usual_ratios, ratios, thresholds, _clustering(baseline, "error", "")),
         ],
     )
 
@@ -101,43 +107,39 @@ def _clustering(baseline: Baseline | None, finding: str, column: str) -> Cluster
 
 def _ratios(price: object, predicted: object) -> np.ndarray:
     paid = np.asarray(price, dtype=np.float64)
-    asked = np.asarray(predicted, dtype=np.float64)
-    kept = in_market(paid) & np.isfinite(asked) & (asked > 0)
-    ratios: np.ndarray = np.log(paid[kept] / asked[kept])
+    expected = np.asarray(predicted, dtype=np.float64)
+    kept = in_market(paid) & np.isfinite(expected) & (expected > 0)
+    ratios: np.ndarray = np.log(paid[kept] / expected[kept])
     return ratios
 
 
-def _rise(
-    there: np.ndarray, here: np.ndarray, limits: Thresholds, clustering: Clustering
+def _error_rise(
+    usual_ratios: np.ndarray, ratios: np.ndarray, thresholds: Thresholds, clustering: Clustering
 ) -> Finding:
-    usual, error = float(np.abs(there).mean()), float(np.abs(here).mean())
-    spread = float(np.abs(there).std()) / usual
+    usual, error = float(np.abs(usual_ratios).mean()), float(np.abs(ratios).mean())
     return Finding(
         name="realised_error",
         column="",
         value=error / usual - 1,
-        limit=limits.shift(limits.error_rise, spread, len(here), len(there), clustering),
+        limit=thresholds.error_rise_limit(usual_ratios, len(ratios), clustering),
         effect="hurts",
-        message=f"on the {len(here):,} properties whose price has come in since, the champion's "
-        f"error is {math.expm1(error):.0%}, against {math.expm1(usual):.0%} on rows that it had "
-        f"not seen in training ({error / usual - 1:+.0%})",
+        message=f"on the {len(ratios):,} properties whose price has arrived since, the champion's "
+        f"error is {math.expm1(error):.0%}, compared with {math.expm1(usual):.0%} on rows not "
+        f"seen in training ({error / usual - 1:+.0%})",
     )
 
 
-def _level(
-    there: np.ndarray, here: np.ndarray, limits: Thresholds, clustering: Clustering
+def _price_level(
+    usual_ratios: np.ndarray, ratios: np.ndarray, thresholds: Thresholds, clustering: Clustering
 ) -> Finding:
-    usual, now = float(np.median(there)), float(np.median(here))
-    low, high = np.quantile(there, [0.25, 0.75])
-    # Of a normal distribution with these quartiles: its standard deviation, then its median's.
-    spread = float(high - low) / 1.349 * 1.2533
+    usual, now = float(np.median(usual_ratios)), float(np.median(ratios))
     side = "above" if now > usual else "below"
     return Finding(
         name="price_level",
         column="price",
         value=abs(now - usual),
-        limit=limits.shift(limits.price_level, spread, len(here), len(there), clustering),
+        limit=thresholds.price_level_limit(usual_ratios, len(ratios), clustering),
         effect="both",
-        message=f"of the {len(here):,} properties whose price has come in since, the prices are "
-        f"{abs(math.expm1(now - usual)):.0%} {side} what was predicted",
+        message=f"on the {len(ratios):,} properties whose price has arrived since, prices are "
+        f"{abs(math.expm1(now - usual)):.0%} {side} the predictions",
     )

@@ -1,7 +1,7 @@
-"""The verbs of the monitor flow: choose the window, look, record, tell.
+"""The verbs of the monitor flow: choose the window, check the requests, record, publish.
 
-Each may be called again: a look is known by the champion and the end of its window, so it is
-recorded once, and the event that follows from it has the same id whenever it is published.
+Each one is safe to repeat: a check is identified by the champion and the end of its window, so it
+is recorded once, and its event always has the same id.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from tasador.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-# Of more predictions than this the newest are judged.
+# The newest predictions that are judged, at most.
 MOST_PREDICTIONS = 50_000
-# More than the rule ever needs to look at: it asks for the newest few.
-_LOOKED_BACK = 100
+# Rows read of each history; the policy needs only the newest few.
+_HISTORY_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What one look is about: a champion, and the time in which it was asked."""
+    """What one check covers: a champion, and a window of its predictions."""
 
     champion: ModelVersion
     since: datetime
@@ -51,9 +51,12 @@ class Case:
 
 
 @dataclass(slots=True, kw_only=True)
-class Look:
-    """What was found. ``requests`` [m] are the listings that differ, ``report`` is None and
-    ``realised`` is empty where they are too few to judge; ``reference`` the champion's data."""
+class MonitoringCheck:
+    """The measurements of one check.
+
+    ``requests`` [m] are the distinct listings, ``reference`` the champion's data. ``report`` is
+    None if there are too few listings to judge.
+    """
 
     predictions: int
     latency_ms: dict[str, float]
@@ -68,18 +71,18 @@ class Look:
 
     @property
     def hurts(self) -> bool:
-        """Whether the champion is, or is estimated to be, worse on what it is asked."""
+        """Whether the champion's error on the requests rose, as measured or as estimated."""
         return bool(self.causes)
 
     @property
     def moved(self) -> bool:
-        """Whether what is asked differs from what the champion knows."""
+        """Whether the requests differ from the champion's data."""
         level = any(f.exceeded and f.effect != "hurts" for f in self.realised.findings)
         return self.report is not None and (self.report.moved or level)
 
 
 def choose(settings: Settings) -> Case | None:
-    """Today's champion and the time since it began, at most TASADOR_MONITOR_DAYS back.
+    """The current champion and the time since it took over, at most TASADOR_MONITOR_DAYS back.
 
     None before the first champion.
     """
@@ -91,128 +94,131 @@ def choose(settings: Settings) -> Case | None:
     earliest = until - timedelta(days=settings.monitor_days)
     return Case(
         champion=champion,
-        since=max(_began(settings, champion), earliest),
+        since=max(_champion_since(settings, champion), earliest),
         until=until,
         correlation_id=uuid.uuid4().hex,
     )
 
 
 def due(settings: Settings) -> bool:
-    """Whether the champion was asked anything since the last look at its requests."""
+    """Whether the champion has made predictions since the last check."""
     case = choose(settings)
     if case is None:
         return False
     name, version = case.champion.name, case.champion.version
     with Warehouse(settings.database_url) as warehouse:
-        looks = [
-            look.window_to
-            for look in warehouse.monitor_history(limit=_LOOKED_BACK)
-            if (look.model_name, look.champion_version) == (name, version)
+        checked = [
+            check.window_to
+            for check in warehouse.monitor_history(limit=_HISTORY_ROWS)
+            if (check.model_name, check.champion_version) == (name, version)
         ]
         count, _ = warehouse.prediction_statistics(
-            name, version, max([case.since, *looks]), case.until
+            name, version, max([case.since, *checked]), case.until
         )
     return count > 0
 
 
-def look(
+def check(
     settings: Settings,
     case: Case,
     say: Callable[[str], None],
     thresholds: Thresholds | None = None,
-) -> Look:
-    """Measure what was asked in the case's time against the champion's reference."""
-    limits = thresholds or Thresholds()
+) -> MonitoringCheck:
+    """Compare the requests in the window with the champion's reference."""
+    thresholds = thresholds or Thresholds()
     name, version = case.champion.name, case.champion.version
     with Warehouse(settings.database_url) as warehouse:
         count, latency_ms = warehouse.prediction_statistics(name, version, case.since, case.until)
         newest = warehouse.request_samples(name, version, case.since, case.until, MOST_PREDICTIONS)
-        # Anyone may tell the broker of a prediction; predict answers with a price above zero.
-        asked = [a for a in newest if a.price > 0]
+        # Any client of the broker can publish a prediction; real ones have a price above zero.
+        samples = [sample for sample in newest if sample.price > 0]
         say(f"{count:,} predictions by version {version} since {case.since:%Y-%m-%d %H:%M} UTC")
-        frame, keys = _frame_of(asked)
+        frame, keys = _frame_of(samples)
         sold = realised.pair(
-            [(key, a.predicted_at, a.price) for key, a in zip(keys, asked, strict=True)],
+            [(key, s.predicted_at, s.price) for key, s in zip(keys, samples, strict=True)],
             warehouse.sales(sorted({key for key in keys if key}), case.since),
         )
     reference, baseline = reference_of(Lake(settings), case.champion)
-    # Asked twice is known once: the same listing again says nothing new of what people ask.
+    # A repeated listing says nothing new about the requests.
     distinct = frame.drop_duplicates(list(INPUTS)).reset_index(drop=True)
-    found = Look(
+    result = MonitoringCheck(
         predictions=count,
         latency_ms=latency_ms,
-        latencies=np.array([a.latency_ms for a in asked]),
+        latencies=np.array([sample.latency_ms for sample in samples]),
         missing={name: float(frame[name].isna().mean()) for name in INPUTS if len(frame)},
         requests=distinct,
         reference=reference,
-        realised=realised.judge(sold, reference, baseline, limits),
+        realised=realised.judge(sold, reference, baseline, thresholds),
         report=None,
         reasons=[],
     )
-    if len(distinct) < limits.fewest_rows:
-        found.reasons = [_too_few(count, len(distinct), limits.fewest_rows)]
-        return found
-    found.report = judge_requests(
+    if len(distinct) < thresholds.fewest_rows:
+        result.reasons = [_too_few(count, len(distinct), thresholds.fewest_rows)]
+        return result
+    result.report = judge_requests(
         distinct,
         reference,
         distinct["answered"].to_numpy(dtype=np.float64),
         baseline=baseline,
-        thresholds=limits,
+        thresholds=thresholds,
         progress=say,
     )
     hurting = [
         f
-        for f in (*found.realised.findings, *found.report.findings)
+        for f in (*result.realised.findings, *result.report.findings)
         if f.exceeded and f.effect != "moved"
     ]
-    found.causes = sorted({f.name for f in hurting})
-    told = [f.message for f in found.realised.findings if f.exceeded]
-    found.reasons = [*told, *found.report.reasons]
-    return found
+    result.causes = sorted({f.name for f in hurting})
+    realised_reasons = [f.message for f in result.realised.findings if f.exceeded]
+    result.reasons = [*realised_reasons, *result.report.reasons]
+    return result
 
 
-def record(settings: Settings, case: Case, found: Look) -> MonitorRecord:
-    """Decide whether to ask for training and write the look down; one that stands is returned."""
+def record(settings: Settings, case: Case, result: MonitoringCheck) -> MonitorRecord:
+    """Decide whether to request training and record the check; an existing record is returned."""
     champion = case.champion
-    scores = {} if found.report is None else dict(found.report.scores)
+    scores = {} if result.report is None else dict(result.report.scores)
     estimated = scores.get("performance", {}).get("estimated_error")
-    scores["realised"] = {finding.name: finding.scored for finding in found.realised.findings}
-    made = MonitorRecord(
+    scores["realised"] = {finding.name: finding.scored for finding in result.realised.findings}
+    unrecorded = MonitorRecord(
         model_name=champion.name,
         champion_version=champion.version,
         correlation_id=case.correlation_id,
         window_from=case.since,
         window_to=case.until,
-        predictions=found.predictions,
-        judged=0 if found.report is None else len(found.requests),
-        moved=found.moved,
-        hurts=found.hurts,
-        reasons=found.reasons,
-        causes=found.causes,
+        predictions=result.predictions,
+        judged=0 if result.report is None else len(result.requests),
+        moved=result.moved,
+        hurts=result.hurts,
+        reasons=result.reasons,
+        causes=result.causes,
         asked=False,
         asked_says="",
         estimated_error=estimated,
-        realised_error=found.realised.error,
-        usual_error=found.realised.usual,
-        sold=len(found.realised.ratios),
-        latency_ms=found.latency_ms,
-        missing=found.missing,
+        realised_error=result.realised.error,
+        usual_error=result.realised.usual,
+        sold=len(result.realised.ratios),
+        latency_ms=result.latency_ms,
+        missing=result.missing,
         scores=scores,
     )
-    quiet = policy.QuietPeriods(after_asking=timedelta(hours=settings.monitor_quiet_hours))
-    # One at a time: of two looks at once only one may ask.
+    quiet = policy.QuietPeriods(after_request=timedelta(hours=settings.monitor_quiet_hours))
+    # One at a time: of two concurrent checks only one may request training.
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("monitor"):
-        standing = warehouse.monitoring_check(champion.name, champion.version, case.until)
-        if standing is not None:
-            return standing
-        said = policy.answer(
-            champion.version, found.hurts, _past(warehouse, champion), made.looked_at, quiet
+        existing = warehouse.monitoring_check(champion.name, champion.version, case.until)
+        if existing is not None:
+            return existing
+        history = _history(warehouse, champion)
+        decision = policy.decide(
+            champion.version, result.hurts, history, unrecorded.looked_at, quiet
         )
-        return warehouse.record_monitoring(replace(made, asked=said.ask, asked_says=said.says))
+        return warehouse.record_monitoring(
+            replace(unrecorded, asked=decision.request, asked_says=decision.reason)
+        )
 
 
-def tell(settings: Settings, recorded: MonitorRecord) -> list[Event]:
-    """Publish training.requested where the look asks for training; the events published."""
+def publish(settings: Settings, recorded: MonitorRecord) -> list[Event]:
+    """Publish training.requested if the check requests training; returns the published events."""
     if not recorded.asked:
         return []
     event = build.training_requested(recorded)
@@ -220,15 +226,15 @@ def tell(settings: Settings, recorded: MonitorRecord) -> list[Event]:
     return [event]
 
 
-def in_words(recorded: MonitorRecord | None) -> tuple[str, list[str], str]:
-    """The look in one word, its reasons, and why training is asked for or not."""
+def summary(recorded: MonitorRecord | None) -> tuple[str, list[str], str]:
+    """The check's verdict, its reasons, and why training is requested or not."""
     if recorded is None:
-        return "no_champion", ["there is no champion yet, so nothing was asked of it"], ""
+        return "no_champion", ["there is no champion yet, so there are no predictions to check"], ""
     return recorded.verdict, recorded.reasons, recorded.asked_says
 
 
-def _began(settings: Settings, champion: ModelVersion) -> datetime:
-    """When the champion was last made it: by its promotion, or by a rollback to it."""
+def _champion_since(settings: Settings, champion: ModelVersion) -> datetime:
+    """When the champion last took over, by its promotion or by a rollback to it."""
     with Warehouse(settings.database_url) as warehouse:
         newest = warehouse.latest_promotion()
         if newest is not None and newest.version != champion.version:
@@ -236,35 +242,34 @@ def _began(settings: Settings, champion: ModelVersion) -> datetime:
     return champion.created if newest is None else newest.decided_at
 
 
-def _past(warehouse: Warehouse, champion: ModelVersion) -> policy.Past:
-    return policy.Past(
-        asked=[
-            look
-            for look in warehouse.monitor_history(limit=_LOOKED_BACK, requested_training=True)
-            if (look.model_name, look.champion_version) == (champion.name, champion.version)
+def _history(warehouse: Warehouse, champion: ModelVersion) -> policy.History:
+    return policy.History(
+        requests=[
+            check
+            for check in warehouse.monitor_history(limit=_HISTORY_ROWS, requested_training=True)
+            if (check.model_name, check.champion_version) == (champion.name, champion.version)
         ],
-        verdicts=warehouse.drift_history(limit=_LOOKED_BACK),
-        decisions=warehouse.model_history(limit=_LOOKED_BACK),
+        verdicts=warehouse.drift_history(limit=_HISTORY_ROWS),
+        decisions=warehouse.model_history(limit=_HISTORY_ROWS),
         ready=warehouse.batches(status="ready"),
     )
 
 
-def _frame_of(asked: list[RequestSample]) -> tuple[pd.DataFrame, list[str]]:
-    """The requests in their order, with ``answered`` (dollars); the key of each property, empty
-    where it has none."""
+def _frame_of(samples: list[RequestSample]) -> tuple[pd.DataFrame, list[str]]:
+    """The requests in order with ``answered`` (dollars), and the key of each property or ""."""
     from tasador.listings.table import frame_of
 
-    # Whatever a client of the broker wrote there: what cannot be read is missing.
-    listings = [read_listing({**a.listing, "price": None})[0] for a in asked]
+    # Any client of the broker can write these fields: unreadable values count as missing.
+    listings = [read_listing({**sample.listing, "price": None})[0] for sample in samples]
     frame = frame_of(listings)
-    frame["answered"] = np.array([a.price for a in asked], dtype=np.float64)
+    frame["answered"] = np.array([sample.price for sample in samples], dtype=np.float64)
     return frame, [realised.key_of(listing) for listing in listings]
 
 
 def _too_few(predictions: int, distinct: int, fewest: int) -> str:
     if not predictions:
-        return "nothing was asked: too few to tell"
+        return "no predictions: too few to judge"
     return (
-        f"{predictions:,} predictions of {distinct:,} different listings: too few to tell a change "
+        f"{predictions:,} predictions of {distinct:,} distinct listings: too few to tell a change "
         f"from chance (fewer than {fewest})"
     )

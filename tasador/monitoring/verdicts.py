@@ -1,9 +1,9 @@
-"""A look at the requests in one word, and what the word means."""
+"""The verdicts of a monitoring check, and what each one means."""
 
 VERDICTS = {
     "no_champion": "no champion yet",
-    "too_few": "too few requests to tell",
-    "quiet": "the champion suits what is asked",
-    "moved": "what is asked moved, and does not hurt",
-    "hurts": "what is asked hurts the champion",
+    "too_few": "too few requests to judge",
+    "quiet": "the champion suits the requests",
+    "moved": "the requests moved, and that does not hurt the champion",
+    "hurts": "the requests hurt the champion",
 }

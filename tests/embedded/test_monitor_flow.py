@@ -1,4 +1,4 @@
-"""The monitor flow on the real platform: what is asked over the gateway, judged, told once."""
+"""The monitor flow on the real platform: requests through the gateway lead to one training."""
 
 import json
 import os
@@ -61,8 +61,8 @@ def served(new_home):
             platform.down()
 
 
-def ask(settings, listings):
-    """Ask for prices over the gateway and wait until all of them are recorded."""
+def request_prices(settings, listings):
+    """Request prices through the gateway and wait until all of them are recorded."""
     with Warehouse(settings.database_url) as warehouse:
         before = warehouse.prediction_summary()["count"]
         answer = httpx.post(
@@ -73,9 +73,9 @@ def ask(settings, listings):
 
 
 def requests_of(number, rows, only=lambda row: True):
-    """Listings of the market, as they are asked for: no price."""
-    found = [row for row in generate(7, "steady", number, 6_000) if only(row)]
-    return [{k: v for k, v in row.items() if k != "price"} for row in found[:rows]]
+    """Listings of the market as requests: without a price."""
+    matching = [row for row in generate(7, "steady", number, 6_000) if only(row)]
+    return [{k: v for k, v in row.items() if k != "price"} for row in matching[:rows]]
 
 
 def history(settings):
@@ -83,10 +83,10 @@ def history(settings):
         return warehouse.monitor_history()
 
 
-def test_from_what_is_asked_to_one_training(served, checkout, monkeypatch):
+def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
     # The champion's own market: 400 listings, each of them twice.
     usual = requests_of(1, 400)
-    ask(served, usual + usual)
+    request_prices(served, usual + usual)
     (run,) = tasador(served, "monitor")
     quiet = history(served)[0]
     assert (run["artifacts"]["verdict"], quiet.verdict) == ("quiet", "quiet"), quiet.reasons
@@ -97,39 +97,41 @@ def test_from_what_is_asked_to_one_training(served, checkout, monkeypatch):
     assert quiet.missing["prev_sold_date"] > 0.2 > quiet.missing["state"]
     assert pending_flows(served) == []
 
-    # Land alone, which the champion errs most on.
-    ask(served, requests_of(2, 1_500, lambda row: not row["house_size"] and not row["bed"]))
-    looked, trained = tasador(served, "monitor")
-    look = history(served)[0]
-    assert (looked["flow"], trained["flow"]) == ("monitor", "train")
-    assert (look.verdict, look.causes, look.asked) == ("hurts", ["estimated_error"], True)
-    assert look.estimated_error > 1.2 * look.usual_error
-    assert look.missing["house_size"] > 0.6
-    (event,) = looked["artifacts"]["events"]
+    # Only land, where the champion's error is largest.
+    request_prices(
+        served, requests_of(2, 1_500, lambda row: not row["house_size"] and not row["bed"])
+    )
+    monitored, trained = tasador(served, "monitor")
+    check = history(served)[0]
+    assert (monitored["flow"], trained["flow"]) == ("monitor", "train")
+    assert (check.verdict, check.causes, check.asked) == ("hurts", ["estimated_error"], True)
+    assert check.estimated_error > 1.2 * check.usual_error
+    assert check.missing["house_size"] > 0.6
+    (event,) = monitored["artifacts"]["events"]
     assert event["type"] == "tasador.training.requested"
-    assert event["id"] == f"monitor-{look.monitor_id}"
-    assert event["data"]["reasons"] == look.reasons == looked["artifacts"]["reasons"]
-    assert event["correlationid"] == look.correlation_id
-    assert trained["artifacts"]["correlation_id"] == look.correlation_id
-    # The same data: the same model, which the gate does not take for better.
+    assert event["id"] == f"monitor-{check.monitor_id}"
+    assert event["data"]["reasons"] == check.reasons == monitored["artifacts"]["reasons"]
+    assert event["correlationid"] == check.correlation_id
+    assert trained["artifacts"]["correlation_id"] == check.correlation_id
+    # The same data gives the same model, which the gate rejects.
     assert trained["artifacts"]["decision"] == "rejected"
     card = card_text("monitor", "judge", checkout, checkout)
-    assert look.reasons[0] in card
-    assert "Training was asked for" in card
+    assert check.reasons[0] in card
+    assert "Training was requested" in card
     assert "<iframe" in card
     assert "data:image/png" in card
 
-    # The same cause again: neither asked nor trained, though the quiet time is over.
+    # The same cause again: no request and no training, although the quiet period is over.
     monkeypatch.setenv("TASADOR_MONITOR_QUIET_HOURS", "0")
     (again,) = tasador(served, "monitor")
     assert again["artifacts"]["verdict"] == "hurts"
     assert again["artifacts"]["events"] == []
-    assert again["artifacts"]["asked_says"].endswith("no batch has come since")
-    assert [seen.asked for seen in history(served)] == [False, True, False]
+    assert again["artifacts"]["asked_says"].endswith("no batch has arrived since")
+    assert [record.asked for record in history(served)] == [False, True, False]
     listed = tasador(served, "monitor", "--list", "2")[0]
-    assert [seen["monitor_id"] for seen in listed] == [3, 2]
-    assert listed[1]["reasons"] == look.reasons
+    assert [record["monitor_id"] for record in listed] == [3, 2]
+    assert listed[1]["reasons"] == check.reasons
     with Warehouse(served.database_url) as warehouse:
         assert len(warehouse.model_history()) == 2
-        # Its lineage leads back to the look.
-        assert warehouse.model_history()[0].correlation_id == look.correlation_id
+        # Its lineage leads back to the check.
+        assert warehouse.model_history()[0].correlation_id == check.correlation_id

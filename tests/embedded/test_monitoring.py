@@ -1,4 +1,4 @@
-"""Monitoring's verbs on the real stores: prices that came in since, one row a look, one request."""
+"""Monitoring's verbs on the real stores: one row per check, one request for training per cause."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +25,9 @@ ROWS = 1_500
 
 
 @pytest.fixture(scope="module")
-def learnt(platform):
+def rising_market(platform):
     """A champion on the first batch of a market whose prices then rise by a quarter."""
-    with own_database(platform) as own, recording_broker() as (broker, told):
+    with own_database(platform) as own, recording_broker() as (broker, published):
         own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
         ingested(own, generate(3, "price-shift", 0, ROWS))
@@ -36,7 +36,7 @@ def learnt(platform):
         candidate = training.fit(own, planned, result, seed=0)
         judgement = training.judge(own, planned, candidate)
         assert judgement.record.decision == "promoted"
-        yield own, judgement, told
+        yield own, judgement, published
 
 
 def ingested(settings, rows):
@@ -44,8 +44,8 @@ def ingested(settings, rows):
         return ingest_one(settings, source.url).batch
 
 
-def asked_for(settings, judgement, rows):
-    """Keep predictions of these rows, as the champion makes them, as record would; their number."""
+def record_predictions(settings, judgement, rows):
+    """Store the champion's predictions of these rows as the record function does; returns them."""
     read = [listing for listing, problems in map(read_row, rows) if not problems]
     prices = judgement.bundle.predict(columns_of(frame_of(read))).price
     version = judgement.record
@@ -68,32 +68,32 @@ def asked_for(settings, judgement, rows):
     return records
 
 
-def look_now(settings):
+def check_now(settings):
     case = verbs.choose(settings)
-    return case, verbs.look(settings, case, lambda text: None)
+    return case, verbs.check(settings, case, lambda text: None)
 
 
-def test_without_a_champion_there_is_nothing_to_look_at(platform):
+def test_choose_without_a_champion(platform):
     with own_database(platform) as empty:
         empty = replace(empty, model_name=f"test-{uuid.uuid4().hex[:8]}")
         assert verbs.choose(empty) is None
         assert verbs.due(empty) is False
-        assert verbs.in_words(None)[0] == "no_champion"
+        assert verbs.summary(None)[0] == "no_champion"
 
 
-def test_prices_that_came_in_since_ask_for_one_training(learnt):
-    settings, judgement, told = learnt
+def test_prices_that_arrived_since_request_one_training(rising_market):
+    settings, judgement, published = rising_market
     offered = list(generate(3, "price-shift", 2, ROWS))
     assert verbs.due(settings) is False
-    case, found = look_now(settings)
-    assert found.reasons == ["nothing was asked: too few to tell"]
-    asked_for(settings, judgement, offered[:50])
-    case, found = look_now(settings)
-    assert "too few to tell a change from chance (fewer than 100)" in found.reasons[0]
-    few = verbs.record(settings, case, found)
+    case, result = check_now(settings)
+    assert result.reasons == ["no predictions: too few to judge"]
+    record_predictions(settings, judgement, offered[:50])
+    case, result = check_now(settings)
+    assert "too few to tell a change from chance (fewer than 100)" in result.reasons[0]
+    few = verbs.record(settings, case, result)
     assert (few.verdict, few.asked, few.judged) == ("too_few", False, 0)
-    predictions = asked_for(settings, judgement, offered)
-    # What a client of the broker may have written there stops nothing.
+    predictions = record_predictions(settings, judgement, offered)
+    # Malformed predictions from a client of the broker do no harm.
     odd = replace(
         predictions[0],
         prediction_id=uuid.uuid4().hex,
@@ -103,66 +103,67 @@ def test_prices_that_came_in_since_ask_for_one_training(learnt):
         warehouse.log_predictions([odd, replace(odd, prediction_id="free", price=0.0)])
     assert verbs.due(settings) is True
 
-    case, found = look_now(settings)
-    assert found.predictions == few.predictions + len(predictions) + 2
-    # Those asked for before are no new listings.
-    assert len(found.requests) <= len(predictions) + 1
-    assert found.realised.error is None
-    quiet = verbs.record(settings, case, found)
+    case, result = check_now(settings)
+    assert result.predictions == few.predictions + len(predictions) + 2
+    # Listings requested before are not counted again.
+    assert len(result.requests) <= len(predictions) + 1
+    assert result.realised.error is None
+    quiet = verbs.record(settings, case, result)
     assert (quiet.hurts, quiet.asked, quiet.sold) == (False, False, 0)
-    assert verbs.tell(settings, quiet) == []
+    assert verbs.publish(settings, quiet) == []
     assert verbs.due(settings) is False
 
-    # The same properties come in at prices that are a quarter higher.
+    # The same properties arrive at prices that are a quarter higher.
     batch = ingested(settings, offered)
-    told.clear()
-    case, found = look_now(settings)
-    pairs = len(found.realised.ratios)
+    published.clear()
+    case, result = check_now(settings)
+    pairs = len(result.realised.ratios)
     assert ROWS * 0.6 < pairs < len({p.listing["street"] for p in predictions})
-    assert "price_level" in found.causes
-    # Two runs at once, and the step of one repeated: one of the looks asks, once.
-    other, found_again = replace(case, until=now(), correlation_id="other"), found
+    assert "price_level" in result.causes
+    # Two concurrent runs, then both steps repeated: only one check requests training.
+    other, result_again = replace(case, until=now(), correlation_id="other"), result
     with ThreadPoolExecutor(2) as both:
         first, second = both.map(
-            lambda given: verbs.record(settings, *given), [(case, found), (other, found_again)]
+            lambda arguments: verbs.record(settings, *arguments),
+            [(case, result), (other, result_again)],
         )
     assert sorted((first.asked, second.asked)) == [False, True]
-    assert verbs.record(settings, case, found) == first
-    assert verbs.record(settings, other, found_again) == second
-    asking, quiet = (first, second) if first.asked else (second, first)
-    assert "with 1 new batch to learn from" in asking.asked_says
-    assert "quiet until" in quiet.asked_says
-    assert (asking.sold, asking.realised_error) == (pairs, found.realised.error)
-    assert asking.realised_error > 1.2 * asking.usual_error
-    assert asking.scores["realised"]["price_level"]["exceeded"] is True
-    assert "above what was predicted" in asking.reasons[0]
+    assert verbs.record(settings, case, result) == first
+    assert verbs.record(settings, other, result_again) == second
+    requesting, quiet = (first, second) if first.asked else (second, first)
+    assert "with 1 new batch to learn from" in requesting.asked_says
+    assert "no new request before" in quiet.asked_says
+    assert (requesting.sold, requesting.realised_error) == (pairs, result.realised.error)
+    assert requesting.realised_error > 1.2 * requesting.usual_error
+    assert requesting.scores["realised"]["price_level"]["exceeded"] is True
+    assert "above the predictions" in requesting.reasons[0]
 
-    (event,) = verbs.tell(settings, asking)
-    assert verbs.tell(settings, asking) == [event]
-    assert verbs.tell(settings, quiet) == []
-    assert told == [("tasador.training.requested", f"monitor-{asking.monitor_id}")] * 2
-    assert event.correlation_id == asking.correlation_id
-    assert event.data["reasons"] == asking.reasons
+    (event,) = verbs.publish(settings, requesting)
+    assert verbs.publish(settings, requesting) == [event]
+    assert verbs.publish(settings, quiet) == []
+    assert published == [("tasador.training.requested", f"monitor-{requesting.monitor_id}")] * 2
+    assert event.correlation_id == requesting.correlation_id
+    assert event.data["reasons"] == requesting.reasons
 
-    # A pipeline that was killed now takes the training up; the batches still wait for verdicts.
+    # A pipeline killed here would resume the training; the batches still wait for verdicts.
     train, *drifts = pending_flows(settings)
-    assert train == ("train", {"correlation-id": asking.correlation_id})
+    assert train == ("train", {"correlation-id": requesting.correlation_id})
     assert batch.batch_id in [waiting["batch-id"] for _, waiting in drifts]
 
     with Warehouse(settings.database_url) as warehouse:
-        looks = warehouse.monitor_history()
-        assert [look.monitor_id for look in looks] == sorted(
-            (look.monitor_id for look in looks), reverse=True
+        checks = warehouse.monitor_history()
+        assert [check.monitor_id for check in checks] == sorted(
+            (check.monitor_id for check in checks), reverse=True
         )
-        assert warehouse.monitor_history(limit=1) == looks[:1]
-        assert warehouse.monitor_history(requested_training=True) == [asking]
-        # A training that it led to knows what asked for it.
+        assert warehouse.monitor_history(limit=1) == checks[:1]
+        assert warehouse.monitor_history(requested_training=True) == [requesting]
+        # The resulting training is traced back to the check.
         decided = warehouse.record_decision(
             replace(
                 judgement.record,
                 version=99,
                 training_id="asked-for",
-                correlation_id=asking.correlation_id,
+                correlation_id=requesting.correlation_id,
                 promotion=None,
                 decided_at=now(),
             )
@@ -174,13 +175,13 @@ def test_prices_that_came_in_since_ask_for_one_training(learnt):
             model_digest=decided.digest,
         )
         warehouse.log_predictions([prediction])
-        assert trace(prediction.prediction_id, warehouse).looks == [asking]
-    # Decided: nothing is left of it to take up.
+        assert trace(prediction.prediction_id, warehouse).looks == [requesting]
+    # Decided: nothing is left to resume.
     assert {flow for flow, _ in pending_flows(settings)} == {"drift"}
 
 
-def test_the_window_begins_with_the_champion_and_goes_back_so_far(learnt):
-    settings, judgement, _ = learnt
+def test_choose_window_starts_with_the_champion(rising_market):
+    settings, judgement, _ = rising_market
     case = verbs.choose(settings)
     assert case.champion.version == judgement.record.version
     assert case.since == judgement.record.decided_at
