@@ -1,4 +1,4 @@
-"""A column of text by its values says of every row what the rows themselves say."""
+"""TextColumn and its fast paths give what the rows of text themselves give."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ ROWS = st.lists(st.none() | st.sampled_from("abc"), max_size=8)
 
 
 @given(ROWS)
-def test_either_form_tells_the_rows(rows):
+def test_text_column_equals_its_rows(rows):
     for column in (TextColumn.of(rows), TextColumn(rows)):
         assert len(column) == len(rows)
         assert column.tolist() == rows
@@ -25,14 +25,14 @@ def test_either_form_tells_the_rows(rows):
         assert [column.values[place] for place in column.places] == rows
 
 
-def test_of_rows_each_different_value_is_held_once():
+def test_text_column_holds_each_value_once():
     column = TextColumn.of(np.array(["a", None, "a", "b", None], dtype=object))
     assert column.values == ["a", None, "b"]
     assert column.which.tolist() == [0, 1, 0, 2, 1]
 
 
 @pytest.mark.parametrize("name", ["city", "status"])
-def test_arrays_are_read_as_columns_of_text(name):
+def test_text_of_converts_arrays(name):
     columns = arrays_of([Listing(city="Miami", status="sold"), Listing()])
     column = text_of(columns, name)
     assert text_of({name: column}, name) is column
@@ -45,7 +45,7 @@ def test_arrays_are_read_as_columns_of_text(name):
         st.none() | st.sampled_from(["", "0", "007"]) | st.integers(0, 10**17).map(str), min_size=1
     )
 )
-def test_texts_of_digits_are_read_side_by_side(values):
+def test_digits_of_texts_with_digits(values):
     found = digits_of(values)
     assert found is not None
     assert found.sizes.tolist() == [len(value or "") for value in values]
@@ -62,22 +62,22 @@ def test_texts_of_digits_are_read_side_by_side(values):
 @pytest.mark.parametrize(
     "other", ["1,2", "-1", "1.0", " 1", "x", "²", "٣", 7, 0, False, True, [], ["1"]]
 )
-def test_what_is_no_text_of_digits_is_not_read_as_one(other):
+def test_digits_of_other_values_is_none(other):
     assert digits_of(["12", None, other]) is None
 
 
-def test_a_number_of_too_many_digits_is_left_as_it_is():
+def test_numbers_with_too_many_digits_is_none():
     found = digits_of(["9" * 19, "1"])
     assert found is not None
     assert found.numbers() is None
 
 
 @pytest.mark.parametrize("keys", [["7", "0", "12"], ["7", "07"], ["7", "ten"], ["7", str(10**12)]])
-def test_categories_are_the_same_by_number_and_by_text(keys):
-    index, asked = index_of(keys), ["12", None, "7", "8", "99999", "0"]
-    table, numbers = codes_by_number(index), digits_of(asked).numbers()
-    by_text = codes_of(TextColumn(asked), index)
-    assert by_text.tolist() == [index.get(text, -1) for text in asked]
+def test_codes_by_number_equal_codes_by_text(keys):
+    index, wanted = index_of(keys), ["12", None, "7", "8", "99999", "0"]
+    table, numbers = codes_by_number(index), digits_of(wanted).numbers()
+    by_text = codes_of(TextColumn(wanted), index)
+    assert by_text.tolist() == [index.get(text, -1) for text in wanted]
     if len(table):
         assert table[np.minimum(numbers, len(table) - 1)].tolist() == by_text.tolist()
     assert bool(len(table)) == (keys == ["7", "0", "12"])

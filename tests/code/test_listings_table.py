@@ -1,4 +1,4 @@
-"""Tables of listings: read as ingest reads them, and clear about what is wrong with a file."""
+"""CSV files and frames of listings, and the errors of files that cannot be read."""
 
 import gzip
 
@@ -21,7 +21,7 @@ def csv_of(tmp_path, *lines, name="in.csv"):
     return path
 
 
-def test_a_file_is_read_as_ingest_reads_a_batch(tmp_path):
+def test_read_csv_equals_read_row(tmp_path):
     raw = generate(2, "steady", 0, 400)
     lines = [",".join("" if row[c] is None else str(row[c]) for c in COLUMNS) for row in raw]
     frame, rejected = read_csv(csv_of(tmp_path, *lines))
@@ -32,7 +32,7 @@ def test_a_file_is_read_as_ingest_reads_a_batch(tmp_path):
     assert len(refused) > 0
 
 
-def test_a_frame_knows_property_and_holdout(tmp_path):
+def test_frame_has_property_key_and_holdout(tmp_path):
     frame, _ = read_csv(csv_of(tmp_path, GOOD))
     listing, _ = read_row(dict(zip(COLUMNS, GOOD.split(","), strict=True)))
     assert frame["property_key"][0] == property_key(listing) == "1381334|roanoke|24019"
@@ -40,7 +40,7 @@ def test_a_frame_knows_property_and_holdout(tmp_path):
     assert frame["zip_code"][0] == "24019"
 
 
-def test_extra_columns_other_order_blank_lines_and_a_byte_order_mark(tmp_path):
+def test_read_csv_with_extra_columns_other_order_blank_lines_and_bom(tmp_path):
     path = tmp_path / "in.csv"
     order = ["id", *reversed(COLUMNS)]
     values = ["7", *reversed(GOOD.split(","))]
@@ -50,7 +50,7 @@ def test_extra_columns_other_order_blank_lines_and_a_byte_order_mark(tmp_path):
     assert frame["city"][0] == "Roanoke"
 
 
-def test_columns_of_gives_none_and_nan_whatever_pandas_made_of_them(tmp_path):
+def test_columns_of_normalises_missing_values(tmp_path):
     frame, _ = read_csv(
         csv_of(tmp_path, GOOD, GOOD.replace("Roanoke", "").replace("2015-02-01", ""))
     )
@@ -63,7 +63,7 @@ def test_columns_of_gives_none_and_nan_whatever_pandas_made_of_them(tmp_path):
         assert np.isnan(columns["house_size"]).all()
 
 
-def test_columns_that_a_frame_lacks_are_missing(tmp_path):
+def test_columns_of_frame_without_some_columns(tmp_path):
     frame, _ = read_csv(csv_of(tmp_path, GOOD))
     columns = columns_of(frame[["price", "state"]])
     assert set(columns) == set(COLUMNS)
@@ -71,7 +71,7 @@ def test_columns_that_a_frame_lacks_are_missing(tmp_path):
     assert np.isnan(columns["bed"]).all()
 
 
-def test_arrays_and_frames_hold_the_same(tmp_path):
+def test_arrays_of_equals_columns_of_frame(tmp_path):
     listings = [x for x, problems in map(read_row, generate(4, "steady", 0, 200)) if not problems]
     by_frame, plain = columns_of(frame_of(listings)), arrays_of(listings)
     for name in COLUMNS:
@@ -79,7 +79,7 @@ def test_arrays_and_frames_hold_the_same(tmp_path):
         np.testing.assert_array_equal(by_frame[name], plain[name])
 
 
-def test_rows_of_another_width_are_named(tmp_path):
+def test_rows_of_another_width_are_rejected(tmp_path):
     _, rejected = read_csv(csv_of(tmp_path, GOOD, GOOD + ",x", "a,b"))
     assert [(row.line, row.problems[0].reason) for row in rejected] == [
         (3, "has 13 values where the header has 12"),
@@ -87,7 +87,7 @@ def test_rows_of_another_width_are_named(tmp_path):
     ]
 
 
-def test_bad_files_are_named_with_what_is_wrong(tmp_path):
+def test_unreadable_files_raise_table_error(tmp_path):
     def refuses(path, message):
         with pytest.raises(TableError, match=message) as caught:
             read_csv(path)

@@ -1,4 +1,4 @@
-"""A table read by column is what its rows read one by one are."""
+"""read_columns gives the values and problems that read_listing gives row by row."""
 
 import math
 
@@ -29,7 +29,7 @@ VALUES = (
 
 
 def one_by_one(columns, rows):
-    """The same table, read row by row: its arrays and its problems."""
+    """The arrays and problems of a table that is read row by row."""
     read = [
         read_listing({name: values[row] for name, values in columns.items()}) for row in range(rows)
     ]
@@ -53,7 +53,7 @@ def same(found, expected):
             assert len(found[name]) == len(values)
 
 
-def both(columns, rows):
+def check_both(columns, rows):
     found, problems = read_columns(columns, rows)
     expected, expected_problems = one_by_one(columns, rows)
     same(found, expected)
@@ -62,10 +62,10 @@ def both(columns, rows):
 
 @settings(deadline=None)
 @given(st.data())
-def test_any_values_are_read_as_in_a_listing_of_their_own(data):
+def test_read_columns_equals_read_listing_for_any_values(data):
     rows = data.draw(st.integers(1, 6))
     names = data.draw(st.sets(st.sampled_from(COLUMNS), max_size=5))
-    # Columns are often of one kind, which is what the short ways are for.
+    # Columns often hold one kind of value, which takes the fast paths.
     kinds = st.sampled_from(
         [
             VALUES,
@@ -78,19 +78,19 @@ def test_any_values_are_read_as_in_a_listing_of_their_own(data):
             st.sampled_from(["", "Miami", "miami", " Miami", "NaN", "Mia\u00a0mi", "x" * 201]),
         ]
     )
-    both(
+    check_both(
         {n: data.draw(st.lists(data.draw(kinds), min_size=rows, max_size=rows)) for n in names},
         rows,
     )
 
 
 @pytest.mark.parametrize("scenario", ["steady", "broken-schema"])
-def test_a_simulated_batch_is_read_alike(scenario):
+def test_read_columns_equals_read_listing_for_a_batch(scenario):
     rows = generate(5, scenario, 2, 2_000)
-    both({name: [row.get(name) for row in rows] for name in COLUMNS}, len(rows))
+    check_both({name: [row.get(name) for row in rows] for name in COLUMNS}, len(rows))
 
 
-def test_true_is_no_1_and_1_is_no_1_point_0():
+def test_equal_values_of_different_types_are_read_apart():
     columns = {"bed": [1, True, 1.0], "city": [1, True, 1.0], "street": [7, 7.0, "7"]}
     found, problems = read_columns(columns, 3)
     assert [(p.row, p.problem.field) for p in problems] == [(1, "bed"), (1, "city")]
@@ -98,14 +98,14 @@ def test_true_is_no_1_and_1_is_no_1_point_0():
     assert found["street"].tolist() == ["7", "7", "7"]
 
 
-def test_an_absent_column_is_missing():
+def test_absent_column_is_missing():
     found, problems = read_columns({}, 2)
     assert not problems
     assert all(math.isnan(value) for value in found["bed"])
     assert found["city"].tolist() == [None, None]
 
 
-def test_each_refused_value_is_named_with_its_row():
+def test_problems_name_the_row():
     _, problems = read_columns({"bed": [1, "x", -1], "zip_code": ["1", "1", "123456"]}, 3)
     assert problems == [
         (1, FieldProblem("bed", "is not a number", "x")),
@@ -115,7 +115,7 @@ def test_each_refused_value_is_named_with_its_row():
 
 
 @pytest.mark.parametrize("year", ["0000", "1900", "2000", "2023", "2024"])
-def test_a_date_in_a_column_is_a_day_that_there_was(year):
+def test_only_calendar_dates_are_read(year):
     for month in range(15):
         for day in range(34):
-            both({"prev_sold_date": [f"{year}-{month:02d}-{day:02d}"]}, 1)
+            check_both({"prev_sold_date": [f"{year}-{month:02d}-{day:02d}"]}, 1)

@@ -1,0 +1,143 @@
+"""Every single-row function gives the numbers of the table function that it stands beside.
+
+Codes, places and everything that only moves values agree exactly. Numbers behind a logarithm, an
+exponential or a sum agree to rounding, since numpy and Python's math may differ in the last bit:
+to 1e-12 in float64, and to 2e-7, one step of float32, in the feature matrix.
+"""
+
+import math
+from dataclasses import astuple
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasador.listings.arrays import absent_of, arrays_of
+from tasador.listings.listing import STATUSES, Listing
+from tasador.model import own_features as own
+from tasador.model.comparables import query_of
+from tasador.model.encoders import CATEGORIES
+from tasador.model.features import DISTANCE, FEATURES, place_known, places_known
+from tasador.model.intervals import GROUPS, group_of, groups_of, size_of, size_of_one
+from tasador.model.places import BASE_REGRESSION
+from tasador.model.traits import traits_of, traits_of_one
+from tasador.model.value_warnings import warnings_of, warnings_of_one
+from tasador.training.encoding import fit_all_rows
+from tasador.training.rows import prepare_rows
+from tests.kit.listings import simulated_listings
+
+KNOWN = simulated_listings(800, seed=5)
+ENCODERS = fit_all_rows(prepare_rows(arrays_of(KNOWN)))
+
+
+def number(high):
+    return st.none() | st.floats(0, high, allow_nan=False)
+
+
+FUZZED = st.builds(
+    Listing,
+    brokered_by=st.none() | st.sampled_from(["352", "408", "?"]),
+    status=st.none() | st.sampled_from(STATUSES),
+    bed=number(1_000),
+    bath=number(1_000),
+    acre_lot=number(1e7),
+    city=st.none() | st.sampled_from(["Miami", "miami", "Nowhere"]),
+    state=st.none() | st.sampled_from(["Florida", "Atlantis"]),
+    zip_code=st.none() | st.sampled_from(["33131", "33199", "00001", "99501"]),
+    house_size=number(1e8),
+    prev_sold_date=st.none() | st.sampled_from(["0001-01-01", "2015-06-30", "9999-12-31"]),
+)
+LISTINGS = st.lists(FUZZED | st.sampled_from(KNOWN), min_size=1, max_size=5)
+
+
+def exact(single, table):
+    np.testing.assert_array_equal(single, table)
+
+
+def rounded(single, table):
+    np.testing.assert_allclose(single, table, rtol=1e-12, atol=1e-12)
+
+
+def rounded_to_float32(single, table):
+    np.testing.assert_allclose(single, table, rtol=2e-7, atol=1e-7)
+    assert single.dtype == table.dtype == np.float32
+
+
+@settings(max_examples=200, deadline=None)
+@given(LISTINGS)
+def test_single_row_functions_equal_their_table_functions(listings):
+    columns, places = arrays_of(listings), ENCODERS.places
+    parsed = ENCODERS.parse(columns)
+    design = own.terms(parsed.numbers, ENCODERS.means)
+    located = ENCODERS.locate(parsed.codes)
+    nation, levels = places.levels(design, located)
+    traits = traits_of(design)
+    runs = ENCODERS.comparables
+    matrix = ENCODERS.transform(columns)
+    absent = absent_of(columns)
+    known = places_known(matrix)
+    unknown = ENCODERS.unknown_categories(absent, parsed.codes)
+    table = {
+        "own_features": own.own_features(parsed.numbers),
+        "sale_years": own.sale_years(columns),
+        "places": np.column_stack(places.features(located)),
+        "cities": np.column_stack(ENCODERS.cities.features(parsed.codes.city)),
+        "brokers": np.column_stack(ENCODERS.brokers.features(parsed.codes.broker)),
+        "comparables": runs.features(located.area, traits, levels[BASE_REGRESSION]),
+        "groups": groups_of(absent, known),
+        "sizes": size_of(matrix[:, 0].astype(np.float64)),
+        "warnings": warnings_of(columns, unknown, ENCODERS.ranges),
+    }
+    assert not np.isinf(matrix).any()
+    assert matrix.shape == (len(listings), len(FEATURES))
+
+    for row, listing in enumerate(listings):
+        numbers = own.own_numbers_of_one(listing, ENCODERS.ranges)
+        exact([numbers[name] for name in parsed.numbers], [v[row] for v in parsed.numbers.values()])
+        exact(own.sale_year_of_one(listing.prev_sold_date), table["sale_years"][row])
+        rounded(own.own_features_of_one(numbers), table["own_features"][row])
+        listing_terms = own.terms_of_one(numbers, ENCODERS.means)
+        rounded(listing_terms, design[row])
+        rounded_to_float32(traits_of_one(listing_terms), traits[row])
+
+        codes = ENCODERS.codes_of_one(listing)
+        of_row = parsed.codes
+        exact([*codes], [of_row.state[row], of_row.city[row], of_row.broker[row]])
+        location = ENCODERS.locate_one(listing, codes)
+        exact([*location], [values[row] for values in astuple(located)])
+
+        regressions = places.regressions_of_one(location)
+        np.testing.assert_allclose(regressions @ design[row], levels[:, row], rtol=2e-7, atol=1e-7)
+        rounded(places.nation @ design[row], nation[row])
+        exact(places.features_of_one(location), table["places"][row])
+        exact(ENCODERS.cities.features_of_one(codes.city), table["cities"][row])
+        exact(ENCODERS.brokers.features_of_one(codes.broker), table["brokers"][row])
+        base = float(levels[BASE_REGRESSION, row])
+        query = query_of(traits[row])
+        exact(runs.features_of_one(location.area, query, base), table["comparables"][row])
+
+        encoded = ENCODERS.encode(listing)
+        rounded_to_float32(encoded.matrix, matrix[row : row + 1])
+        exact(ENCODERS.transform_one(listing), encoded.matrix)
+        names = [name for name, is_one in zip(CATEGORIES, unknown[row], strict=True) if is_one]
+        assert encoded.unknown_categories == names
+
+        assert place_known(encoded.distance) == known[row]
+        exact(np.float32(encoded.distance), matrix[row, DISTANCE])
+        group = group_of(listing, place_known(encoded.distance))
+        assert GROUPS.index(group) == table["groups"][row]
+        if not math.isnan(matrix[row, 0]):
+            rounded(size_of_one(float(matrix[row, 0])), table["sizes"][row])
+        warnings = warnings_of_one(listing, encoded.unknown_categories, ENCODERS.ranges)
+        assert warnings == table["warnings"].get(row, [])
+
+
+@given(st.lists(st.integers(-1, len(ENCODERS.places.zips) - 1), min_size=1, max_size=8))
+def test_candidates_of_one_equal_those_of_a_table(areas):
+    ENCODERS.comparables.build_index()
+    runs = ENCODERS.comparables._index.runs
+    rows, squared = runs.candidates(np.array(areas))
+    for row, area in enumerate(areas):
+        of_one, squared_of_one = runs.candidates_of_one(area)
+        exact(of_one, rows[row])
+        exact(squared_of_one, squared[row])
