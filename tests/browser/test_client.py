@@ -75,7 +75,7 @@ def served(tmp_path_factory):
         yield str(predict.base_url), str(explain.base_url)
 
 
-def test_answers_come_back_as_they_are(served):
+def test_client_returns_the_functions_answers(served):
     predict, explain = served
     answer = ask(predict, "predict", {"bed": "3"})
     assert answer["price"] == pytest.approx(ask(explain, "explain", {"bed": "3"})["price"])
@@ -84,14 +84,14 @@ def test_answers_come_back_as_they_are(served):
     assert states == sorted(states)
 
 
-def test_each_function_may_have_an_address_of_its_own():
+def test_functions_url_with_a_placeholder_for_the_function():
     nowhere = "http://{function}.invalid"
     assert "http://predict.invalid do" in problem_of(nowhere).detail
     assert "http://explain.invalid do" in problem_of(nowhere, "explain", {}).detail
     assert "http://record.invalid do" in problem_of(nowhere, "summary").detail
 
 
-def test_a_problem_names_its_fields(served):
+def test_api_error_lists_the_invalid_fields(served):
     problem = problem_of(served[0], "predict", {"bed": "three", "zip_code": "x"})
     assert problem.status == 422
     assert problem.errors == {
@@ -101,12 +101,12 @@ def test_a_problem_names_its_fields(served):
     assert not problem.no_model
 
 
-def test_a_function_without_a_model_has_none_in_service(tmp_path):
+def test_api_error_without_a_model_in_service(tmp_path):
     with function("predict", tmp_path) as client:
         assert problem_of(str(client.base_url)).no_model
 
 
-def test_nobody_there_and_nonsense_are_problems_too():
+def test_api_error_for_no_answer_and_invalid_json():
     nobody = f"http://127.0.0.1:{free_port()}"
     assert nobody in problem_of(nobody).detail
     with answering(502, b"<html>bad gateway</html>") as url:
@@ -120,7 +120,7 @@ def test_nobody_there_and_nonsense_are_problems_too():
         assert problem_of(url).status == 409
 
 
-def test_the_view_shows_what_explain_answers(served):
+def test_steps_of_an_explanation(served):
     from tasador_web import view
 
     predict, explain = served
@@ -134,7 +134,7 @@ def test_the_view_shows_what_explain_answers(served):
     assert steps[-1].dollars == f"${told['price']:,.0f}"
 
 
-def test_a_waterfall_that_dips_below_zero_keeps_its_scale():
+def test_steps_below_zero_keep_the_scale():
     from tasador_web import view
 
     columns = [
@@ -149,7 +149,7 @@ def test_a_waterfall_that_dips_below_zero_keeps_its_scale():
     ("amount", "written", "changed"),
     [(1234.5, "$1,234", "+$1,234"), (-0.4, "$0", "$0"), (-1e6, "−$1,000,000", "−$1,000,000")],
 )
-def test_dollars_are_whole(amount, written, changed):
+def test_dollars_are_rounded_to_whole_numbers(amount, written, changed):
     from tasador_web import view
 
     assert (view.dollars(amount), view.change(amount)) == (written, changed)

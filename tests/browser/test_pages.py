@@ -69,7 +69,7 @@ def recorded(platform, identity):
     return wait_for(found)
 
 
-def test_an_empty_form_is_priced_explained_and_recorded(page, web, platform, model):
+def test_empty_form_is_priced_explained_and_recorded(page, web, platform, model):
     ready(page, web)
     price = estimate(page)
     levels = page.texts("table.bars:first-of-type tbody th")
@@ -88,7 +88,7 @@ def test_an_empty_form_is_priced_explained_and_recorded(page, web, platform, mod
     assert fact(page, "Correlation") == "c-3"
 
 
-def test_the_waterfall_leads_from_the_base_to_the_price(page, web, model):
+def test_waterfall_adds_up_to_the_price(page, web, model):
     ready(page, web)
     page.fill("house_size", "3200")
     price = estimate(page)
@@ -114,7 +114,7 @@ def test_the_waterfall_leads_from_the_base_to_the_price(page, web, model):
     assert page.text("#sentence").startswith("Priced at $")
 
 
-def test_what_is_typed_is_what_is_priced(page, web, platform, model):
+def test_form_values_are_sent_to_predict(page, web, platform, model):
     ready(page, web)
     state = page.js("document.querySelector('#state option:nth-child(2)').value")
     page.choose("state", state)
@@ -136,7 +136,7 @@ def test_what_is_typed_is_what_is_priced(page, web, platform, model):
     assert page.texts("#missing .rt-Badge") == []
 
 
-def test_a_problem_stands_beside_its_field(page, web, model):
+def test_field_errors_are_shown_at_their_fields(page, web, model):
     ready(page, web)
     page.fill("bed", "three")
     page.fill("house_size", "-5")
@@ -155,14 +155,14 @@ def test_a_problem_stands_beside_its_field(page, web, model):
     assert not page.texts(".error")
 
 
-def test_a_warning_is_no_error(page, web, model):
+def test_warnings_are_shown_with_the_price(page, web, model):
     ready(page, web)
     page.fill("house_size", "90000")
     assert estimate(page) > 0
     assert "house_size" in " ".join(page.texts(".rt-CalloutText"))
 
 
-def test_clear_empties_form_and_answer(page, web, model):
+def test_clear_button_empties_form_and_answer(page, web, model):
     ready(page, web)
     page.fill("bed", "4")
     estimate(page)
@@ -171,7 +171,7 @@ def test_clear_empties_form_and_answer(page, web, model):
     assert page.js("document.getElementById('bed').value") == ""
 
 
-def test_without_a_model_the_pages_say_so(page, web, without_model):
+def test_pages_without_a_model_in_service(page, web, without_model):
     for route in ("/", "/service"):
         opened(page, web, route)
         page.wait("document.body.innerText.includes('No model is in service yet')")
@@ -188,7 +188,7 @@ def test_without_a_model_the_pages_say_so(page, web, without_model):
     assert not page.text("#price")
 
 
-def test_the_service_page_shows_the_model_and_what_it_answered(page, web, platform, model):
+def test_service_page_shows_model_and_predictions(page, web, platform, model):
     ready(page, web)
     price = estimate(page)
     identity = fact(page, "Prediction")
@@ -207,7 +207,7 @@ def test_the_service_page_shows_the_model_and_what_it_answered(page, web, platfo
     assert page.js("document.title") == "Service · Tasador"
 
 
-def test_the_keyboard_alone_is_enough(page, web, model):
+def test_form_works_with_the_keyboard_alone(page, web, model):
     ready(page, web)
     page.press("Tab")
     assert page.focused() == "Skip to the content"
@@ -221,7 +221,7 @@ def test_the_keyboard_alone_is_enough(page, web, model):
     assert "House size" not in page.texts("#missing .rt-Badge")
 
 
-def test_assistive_technology_is_told_every_name(page, web, model):
+def test_accessible_names_of_all_controls(page, web, model):
     ready(page, web)
     estimate(page)
     told = page.accessible()
@@ -232,7 +232,7 @@ def test_assistive_technology_is_told_every_name(page, web, model):
     assert {"State", "City", "Zip code five digits", "Last sold"} <= {name for _, name in told}
 
 
-def test_light_and_dark(page, web, model):
+def test_color_mode_button_switches_light_and_dark(page, web, model):
     def colours():
         return page.js(
             "(s => [s.backgroundColor, s.color])(getComputedStyle(document.querySelector("

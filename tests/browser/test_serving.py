@@ -24,27 +24,27 @@ def socket_of(address, origin):
     return websocket.create_connection(url, origin=origin, timeout=10)
 
 
-def test_pages_files_and_unknown_addresses(served):
+def test_server_answers_pages_assets_and_404(served):
     with httpx.Client(base_url=served[0], trust_env=False, follow_redirects=True) as client:
         for path in ("/", "/service", "/tasador.css", "/icon.svg"):
             assert client.get(path).status_code == 200, path
         assert client.get("/nothing-here").status_code == 404
 
 
-def test_other_sites_may_not_talk_to_it(served):
+def test_other_origins_cannot_open_the_websocket(served):
     socket_of(served[0], served[0]).close()
     with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
         socket_of(served[0], "http://elsewhere.example")
 
 
-def test_it_listens_on_this_machine_alone(served):
+def test_server_listens_on_loopback_only(served):
     processes = [psutil.Process(served[1].pid)]
     processes += processes[0].children(recursive=True)
     listening = {c.laddr.ip for p in processes for c in p.net_connections() if c.status == "LISTEN"}
     assert listening == {"127.0.0.1"}
 
 
-def test_a_second_start_builds_nothing_and_a_kill_leaves_nothing(served, web_folder):
+def test_restart_skips_the_build_and_kill_frees_the_port(served, web_folder):
     built = Path(web_folder, "built").stat().st_mtime_ns
     with serving(web_folder, "http://127.0.0.1:1") as (address, process):
         assert Path(web_folder, "built").stat().st_mtime_ns == built
@@ -60,7 +60,7 @@ def test_a_second_start_builds_nothing_and_a_kill_leaves_nothing(served, web_fol
         wait_for(free, 5)
 
 
-def test_the_end_comes_at_once_even_with_a_page_open(web_folder):
+def test_sigterm_ends_the_server_with_a_page_open(web_folder):
     with serving(web_folder, "http://127.0.0.1:1") as (address, process):
         page = socket_of(address, address)
         began = time.monotonic()

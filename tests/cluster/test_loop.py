@@ -19,14 +19,14 @@ def ended(template, number):
     return found[number - 1] if len(found) >= number and kit.finished(found[number - 1]) else None
 
 
-def test_applied_again_nothing_changes(applied):
+def test_second_apply_changes_nothing(applied):
     before = kit.versions()
     kit.apply()
     after = kit.versions()
     assert {name for name in before if before[name] != after[name]} == set()
 
 
-def test_a_batch_becomes_a_model_that_answers_with_no_hand_between(loop, told):
+def test_batch_leads_to_a_serving_model_without_intervention(loop, told):
     began = time.monotonic()
     kit.trigger("ingest", source_url=SOURCE)
     kit.until("ingested", lambda: ended("ingestflow", 1), 600)
@@ -51,7 +51,7 @@ def test_a_batch_becomes_a_model_that_answers_with_no_hand_between(loop, told):
         assert traffic == [(revision, 100)]
 
 
-def test_a_prediction_through_the_ingress_is_walked_back_to_its_batch(loop):
+def test_lineage_of_a_prediction_through_the_ingress(loop):
     answer, _ = kit.until(
         "a prediction",
         lambda: (r := kit.ask("POST", "/predict", LISTING)).status_code == 200 and r.json(),
@@ -88,7 +88,7 @@ def test_artifacts_and_cards_are_in_the_object_store(loop):
         assert [uri for uri in cards if uri.endswith(".html")], flow
 
 
-def test_monitoring_runs_on_a_schedule_and_as_asked(loop, told):
+def test_monitoring_runs_on_schedule_and_on_demand(loop, told):
     schedules = {each["metadata"]["name"]: each["spec"] for each in kit.get("cronworkflow")}
     assert schedules["monitorflow"]["schedule"].startswith("0 * * *")
     assert not schedules["monitorflow"].get("suspend")
@@ -101,7 +101,7 @@ def test_monitoring_runs_on_a_schedule_and_as_asked(loop, told):
     assert look["champion_version"] == 1
 
 
-def test_training_that_is_asked_for_and_gives_nothing_better_rolls_nothing(loop, told):
+def test_requested_training_that_is_rejected_starts_no_rollout(loop, told):
     before = kit.get("services.serving.knative.dev", "predict")["status"]["traffic"]
     rolled = kit.python("told(len(warehouse.rollout_history(limit=100)))")
     # As the monitor flow asks, with the correlation id of the model that it looked at.
@@ -133,7 +133,7 @@ def test_training_that_is_asked_for_and_gives_nothing_better_rolls_nothing(loop,
     assert kit.python("told(len(warehouse.rollout_history(limit=100)))") == rolled
 
 
-def test_a_batch_without_drift_trains_nothing(loop, told):
+def test_batch_without_drift_starts_no_training(loop, told):
     kit.until("the second ingest", lambda: ended("ingestflow", 2), 600)
     kit.until("its drift run", lambda: ended("driftflow", 2), 600)
     verdict = kit.python("told(dataclasses.asdict(warehouse.drift_history(limit=1)[0]))")
@@ -158,7 +158,7 @@ def test_a_batch_without_drift_trains_nothing(loop, told):
         ("flow-deployer", "get", "secrets", False),
     ],
 )
-def test_accounts_may_do_what_they_do_and_no_more(applied, account, verb, thing, may):
+def test_service_accounts_have_only_the_permissions_they_need(applied, account, verb, thing, may):
     who = f"system:serviceaccount:{kit.NAMESPACE}:{account}"
     said = kit.kubectl(
         *("-n", kit.NAMESPACE, "auth", "can-i", verb, thing, f"--as={who}"), check=False
@@ -166,7 +166,7 @@ def test_accounts_may_do_what_they_do_and_no_more(applied, account, verb, thing,
     assert (said.strip() == "yes") == may
 
 
-def test_predict_holds_no_key_to_the_api_server(loop):
+def test_predict_pods_mount_no_service_account_token(loop):
     pods, _ = kit.until(
         "a pod of predict",
         lambda: (

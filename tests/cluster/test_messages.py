@@ -94,7 +94,7 @@ def heard(served):
     kit.kubectl("-n", kit.NAMESPACE, "delete", "trigger", "listener")
 
 
-def test_500_requests_to_no_process_at_all_are_answered_once_each(heard, told):
+def test_500_request_events_from_zero_are_each_answered_once(heard, told):
     kit.until("predict at zero", lambda: not kit.pods("predict"), 300, pause=3)
     began = time.monotonic()
     identities = ask("zero", 500)
@@ -107,7 +107,7 @@ def test_500_requests_to_no_process_at_all_are_answered_once_each(heard, told):
 
 
 @kit.long
-def test_with_the_database_away_for_30_seconds_all_are_recorded(served, told):
+def test_predictions_are_recorded_after_database_outage(served, told):
     postgres = ("-n", kit.NAMESPACE, "scale", "statefulset", "postgres")
     kit.kubectl(*postgres, "--replicas=0")
     kit.kubectl("-n", kit.NAMESPACE, "wait", "--for=delete", "pod/postgres-0", "--timeout=60s")
@@ -129,7 +129,7 @@ def letters():
     return json.loads(kit.console("python", "-m", "tasador", "dead-letters", "list", "--json"))
 
 
-def test_poison_is_kept_with_the_reason_and_replayed_by_one_command(served, told):
+def test_undeliverable_events_become_dead_letters_and_can_be_replayed(served, told):
     kit.python(
         "from tasador.events import announce, publish\n"
         "from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event\n"

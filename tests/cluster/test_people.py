@@ -38,7 +38,7 @@ def forwarded():
 
 
 @pytest.mark.skipif(chromium.find() is None, reason="there is no Chromium on this machine")
-def test_a_person_gets_an_estimate_from_functions_that_slept(loop, tmp_path):
+def test_web_estimate_with_functions_scaled_to_zero(loop, tmp_path):
     with (
         forwarded() as address,
         chromium.browser(tmp_path) as tab,

@@ -80,7 +80,7 @@ def served(loop):
     assert kit.python("told(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
 
 
-def test_the_same_event_twice_is_one_rollout(served, told):
+def test_repeated_promotion_event_rolls_out_once(served, told):
     number = promote(times=2)
     _, seconds = dealt_with(number)
     told["a promotion in service, after its event"] = f"{seconds:.0f} s"
@@ -97,7 +97,7 @@ def test_the_same_event_twice_is_one_rollout(served, told):
     }
 
 
-def test_an_older_promotion_after_a_newer_one_changes_nothing(served):
+def test_older_promotion_after_newer_is_ignored(served):
     before = traffic()
     number = int(before["predict"][0][0].rpartition("-")[2])
     kit.python(
@@ -115,7 +115,7 @@ def test_an_older_promotion_after_a_newer_one_changes_nothing(served):
     assert traffic() == before
 
 
-def test_a_broken_bundle_leaves_everything_as_it_was(served):
+def test_broken_bundle_keeps_the_old_model_serving(served):
     before, there = traffic(), revisions()
     found, _ = dealt_with(promote(digest="0" * 64))
     assert {(service, outcome) for service, outcome, _ in found} == {
@@ -127,7 +127,7 @@ def test_a_broken_bundle_leaves_everything_as_it_was(served):
 
 
 @kit.long
-def test_a_candidate_that_never_gets_ready_leaves_everything_as_it_was(served, told):
+def test_candidate_that_never_becomes_ready_is_removed(served, told):
     before, there = traffic(), revisions()
     # The bundle is whole, but names another version than the promotion.
     found, seconds = dealt_with(promote(version=77))
@@ -198,7 +198,7 @@ def test_no_request_fails_during_three_promotions_and_a_rollback(served, told):
 
 
 @kit.long
-def test_a_promotion_whose_event_was_lost_is_brought_in_all_the_same(served, told):
+def test_lost_promotion_event_is_made_up_by_reconcile(served, told):
     number = kit.python(
         DECIDE.replace("VERSION", "1").replace("TIMES", "0").replace("CHANGES", "{}")
     )
@@ -208,7 +208,7 @@ def test_a_promotion_whose_event_was_lost_is_brought_in_all_the_same(served, tol
 
 
 @kit.long
-def test_a_canary_gets_its_share_of_the_traffic_first(served, told):
+def test_canary_steps_shift_traffic_gradually(served, told):
     def say(steps):
         kit.patch("secret", "tasador-endpoints", {"stringData": {"TASADOR_CANARY": steps}})
         kit.kill(*kit.pods("reload"))

@@ -50,7 +50,7 @@ def test_broker_killed_with_a_promotion_in_it(served, told):
     )
 
 
-def test_everything_killed_once_on_the_way_of_a_batch(served, told):
+def test_loop_completes_when_each_component_is_killed_once(served, told):
     """Flow pods, Postgres, the event bus, the Broker, Argo's controller: the batch arrives."""
     before = len(kit.workflows("trainflow")), len(kit.workflows("driftflow"))
     promoted = kit.python("told(warehouse.latest_promotion().promotion)")

@@ -70,7 +70,7 @@ def any_pod(service):
     return bool(kit.get("pod", "", "-l", f"serving.knative.dev/service={service}"))
 
 
-def test_the_first_request_takes_little_longer_than_an_empty_functions(empty, told):
+def test_cold_start_compared_with_an_empty_function(empty, told):
     asked = [("predict", "/predict"), ("empty", "/")]
     seconds = {"predict": [], "empty": []}
     for number in range(TRIES):

@@ -16,7 +16,7 @@ def schedule(**spec):
 
 
 @kit.long
-def test_a_schedule_asks_the_source_for_its_next_batch(loop, told):
+def test_scheduled_ingest_fetches_the_next_batch(loop, told):
     batches = "told([b.correlation_id for b in warehouse.batches()])"
     before = set(kit.python(batches))
     runs = len(kit.workflows("ingestflow"))

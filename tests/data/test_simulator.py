@@ -47,7 +47,7 @@ def residuals(seed, scenario, batch_number, rows=3_000):
     return np.array([np.log(listing.price / true_price(listing)) for listing in kept])
 
 
-def test_a_seed_gives_the_same_bytes_and_another_seed_others():
+def test_seed_determines_the_bytes():
     def text(seed, number):
         return json.dumps(generate(seed, "demo", number, 500), allow_nan=False)
 
@@ -55,14 +55,14 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others():
     assert len({text(7, 2), text(8, 2), text(7, 3)}) == 3
 
 
-def test_rows_have_the_twelve_columns_and_what_json_can_hold(steady):
+def test_rows_have_twelve_columns_of_json_values(steady):
     for row in steady:
         assert tuple(row) == COLUMNS
         assert all(type(value) in (float, str, type(None)) for value in row.values())
         assert row["status"] in STATUSES
 
 
-def test_fields_go_missing_at_the_rates_of_real_listings(steady):
+def test_missing_rates_match_real_listings(steady):
     frame = pd.DataFrame(steady)
     missing = frame.isna().mean()
     for column, rate in MISSING.items():
@@ -74,7 +74,7 @@ def test_fields_go_missing_at_the_rates_of_real_listings(steady):
     assert frame.bed.isna().corr(frame.house_size.isna()) > 0.7
 
 
-def test_the_mess_of_real_listings_is_there(steady):
+def test_dirty_values_of_real_listings_occur(steady):
     frame = pd.DataFrame(steady)
     for column, value in [("price", 0.0), ("price", 2.12e8), ("bed", 99.0), ("acre_lot", 1e5)]:
         assert 0.0005 < (frame[column] == value).mean() < 0.002
@@ -85,14 +85,14 @@ def test_the_mess_of_real_listings_is_there(steady):
     assert frame.brokered_by.nunique() > 100
 
 
-def test_only_prices_that_are_none_are_refused(steady):
+def test_only_rows_without_a_price_are_refused(steady):
     refused = [problem for row in steady for problem in read_row(row)[1]]
     assert {p.field for p in refused} == {"price"}
     assert {p.reason for p in refused} == {"is not above zero", "is missing"}
     assert len(refused) < 0.005 * ROWS
 
 
-def test_places_are_real_combinations_each_with_a_level(steady):
+def test_places_are_real_combinations_with_price_levels(steady):
     by_zip = {p.zip_code: p for p in known_places() + new_places()}
     assert len(by_zip) == len(known_places()) + len(new_places())
     for listing in listings(steady):
@@ -105,7 +105,7 @@ def test_places_are_real_combinations_each_with_a_level(steady):
     assert max(levels) > 5 * min(levels)
 
 
-def test_some_properties_come_again_with_another_price(steady):
+def test_some_properties_recur_with_another_price(steady):
     keys = [property_key(listing) for listing in listings(steady)]
     assert 0.01 < 1 - len(set(keys)) / ROWS < 0.1
     later = {property_key(listing) for listing in listings(generate(7, "steady", 1, ROWS))}
@@ -124,7 +124,7 @@ def test_some_properties_come_again_with_another_price(steady):
     assert sum(a.price == b.price for a, b in sized) < 0.1 * len(sized)
 
 
-def test_prices_lie_around_the_documented_rule(steady):
+def test_prices_follow_the_documented_rule(steady):
     truth, whole = true_prices(7, "steady", 0, ROWS), complete(steady)
     for row in np.flatnonzero(whole)[:500]:
         assert true_price(read_row(steady[row])[0]) == pytest.approx(truth[row])
@@ -137,7 +137,7 @@ def test_prices_lie_around_the_documented_rule(steady):
     assert np.nanmedian(np.abs(np.log(price / truth)[land])) < NOISE
 
 
-def test_the_rule_by_hand():
+def test_price_rule_of_one_listing():
     listing, _ = read_row(
         {"state": "Ohio", "zip_code": "44120", "status": "for_sale", "price": 1,
          "house_size": 1700, "bed": 3, "bath": 2, "acre_lot": None}
@@ -155,7 +155,7 @@ def test_the_rule_by_hand():
         true_price(read_row({"state": "Ohio", "zip_code": "44120", "price": 1})[0])
 
 
-def test_steady_is_one_market():
+def test_steady_scenario_is_one_market():
     for number in range(BATCHES):
         assert abs(residuals(7, "steady", number).mean()) < 0.015
     sizes = [
@@ -165,7 +165,7 @@ def test_steady_is_one_market():
     assert max(sizes) / min(sizes) < 1.06
 
 
-def test_price_shift_raises_the_very_same_offers_by_a_quarter():
+def test_price_shift_scenario_raises_prices_by_a_quarter():
     for number in range(BATCHES):
         factor = 1.25 if number >= 2 else 1.0
         plain, moved = (true_prices(7, name, number, 500) for name in ("steady", "price-shift"))
@@ -177,7 +177,7 @@ def test_price_shift_raises_the_very_same_offers_by_a_quarter():
     assert [r | {"price": 0} for r in before] == [r | {"price": 0} for r in after]
 
 
-def test_new_states_come_with_batch_3_and_keep_the_rule():
+def test_new_states_scenario_starts_in_batch_3():
     ordinary = {p.state for p in known_places()}
     for number in range(BATCHES):
         states = [row["state"] for row in generate(7, "new-states", number)]
@@ -186,7 +186,7 @@ def test_new_states_come_with_batch_3_and_keep_the_rule():
     assert abs(residuals(7, "new-states", 4).mean()) < 0.015
 
 
-def test_mix_change_brings_small_houses_in_cheap_places_at_the_same_prices():
+def test_mix_change_scenario_brings_small_cheap_houses():
     def medians(number):
         frame = pd.DataFrame(generate(7, "mix-change", number))
         return frame.house_size.median(), frame.price.median(), frame
@@ -203,7 +203,7 @@ def test_mix_change_brings_small_houses_in_cheap_places_at_the_same_prices():
     )
 
 
-def test_broken_schema_breaks_batch_2_alone():
+def test_broken_schema_scenario_breaks_batch_2():
     for number in (0, 1, 3, 4, 5):
         assert generate(7, "broken-schema", number) == generate(7, "steady", number)
     sound, broken = generate(7, "steady", 2, 6_000), generate(7, "broken-schema", 2, 6_000)
@@ -221,7 +221,7 @@ def test_broken_schema_breaks_batch_2_alone():
     assert as_text / 6_000 == pytest.approx(AS_TEXT, abs=0.02)
 
 
-def test_demo_tells_its_story():
+def test_demo_scenario():
     factors = [1.0, 1.0, 1.0, 1.0, 1.3]
     for number, factor in enumerate(factors):
         assert residuals(7, "demo", number).mean() == pytest.approx(np.log(factor), abs=0.015)
@@ -239,7 +239,7 @@ def test_demo_tells_its_story():
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_scenario_has_six_batches_of_its_own_size(name):
+def test_every_scenario_has_six_batches(name):
     assert len(SCENARIOS[name].phases) == BATCHES
     for number in range(BATCHES):
         assert len(generate(1, name, number)) == SCENARIOS[name].rows
@@ -257,6 +257,6 @@ def test_every_scenario_has_six_batches_of_its_own_size(name):
         ((1, "steady", 0, 0), "rows 0"),
     ],
 )
-def test_what_there_is_not_is_named(asked, says):
+def test_unknown_scenario_and_batch_are_refused(asked, says):
     with pytest.raises(ConfigurationError, match=says):
         generate(*asked)

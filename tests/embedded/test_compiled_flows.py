@@ -30,7 +30,7 @@ def graph(template):
     return {task["template"] for task in dag["tasks"]}
 
 
-def test_it_is_a_template_in_the_namespace_of_the_manifests(template):
+def test_workflow_template_is_in_the_namespace_of_the_manifests(template):
     assert template["kind"] == "WorkflowTemplate"
     assert template["metadata"]["namespace"] == "tasador"
     assert len(steps(template)) >= 2
@@ -45,14 +45,14 @@ def test_every_step_has_image_account_and_secrets(template):
         assert secrets == ["tasador-endpoints", "tasador-flows"], step["name"]
 
 
-def test_no_secret_is_written_into_it(template, platform):
+def test_workflow_template_contains_no_secret(template, platform):
     text = str(template)
     for value in (platform.s3_secret_key, platform.database_url, platform.gateway_token):
         assert value
         assert value not in text
 
 
-def test_every_step_has_requests_and_is_tried_again(template):
+def test_every_step_has_resource_requests_and_retries(template):
     for step in steps(template):
         requests = step["container"]["resources"]["requests"]
         assert {"cpu", "memory", "ephemeral-storage"} <= set(requests), step["name"]
@@ -62,7 +62,7 @@ def test_every_step_has_requests_and_is_tried_again(template):
         assert step["retryStrategy"]["limit"] >= 2, step["name"]
 
 
-def test_what_starts_the_flow_in_process_starts_it_on_argo_and_nothing_else_does(template):
+def test_argo_sensor_events_match_the_pipeline(template):
     annotations = template["metadata"]["annotations"]
     flow = annotations["metaflow/flow_name"]
     starts = {

@@ -51,7 +51,9 @@ def history(settings):
         return list(reversed(warehouse.drift_history()))
 
 
-def test_without_a_champion_training_is_asked_for_once(settings, tmp_path, checkout, monkeypatch):
+def test_drift_flow_without_a_champion_requests_training_once(
+    settings, tmp_path, checkout, monkeypatch
+):
     given, told = settings
     ingested(given, [generate(3, "steady", 0, 300)])
     told.clear()
@@ -72,7 +74,7 @@ def test_without_a_champion_training_is_asked_for_once(settings, tmp_path, check
     assert "no champion yet" in card_text("drift", "judge", tmp_path, checkout)
 
 
-def test_against_a_champion(settings, tmp_path, checkout, monkeypatch):
+def test_drift_flow_against_a_champion(settings, tmp_path, checkout, monkeypatch):
     given, told = settings
     batches = [generate(3, "price-shift", number, ROWS) for number in range(3)]
     ingested(given, batches[:1])
@@ -115,7 +117,7 @@ def test_against_a_champion(settings, tmp_path, checkout, monkeypatch):
     assert "<iframe" in card
 
 
-def test_a_missing_reference_is_an_error_and_leaves_no_verdict(settings):
+def test_missing_reference_raises_and_records_no_verdict(settings):
     given, told = settings
     (batch,) = ingested(given, [generate(3, "steady", 0, 300)])
     champion = Registry(given).reserve_version(
@@ -130,7 +132,7 @@ def test_a_missing_reference_is_an_error_and_leaves_no_verdict(settings):
     assert [kind for kind, _ in told] == ["tasador.batch.ingested"]
 
 
-def test_a_batch_that_is_not_there_or_not_ready_is_refused(settings):
+def test_unknown_or_unfinished_batch_is_refused(settings):
     given, _ = settings
     with pytest.raises(TasadorError, match="no batch has been ingested yet"):
         verbs.choose(given)

@@ -141,7 +141,7 @@ class Judge:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_answers_as_its_document_says(processes, name):
+def test_responses_match_the_openapi_document(processes, name):
     client = processes[name]
     url = str(client.base_url)
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
@@ -279,7 +279,7 @@ def header_text(text):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_no_event_breaks_a_function(processes, name):
+def test_functions_survive_random_events(processes, name):
     client = processes[name]
     statuses = {}
 

@@ -120,7 +120,7 @@ def gateway(make: Callable[..., Gateway]) -> Gateway:
     return make()
 
 
-def test_no_model_is_an_honest_503(gateway):
+def test_no_revision_answers_503(gateway):
     for path in ("/", "/ready", "/predict", "/explain", "/fn/predict/anything"):
         answer = gateway.client.get(path)
         assert answer.status_code == 503
@@ -131,7 +131,7 @@ def test_no_model_is_an_honest_503(gateway):
     assert gateway.client.get("/fn/nobody/x").json()["status"] == 404
 
 
-def test_many_cold_requests_start_exactly_one_process(gateway):
+def test_concurrent_cold_requests_start_one_process(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="0.5")
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: gateway.client.get("/model"), range(20)))
@@ -139,7 +139,7 @@ def test_many_cold_requests_start_exactly_one_process(gateway):
     assert len(gateway.lines("predict", "starts")) == 1
 
 
-def test_more_than_a_process_can_take_are_told_to_come_back(gateway):
+def test_requests_beyond_capacity_get_503_with_retry_after(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="2")
 
     async def ask_all() -> list[httpx.Response]:
@@ -157,7 +157,7 @@ def test_more_than_a_process_can_take_are_told_to_come_back(gateway):
     assert gateway.client.get("/model").status_code == 200
 
 
-def test_a_function_that_cannot_be_started_is_a_503_and_harms_no_other(make):
+def test_function_that_cannot_start_answers_503(make):
     gateway = make(command="/no/such/program {name}")
     gateway.publish(MADE, "p-1", {})
     answer = gateway.client.get("/reload")
@@ -168,7 +168,7 @@ def test_a_function_that_cannot_be_started_is_a_503_and_harms_no_other(make):
     assert letters()[0]["status"] == 503
 
 
-def test_a_request_goes_through_unchanged(gateway):
+def test_request_and_response_are_proxied_unchanged(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     answer = gateway.client.post(
         "/fn/predict/a%20b/c?x=1&y=%26",
@@ -185,7 +185,7 @@ def test_a_request_goes_through_unchanged(gateway):
     assert path == "/a%20b/c?x=1&y=%26"
 
 
-def test_a_function_is_told_what_it_needs_and_no_more(gateway, checkout):
+def test_function_environment_has_only_the_settings_it_needs(gateway, checkout):
     gateway.serve("predict", ("predict-00001", 100, ""), MODEL_URI="s3://b/m")
     said = gateway.client.get("/model").json()
     assert said["env"]["MODEL_URI"] == "s3://b/m"
@@ -199,7 +199,7 @@ def test_a_function_is_told_what_it_needs_and_no_more(gateway, checkout):
     assert told["TASADOR_GATEWAY_TOKEN"] == TOKEN
 
 
-def test_too_long_a_body_is_413(gateway):
+def test_body_over_the_limit_answers_413(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     for path in ("/predict", "/broker"):
         answer = gateway.client.post(path, content=b"x" * 16_000_001)
@@ -212,7 +212,7 @@ def test_too_long_a_body_is_413(gateway):
     assert gateway.client.post("/predict", content=pieces()).status_code == 413
 
 
-def test_splits_are_exact_and_a_tag_has_its_own_address(gateway):
+def test_traffic_split_is_exact_and_tags_have_addresses(gateway):
     gateway.serve("predict", ("predict-00001", 90, ""), ("predict-00002", 10, "candidate"))
     served = [gateway.client.get("/model").json()["revision"] for _ in range(200)]
     assert served.count("predict-00001") == 180
@@ -223,7 +223,7 @@ def test_splits_are_exact_and_a_tag_has_its_own_address(gateway):
     assert tagged["revision"] == "predict-00002"
 
 
-def test_a_killed_process_is_replaced_for_the_next_request(gateway):
+def test_killed_process_is_replaced_on_the_next_request(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     pid = gateway.client.get("/model").json()["pid"]
     for _ in range(3):
@@ -234,7 +234,7 @@ def test_a_killed_process_is_replaced_for_the_next_request(gateway):
         pid = answer.json()["pid"]
 
 
-def test_a_request_that_dies_unanswered_is_asked_again(gateway):
+def test_request_is_retried_when_its_process_dies(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     answer = gateway.client.get("/fn/predict/die")
     assert answer.status_code == 200
@@ -244,7 +244,7 @@ def test_a_request_that_dies_unanswered_is_asked_again(gateway):
     assert gateway.client.get("/model").status_code == 200
 
 
-def test_scale_to_zero_and_back_but_never_under_a_request(make):
+def test_scale_to_zero_waits_for_requests(make):
     gateway = make(TASADOR_SCALE_TO_ZERO_SECONDS="0.4")
     gateway.serve("predict", ("predict-00001", 100, ""))
     pid = gateway.client.get("/predict?seconds=1.5").json()["pid"]
@@ -254,7 +254,7 @@ def test_scale_to_zero_and_back_but_never_under_a_request(make):
     assert gateway.client.get("/model").json()["pid"] != pid
 
 
-def test_a_candidate_that_is_not_ready_says_why_and_serves_nothing(gateway):
+def test_unready_candidate_reports_why(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     body = {"revision": "predict-00002", "env": {"NOT_READY": "the digest differs", "FINAL": "1"}}
     gateway.admin("POST", "/services/predict/revisions", body)
@@ -279,7 +279,7 @@ def test_a_candidate_that_is_not_ready_says_why_and_serves_nothing(gateway):
     assert gateway.client.get("/model").json()["revision"] == "predict-00001"
 
 
-def test_a_process_that_ends_at_once_is_reported_with_its_last_words(gateway):
+def test_process_that_exits_at_start_is_reported_with_its_log(gateway):
     body = {"revision": "explain-00001", "env": {"BROKEN": "1"}}
     gateway.admin("POST", "/services/explain/revisions", body)
     said = gateway.admin("POST", "/services/explain/revisions/explain-00001/start", {}).json()
@@ -287,7 +287,7 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(gateway):
     assert "broken on purpose" in said["reason"]
 
 
-def test_whoever_took_the_port_first_is_never_asked(gateway, tmp_path):
+def test_other_process_on_the_port_gets_no_request(gateway, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     gateway.serve("predict", ("predict-00001", 100, ""), TAKEN=str(elsewhere))
@@ -299,7 +299,7 @@ def test_whoever_took_the_port_first_is_never_asked(gateway, tmp_path):
     assert (elsewhere / "starts").exists()
 
 
-def test_a_process_that_never_gets_ready_is_scaled_to_zero_too(make):
+def test_unready_process_is_scaled_to_zero(make):
     gateway = make(TASADOR_SCALE_TO_ZERO_SECONDS="0.4", TASADOR_COLD_START_SECONDS="0.5")
     gateway.serve("predict", ("predict-00001", 100, ""), NOT_READY="the store is away")
     answer = gateway.client.get("/model")
@@ -307,7 +307,7 @@ def test_a_process_that_never_gets_ready_is_scaled_to_zero_too(make):
     wait_for(lambda: len(gateway.lines("predict", "ended")) == 1)
 
 
-def test_a_slow_start_is_not_waited_for_without_end(make):
+def test_slow_start_times_out(make):
     gateway = make(TASADOR_COLD_START_SECONDS="1")
     gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="2.5")
     answer = gateway.client.get("/model")
@@ -318,7 +318,7 @@ def test_a_slow_start_is_not_waited_for_without_end(make):
     assert len(gateway.lines("predict", "starts")) == 1
 
 
-def test_the_admin_api_needs_its_token_and_keeps_its_rules(gateway):
+def test_admin_api_checks_token_and_rules(gateway):
     assert gateway.client.get("/_admin/services").status_code == 401
     wrong = {"authorization": "Bearer wrong"}
     assert gateway.client.get("/_admin/events", headers=wrong).status_code == 401
@@ -341,7 +341,7 @@ def test_the_admin_api_needs_its_token_and_keeps_its_rules(gateway):
     ]
 
 
-def test_services_survive_kill_9_and_leave_no_process_behind(gateway):
+def test_services_survive_kill_9_of_the_gateway(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""), MODEL_VERSION="7")
     pid = gateway.client.get("/model").json()["pid"]
     gateway.kill()
@@ -352,7 +352,7 @@ def test_services_survive_kill_9_and_leave_no_process_behind(gateway):
     assert said["pid"] != pid
 
 
-def test_an_event_reaches_its_function_in_both_modes(gateway):
+def test_event_is_delivered_in_both_content_modes(gateway):
     assert gateway.publish(PROMOTED, "decision-1", {}).status_code == 202
     structured = {
         "specversion": "1.0",
@@ -376,7 +376,7 @@ def test_an_event_reaches_its_function_in_both_modes(gateway):
 
 
 @pytest.mark.parametrize("missing", ["ce-id", "ce-type", "ce-source", "ce-specversion"])
-def test_what_is_no_event_is_400(gateway, missing):
+def test_broker_refuses_what_is_not_an_event(gateway, missing):
     headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t", "ce-type": MADE}
     del headers[missing]
     answer = gateway.client.post("/broker", headers=headers, json={})
@@ -385,7 +385,7 @@ def test_what_is_no_event_is_400(gateway, missing):
     assert gateway.admin("GET", "/events").json() == []
 
 
-def test_delivery_is_tried_again_and_does_not_hold_up_others(make):
+def test_delivery_is_retried_without_blocking_others(make):
     gateway = make(TASADOR_DELIVERY_BACKOFF_SECONDS="0.5")
     gateway.publish(PROMOTED, "stubborn", {"statuses": [500, 503, 200]})
     gateway.publish(PROMOTED, "easy", {})
@@ -407,7 +407,7 @@ def tasador(gateway: Gateway, *arguments: str) -> str:
     return done.stdout
 
 
-def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
+def test_dead_letters_are_stored_and_replayed(gateway):
     gateway.publish(MADE, "refused", {"statuses": [422, 200]}, correlationid="c-9")
     gateway.publish(MADE, "hopeless", {"statuses": [500, 500, 500, 500, 200]})
     letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
@@ -435,7 +435,7 @@ def test_dead_letters_are_kept_with_the_reason_and_replayed(gateway):
     assert "0 events " in tasador(gateway, "replay")
 
 
-def test_a_reply_that_is_an_event_goes_on(gateway):
+def test_event_reply_is_published(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     gateway.publish(REQUESTED, "ask", {"reply": MADE}, correlationid="c-3")
     wait_for(lambda: gateway.seen("record") == ["reply-ask"])
@@ -458,7 +458,7 @@ def test_pending_events_survive_kill_9(make):
     wait_for(lambda: gateway.seen("reload") == ["in-work", "in-work"], 30)
 
 
-def test_sigterm_answers_what_was_begun_and_ends_the_functions(gateway):
+def test_sigterm_finishes_requests_and_ends_functions(gateway):
     gateway.serve("predict", ("predict-00001", 100, ""))
     pid = gateway.client.get("/model").json()["pid"]
     with ThreadPoolExecutor(1) as pool:
@@ -471,7 +471,7 @@ def test_sigterm_answers_what_was_begun_and_ends_the_functions(gateway):
     assert gateway.lines("predict", "ended") == [str(pid)]
 
 
-def test_its_log_is_json_with_the_correlation_id(gateway):
+def test_gateway_logs_json_with_correlation_id(gateway):
     gateway.publish(MADE, "p-1", {}, correlationid="c-7")
     wait_for(lambda: gateway.seen("record") == ["p-1"])
     lines = [json.loads(x) for x in (gateway.home / "gateway.log").read_text().splitlines()]

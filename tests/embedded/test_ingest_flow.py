@@ -30,7 +30,7 @@ def fetches(settings, url):
         return [f.outcome for f in warehouse.fetches(url, 5, "Tuesday")]
 
 
-def test_every_batch_then_the_end(settings):
+def test_ingest_all_batches_until_exhausted(settings):
     with Source(BATCHES).serving() as source:
         assert ingest_all(settings, source.url) == ["ingested"] * 3 + ["exhausted"]
         assert ingest_one(settings, source.url).status == "exhausted"
@@ -38,7 +38,7 @@ def test_every_batch_then_the_end(settings):
     assert_ingested_once(settings, BATCHES)
 
 
-def test_the_same_content_is_one_batch_in_whatever_form_and_from_wherever(settings):
+def test_same_content_from_another_source_is_repeated(settings):
     with Source(BATCHES).serving() as source:
         ingest_all(settings, source.url)
         assert_ingested_once(settings, BATCHES)
@@ -48,7 +48,7 @@ def test_the_same_content_is_one_batch_in_whatever_form_and_from_wherever(settin
     assert_ingested_once(settings, BATCHES)
 
 
-def test_a_source_that_moves_on_by_the_clock_hands_out_batches_twice(settings):
+def test_source_on_a_clock_returns_batches_twice(settings):
     with Source(BATCHES, every_seconds=300).serving() as source:
         statuses = []
         for _ in range(8):
@@ -62,7 +62,7 @@ def test_a_source_that_moves_on_by_the_clock_hands_out_batches_twice(settings):
 @pytest.mark.parametrize(
     "breaks", [{0}, {1}, {2}, {0, 1, 2, 4}], ids=["first", "middle", "last", "many"]
 )
-def test_an_answer_that_breaks_off_is_made_up_for(settings, breaks, monkeypatch):
+def test_broken_answer_is_replayed(settings, breaks, monkeypatch):
     monkeypatch.setattr(verbs, "_PAUSE", 0.01)
     with Source(BATCHES, breaks=breaks).serving() as source:
         assert "exhausted" in ingest_all(settings, source.url)
@@ -70,7 +70,7 @@ def test_an_answer_that_breaks_off_is_made_up_for(settings, breaks, monkeypatch)
     assert_ingested_once(settings, BATCHES)
 
 
-def test_a_batch_taken_by_another_client_is_made_up_for(settings):
+def test_batch_fetched_by_another_client_is_replayed(settings):
     import httpx
 
     with Source(BATCHES).serving() as source:
@@ -85,7 +85,7 @@ def test_a_batch_taken_by_another_client_is_made_up_for(settings):
     assert_ingested_once(settings, BATCHES)
 
 
-def test_a_source_used_up_by_others_is_begun_again_once(settings):
+def test_exhausted_source_is_restarted_once(settings):
     import httpx
 
     with Source(BATCHES).serving() as source:
@@ -95,7 +95,7 @@ def test_a_source_used_up_by_others_is_begun_again_once(settings):
         assert source.restarts == 1
 
 
-def test_a_broken_answer_of_a_source_by_the_clock(settings, monkeypatch):
+def test_broken_answer_of_a_source_on_a_clock(settings, monkeypatch):
     monkeypatch.setattr(verbs, "_PAUSE", 0.01)
     with Source(BATCHES, every_seconds=300, breaks={1}).serving() as source:
         ingest_one(settings, source.url)
@@ -106,7 +106,7 @@ def test_a_broken_answer_of_a_source_by_the_clock(settings, monkeypatch):
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_a_crash_between_the_object_store_and_the_database(settings, monkeypatch, last):
+def test_crash_between_object_store_and_database(settings, monkeypatch, last):
     def crash(*_, **__):
         raise KeyboardInterrupt
 
@@ -133,9 +133,7 @@ def test_a_crash_between_the_object_store_and_the_database(settings, monkeypatch
     ],
     ids=["before the file", "before the put", "before ready", "before announced"],
 )
-def test_a_crash_within_the_store_step_is_carried_on_by_a_new_run(
-    settings, monkeypatch, owner, name
-):
+def test_crash_in_the_store_step_is_completed_by_a_new_run(settings, monkeypatch, owner, name):
     def crash(*_, **__):
         raise KeyboardInterrupt
 
@@ -155,7 +153,7 @@ def test_a_crash_within_the_store_step_is_carried_on_by_a_new_run(
     assert_ingested_once(settings, BATCHES)
 
 
-def test_the_event_of_a_batch_is_the_same_however_often_it_is_stored(settings):
+def test_storing_a_batch_twice_publishes_the_same_event(settings):
     with Source(BATCHES).serving() as source:
         batch = ingest_one(settings, source.url).batch
     ready, event = verbs.store(settings, batch.batch_id, print)
@@ -164,7 +162,7 @@ def test_the_event_of_a_batch_is_the_same_however_often_it_is_stored(settings):
     assert event.correlation_id == batch.correlation_id
 
 
-def test_an_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
+def test_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
     deaf = replace(settings, broker_url="http://127.0.0.1:9/broker")
     with Source(BATCHES[:1]).serving() as source:
         with pytest.raises(ServiceUnavailable, match=r"tasador\.batch\.ingested"):
@@ -173,7 +171,7 @@ def test_an_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
     assert_ingested_once(settings, BATCHES[:1])
 
 
-def test_two_runs_at_once_share_the_work(settings):
+def test_two_concurrent_ingestions(settings):
     with Source(BATCHES).serving() as source, ThreadPoolExecutor(2) as pool:
         running = [pool.submit(ingest_all, settings, source.url) for _ in range(2)]
         for one in running:
@@ -182,7 +180,7 @@ def test_two_runs_at_once_share_the_work(settings):
     assert_ingested_once(settings, BATCHES)
 
 
-def test_a_batch_of_no_rows_and_one_of_refused_rows_alone(settings):
+def test_batches_without_rows_and_with_refused_rows_only(settings):
     batches = [[], [{"price": None, "city": "Ponce"}, {"price": -1}]]
     with Source(batches).serving() as source:
         assert ingest_all(settings, source.url) == ["ingested"] * 2 + ["exhausted"]
@@ -194,7 +192,7 @@ def test_a_batch_of_no_rows_and_one_of_refused_rows_alone(settings):
 
 # Metaflow's own yaml looks for libyaml under its old name.
 @pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
-def test_the_flow_its_artifacts_and_its_card(settings, tmp_path, checkout, monkeypatch):
+def test_ingest_flow_artifacts_and_card(settings, tmp_path, checkout, monkeypatch):
     with Source(BATCHES).serving() as source:
         given = replace(settings, source_url=source.url)
         code, said = Flow("ingest", given, tmp_path, checkout, "run").end()
@@ -260,7 +258,7 @@ def has_status(settings, status):
         ("end", "resume"),
     ],
 )
-def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, how):
+def test_ingest_flow_killed_at_a_step(settings, tmp_path, checkout, step, how):
     batches = raw_batches(2)
     held = rows_held_back(settings) if step == "validate" else nullcontext()
     with Source(batches).serving() as source:
@@ -291,7 +289,7 @@ def test_killed_at_a_step_then_carried_on(settings, tmp_path, checkout, step, ho
     assert_ingested_once(settings, batches)
 
 
-def test_the_flow_says_what_is_not_set(tmp_path, checkout, platform):
+def test_ingest_flow_without_source_url(tmp_path, checkout, platform):
     code, said = Flow("ingest", replace(platform, source_url=""), tmp_path, checkout, "run").end()
     assert code != 0
     assert ConfigurationError.__name__ in said

@@ -40,7 +40,7 @@ def alone(new_home):
         platform.down()
 
 
-def test_from_a_batch_to_a_traced_prediction(alone, monkeypatch):
+def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, monkeypatch):
     batches = [list(generate(7, "steady", number, 1_500)) for number in range(2)]
     with Source(batches).serving() as source:
         monkeypatch.setenv("TASADOR_SOURCE_URL", source.url)
@@ -86,7 +86,7 @@ def test_from_a_batch_to_a_traced_prediction(alone, monkeypatch):
     assert "champion tasador-price@" in tasador(alone, "doctor")
 
 
-def test_what_a_killed_pipeline_left_is_taken_up(platform):
+def test_pending_flows_after_a_killed_pipeline(platform):
     with own_database(platform) as own:
         own = replace(own, source_url="unused")
         assert pending_flows(own) == []

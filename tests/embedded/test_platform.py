@@ -54,7 +54,7 @@ def pid_of(home: Path, part: str) -> int:
     return known.pid
 
 
-def test_everything_serves_and_is_recorded_for_clients(own):
+def test_up_starts_all_services_and_writes_endpoints(own):
     whole, settings = own
     check_all(settings)
     assert Settings.load({"TASADOR_HOME": str(whole.home)}) == settings
@@ -63,7 +63,7 @@ def test_everything_serves_and_is_recorded_for_clients(own):
     assert not any(settings.gateway_token in p.url or "@" in p.url for p in whole.status())
 
 
-def test_a_second_up_starts_nothing_and_takes_less_than_a_second(own):
+def test_second_up_starts_nothing(own):
     whole, settings = own
     pids = [pid_of(whole.home, part) for part in CORE]
     said: list[str] = []
@@ -74,7 +74,7 @@ def test_a_second_up_starts_nothing_and_takes_less_than_a_second(own):
     assert [pid_of(whole.home, part) for part in CORE] == pids
 
 
-def test_nothing_is_open_without_its_secret(own):
+def test_services_refuse_wrong_secrets(own):
     _, settings = own
     port = urlsplit(settings.database_url).port
     with pytest.raises(psycopg2.OperationalError, match="password"):
@@ -85,7 +85,7 @@ def test_nothing_is_open_without_its_secret(own):
     assert status_of(f"{settings.gateway_admin_url}/services") == 401
 
 
-def test_no_secret_stands_in_a_command_line(own):
+def test_command_lines_contain_no_secret(own):
     whole, settings = own
     secrets = (
         settings.s3_secret_key,
@@ -99,7 +99,7 @@ def test_no_secret_stands_in_a_command_line(own):
 
 
 @pytest.mark.parametrize("part", CORE)
-def test_up_heals_a_part_that_was_killed(own, part):
+def test_up_restarts_a_killed_service(own, part):
     whole, settings = own
     others = {p: pid_of(whole.home, p) for p in CORE if p != part}
     os.kill(pid_of(whole.home, part), signal.SIGKILL)
@@ -108,7 +108,7 @@ def test_up_heals_a_part_that_was_killed(own, part):
     assert {p: pid_of(whole.home, p) for p in others} == others
 
 
-def test_mlflow_keeps_working_after_its_database_was_killed(own):
+def test_mlflow_recovers_from_a_database_kill(own):
     from mlflow import MlflowClient
 
     whole, settings = own
@@ -119,7 +119,7 @@ def test_mlflow_keeps_working_after_its_database_was_killed(own):
     assert [e.name for e in client.search_experiments()] == ["Default"]
 
 
-def test_all_databases_are_there(own):
+def test_up_creates_both_databases(own):
     _, settings = own
     base = settings.database_url.rpartition("/")[0]
     for name in ("tasador", "mlflow"):
@@ -127,7 +127,7 @@ def test_all_databases_are_there(own):
             assert connection.info.dbname == name
 
 
-def test_down_stops_all_and_up_finds_the_data_again_with_other_ports_where_taken(own):
+def test_down_and_up_keep_data_and_replace_taken_ports(own):
     whole, settings = own
     Lake(settings).put_bytes(settings.bucket_clean, "kept", b"yes")
     pids = [pid_of(whole.home, part) for part in CORE]
@@ -145,7 +145,7 @@ def test_down_stops_all_and_up_finds_the_data_again_with_other_ports_where_taken
         check_all(moved)
 
 
-def test_an_up_killed_in_the_middle_and_two_at_once_end_well(new_home):
+def test_killed_up_and_two_concurrent_ups(new_home):
     home = new_home()
     command = (
         sys.executable,
@@ -181,13 +181,13 @@ def a_daemon(home: Path, code: str, **more: object) -> Daemon:
     )
 
 
-def test_a_daemon_that_ends_shows_its_log(tmp_path):
+def test_daemon_that_exits_shows_its_log(tmp_path):
     daemon = a_daemon(tmp_path, "raise SystemExit('no such thing as a house')", attempts=1)
     with pytest.raises(DaemonFailed, match=r"part ended instead of starting[\s\S]*a house"):
         Daemons(tmp_path).start(daemon)
 
 
-def test_a_daemon_that_never_gets_ready_is_ended(tmp_path):
+def test_daemon_that_never_becomes_ready_is_stopped(tmp_path):
     daemons = Daemons(tmp_path)
     daemon = a_daemon(tmp_path, "print('thinking', flush=True); time.sleep(60)", ready_seconds=0.5)
     with pytest.raises(DaemonFailed, match=r"did not become ready within 0.5 s[\s\S]*thinking"):
@@ -195,7 +195,7 @@ def test_a_daemon_that_never_gets_ready_is_ended(tmp_path):
     assert daemons.running("part") is None
 
 
-def test_a_daemon_is_restarted_when_its_description_changes(tmp_path):
+def test_daemon_restarts_when_its_command_changes(tmp_path):
     daemons = Daemons(tmp_path)
     try:
         assert daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(60)"))
@@ -208,7 +208,7 @@ def test_a_daemon_is_restarted_when_its_description_changes(tmp_path):
         daemons.stop("part")
 
 
-def test_a_recycled_process_id_is_nobody_of_ours(tmp_path):
+def test_recycled_process_id_is_not_a_daemon(tmp_path):
     with subprocess.Popen(("sleep", "60")) as stranger:
         started = started_at(stranger.pid)
         assert started is not None
@@ -222,7 +222,7 @@ def test_a_recycled_process_id_is_nobody_of_ours(tmp_path):
         stranger.kill()
 
 
-def test_a_daemon_left_unrecorded_is_not_started_beside(tmp_path):
+def test_unrecorded_daemon_is_stopped_before_a_new_one(tmp_path):
     daemons = Daemons(tmp_path)
     daemon = a_daemon(tmp_path, "flag.touch(); time.sleep(60)")
     try:
@@ -235,7 +235,7 @@ def test_a_daemon_left_unrecorded_is_not_started_beside(tmp_path):
         daemons.stop("part")
 
 
-def test_ports_and_secrets_are_chosen_once(tmp_path):
+def test_ports_and_secrets_are_kept(tmp_path):
     first = endpoints.settle(tmp_path, CORE, lambda _: False)
     assert endpoints.settle(tmp_path, CORE, lambda _: False) == first
     (tmp_path / "other").mkdir()

@@ -33,7 +33,7 @@ def settings(platform):
 
 
 @pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
-def test_a_first_model_is_promoted_and_its_equal_rejected(
+def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
     settings, tmp_path, checkout, monkeypatch
 ):
     with recording_broker() as (broker, told):
@@ -113,7 +113,7 @@ def opened(settings, folder, *arguments, code=0):
     return done.stdout if code == 0 else done.stderr
 
 
-def test_a_dossier_that_fails_takes_no_decision_with_it(settings, tmp_path, checkout, monkeypatch):
+def test_failed_dossier_keeps_the_decision(settings, tmp_path, checkout, monkeypatch):
     # An image without the package that writes SBOMs.
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -138,7 +138,7 @@ def test_a_dossier_that_fails_takes_no_decision_with_it(settings, tmp_path, chec
     assert f"@{decided.version}" in opened(settings, tmp_path)
 
 
-def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
+def test_rollback_promotes_an_older_version(settings):
     planned = verbs.plan(settings)
     for seed in (0, 1):
         again = replace(planned, training_id=uuid.uuid4().hex)
@@ -180,7 +180,7 @@ def test_rollback_is_a_newer_promotion_of_an_older_version(settings):
     assert (back.version, "'nowhere' is not an http(s) URL" in announce_error) == (1, True)
 
 
-def test_no_batch_yet_says_what_to_do(platform, tmp_path, checkout):
+def test_train_flow_without_a_batch(platform, tmp_path, checkout):
     with own_database(platform) as empty:
         code, said = Flow("train", empty, tmp_path, checkout, "run").end()
     assert code != 0

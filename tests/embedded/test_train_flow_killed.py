@@ -33,7 +33,7 @@ def in_the_midst(flow, settings, said):
     return any(said in line for line in flow.lines) if said else bool(history(settings))
 
 
-def test_killed_at_each_step_and_resumed_each_time(settings, tmp_path, checkout):
+def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout):
     run_id = tmp_path / "run-id"
 
     def follow(*arguments):

@@ -52,7 +52,7 @@ def applied(folder):
     return {image for image in found if "tasador-" in image}
 
 
-def test_every_dockerfile_there_is_builds_an_image(images):
+def test_every_dockerfile_belongs_to_an_image(images):
     known = {image.dockerfile for image in images.IMAGES.values()}
     there = {str(p.relative_to(kit.ROOT)) for p in kit.ROOT.glob("*/Dockerfile")}
     assert there <= known
@@ -64,7 +64,7 @@ def test_every_dockerfile_there_is_builds_an_image(images):
         assert "org.opencontainers.image.revision" in text
 
 
-def test_the_builder_is_told_name_folder_file_target_and_commit(images, monkeypatch, tmp_path):
+def test_arguments_of_the_image_builder(images, monkeypatch, tmp_path):
     run(images, monkeypatch, "flows", "predict")
     flows, predict = (tmp_path / "told").read_text().splitlines()
     tag = SHA[:12]
@@ -79,7 +79,7 @@ def test_the_builder_is_told_name_folder_file_target_and_commit(images, monkeypa
 
 
 @pytest.mark.skipif(kit.kustomize() is None, reason="no kustomize and no kubectl here")
-def test_the_overlay_names_what_was_built_now_and_before(images, monkeypatch, tmp_path):
+def test_overlay_names_new_and_earlier_images(images, monkeypatch, tmp_path):
     run(images, monkeypatch)
     assert applied(tmp_path) == {
         f"registry.test:5000/tasador-{name}:{SHA[:12]}" for name in images.IMAGES
@@ -93,7 +93,7 @@ def test_the_overlay_names_what_was_built_now_and_before(images, monkeypatch, tm
     } | {f"elsewhere.test/tasador-reload:{SHA[:12]}"}
 
 
-def test_a_changed_checkout_has_a_tag_of_its_own(images, monkeypatch):
+def test_tag_of_a_checkout_with_changes(images, monkeypatch):
     clean = images.tag()
     changes = {("status", "--porcelain"): " M a", ("rev-parse", "--short=12", "HEAD"): SHA[:12]}
     tags = []
@@ -107,12 +107,12 @@ def test_a_changed_checkout_has_a_tag_of_its_own(images, monkeypatch):
 
 @pytest.mark.skipif(kit.kustomize() is None, reason="no kustomize and no kubectl here")
 @pytest.mark.parametrize("commit", ["576156635112", "576156635e12", "012345670123"])
-def test_a_commit_that_looks_like_a_number_is_a_tag_too(images, monkeypatch, tmp_path, commit):
+def test_numeric_commit_is_quoted_as_a_tag(images, monkeypatch, tmp_path, commit):
     monkeypatch.setattr(images, "tag", lambda: commit)
     run(images, monkeypatch, "flows")
     assert f"registry.test:5000/tasador-flows:{commit}" in applied(tmp_path)
 
 
-def test_an_unknown_image_is_refused(images, monkeypatch):
+def test_unknown_image_name_is_refused(images, monkeypatch):
     with pytest.raises(SystemExit, match="no image 'webb': there are flows"):
         run(images, monkeypatch, "webb")

@@ -60,7 +60,7 @@ def test_every_object_is_valid(folder):
         (lambda o: o["spec"]["webhook"]["metaflow-event"].update(port=1), "not of type 'string'"),
     ],
 )
-def test_an_invalid_object_would_be_found(dev, apply, said):
+def test_schema_check_rejects_an_invalid_object(dev, apply, said):
     wrong = yaml_copy(kit.named(dev, "EventSource")["metaflow-webhook"])
     apply(wrong)
     with pytest.raises(jsonschema.ValidationError, match=said):
@@ -71,14 +71,14 @@ def yaml_copy(each):
     return kit.yaml.safe_load(kit.yaml.safe_dump(each))
 
 
-def test_everything_lives_in_one_namespace(dev):
+def test_all_objects_are_in_one_namespace(dev):
     cluster_wide = {"Namespace"}
     for each in dev:
         if each["kind"] not in cluster_wide:
             assert each["metadata"].get("namespace") == "tasador", what(each)
 
 
-def test_images_have_versions(dev):
+def test_images_have_version_tags(dev):
     images = {c["image"] for _, c in kit.containers(dev)}
     assert images
     for image in images:
@@ -88,7 +88,7 @@ def test_images_have_versions(dev):
 
 
 @pytest.mark.parametrize("folder", [f for f in kit.KUSTOMIZATIONS if f != DEV])
-def test_no_secret_outside_the_dev_overlay(folder):
+def test_secrets_only_in_the_dev_overlay(folder):
     objects = kit.built(folder)
     assert not kit.named(objects, "Secret")
     for each, container in kit.containers(objects):
@@ -104,13 +104,13 @@ def test_every_container_has_requests_and_limits(dev):
             assert {"cpu", "memory"} <= set(given), f"{what(each)} {container['name']}: {kind}"
 
 
-def test_flows_have_limits_by_the_namespace(dev):
+def test_limit_range_covers_flow_steps(dev):
     (limits,) = kit.named(dev, "LimitRange")["containers"]["spec"]["limits"]
     assert limits["type"] == "Container"
     assert {"cpu", "memory", "ephemeral-storage"} <= set(limits["default"])
 
 
-def test_the_event_bus_and_its_source_have_limits_too(dev):
+def test_event_bus_and_event_source_have_limits(dev):
     bus = kit.named(dev, "EventBus")["default"]["spec"]["jetstream"]
     source = kit.named(dev, "EventSource")["metaflow-webhook"]["spec"]["template"]["container"]
     for part in ("containerTemplate", "reloaderContainerTemplate", "metricsContainerTemplate"):
@@ -118,7 +118,7 @@ def test_the_event_bus_and_its_source_have_limits_too(dev):
     assert {"cpu", "memory"} <= set(source["resources"]["limits"])
 
 
-def test_every_pod_is_confined(dev):
+def test_every_pod_has_a_restricted_security_context(dev):
     seen = 0
     for each in dev:
         for _, spec in kit.pod_specs(each):
@@ -145,7 +145,7 @@ def test_long_running_pods_have_probes(dev):
                 assert {"readinessProbe", "livenessProbe"} <= set(container), what(each)
 
 
-def test_secrets_and_config_that_are_named_exist(dev):
+def test_referenced_secrets_and_config_maps_exist(dev):
     there = set(kit.named(dev, "Secret")) | set(kit.named(dev, "ConfigMap"))
     for each in dev:
         for _, spec in kit.pod_specs(each):
@@ -179,7 +179,7 @@ def test_service_accounts_roles_and_subjects_exist(dev):
             assert "secrets" not in rule["resources"], name
 
 
-def test_services_lead_to_pods_and_their_ports(dev):
+def test_services_select_pods_and_their_ports(dev):
     pods = [
         (spec_labels, spec)
         for each in dev
@@ -198,7 +198,7 @@ def test_services_lead_to_pods_and_their_ports(dev):
         assert {p["targetPort"] for p in service["spec"]["ports"]} <= ports, name
 
 
-def test_addresses_in_settings_lead_to_services(dev):
+def test_urls_in_settings_point_to_services(dev):
     services = {
         (name, port["port"])
         for name, each in kit.named(dev, "Service").items()
@@ -224,19 +224,19 @@ def test_addresses_in_settings_lead_to_services(dev):
     assert {"postgres", "objects", "mlflow", *MADE} <= seen
 
 
-def test_the_web_app_asks_functions_that_are_there_and_holds_no_key(dev):
+def test_web_app_calls_existing_functions_and_has_no_secrets(dev):
     pod = kit.named(dev, "Deployment")["web"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert "envFrom" not in container
     given = {variable["name"]: variable["value"] for variable in container["env"]}
     assert given["TASADOR_FUNCTIONS_URL"] == "http://{function}.tasador.svc.cluster.local"
     source = (kit.ROOT / "web" / "tasador_web" / "client.py").read_text()
-    asked = set(re.findall(r'_ask\("(\w+)"', source))
-    assert {"predict", "explain", "record"} == asked
-    assert asked <= set(functions(dev))
+    called = set(re.findall(r'_request\("(\w+)"', source))
+    assert {"predict", "explain", "record"} == called
+    assert called <= set(functions(dev))
 
 
-def test_the_object_store_knows_the_keys_that_are_given_out(dev):
+def test_object_store_accepts_the_keys_in_secrets(dev):
     secrets = {
         name: {k: kit.decoded(v) for k, v in each["data"].items()}
         for name, each in kit.named(dev, "Secret").items()
@@ -260,13 +260,13 @@ def functions(dev):
     return found
 
 
-def test_there_is_every_function(dev):
+def test_every_function_has_a_knative_service(dev):
     there = {p.parent.name for p in (kit.ROOT / "functions").glob("*/func.yaml")}
     assert set(functions(dev)) == there
     assert set(kit.named(dev, "PodTemplate")) == ROLLED_OUT
 
 
-def test_functions_are_probed_honestly_and_scale_by_what_they_do(dev):
+def test_functions_have_probes_and_autoscaling(dev):
     for name, template in functions(dev).items():
         annotations = template["metadata"]["annotations"]
         assert annotations["autoscaling.knative.dev/initial-scale"] == "1", name
@@ -277,7 +277,7 @@ def test_functions_are_probed_honestly_and_scale_by_what_they_do(dev):
         assert {"mountPath": "/tmp", "name": "tmp"} in container["volumeMounts"], name
 
 
-def test_functions_hold_no_more_than_they_need(dev):
+def test_functions_have_only_the_secrets_they_need(dev):
     secrets = {}
     for name, template in functions(dev).items():
         (container,) = template["spec"]["containers"]
@@ -292,7 +292,7 @@ def test_functions_hold_no_more_than_they_need(dev):
     assert [i["actions"] for i in serving if i["name"] == "serving"] == [["Read:mlflow-artifacts"]]
 
 
-def test_only_those_with_business_outside_can_be_reached_from_there(dev):
+def test_only_public_functions_are_reachable_from_outside(dev):
     inside = {
         name
         for name, each in kit.named(dev, "Service").items()
@@ -301,7 +301,7 @@ def test_only_those_with_business_outside_can_be_reached_from_there(dev):
     assert inside == {"record", "reload"}
 
 
-def test_reload_may_change_two_services_by_name(dev):
+def test_reload_role_names_two_services(dev):
     rules = kit.named(dev, "Role")["reload"]["rules"]
     by_kind = {rule["resources"][0]: rule for rule in rules}
     assert set(by_kind) == {"services", "revisions", "podtemplates"}
@@ -311,7 +311,7 @@ def test_reload_may_change_two_services_by_name(dev):
     assert "list" not in by_kind["services"]["verbs"]
 
 
-def test_triggers_wait_for_known_events_and_reach_someone(dev):
+def test_triggers_filter_known_events_and_have_subscribers(dev):
     known = {v for k, v in vars(event).items() if k.isupper() and str(v).startswith("tasador.")}
     brokers = kit.named(dev, "Broker")
     heard = {}
@@ -330,7 +330,7 @@ def test_triggers_wait_for_known_events_and_reach_someone(dev):
     }
 
 
-def test_dead_letters_and_reconciliation_reach_addresses_that_are_there(dev):
+def test_dead_letter_sink_and_reconcile_ping_have_existing_targets(dev):
     import importlib
 
     sinks = [
