@@ -1,4 +1,4 @@
-"""Function processes: started by the first request, shared by all, ended when idle."""
+"""Function processes: started by the first request, shared by all requests, ended when idle."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from tasador.clock import backoff
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.daemon import FUNCTION_PROCESSES
 from tasador.local.gateway.options import CHECKOUT, Options, function_environ
@@ -20,17 +21,20 @@ from tasador.local.gateway.services import Revision
 from tasador.local.process import Running, listens, port_is_free, started_at, write_private
 from tasador.settings import Settings
 
-# Requests that one revision may have waiting and in work; more are told to come back.
-_PENDING_AT_MOST = 256
+# Requests of one revision that may wait or be in work; more are refused for now.
+_MAX_PENDING = 256
 _STOP_SECONDS = 25.0
-# Below those of the platform's parts, of Kubernetes' NodePorts and of outgoing connections.
+# Below the ports of the platform's parts, Kubernetes NodePorts and outgoing connections.
 _PORTS = range(15_000, 20_000)
 _LOG_TAIL = 2000
+# Between two checks whether a process is ready (seconds): the first and the longest.
+_READY_PAUSES = (0.02, 0.25)
 
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """One function process. ``settled`` is set once it is ready, never will be, or has ended."""
+    """One function process. ``settled`` is set once it is ready, can never be ready, or has
+    ended."""
 
     revision: Revision
     process: asyncio.subprocess.Process
@@ -46,18 +50,18 @@ class Instance:
 
     @property
     def alive(self) -> bool:
-        """Whether the process lives, as far as is known."""
+        """Whether the process is alive, as far as is known."""
         return self.process.returncode is None
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address of the process."""
         return f"http://127.0.0.1:{self.port}"
 
 
 @dataclass(slots=True)
 class _Slot:
-    """The place of one revision's process."""
+    """The process of one revision, if it has one."""
 
     instance: Instance | None = None
     starting: asyncio.Task[Instance] | None = None
@@ -65,7 +69,7 @@ class _Slot:
 
 
 class Activator:
-    """Gives out processes that are ready."""
+    """Provides ready processes to requests."""
 
     def __init__(self, settings: Settings, options: Options, client: httpx.AsyncClient) -> None:
         self._settings = settings
@@ -79,13 +83,13 @@ class Activator:
     # -- for requests ---------------------------------------------------------------------------
 
     async def lease(self, revision: Revision) -> Instance:
-        """A ready process of the revision, started if need be; give it back by ``release``.
+        """A ready process of the revision, started if necessary; return it with ``release``.
 
-        Raises Refusal 503: too many wait, it is not ready (with the reason that it gives), or it
-        ends while starting.
+        Raises Refusal 503 if too many requests wait, if the process is not ready (with its reason)
+        or if it ends while starting.
         """
         slot = self._slots.setdefault(revision.name, _Slot())
-        if slot.pending >= _PENDING_AT_MOST:
+        if slot.pending >= _MAX_PENDING:
             raise Refusal(503, f"{revision.service} has too many requests waiting", retry_after=1)
         slot.pending += 1
         try:
@@ -97,15 +101,15 @@ class Activator:
         return instance
 
     def release(self, instance: Instance) -> None:
-        """The request is answered."""
+        """Return a leased process."""
         instance.in_flight -= 1
         instance.last_used = time.monotonic()
         self._slots[instance.revision.name].pending -= 1
 
     def replace(self, instance: Instance) -> None:
-        """The process takes no more connections: it may finish, and the next request gets another.
+        """Retire a process that refuses connections; the next request gets a new one.
 
-        Whoever told it to end, it was not the gateway.
+        Something other than the gateway has told it to end.
         """
         slot = self._slots[instance.revision.name]
         if slot.instance is instance:
@@ -113,7 +117,7 @@ class Activator:
             self._spawn_task(self._retire(slot, instance))
 
     async def start(self, revision: Revision, seconds: float) -> tuple[bool, str]:
-        """Start a process if there is none and wait for it: whether it is ready, and why not."""
+        """Start a process if there is none, and wait for it: (is ready, reason if it is not)."""
         slot = self._slots.setdefault(revision.name, _Slot())
         slot.pending += 1
         try:
@@ -125,14 +129,14 @@ class Activator:
         return self._state(instance)
 
     def readiness(self, name: str) -> tuple[bool | None, str]:
-        """What is known of a revision: ready or not, None where no process was asked."""
+        """Whether a revision is ready, and why not; None if it has no process."""
         slot = self._slots.get(name)
         if slot is None or slot.instance is None:
             return None, ""
         return self._state(slot.instance)
 
     def stop_revision(self, name: str) -> None:
-        """Let the process of a revision end, if it has one."""
+        """End the process of a revision, if it has one."""
         slot = self._slots.get(name)
         if slot is not None and slot.instance is not None:
             self._spawn_task(self._retire(slot, slot.instance))
@@ -140,7 +144,7 @@ class Activator:
     # -- for the gateway ------------------------------------------------------------------------
 
     async def scale_down(self) -> None:
-        """End processes that nobody has asked for a while, for ever."""
+        """End idle processes. Runs for ever."""
         idle = self._options.scale_to_zero_seconds
         while True:
             await asyncio.sleep(min(1.0, idle / 4))
@@ -155,7 +159,7 @@ class Activator:
                     self._spawn_task(self._retire(slot, instance))
 
     async def close(self) -> None:
-        """End every process, each after what it has begun."""
+        """End every process after it has finished its requests."""
         slots = [(s, s.instance) for s in self._slots.values() if s.instance is not None]
         await asyncio.gather(*(self._retire(slot, instance) for slot, instance in slots))
         await asyncio.gather(*self._tasks)
@@ -184,7 +188,7 @@ class Activator:
         if slot.starting is None:
             slot.starting = asyncio.create_task(self._spawn(slot, revision))
             slot.starting.add_done_callback(lambda _: setattr(slot, "starting", None))
-        # One caller that gives up must not end the start that the others wait for.
+        # A caller that gives up must not cancel the start that others wait for.
         return await asyncio.shield(slot.starting)
 
     async def _spawn(self, slot: _Slot, revision: Revision) -> Instance:
@@ -208,12 +212,12 @@ class Activator:
                 raise Refusal(
                     503, f"{revision.name} cannot be started: {error}", retry_after=5
                 ) from error
-        self._remember(process.pid, revision)
+        self._record_process(process.pid, revision)
         instance = Instance(revision, process, port, path)
         slot.instance = instance
         log("function started", revision=revision.name, pid=process.pid, port=port)
         self._spawn_task(self._watch(instance))
-        self._spawn_task(self._ask_until_ready(instance))
+        self._spawn_task(self._poll_until_ready(instance))
         return instance
 
     async def _watch(self, instance: Instance) -> None:
@@ -222,15 +226,15 @@ class Activator:
         self._file(instance.process.pid, instance.revision).unlink(missing_ok=True)
         log("function ended", revision=instance.revision.name, code=code)
 
-    async def _ask_until_ready(self, instance: Instance) -> None:
-        pause = 0.02
+    async def _poll_until_ready(self, instance: Instance) -> None:
+        pauses = backoff(*_READY_PAUSES, factor=1.2)
         while instance.alive and not instance.settled.is_set():
             try:
                 answer = await self._client.get(f"{instance.url}/ready", timeout=5)
             except httpx.HTTPError:
                 answer = None
-            # Whoever chose the same free port may have been the quicker, and answers there until
-            # ours has found it taken and has ended.
+            # Another process may have taken the same free port first. It answers there until our
+            # process has found the port taken and has ended.
             if answer is not None and listens(instance.process.pid, instance.port):
                 instance.ready = answer.status_code == httpx.codes.OK
                 instance.final, instance.reason = _unready(answer)
@@ -238,17 +242,16 @@ class Activator:
                     instance.last_used = time.monotonic()
                     instance.settled.set()
                     log(
-                        "function is ready" if instance.ready else "function will never be ready",
+                        "function is ready" if instance.ready else "function can never be ready",
                         revision=instance.revision.name,
                         seconds=round(time.monotonic() - instance.started, 3),
                         reason=instance.reason,
                     )
                     return
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.2, 0.25)
+            await asyncio.sleep(next(pauses))
 
     async def _retire(self, slot: _Slot, instance: Instance) -> None:
-        # Out of the slot first: a request that comes now starts a process of its own.
+        # Out of the slot first, so that a new request starts another process.
         if slot.instance is instance:
             slot.instance = None
         if instance.alive:
@@ -272,7 +275,7 @@ class Activator:
             f" ({line[:300]})" for line in tail
         )
 
-    def _remember(self, pid: int, revision: Revision) -> None:
+    def _record_process(self, pid: int, revision: Revision) -> None:
         if (started := started_at(pid)) is not None:
             running = Running(pid, started, "", int(signal.SIGTERM), _STOP_SECONDS)
             write_private(self._file(pid, revision), json.dumps(asdict(running)))
@@ -287,12 +290,12 @@ class Activator:
 
 
 def _unready(answer: httpx.Response) -> tuple[bool, str]:
-    """Whether waiting is no use, and the reason that the function gives."""
+    """(Whether waiting is useless, the reason that the function gives)."""
     if answer.status_code == httpx.codes.OK:
         return False, ""
     try:
-        said = answer.json()
-        return said.get("final") is True, str(said.get("detail") or said)[:500]
+        problem = answer.json()
+        return problem.get("final") is True, str(problem.get("detail") or problem)[:500]
     except (ValueError, AttributeError):
         return False, answer.text[:500]
 
@@ -301,4 +304,4 @@ def _free_port() -> int:
     for port in random.sample(_PORTS, 200):
         if port_is_free(port):
             return port
-    raise Refusal(503, f"no free port from {_PORTS.start} to {_PORTS.stop}", retry_after=5)
+    raise Refusal(503, f"there is no free port from {_PORTS.start} to {_PORTS.stop}", retry_after=5)

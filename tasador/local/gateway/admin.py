@@ -1,4 +1,4 @@
-"""/_admin: the local stand-in for the Knative API, for those who hold the token."""
+"""/_admin: what the Knative API is on a cluster, for clients with the bearer token."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tasador.local.gateway.dead_letters import DeadLetters
 from tasador.local.gateway.journal import Journal
 from tasador.local.gateway.services import Service, Services, Target, describe
 
-_NAME_AT_MOST = 63
+_MAX_NAME = 63
 View = Callable[[Request], Awaitable[Response]]
 
 
 class Admin:
-    """The handlers; each raises Refusal for what it does not do."""
+    """The handlers of the admin API; each raises Refusal for a bad request."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Admin:
         self._dead_letters = dead_letters
 
     def routes(self) -> list[Route]:
-        """Every address below /_admin."""
+        """The routes below /_admin."""
         service = "/services/{service}"
         revision = service + "/revisions/{revision}"
         table: list[tuple[str, str, View]] = [
@@ -53,7 +53,7 @@ class Admin:
             ("POST", revision + "/start", self._start),
             ("DELETE", revision, self._remove),
             ("GET", "/events", self._events),
-            ("GET", "/dead-letters", self._letters),
+            ("GET", "/dead-letters", self._list_dead_letters),
             ("POST", "/dead-letters/replay", self._replay),
         ]
         return [
@@ -63,9 +63,9 @@ class Admin:
 
     def _guarded(self, view: View) -> View:
         async def checked(request: Request) -> Response:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not self._token or not secrets.compare_digest(given.encode(), self._token.encode()):
-                refusal = Refusal(401, "the bearer token TASADOR_GATEWAY_TOKEN is needed")
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not self._token or not secrets.compare_digest(token.encode(), self._token.encode()):
+                refusal = Refusal(401, "the bearer token TASADOR_GATEWAY_TOKEN is required")
                 return refusal.response({"WWW-Authenticate": "Bearer"})
             return await view(request)
 
@@ -83,37 +83,37 @@ class Admin:
         return JSONResponse(self._described(self._service(request)))
 
     async def _add(self, request: Request) -> Response:
-        said = await _json(request, dict)
-        name, env = said.get("revision"), said.get("env", {})
-        if not isinstance(name, str) or not 0 < len(name) <= _NAME_AT_MOST or "/" in name:
-            raise Refusal(400, "revision: a name is needed, such as predict-00002")
+        body = await _json(request, dict)
+        name, env = body.get("revision"), body.get("env", {})
+        if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or "/" in name:
+            raise Refusal(400, "revision: a name is required, such as predict-00002")
         if not isinstance(env, dict) or not all(isinstance(v, str) for v in env.values()):
-            raise Refusal(400, "env: an object of texts is needed")
+            raise Refusal(400, "env: an object of texts is required")
         service = self._service(request)
-        made = self._services.add_revision(service, name, env)
-        if made:
+        is_new = self._services.add_revision(service, name, env)
+        if is_new:
             log("revision added", revision=name, env=env)
-        return JSONResponse(self._described(service), 201 if made else 200)
+        return JSONResponse(self._described(service), 201 if is_new else 200)
 
     async def _split(self, request: Request) -> Response:
-        said = await _json(request, list)
+        body = await _json(request, list)
         try:
             targets = [
                 Target(str(t["revision"]), int(t.get("percent") or 0), str(t.get("tag") or ""))
-                for t in said
+                for t in body
             ]
         except (TypeError, KeyError, ValueError, AttributeError):
-            raise Refusal(400, 'each entry is {"revision", "percent", "tag"}') from None
+            raise Refusal(400, 'each entry must be {"revision", "percent", "tag"}') from None
         service = self._service(request)
         self._services.split(service, targets)
         log("traffic", service=service.name, traffic=describe(service)["traffic"])
         return JSONResponse(self._described(service))
 
     async def _start(self, request: Request) -> Response:
-        said = await _json(request, dict, empty={})
-        seconds = said.get("timeout_seconds", 60)
+        body = await _json(request, dict, empty={})
+        seconds = body.get("timeout_seconds", 60)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
-            raise Refusal(400, "timeout_seconds: a number above zero is needed")
+            raise Refusal(400, "timeout_seconds: a number above zero is required")
         revision = self._service(request).revision(request.path_params["revision"])
         ready, reason = await self._activator.start(revision, float(seconds))
         return JSONResponse({"ready": ready, "reason": reason})
@@ -130,16 +130,16 @@ class Admin:
     async def _events(self, request: Request) -> Response:
         text = request.query_params.get("limit", "100")
         if not text.isdigit():
-            raise Refusal(400, "limit: a whole number is needed")
+            raise Refusal(400, "limit: a whole number is required")
         return JSONResponse(self._journal.recent(min(int(text), 1000)))
 
-    async def _letters(self, _request: Request) -> Response:
+    async def _list_dead_letters(self, _request: Request) -> Response:
         return JSONResponse(self._dead_letters.all())
 
     async def _replay(self, request: Request) -> Response:
         ids = (await _json(request, dict, empty={})).get("ids", [])
-        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-            raise Refusal(400, "ids: a list of events' ids is needed")
+        if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
+            raise Refusal(400, "ids: a list of event ids is required")
         return JSONResponse({"replayed": self._broker.replay(ids)})
 
     # -- inside ---------------------------------------------------------------------------------
@@ -148,10 +148,10 @@ class Admin:
         return self._services.get(request.path_params["service"])
 
     def _described(self, service: Service) -> dict[str, Any]:
-        said = describe(service)
-        for revision in said["revisions"]:
+        described = describe(service)
+        for revision in described["revisions"]:
             revision["ready"], revision["reason"] = self._activator.readiness(revision["name"])
-        return said
+        return described
 
 
 async def _json(request: Request, kind: type, empty: Any = None) -> Any:
@@ -159,9 +159,9 @@ async def _json(request: Request, kind: type, empty: Any = None) -> Any:
     if not body and empty is not None:
         return empty
     try:
-        said = json.loads(body)
+        value = json.loads(body)
     except ValueError:
         raise Refusal(400, "the body is not JSON") from None
-    if not isinstance(said, kind):
-        raise Refusal(400, f"the body is no JSON {'array' if kind is list else 'object'}")
-    return said
+    if not isinstance(value, kind):
+        raise Refusal(400, f"the body is not a JSON {'array' if kind is list else 'object'}")
+    return value

@@ -1,4 +1,4 @@
-"""What the gateway itself says: problem+json to callers, JSON lines to its log."""
+"""The gateway's own output: problem+json to callers, JSON lines to its log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _TITLES = {
 
 
 class Refusal(Exception):
-    """The gateway answers instead of a function; ``retry_after`` seconds where that may help."""
+    """The gateway refuses a request. ``retry_after`` is in seconds, None if trying again is
+    useless."""
 
     def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
         super().__init__(detail)
@@ -42,13 +43,15 @@ class Refusal(Exception):
             "status": self.status,
             "detail": self.detail,
         }
-        given = dict(headers or {})
+        all_headers = dict(headers or {})
         if self.retry_after is not None:
-            given["Retry-After"] = str(self.retry_after)
-        return Response(json.dumps(body), self.status, given, media_type="application/problem+json")
+            all_headers["Retry-After"] = str(self.retry_after)
+        return Response(
+            json.dumps(body), self.status, all_headers, media_type="application/problem+json"
+        )
 
 
 def log(message: str, /, **fields: Any) -> None:
-    """Write one line of the log."""
+    """Write one line to the log."""
     line = {"time": now().isoformat(timespec="milliseconds"), "message": message, **fields}
     sys.stderr.write(json.dumps(line, default=str) + "\n")

@@ -1,4 +1,4 @@
-"""The gateway's addresses: the functions' surface at the root, /fn, /broker and /_admin."""
+"""The gateway's routes: the functions' paths at the root, /fn, /broker and /_admin."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tasador.local.gateway.options import Options
 from tasador.local.gateway.services import Revision, Services
 from tasador.settings import Settings
 
-# What the functions answer under one address, as an ingress would have it.
-SURFACE = {
+# Path -> function, as an ingress would route it.
+FUNCTION_OF_PATH = {
     "/": "predict",
     "/health": "predict",
     "/ready": "predict",
@@ -48,18 +48,18 @@ SURFACE = {
 }
 Pick = Callable[[], Revision]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_BODY_AT_MOST = 16_000_000
+_MAX_BODY = 16_000_000
 
 
 class Gateway:
-    """All parts of the gateway, wired together."""
+    """All parts of the gateway, connected."""
 
     def __init__(self, settings: Settings, options: Options) -> None:
         end_functions(settings.home)
         self._options = options
         self._client = httpx.AsyncClient(
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
-            # Nothing of the machine's proxy settings concerns 127.0.0.1.
+            # A proxy of the machine does not apply to 127.0.0.1.
             trust_env=False,
         )
         self.services = Services(settings.home / "gateway.json")
@@ -83,15 +83,15 @@ class Gateway:
                 Route("/fn/{name}", self._function, methods=_METHODS),
                 Route("/fn/{name}/{rest:path}", self._function, methods=_METHODS),
                 *(
-                    Route(path, partial(self._surface, function), methods=_METHODS)
-                    for path, function in SURFACE.items()
+                    Route(path, partial(self._route, function), methods=_METHODS)
+                    for path, function in FUNCTION_OF_PATH.items()
                 ),
             ],
             exception_handlers={
                 Refusal: lambda _request, refusal: refusal.response(),
                 HTTPException: _http_problem,
                 Exception: lambda _request, _error: Refusal(
-                    500, "something went wrong in the gateway; its log says what"
+                    500, "internal error of the gateway; see its log"
                 ).response(),
             },
             lifespan=self._life,
@@ -104,7 +104,7 @@ class Gateway:
             asyncio.create_task(self.activator.scale_down()),
         ]
         yield
-        # What is being delivered goes on after the next start: it is in the journal.
+        # Interrupted deliveries continue after the next start: they are in the journal.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -114,7 +114,7 @@ class Gateway:
 
     # -- requests to functions ------------------------------------------------------------------
 
-    async def _surface(self, function: str, request: Request) -> Response:
+    async def _route(self, function: str, request: Request) -> Response:
         service = self.services.get(function)
         return await self._forward(request, service.pick, request.url.path)
 
@@ -134,7 +134,7 @@ class Gateway:
             headers = list(request.headers.raw)
             if "x-request-id" not in request.headers:
                 headers.append((b"x-request-id", request_id.encode()))
-            # The path as it came, percent signs and all.
+            # The path as it was sent, still percent-encoded.
             raw = request.scope["raw_path"].decode("ascii").partition("?")[0]
             target = raw if path == request.url.path else "/" + "/".join(raw.split("/")[3:])
             if query := request.url.query:
@@ -168,25 +168,25 @@ class Gateway:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body; raises Refusal 413 as soon as it is too long."""
-    if int(request.headers.get("content-length") or 0) > _BODY_AT_MOST:
-        raise Refusal(413, f"the body is longer than {_BODY_AT_MOST:,} bytes")
+    """Read the whole body; raises Refusal 413 as soon as it is too long."""
+    if int(request.headers.get("content-length") or 0) > _MAX_BODY:
+        raise Refusal(413, f"the body is longer than {_MAX_BODY:,} bytes")
     pieces: list[bytes] = []
     size = 0
     try:
         async for piece in request.stream():
             size += len(piece)
-            if size > _BODY_AT_MOST:
-                raise Refusal(413, f"the body is longer than {_BODY_AT_MOST:,} bytes")
+            if size > _MAX_BODY:
+                raise Refusal(413, f"the body is longer than {_MAX_BODY:,} bytes")
             pieces.append(piece)
     except ClientDisconnect:
-        raise Refusal(400, "the body broke off") from None
+        raise Refusal(400, "the connection broke before the end of the body") from None
     return b"".join(pieces)
 
 
 def _http_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    what = {404: "there is nothing at this address", 405: "this address has no such method"}
-    return Refusal(error.status_code, what.get(error.status_code, error.detail)).response(
+    details = {404: "there is nothing at this address", 405: "this address has no such method"}
+    return Refusal(error.status_code, details.get(error.status_code, error.detail)).response(
         error.headers
     )

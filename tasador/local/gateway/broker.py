@@ -1,4 +1,4 @@
-"""The broker: takes events, delivers each to the function that it is for, and again if need be."""
+"""The broker: accepts events and delivers each to its subscriber, with retries."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from tasador.local.gateway.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Events of ``type`` go to the function ``subscriber``, ``at_once`` of them at a time."""
+    """Events of ``type`` go to the function ``subscriber``, at most ``at_once`` at a time."""
 
     type: str
     subscriber: str
     at_once: int
 
 
-# As in knative/: two promotions are never rolled out at the same time.
+# As in knative/. Two promotions are never rolled out at the same time.
 TRIGGERS = (
     Trigger(MODEL_PROMOTED, "reload", 1),
     Trigger(PREDICTION_MADE, "record", 4),
     Trigger(PREDICTION_REQUESTED, "predict", 4),
 )
 
-# A rollout starts processes and tries the model before it answers.
+# A rollout starts processes and tests the model before it answers.
 _DELIVERY_SECONDS = 600.0
 _LONGEST_BACKOFF = 15.0
-_REPLY_AT_MOST = 4_000_000
+_MAX_REPLY = 4_000_000
 
 
 class Broker:
-    """Queues in memory over a journal on disk; ``run`` delivers."""
+    """Queues in memory and a journal on disk; ``run`` delivers."""
 
     def __init__(
         self,
@@ -66,30 +66,30 @@ class Broker:
         }
 
     def publish(self, event: Event) -> None:
-        """Accept an event: from here on it is delivered, whatever ends."""
+        """Accept an event: once this returns, it will be delivered, even after a restart."""
         self._accept(event, [t.subscriber for t in TRIGGERS if t.type == event.type])
 
     def replay(self, ids: Collection[str] = ()) -> int:
-        """Deliver the dead letters again, each to the function that had refused it; how many.
+        """Deliver dead letters again, each to its subscriber; returns how many.
 
-        ``ids`` names the events; without any it is all of them. A letter for a function that is no
-        more stays.
+        ``ids`` selects events by id; without it, all are delivered. A letter for a function that
+        no longer exists is kept.
         """
-        again: list[dict[str, Any]] = []
+        replayed: list[dict[str, Any]] = []
         kept: list[dict[str, Any]] = []
         for letter in self._dead_letters.all():
-            wanted = not ids or letter["event"]["id"] in ids
-            possible = letter["subscriber"] in self._queues
-            (again if wanted and possible else kept).append(letter)
-        for letter in again:
+            is_selected = not ids or letter["event"]["id"] in ids
+            is_deliverable = letter["subscriber"] in self._queues
+            (replayed if is_selected and is_deliverable else kept).append(letter)
+        for letter in replayed:
             self._accept(read.from_structured(letter["event"]), [letter["subscriber"]])
-        if again:
-            # Only now: what is delivered twice does no harm, what is forgotten would.
+        if replayed:
+            # Last: a second delivery does no harm, a lost event would.
             self._dead_letters.keep(kept)
-        return len(again)
+        return len(replayed)
 
     async def run(self) -> None:
-        """Deliver for ever, beginning with what an earlier gateway left."""
+        """Deliver for ever, first what an earlier gateway did not deliver."""
         for seq, subscriber in self._journal.pending():
             if subscriber in self._queues:
                 self._queues[subscriber].put_nowait(seq)
@@ -119,18 +119,18 @@ class Broker:
             try:
                 pause = await self._handle(seq, subscriber)
             except Exception as error:
-                # A full disk, say: the event waits, and the worker must live on.
-                log("delivery broke off", subscriber=subscriber, seq=seq, reason=repr(error))
+                # For example a full disk: the event waits, and the worker must survive.
+                log("delivery failed", subscriber=subscriber, seq=seq, reason=repr(error))
                 pause = _LONGEST_BACKOFF
             if pause is not None:
-                # Not slept here: an event that fails must not hold up the next.
+                # Without sleeping here: a failing event must not delay the next one.
                 asyncio.get_running_loop().call_later(pause, queue.put_nowait, seq)
 
     async def _handle(self, seq: int, subscriber: str) -> float | None:
-        """Deliver once: after how many seconds to try again, or None where it is over."""
+        """Deliver once: the seconds until the next attempt, or None if there is none."""
         event, attempts = self._journal.load(seq, subscriber)
-        status, trouble = await self._deliver(event, subscriber)
-        if not trouble:
+        status, reason = await self._deliver(event, subscriber)
+        if not reason:
             self._journal.done(seq, subscriber)
             return None
         log(
@@ -141,11 +141,11 @@ class Broker:
             subscriber=subscriber,
             attempt=attempts + 1,
             status=status,
-            reason=trouble,
+            reason=reason,
         )
-        hopeless = 400 <= status < 500 and status not in (408, 429)
-        if hopeless or attempts >= self._options.delivery_retries:
-            self._dead_letters.add(event, subscriber, trouble, status)
+        is_refused = 400 <= status < 500 and status not in (408, 429)
+        if is_refused or attempts >= self._options.delivery_retries:
+            self._dead_letters.add(event, subscriber, reason, status)
             self._journal.done(seq, subscriber)
             return None
         self._journal.failed(seq, subscriber)
@@ -153,7 +153,7 @@ class Broker:
         return min(backoff, _LONGEST_BACKOFF)
 
     async def _deliver(self, event: Event, subscriber: str) -> tuple[int, str]:
-        """Try once: the status, and what went wrong (empty where nothing did)."""
+        """Deliver once: the status, and why it failed (empty if it did not)."""
         headers = [(k.encode(), v.encode()) for k, v in event.headers().items()]
         try:
             answer = await self._forwarder.send(
@@ -167,24 +167,24 @@ class Broker:
         except Refusal as refusal:
             return refusal.status, refusal.detail
         try:
-            said = await answer.response.aread()
+            content = await answer.response.aread()
         except Exception as error:
-            return 502, f"the answer broke off: {type(error).__name__}"
+            return 502, f"the answer was cut off: {type(error).__name__}"
         finally:
             await answer.close()
         status = answer.response.status_code
         if not 200 <= status < 300:
-            return status, said[:500].decode(errors="replace") or f"HTTP {status}"
-        self._take_reply(subscriber, answer.response.headers, said)
+            return status, content[:500].decode(errors="replace") or f"HTTP {status}"
+        self._take_reply(subscriber, answer.response.headers, content)
         return status, ""
 
     def _take_reply(self, subscriber: str, headers: Mapping[str, str], body: bytes) -> None:
-        """An answer that is a CloudEvent is published in its turn."""
+        """Publish an answer that is a CloudEvent."""
         if not read.is_event(headers):
             return
         try:
-            if len(body) > _REPLY_AT_MOST:
-                raise EventError(f"it has {len(body):,} bytes")
+            if len(body) > _MAX_REPLY:
+                raise EventError(f"it is too long ({len(body):,} bytes)")
             self.publish(read.parse(headers, body))
         except EventError as error:
-            log("a reply was no readable event", subscriber=subscriber, reason=str(error))
+            log("a reply was not a readable event", subscriber=subscriber, reason=str(error))

@@ -19,7 +19,7 @@ class DeadLetters:
         self._file = file
 
     def add(self, event: Event, subscriber: str, reason: str, status: int | None) -> None:
-        """Keep an event and why it was given up."""
+        """Store an event that was given up, with the reason."""
         line = {
             "time": now().isoformat(),
             "subscriber": subscriber,
@@ -29,7 +29,7 @@ class DeadLetters:
         }
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         with os.fdopen(os.open(self._file, flags, 0o600), "ab") as file:
-            # The line before may have been cut off by a crash.
+            # A crash may have cut off the last line.
             if file.tell() and not _ends_line(self._file):
                 file.write(b"\n")
             file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
@@ -37,19 +37,19 @@ class DeadLetters:
             os.fsync(file.fileno())
 
     def all(self) -> list[dict[str, Any]]:
-        """Every dead letter, the oldest first."""
+        """All dead letters, the oldest first."""
         if not self._file.is_file():
             return []
-        found: list[dict[str, Any]] = []
+        letters: list[dict[str, Any]] = []
         for line in self._file.read_bytes().splitlines():
             try:
-                found.append(json.loads(line))
+                letters.append(json.loads(line))
             except ValueError:
                 continue
-        return found
+        return letters
 
     def keep(self, letters: list[dict[str, Any]]) -> None:
-        """Forget all but these."""
+        """Delete all other dead letters."""
         lines = [json.dumps(letter, separators=(",", ":")) + "\n" for letter in letters]
         write_private(self._file, "".join(lines))
 

@@ -1,4 +1,4 @@
-"""Hand a request to a function and its answer back, whole and unchanged."""
+"""Forward a request to a function, and its answer to the caller, unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasador.local.gateway.services import Revision
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-# They belong to one connection, not to the message.
+# These headers belong to a connection, not to the message.
 _HOP_BY_HOP = frozenset(
     (
         b"connection",
@@ -29,24 +29,24 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-_OURS = frozenset((b"host", b"content-length"))
-_TRIES = 3
+_REPLACED = frozenset((b"host", b"content-length"))
+_ATTEMPTS = 3
 
 
 @dataclass(slots=True)
 class Answer:
-    """A function's answer, its body not yet read; ``close`` it in any case."""
+    """A function's answer whose body is not read yet. It must be closed."""
 
     response: httpx.Response
     instance: Instance
     activator: Activator
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers that go on to the caller."""
+        """The headers that are forwarded to the caller."""
         return [(k, v) for k, v in self.response.headers.raw if k.lower() not in _HOP_BY_HOP]
 
     async def close(self) -> None:
-        """Give the connection and the process back."""
+        """Return the connection and the process."""
         try:
             await self.response.aclose()
         finally:
@@ -70,14 +70,14 @@ class Forwarder:
         *,
         seconds: float = 120,
     ) -> Answer:
-        """The function's answer; ``target`` is path and query as they came.
+        """Forward a request; ``target`` is path and query as they were sent.
 
-        A process that dies before it answers is replaced and asked again. Raises Refusal.
+        If a process ends before it answers, the request is sent to a new one. Raises Refusal.
         """
-        passed = [(k, v) for k, v in headers if k not in _HOP_BY_HOP and k not in _OURS]
+        passed = [(k, v) for k, v in headers if k not in _HOP_BY_HOP and k not in _REPLACED]
         timeout = httpx.Timeout(seconds, connect=5)
-        trouble = ""
-        for _ in range(_TRIES):
+        reason = ""
+        for _ in range(_ATTEMPTS):
             instance = await self._activator.lease(revision)
             request = httpx.Request(
                 method,
@@ -97,17 +97,17 @@ class Forwarder:
                 self._activator.release(instance)
                 if isinstance(error, httpx.ConnectError):
                     self._activator.replace(instance)
-                trouble = f"{type(error).__name__} {error}".strip()
-                log("no answer, trying again", revision=revision.name, reason=trouble)
+                reason = f"{type(error).__name__} {error}".strip()
+                log("no answer, trying again", revision=revision.name, reason=reason)
             except BaseException:
                 self._activator.release(instance)
                 raise
-            await _look(instance)
-        raise Refusal(502, f"{revision.name} ended the connection without an answer ({trouble})")
+            await _notice_exit(instance)
+        raise Refusal(502, f"{revision.name} ended the connection without an answer ({reason})")
 
 
-async def _look(instance: Instance) -> None:
-    """Give the news of a process's end a moment to arrive."""
+async def _notice_exit(instance: Instance) -> None:
+    """Wait a moment, so that the end of a process is noticed before the next attempt."""
     for _ in range(20):
         if not instance.alive:
             return
@@ -115,7 +115,7 @@ async def _look(instance: Instance) -> None:
 
 
 class Relay(Response):
-    """A function's answer on its way to the caller, piece by piece."""
+    """A function's answer, streamed to the caller."""
 
     def __init__(self, answer: Answer, request_id: str) -> None:
         self._answer = answer
@@ -135,7 +135,7 @@ class Relay(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except httpx.HTTPError as error:
-            # The caller sees the connection break off, as it did here.
-            log("an answer broke off", request_id=self._request_id.decode(), reason=repr(error))
+            # The caller's connection breaks too.
+            log("an answer was cut off", request_id=self._request_id.decode(), reason=repr(error))
         finally:
             await self._answer.close()

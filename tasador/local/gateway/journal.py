@@ -1,4 +1,4 @@
-"""Events that were accepted and not yet delivered, on disk: a killed gateway loses none."""
+"""Accepted events on disk until they are delivered, so that a killed gateway loses none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from tasador.events.event import Event
 from tasador.events.read import from_structured
 
-# Delivered events stay this long for `recent`, which shows what happened.
+# The number of delivered events that are kept for `recent`.
 _KEPT = 1000
 
 _SCHEMA = """
@@ -31,17 +31,17 @@ CREATE TABLE IF NOT EXISTS deliveries (
 
 
 class Journal:
-    """The broker's memory (SQLite in WAL mode; one writer, the gateway)."""
+    """The broker's journal: SQLite in WAL mode, written only by the gateway."""
 
     def __init__(self, file: Path) -> None:
         self._db = sqlite3.connect(file, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
-        # Survives the end of the process, which is what happens here; not a power cut.
+        # Safe if the process is killed, but not against a power cut.
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
 
     def add(self, event: Event, subscribers: Sequence[str]) -> int:
-        """Keep an event for its subscribers; the number by which it is known from now on."""
+        """Store an event for its subscribers; returns its sequence number."""
         body = json.dumps(event.structured(), separators=(",", ":"))
         with self._transaction():
             seq = self._db.execute(
@@ -60,11 +60,11 @@ class Journal:
         return seq
 
     def pending(self) -> list[tuple[int, str]]:
-        """What is to be delivered: number and subscriber, the oldest first."""
+        """The pending deliveries: sequence number and subscriber, the oldest first."""
         return self._db.execute("SELECT seq, subscriber FROM deliveries ORDER BY seq").fetchall()
 
     def load(self, seq: int, subscriber: str) -> tuple[Event, int]:
-        """An event that is pending, and how often its delivery failed."""
+        """A pending event, and how often its delivery has failed."""
         body, attempts = self._db.execute(
             "SELECT body, attempts FROM events JOIN deliveries USING (seq)"
             " WHERE seq = ? AND subscriber = ?",
@@ -80,13 +80,13 @@ class Journal:
         )
 
     def done(self, seq: int, subscriber: str) -> None:
-        """The delivery is over, one way or the other."""
+        """Remove a delivery that has succeeded or was given up."""
         self._db.execute(
             "DELETE FROM deliveries WHERE seq = ? AND subscriber = ?", (seq, subscriber)
         )
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
-        """The newest events, as structured JSON with their number and what is pending."""
+        """The newest events as structured JSON, with sequence number and pending subscribers."""
         rows = self._db.execute(
             "SELECT seq, received, body, (SELECT group_concat(subscriber) FROM deliveries d"
             " WHERE d.seq = e.seq) FROM events e ORDER BY seq DESC LIMIT ?",

@@ -1,4 +1,4 @@
-"""How the gateway behaves: numbers from the environment, the functions' command and variables."""
+"""Options of the gateway, and the command and environment of function processes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tasador.settings import Settings
 CHECKOUT = Path(tasador.__file__).resolve().parents[1]
 
 _OBJECTS = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region", "bucket_mlflow")
-_EVERYONE = ("platform", "model_name", "broker_url")
-# A function is told what it needs and no more: predict could not reach the database if it tried.
+_COMMON = ("platform", "model_name", "broker_url")
+# The settings that each function gets, and no others: predict could not reach the database.
 _NEEDS = {
     "predict": _OBJECTS,
     "explain": _OBJECTS,
@@ -35,7 +35,7 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """``command`` runs one function; ``{name}`` in it is the function's name."""
+    """``command`` runs a function; ``{name}`` in it is the function's name."""
 
     command: tuple[str, ...] = (sys.executable, "-m", "functions.host", "functions/{name}")
     scale_to_zero_seconds: float = 60.0
@@ -45,19 +45,19 @@ class Options:
 
     @classmethod
     def load(cls, environ: Mapping[str, str], command: tuple[str, ...] = ()) -> Options:
-        """Read TASADOR_SCALE_TO_ZERO_SECONDS and its like; raises ConfigurationError."""
-        given: dict[str, float] = {}
+        """Read TASADOR_SCALE_TO_ZERO_SECONDS and the like; raises ConfigurationError."""
+        seconds: dict[str, float] = {}
         for name in ("scale_to_zero_seconds", "cold_start_seconds", "delivery_backoff_seconds"):
             variable = f"TASADOR_{name.upper()}"
             if (text := environ.get(variable)) is not None:
                 try:
-                    given[name] = float(text)
+                    seconds[name] = float(text)
                 except ValueError:
                     raise ConfigurationError(f"{variable} is {text!r}, not a number") from None
         retries = environ.get("TASADOR_DELIVERY_RETRIES", "8")
         if not retries.isdigit():
             raise ConfigurationError(f"TASADOR_DELIVERY_RETRIES is {retries!r}, not a whole number")
-        options = cls(delivery_retries=int(retries), **given)  # type: ignore[arg-type]
+        options = cls(delivery_retries=int(retries), **seconds)  # type: ignore[arg-type]
         return options if not command else cls(**{**_dict(options), "command": command})  # type: ignore[arg-type]
 
 
@@ -66,7 +66,7 @@ def _dict(options: Options) -> dict[str, object]:
 
 
 def function_environ(revision: Revision, settings: Settings, port: int) -> dict[str, str]:
-    """The whole environment of one function process."""
+    """The complete environment of a function process."""
     known = settings.as_environ()
     private = ("AWS_", "MLFLOW_")
     inherited = {
@@ -74,15 +74,15 @@ def function_environ(revision: Revision, settings: Settings, port: int) -> dict[
         for name, value in os.environ.items()
         if name not in known and not name.startswith(private)
     }
-    told = {
+    granted = {
         f"TASADOR_{name.upper()}": known[f"TASADOR_{name.upper()}"]
-        for name in (*_EVERYONE, *_NEEDS[revision.service])
+        for name in (*_COMMON, *_NEEDS[revision.service])
     }
     return {
         **inherited,
-        **told,
+        **granted,
         **revision.env,
-        # A folder of its own: in the platform's home lies a file with every secret.
+        # A separate folder: the home of the platform has a file with all secrets.
         "TASADOR_HOME": str(settings.home / "functions" / revision.service),
         "HOST": "127.0.0.1",
         "PORT": str(port),

@@ -1,4 +1,4 @@
-"""Services, their revisions and how traffic is split over them; kept in home/gateway.json."""
+"""Services, their revisions and the traffic split; stored in home/gateway.json."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tasador.clock import now
 from tasador.local.gateway.answers import Refusal
 from tasador.local.process import write_private
 
-# The functions whose revisions are models; the others have their one revision from the start.
+# Each revision of these functions is a model. The others have one revision from the start.
 MODEL_SERVICES = ("predict", "explain")
 PLAIN_SERVICES = ("reload", "record")
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One immutable way to run a function: ``env`` names the model."""
+    """One immutable configuration of a function: ``env`` names the model."""
 
     service: str
     name: str
@@ -29,7 +29,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A share of the traffic, or with a tag an address of its own, for one revision."""
+    """The share of one revision in the traffic. A tag gives it an address of its own."""
 
     revision: str
     percent: int
@@ -46,7 +46,7 @@ class Service:
     _credit: dict[str, int] = field(default_factory=dict)
 
     def pick(self) -> Revision:
-        """The revision for the next request: smooth weighted round robin, so splits are exact."""
+        """The revision for the next request, by smooth weighted round robin: splits are exact."""
         shares = [t for t in self.traffic if t.percent > 0]
         if not shares:
             what = "model" if self.name in MODEL_SERVICES else "revision"
@@ -64,22 +64,24 @@ class Service:
         return self.revisions[name]
 
     def split(self, targets: Iterable[Target]) -> None:
-        """Set the traffic; raises Refusal 400 for a split that is none."""
-        wanted = list(targets)
-        for target in wanted:
+        """Set the traffic; raises Refusal 400 for an invalid split."""
+        requested = list(targets)
+        for target in requested:
             self.revision(target.revision)
-        total = sum(t.percent for t in wanted)
-        if total not in (0, 100) or any(t.percent < 0 for t in wanted):
-            raise Refusal(400, f"the percents sum to {total}; 100 is needed, or 0 for no traffic")
-        tags = [t.tag for t in wanted if t.tag]
+        total = sum(t.percent for t in requested)
+        if total not in (0, 100) or any(t.percent < 0 for t in requested):
+            raise Refusal(
+                400, f"the percents sum to {total}; they must sum to 100, or 0 for no traffic"
+            )
+        tags = [t.tag for t in requested if t.tag]
         if len(tags) != len(set(tags)):
-            raise Refusal(400, "a tag may stand at one revision only")
-        self.traffic = wanted
+            raise Refusal(400, "a tag may name only one revision")
+        self.traffic = requested
         self._credit = {}
 
 
 class Services:
-    """All services; every change is on disk before it is answered."""
+    """All services. Every change is on disk before its request is answered."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -93,7 +95,7 @@ class Services:
                 self._services[stored["name"]] = _read(stored)
 
     def all(self) -> list[Service]:
-        """Every service."""
+        """All services."""
         return list(self._services.values())
 
     def get(self, name: str) -> Service:
@@ -103,7 +105,7 @@ class Services:
         return self._services[name]
 
     def at(self, name: str) -> tuple[Service, Revision | None]:
-        """The service NAME, or the revision that TAG-NAME stands for; raises Refusal 404."""
+        """The service NAME, or the revision with the tag of TAG-NAME; raises Refusal 404."""
         if name in self._services:
             return self._services[name], None
         for service in self._services.values():
@@ -113,7 +115,8 @@ class Services:
         raise Refusal(404, f"there is no function and no tag {name!r}")
 
     def add_revision(self, service: Service, name: str, env: Mapping[str, str]) -> bool:
-        """Add a revision; False if it is there already, Refusal 409 if with another ``env``."""
+        """Add a revision; returns whether it is new. Raises Refusal 409 if one of the same name
+        has another ``env``."""
         if known := service.revisions.get(name):
             if dict(known.env) != dict(env):
                 raise Refusal(409, f"revision {name} exists with another environment")
@@ -128,7 +131,7 @@ class Services:
         self._save()
 
     def remove_revision(self, service: Service, name: str) -> None:
-        """Forget a revision; Refusal 409 while traffic or a tag leads to it."""
+        """Delete a revision; raises Refusal 409 while it has traffic or a tag."""
         service.revision(name)
         if any(t.revision == name for t in service.traffic):
             raise Refusal(409, f"revision {name} has traffic or a tag")
@@ -136,8 +139,8 @@ class Services:
         self._save()
 
     def _save(self) -> None:
-        said = {"services": [describe(s) for s in self._services.values()]}
-        write_private(self._file, json.dumps(said, indent=1))
+        content = {"services": [describe(s) for s in self._services.values()]}
+        write_private(self._file, json.dumps(content, indent=1))
 
 
 def describe(service: Service) -> dict[str, Any]:
