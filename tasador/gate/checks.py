@@ -1,52 +1,55 @@
-"""The checks, made one after the other, and what they add up to."""
+"""The checks of the gate, and the decision that follows from them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tasador.gate.compare import Comparison, compare
-from tasador.gate.decision import Check, Decision, Policy, check
+from tasador.gate.decision import Check, Decision, Policy, make_check
 from tasador.gate.measures import Evaluation, r2, rmse
 from tasador.gate.slices import slices_of
 
-_NO_CHAMPION = "There is no champion yet to be compared with."
+_NO_CHAMPION = "There is no champion to compare with yet."
 
 
 def judge(
     challenger: Evaluation, champion: Evaluation | None, policy: Policy | None = None
 ) -> Decision:
-    """Judge the challenger on the permanent holdout, against the champion where there is one.
+    """Judge the challenger on the permanent holdout, and against the champion if there is one.
 
-    Both evaluations must be of the same rows in the same order; ValueError otherwise.
+    Both evaluations must cover the same rows in the same order; raises ValueError otherwise.
     """
     policy = policy or Policy()
-    if champion is not None and not _same_rows(challenger, champion):
+    if champion is None:
+        comparison_checks = _checks_without_champion(policy)
+    elif not _same_rows(challenger, champion):
         raise ValueError("challenger and champion were not evaluated on the same holdout rows")
-    against = _unopposed(policy) if champion is None else _against(challenger, champion, policy)
-    checks = [*_alone(challenger, policy), *against]
-    failed = [found.says for found in checks if not found.passed]
+    else:
+        comparison_checks = _comparison_checks(challenger, champion, policy)
+    checks = [*_absolute_checks(challenger, policy), *comparison_checks]
+    failed = [check.says for check in checks if not check.passed]
     if failed:
         return Decision(False, failed, checks)
-    return Decision(True, [against[0].says, checks[0].says], checks)
+    return Decision(True, [comparison_checks[0].says, checks[0].says], checks)
 
 
-def _alone(model: Evaluation, policy: Policy) -> list[Check]:
+def _absolute_checks(model: Evaluation, policy: Policy) -> list[Check]:
     explained, error = r2(model.actual, model.predicted), rmse(model.actual, model.predicted)
     inside = (model.actual >= model.low["90"]) & (model.actual <= model.high["90"])
-    covered = float(np.mean(inside))
+    coverage = float(np.mean(inside))
     properties = len(np.unique(model.key.astype(str)))
     slack = policy.coverage_slack + 2 * float(np.sqrt(2 * 0.9 * 0.1 / properties))
     golden = model.golden_difference
     return [
-        check(
+        make_check(
             "r2",
             explained >= policy.least_r2,
             explained,
             policy.least_r2,
             f"R² on the permanent holdout is {explained:.3f}; at least {policy.least_r2:g} is "
-            f"asked for ({len(model.actual):,} rows).",
+            f"required ({len(model.actual):,} rows).",
         ),
-        check(
+        make_check(
             "rmse",
             error <= policy.most_rmse,
             error,
@@ -54,26 +57,27 @@ def _alone(model: Evaluation, policy: Policy) -> list[Check]:
             f"RMSE on the permanent holdout is ${error:,.0f}; at most ${policy.most_rmse:,.0f} is "
             "allowed.",
         ),
-        check(
+        make_check(
             "golden_parity",
             golden <= policy.golden_tolerance,
             golden,
             policy.golden_tolerance,
-            f"Serving and training engine differ by {golden:.1e} on the golden rows; at most "
+            f"Serving and training engines differ by {golden:.1e} on the golden rows; at most "
             f"{policy.golden_tolerance:.0e} is allowed.",
         ),
-        check(
+        make_check(
             "coverage_90",
-            abs(covered - 0.9) <= slack,
-            covered,
+            abs(coverage - 0.9) <= slack,
+            coverage,
             slack,
-            f"The 90 % interval holds {covered:.1%} of the prices; within {slack:.1%} of 90 % is "
-            f"asked for ({policy.coverage_slack:.0%} and the noise of {properties:,} properties).",
+            f"The 90 % interval contains {coverage:.1%} of the prices; a value within {slack:.1%} "
+            f"of 90 % is required ({policy.coverage_slack:.0%} plus the noise of {properties:,} "
+            "properties).",
         ),
     ]
 
 
-def _unopposed(policy: Policy) -> list[Check]:
+def _checks_without_champion(policy: Policy) -> list[Check]:
     limits = {
         "better_than_champion": 0.0,
         "log_error_against_champion": 0.0,
@@ -81,37 +85,37 @@ def _unopposed(policy: Policy) -> list[Check]:
         "slices_against_champion": policy.slice_loss,
         "holdout_covers_champion": policy.states_covered,
     }
-    return [check(name, True, 0.0, limit, _NO_CHAMPION) for name, limit in limits.items()]
+    return [make_check(name, True, 0.0, limit, _NO_CHAMPION) for name, limit in limits.items()]
 
 
-def _against(challenger: Evaluation, champion: Evaluation, policy: Policy) -> list[Check]:
-    found = compare(challenger, champion, slices_of(challenger, policy), policy)
+def _comparison_checks(challenger: Evaluation, champion: Evaluation, policy: Policy) -> list[Check]:
+    comparison = compare(challenger, champion, slices_of(challenger, policy), policy)
     return [
-        *_overall(found, policy),
-        _slices(found, policy),
-        _covered(champion, policy),
+        *_overall_checks(comparison, policy),
+        _slices_check(comparison, policy),
+        _holdout_coverage_check(champion, policy),
     ]
 
 
-def _overall(found: Comparison, policy: Policy) -> list[Check]:
-    """Better at all, not worse in log error, not worse in R²."""
-    log_error, explained = found.log_error, found.r2
+def _overall_checks(comparison: Comparison, policy: Policy) -> list[Check]:
+    """Better overall, not worse in log error, not worse in R²."""
+    log_error, explained = comparison.log_error, comparison.r2
     better = log_error.low > 0 or explained.low > 0
-    leads = (
+    change = (
         f"log error {_signed(-log_error.mean)} [{_signed(-log_error.high)} to "
         f"{_signed(-log_error.low)}], R² {_signed(explained.mean)} [{_signed(explained.low)} to "
         f"{_signed(explained.high)}] at {policy.confidence:.0%}"
     )
     return [
-        check(
+        make_check(
             "better_than_champion",
             better,
             max(log_error.low, explained.low),
             0.0,
-            f"{'Better' if better else 'No better'} than the champion on the same rows beyond "
-            f"noise: {leads}.",
+            f"{'Better' if better else 'Not better'} than the champion on the same rows beyond "
+            f"noise: {change}.",
         ),
-        check(
+        make_check(
             "log_error_against_champion",
             log_error.high >= 0,
             log_error.high,
@@ -119,7 +123,7 @@ def _overall(found: Comparison, policy: Policy) -> list[Check]:
             f"The mean log error is {'not ' if log_error.high >= 0 else ''}worse than the "
             f"champion's beyond noise ({_signed(-log_error.mean)}).",
         ),
-        check(
+        make_check(
             "r2_against_champion",
             explained.high >= 0,
             explained.high,
@@ -130,59 +134,62 @@ def _overall(found: Comparison, policy: Policy) -> list[Check]:
     ]
 
 
-def _slices(comparison: Comparison, policy: Policy) -> Check:
-    found, limit = comparison.slices, policy.slice_loss
-    in_bands = max(limit, policy.slice_trade * comparison.improved)
-    # Written so that a loss that is not a number counts as one.
-    ruined = [
-        part
-        for part in found
-        if part.beyond_noise and not part.loss <= (in_bands if part.part.kind == "price" else limit)
+def _slices_check(comparison: Comparison, policy: Policy) -> Check:
+    losses, limit = comparison.slices, policy.slice_loss
+    limit_in_bands = max(limit, policy.slice_trade * comparison.improved)
+    # "not <=" rather than ">", so that NaN counts as a loss.
+    much_worse = [
+        loss
+        for loss in losses
+        if loss.beyond_noise
+        and not loss.growth <= (limit_in_bands if loss.slice.kind == "price" else limit)
     ]
-    ruined.sort(key=lambda part: -part.loss)
-    named = ", ".join(
-        f"{part.part.name} (log error {part.old:.3f} to {part.new:.3f}, "
-        f"{part.part.rows.sum():,} rows)"
-        for part in ruined
+    much_worse.sort(key=lambda loss: -loss.growth)
+    names = ", ".join(
+        f"{loss.slice.name} (log error {loss.champion_error:.3f} to {loss.challenger_error:.3f}, "
+        f"{loss.slice.rows.sum():,} rows)"
+        for loss in much_worse
     )
-    allowed = f"{limit:.0%}" if in_bands == limit else f"{limit:.0%} ({in_bands:.0%} in a band)"
-    states = sum(part.part.kind == "state" for part in found)
+    allowed = f"{limit:.0%}"
+    if limit_in_bands != limit:
+        allowed += f" ({limit_in_bands:.0%} in a price band)"
+    states = sum(loss.slice.kind == "state" for loss in losses)
     says = (
-        f"Much worse than the champion in {named}; at most {allowed} is allowed."
-        if ruined
-        else f"In none of {states} large states and {len(found) - states} price bands is it worse "
-        f"than the champion by more than {allowed} beyond noise."
+        f"Much worse than the champion in {names}; at most {allowed} is allowed."
+        if much_worse
+        else f"Not worse than the champion by more than {allowed} beyond noise in any of {states} "
+        f"large states and {len(losses) - states} price bands."
     )
-    worst = max((part.loss for part in found), default=0.0)
-    return check("slices_against_champion", not ruined, worst, limit, says)
+    worst = max((loss.growth for loss in losses), default=0.0)
+    return make_check("slices_against_champion", not much_worse, worst, limit, says)
 
 
-def _covered(champion: Evaluation, policy: Policy) -> Check:
-    """Whether the holdout can show what the champion knows: its states are in it."""
+def _holdout_coverage_check(champion: Evaluation, policy: Policy) -> Check:
+    """Whether the holdout covers the champion's states, so that it can show a loss there."""
     name, limit = "holdout_covers_champion", policy.states_covered
-    if not champion.knows:
-        return check(name, True, 1.0, limit, "The champion was trained on no state by name.")
+    if not champion.known_states:
+        return make_check(name, True, 1.0, limit, "The champion was trained on no named state.")
     held = {str(state).casefold() for state in champion.state if state}
-    met = sum(state.casefold() in held for state in champion.knows)
-    share = met / len(champion.knows)
+    covered = sum(state.casefold() in held for state in champion.known_states)
+    share = covered / len(champion.known_states)
     says = (
-        f"The holdout has rows of {met} of the {len(champion.knows)} states that the champion was "
-        f"trained on; at least {limit:.0%} is asked for"
+        f"The holdout has rows of {covered} of the {len(champion.known_states)} states that the "
+        f"champion was trained on; at least {limit:.0%} is required"
     )
     if share >= limit:
-        return check(name, True, share, limit, f"{says}.")
-    return check(
+        return make_check(name, True, share, limit, f"{says}.")
+    return make_check(
         name,
         False,
         share,
         limit,
-        f"{says}: on so narrow a holdout nothing can be said against it. Ingest the batches that "
-        "it was trained on.",
+        f"{says}: a holdout this narrow cannot show where the challenger is worse. Ingest the "
+        "batches that the champion was trained on.",
     )
 
 
-def _same_rows(one: Evaluation, other: Evaluation) -> bool:
-    return np.array_equal(one.key, other.key) and np.array_equal(one.actual, other.actual)
+def _same_rows(first: Evaluation, second: Evaluation) -> bool:
+    return np.array_equal(first.key, second.key) and np.array_equal(first.actual, second.actual)
 
 
 def _signed(value: float) -> str:

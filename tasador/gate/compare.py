@@ -1,10 +1,11 @@
-"""How much better one model is than another on the same rows, and how sure that is.
+"""How much better one model is than another on the same rows, and how certain that is.
 
 A Poisson bootstrap over properties (Hanley and MacGibbon 2006): each resample weights every
 property, with all of its rows, by a Poisson(1) count. The same resamples serve the whole holdout
-and every slice of it. Looking at many slices at once is paid for by the max-t method (Westfall and
-Young 1993): a slice counts as worse only beyond what the worst of all slices shows by chance. The
-bounds of the two gains hold together (Bonferroni), since either may make the challenger better.
+and every slice. The max-t method (Westfall and Young 1993) corrects for comparing many slices at
+once: a slice counts as worse only beyond what the worst of all slices shows by chance. The bounds
+of the two overall gains hold jointly (Bonferroni), because either can make the challenger better.
+See docs/decisions/0020-max-t-gate.md.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from tasador.gate.decision import Policy
 from tasador.gate.measures import Evaluation, log_error
 from tasador.gate.slices import Slice
 
-# So many resamples at once bound the memory: properties x this x 8 bytes.
-_AT_ONCE = 50
+# Resamples per block, which bounds memory to properties x this x 8 bytes.
+_BLOCK = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How much the challenger is better: the measured gain and its bounds."""
+    """How much better the challenger is: the measured gain and its bounds."""
 
     mean: float
     low: float
@@ -36,22 +37,24 @@ class Gain:
 class SliceLoss:
     """How much worse the challenger is on one slice.
 
-    ``old`` and ``new`` are mean log errors of champion and challenger, ``loss`` the relative growth
-    and ``beyond_noise`` whether it is worse at all, all slices being looked at together.
+    The errors are mean log errors, ``growth`` is their relative growth from the champion to the
+    challenger. ``beyond_noise`` says whether the challenger is worse at all, corrected for
+    comparing all slices at once.
     """
 
-    part: Slice
-    old: float
-    new: float
-    loss: float
+    slice: Slice
+    champion_error: float
+    challenger_error: float
+    growth: float
     beyond_noise: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Gains in mean log error and in R² on all rows, and the losses on each slice.
+    """The gains in mean log error and in R² on all rows, and the loss on each slice.
 
-    ``improved`` is the share of the champion's mean log error that is gone for certain, at least 0.
+    ``improved`` is the lower bound of the gain as a share of the champion's mean log error; 0 if
+    negative.
     """
 
     log_error: Gain
@@ -63,7 +66,7 @@ class Comparison:
 def compare(
     challenger: Evaluation, champion: Evaluation, slices: Sequence[Slice], policy: Policy
 ) -> Comparison:
-    """Compare two models on the same rows; see the module for the method."""
+    """Compare two models on the same rows; the module's docstring describes the method."""
     old, new = log_error(champion), log_error(challenger)
     actual = challenger.actual
     centred = actual - actual.mean()
@@ -75,35 +78,35 @@ def compare(
         centred,
         centred**2,
     ]
-    columns += [part.rows.astype(np.float64) for part in slices]
-    columns += [np.where(part.rows, new - old, 0.0) for part in slices]
+    columns += [slice_.rows.astype(np.float64) for slice_ in slices]
+    columns += [np.where(slice_.rows, new - old, 0.0) for slice_ in slices]
     by_property = np.column_stack([np.bincount(owner, weights=column) for column in columns])
-    drawn = _resampled(by_property, policy)
+    resampled = _resampled(by_property, policy)
     measured = by_property.sum(axis=0)[None]
     tail = (1 - policy.confidence) / 2
     gains = []
-    for found, resampled in zip(_gains(measured), _gains(drawn), strict=True):
-        low, high = np.quantile(resampled, [tail / 2, 1 - tail / 2])
-        gains.append(Gain(float(found[0]), float(low), float(high)))
-    worse = _beyond_noise(_losses(measured)[0], _losses(drawn), tail)
-    told = []
-    for part, is_worse in zip(slices, worse, strict=True):
-        before, after = float(old[part.rows].mean()), float(new[part.rows].mean())
-        loss = after / max(before, 1e-9) - 1
-        told.append(SliceLoss(part, before, after, loss, bool(is_worse)))
+    for gain, resampled_gain in zip(_gains(measured), _gains(resampled), strict=True):
+        low, high = np.quantile(resampled_gain, [tail / 2, 1 - tail / 2])
+        gains.append(Gain(float(gain[0]), float(low), float(high)))
+    worse = _beyond_noise(_losses(measured)[0], _losses(resampled), tail)
+    losses = []
+    for slice_, is_worse in zip(slices, worse, strict=True):
+        before, after = float(old[slice_.rows].mean()), float(new[slice_.rows].mean())
+        growth = after / max(before, 1e-9) - 1
+        losses.append(SliceLoss(slice_, before, after, growth, bool(is_worse)))
     improved = max(0.0, gains[0].low) / max(float(old.mean()), 1e-9)
-    return Comparison(gains[0], improved, gains[1], told)
+    return Comparison(gains[0], improved, gains[1], losses)
 
 
 def _resampled(by_property: Array, policy: Policy) -> Array:
-    """The totals of every resample [resamples, columns]."""
+    """The weighted totals of every resample, [resamples, columns]."""
     draw = np.random.default_rng(policy.seed)
-    parts = []
-    for begin in range(0, policy.resamples, _AT_ONCE):
-        count = min(_AT_ONCE, policy.resamples - begin)
+    blocks = []
+    for begin in range(0, policy.resamples, _BLOCK):
+        count = min(_BLOCK, policy.resamples - begin)
         weights = draw.poisson(1.0, (count, len(by_property))).astype(np.float64)
-        parts.append(weights @ by_property)
-    return np.concatenate(parts)
+        blocks.append(weights @ by_property)
+    return np.concatenate(blocks)
 
 
 def _gains(totals: Array) -> tuple[Array, Array]:
@@ -113,17 +116,17 @@ def _gains(totals: Array) -> tuple[Array, Array]:
 
 
 def _losses(totals: Array) -> Array:
-    """The growth of the mean log error, by slice [totals, slices]."""
+    """The growth of the mean log error by slice, [totals, slices]."""
     slices = (totals.shape[1] - 5) // 2
     rows, grown = totals[:, 5 : 5 + slices], totals[:, 5 + slices :]
     return np.asarray(grown / np.maximum(rows, 1))
 
 
 def _beyond_noise(measured: Array, resampled: Array, tail: float) -> Array:
-    """Which losses [slices] are above zero beyond the noise of all of them, bool [slices]."""
+    """Which losses [slices] exceed the joint noise of all slices (max-t); bool [slices]."""
     if len(measured) == 0:
         return np.zeros(0, dtype=bool)
-    # A loss that is not a number is beyond any noise, and says nothing of the others' noise.
+    # A NaN loss counts as beyond noise and does not affect the noise of the others.
     known = np.isfinite(measured)
     spread = np.maximum(resampled.std(axis=0), 1e-12)
     steps = np.where(known, (resampled - measured) / spread, -np.inf)

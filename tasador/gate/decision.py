@@ -1,4 +1,4 @@
-"""What is asked of a challenger, and the answer: the policy, a check, a decision."""
+"""The promotion policy, a check, and the decision."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-# Stands in a check for a measure that is not a number, since JSON has none.
+# Stored in place of NaN and infinity, which JSON lacks.
 _NO_NUMBER = 1e300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a challenger must show; the defaults are the project's.
+    """What a challenger must achieve; the defaults are the project's.
 
-    A slice (a state, a price band) is large with ``slice_share`` of the holdout's rows and
-    ``slice_rows`` of them, or with ``slice_enough`` of them whatever their share; it is ruined when
-    the mean log error there grows by ``slice_loss`` and beyond noise. In a price band it may grow
-    by ``slice_trade`` of what the whole gains, where that is more: a champion that has met cheap
-    houses alone calls every house cheap, and so is at home there as no model of the whole market
-    can be. ``coverage_slack`` is widened by twice the standard error that coverage has on that many
-    properties, when the interval was
-    calibrated on about as many. ``states_covered`` is the share of the champion's states that the
-    holdout must hold rows of. ``confidence`` is two-sided.
+    A slice (a state or a price band) is judged if it has ``slice_share`` of the holdout's rows and
+    at least ``slice_rows``, or if it has ``slice_enough`` rows whatever their share. The challenger
+    fails if the mean log error on a slice grows by more than ``slice_loss`` and beyond noise. In a
+    price band it may grow by ``slice_trade`` of the overall gain, if that is more: a champion
+    trained on cheap houses only predicts every house to be cheap, and no model of the whole market
+    can match it on cheap houses. ``coverage_slack`` is widened by twice the standard error of the
+    coverage on that many properties, assuming that calibration used about as many.
+    ``states_covered`` is the share of the champion's states that the holdout must cover.
+    ``confidence`` is two-sided.
     """
 
     least_r2: float = 0.35
@@ -43,7 +43,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question put to the challenger: what was measured, what was asked, and in words."""
+    """One check of the challenger: the measured value, its limit, and a sentence for people."""
 
     name: str
     passed: bool
@@ -52,20 +52,20 @@ class Check:
     says: str
 
     def as_dict(self) -> dict[str, Any]:
-        """The check as it is stored."""
+        """The check as stored in the decision record."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to promote; ``reasons`` in plain words, ``checks`` with all numbers."""
+    """Whether to promote, the reasons for it, and all checks with their numbers."""
 
     promote: bool
     reasons: list[str]
     checks: list[Check]
 
 
-def check(name: str, passed: bool, value: float, limit: float, says: str) -> Check:
-    """A check that JSON can hold, whatever was measured."""
-    told = float(value) if np.isfinite(value) else _NO_NUMBER
-    return Check(name, bool(passed), told, float(limit), says)
+def make_check(name: str, passed: bool, value: float, limit: float, says: str) -> Check:
+    """A check that JSON can represent, even if the measured value is NaN or infinite."""
+    finite = float(value) if np.isfinite(value) else _NO_NUMBER
+    return Check(name, bool(passed), finite, float(limit), says)

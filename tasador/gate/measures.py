@@ -1,4 +1,4 @@
-"""What one model says about the permanent holdout, and how far off it is."""
+"""A model's predictions on the permanent holdout, and the errors computed from them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tasador.arrays import Array
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What one model says about the rows of the permanent holdout.
+    """A model's predictions on the rows of the permanent holdout.
 
     ``actual`` and ``predicted`` are dollars [n]; ``key`` the property keys [n] and ``state`` the
     states [n] (objects, None = missing). ``low`` and ``high`` map a level ("80", "90", "95") to the
-    bounds of the interval [n]. ``golden_difference`` is ``Bundle.check_golden()``; ``knows`` the
-    states that the model was trained on, as people write them.
+    bounds of the interval [n]. ``golden_difference`` is ``Bundle.check_golden()``.
+    ``known_states`` are the display names of the states that the model was trained on.
     """
 
     actual: Array
@@ -28,11 +28,11 @@ class Evaluation:
     high: Mapping[str, Array]
     golden_difference: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
-    knows: tuple[str, ...] = ()
+    known_states: tuple[str, ...] = ()
 
 
 def r2(actual: Array, predicted: Array) -> float:
-    """The share of the prices' variance that is explained; NaN when the prices do not vary."""
+    """The explained share of the variance of the prices; NaN if the prices do not vary."""
     spread = float(np.sum((actual - actual.mean()) ** 2))
     return 1 - float(np.sum((actual - predicted) ** 2)) / spread if spread > 0 else float("nan")
 

@@ -1,8 +1,8 @@
-"""The parts of the holdout that a challenger may not ruin: states and bands of the actual price.
+"""The slices of the holdout on which a challenger must not be much worse: states and price bands.
 
-Bands of the actual price are chosen by what both models are to guess. Regression to the mean is the
-same for both on the same rows; but a model that has met one band alone is flattered there, which
-``Policy.slice_trade`` allows for.
+Price bands are bands of the actual price, which is the target of both models. Regression to the
+mean affects both in the same way on the same rows. But a model trained on one band only looks too
+good there, which ``Policy.slice_trade`` allows for.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ class Slice(NamedTuple):
 
 
 def slices_of(model: Evaluation, policy: Policy) -> list[Slice]:
-    """The large slices, as the policy has it: each state, what is left of them, each price band.
+    """The slices that are large enough under the policy: states, small states together, bands.
 
-    The states that are too small to be judged alone are judged together, so that no number of them
-    can be given up for one that is large.
+    States that are too small to be judged alone are judged together. Otherwise a challenger could
+    be much worse in any number of them in exchange for a gain in a large one.
     """
     least = max(policy.slice_rows, policy.slice_share * len(model.actual))
     least = min(least, max(policy.slice_enough, policy.slice_rows))
     states = np.array([state or "" for state in model.state], dtype=object)
-    found = []
+    slices = []
     small = np.zeros(len(states), dtype=bool)
     for state in sorted(set(states)):
         rows = states == state
         if rows.sum() >= least:
-            found.append(Slice("state", state or "no state given", rows))
+            slices.append(Slice("state", state or "no state given", rows))
         else:
             small |= rows
-    found.append(Slice("state", "the smaller states together", small))
-    found += price_slices(model)
-    return [part for part in found if part.rows.sum() >= least]
+    slices.append(Slice("state", "the smaller states together", small))
+    slices += price_slices(model)
+    return [slice_ for slice_ in slices if slice_.rows.sum() >= least]
 
 
 def price_slices(model: Evaluation) -> list[Slice]:
-    """The bands of the actual price, from the cheapest, empty ones too."""
+    """All bands of the actual price, cheapest first, including empty ones."""
     return [
         Slice("price", band_name(low, high), (model.actual >= low) & (model.actual < high))
         for low, high in pairwise(PRICE_BANDS)
@@ -58,5 +58,5 @@ def price_slices(model: Evaluation) -> list[Slice]:
 
 
 def band_name(low: float, high: float) -> str:
-    """A band of dollars in words."""
+    """The display name of a price band in dollars."""
     return f"above ${low:,.0f}" if np.isinf(high) else f"${low:,.0f} to ${high:,.0f}"

@@ -46,7 +46,7 @@ def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
         high=predictions.high,
         golden_difference=bundle.check_golden(),
         metrics=measure(actual, predictions.price, predictions.low, predictions.high),
-        knows=tuple(bundle.manifest.categories.get("state", ())),
+        known_states=tuple(bundle.manifest.categories.get("state", ())),
     )
 
 

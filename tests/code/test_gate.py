@@ -1,4 +1,4 @@
-"""The gate: each check can fail alone, says so with its numbers, and all are always kept."""
+"""The gate: each check can fail alone and gives its numbers, and all checks are stored."""
 
 import json
 from dataclasses import replace
@@ -56,20 +56,20 @@ def failed(decision):
     return names
 
 
-def test_a_good_first_model_is_promoted():
+def test_judge_promotes_a_good_first_model():
     decision = judge(evaluation(), None)
     assert failed(decision) == []
     assert "no champion yet" in decision.reasons[0]
 
 
-def test_a_clearly_better_challenger_is_promoted():
+def test_judge_promotes_a_better_challenger():
     decision = judge(evaluation(0.2), evaluation(0.3, noise=OTHER_NOISE))
     assert failed(decision) == []
     assert "Better than the champion" in decision.reasons[0]
 
 
-def test_low_r2_alone():
-    # Right for the many cheap houses, wrong for the dear ones, with small errors in dollars.
+def test_judge_rejects_low_r2():
+    # Good in dollars, but the prices hardly vary.
     actual = np.full(ROWS, 200_000.0) + _draw.normal(0, 1000, ROWS)
     predicted = actual + _draw.normal(0, 2000, ROWS)
     ends = {"low": {"90": predicted - 3290}, "high": {"90": predicted + 3290}}
@@ -78,7 +78,7 @@ def test_low_r2_alone():
     assert "at least 0.35" in decision.reasons[0]
 
 
-def test_high_rmse_alone():
+def test_judge_rejects_high_rmse():
     actual = ACTUAL * 10
     predicted = actual * np.exp(0.25 * NOISE)
     ends = {
@@ -91,18 +91,18 @@ def test_high_rmse_alone():
 
 
 @pytest.mark.parametrize("difference", [2e-4, float("inf"), float("nan")])
-def test_golden_difference_alone(difference):
+def test_judge_rejects_golden_difference(difference):
     assert failed(judge(evaluation(golden_difference=difference), None)) == ["golden_parity"]
 
 
 @pytest.mark.parametrize("half", [0.25 * 1.2, 0.25 * 2.6])
-def test_coverage_alone_too_narrow_or_too_wide(half):
+def test_judge_rejects_wrong_coverage(half):
     decision = judge(evaluation(half=half), None)
     assert failed(decision) == ["coverage_90"]
     assert "90 %" in decision.reasons[0]
 
 
-def test_coverage_on_few_properties_is_judged_with_its_noise():
+def test_judge_coverage_allows_for_noise_of_few_properties():
     def of(rows):
         half = 0.25 * 1.43  # covers about 85 %
         model = evaluation(half=half)
@@ -115,26 +115,26 @@ def test_coverage_on_few_properties_is_judged_with_its_noise():
     assert failed(judge(of(ROWS), None)) == ["coverage_90"]
 
 
-def test_the_same_model_again_is_no_better():
+def test_judge_rejects_the_same_model():
     decision = judge(evaluation(), evaluation())
     assert failed(decision) == ["better_than_champion"]
-    assert "No better than the champion" in decision.reasons[0]
+    assert "Not better than the champion" in decision.reasons[0]
     assert "+0.0000" in decision.reasons[0]
 
 
-def test_a_difference_within_noise_is_no_better():
+def test_judge_rejects_a_difference_within_noise():
     close = 0.25 * (NOISE + 0.05 * OTHER_NOISE) / np.sqrt(1 + 0.05**2)
     decision = judge(evaluation(noise=close / 0.25), evaluation())
     assert failed(decision) == ["better_than_champion"]
 
 
-def test_log_error_against_champion_alone():
-    # Better where dollars count (dear houses), worse for every other house.
-    dear = np.quantile(ACTUAL, 0.8) < ACTUAL
-    predicted = np.where(dear, ACTUAL * np.exp(0.08 * NOISE), ACTUAL * np.exp(0.27 * NOISE))
-    half = np.where(dear, 0.08, 0.27) * 1.645
+def test_judge_rejects_higher_log_error():
+    # Better on expensive houses, which dominate R², and worse on all others.
+    expensive = np.quantile(ACTUAL, 0.8) < ACTUAL
+    predicted = np.where(expensive, ACTUAL * np.exp(0.08 * NOISE), ACTUAL * np.exp(0.27 * NOISE))
+    half = np.where(expensive, 0.08, 0.27) * 1.645
     ends = {"low": {"90": predicted * np.exp(-half)}, "high": {"90": predicted * np.exp(half)}}
-    champion = np.where(dear, ACTUAL * np.exp(0.3 * NOISE), ACTUAL * np.exp(0.18 * NOISE))
+    champion = np.where(expensive, ACTUAL * np.exp(0.3 * NOISE), ACTUAL * np.exp(0.18 * NOISE))
     policy = Policy(slice_loss=9.0)
     decision = judge(
         evaluation(predicted=predicted, **ends), evaluation(predicted=champion), policy
@@ -142,17 +142,17 @@ def test_log_error_against_champion_alone():
     assert failed(decision) == ["log_error_against_champion"]
 
 
-def test_r2_against_champion_alone():
-    dear = np.quantile(ACTUAL, 0.9) < ACTUAL
-    predicted = np.where(dear, ACTUAL * np.exp(0.45 * NOISE), ACTUAL * np.exp(0.15 * NOISE))
-    half = np.where(dear, 0.45, 0.15) * 1.645
+def test_judge_rejects_lower_r2():
+    expensive = np.quantile(ACTUAL, 0.9) < ACTUAL
+    predicted = np.where(expensive, ACTUAL * np.exp(0.45 * NOISE), ACTUAL * np.exp(0.15 * NOISE))
+    half = np.where(expensive, 0.45, 0.15) * 1.645
     ends = {"low": {"90": predicted * np.exp(-half)}, "high": {"90": predicted * np.exp(half)}}
     policy = Policy(slice_loss=9.0)
     decision = judge(evaluation(predicted=predicted, **ends), evaluation(0.25), policy)
     assert failed(decision) == ["r2_against_champion"]
 
 
-def test_a_ruined_big_state_alone_is_named():
+def test_judge_names_a_large_state_that_got_worse():
     maine = STATES == "Maine"
     spread = np.where(maine, 0.4, 0.1)
     predicted = ACTUAL * np.exp(spread * NOISE)
@@ -164,7 +164,7 @@ def test_a_ruined_big_state_alone_is_named():
     assert failed(decision) == ["slices_against_champion"]
     assert "Maine" in decision.reasons[0]
     assert "Ohio" not in decision.reasons[0]
-    # The same loss in a state of a few rows decides nothing.
+    # The same loss in a state with few rows is ignored.
     few = np.where(maine & (np.cumsum(maine) > 40), "Ohio", STATES)
     small = np.where(few == "Maine", 0.4, 0.1)
     challenger = evaluation(
@@ -176,86 +176,86 @@ def test_a_ruined_big_state_alone_is_named():
     assert failed(judge(challenger, evaluation(0.32, state=few))) == []
 
 
-def spoilt(rows, spread=0.4, elsewhere=0.1, **other):
-    """An evaluation that is bad on some rows and good on the others, with honest intervals."""
-    each = np.where(rows, spread, elsewhere)
-    predicted = ACTUAL * np.exp(each * NOISE)
+def worse_on(rows, spread=0.4, elsewhere=0.1, **other):
+    """An evaluation that is bad on some rows and good on the others, with calibrated intervals."""
+    spreads = np.where(rows, spread, elsewhere)
+    predicted = ACTUAL * np.exp(spreads * NOISE)
     ends = {
-        "low": {"90": predicted * np.exp(-1.645 * each)},
-        "high": {"90": predicted * np.exp(1.645 * each)},
+        "low": {"90": predicted * np.exp(-1.645 * spreads)},
+        "high": {"90": predicted * np.exp(1.645 * spreads)},
     }
     return evaluation(predicted=predicted, **ends, **other)
 
 
-def test_a_ruined_price_band_is_named():
-    decision = judge(spoilt(ACTUAL < 150_000, spread=0.6), evaluation(0.32))
+def test_judge_names_a_price_band_that_got_worse():
+    decision = judge(worse_on(ACTUAL < 150_000, spread=0.6), evaluation(0.32))
     assert failed(decision) == ["slices_against_champion"]
     assert "$0 to $150,000 (log error" in decision.reasons[0]
     assert "$150,000 to" not in decision.reasons[0]
 
 
-def test_a_champion_that_knows_cheap_houses_alone_is_not_kept_for_them():
+def test_judge_replaces_a_champion_trained_on_cheap_houses_only():
     cheap = ACTUAL < 150_000
-    challenger = spoilt(cheap, spread=0.15, elsewhere=0.15)
-    specialist = spoilt(cheap, spread=0.12, elsewhere=0.9)
+    challenger = worse_on(cheap, spread=0.15, elsewhere=0.15)
+    specialist = worse_on(cheap, spread=0.12, elsewhere=0.9)
     assert failed(judge(challenger, specialist)) == []
-    # Where the whole gains little, as much is a ruined band.
-    decision = judge(challenger, spoilt(cheap, spread=0.12, elsewhere=0.16))
+    # With a small overall gain, the same loss in the band is too much.
+    decision = judge(challenger, worse_on(cheap, spread=0.12, elsewhere=0.16))
     assert failed(decision) == ["slices_against_champion"]
     assert "$0 to $150,000 (log error" in decision.reasons[0]
 
 
-def test_many_small_states_cannot_be_given_up_for_a_large_one():
+def test_judge_groups_small_states():
     small = np.arange(ROWS) % 10 == 0
     # 30 states of 10 rows each: none can be judged alone.
     states = np.where(small, [f"small {n % 300 // 10}" for n in range(ROWS)], "Texas")
-    decision = judge(spoilt(small, state=states), evaluation(0.32, state=states))
+    decision = judge(worse_on(small, state=states), evaluation(0.32, state=states))
     assert failed(decision) == ["slices_against_champion"]
     assert "the smaller states together (log error" in decision.reasons[0]
     assert "300 rows" in decision.reasons[0]
 
 
-def test_a_state_of_many_rows_is_large_whatever_its_share():
+def test_slice_with_enough_rows_is_judged_whatever_its_share():
     policy = Policy(slice_share=0.5, slice_enough=100)
     states = np.where(np.arange(ROWS) % 20 == 0, "Maine", "Texas")
     decision = judge(
-        spoilt(states == "Maine", state=states), evaluation(0.32, state=states), policy
+        worse_on(states == "Maine", state=states), evaluation(0.32, state=states), policy
     )
     assert failed(decision) == ["slices_against_champion"]
     assert "Maine" in decision.reasons[0]
 
 
-def test_a_holdout_without_the_champions_country_decides_nothing_for_the_challenger():
+def test_judge_rejects_if_holdout_lacks_the_champions_states():
     known = ("Ohio", "Texas", "Maine", "Utah", "Iowa")
-    champion = evaluation(0.3, noise=OTHER_NOISE, knows=known)
+    champion = evaluation(0.3, noise=OTHER_NOISE, known_states=known)
     assert failed(judge(evaluation(0.2), champion)) == []
     narrow = np.where(np.arange(ROWS) % 2 == 0, "Ohio", None)
     decision = judge(
         evaluation(0.2, state=narrow),
-        evaluation(0.3, noise=OTHER_NOISE, state=narrow, knows=known),
+        evaluation(0.3, noise=OTHER_NOISE, state=narrow, known_states=known),
     )
     assert failed(decision) == ["holdout_covers_champion"]
     assert "rows of 1 of the 5 states" in decision.reasons[0]
 
 
-def test_everything_that_fails_is_told_at_once():
+def test_judge_reports_every_failed_check():
     hopeless = evaluation(2.5, half=0.01, golden_difference=1.0)
     elsewhere = ("Utah", "Iowa", "Oregon")
-    assert failed(judge(hopeless, evaluation(0.2, knows=elsewhere))) == CHECKS
+    assert failed(judge(hopeless, evaluation(0.2, known_states=elsewhere))) == CHECKS
 
 
-def test_a_model_that_answers_no_number_is_rejected():
-    nothing = np.full(ROWS, np.nan)
-    ends = {"low": {"90": nothing}, "high": {"90": nothing}}
-    names = failed(judge(evaluation(predicted=nothing, **ends), evaluation()))
+def test_judge_rejects_nan_predictions():
+    no_prices = np.full(ROWS, np.nan)
+    ends = {"low": {"90": no_prices}, "high": {"90": no_prices}}
+    names = failed(judge(evaluation(predicted=no_prices, **ends), evaluation()))
     assert {"r2", "rmse", "coverage_90", "better_than_champion"} <= set(names)
 
 
-def test_other_rows_cannot_be_compared():
+def test_judge_refuses_evaluations_of_different_rows():
     with pytest.raises(ValueError, match="same holdout rows"):
         judge(evaluation(), evaluation(actual=ACTUAL[::-1]))
 
 
-def test_a_decision_repeats_itself():
+def test_judge_is_deterministic():
     pair = evaluation(0.24, noise=OTHER_NOISE), evaluation(0.25)
     assert judge(*pair) == judge(*pair)

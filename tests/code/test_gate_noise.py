@@ -21,7 +21,7 @@ def heavy(rng, count):
 
 
 class Market:
-    """Listings with their prices and states; ``model`` is one with errors of a given size."""
+    """Listings with prices and states; ``model`` makes a model with errors of a given size."""
 
     def __init__(self, seed, listed=1.3):
         self.rng = rng = np.random.default_rng(seed)
@@ -31,7 +31,7 @@ class Market:
         names = np.array([f"state {n}" for n in range(STATES)], dtype=object)
         self.state = rng.choice(names, houses, p=rng.dirichlet(np.ones(STATES)))[self.owner]
         self.key = np.array([str(house) for house in self.owner], dtype=object)
-        # What no model can know makes two models err alike.
+        # Errors that no model can avoid are common to both.
         self.common = heavy(rng, houses)
 
     def model(self, spread, worse=None):
@@ -59,31 +59,31 @@ def outcomes(spread, repeats, listed=1.3, worse=None):
         challenger = market.model(spread, None if worse is None else worse(champion))
         for check in judge(challenger, champion, POLICY).checks:
             passed.setdefault(check.name, []).append(check.passed)
-    return {name: float(np.mean(found)) for name, found in passed.items()}
+    return {name: float(np.mean(values)) for name, values in passed.items()}
 
 
 def largest_state(champion):
-    states = [part for part in slices_of(champion, POLICY) if part.kind == "state"]
-    return max(states, key=lambda part: part.rows.sum()).rows
+    states = [slice_ for slice_ in slices_of(champion, POLICY) if slice_.kind == "state"]
+    return max(states, key=lambda slice_: slice_.rows.sum()).rows
 
 
 @pytest.mark.parametrize("listed", [1.3, 4.0])
-def test_an_equal_is_seldom_taken_for_better_or_for_ruinous(listed):
-    found = outcomes(0.25, 100, listed)
-    assert found["better_than_champion"] <= 0.10
-    # Some twenty slices a pair: looked at one by one, about every second pair would be rejected.
-    assert found["slices_against_champion"] >= 0.90
-    assert found["log_error_against_champion"] >= 0.93
-    assert found["r2_against_champion"] >= 0.93
+def test_false_positive_rates_for_equal_models(listed):
+    passed = outcomes(0.25, 100, listed)
+    assert passed["better_than_champion"] <= 0.10
+    # Some twenty slices per pair: tested one by one, about every second pair would be rejected.
+    assert passed["slices_against_champion"] >= 0.90
+    assert passed["log_error_against_champion"] >= 0.93
+    assert passed["r2_against_champion"] >= 0.93
 
 
-def test_a_better_one_is_not_rejected_for_a_slice_by_noise():
-    found = outcomes(0.22, 60)
-    assert found["better_than_champion"] >= 0.9
-    assert found["slices_against_champion"] >= 0.95
-    assert found["log_error_against_champion"] == found["r2_against_champion"] == 1.0
+def test_better_model_is_not_rejected_for_noise_in_a_slice():
+    passed = outcomes(0.22, 60)
+    assert passed["better_than_champion"] >= 0.9
+    assert passed["slices_against_champion"] >= 0.95
+    assert passed["log_error_against_champion"] == passed["r2_against_champion"] == 1.0
 
 
-def test_a_ruined_large_state_is_found_although_the_whole_is_better():
-    found = outcomes(0.2, 40, worse=largest_state)
-    assert found["slices_against_champion"] <= 0.05
+def test_loss_in_a_large_state_is_detected_despite_overall_gain():
+    passed = outcomes(0.2, 40, worse=largest_state)
+    assert passed["slices_against_champion"] <= 0.05
