@@ -60,7 +60,7 @@ def settings(tmp_path, endpoint):
     return Settings(home=tmp_path, s3_endpoint=endpoint, s3_access_key="k", s3_secret_key="s")
 
 
-def test_a_folder_is_used_where_it_is(bundle, tmp_path):
+def test_fetch_of_a_local_folder_does_not_copy(bundle, tmp_path):
     folder, manifest = bundle
     here = Settings(home=tmp_path)
     assert bundles.fetch_bundle(str(folder), manifest.digest, tmp_path, here).folder == folder
@@ -72,12 +72,12 @@ def test_a_folder_is_used_where_it_is(bundle, tmp_path):
 
 
 @pytest.mark.parametrize("uri", ["http://x/y", "s3:///x", "gs://a/b"])
-def test_an_address_that_is_none_is_named(tmp_path, uri):
+def test_fetch_rejects_unknown_uri_schemes(tmp_path, uri):
     with pytest.raises(ConfigurationError, match="MODEL_URI"):
         bundles.fetch_bundle(uri, "", tmp_path, Settings(home=tmp_path))
 
 
-def test_a_download_is_verified_and_kept(bundle, tmp_path):
+def test_download_is_verified_and_cached(bundle, tmp_path):
     folder, manifest = bundle
     with store(folder) as (endpoint, asked):
         given = settings(tmp_path, endpoint)
@@ -95,7 +95,7 @@ def test_a_download_is_verified_and_kept(bundle, tmp_path):
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]
 
 
-def test_a_digest_or_a_file_that_is_not_the_promoted_one_is_not_tried_again(bundle, tmp_path):
+def test_wrong_digest_or_missing_file_is_not_retried(bundle, tmp_path):
     folder, manifest = bundle
     with store(folder) as (endpoint, asked):
         with pytest.raises(BundleError, match=manifest.digest):
@@ -109,7 +109,7 @@ def test_a_digest_or_a_file_that_is_not_the_promoted_one_is_not_tried_again(bund
     assert list((tmp_path / "c").iterdir()) == []
 
 
-def test_a_flipped_byte_on_the_way_leaves_nothing_behind(bundle, tmp_path):
+def test_damaged_download_leaves_no_cache_entry(bundle, tmp_path):
     import shutil
 
     spoilt = tmp_path / "spoilt"
@@ -122,7 +122,7 @@ def test_a_flipped_byte_on_the_way_leaves_nothing_behind(bundle, tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_manifest_cannot_write_outside_its_folder(bundle, tmp_path):
+def test_manifest_cannot_write_outside_its_folder(bundle, tmp_path):
     evil = tmp_path / "evil"
     evil.mkdir()
     manifest = json.loads((bundle[0] / "manifest.json").read_bytes())
@@ -132,7 +132,7 @@ def test_a_manifest_cannot_write_outside_its_folder(bundle, tmp_path):
         bundles.fetch_bundle(URI, "", tmp_path / "cache", settings(tmp_path, endpoint))
 
 
-def test_a_store_that_stumbles_is_asked_again_and_one_that_is_away_is_said_to_be(bundle, tmp_path):
+def test_server_errors_are_retried_and_no_answer_is_store_unavailable(bundle, tmp_path):
     folder, manifest = bundle
     with store(folder, lambda n, _: 503 if n in (1, 3) else None) as (endpoint, asked):
         given = settings(tmp_path, endpoint)
@@ -143,7 +143,7 @@ def test_a_store_that_stumbles_is_asked_again_and_one_that_is_away_is_said_to_be
         bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", away)
 
 
-def test_versions_of_one_model_are_kept_apart_and_old_downloads_go(bundle, tmp_path):
+def test_cache_keeps_the_last_five_bundles(bundle, tmp_path):
     import shutil
 
     copy = tmp_path / "copy"
@@ -158,7 +158,7 @@ def test_versions_of_one_model_are_kept_apart_and_old_downloads_go(bundle, tmp_p
     assert {path for path in folders if path.exists()} == set(folders[-5:])
 
 
-def test_the_signature_is_that_of_botocore(tmp_path, monkeypatch):
+def test_signature_equals_botocore(tmp_path, monkeypatch):
     given = settings(tmp_path, "http://127.0.0.1:9000")
     given = dataclasses.replace(given, s3_region="eu-west-1", s3_secret_key="a/b+c")
     when = datetime(2026, 3, 1, 7, 8, 9, tzinfo=UTC)

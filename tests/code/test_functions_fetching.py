@@ -33,7 +33,7 @@ def store(monkeypatch, tmp_path):
     return asked, answers, env
 
 
-def test_what_was_begun_is_the_first_try_and_no_other(store):
+def test_first_fetched_waits_for_start_and_later_calls_fetch_again(store):
     asked, answers, env = store
     bundle = verified({})
     answers += [StoreUnavailable("away"), bundle]
@@ -45,7 +45,7 @@ def test_what_was_begun_is_the_first_try_and_no_other(store):
     assert asked[1:] == [("s3://b/m", "d", threading.current_thread().name)]
 
 
-def test_a_function_without_a_model_fetches_none_and_one_with_a_wrong_setting_says_it_later(store):
+def test_start_never_raises_and_fetched_reports_wrong_settings(store):
     asked, _, env = store
     fetching.start({})
     with pytest.raises(ConfigurationError, match="MODEL_URI is not set"):
@@ -57,7 +57,7 @@ def test_a_function_without_a_model_fetches_none_and_one_with_a_wrong_setting_sa
     assert asked == []
 
 
-def test_models_are_read_ahead_and_broken_ones_left_to_who_loads_the_bundle(store):
+def test_start_loads_valid_models_and_skips_damaged_ones(store):
     _, answers, env = store
     xgboost = training_engine()
     matrix = np.arange(30.0).reshape(10, 3)

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -15,7 +14,7 @@ import pytest
 
 from functions import model as served
 from functions.http import HttpProblem
-from tasador.errors import StoreUnavailable
+from tasador.errors import BundleError, StoreUnavailable
 from tasador.events import read
 from tasador.events.event import EXPLANATION_MADE, PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.listings.listing import INPUTS
@@ -95,10 +94,10 @@ def send(client, event, structured=False):
     return client.post("/", content=event.body(), headers=event.headers())
 
 
-# -- one prediction, by every way in ------------------------------------------------------------
+# -- predictions --------------------------------------------------------------------------------
 
 
-def test_an_answer_says_what_who_and_how_sure(predict, model, listing):
+def test_prediction_names_model_revision_and_intervals(predict, model, listing):
     answer = predict.post("/predict", json=listing).json()
     manifest = model.manifest
     assert answer["model"] == {"name": "tasador-price", "version": 3, "digest": manifest.digest}
@@ -112,7 +111,7 @@ def test_an_answer_says_what_who_and_how_sure(predict, model, listing):
     assert ladder == sorted(ladder)
 
 
-def test_json_batch_and_both_kinds_of_event_give_one_price(predict, listing):
+def test_json_batch_and_event_requests_give_the_same_price(predict, listing):
     price = predict.post("/predict", json=listing).json()["price"]
     assert predict.post("/", json=listing).json()["price"] == price
     assert send(predict, requested(listing)).json()["price"] == price
@@ -121,7 +120,7 @@ def test_json_batch_and_both_kinds_of_event_give_one_price(predict, listing):
     assert batch["predictions"][0]["price"] == pytest.approx(price, rel=1e-6)
 
 
-def test_an_event_is_answered_by_an_event_whose_id_its_replay_shares(predict, listing):
+def test_event_reply_has_the_same_id_when_redelivered(predict, listing):
     first, again = (send(predict, requested(listing)) for _ in range(2))
     other = send(predict, requested(listing, id="e-2"))
     assert first.headers["content-type"] == "application/json"
@@ -133,7 +132,7 @@ def test_an_event_is_answered_by_an_event_whose_id_its_replay_shares(predict, li
     assert other.json()["prediction_id"] != made.id
 
 
-def test_a_price_in_the_request_is_left_aside(predict, listing):
+def test_price_in_the_request_is_ignored(predict, listing):
     price = predict.post("/predict", json=listing).json()["price"]
     answer = predict.post("/predict", json={**listing, "price": "no idea"})
     assert answer.json()["price"] == price
@@ -153,13 +152,13 @@ def test_any_field_may_be_missing(predict, explain, listing, field):
     assert explain.post("/explain", json=left).json()["price"] == pytest.approx(answer["price"])
 
 
-def test_an_unknown_state_is_a_warning(predict, listing):
+def test_unknown_state_is_a_warning(predict, listing):
     answer = predict.post("/predict", json={**listing, "state": "Atlantis"})
     assert answer.status_code == 200
     assert any("Atlantis" in warning for warning in answer.json()["warnings"])
 
 
-def test_a_batch_answers_every_row_in_order_with_its_own_id(predict, model):
+def test_batch_by_row_answers_every_row_in_order(predict, model):
     rows = simulated_listings(300, seed=11)
     sent = [{name: getattr(row, name) for name in INPUTS} for row in rows]
     answers = predict.post("/batch_predict", json={"listings": sent}).json()["predictions"]
@@ -173,7 +172,7 @@ def test_a_batch_answers_every_row_in_order_with_its_own_id(predict, model):
         assert answer["intervals"]["80"] == pytest.approx({"low": low, "high": high}, rel=1e-6)
 
 
-def test_a_batch_by_column_is_priced_as_by_row_and_answered_by_column(predict):
+def test_batch_by_column_equals_batch_by_row(predict):
     rows = simulated_listings(300, seed=11)
     sent = [{name: getattr(row, name) for name in INPUTS} for row in rows]
     by_row = predict.post("/batch_predict", json={"listings": sent}).json()["predictions"]
@@ -199,7 +198,7 @@ def test_a_batch_by_column_is_priced_as_by_row_and_answered_by_column(predict):
     assert told["model"] == by_row[0]["model"]
 
 
-def test_a_column_may_be_absent_and_a_price_is_left_aside(predict):
+def test_batch_by_column_without_a_column_and_with_a_price(predict):
     told = predict.post(
         "/batch_predict", json={"columns": {"bed": [3, None], "price": ["no", "idea"]}}
     ).json()
@@ -222,7 +221,7 @@ def test_a_column_may_be_absent_and_a_price_is_left_aside(predict):
         ([1], ["columns"]),
     ],
 )
-def test_what_is_wrong_with_columns_is_named(predict, columns, fields):
+def test_invalid_columns_are_named(predict, columns, fields):
     said = problem(predict.post("/batch_predict", json={"columns": columns}), 422)
     assert [e["field"] for e in said["errors"]] == fields
 
@@ -249,14 +248,14 @@ def test_metrics_count_every_row_of_a_batch(predict):
     assert [after - then for after, then in zip(counted(), before, strict=True)] == [70.0] * 4
 
 
-def test_a_batch_of_events_is_not_for_a_function_that_replies_to_each(predict, explain):
+def test_batch_of_events_is_415_for_functions_that_reply(predict, explain):
     for client in (predict, explain):
         content = json.dumps([requested({}).structured()])
         answer = client.post("/", content=content, headers={"content-type": read.BATCHED})
         problem(answer, 415)
 
 
-def test_what_serves_is_told(predict, model):
+def test_index_model_and_states_describe_the_served_model(predict, model):
     assert predict.get("/").json()["model"]["version"] == 3
     told = predict.get("/model").json()
     assert told["digest"] == model.manifest.digest
@@ -267,7 +266,7 @@ def test_what_serves_is_told(predict, model):
 # -- explanations -------------------------------------------------------------------------------
 
 
-def test_an_explanation_adds_up_to_predicts_price(predict, explain):
+def test_explanation_adds_up_to_the_price_of_predict(predict, explain):
     for row in simulated_listings(12, seed=5):
         sent = {name: getattr(row, name) for name in INPUTS}
         told = explain.post("/explain", json=sent).json()
@@ -278,7 +277,7 @@ def test_an_explanation_adds_up_to_predicts_price(predict, explain):
         assert told["sentence"]
 
 
-def test_explain_answers_plain_json_and_events_alike(explain, model, listing):
+def test_explain_answers_json_and_events_alike(explain, model, listing):
     told = explain.post("/", json=listing).json()
     answer = send(explain, requested(listing))
     made = read.parse(dict(answer.headers), answer.content)
@@ -288,7 +287,7 @@ def test_explain_answers_plain_json_and_events_alike(explain, model, listing):
     assert told["price"] == contributions.explain(model, row).price
 
 
-# -- bad input ----------------------------------------------------------------------------------
+# -- invalid requests ---------------------------------------------------------------------------
 
 REFUSED = [
     ({"house_size": "big"}, "house_size", "is not a number"),
@@ -304,14 +303,14 @@ REFUSED = [
 
 @pytest.mark.parametrize("name", ["predict", "explain"])
 @pytest.mark.parametrize(("body", "field", "reason"), REFUSED)
-def test_a_bad_value_is_named(request, name, body, field, reason):
+def test_invalid_value_is_422_and_named(request, name, body, field, reason):
     client = request.getfixturevalue(name)
     for path in (f"/{name}", "/"):
         said = problem(client.post(path, json=body), 422)
         assert [(e["field"], e["reason"]) for e in said["errors"]] == [(field, reason)]
 
 
-def test_every_bad_field_of_every_row_of_a_batch_is_named(predict):
+def test_every_invalid_field_of_a_batch_is_named(predict):
     rows = [{}, {"bed": "x", "bath": -1}, 7, {"house_size": 1000}, {"state": 1.5, "bed": "y"}]
     said = problem(predict.post("/batch_predict", json={"listings": rows}), 422)
     fields = [e["field"] for e in said["errors"]]
@@ -319,17 +318,17 @@ def test_every_bad_field_of_every_row_of_a_batch_is_named(predict):
 
 
 @pytest.mark.parametrize("body", [{}, {"listings": []}, {"listings": [{}] * 10_001}, [1]])
-def test_a_batch_that_is_none_is_refused(predict, body):
+def test_malformed_batch_is_422(predict, body):
     problem(predict.post("/batch_predict", json=body), 422)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
-def test_broken_json_is_a_400(predict, explain, body):
+def test_malformed_json_is_400(predict, explain, body):
     problem(predict.post("/predict", content=body), 400)
     problem(explain.post("/explain", content=body), 400)
 
 
-def test_a_body_of_10_megabytes_is_a_413_for_every_way_in(predict, explain):
+def test_body_of_10_megabytes_is_413_on_every_route(predict, explain):
     body = b'{"city":"' + b"x" * 10_000_000 + b'"}'
     for client, path in ((predict, "/predict"), (predict, "/batch_predict"), (predict, "/")):
         problem(client.post(path, content=body), 413)
@@ -339,7 +338,7 @@ def test_a_body_of_10_megabytes_is_a_413_for_every_way_in(predict, explain):
     assert is_ready(predict)
 
 
-def test_what_is_no_http_is_a_problem_too(predict):
+def test_unsupported_transfer_encoding_is_a_problem_document(predict):
     connection = http.client.HTTPConnection(predict.base_url.host, predict.base_url.port)
     connection.request("POST", "/predict", headers={"transfer-encoding": "nonsense"})
     answer = connection.getresponse()
@@ -348,14 +347,14 @@ def test_what_is_no_http_is_a_problem_too(predict):
     connection.close()
 
 
-def test_an_unknown_path_is_a_404_and_a_wrong_method_a_405(predict):
+def test_unknown_path_is_404_and_wrong_method_is_405(predict):
     problem(predict.get("/nowhere"), 404)
     problem(predict.get("/predict"), 405)
     assert "POST" in predict.get("/predict").headers["allow"]
     problem(predict.delete("/"), 405)
 
 
-def test_events_that_are_none_of_ours_are_refused_for_good(predict, explain):
+def test_events_of_other_types_are_rejected(predict, explain):
     for client in (predict, explain):
         problem(send(client, requested({}, type="com.example.other")), 422)
         problem(send(client, requested({"bed": "x"})), 422)
@@ -365,7 +364,7 @@ def test_events_that_are_none_of_ours_are_refused_for_good(predict, explain):
 # -- health, metrics, logs ----------------------------------------------------------------------
 
 
-def test_health_and_metrics_are_not_traffic_and_no_label_comes_from_a_request(predict):
+def test_probes_are_not_counted_and_labels_are_closed_sets(predict):
     predict.post("/predict", json={})
     predict.request("BREW", "/coffee")
     for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
@@ -380,11 +379,11 @@ def test_health_and_metrics_are_not_traffic_and_no_label_comes_from_a_request(pr
     assert "model_loaded 1.0" in text
 
 
-def test_explain_counts_its_explainer(explain):
+def test_explain_reports_its_explainer_as_a_metric(explain):
     assert "explainer_loaded 1.0" in explain.get("/metrics").text
 
 
-def test_logs_are_json_lines_that_name_the_request_and_the_correlation_id(predict):
+def test_request_log_has_request_id_and_correlation_id(predict):
     predict.post("/predict", json={"bed": "x"}, headers={"x-request-id": "find-me"})
 
     def logged():
@@ -396,58 +395,81 @@ def test_logs_are_json_lines_that_name_the_request_and_the_correlation_id(predic
     assert line["revision"] == "predict-00007"
 
 
-# -- models that must never serve ---------------------------------------------------------------
+# -- loading the model --------------------------------------------------------------------------
 
 
 @contextmanager
-def starting(monkeypatch, answer):
-    """A model that is being loaded; it comes, or fails, by ``answer`` once the event is set."""
+def loading(monkeypatch, load):
+    """A ServedModel whose first attempt calls ``load`` once the event is set, and its thread."""
     go = threading.Event()
 
-    def load(_environ):
+    def attempt(_environ):
         assert go.wait(20)
-        return answer()
+        return load()
 
-    monkeypatch.setattr(served, "_load", load)
+    monkeypatch.setattr(served, "_load", attempt)
     waiting = served.ServedModel()
-    loading = threading.Thread(target=waiting.load, daemon=True)
-    loading.start()
+    thread = threading.Thread(target=waiting.load, daemon=True)
+    thread.start()
     wait_for(lambda: waiting._load_started is not None)
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            yield waiting, go, pool.submit(waiting.wait_for_bundle)
-        finally:
-            go.set()
+    try:
+        yield waiting, go, thread
+    finally:
+        go.set()
 
 
-def test_a_request_waits_for_the_model_of_a_process_that_starts(monkeypatch, model):
-    with starting(monkeypatch, lambda: model) as (waiting, go, asked):
+def unavailable():
+    raise StoreUnavailable("the store does not answer")
+
+
+def test_wait_for_bundle_waits_for_the_first_attempt(monkeypatch, model):
+    # Without a limit: the waiting call cannot end before the attempt.
+    monkeypatch.setattr(served, "_MAX_WAIT", 3600.0)
+    with loading(monkeypatch, lambda: model) as (waiting, go, _), ThreadPoolExecutor(1) as pool:
         with pytest.raises(HttpProblem, match="being loaded"):
-            waiting.require()  # as /ready asks, which never waits
-        with pytest.raises(TimeoutError):
-            asked.result(0.3)
+            waiting.require()  # as /ready does, which never waits
+        call = pool.submit(waiting.wait_for_bundle)
+        wait_for(call.running)
+        assert not call.done()
         go.set()
-        assert asked.result(10) is model
+        assert call.result(20) is model
 
 
-def test_no_request_waits_longer_than_the_first_try_and_some_seconds(monkeypatch):
-    def away():
-        raise StoreUnavailable("nobody there")
-
-    with starting(monkeypatch, away) as (waiting, go, asked):
+def test_wait_for_bundle_does_not_wait_after_a_failed_attempt(monkeypatch):
+    monkeypatch.setattr(served, "_MAX_WAIT", 3600.0)
+    with loading(monkeypatch, unavailable) as (waiting, go, _), ThreadPoolExecutor(1) as pool:
+        call = pool.submit(waiting.wait_for_bundle)
         go.set()
-        with pytest.raises(HttpProblem, match="nobody there"):
-            asked.result(10)
-        begun = time.monotonic()
-        with pytest.raises(HttpProblem, match="nobody there"):
+        with pytest.raises(HttpProblem, match="does not answer"):
+            call.result(20)
+        with pytest.raises(HttpProblem, match="does not answer"):
             waiting.wait_for_bundle()
-        assert time.monotonic() - begun < 1
-    monkeypatch.setattr(served, "_MAX_WAIT", 0.2)
+
+
+def test_wait_for_bundle_gives_up_during_a_long_attempt(monkeypatch):
+    monkeypatch.setattr(served, "_MAX_WAIT", 0.0)
     with (
-        starting(monkeypatch, away) as (_, _, asked),
+        loading(monkeypatch, unavailable) as (waiting, _, _),
         pytest.raises(HttpProblem, match="being loaded"),
     ):
-        asked.result(10)
+        waiting.wait_for_bundle()
+
+
+def test_load_does_not_retry_a_damaged_bundle(monkeypatch):
+    attempts = []
+
+    def damaged():
+        attempts.append(1)
+        raise BundleError("model.ubj is damaged")
+
+    with loading(monkeypatch, damaged) as (waiting, go, thread):
+        go.set()
+        thread.join(20)
+        assert not thread.is_alive()
+        assert attempts == [1]
+        with pytest.raises(HttpProblem, match="damaged") as raised:
+            waiting.wait_for_bundle()
+        assert raised.value.extra["final"] is True
 
 
 def flip(folder):
@@ -477,7 +499,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("how", SPOILT)
-def test_a_wrong_model_never_becomes_ready_and_says_why(folder, tmp_path, how):
+def test_wrong_bundle_or_setting_keeps_predict_unready(folder, tmp_path, how):
     spoil, env, said = SPOILT[how]
     copy = tmp_path / "bundle"
     shutil.copytree(folder, copy)
@@ -490,7 +512,7 @@ def test_a_wrong_model_never_becomes_ready_and_says_why(folder, tmp_path, how):
         assert client.get("/health").status_code == 200
 
 
-def test_golden_rows_that_are_answered_otherwise_keep_a_model_out(folder, tmp_path):
+def test_different_golden_prices_keep_predict_unready(folder, tmp_path):
     """The files are whole and the digest is right, but this engine gives other prices."""
     from tasador.model import manifest as manifests
 
@@ -507,30 +529,27 @@ def test_golden_rows_that_are_answered_otherwise_keep_a_model_out(folder, tmp_pa
         wait_for(lambda: "golden rows" in client.get("/ready").text)
 
 
-# -- life and death -----------------------------------------------------------------------------
+# -- processes ----------------------------------------------------------------------------------
 
 
-def test_sigterm_lets_a_request_in_flight_finish(folder, tmp_path):
+def test_sigterm_answers_a_batch_in_progress(folder, tmp_path):
     rows = [{name: getattr(row, name) for name in INPUTS} for row in simulated_listings(900)] * 10
     with function("predict", tmp_path, MODEL_URI=str(folder)) as client:
         wait_for(lambda: is_ready(client))
-        answers = []
-        caller = threading.Thread(
-            target=lambda: answers.append(
-                client.post("/batch_predict", json={"listings": rows[:8_000]})
-            )
-        )
-        caller.start()
-        time.sleep(0.3)
+        connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port)
+        # Returns as soon as the system has taken the request.
+        connection.request("POST", "/batch_predict", json.dumps({"listings": rows[:8_000]}))
         os.kill(client.process.pid, signal.SIGTERM)
-        caller.join()
+        answer = connection.getresponse()
+        predictions = json.loads(answer.read())["predictions"]
+        connection.close()
         assert client.process.wait(20) == 0
-        assert [answer.status_code for answer in answers] == [200]
-        assert len(answers[0].json()["predictions"]) == 8_000
+        assert answer.status == 200
+        assert len(predictions) == 8_000
 
 
 @pytest.mark.parametrize("name", ["predict", "explain"])
-def test_plain_parliament_runs_the_function_too(folder, listing, tmp_path, name):
+def test_python_m_parliament_serves_the_function(folder, listing, tmp_path, name):
     import socket
 
     with socket.socket() as probe:

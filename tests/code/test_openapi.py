@@ -26,14 +26,14 @@ COMMON = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_address_is_documented_and_no_other(name):
+def test_openapi_documents_every_route_and_no_other(name):
     routes = importlib.import_module(f"functions.{name}.func").FUNCTION.routes
     there = {(r.method, r.path.replace("<", "{").replace(">", "}")) for r in routes} | COMMON
     paths = document(name)["paths"]
     assert {(method.upper(), path) for path in paths for method in paths[path]} == there
 
 
-def test_a_listing_is_documented_with_its_columns_and_examples_that_can_be_read():
+def test_openapi_listing_has_every_column_and_valid_examples():
     listing = SCHEMAS["Listing"]
     assert set(listing["properties"]) == set(COLUMNS)
     for example in listing["examples"]:
@@ -41,13 +41,13 @@ def test_a_listing_is_documented_with_its_columns_and_examples_that_can_be_read(
 
 
 @pytest.mark.parametrize("field", NUMBERS)
-def test_the_limits_are_those_of_the_listing(field):
+def test_openapi_limits_equal_those_of_read_listing(field):
     most = SCHEMAS["Listing"]["properties"][field]["maximum"]
     assert read_listing({field: most})[1] == []
     assert read_listing({field: most + 1})[1] != []
 
 
-def test_answers_hold_what_is_documented_and_nothing_else(tmp_path):
+def test_answers_have_exactly_the_documented_fields(tmp_path):
     make_bundle(tmp_path / "bundle", rows=400)
     env = {"MODEL_URI": str(tmp_path / "bundle")}
     for name, schema in (("predict", "Prediction"), ("explain", "Explanation")):
@@ -58,7 +58,7 @@ def test_answers_hold_what_is_documented_and_nothing_else(tmp_path):
             assert set(answer) == set(SCHEMAS[schema]["properties"])
 
 
-def test_what_is_recorded_is_documented():
+def test_openapi_recorded_has_the_fields_of_a_prediction_record():
     from tests.embedded.test_functions import made
 
     assert set(prediction_as_json(made())) == set(SCHEMAS["Recorded"]["properties"])

@@ -44,7 +44,7 @@ def deliver(client, event, structured=False):
     return client.post("/", content=event.body(), headers=event.headers())
 
 
-def test_a_prediction_is_kept_once_however_often_it_is_delivered(record, warehouse):
+def test_redelivered_prediction_is_stored_once(record, warehouse):
     prediction = made()
     event = build.prediction_made([prediction])
     for structured in (False, True, False):
@@ -56,7 +56,7 @@ def test_a_prediction_is_kept_once_however_often_it_is_delivered(record, warehou
     assert told == build.prediction_as_json(prediction)
 
 
-def test_many_in_one_event_are_kept_and_those_known_already_stay(record, warehouse):
+def test_event_with_many_predictions_keeps_known_ones_unchanged(record, warehouse):
     known = made(price=1.0)
     deliver(record, build.prediction_made([known]))
     new = [made() for _ in range(300)]
@@ -70,7 +70,7 @@ def batch(client, given):
     return client.post("/", content=content, headers={"content-type": read.BATCHED})
 
 
-def test_a_batch_of_events_is_kept_and_what_cannot_be_is_named(record, warehouse):
+def test_batch_of_events_is_stored_and_invalid_ones_are_named(record, warehouse):
     good = [build.prediction_made([made()]), build.prediction_made([made(), made()])]
     assert batch(record, [event.structured() for event in good]).status_code == 204
     assert batch(record, []).status_code == 204
@@ -92,7 +92,7 @@ def test_a_batch_of_events_is_kept_and_what_cannot_be_is_named(record, warehouse
     assert batch(record, {"no": "batch"}).status_code == 400
 
 
-def test_history_goes_back_page_by_page(record):
+def test_history_is_paged_newest_first(record):
     start = datetime.now(UTC) + timedelta(days=1)
     predictions = [made(predicted_at=start + timedelta(seconds=s)) for s in range(7)]
     deliver(record, build.prediction_made(predictions))
@@ -107,7 +107,7 @@ def test_history_goes_back_page_by_page(record):
         assert [p["prediction_id"] for p in second["predictions"]] == newest_first[4:]
 
 
-def test_the_summary_counts_by_version(record):
+def test_summary_counts_by_version(record):
     deliver(record, build.prediction_made([made(model_version=77) for _ in range(5)]))
     summary = record.get("/metrics/summary").json()
     assert {"count": 5, "version": 77}.items() <= summary["by_version"][0].items()
@@ -124,12 +124,12 @@ def test_the_summary_counts_by_version(record):
         ("before=yesterday", "before"),
     ],
 )
-def test_a_bad_query_is_named(record, query, field):
+def test_invalid_history_query_is_named(record, query, field):
     answer = record.get(f"/predictions/history?{query}")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
 
 
-def test_an_id_that_nobody_recorded_is_a_404(record):
+def test_unknown_prediction_id_is_404(record):
     answer = record.get("/predictions/none")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
@@ -153,7 +153,7 @@ GOOD = json.loads(json.dumps(build.prediction_as_json(made())))
         ({**GOOD, "warnings": ["\ud800"]}, "warnings"),
     ],
 )
-def test_poison_is_refused_for_good_and_named(record, data, said):
+def test_invalid_prediction_event_is_400_and_named(record, data, said):
     event = Event(type=PREDICTION_MADE, source="/t", id="1", data=data)
     for structured in (False, True):
         answer = deliver(record, event, structured)
@@ -174,7 +174,7 @@ def given_up(client, event, body, **told):
     return client.post("/dead-letters", content=body, headers=headers)
 
 
-def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse, platform):
+def test_dead_letter_is_stored_unchanged_and_replayed(record, warehouse, platform):
     event = Event(type=PREDICTION_REQUESTED, source="/tests/a b", id=uuid4().hex, data=None)
     said = base64.b64encode(b'{"detail": "bed is no number"}').decode()
     to = "http://predict.tasador.svc.cluster.local"
@@ -203,7 +203,7 @@ def test_a_dead_letter_is_kept_as_it_came_and_can_be_replayed(record, warehouse,
     assert event.id in [each.event_id for each in warehouse.dead_letters()]
 
 
-def test_a_letter_names_who_did_not_take_it_and_why():
+def test_dead_letter_names_subscriber_status_and_reason():
     from functions.dead_letters import dead_letter_of
 
     told = {"ce-id": "1", "ce-source": "s", "ce-type": "t"}
@@ -219,11 +219,11 @@ def test_a_letter_names_who_did_not_take_it_and_why():
         assert (letter.subscriber, letter.status, letter.reason) == said
 
 
-def test_what_is_no_event_is_no_dead_letter(record):
+def test_dead_letter_must_be_an_event(record):
     assert record.post("/dead-letters", content=b"{}").status_code == 400
 
 
-def test_without_a_database_record_asks_for_another_delivery(tmp_path):
+def test_unreachable_database_is_503(tmp_path):
     url = f"postgresql://nobody:x@127.0.0.1:{free_port()}/none"
     with function("record", tmp_path, TASADOR_DATABASE_URL=url) as client:
         wait_for(lambda: "does not answer" in client.get("/ready").text)
@@ -234,7 +234,7 @@ def test_without_a_database_record_asks_for_another_delivery(tmp_path):
         assert client.get("/predictions/history").status_code == 503
 
 
-def test_a_database_that_is_not_named_is_said_to_be(tmp_path):
+def test_missing_database_url_is_reported_by_ready(tmp_path):
     with function("record", tmp_path) as client:
         wait_for(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
         assert client.get("/ready").json()["final"] is True

@@ -15,11 +15,18 @@ def recording_broker():
 
 
 class Broker:
-    """A broker that keeps its events; ``delay`` makes it slow (seconds), ``status`` refuse."""
+    """Keeps its events and counts its requests (``received``).
+
+    ``delay`` makes it slow (seconds), ``status`` lets it refuse. While ``open`` is not set, it
+    holds every request.
+    """
 
     def __init__(self):
         self.events = []
         self.delay = 0.0
+        self.open = threading.Event()
+        self.open.set()
+        self.received = 0
         self.status = 202
         self.url = ""
 
@@ -40,7 +47,9 @@ def adjustable_broker():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
+            broker.received += 1
             time.sleep(broker.delay)
+            broker.open.wait(30)
             if broker.status == 202:
                 broker.events.append(read.parse(dict(self.headers), body))
             self.send_response(broker.status)
