@@ -9,7 +9,7 @@ from tasador.gate.decision import Check, Decision, Policy, make_check
 from tasador.gate.measures import Evaluation, r2, rmse
 from tasador.gate.slices import slices_of
 
-_NO_CHAMPION = "There is no champion to compare with yet."
+_NO_CHAMPION = "There is no champion yet to compare with."
 
 
 def judge(
