@@ -10,7 +10,7 @@ from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry
 from tasador.flowkit import load_settings, main, report_progress, say
 
 
-# drift.detected comes under this name too: see ARGO_EVENTS in tasador/events.py.
+# drift.detected comes under this name too: see ARGO_EVENTS in tasador/events/event.py.
 @trigger(
     event={
         "name": "tasador.training.requested",

@@ -1,26 +1,26 @@
-"""The named exceptions of Tasador. Each message says what is wrong and what to do."""
+"""The exceptions of Tasador. Each message says what is wrong and what to do."""
 
 from __future__ import annotations
 
 
 class TasadorError(Exception):
-    """The root of every error that Tasador raises on purpose."""
+    """The base of all errors that Tasador raises on purpose."""
 
 
 class ConfigurationError(TasadorError):
-    """A setting is missing or refused; the message names the variable."""
+    """A setting is missing or invalid; the message names the variable."""
 
 
 class SourceError(TasadorError):
-    """The batch source gave an answer that is none of its documented ones."""
+    """The batch source gave an undocumented answer."""
 
 
 class SourceExhausted(TasadorError):
-    """The batch source has handed out all of its batches: a normal end, not a failure."""
+    """The batch source has no more batches: a normal end, not a failure."""
 
 
 class BundleError(TasadorError):
-    """A model bundle is damaged, incomplete or not the one asked for."""
+    """A model bundle is damaged, incomplete or not the expected one."""
 
 
 class ServiceUnavailable(TasadorError):
@@ -35,12 +35,12 @@ class StoreUnavailable(ServiceUnavailable):
 
 
 class RegistryError(TasadorError):
-    """The model registry holds no such model or version."""
+    """The model registry has no such model or version."""
 
 
 class RolloutError(TasadorError):
-    """A revision could not be put into service; the old one goes on serving."""
+    """A revision could not be brought into service; the old one keeps serving."""
 
 
 class TrainingError(TasadorError):
-    """There is not enough usable data to train on, or a training input is refused."""
+    """There is not enough usable data for training, or a training input is invalid."""

@@ -1,6 +1,6 @@
-"""What every flow needs: how it starts, its settings, its words.
+"""What every flow needs: its command line, its settings and its log.
 
-A flow file ends in ``if __name__ == "__main__": main(TheFlow)``.
+A flow file ends with ``if __name__ == "__main__": main(TheFlow)``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from tasador.settings import Settings
 
-_BEGUN_AGAIN = "TASADOR_FLOW_BEGUN_AGAIN"
+_RESTARTED = "TASADOR_FLOW_BEGUN_AGAIN"
 _LOG = logging.getLogger("tasador.flow")
 
 
@@ -23,23 +23,23 @@ def main(flow: type) -> None:
     from metaflow import metaflow_config
     from metaflow.util import get_username
 
-    if "argo-workflows" in sys.argv and _BEGUN_AGAIN not in os.environ:
-        # Metaflow has read its variables already, so begin again with those that Argo needs.
-        environ = {**argo_environ(Settings.load()), **os.environ, _BEGUN_AGAIN: "1"}
+    if "argo-workflows" in sys.argv and _RESTARTED not in os.environ:
+        # Metaflow has read its variables on import: start again with those that Argo needs.
+        environ = {**argo_environ(Settings.load()), **os.environ, _RESTARTED: "1"}
         os.execve(sys.executable, [sys.executable, *sys.argv], environ)  # noqa: S606
-    # Metaflow refuses to run for root without a name. It has read its variables on import, and
-    # the processes of the steps will read them again.
+    # Metaflow refuses to run for root without a user name. This process has read the variable on
+    # import; the processes of the steps will read it.
     if get_username() is None:
         os.environ["METAFLOW_USER"] = metaflow_config.USER = "tasador"
-    # ruff looks at flows; pylint is not installed, and Metaflow would say so on every run.
+    # ruff checks the flows. Without pylint, Metaflow would print a warning on every run.
     os.environ.setdefault("METAFLOW_PYLINT", "false")
     flow()
 
 
 def argo_environ(settings: Settings) -> dict[str, str]:
-    """What ``argo-workflows create`` and ``trigger`` want to know; the environment goes before it.
+    """The variables of ``argo-workflows create`` and ``trigger``; the environment overrides them.
 
-    The names of the event bus and its like are those of the manifests in argo-workflows/.
+    The names of event bus, event source and accounts are those in argo-workflows/.
     """
     return {
         "METAFLOW_DEFAULT_DATASTORE": "s3",
@@ -53,12 +53,12 @@ def argo_environ(settings: Settings) -> dict[str, str]:
         "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
         "METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "flow",
         "METAFLOW_KUBERNETES_SECRETS": "tasador-endpoints,tasador-flows",
-        # What a step asks for that has no @resources; it may take more where there is more, up to
-        # the limits of the namespace (argo-workflows/limits.yaml).
+        # The requests of a step without @resources. It may use more, up to the limits of the
+        # namespace (argo-workflows/limits.yaml).
         "METAFLOW_KUBERNETES_CPU": "0.25",
         "METAFLOW_KUBERNETES_MEMORY": "1024",
         "METAFLOW_KUBERNETES_DISK": "2048",
-        # For steps without a @retry of their own; as a decorator it would also try again by hand.
+        # For steps without @retry. A decorator would also retry steps of a local run.
         "METAFLOW_DEFAULT_DECOSPECS": "retry:times=3,minutes_between_retries=0",
         "METAFLOW_ARGO_EVENTS_EVENT": "metaflow-event",
         "METAFLOW_ARGO_EVENTS_EVENT_BUS": "default",
@@ -71,7 +71,7 @@ def argo_environ(settings: Settings) -> dict[str, str]:
 
 
 def load_settings(correlation_id: str = "") -> Settings:
-    """The settings, for one step; what ``say`` says from now on carries the correlation id."""
+    """The settings of a step. From now on ``say`` logs with the correlation id."""
     settings = Settings.load()
     handler = logging.StreamHandler(sys.stdout)
     if settings.platform == "cluster":
@@ -83,12 +83,12 @@ def load_settings(correlation_id: str = "") -> Settings:
 
 
 def say(text: str) -> None:
-    """One line of the step's log: plain on a terminal, JSON on a cluster."""
+    """Write one line to the step's log: plain text on a terminal, JSON on a cluster."""
     _LOG.info(text)
 
 
 def report_progress(stage: str, share: float, text: str) -> None:
-    """Say how far a long piece of work has come; ``share`` is from 0 to 1."""
+    """Log the progress of long work; ``share`` is from 0 to 1."""
     say(f"{stage} {share:4.0%}  {text}")
 
 

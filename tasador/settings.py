@@ -1,8 +1,8 @@
-"""One frozen settings object: where everything is and how to get in.
+"""The settings: addresses, credentials and names, in one frozen object.
 
 Values come from the environment (``TASADOR_<FIELD>``), else from ``endpoints.env`` in the home
-folder, which ``tasador up`` writes with freshly made secrets for the embedded platform. There are
-no default passwords to forget: a cluster gives every value by environment and Secrets.
+folder. `tasador up` writes that file with new secrets for the embedded platform. A cluster sets
+every value by environment and Secrets. No secret has a default.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ENDPOINTS_FILE = "endpoints.env"
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
-    """Endpoints, credentials and names; empty means not set (``require`` asks for the needed)."""
+    """Addresses, credentials and names; empty means not set (see ``require``)."""
 
     home: Path
     platform: str = "embedded"  # or "cluster"
@@ -34,12 +34,12 @@ class Settings:
     bucket_metaflow: str = "metaflow"
     mlflow_url: str = ""
     broker_url: str = ""  # POST CloudEvents here
-    argo_events_url: str = ""  # on a cluster: the webhook event source that the flows wait at
-    functions_url: str = ""  # the HTTP surface of all functions under one address
-    gateway_admin_url: str = ""  # the local gateway's control address; empty on a cluster
+    argo_events_url: str = ""  # on a cluster: the webhook whose events start flows
+    functions_url: str = ""  # one address for the HTTP paths of all functions
+    gateway_admin_url: str = ""  # the local gateway's admin API; empty on a cluster
     gateway_token: str = ""
     web_url: str = ""
-    cards_ingest_url: str = ""  # each flow's cards, by Metaflow's card server
+    cards_ingest_url: str = ""  # the cards of each flow, from Metaflow's card server
     cards_drift_url: str = ""
     cards_train_url: str = ""
     cards_monitor_url: str = ""
@@ -47,17 +47,17 @@ class Settings:
     source_group: int = 5
     source_day: str = "Tuesday"
     model_name: str = "tasador-price"
-    canary: str = ""  # shares of the traffic on the way to all of it: PERCENT:SECONDS,...
-    monitor_days: int = 30  # how far back a look at the requests goes at the most
-    monitor_quiet_hours: int = 24  # after asking for training, monitoring does not ask again
+    canary: str = ""  # canary steps of a rollout: PERCENT:SECONDS,...
+    monitor_days: int = 30  # a monitoring check goes back at most this far
+    monitor_quiet_hours: int = 24  # no second training request within this time
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings; raises ConfigurationError for a value that cannot be one."""
+        """Read the settings; raises ConfigurationError for an invalid value."""
         environ = os.environ if environ is None else environ
         home = find_home(environ)
         stored = read_env_file(home / ENDPOINTS_FILE)
-        given: dict[str, object] = {"home": home}
+        values: dict[str, object] = {"home": home}
         for field in fields(cls):
             variable = f"TASADOR_{field.name.upper()}"
             value = environ.get(variable, stored.get(variable))
@@ -65,22 +65,22 @@ class Settings:
                 continue
             if field.type == "int":
                 try:
-                    given[field.name] = int(value)
+                    values[field.name] = int(value)
                 except ValueError:
                     raise ConfigurationError(
                         f"{variable} is {value!r}, not a whole number"
                     ) from None
             else:
-                given[field.name] = value
-        settings = cls(**given)  # type: ignore[arg-type]
+                values[field.name] = value
+        settings = cls(**values)  # type: ignore[arg-type]
         if settings.platform not in ("embedded", "cluster"):
             raise ConfigurationError(
-                f"TASADOR_PLATFORM is {settings.platform!r}; it is either embedded or cluster"
+                f"TASADOR_PLATFORM is {settings.platform!r}; it must be embedded or cluster"
             )
         return settings
 
     def require(self, *names: str) -> Settings:
-        """Return self when each named field is set; else name the variable and say what to do."""
+        """Return self if every named field is set, else raise ConfigurationError with a hint."""
         missing = [f"TASADOR_{name.upper()}" for name in names if not getattr(self, name)]
         if missing:
             hint = (
@@ -92,7 +92,7 @@ class Settings:
         return self
 
     def as_environ(self) -> dict[str, str]:
-        """The settings as environment variables, to hand to a child process."""
+        """The settings as environment variables for a child process."""
         return {f"TASADOR_{f.name.upper()}": str(getattr(self, f.name)) for f in fields(self)}
 
 
@@ -115,18 +115,18 @@ def git_sha(environ: Mapping[str, str] | None = None) -> str:
 
 
 def find_home(environ: Mapping[str, str]) -> Path:
-    """TASADOR_HOME, else the nearest ``.tasador`` folder from here upwards, else ``./.tasador``."""
-    if given := environ.get("TASADOR_HOME"):
-        return Path(given).expanduser().resolve()
-    here = Path.cwd()
-    for folder in (here, *here.parents):
+    """TASADOR_HOME, else the nearest ``.tasador`` in this folder or above, else ``./.tasador``."""
+    if home := environ.get("TASADOR_HOME"):
+        return Path(home).expanduser().resolve()
+    current = Path.cwd()
+    for folder in (current, *current.parents):
         if (folder / ".tasador").is_dir():
             return folder / ".tasador"
-    return here / ".tasador"
+    return current / ".tasador"
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Read KEY=value lines; an absent file is empty."""
+    """Read KEY=value lines; empty if the file does not exist."""
     if not path.is_file():
         return {}
     lines = (line.partition("=") for line in path.read_text().splitlines() if "=" in line)
