@@ -38,7 +38,10 @@ def library_for_explanations() -> None:
 
 
 def python_package() -> None:
-    """xgboost's Python package calls the library."""
+    """xgboost's Python package calls the library; it needs scipy, which serving images lack."""
+    # The package imports these wherever they are installed; an image would not have them.
+    for name in ("pandas", "sklearn", "pyarrow", "dask", "matplotlib"):
+        sys.modules[name] = None  # type: ignore[assignment]
     import xgboost
 
     from functions import fetching
