@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 # What each part asks for by name, as in pyproject.toml (tests/code/test_dossier.py holds the two
 # together): an image has the packages installed but neither that file nor tasador's own metadata.
 _BASE = (
-    "cloudevents",
+    "flask",
     "httpx",
     "numpy",
     "orjson",
     "parliament-functions",
     "prometheus-client",
+    "waitress",
+    "werkzeug",
     "xgboost-cpu",
 )
 _STORE = ("psycopg2-binary", "sqlalchemy")

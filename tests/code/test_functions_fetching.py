@@ -1,4 +1,4 @@
-"""A bundle's bytes are fetched while the process still imports the rest."""
+"""functions.fetching: the bundle is fetched while the process still imports its modules."""
 
 import threading
 from pathlib import Path
@@ -18,11 +18,11 @@ def verified(contents):
 
 @pytest.fixture
 def store(monkeypatch, tmp_path):
-    """What is asked of a store, and what it answers, one after the other."""
-    asked, answers = [], []
+    """What is requests of a store, and what it answers, one after the other."""
+    requests, answers = [], []
 
     def fetch_bundle(uri, digest, into, settings):
-        asked.append((uri, digest, threading.current_thread().name))
+        requests.append((uri, digest, threading.current_thread().name))
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -30,23 +30,23 @@ def store(monkeypatch, tmp_path):
 
     monkeypatch.setattr(fetching, "fetch_bundle", fetch_bundle)
     env = {"MODEL_URI": "s3://b/m", "MODEL_DIGEST": "d", "TASADOR_HOME": str(tmp_path)}
-    return asked, answers, env
+    return requests, answers, env
 
 
 def test_first_fetched_waits_for_start_and_later_calls_fetch_again(store):
-    asked, answers, env = store
+    requests, answers, env = store
     bundle = verified({})
     answers += [StoreUnavailable("away"), bundle]
     fetching.start(env)
     with pytest.raises(StoreUnavailable, match="away"):
         fetching.fetched(env)
-    assert asked == [("s3://b/m", "d", "fetch")]
+    assert requests == [("s3://b/m", "d", "fetch")]
     assert fetching.fetched(env) == (bundle, {})
-    assert asked[1:] == [("s3://b/m", "d", threading.current_thread().name)]
+    assert requests[1:] == [("s3://b/m", "d", threading.current_thread().name)]
 
 
 def test_start_never_raises_and_fetched_reports_wrong_settings(store):
-    asked, _, env = store
+    requests, _, env = store
     fetching.start({})
     with pytest.raises(ConfigurationError, match="MODEL_URI is not set"):
         fetching.fetched({})
@@ -54,7 +54,7 @@ def test_start_never_raises_and_fetched_reports_wrong_settings(store):
     fetching.start(wrong)
     with pytest.raises(ConfigurationError, match="TASADOR_PLATFORM"):
         fetching.fetched(wrong)
-    assert asked == []
+    assert requests == []
 
 
 def test_start_loads_valid_models_and_skips_damaged_ones(store):
@@ -65,6 +65,6 @@ def test_start_loads_valid_models_and_skips_damaged_ones(store):
     bundle = verified({MODEL: bytes(package.save_raw("ubj"))})
     answers += [bundle]
     fetching.start(env)
-    found = fetching.fetched(env)
-    assert found.verified == bundle
-    assert {name: model.features for name, model in found.models.items()} == {MODEL: 3}
+    fetched = fetching.fetched(env)
+    assert fetched.verified == bundle
+    assert {name: model.features for name, model in fetched.models.items()} == {MODEL: 3}

@@ -1,4 +1,4 @@
-"""Fetching a bundle: from folders and over S3's protocol; tests/embedded has the real store."""
+"""tasador.stores.bundles: bundles from local folders and over the S3 protocol."""
 
 import dataclasses
 import json
@@ -29,13 +29,13 @@ def bundle(tmp_path_factory):
 @contextmanager
 def store(folder, fail=lambda count, name: None):
     """Serve a folder as s3://bucket/run 1/bundle; ``fail`` may name a status for a request."""
-    asked = []
+    requests = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             name = self.path.removeprefix("/bucket/run%201/bundle/")
-            asked.append(name)
-            status = fail(len(asked), name) or (200 if (folder / name).is_file() else 404)
+            requests.append(name)
+            status = fail(len(requests), name) or (200 if (folder / name).is_file() else 404)
             self.send_response(status)
             self.end_headers()
             if status == 200:
@@ -47,7 +47,7 @@ def store(folder, fail=lambda count, name: None):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requests
     finally:
         server.shutdown()
         server.server_close()
@@ -79,15 +79,15 @@ def test_fetch_rejects_unknown_uri_schemes(tmp_path, uri):
 
 def test_download_is_verified_and_cached(bundle, tmp_path):
     folder, manifest = bundle
-    with store(folder) as (endpoint, asked):
+    with store(folder) as (endpoint, requests):
         given = settings(tmp_path, endpoint)
         first = bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder
         assert {p.name: p.read_bytes() for p in first.iterdir()} == {
             p.name: p.read_bytes() for p in folder.iterdir()
         }
-        asked.clear()
+        requests.clear()
         assert bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
-        assert asked == ["manifest.json"]
+        assert requests == ["manifest.json"]
         # A copy that went bad on this disk is fetched again.
         (first / "encoders.json").write_text("{}")
         assert bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given).folder == first
@@ -97,15 +97,15 @@ def test_download_is_verified_and_cached(bundle, tmp_path):
 
 def test_wrong_digest_or_missing_file_is_not_retried(bundle, tmp_path):
     folder, manifest = bundle
-    with store(folder) as (endpoint, asked):
+    with store(folder) as (endpoint, requests):
         with pytest.raises(BundleError, match=manifest.digest):
             bundles.fetch_bundle(URI, "0" * 64, tmp_path, settings(tmp_path, endpoint))
-        assert asked == ["manifest.json"]
+        assert requests == ["manifest.json"]
     for status, said in ((404, "does not exist"), (403, "HTTP 403")):
-        with store(folder, lambda n, name: status if "model" in name else None) as (url, asked):  # noqa: B023
+        with store(folder, lambda n, name: status if "model" in name else None) as (url, requests):  # noqa: B023
             with pytest.raises(BundleError, match=said):
                 bundles.fetch_bundle(URI, "", tmp_path / "c", settings(tmp_path, url))
-            assert asked.count("model.ubj") == 1
+            assert requests.count("model.ubj") == 1
     assert list((tmp_path / "c").iterdir()) == []
 
 
@@ -134,10 +134,10 @@ def test_manifest_cannot_write_outside_its_folder(bundle, tmp_path):
 
 def test_server_errors_are_retried_and_no_answer_is_store_unavailable(bundle, tmp_path):
     folder, manifest = bundle
-    with store(folder, lambda n, _: 503 if n in (1, 3) else None) as (endpoint, asked):
+    with store(folder, lambda n, _: 503 if n in (1, 3) else None) as (endpoint, requests):
         given = settings(tmp_path, endpoint)
         bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", given)
-        assert asked[:2] == ["manifest.json"] * 2
+        assert requests[:2] == ["manifest.json"] * 2
     away = settings(tmp_path, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StoreUnavailable, match="no answer"):
         bundles.fetch_bundle(URI, manifest.digest, tmp_path / "cache", away)
