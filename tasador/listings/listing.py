@@ -1,7 +1,7 @@
-"""The listing: twelve columns, how each is read, and why a value is refused.
+"""A listing: its twelve columns, how each is read, and why a value is refused.
 
-Flows, functions and the web all read listings through this module, so that a value means the same
-thing in training and in serving. It imports the standard library alone.
+Flows, functions and the web app all read listings through this module, so a value means the same in
+training and in serving. It imports the standard library alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COLUMNS = (
     "house_size",
     "prev_sold_date",
 )
-# What a request gives: the price is the answer.
+# The columns of a request; the price is the answer.
 INPUTS = tuple(name for name in COLUMNS if name != "price")
 NUMBERS = ("bed", "bath", "acre_lot", "house_size")
 CODES = ("brokered_by", "street")
@@ -36,15 +36,15 @@ STATUSES = ("for_sale", "sold", "ready_to_build")
 
 LONGEST_TEXT = 200
 
-# Models are trained and judged on prices in this range (dollars): below lie rents, shares and
-# placeholders, above lie a few hundred estates in a million that no comparable explains.
+# Models are trained and evaluated on prices in this range (dollars). Below it are rents, shares and
+# placeholders; above it a few hundred estates in a million, which no comparable explains.
 MARKET_PRICE = (10_000.0, 5_000_000.0)
 
-# One property in ten is never trained on by any model, so that every champion and challenger is
-# compared on the same rows.
+# No model is trained on one property in ten, so every champion and challenger is compared on the
+# same rows.
 HOLDOUT_SHARE = 10
 
-# What is beyond these bounds no listing can be: (least, most, unit); such a value is refused.
+# The lowest and highest value of a column, and its unit; a value outside is refused.
 BOUNDS = {
     "price": (0.0, 10_000_000_000.0, "dollars"),
     "bed": (0.0, 1_000.0, ""),
@@ -53,7 +53,7 @@ BOUNDS = {
     "house_size": (0.0, 100_000_000.0, "square feet"),
 }
 
-# Texts that stand for a missing value, in any case.
+# Texts that mean a missing value, in upper or lower case.
 MISSING_TEXTS = frozenset({"", "nan", "none", "null", "na", "n/a", "nat"})
 _LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 _WHOLE = re.compile(r"-?\d+\.0*")
@@ -61,7 +61,7 @@ _ZIP = re.compile(r"(\d{1,5})(?:-\d{4})?")
 
 
 class FieldProblem(NamedTuple):
-    """Why one field was refused: ``reason`` is for people, ``value`` is what was given."""
+    """Why a field was refused: ``reason`` is a phrase for people, ``value`` what was sent."""
 
     field: str
     reason: str
@@ -99,7 +99,7 @@ class Listing:
 
 
 class _Refused(Exception):
-    """A value that its field cannot hold."""
+    """A value that its column cannot have; the message is the reason."""
 
 
 def _number(low: float, high: float, unit: str) -> Callable[[object], float | None]:
@@ -119,7 +119,7 @@ def _number(low: float, high: float, unit: str) -> Callable[[object], float | No
         elif isinstance(value, int | float):
             try:
                 number = float(value)
-            except OverflowError:  # JSON knows whole numbers of any length
+            except OverflowError:  # JSON has integers of any length
                 number = math.inf if value > 0 else -math.inf
         else:
             raise _Refused("is not a number")
@@ -147,14 +147,14 @@ def _text(value: object, longest: int = LONGEST_TEXT) -> str | None:
         return None
     if len(text) > longest:
         raise _Refused(f"is longer than {longest} characters")
-    # The JSON of some sources escapes NUL and lone surrogates, which no database takes.
+    # Some sources escape NUL and lone surrogates in JSON, which no database accepts.
     if not text.isprintable():
-        raise _Refused("holds characters that cannot be printed")
+        raise _Refused("contains unprintable characters")
     return text
 
 
 def _code(value: object) -> str | None:
-    """A code that may come as text, as an integer or as "33156.0"."""
+    """A code, sent as text, as an integer or as "33156.0"."""
     text = _text(value)
     if text is not None and _WHOLE.fullmatch(text):
         return text.split(".")[0]
@@ -174,7 +174,7 @@ def _zip_code(value: object) -> str | None:
 def _status(value: object) -> str | None:
     text = _text(value)
     if text is not None and text not in STATUSES:
-        raise _Refused("is none of " + ", ".join(STATUSES))
+        raise _Refused("is not one of " + ", ".join(STATUSES))
     return text
 
 
@@ -183,9 +183,9 @@ def _date(value: object) -> str | None:
     if text is None:
         return None
     try:
-        read = date.fromisoformat(text[:10])
-        # Of ten characters with these two dashes it is the ISO form already.
-        return text if len(text) == 10 and text[4] == text[7] == "-" else read.isoformat()
+        day = date.fromisoformat(text[:10])
+        # Ten characters with these two dashes are the ISO form already.
+        return text if len(text) == 10 and text[4] == text[7] == "-" else day.isoformat()
     except ValueError:
         raise _Refused("is not a date like 2022-02-23") from None
 
@@ -209,8 +209,8 @@ _READERS: dict[str, Callable[[object], str | float | None]] = {
 def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[FieldProblem]]:
     """Read one listing from a mapping of column to raw value.
 
-    A column that is absent is a missing value; a column that is none of the twelve is a problem.
-    A field with a problem is None in the listing.
+    An absent column is a missing value; any other column than the twelve is a problem. A field with
+    a problem is None in the listing.
     """
     problems: list[FieldProblem] = []
     values: dict[str, str | float | None] = {}
@@ -224,7 +224,7 @@ def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[FieldProblem]
 
 
 def read_value(name: str, value: object) -> tuple[str | float | None, FieldProblem | None]:
-    """Read the value of one column; None with a problem where it is refused."""
+    """Read the value of one column; a refused value is None, with a problem."""
     reader = _READERS.get(name)
     if reader is None:
         return None, FieldProblem(str(name)[:100], "is not a column of a listing", _shown(value))
@@ -237,7 +237,7 @@ def read_value(name: str, value: object) -> tuple[str | float | None, FieldProbl
 def read_row(raw: object) -> tuple[Listing, list[FieldProblem]]:
     """Read one row of a batch: a mapping, or (older sources) a list in column order.
 
-    Beyond ``read_listing``, a row of a batch must have a price above zero: it is the label.
+    Unlike a request, a row of a batch needs a price above zero: it is the label.
     """
     if isinstance(raw, Mapping):
         listing, problems = read_listing(raw)
@@ -261,21 +261,21 @@ def _shown(value: object) -> str:
 
 
 def property_key(listing: Listing) -> str:
-    """The identity of a property, street + city + zip: the unit of every split."""
+    """The identity of a property, street + city + zip code: what every split keeps together."""
     parts = (listing.street, listing.city, listing.zip_code)
     return "|".join((part or "").casefold() for part in parts)
 
 
 def in_holdout(key: str) -> bool:
-    """Whether the property belongs to the permanent holdout (one in ten, by hash)."""
+    """Whether the property is in the permanent holdout (one in ten, by hash)."""
     digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"holdout").digest()
     return int.from_bytes(digest, "big") % HOLDOUT_SHARE == 0
 
 
 def canonical_line(listing: Listing, problems: Sequence[FieldProblem] = ()) -> bytes:
-    """The bytes that stand for one row in the digest of its batch, whatever form it came in.
+    """The bytes of one row in the digest of its batch, the same for every form of a batch.
 
-    Refused values are part of it: two batches that differ in them alone are two batches.
+    Refused values are part of it, so batches that differ in them alone are different batches.
     """
     values = ["" if v is None else repr(v) for v in listing.values()]
     values += [f"{p.field}={p.value}" for p in sorted(problems)]

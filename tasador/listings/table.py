@@ -1,8 +1,7 @@
-"""Listings as tables: CSV files in, pandas frames, and the plain arrays that the core works on.
+"""Listings as tables: read from CSV files, as pandas frames, and from frames to arrays.
 
 A frame has the twelve columns of ``listing.COLUMNS`` plus ``property_key`` (str) and ``holdout``
-(bool). ``Columns`` is the same without pandas: numbers as float64 with NaN for missing, everything
-else as object arrays of str or None.
+(bool). pandas is imported where it is used, because serving imports this module without it.
 """
 
 from __future__ import annotations
@@ -39,40 +38,40 @@ _CHUNK = 100_000
 
 
 class TableError(TasadorError):
-    """A file is no table of listings; the message names the file, the place and the columns."""
+    """A file is not a table of listings; the message names the file, the place and the columns."""
 
 
 class Rejected(NamedTuple):
-    """A row that training may not use: its line in the file (the header is line 1) and why."""
+    """A row that training cannot use: its line in the file (the header is line 1) and why."""
 
     line: int
     problems: list[FieldProblem]
 
 
 def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Read a Kaggle-style CSV (or a .gz of it) exactly as ingest reads a batch.
+    """Read a Kaggle-style CSV (or a .gz of one) exactly as ingestion reads a batch.
 
-    Returns the frame of good rows in the order of the file, and the rows with a refused value.
+    Returns the frame of accepted rows in the order of the file, and the rejected rows.
     Columns beyond the twelve are ignored. Raises TableError for a file that is not such a CSV.
     """
     import pandas as pd
 
     header, rows = open_csv(path, require=COLUMNS)
-    places = [header.index(column) for column in COLUMNS]
+    positions = [header.index(column) for column in COLUMNS]
     rejected: list[Rejected] = []
 
-    def good() -> Iterator[Listing]:
+    def accepted() -> Iterator[Listing]:
         for line, values in rows:
             if isinstance(values, FieldProblem):
                 rejected.append(Rejected(line, [values]))
                 continue
-            listing, problems = read_row([values[place] for place in places])
+            listing, problems = read_row([values[position] for position in positions])
             if problems:
                 rejected.append(Rejected(line, problems))
             else:
                 yield listing
 
-    listings = good()
+    listings = accepted()
     frames = []
     while chunk := list(islice(listings, _CHUNK)):
         frames.append(frame_of(chunk))
@@ -84,10 +83,10 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
 def open_csv(
     path: str | Path, require: Sequence[str] = ()
 ) -> tuple[list[str], Iterator[tuple[int, list[str] | FieldProblem]]]:
-    """Open a CSV with a header: its column names, and (line, values) of each row as it is read.
+    """Open a CSV with a header: its column names, and an iterator over (line, values).
 
-    A row with more or fewer values than the header is a FieldProblem instead of values. Raises
-    TableError, naming the file, when it cannot be read or lacks a column in ``require``.
+    A row with more or fewer values than the header gives a FieldProblem instead of values. Raises
+    TableError, naming the file, when it cannot be read or lacks a column of ``require``.
     """
     path = Path(path)
     rows = _lines(path)
@@ -100,13 +99,13 @@ def open_csv(
         raise TableError(
             f"{path} has no column {', '.join(absent)}; its columns are {', '.join(header)[:300]}"
         )
-    twice = sorted({name for name in header if name in COLUMNS and header.count(name) > 1})
-    if twice:
-        raise TableError(f"{path} has the column {', '.join(twice)} more than once")
+    duplicates = sorted({name for name in header if name in COLUMNS and header.count(name) > 1})
+    if duplicates:
+        raise TableError(f"{path} has the column {', '.join(duplicates)} more than once")
 
     def read() -> Iterator[tuple[int, list[str] | FieldProblem]]:
         for line, values in rows:
-            # A blank line is no row, unless the table has one column and the value is missing.
+            # A blank line is not a row, unless the table has one column and the value is missing.
             if not values and len(header) == 1:
                 yield line, [""]
             elif len(values) == len(header):
@@ -154,13 +153,13 @@ def frame_of(listings: Iterable[Listing]) -> pd.DataFrame:
 
 
 def columns_of(frame: pd.DataFrame) -> Columns:
-    """The frame's twelve columns as arrays; a column that the frame lacks is all missing."""
+    """The frame's twelve columns as arrays; every value of an absent column is missing."""
     columns: Columns = {}
     for name in COLUMNS:
         if name not in frame:
-            shape = len(frame)
+            rows = len(frame)
             columns[name] = (
-                np.full(shape, np.nan) if name in _NUMERIC else np.full(shape, None, dtype=object)
+                np.full(rows, np.nan) if name in _NUMERIC else np.full(rows, None, dtype=object)
             )
         elif name in _NUMERIC:
             columns[name] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)

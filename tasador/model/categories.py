@@ -17,7 +17,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.arrays import InputColumns, text_of
-from tasador.listings.text_column import TextColumn, digits_of, letters_of
+from tasador.listings.text_column import TextColumn, digit_matrix, digits_of
 
 NOT_KNOWN = -1
 # The longest table by number, at four bytes each.
@@ -97,12 +97,12 @@ def keys_of(columns: InputColumns) -> dict[str, TextColumn]:
     city, state = text_of(columns, "city"), text_of(columns, "state")
     names, states = city.values, state.values
     several = max(len(states), 1)
-    pairs, which = np.unique(city.places * several + state.places, return_inverse=True)
+    pairs, indices = np.unique(city.row_indices * several + state.row_indices, return_inverse=True)
     return {
-        "state": TextColumn(list(map(fold, states)), state.which),
+        "state": TextColumn(list(map(fold, states)), state.indices),
         "city": TextColumn(
             [city_key(names[pair // several], states[pair % several]) for pair in pairs.tolist()],
-            which,
+            indices,
         ),
         "broker": text_of(columns, "brokered_by"),
     }
@@ -112,7 +112,7 @@ def codes_of(keys: TextColumn, index: Mapping[str, int]) -> Array:
     """The number of each row's key in ``index``, int64 [n]."""
     # None is in no index.
     find: Callable[[str | None, int], int] = index.get  # type: ignore[assignment]
-    return keys.of_rows(np.fromiter(map(find, keys.values, repeat(NOT_KNOWN)), dtype=np.int64))
+    return keys.by_row(np.fromiter(map(find, keys.values, repeat(NOT_KNOWN)), dtype=np.int64))
 
 
 def codes_by_number(index: Mapping[str, int]) -> Array:
@@ -141,5 +141,5 @@ def zips_of(columns: InputColumns) -> Array:
     if zips.numbers is not None:
         return zips.numbers
     # A slash comes before the digits, so a missing one is below 0.
-    numbers = letters_of(zips.values, "/////") @ np.array([10_000, 1_000, 100, 10, 1])
-    return zips.of_rows(np.maximum(numbers, NOT_KNOWN))
+    numbers = digit_matrix(zips.values, "/////") @ np.array([10_000, 1_000, 100, 10, 1])
+    return zips.by_row(np.maximum(numbers, NOT_KNOWN))

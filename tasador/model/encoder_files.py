@@ -1,4 +1,8 @@
-"""Encoders as the files of a bundle: names and keys as JSON, tables as numpy's .npz."""
+"""Encoders as two files of a bundle: names and keys as JSON, arrays as numpy's .npz.
+
+The names in these files are part of the bundle format. Arrays of Places and Comparables are stored
+under the names of their fields.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ from tasador.model.places import Places
 
 
 def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
-    """The encoders as JSON and as .npz, always the same bytes."""
-    told = {
+    """The encoders as JSON and as .npz; equal encoders give equal bytes."""
+    names = {
         "features": FEATURE_NAMES,
         "ranges": encoders.ranges,
         "means": encoders.means,
@@ -26,14 +30,14 @@ def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
         "cities": list(encoders.cities.index),
         "brokers": list(encoders.brokers.index),
     }
-    return json.dumps(told, separators=(",", ":")).encode(), to_npz(_tables(encoders))
+    return json.dumps(names, separators=(",", ":")).encode(), to_npz(_tables(encoders))
 
 
 def from_files(text: bytes, tables: bytes) -> Encoders:
     """Read what ``to_files`` wrote; raises BundleError for anything else."""
     try:
-        told = json.loads(text)
-        if tuple(told["features"]) != FEATURE_NAMES:
+        names = json.loads(text)
+        if tuple(names["features"]) != FEATURE_NAMES:
             raise BundleError("encoders.json is of another version of Tasador: its features differ")
         arrays = from_npz(tables)
 
@@ -42,14 +46,14 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
 
         def category(name: str) -> Category:
             return Category(
-                index_of(told[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
+                index_of(names[name]), arrays[f"{name}.premium"], arrays[f"{name}.count"]
             )
 
         return Encoders(
-            ranges={name: _pair(told["ranges"][name]) for name in RANGED},
-            means={name: float(told["means"][name]) for name in CENTRED},
+            ranges={name: _pair(names["ranges"][name]) for name in RANGED},
+            means={name: float(names["means"][name]) for name in CENTRED},
             places=part(Places, "places"),
-            state_index=index_of(told["states"]),
+            state_index=index_of(names["states"]),
             cities=category("cities"),
             city_area=arrays["city_area"],
             brokers=category("brokers"),

@@ -15,7 +15,7 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.listings.arrays import InputColumns, Numbers, text_of
 from tasador.listings.listing import NUMBERS, STATUSES, Listing
-from tasador.listings.text_column import letters_of
+from tasador.listings.text_column import digit_matrix
 
 _SQUARE_FEET_PER_ACRE = 43_560.0
 _STATUS_CODE: dict[str | None, float] = {
@@ -34,7 +34,7 @@ def own_numbers(
         for name in NUMBERS
     }
     numbers["prev_sold_year"] = np.clip(sale_years(columns), *ranges["prev_sold_year"])
-    numbers["status"] = text_of(columns, "status").each(
+    numbers["status"] = text_of(columns, "status").to_numbers(
         lambda status: _STATUS_CODE.get(status, math.nan)
     )
     return numbers
@@ -172,9 +172,9 @@ def _clip(value: float | None, low: float, high: float) -> float:
 def sale_years(columns: InputColumns) -> Array:
     """Year of the last sale, with the month as its fraction [n]; NaN if missing."""
     dates = text_of(columns, "prev_sold_date")
-    letters = letters_of(dates.values, "0000-00-00")
-    year, month = letters[:, :4] @ np.array([1_000, 100, 10, 1]), letters[:, 5:7] @ [10, 1]
-    return dates.of_rows(np.where(year > 0, year + (month - 1) / 12.0, math.nan))
+    digits = digit_matrix(dates.values, "0000-00-00")
+    year, month = digits[:, :4] @ np.array([1_000, 100, 10, 1]), digits[:, 5:7] @ [10, 1]
+    return dates.by_row(np.where(year > 0, year + (month - 1) / 12.0, math.nan))
 
 
 def sale_year_of_one(date: str | None) -> float:

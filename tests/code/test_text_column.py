@@ -20,15 +20,15 @@ def test_text_column_equals_its_rows(rows):
         assert column.tolist() == rows
         assert [column[row] for row in range(len(rows))] == rows
         assert column.absent().tolist() == [value is None for value in rows]
-        lengths = column.each(lambda value: -1 if value is None else ord(value))
+        lengths = column.to_numbers(lambda value: -1 if value is None else ord(value))
         assert lengths.tolist() == [-1 if value is None else ord(value) for value in rows]
-        assert [column.values[place] for place in column.places] == rows
+        assert [column.values[place] for place in column.row_indices] == rows
 
 
 def test_text_column_holds_each_value_once():
     column = TextColumn.of(np.array(["a", None, "a", "b", None], dtype=object))
     assert column.values == ["a", None, "b"]
-    assert column.which.tolist() == [0, 1, 0, 2, 1]
+    assert column.indices.tolist() == [0, 1, 0, 2, 1]
 
 
 @pytest.mark.parametrize("name", ["city", "status"])
