@@ -1,0 +1,52 @@
+"""Every relative link of every Markdown file leads to a file, and to a heading of it."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.kit.markdown import markdown_files, prose
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def headings(path):
+    """The anchors that GitHub gives to a file's headings."""
+    for title in re.findall(r"^#+ (.+)$", prose(path.read_text()), re.M):
+        yield re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+
+
+def links(text):
+    """Targets of inline links and images, and of reference definitions."""
+    yield from re.findall(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)", text)
+    yield from re.findall(r"^\[[^\]]+\]: +(\S+)", text, re.M)
+    yield from re.findall(r"<(?:img|source)[^>]+src(?:set)?=\"([^\"]+)\"", text)
+
+
+@pytest.mark.parametrize("path", markdown_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(path):
+    broken = []
+    for link in links(prose(path.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = unquote(link).partition("#")
+        file = (path.parent / target).resolve() if target else path
+        if not file.is_relative_to(ROOT) or not file.exists():
+            broken.append(f"{link}: no such file")
+        elif anchor and anchor not in headings(file):
+            broken.append(f"{link}: no such heading")
+    assert broken == [], path
+
+
+@pytest.mark.parametrize("path", markdown_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_paths_in_backticks_exist(path):
+    folders = (
+        "argo-workflows|benchmarks|cluster|docs|examples|flows|functions|knative|tasador|tests|web"
+    )
+    named = re.findall(rf"`((?:\.\./)?(?:{folders})/[\w./-]+)`", path.read_text())
+    concrete = {name for name in named if not re.search(r"[A-Z]{4}", name) or name.endswith(".md")}
+    missing = [
+        name for name in concrete if not any((f / name).exists() for f in (ROOT, path.parent))
+    ]
+    assert missing == [], path

@@ -1,0 +1,47 @@
+"""Prose follows docs/style.md: its first table lists the phrases that no document may contain."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.kit.markdown import markdown_files, prose
+
+ROOT = Path(__file__).resolve().parents[2]
+STYLE = ROOT / "docs" / "style.md"
+
+
+def phrases():
+    """(pattern, replacement) of every row of the table that the linter holds."""
+    table = STYLE.read_text().split("## Held by the linter")[1].split("\n## ")[0]
+    for patterns, replacement in re.findall(r"^\| (`.+?`) \| (.+) \|$", table, re.M):
+        for pattern in re.findall(r"`(.+?)`", patterns):
+            yield re.compile(rf"\b{pattern.replace(chr(92) + '|', '|')}\b", re.I), replacement
+
+
+def findings(text):
+    """(line number, phrase, replacement) of every forbidden phrase in ``text``."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for pattern, replacement in phrases():
+            for match in pattern.finditer(line):
+                yield number, match[0], replacement
+
+
+@pytest.mark.parametrize("path", markdown_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_markdown_contains_no_listed_phrase(path):
+    if path == STYLE:
+        pytest.skip("it lists the phrases")
+    complaints = [
+        f"{path.relative_to(ROOT)}:{number}: {phrase!r}: write {replacement}"
+        for number, phrase, replacement in findings(prose(path.read_text()))
+    ]
+    assert complaints == [], "\n".join(complaints)
+
+
+def test_linter_finds_phrases_in_prose_and_ignores_code():
+    text = "It is told by `asked for`.\n\n```\nmend it\n```\nbeside\n"
+    assert [(line, phrase) for line, phrase, _ in findings(prose(text))] == [
+        (1, "is told"),
+        (1, "told by"),
+        (6, "beside"),
+    ]
