@@ -1,4 +1,4 @@
-"""What is announced reaches the broker and, on a cluster, the event bus as Metaflow reads it."""
+"""announce: events reach the broker and, on a cluster, Argo Events in the form of its sensors."""
 
 import json
 from dataclasses import replace
@@ -33,18 +33,18 @@ def event_sink(status=200):
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
+def _one_retry(monkeypatch):
     monkeypatch.setattr(announcing, "PATIENCE", 1)
 
 
-def settings(**given):
-    return Settings(home=Path("unused"), **given)
+def settings(**values):
+    return Settings(home=Path("unused"), **values)
 
 
-def test_the_payload_is_what_triggered_flows_map_their_parameters_from():
-    said = argo_event(EVENT)
-    assert said["name"] == "tasador.training.requested"
-    assert said["payload"] == {
+def test_argo_payload_has_scalars_and_event_attributes():
+    sent = argo_event(EVENT)
+    assert sent["name"] == "tasador.training.requested"
+    assert sent["payload"] == {
         "name": "tasador.training.requested",
         "id": "drift-4",
         "timestamp": 1769860800,
@@ -55,19 +55,19 @@ def test_the_payload_is_what_triggered_flows_map_their_parameters_from():
     }
 
 
-def test_an_event_that_starts_no_flow_of_ours_has_its_own_name():
+def test_argo_name_defaults_to_the_event_type():
     promoted = replace(EVENT, type=MODEL_PROMOTED)
     assert argo_event(promoted)["name"] == "tasador.model.promoted"
 
 
-def test_both_are_told_where_there_is_an_event_bus():
+def test_announce_posts_to_broker_and_argo_events():
     with event_sink(202) as (broker, at_broker), event_sink() as (bus, at_bus):
         announce(EVENT, settings(broker_url=broker, argo_events_url=bus))
     assert [(ce_id, body["batch_id"]) for _, ce_id, body in at_broker] == [("drift-4", "b1")]
     assert at_bus == [("application/json", None, argo_event(EVENT))]
 
 
-def test_one_machine_has_a_broker_alone():
+def test_announce_without_argo_events_posts_to_the_broker():
     with event_sink(202) as (broker, at_broker):
         announce(EVENT, settings(broker_url=broker))
     assert len(at_broker) == 1
@@ -75,13 +75,13 @@ def test_one_machine_has_a_broker_alone():
         announce(EVENT, settings())
 
 
-def test_nobody_is_told_of_a_flow_to_start_before_the_broker_took_the_event():
+def test_announce_skips_argo_events_when_the_broker_is_down():
     with event_sink() as (bus, at_bus), pytest.raises(ServiceUnavailable):
         announce(EVENT, settings(broker_url="http://127.0.0.1:1/", argo_events_url=bus))
     assert at_bus == []
 
 
-def test_a_bus_that_stays_away_fails_the_step_so_that_it_is_run_again():
+def test_announce_raises_when_argo_events_is_down():
     with (
         event_sink(202) as (broker, _),
         pytest.raises(ServiceUnavailable, match=r"drift\.detected"),

@@ -1,4 +1,4 @@
-"""CloudEvents: what is built can be read, in both modes; what cannot be read is said plainly."""
+"""CloudEvents: building, parsing and publishing."""
 
 import json
 import threading
@@ -35,7 +35,7 @@ BUILT = {
 
 
 @pytest.mark.parametrize("event", BUILT.values(), ids=BUILT)
-def test_an_event_is_read_as_it_was_built_in_both_modes(event):
+def test_event_round_trip_in_binary_and_structured_mode(event):
     assert read.parse(event.headers(), event.body()) == event
     body = json.dumps(event.structured()).encode()
     assert read.parse({"Content-Type": read.STRUCTURED}, body) == event
@@ -43,29 +43,29 @@ def test_an_event_is_read_as_it_was_built_in_both_modes(event):
 
 
 @pytest.mark.parametrize("identity", BUILT)
-def test_ids_come_from_what_happened_and_each_event_carries_the_correlation_id(identity):
+def test_event_ids_are_derived_and_carry_the_correlation_id(identity):
     assert BUILT[identity].id == identity
     assert BUILT[identity].correlation_id == "c-1"
 
 
-def test_a_rejection_has_the_id_of_its_decision_and_the_champion_that_stays():
+def test_model_rejected_names_decision_and_champion():
     event = build.model_rejected(replace(DECISION, decision="rejected"))
     assert (event.type, event.id) == (MODEL_REJECTED, "decision-7")
     assert event.data["champion_version"] == 1
 
 
-def test_each_attempt_that_fails_is_an_event_of_its_own():
+def test_each_failed_rollout_attempt_has_its_own_id():
     again = replace(ROLLOUT, outcome="failed", started_at=WHEN.replace(second=9))
     assert build.rollout_failed(ROLLOUT).id != build.rollout_failed(again).id
 
 
-def test_the_attributes_speak_of_the_model():
+def test_event_attributes_name_the_model():
     event = BUILT["decision-7"]
     assert event.subject == "tasador-price/2"
     assert event.extensions == {"correlationid": "c-1", "modelversion": "2", "modeldigest": "d2"}
 
 
-def test_text_that_no_header_may_hold_survives_the_binary_mode():
+def test_binary_mode_encodes_header_values():
     event = Event(type="t", source='/a "b" %20', id="ñ\u20ac\n", data=None, subject="a b")
     headers = event.headers()
     assert all(value.isascii() and value.isprintable() for value in headers.values())
@@ -94,27 +94,34 @@ def test_text_that_no_header_may_hold_survives_the_binary_mode():
         ),
     ],
 )
-def test_what_is_no_event_is_refused_and_named(headers, body, said):
+def test_parse_refuses_malformed_events(headers, body, said):
     assert read.is_event(headers)
     with pytest.raises(EventError, match=said):
         read.parse(headers, body)
 
 
-def test_plain_json_is_no_event():
+def test_plain_json_is_not_an_event():
     assert not read.is_event({"Content-Type": "application/json"})
 
 
 @contextmanager
-def broker(*statuses):
-    """A broker that answers with these statuses in turn; yields its URL and what it was sent."""
+def broker(*statuses, keeps_open=False):
+    """A broker that answers with these statuses in turn; yields its URL and the events.
+
+    With ``keeps_open`` it promises to keep its connections open, and closes them all the same.
+    """
     seen, answers = [], list(statuses)
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if keeps_open else "HTTP/1.0"
+
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
             seen.append(read.parse(dict(self.headers), body))
             self.send_response(answers.pop(0))
+            self.send_header("content-length", "0")
             self.end_headers()
+            self.close_connection = True
 
         def log_message(self, *_):
             pass
@@ -128,13 +135,13 @@ def broker(*statuses):
         server.server_close()
 
 
-def test_publishing_tries_again_what_may_pass():
+def test_publish_retries_unavailable_broker():
     with broker(503, 429, 202) as (url, seen):
         publish.publish(BUILT["decision-7"], url)
     assert seen == [BUILT["decision-7"]] * 3
 
 
-def test_publishing_gives_up_on_a_broker_that_stays_away():
+def test_publish_raises_after_the_last_retry():
     with (
         broker(500, 500) as (url, seen),
         pytest.raises(ServiceUnavailable, match=r"model\.promoted"),
@@ -145,12 +152,21 @@ def test_publishing_gives_up_on_a_broker_that_stays_away():
         publish.publish(BUILT["decision-7"], url, retries=0)
 
 
-def test_publishing_takes_a_refusal_for_an_answer():
+def test_publisher_reopens_a_connection_that_the_broker_has_closed():
+    with broker(202, 202, keeps_open=True) as (url, seen):
+        publisher = publish.Publisher(url)
+        for _ in range(2):
+            publisher.publish(BUILT["decision-7"], retries=0)
+        publisher.close()
+    assert len(seen) == 2
+
+
+def test_publish_does_not_retry_a_refusal():
     with broker(400) as (url, seen), pytest.raises(EventError, match="HTTP 400"):
         publish.publish(BUILT["decision-7"], url)
     assert len(seen) == 1
 
 
-def test_an_address_that_is_none_is_named():
+def test_publish_to_an_invalid_address():
     with pytest.raises(ConfigurationError, match="localhost:1"):
         publish.publish(BUILT["decision-7"], "localhost:1")

@@ -1,4 +1,4 @@
-"""What a rollout has to do, from what it finds: the reasoning alone, on a platform in memory."""
+"""The decisions of a rollout: plan and canary, without a platform."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def serving(number, percent=100, tag=""):
     return Target(f"predict-{number:05d}", percent, tag)
 
 
-def test_event_and_decision_say_the_same():
+def test_event_and_decision_name_the_same_model():
     assert promoted_by_event(model_promoted(DECISION)) == promoted_by_decision(DECISION)
 
 
@@ -43,13 +43,13 @@ def test_event_and_decision_say_the_same():
         ({"model_uri": 5}, "data.model_uri"),
     ],
 )
-def test_a_promotion_that_lacks_something_is_refused_and_named(change, said):
+def test_incomplete_promotion_event_names_the_field(change, said):
     event = model_promoted(DECISION)
     with pytest.raises(EventError, match=said):
         promoted_by_event(replace(event, data={**event.data, **change}))
 
 
-def test_other_events_and_rejections_are_no_promotions():
+def test_other_events_and_rejections_promote_nothing():
     with pytest.raises(EventError, match=r"com\.other"):
         promoted_by_event(Event(type="com.other", source="s", id="1", data={}))
     with pytest.raises(EventError, match="object"):
@@ -58,7 +58,7 @@ def test_other_events_and_rejections_are_no_promotions():
         promoted_by_decision(replace(DECISION, decision="rejected"))
 
 
-def test_a_revision_is_named_by_the_promotion_and_knows_its_model():
+def test_revision_has_promotion_number_and_model():
     made = revision_of(promoted(7), "explain")
     assert made.name == "explain-00007"
     assert made.env["MODEL_DIGEST"] == "d3"
@@ -74,10 +74,10 @@ def test_a_revision_is_named_by_the_promotion_and_knows_its_model():
         (state(5, traffic=[serving(5)]), 6, "roll"),
         (state(5, traffic=[serving(5)]), 5, "nothing"),
         (state(5, traffic=[serving(5)]), 4, "superseded"),
-        # Most of the traffic decides where someone has split it by hand.
+        # If somebody has split the traffic by hand, the larger share counts.
         (state(5, 6, traffic=[serving(5, 90), serving(6, 10)]), 6, "roll"),
         (state(5, 6, traffic=[serving(5, 10), serving(6, 90)]), 6, "settle"),
-        # Broken off with the candidate up, and broken off after the traffic moved.
+        # Interrupted with the candidate tagged, and after the traffic has moved.
         (state(5, 6, traffic=[serving(5), serving(6, 0, "candidate")]), 6, "roll"),
         (state(5, 6, traffic=[serving(6), serving(5, 0, "candidate")]), 6, "settle"),
         (state(1, 2, 3, 4, 5, traffic=[serving(5)]), 5, "settle"),
@@ -85,16 +85,16 @@ def test_a_revision_is_named_by_the_promotion_and_knows_its_model():
         (state(9, traffic=[serving(9, 0, "candidate")]), 8, "roll"),
     ],
 )
-def test_what_is_to_be_done_follows_from_what_is_in_service(found, number, step):
+def test_next_step_from_the_state_of_the_service(found, number, step):
     assert plan.next_step(found, promoted(number)) == step
 
 
-def test_a_rollback_is_a_newer_promotion_of_an_older_version():
+def test_rollback_rolls_an_older_version():
     found = state(5, traffic=[serving(5)])
     assert plan.next_step(found, promoted(6, version=1)) == "roll"
 
 
-def test_a_candidate_takes_no_traffic_and_the_place_of_a_forgotten_one():
+def test_candidate_has_no_traffic_and_replaces_a_leftover_one():
     found = state(5, 6, 7, traffic=[serving(5), serving(6, 0, "candidate")])
     assert plan.with_candidate(found, "predict-00007") == (
         serving(5),
@@ -103,21 +103,21 @@ def test_a_candidate_takes_no_traffic_and_the_place_of_a_forgotten_one():
     assert plan.without_candidates(found) == (serving(5),)
 
 
-def test_a_canary_shares_with_what_serves_and_gives_everything_back():
+def test_canary_traffic_and_its_return():
     before = state(5, 6, traffic=[serving(5)])
     shared = plan.with_canary(before, "predict-00006", 10)
     assert shared == (serving(5, 90, "stable"), serving(6, 10, "candidate"))
-    broken_off = state(5, 6, traffic=plan.with_canary(before, "predict-00006", 50))
-    assert plan.next_step(broken_off, promoted(6)) == "roll"
-    assert plan.without_candidates(broken_off) == (serving(5),)
-    assert plan.candidates(broken_off) == ["predict-00006"]
-    assert plan.with_candidate(broken_off, "predict-00006") == (
+    interrupted = state(5, 6, traffic=plan.with_canary(before, "predict-00006", 50))
+    assert plan.next_step(interrupted, promoted(6)) == "roll"
+    assert plan.without_candidates(interrupted) == (serving(5),)
+    assert plan.candidates(interrupted) == ["predict-00006"]
+    assert plan.with_candidate(interrupted, "predict-00006") == (
         serving(5),
         serving(6, 0, "candidate"),
     )
 
 
-def test_canary_steps_are_read():
+def test_read_canary_steps():
     assert canary.read_steps("") == ()
     steps = canary.read_steps("10:30, 50:2.5")
     assert [(step.percent, step.seconds) for step in steps] == [(10, 30.0), (50, 2.5)]
@@ -136,7 +136,7 @@ def test_canary_steps_are_read():
         ("10:100,20:100", "more than 150 s"),
     ],
 )
-def test_canary_steps_that_cannot_be_are_named(text, said):
+def test_invalid_canary_steps_name_the_problem(text, said):
     with pytest.raises(ConfigurationError, match=said):
         canary.read_steps(text)
 
@@ -154,19 +154,19 @@ def responses(milliseconds, count=50, failed=0):
         (responses(390), responses(200), ""),
         (responses(5, failed=1), responses(5), "2% of its 50 requests failed"),
         (responses(5, count=200, failed=1), responses(5), ""),
-        # What ails both is no fault of the candidate.
+        # A problem of both revisions is not the fault of the candidate.
         (responses(5, failed=20), responses(5, failed=20), ""),
         (responses(5, failed=50), responses(5), "100% of its 50"),
         (responses(5, count=3), responses(5), "only 3 requests"),
     ],
 )
-def test_errors_and_latency_judge_a_canary(candidate, stable, said):
+def test_judge_canary_by_errors_and_latency(candidate, stable, said):
     reason = canary.judge(candidate, stable)
     assert said in reason
     assert bool(said) == bool(reason)
 
 
-def test_the_newest_three_that_served_before_are_kept():
+def test_three_newest_old_revisions_are_kept():
     by_hand = Revision(name="predict-by-hand", env={})
     found = state(1, 2, 3, 4, 5, extra=[by_hand], traffic=[serving(5)])
     assert plan.to_prune(found, "predict-00005") == ["predict-00001", "predict-by-hand"]

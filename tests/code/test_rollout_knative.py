@@ -1,4 +1,4 @@
-"""What a rollout asks of the Kubernetes API, on an API server in memory that keeps its rules."""
+"""KnativeBackend on an API server in memory that enforces the rules of Knative."""
 
 import json
 
@@ -20,7 +20,7 @@ ANNOTATIONS = {"autoscaling.knative.dev/initial-scale": "1"}
 
 
 def template(image="predict:1"):
-    """A PodTemplate as the API server gives it back, its own defaults and all."""
+    """A PodTemplate as the API server returns it, with its defaults."""
     return {
         "metadata": {"name": "predict"},
         "template": {
@@ -51,7 +51,7 @@ class Cluster:
         self.templates = {"predict": template()}
         self.services, self.revisions, self.requests = {}, {}, []
         self.ready = {}  # revision -> condition of its readiness, else ready at once
-        self.trouble = []
+        self.failures = []
 
     def client(self):
         transport = httpx.MockTransport(self.answer)
@@ -63,11 +63,11 @@ class Cluster:
     def answer(self, request):
         path, body = request.url.path, json.loads(request.content) if request.content else None
         self.requests.append((request.method, path, body))
-        if self.trouble:
-            trouble = self.trouble.pop(0)
-            if isinstance(trouble, Exception):
-                raise trouble
-            return trouble
+        if self.failures:
+            failure = self.failures.pop(0)
+            if isinstance(failure, Exception):
+                raise failure
+            return failure
         kind, _, name = path.rpartition("/")
         if path == REVISIONS:
             return httpx.Response(200, json={"items": list(self.revisions.values())})
@@ -106,7 +106,7 @@ class Cluster:
         )
 
     def reconcile(self):
-        """What Knative's controllers do: a revision by the template's name, a route."""
+        """Knative's controllers: create the revision that the template names, set the route."""
         for service in self.services.values():
             wanted = service["spec"]["template"]
             name = wanted["metadata"]["name"]
@@ -148,12 +148,12 @@ def changes(cluster):
     return [(method, body) for method, _, body in cluster.requests if method != "GET"]
 
 
-def test_nothing_is_there_before_the_first_promotion():
+def test_state_before_the_first_promotion_is_empty():
     state = Cluster().backend().state("predict")
     assert (state.revisions, state.traffic) == ((), ())
 
 
-def test_a_revision_is_the_template_in_git_with_the_model_in_its_environment():
+def test_revision_is_the_pod_template_plus_the_model():
     cluster = Cluster()
     cluster.backend().create("predict", revision(1))
     spec = cluster.services["predict"]["spec"]["template"]["spec"]
@@ -171,7 +171,7 @@ def test_a_revision_is_the_template_in_git_with_the_model_in_its_environment():
     }
 
 
-def test_the_first_candidate_has_no_traffic_before_it_is_given_all():
+def test_first_candidate_counts_as_having_no_traffic():
     cluster = Cluster()
     backend = cluster.backend()
     backend.create("predict", revision(1))
@@ -183,7 +183,7 @@ def test_the_first_candidate_has_no_traffic_before_it_is_given_all():
     assert backend.state("predict").traffic == (Target("predict-00001", 100),)
 
 
-def test_a_candidate_stands_beside_what_serves():
+def test_candidate_next_to_the_serving_revision():
     cluster = Cluster()
     backend = rolled(cluster, 1)
     before = backend.state("predict")
@@ -198,7 +198,7 @@ def test_a_candidate_stands_beside_what_serves():
     ]
 
 
-def test_every_verb_may_be_repeated_and_then_changes_nothing():
+def test_repeated_operations_change_nothing():
     cluster = Cluster()
     backend = rolled(cluster, 1, 2)
     cluster.requests.clear()
@@ -210,7 +210,7 @@ def test_every_verb_may_be_repeated_and_then_changes_nothing():
     assert list(cluster.revisions) == ["predict-00002"]
 
 
-def test_a_withdrawn_candidate_is_not_made_again():
+def test_withdrawn_candidate_is_not_created_again():
     cluster = Cluster()
     backend = rolled(cluster, 1)
     before = backend.state("predict")
@@ -223,7 +223,7 @@ def test_a_withdrawn_candidate_is_not_made_again():
     assert template["metadata"]["name"] == "predict-00001"
 
 
-def test_the_first_of_all_withdrawn_leaves_nothing():
+def test_withdrawing_the_first_candidate_deletes_the_service():
     cluster = Cluster()
     backend = cluster.backend()
     backend.create("predict", revision(1))
@@ -232,7 +232,7 @@ def test_the_first_of_all_withdrawn_leaves_nothing():
     assert (cluster.services, cluster.revisions) == ({}, {})
 
 
-def test_what_has_all_traffic_is_never_deleted():
+def test_revision_with_all_traffic_is_not_deleted():
     cluster = Cluster()
     backend = rolled(cluster, 1)
     with pytest.raises(RolloutError, match="predict-00001 is the only revision of predict"):
@@ -240,7 +240,7 @@ def test_what_has_all_traffic_is_never_deleted():
     assert list(cluster.revisions) == ["predict-00001"]
 
 
-def test_a_revision_that_cannot_start_says_why():
+def test_failed_revision_reports_its_reason():
     cluster = Cluster()
     cluster.ready["predict-00001"] = {
         "status": "False",
@@ -257,7 +257,7 @@ def test_a_revision_that_cannot_start_says_why():
 @pytest.mark.parametrize(
     ("status", "reason"), [("Unknown", "Deploying"), ("False", "Unschedulable")]
 )
-def test_a_revision_that_takes_too_long_is_given_up(status, reason):
+def test_slow_revision_times_out(status, reason):
     cluster = Cluster()
     cluster.ready["predict-00001"] = {"status": status, "reason": reason}
     backend = cluster.backend()
@@ -265,40 +265,40 @@ def test_a_revision_that_takes_too_long_is_given_up(status, reason):
     assert backend.start("predict", "predict-00001", 0.05) == (False, f"after 0 s: {reason}")
 
 
-def test_ready_means_that_the_tag_answers_too():
-    cluster, asked = Cluster(), []
+def test_start_waits_until_the_tag_answers():
+    cluster, probed = Cluster(), []
 
     def probe(url):
-        asked.append(url)
-        return 200 if len(asked) == 3 else 404
+        probed.append(url)
+        return 200 if len(probed) == 3 else 404
 
     backend = cluster.backend(probe)
     backend.create("predict", revision(1))
     assert backend.start("predict", "predict-00001", 5) == (True, "")
-    assert asked == ["http://candidate-predict.tasador.svc.cluster.local/ready"] * 3
+    assert probed == ["http://candidate-predict.tasador.svc.cluster.local/ready"] * 3
 
 
-def test_no_template_says_what_to_do():
+def test_missing_pod_template_has_a_hint():
     cluster = Cluster()
     cluster.templates.clear()
     with pytest.raises(RolloutError, match="apply the manifests"):
         cluster.backend().create("predict", revision(1))
 
 
-def test_a_refusal_is_told_and_trouble_is_tried_again():
+def test_api_refusal_raises_and_unavailability_is_retried():
     cluster = Cluster()
     backend = rolled(cluster, 1)
-    cluster.trouble = [httpx.Response(503), httpx.ConnectError("gone")]
+    cluster.failures = [httpx.Response(503), httpx.ConnectError("gone")]
     assert backend.state("predict").traffic == (Target("predict-00001", 100),)
-    cluster.trouble = [httpx.Response(403, json={"message": "reload may not"})]
+    cluster.failures = [httpx.Response(403, json={"message": "reload may not"})]
     with pytest.raises(RolloutError, match=r"403: reload may not"):
         backend.state("predict")
-    cluster.trouble = [httpx.ConnectError("gone")] * 3
+    cluster.failures = [httpx.ConnectError("gone")] * 3
     with pytest.raises(ServiceUnavailable, match="gone"):
         backend.state("predict")
 
 
-def test_outside_a_pod_there_is_nobody_to_roll_out_as(monkeypatch):
+def test_client_outside_a_pod_is_refused(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(ConfigurationError, match="not in a pod"):
         KubeClient.of_this_pod()

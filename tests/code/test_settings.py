@@ -1,4 +1,4 @@
-"""Settings: from the environment, else from the home's file; never a default secret."""
+"""Settings: the environment, endpoints.env, defaults, and the commit of the code."""
 
 import dataclasses
 import os
@@ -9,7 +9,7 @@ from tasador.errors import ConfigurationError
 from tasador.settings import Settings, git_sha
 
 
-def test_the_environment_wins_over_the_file(tmp_path):
+def test_environment_overrides_endpoints_file(tmp_path):
     (tmp_path / "endpoints.env").write_text(
         "# made by hand\nTASADOR_MLFLOW_URL=http://file\nTASADOR_BROKER_URL=http://b/?a=b\n"
     )
@@ -27,7 +27,7 @@ def test_no_secret_has_a_default():
 
 
 @pytest.mark.parametrize(("platform", "hint"), [("embedded", "tasador up"), ("cluster", "Secret")])
-def test_what_is_missing_is_named_with_what_to_do(tmp_path, platform, hint):
+def test_require_names_the_missing_variable_with_a_hint(tmp_path, platform, hint):
     settings = Settings.load({"TASADOR_HOME": str(tmp_path), "TASADOR_PLATFORM": platform})
     with pytest.raises(ConfigurationError, match=f"TASADOR_DATABASE_URL not set: .*{hint}"):
         settings.require("home", "database_url")
@@ -36,12 +36,12 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path, platform, hint):
 @pytest.mark.parametrize(
     ("variable", "value"), [("TASADOR_SOURCE_GROUP", "five"), ("TASADOR_PLATFORM", "moon")]
 )
-def test_a_value_that_cannot_be_one_is_refused_by_name(tmp_path, variable, value):
+def test_invalid_value_names_its_variable(tmp_path, variable, value):
     with pytest.raises(ConfigurationError, match=f"{variable} is '{value}'"):
         Settings.load({"TASADOR_HOME": str(tmp_path), variable: value})
 
 
-def test_the_home_is_found_from_a_folder_below(tmp_path, monkeypatch):
+def test_home_is_found_from_a_subfolder(tmp_path, monkeypatch):
     (tmp_path / ".tasador").mkdir()
     (tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a" / "b")

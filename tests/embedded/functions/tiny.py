@@ -1,8 +1,8 @@
-"""A function in a few lines, which does as it is told: ``python tiny.py NAME``.
+"""A small function that behaves as its environment says: ``python tiny.py NAME``.
 
-Its revision's variables: START_SECONDS, NOT_READY (the reason), FINAL, TAKEN (its first process
-finds another one at its port). What it met is in its home:
-starts (a line a process), seen.jsonl (the events), ended (by SIGTERM).
+Variables of its revision: START_SECONDS, NOT_READY (the reason), FINAL, BROKEN, TAKEN (its first
+process finds another one at its port). It writes files in its home: starts (one line for each
+process), begun (slow requests), seen.jsonl (events), ended (by SIGTERM).
 """
 
 import json
@@ -31,7 +31,7 @@ def lines(name: str) -> list[str]:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # One packet an answer, or each would wait 40 ms for an acknowledgement.
+    wbufsize = -1  # One packet per answer, or each would wait 40 ms for an acknowledgement.
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
@@ -39,20 +39,22 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/ready":
             self.ready()
         elif parts.path == "/die":
-            # Without a word, as kill -9 would; the second process answers.
+            # Without an answer, as after kill -9. The second process answers.
             if len(lines("starts")) == 1:
                 os._exit(9)
-            self.say(200, self.self_portrait())
+            self.say(200, self.description())
         elif parts.path == "/always-die":
             os._exit(9)
         else:
-            time.sleep(float(query.get("seconds", "0")))
-            self.say(200, self.self_portrait())
+            if "seconds" in query:
+                append("begun", self.path)
+                time.sleep(float(query["seconds"]))
+            self.say(200, self.description())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         if "ce-id" not in self.headers:
-            self.say(200, {**self.self_portrait(), "body": len(body)})
+            self.say(200, {**self.description(), "body": len(body)})
             return
         data = json.loads(body)
         before = sum(
@@ -81,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.say(200, {})
 
-    def self_portrait(self) -> dict:
+    def description(self) -> dict:
         return {
             "pid": os.getpid(),
             "revision": os.environ["K_REVISION"],
@@ -116,7 +118,7 @@ if sys.argv[1] == "explain" and "BROKEN" in os.environ:
 if "LIFE" in os.environ:
     signal.alarm(int(os.environ["LIFE"]))
 if "TAKEN" in os.environ and len(lines("starts")) == 1:
-    # By a process that is not ours.
+    # By a process that the gateway did not start.
     another = {k: v for k, v in os.environ.items() if k != "TAKEN"}
     another |= {"K_REVISION": "of somebody else", "TASADOR_HOME": os.environ["TAKEN"], "LIFE": "8"}
     shell = ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, __file__, sys.argv[1]]
