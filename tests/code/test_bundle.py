@@ -39,7 +39,7 @@ EVERY_FILE = (MANIFEST, *FILES)
 
 
 @pytest.fixture(scope="module")
-def parts():
+def trained():
     """Encoders, small boosters and golden rows with the answers of the training engine."""
     xgboost = training_engine()
     read = [read_row(raw) for raw in generate(6, "steady", 0, 500)]
@@ -57,8 +57,8 @@ def parts():
     return encoders, booster, spread, golden
 
 
-def write(folder, parts, golden=None, created="2026-01-01T00:00:00+00:00"):
-    encoders, booster, spread, answers = parts
+def write(folder, trained, golden=None, created="2026-01-01T00:00:00+00:00"):
+    encoders, booster, spread, answers = trained
     return write_bundle(
         folder,
         encoders=encoders,
@@ -79,19 +79,19 @@ def write(folder, parts, golden=None, created="2026-01-01T00:00:00+00:00"):
 
 
 @pytest.fixture
-def folder(parts, tmp_path):
-    write(tmp_path / "bundle", parts)
+def folder(trained, tmp_path):
+    write(tmp_path / "bundle", trained)
     return tmp_path / "bundle"
 
 
-def test_load_returns_what_was_written(parts, folder):
+def test_load_returns_what_was_written(trained, folder):
     bundle = Bundle.load(folder)
     again = read_verified(folder, bundle.manifest.digest)
     assert bundle.manifest == read_verified(folder).manifest == again.manifest
     assert (bundle.manifest.version, bundle.manifest.git_sha) == (0, "abc")
     assert set(bundle.manifest.files) == set(FILES)
     assert bundle.check_golden() <= 1e-6
-    answer = bundle.predict_one(parts[3][0][0])
+    answer = bundle.predict_one(trained[3][0][0])
     low, high = answer["intervals"]["80"]
     assert high / answer["price"] == pytest.approx(np.exp(0.15), rel=1e-5)
     assert low / answer["price"] == pytest.approx(np.exp(-0.1), rel=1e-5)
@@ -99,9 +99,9 @@ def test_load_returns_what_was_written(parts, folder):
     assert json.loads(json.dumps(answer)) == answer
 
 
-def test_digest_ignores_time_name_version_and_metrics(parts, folder, tmp_path):
+def test_digest_ignores_time_name_version_and_metrics(trained, folder, tmp_path):
     digest = read_verified(folder).manifest.digest
-    assert write(tmp_path / "later", parts, created="2027-01-01T00:00:00+00:00").digest == digest
+    assert write(tmp_path / "later", trained, created="2027-01-01T00:00:00+00:00").digest == digest
     assert stamp_version(folder, "other-name", 7).digest == digest
     assert stamp_metrics(folder, {"r2": 0.5}).digest == digest
     manifest = Bundle.load(folder, digest).manifest
@@ -170,12 +170,12 @@ def test_load_refuses_other_format(folder):
         Bundle.load(folder)
 
 
-def test_check_golden_reports_difference(parts, tmp_path):
-    wrong = [row._replace(price=row.price * 1.001) for row in parts[3]]
-    write(tmp_path / "wrong", parts, golden=wrong)
+def test_check_golden_reports_difference(trained, tmp_path):
+    wrong = [row._replace(price=row.price * 1.001) for row in trained[3]]
+    write(tmp_path / "wrong", trained, golden=wrong)
     assert Bundle.load(tmp_path / "wrong").check_golden() == pytest.approx(1e-3, rel=0.01)
     assert Bundle.load(tmp_path / "wrong").check_golden() > GOLDEN_TOLERANCE
-    write(tmp_path / "none", parts, golden=[])
+    write(tmp_path / "none", trained, golden=[])
     with pytest.raises(BundleError, match=r"golden\.json holds no rows"):
         Bundle.load(tmp_path / "none").check_golden()
 
@@ -219,8 +219,8 @@ def as_format_4(folder):
     return old
 
 
-def test_format_4_is_served_by_the_library(parts, folder):
-    listings = [row.listing for row in parts[3]]
+def test_format_4_is_served_by_the_library(trained, folder):
+    listings = [row.listing for row in trained[3]]
     new = Bundle.load(folder)
     assert new.stored_trees is not None
     expected = [new.predict_one(listing) for listing in listings]
@@ -235,9 +235,9 @@ def test_format_4_is_served_by_the_library(parts, folder):
     assert Bundle.load(folder, old.digest).manifest.format == 4
 
 
-def test_fast_engine_gives_the_same_prices(parts, folder):
+def test_fast_engine_gives_the_same_prices(trained, folder):
     bundle = Bundle.load(folder)
-    listings = [*(row.listing for row in parts[3]), Listing()]
+    listings = [*(row.listing for row in trained[3]), Listing()]
     columns = arrays_of(listings)
     singles = [bundle.predict_one(listing) for listing in listings]
     table = bundle.predict(columns)
@@ -246,10 +246,10 @@ def test_fast_engine_gives_the_same_prices(parts, folder):
     assert np.array_equal(bundle.predict(columns).price, table.price)
 
 
-def test_predict_tables_of_zero_and_two_rows(parts, folder):
+def test_predict_tables_of_zero_and_two_rows(trained, folder):
     bundle = Bundle.load(folder)
     none = bundle.predict(arrays_of([]))
     assert (len(none.price), none.missing) == (0, [])
-    two = bundle.predict(arrays_of([Listing(), parts[3][0][0]]))
+    two = bundle.predict(arrays_of([Listing(), trained[3][0][0]]))
     assert np.isfinite(two.price).all()
     assert len(two.missing) == 2

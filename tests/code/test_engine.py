@@ -74,8 +74,8 @@ def edge_rows(models, matrix):
     """Ordinary rows, rows on and just above the models' thresholds, and extreme ones."""
     on = boundary_rows([trees_of(model) for model in models], 200)
     above = np.nextafter(on[:50], np.float32(np.inf))
-    same = [np.full(FEATURES, value, np.float32) for value in (np.nan, np.inf, -np.inf, 0.0)]
-    return np.vstack([matrix[:100], on, above, same])
+    constant = [np.full(FEATURES, value, np.float32) for value in (np.nan, np.inf, -np.inf, 0.0)]
+    return np.vstack([matrix[:100], on, above, constant])
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 5, 6, 7, 8, 9])
@@ -104,7 +104,7 @@ def test_fast_engine_explains(package, matrix):
 
 
 @pytest.mark.parametrize(
-    ("depth", "rounds", "grown"),
+    ("depth", "rounds", "growth"),
     [
         (1, 5, {}),
         (2, 30, {}),
@@ -116,11 +116,11 @@ def test_fast_engine_explains(package, matrix):
     ],
 )
 @pytest.mark.parametrize("features", [1, 3, FEATURES])
-def test_tree_shap_equals_library(matrix, depth, rounds, grown, features):
+def test_tree_shap_equals_library(matrix, depth, rounds, growth, features):
     # With few features, every path splits on the same one several times.
     columns = np.ascontiguousarray(matrix[:, :features])
     label = np.sin(3 * np.nan_to_num(columns)).sum(axis=1) + np.nan_to_num(columns)[:, 0] ** 2
-    model = train(columns, label, {"max_depth": depth, **grown}, rounds)
+    model = train(columns, label, {"max_depth": depth, **growth}, rounds)
     booster, trees = library_of(model, model).price, trees_of(model)
     rows = np.vstack([columns[:60], boundary_rows([trees], 60)])
     expected = booster.contributions(rows)
