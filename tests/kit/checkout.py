@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(os.path.realpath(__file__)).parents[2]
+# The variable that names a folder which all processes of one test run share (tests/conftest.py).
+RUN_FOLDER = "TEST_RUN_FOLDER"
 
 
 def real_listings() -> Path:

@@ -1,7 +1,8 @@
 import pytest
 
+from tasador.model.bundle import Bundle
 from tests.kit.listings import simulated_frame
-from tests.kit.models import DEFAULT, train_bundle
+from tests.kit.models import DEFAULT, train_bundle, written_once
 
 
 @pytest.fixture(scope="session")
@@ -11,12 +12,12 @@ def market():
 
 
 @pytest.fixture(scope="session")
-def trained_folder(tmp_path_factory):
-    """Where the trained bundle lies."""
-    return tmp_path_factory.mktemp("model") / "bundle"
+def trained_folder(market):
+    """The folder of the trained bundle; tests must not change it."""
+    return written_once("market", lambda folder: train_bundle(market, folder, DEFAULT))
 
 
 @pytest.fixture(scope="session")
-def trained(market, trained_folder):
+def trained(trained_folder):
     """A bundle trained on the market's properties outside the holdout."""
-    return train_bundle(market, trained_folder, DEFAULT)
+    return Bundle.load(trained_folder)

@@ -1,0 +1,83 @@
+"""How pytest-xdist shares the suite out among its processes, and what a run keeps for itself.
+
+The tests of a file run in one process, because they share what they start. The slowest files come
+first, so that all processes finish at about the same time.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.kit.checkout import RUN_FOLDER
+
+# Seconds to minutes each, the slowest first; the other files follow in alphabetical order.
+SLOWEST_FIRST = (
+    "tests/embedded/test_monitor_flow.py",
+    "tests/embedded/test_train_flow_killed.py",
+    "tests/embedded/test_train_flow.py",
+    "tests/embedded/test_loop.py",
+    "tests/embedded/test_drift_flow.py",
+    "tests/embedded/test_ingest_flow.py",
+    "tests/embedded/test_serving_failures.py",
+    "tests/embedded/test_rollout.py",
+    "tests/browser/test_pages.py",
+    "tests/browser/test_serving.py",
+    "tests/browser/test_client.py",
+    "tests/embedded/test_gateway.py",
+    "tests/model/test_drift_judge.py",
+    "tests/embedded/test_platform.py",
+    "tests/embedded/test_monitoring.py",
+    "tests/model/test_training.py",
+    "tests/model/test_gate_trained.py",
+    "tests/model/test_dossier_folder.py",
+    "tests/code/test_functions_serving.py",
+    "tests/code/test_functions_host.py",
+    "tests/code/test_images.py",
+    "tests/embedded/test_fuzz.py",
+    "tests/model/test_scoring.py",
+    "tests/embedded/test_compiled_flows.py",
+    "tests/code/test_benchmarks.py",
+)
+# Every test of these starts all it needs, but for the platform: any process may run it.
+INDEPENDENT = (
+    "tests/embedded/test_train_flow.py",
+    "tests/embedded/test_drift_flow.py",
+    "tests/embedded/test_ingest_flow.py",
+)
+
+
+def file_of(nodeid):
+    return nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: number for number, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(file_of(item.nodeid), len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        """One unit of work is a file, or a test of an independent file."""
+
+        def _split_scope(self, nodeid):
+            return nodeid if file_of(nodeid) in INDEPENDENT else file_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput") and RUN_FOLDER not in os.environ:
+        # Read by the processes of pytest-xdist; see tests/kit/models.py.
+        os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="tasador-tests-")
+        config.add_cleanup(_remove_run_folder)
+
+
+def _remove_run_folder():
+    shutil.rmtree(Path(os.environ.pop(RUN_FOLDER)), ignore_errors=True)
