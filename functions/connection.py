@@ -124,6 +124,11 @@ def _refusal(handler: Handler, request: HTTPRequestParser, status: int, detail: 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
+# Pipelined requests that the reading thread answers in a row. It leaves more to a worker: meanwhile
+# no other connection is read, and what a client does not receive would fill its buffer and block.
+MAX_INLINE_RUN = 16
+
+
 class Connection(HTTPChannel):
     """One connection. Its methods run in the reading thread, ``service`` also in workers."""
 
@@ -135,11 +140,13 @@ class Connection(HTTPChannel):
         self.parser_class = lambda adj: RequestParser(adj, server.budget)
         # When the first byte of the unfinished request arrived (monotonic); 0 without one.
         self.request_started = 0.0
+        self.inline_left = MAX_INLINE_RUN
         self._inline = False
         super().__init__(server, *args, **kwargs)
 
     def received(self, data: bytes) -> bool:
         """Parse what has arrived, and answer at once what is answered inline."""
+        self.inline_left = MAX_INLINE_RUN
         accepted: bool = super().received(data)
         self._service_inline()
         if self.request is None:
@@ -157,6 +164,7 @@ class Connection(HTTPChannel):
     def answer_inline(self) -> None:
         """Have the reading thread answer the next request, once it has released its lock."""
         self._inline = True
+        self.inline_left -= 1
 
     def _service_inline(self) -> None:
         while self._inline and self.requests:

@@ -115,11 +115,15 @@ class Server(TcpWSGIServer):
     def add_task(self, connection: Connection) -> None:
         """Give the connection's next request to a worker, or to the reading thread itself."""
         request = connection.requests[0]
-        if threading.get_ident() == self._reading_thread and (
-            request.error is not None
-            or self.answers_inline(request)
-            or self._pool.waiting >= self._max_queued
-            or self.is_probe(request)
+        if (
+            threading.get_ident() == self._reading_thread
+            and connection.inline_left
+            and (
+                request.error is not None
+                or self.answers_inline(request)
+                or self._pool.waiting >= self._max_queued
+                or self.is_probe(request)
+            )
         ):
             connection.answer_inline()
         else:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from functions import request_parser as limits
+from functions.connection import MAX_INLINE_RUN
 from functions.http import reply
 from functions.server import MAX_INLINE_BYTES, Server
 from tests.kit.broker import adjustable_broker
@@ -240,6 +241,19 @@ def test_pipelined_inline_and_worker_answers_keep_their_order(server):
         while data.count(b"]") < 5:
             data += sock.recv(65_536)
     assert re.findall(rb",(\d)\]", data) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_long_run_of_pipelined_requests_is_left_to_workers(server):
+    request = b"POST /inline HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.effective_port), timeout=20) as sock:
+        sock.sendall(request * (MAX_INLINE_RUN + 5))
+        data = b""
+        while data.count(b"]") < MAX_INLINE_RUN + 5:
+            data += sock.recv(65_536)
+        threads = re.findall(rb"reader|worker", data)
+        assert threads == [b"reader"] * MAX_INLINE_RUN + [b"worker"] * 5
+        sock.sendall(request)
+        assert b"reader" in sock.recv(65_536)
 
 
 def test_reply_does_not_need_orjson(monkeypatch):
