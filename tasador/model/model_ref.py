@@ -90,8 +90,8 @@ class ModelRef:
     @classmethod
     def read(cls, form: Form, values: Mapping[str, Any]) -> ModelRef:
         """Read the keys of ``form``; a key that is absent or None gives an empty value."""
-        given = {field: values.get(key) for field, key in form.items()}
-        return cls(**{field: value for field, value in given.items() if value is not None})
+        read = {field: values.get(key) for field, key in form.items()}
+        return cls(**{field: value for field, value in read.items() if value is not None})
 
     @classmethod
     def read_text(cls, form: Form, texts: Mapping[str, str]) -> ModelRef:

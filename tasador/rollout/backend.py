@@ -17,7 +17,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A share of a service's traffic. A tag gives the revision an address of its own."""
+    """A share of a service's traffic. A tag gives the revision a separate address."""
 
     revision: str
     percent: int

@@ -2,7 +2,7 @@
 
 ``TASADOR_CANARY=10:30,50:30`` gives a candidate 10 % of the traffic for 30 seconds, then 50 % for
 30 seconds, then all of it. During each step the candidate and the serving revision are sent the
-same golden rows at addresses of their own, under the load that each has by then. Errors and latency
+same golden rows at separate addresses, under the load that each has by then. Errors and latency
 decide whether the rollout continues.
 """
 

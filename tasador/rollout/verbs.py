@@ -63,7 +63,7 @@ class Rollout:
             if newest is None:
                 return []
             model = plan.promoted_by_decision(newest)
-            needs = {each.need for each in self._services(model)}
+            needs = {service.need for service in self._services(model)}
             if not needs & {"roll", "settle"}:
                 return []
             history = self.warehouse.rollout_history(limit=100)

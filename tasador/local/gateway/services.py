@@ -29,7 +29,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The share of one revision in the traffic. A tag gives it an address of its own."""
+    """The share of one revision in the traffic. A tag gives it a separate address."""
 
     revision: str
     percent: int
