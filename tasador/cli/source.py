@@ -1,4 +1,4 @@
-"""``tasador source``: a batch source of one's own, with the course's API."""
+"""``tasador source``: serve batches with the course's API."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def serve(
     ] = 0.0,
 ) -> None:
     """Serve six batches: GET /data, /restart_data_generation and /health."""
-    from tasador.source import serve_source
+    from tasador.source.verbs import serve_source
 
     if (csv is None) == (simulate is None):
         raise ConfigurationError("give either --csv FILE or --simulate SEED")

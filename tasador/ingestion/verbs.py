@@ -30,7 +30,8 @@ from tasador.ingestion.replay import catching_up, why_replay
 from tasador.listings.listing import canonical_line, read_row
 from tasador.records import Batch
 from tasador.settings import Settings
-from tasador.source import SourceClient, rows
+from tasador.source.client import SourceClient
+from tasador.source.payload import rows
 from tasador.stores.lake import Lake
 from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.warehouse import Warehouse

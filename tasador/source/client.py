@@ -1,11 +1,10 @@
-"""The client of the batch source: fetches a batch to a file, and knows every documented answer."""
+"""The client of the batch source: fetches a batch into a file and knows every documented answer."""
 
 from __future__ import annotations
 
 import json
 import random
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +12,27 @@ from typing import TypeVar
 
 import httpx
 
+from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
-from tasador.source.payload import broken_off, read_head
-from tasador.source.refusals import says_used_up
+from tasador.source.payload import is_truncated, read_head
+from tasador.source.refusals import is_used_up
 
 T = TypeVar("T")
 
-_WORTH_ANOTHER_TRY = frozenset({429, 502, 503, 504})
-_LONGEST_WORDS = 64 * 1024
+_TEMPORARY = frozenset({429, 502, 503, 504})
+_LONGEST_MESSAGE = 64 * 1024  # bytes
 _LONGEST_PAUSE = 15.0  # seconds
-_SHOWN = 300
+_EXCERPT = 300  # characters
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
-class _TryAgain(Exception):
-    """What went wrong this time may be right the next."""
+class _TemporaryFailure(Exception):
+    """A request failed for a reason that may pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedBatch:
-    """A payload that came complete: where it lies, its size in bytes, and what it says it is."""
+    """A complete payload: its file, its size in bytes, and its head."""
 
     path: Path
     group_number: int
@@ -45,10 +45,10 @@ class FetchedBatch:
 class SourceClient:
     """A client of the course's API for one group and day.
 
-    ``retries`` bounds how often a request is tried again after it failed for a passing reason: no
-    connection, 429, 502, 503, 504, or a body that broke off. Pauses grow from ``backoff`` seconds.
-    A server that advances at every call may have counted a batch as delivered that broke off: the
-    next ``batch_number`` then leaves a gap, and ``restart`` is the way back.
+    A request that fails for a temporary reason (no connection, 429, 502, 503, 504, or a truncated
+    body) is retried at most ``retries`` times, with pauses that grow from ``backoff`` seconds.
+    A server that advances at every call may count a truncated batch as delivered. The next
+    ``batch_number`` then leaves a gap, and ``restart`` is the only remedy.
     """
 
     url: str
@@ -56,27 +56,27 @@ class SourceClient:
     day: str
     retries: int = 5
     backoff: float = 0.5
-    # A server may take long to begin a batch of 100 MB.
+    # Seconds. A server may take long to start sending a batch of 100 MB.
     timeout: float = 180.0
 
     def fetch(self, path: Path) -> FetchedBatch:
         """Fetch the next batch into ``path``, which appears only when the payload is complete.
 
         Raises SourceExhausted when all batches are handed out, SourceError (with the server's
-        words) for any other answer that is no batch, ServiceUnavailable after the last retry.
+        message) for any other answer that is not a batch, ServiceUnavailable after the last retry.
         """
-        return self._retried(lambda client: self._fetch(client, path))
+        return self._with_retries(lambda client: self._fetch(client, path))
 
     def restart(self) -> None:
-        """Have the source begin again with batch 0; raises as ``fetch`` does."""
-        self._retried(self._restart)
+        """Make the source start again with batch 0; raises as ``fetch`` does."""
+        self._with_retries(self._restart)
 
     def _fetch(self, client: httpx.Client, path: Path) -> FetchedBatch:
         part = path.with_name(path.name + ".part")
         try:
             with client.stream("GET", "/data", params=self._query()) as answer:
                 if answer.status_code != httpx.codes.OK:
-                    raise self._refusal(answer)
+                    raise self._error_of(answer)
                 size = _write(answer, part)
             self._check(part, size)
             head = read_head(part)
@@ -98,72 +98,85 @@ class SourceClient:
     def _restart(self, client: httpx.Client) -> None:
         with client.stream("GET", "/restart_data_generation", params=self._query()) as answer:
             if answer.status_code != httpx.codes.OK:
-                raise self._refusal(answer)
-            words = _read_words(answer)
+                raise self._error_of(answer)
+            message = _read_message(answer)
         try:
-            json.loads(words)
+            json.loads(message)
         except ValueError:
-            raise SourceError(f"{self.url} did not restart; it says: {_shown(words)}") from None
+            raise SourceError(f"{self.url} did not restart; it says: {_excerpt(message)}") from None
 
     def _query(self) -> dict[str, str]:
         return {"group_number": str(self.group), "day": self.day}
 
-    def _retried(self, request: Callable[[httpx.Client], T]) -> T:
-        trouble = ""
+    def _with_retries(self, request: Callable[[httpx.Client], T]) -> T:
         limits = httpx.Timeout(self.timeout, connect=min(self.timeout, 10.0))
         try:
             client = httpx.Client(base_url=self.url, timeout=limits, follow_redirects=True)
         except httpx.InvalidURL as error:
-            raise self._no_address(error) from error
+            raise self._bad_address(error) from error
+        pauses = (
+            random.uniform(pause / 2, pause) for pause in backoff(self.backoff, _LONGEST_PAUSE)
+        )
         with client:
-            for attempt in range(self.retries + 1):
-                if attempt:
-                    longest = min(_LONGEST_PAUSE, self.backoff * 2 ** (attempt - 1))
-                    time.sleep(random.uniform(longest / 2, longest))
-                try:
-                    return request(client)
-                except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-                    raise self._no_address(error) from error
-                except httpx.TooManyRedirects as error:
-                    raise SourceError(f"{self.url} redirects in circles: {error}") from error
-                except _TryAgain as passing:
-                    trouble = str(passing)
-                except httpx.RequestError as error:
-                    trouble = f"{type(error).__name__}: {error}".rstrip(": ")
-        tries = f" in {self.retries + 1} tries" if self.retries else ""
-        raise ServiceUnavailable(f"the source at {self.url} gave no whole answer{tries}: {trouble}")
+            try:
+                return retry(
+                    lambda: self._attempt(client, request),
+                    _TemporaryFailure,
+                    pauses,
+                    attempts=self.retries + 1,
+                )
+            except _TemporaryFailure as error:
+                tries = f" in {self.retries + 1} tries" if self.retries else ""
+                raise ServiceUnavailable(
+                    f"the source at {self.url} gave no whole answer{tries}: {error}"
+                ) from error
 
-    def _no_address(self, error: Exception) -> ConfigurationError:
-        return ConfigurationError(f"TASADOR_SOURCE_URL is {self.url!r}, no http address: {error}")
-
-    def _refusal(self, answer: httpx.Response) -> Exception:
-        """The exception for an answer other than 200."""
-        status, words = answer.status_code, _read_words(answer)
-        if status in _WORTH_ANOTHER_TRY:
-            return _TryAgain(f"HTTP {status}: {_shown(words)}")
-        return self._said(words, f"HTTP {status}")
-
-    def _said(self, words: str, status: str) -> Exception:
+    def _attempt(self, client: httpx.Client, request: Callable[[httpx.Client], T]) -> T:
         try:
-            # \u escapes hide the accents from a search in the text.
-            readable = json.dumps(json.loads(words), ensure_ascii=False)
+            return request(client)
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise self._bad_address(error) from error
+        except httpx.TooManyRedirects as error:
+            raise SourceError(f"{self.url} redirects in circles: {error}") from error
+        except httpx.RequestError as error:
+            raise _TemporaryFailure(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+
+    def _bad_address(self, error: Exception) -> ConfigurationError:
+        return ConfigurationError(
+            f"TASADOR_SOURCE_URL is {self.url!r}, not an http address: {error}"
+        )
+
+    def _error_of(self, answer: httpx.Response) -> Exception:
+        """The exception for an answer other than 200."""
+        status, message = answer.status_code, _read_message(answer)
+        if status in _TEMPORARY:
+            return _TemporaryFailure(f"HTTP {status}: {_excerpt(message)}")
+        return self._error_of_message(message, f"HTTP {status}")
+
+    def _error_of_message(self, message: str, status: str) -> Exception:
+        try:
+            # \u escapes would hide the accents from a search in the text.
+            readable = json.dumps(json.loads(message), ensure_ascii=False)
         except ValueError:
-            readable = words
-        if says_used_up(readable):
+            readable = message
+        if is_used_up(readable):
             return SourceExhausted(f"the source at {self.url} has no further batch")
-        asked = f"group {self.group}, day {self.day}"
-        return SourceError(f"the source at {self.url} ({asked}) answered {status}: {_shown(words)}")
+        request = f"group {self.group}, day {self.day}"
+        return SourceError(
+            f"the source at {self.url} ({request}) answered {status}: {_excerpt(message)}"
+        )
 
     def _check(self, part: Path, size: int) -> None:
-        """Raise for a 200 that is a page or a message instead of a payload, or half a payload."""
+        """Raise if a 200 is a page or a message instead of a payload, or a truncated payload."""
         with part.open("rb") as file:
-            begin = file.read(_LONGEST_WORDS)
+            begin = file.read(_LONGEST_MESSAGE)
         is_object = begin.lstrip()[:1] == b"{"
-        # Framing tells of most broken bodies, but a proxy may frame half an answer well.
-        if is_object and not _looks_complete(part) and broken_off(part):
-            raise _TryAgain(f"the answer broke off after {size:,} bytes")
+        # HTTP framing reveals most truncated bodies, but a proxy may frame half an answer well.
+        if is_object and not _looks_complete(part) and is_truncated(part):
+            raise _TemporaryFailure(f"the answer broke off after {size:,} bytes")
         if not is_object or (size == len(begin) and b'"data"' not in begin):
-            raise self._said(begin.decode("utf-8", "replace"), "HTTP 200 without a batch")
+            message = begin.decode("utf-8", "replace")
+            raise self._error_of_message(message, "HTTP 200 without a batch")
 
 
 def _write(answer: httpx.Response, part: Path) -> int:
@@ -175,7 +188,7 @@ def _write(answer: httpx.Response, part: Path) -> int:
 
 
 def _looks_complete(part: Path) -> bool:
-    """Whether brackets balance: a fast yes, where only a parse can tell a sure no."""
+    """Whether brackets balance: True needs no parsing, False may be wrong."""
     opened = closed = 0
     with part.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -184,23 +197,23 @@ def _looks_complete(part: Path) -> bool:
     return opened == closed
 
 
-def _read_words(answer: httpx.Response) -> str:
-    """The beginning of a short answer, as text."""
+def _read_message(answer: httpx.Response) -> str:
+    """The start of an answer, as text."""
     begin = b""
     for chunk in answer.iter_bytes():
         begin += chunk
-        if len(begin) >= _LONGEST_WORDS:
+        if len(begin) >= _LONGEST_MESSAGE:
             break
-    return begin[:_LONGEST_WORDS].decode("utf-8", "replace")
+    return begin[:_LONGEST_MESSAGE].decode("utf-8", "replace")
 
 
-def _shown(words: str) -> str:
-    """An answer's words for a message: the detail of JSON, the text of a page."""
+def _excerpt(message: str) -> str:
+    """What an answer says, for an error: the detail of JSON, or the text of a page."""
     try:
-        value = json.loads(words)
+        value = json.loads(message)
     except ValueError:
-        text = _TAG.sub(" ", words)
+        text = _TAG.sub(" ", message)
     else:
         detail = value.get("detail", value) if isinstance(value, dict) else value
         text = detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
-    return " ".join(text.split())[:_SHOWN] or "nothing"
+    return " ".join(text.split())[:_EXCERPT] or "nothing"

@@ -1,6 +1,6 @@
-"""Cut a CSV of listings into the six batches of the course, as it is read.
+"""Split a CSV of listings into the six batches of the course, row by row.
 
-The course's rule, of the rows in which none of the twelve columns is missing:
+The course's rule, for rows in which none of the twelve columns is missing:
 
     0  price <= 300,000, for_sale, house_size >= 1500, not in Massachusetts
     1  the same with house_size < 1500
@@ -9,7 +9,7 @@ The course's rule, of the rows in which none of the twelve columns is missing:
     4  300,000 < price <= 500,000
     5  price > 500,000
 
-The order "random" deals every row out evenly instead, its mess kept.
+The order "random" spreads all rows evenly over the batches instead, incomplete ones too.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Order = Literal["course", "random"]
 
 LOW, MIDDLE, LARGE = 300_000.0, 500_000.0, 1_500.0
 
-_DEAL_SEED = 20_240_501
-# What pandas, with which the course cut its file, reads as a missing cell.
+_SHUFFLE_SEED = 20_240_501
+# What pandas reads as a missing cell; the course split its file with pandas.
 _MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
 ) | frozenset(("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"))
@@ -39,73 +39,73 @@ _STATE, _SIZE = COLUMNS.index("state"), COLUMNS.index("house_size")
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """Six batches, and what the file held: ``rows`` in all, of which these were left out.
+class SplitCsv:
+    """Six batches, and how many ``rows`` the file has. Some of them are in no batch:
 
-    ``incomplete`` rows lack a value, ``unruled`` ones fit no batch of the course's rule,
+    ``incomplete`` rows lack a value, ``unmatched`` ones fit no batch of the course's rule,
     ``malformed`` ones have more or fewer values than the header.
     """
 
     batches: tuple[StoredBatch, ...]
     rows: int
     incomplete: int
-    unruled: int
+    unmatched: int
     malformed: int
 
 
-def cut(path: Path, order: Order = "course", form: Form = "object") -> Cut:
-    """Cut a Kaggle CSV, or a .gz of one; a row at a time, into files.
+def split_csv(path: Path, order: Order = "course", form: Form = "object") -> SplitCsv:
+    """Split a Kaggle CSV, or a .gz of one, into batches on disk, in constant memory.
 
-    Raises TasadorError, naming the file, where it cannot be read, lacks one of the twelve columns,
-    or holds no row for any batch.
+    Raises TasadorError, naming the file, if it cannot be read, lacks one of the twelve columns,
+    or has no row for any batch.
     """
     batches = tuple(StoredBatch(form) for _ in range(BATCHES))
     try:
-        return _cut(path, order, batches)
+        return _split(path, order, batches)
     except BaseException:
         for batch in batches:
             batch.close()
         raise
 
 
-def _cut(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> Cut:
+def _split(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> SplitCsv:
     header, lines = open_csv(path, require=COLUMNS)
-    places = [header.index(name) for name in COLUMNS]
-    deal = random.Random(_DEAL_SEED)
-    hand: list[int] = []
-    rows = incomplete = unruled = malformed = 0
+    positions = [header.index(name) for name in COLUMNS]
+    shuffle = random.Random(_SHUFFLE_SEED)
+    turns: list[int] = []
+    rows = incomplete = unmatched = malformed = 0
     for _, values in lines:
         rows += 1
         if isinstance(values, FieldProblem):
             malformed += 1
             continue
-        texts = [values[place].strip() for place in places]
+        texts = [values[position].strip() for position in positions]
         if order == "random":
-            # Each six rows go to six batches, so that the batches are even in size and in place.
-            if not hand:
-                hand = deal.sample(range(BATCHES), BATCHES)
-            number: int | None = hand.pop()
+            # Every six rows go to six batches, so batches are of one size and cover the whole file.
+            if not turns:
+                turns = shuffle.sample(range(BATCHES), BATCHES)
+            number: int | None = turns.pop()
         elif not _MISSING.isdisjoint(texts):
             incomplete += 1
             continue
         else:
             number = course_batch(texts)
         if number is None:
-            unruled += 1
+            unmatched += 1
         else:
             batches[number].add_texts(texts)
     if not any(batch.rows for batch in batches):
         raise TasadorError(
             f"{path} has {rows} rows, and none of them goes into a batch: {incomplete} incomplete, "
-            f"{unruled} outside the course's rule, {malformed} malformed"
+            f"{unmatched} outside the course's rule, {malformed} malformed"
         )
     for batch in batches:
-        batch.finished()
-    return Cut(batches, rows, incomplete, unruled, malformed)
+        batch.finish()
+    return SplitCsv(batches, rows, incomplete, unmatched, malformed)
 
 
 def course_batch(texts: list[str]) -> int | None:
-    """The batch of a complete row (values in column order) by the course's rule; None for none."""
+    """The batch of a complete row (values in column order); None if no rule matches."""
     try:
         price, size = float(texts[_PRICE]), float(texts[_SIZE])
     except ValueError:

@@ -1,14 +1,14 @@
-"""The simulated market: its price rule, and the properties that are offered in it.
+"""The simulated market: its price rule, and the properties on offer.
 
-The rule is the documented truth that models and drift judges are tested against. Of a house,
+The rule is the documented truth that models and drift judges are tested against. For a house,
 
     price = level * 1700 * (size / 1700)**0.8 * (1 + acres)**0.1
             * exp(0.06 * (baths - 2) + 0.03 * (beds - 3)) * status
 
-and of land without a house, price = level * 450 * acres**0.45 * status, where ``level`` is dollars
-a square foot in that zip code (places.py), ``status`` is 1 for_sale, 0.97 sold, 1.06
+and for land without a house, price = level * 450 * acres**0.45 * status, where ``level`` is dollars
+per square foot in that zip code (places.py), ``status`` is 1 for_sale, 0.97 sold, 1.06
 ready_to_build, and a flat has no lot (acres = 0). A scenario multiplies both by its price factor.
-Asked prices lie around the rule with a standard deviation of NOISE in log price.
+Asking prices vary around the rule, with a standard deviation of NOISE in log price.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _STATUS_FACTORS = {"for_sale": 1.0, "sold": 0.97, "ready_to_build": 1.06}
 _STATUS_SHARES = (0.622, 0.366, 0.012)  # in the order of STATUSES
 _LAND_SHARES = (0.27, 0.05, 0.0)
 _FLAT_SHARE = 0.12
-_SMALL_HOUSES = 0.62  # the factor on sizes where a scenario shifts the mix
-_CHEAP_PLACES = -1.2  # ... and the power of the level by which places are then weighted
+_SMALL_HOUSES = 0.62  # factor on sizes in a phase of small houses
+_CHEAP_PLACES = -1.2  # places are weighted by this power of their level in such a phase
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """``n`` offers as arrays [n], before anything is lost: NaN only where there is no house or lot.
+    """Offers as arrays [n], before any field is dropped: NaN only where there is no house or lot.
 
-    ``place`` indexes ``places``; ``price`` is asked, ``truth`` is the rule's.
+    ``place`` indexes ``places``; ``price`` is the asking price, ``truth`` the rule's.
     """
 
     places: tuple[Place, ...]
@@ -59,10 +59,10 @@ class Properties:
 
 
 def true_price(listing: Listing, price_factor: float = 1.0) -> float:
-    """The rule's price in dollars of a listing from which no field was lost.
+    """The rule's price in dollars of a complete listing.
 
-    Without house_size it is land; without acre_lot a flat. ValueError for a place that is not on
-    the market's map, or for neither house nor land.
+    Without house_size it is land, without acre_lot a flat. Raises ValueError for a place outside
+    the market, and for a listing that is neither a house nor land.
     """
     level = place_levels().get((listing.state or "", listing.zip_code or ""))
     if level is None:
@@ -70,12 +70,12 @@ def true_price(listing: Listing, price_factor: float = 1.0) -> float:
     if listing.house_size is None and listing.acre_lot is None:
         raise ValueError("neither a house nor land: house_size and acre_lot are missing")
 
-    def one(value: float | None) -> Array:
+    def as_array(value: float | None) -> Array:
         return np.array([np.nan if value is None else value], dtype=np.float64)
 
     status = np.array([_STATUS_FACTORS[listing.status or "for_sale"]])
     fields = (listing.house_size, listing.bed, listing.bath, listing.acre_lot)
-    return float(_rule(np.array([level]), status, *map(one, fields))[0] * price_factor)
+    return float(_rule(np.array([level]), status, *map(as_array, fields))[0] * price_factor)
 
 
 def _rule(level: Array, status: Array, size: Array, bed: Array, bath: Array, acres: Array) -> Array:
@@ -86,45 +86,45 @@ def _rule(level: Array, status: Array, size: Array, bed: Array, bath: Array, acr
 
 
 def draw(seed: int, batch_number: int, rows: int, phases: tuple[Phase, ...]) -> Properties:
-    """The offers of one batch; a few repeat a property of it or of the batch before.
+    """The offers of one batch; a few repeat a property of this batch or of the one before.
 
-    ``phases`` holds one phase a batch. Every scenario draws the same random numbers, so that two
-    differ by nothing but what their phases say.
+    ``phases`` has one phase per batch. Every scenario draws the same random numbers, so two of them
+    differ only by their phases.
     """
     phase = phases[batch_number]
-    drawn = _fresh(np.random.default_rng([seed, batch_number, 0]), rows, phase)
+    drawn = _new_properties(np.random.default_rng([seed, batch_number, 0]), rows, phase)
     rng = np.random.default_rng([seed, batch_number, 1])
     chance, pick = rng.random(rows), rng.random(rows)
     source = np.arange(rows)
     inside = chance < REPEATED_IN_BATCH
     source[inside] = (pick[inside] * source[inside]).astype(np.int64)
-    pool = {name: drawn[name] for name in _LASTING}
+    pool = {name: drawn[name] for name in _OF_PROPERTY}
     if batch_number:
         before = np.random.default_rng([seed, batch_number - 1, 0])
-        earlier = _fresh(before, rows, phases[batch_number - 1])
-        pool = {name: np.concatenate([pool[name], earlier[name]]) for name in _LASTING}
+        earlier = _new_properties(before, rows, phases[batch_number - 1])
+        pool = {name: np.concatenate([pool[name], earlier[name]]) for name in _OF_PROPERTY}
         again = chance > 1 - REPEATED_FROM_LAST_BATCH
         source[again] += rows
-    lasting = {name: values[source] for name, values in pool.items()}
+    of_property = {name: values[source] for name, values in pool.items()}
 
     places = known_places() + new_places()
-    level = np.array([place.level for place in places])[lasting["place"]]
+    level = np.array([place.level for place in places])[of_property["place"]]
     factor = np.array([_STATUS_FACTORS[name] for name in STATUSES])[drawn["status"]]
-    fields = (lasting["size"], lasting["bed"], lasting["bath"], lasting["acres"])
+    fields = (of_property["size"], of_property["bed"], of_property["bath"], of_property["acres"])
     truth = _rule(level, factor, *fields) * phase.price_factor
     price = np.maximum(np.round(truth * np.exp(NOISE * rng.standard_normal(rows)), -2), 1_000)
     status = np.array(STATUSES, dtype=object)[drawn["status"]]
     return Properties(
-        places, status=status, broker=drawn["broker"], truth=truth, price=price, **lasting
+        places, status=status, broker=drawn["broker"], truth=truth, price=price, **of_property
     )
 
 
-# What stays with a property when it is offered again; status, broker and price do not.
-_LASTING = ("place", "size", "bed", "bath", "acres", "street")
+# The fields of a property; status, broker and price belong to the offer.
+_OF_PROPERTY = ("place", "size", "bed", "bath", "acres", "street")
 
 
-def _fresh(rng: np.random.Generator, rows: int, phase: Phase) -> dict[str, Array]:
-    """Properties never offered before, and the status and broker of their offer; arrays [rows]."""
+def _new_properties(rng: np.random.Generator, rows: int, phase: Phase) -> dict[str, Array]:
+    """New properties, and the status and broker of their offers; arrays [rows]."""
     status = np.searchsorted(np.cumsum(_STATUS_SHARES)[:-1], rng.random(rows), side="right")
     land = rng.random(rows) < np.array(_LAND_SHARES)[status]
     flat = ~land & ((rng.random(rows) < _FLAT_SHARE) | (status == STATUSES.index("ready_to_build")))
@@ -143,7 +143,7 @@ def _fresh(rng: np.random.Generator, rows: int, phase: Phase) -> dict[str, Array
         "bath": np.where(land, np.nan, bath),
         "acres": np.where(flat, np.nan, np.maximum(np.round(acres, 2), 0.01)),
         "street": rng.integers(1, 2_000_000, rows),
-        # Sixty brokers a zip area (its first digit), a few of them with most of the offers.
+        # Sixty brokers per zip area (first digit), a few of which have most of the offers.
         "broker": _broker_area(place) * 100 + (60 * rng.random(rows) ** 2).astype(np.int64),
     }
 
@@ -152,8 +152,8 @@ def _places(rng: np.random.Generator, rows: int, phase: Phase) -> Array:
     """Indices into known_places() + new_places(), [rows]."""
     known, new = known_places(), new_places()
     chosen = _weighted(known, rng.random(rows), _CHEAP_PLACES if phase.small_houses else 0.0)
-    fresh = len(known) + _weighted(new, rng.random(rows), 0.0)
-    return np.where(rng.random(rows) < phase.new_states, fresh, chosen)
+    in_new_state = len(known) + _weighted(new, rng.random(rows), 0.0)
+    return np.where(rng.random(rows) < phase.new_states, in_new_state, chosen)
 
 
 def _weighted(places: tuple[Place, ...], chance: Array, power: float) -> Array:

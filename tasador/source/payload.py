@@ -1,4 +1,4 @@
-"""A payload of the source on disk: whether all of it came, its head, and its rows one by one."""
+"""A payload in a file: whether it is complete, its head, and its rows one by one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tasador.errors import SourceError
 
 _BUFFER = 1 << 16
 _HEAD = ("group_number", "day", "batch_number")
-_BROKEN_OFF = re.compile(r"premature|incomplete", re.IGNORECASE)
+_TRUNCATED = re.compile(r"premature|incomplete", re.IGNORECASE)
 
 
 class Head(NamedTuple):
-    """What a payload says about itself; None where it does not (older servers know no day)."""
+    """What a payload says about itself; None where it says nothing (older servers send no day)."""
 
     batch_number: int
     group_number: int | None
@@ -25,38 +25,40 @@ class Head(NamedTuple):
 
 
 def read_head(path: Path) -> Head:
-    """The values beside ``data``; SourceError where the file is no payload of the source.
+    """The values next to ``data``; SourceError if the file is not a payload of the source.
 
-    Reads no further than it must: servers write the head first.
+    Stops as soon as it has them: servers write the head first.
     """
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     has_data = False
     try:
         with path.open("rb") as file:
             for prefix, event, value in ijson.parse(file, buf_size=_BUFFER, use_float=True):
                 if prefix in _HEAD:
-                    found[prefix] = value
+                    values[prefix] = value
                 elif prefix == "data" and event != "end_array":
                     if event != "start_array":
                         raise SourceError(f"the source's data is no list of rows but a {event}")
                     has_data = True
-                if has_data and "batch_number" in found and "group_number" in found:
+                if has_data and "batch_number" in values and "group_number" in values:
                     break
     except ijson.JSONError as error:
         raise _not_json(error) from error
     if not has_data:
         raise SourceError("the source's answer has no data")
-    number = _whole(found, "batch_number")
+    number = _whole_number(values, "batch_number")
     if number is None:
         raise SourceError("the source's answer has no batch_number")
-    day = found.get("day")
-    return Head(number, _whole(found, "group_number"), day if isinstance(day, str) else None)
+    day = values.get("day")
+    return Head(
+        number, _whole_number(values, "group_number"), day if isinstance(day, str) else None
+    )
 
 
 def rows(path: Path) -> Iterator[object]:
-    """Each row as it is decoded, an object or a list, in constant memory.
+    """Decode the rows one by one, each an object or a list, in constant memory.
 
-    SourceError where the JSON turns out to be broken; what came before it has been given by then.
+    Raises SourceError where the JSON is broken, after the rows before it.
     """
     try:
         with path.open("rb") as file:
@@ -65,20 +67,20 @@ def rows(path: Path) -> Iterator[object]:
         raise _not_json(error) from error
 
 
-def broken_off(path: Path) -> bool:
+def is_truncated(path: Path) -> bool:
     """Whether the JSON in the file ends before it is complete."""
     try:
         with path.open("rb") as file:
             for _ in ijson.basic_parse(file, buf_size=_BUFFER, use_float=True):
                 pass
     except ijson.JSONError as error:
-        return _BROKEN_OFF.search(str(error)) is not None
+        return _TRUNCATED.search(str(error)) is not None
     return False
 
 
-def _whole(found: dict[str, object], name: str) -> int | None:
-    """A count that may come as text; None where it is absent."""
-    value = found.get(name)
+def _whole_number(values: dict[str, object], name: str) -> int | None:
+    """A whole number, which may be sent as text; None if absent."""
+    value = values.get(name)
     if value is None:
         return None
     text = str(value).strip()

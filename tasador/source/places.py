@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
 
-# state: share of the listings, dollars a square foot, then each city with its factor and zips.
+# Each state: its share of the listings, dollars per square foot; each city: its factor, its zips.
 _KNOWN = """
 California 9 430; Los Angeles 1.25 90019 90046 90024 90042; San Diego 1.15 92128 92103 92114 92130
  ; Sacramento 0.75 95835 95823 95822 95842; San Jose 1.35 95120 95111 95125; Stockton 0.65 95209
@@ -65,7 +65,7 @@ Connecticut 1 220; Stamford 1.5 06902 06906 06905; Waterbury 0.7 06708 06704 067
  ; Bridgeport 0.95 06606 06604 06610
 """
 
-# States that appear only where a scenario brings new ones.
+# States that appear only in scenarios with new states.
 _NEW = """
 Colorado 5 300; Denver 1.25 80202 80205 80211 80220; Colorado Springs 0.95 80903 80909 80918
  ; Pueblo 0.6 81001 81004
@@ -77,12 +77,12 @@ Minnesota 3 190; Minneapolis 1.2 55406 55407 55418; Saint Paul 1.1 55104 55105 5
 Utah 2 260; Salt Lake City 1.3 84103 84105 84108; Ogden 0.8 84401 84403 84404; Provo 1.0 84601 84604
 """
 
-_ZIP_SPREAD = 0.15  # standard deviation, in log price, of the zips of one city
+_ZIP_SPREAD = 0.15  # standard deviation, in log price, between the zips of a city
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One zip code of the market; ``level`` is dollars a square foot of a 1,700 sq ft house."""
+    """One zip code of the market; ``level`` is dollars per square foot of a 1,700 sq ft house."""
 
     state: str
     city: str
@@ -99,13 +99,13 @@ def known_places() -> tuple[Place, ...]:
 
 @cache
 def new_places() -> tuple[Place, ...]:
-    """The places of the states that only some scenarios bring."""
+    """The places in states that only some scenarios have."""
     return _parse(_NEW)
 
 
 @cache
 def place_levels() -> dict[tuple[str, str], float]:
-    """(state, zip code) -> level, for every place of the market."""
+    """The level of every place of the market, by state and zip code."""
     return {(p.state, p.zip_code): p.level for p in known_places() + new_places()}
 
 
@@ -126,7 +126,7 @@ def _parse(table: str) -> tuple[Place, ...]:
 
 
 def _zip_factor(zip_code: str) -> float:
-    """A fixed factor a zip, so that the map is the same for every seed."""
+    """The factor of a zip code, the same for every seed."""
     digest = hashlib.blake2b(zip_code.encode(), digest_size=8, person=b"zip").digest()
     share = (int.from_bytes(digest, "big") + 0.5) / 2**64
     return math.exp(_ZIP_SPREAD * NormalDist().inv_cdf(share))

@@ -1,4 +1,4 @@
-"""The words in which the course's server refuses, and how to know them again."""
+"""The messages with which the course's server refuses a request, and how to recognise them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ USED_UP = "Ya se recolectó toda la información minima necesaria"
 BAD_GROUP = "Número de grupo inválido"
 
 
-def without_accents(words: str) -> str:
-    """The same words in plain letters."""
-    parts = unicodedata.normalize("NFKD", words)
-    return "".join(letter for letter in parts if not unicodedata.combining(letter))
+def without_accents(text: str) -> str:
+    """The text without its accents."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
-def says_used_up(words: str) -> bool:
-    """Whether an answer says that all batches are collected; accents and case don't matter."""
-    plain = " ".join(without_accents(words).casefold().split())
+def is_used_up(text: str) -> bool:
+    """Whether an answer says that all batches are collected, whatever its accents and case."""
+    plain = " ".join(without_accents(text).casefold().split())
     return "ya se recolecto toda la informacion" in plain

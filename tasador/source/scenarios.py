@@ -1,4 +1,4 @@
-"""What happens to the simulated market, batch by batch, in each named scenario."""
+"""The scenarios: what happens to the simulated market, batch by batch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Phase:
 
     ``price_factor`` multiplies the price rule. ``new_states`` is the share of offers in states of
     ``places.new_places``. ``small_houses`` shifts the mix to small houses in cheap places, at the
-    same prices. ``feed`` says what the source does to the rows:
+    same prices. ``feed`` is the state of the source's feed:
 
-    - "sound": the ordinary mess;
-    - "broken-schema": house_size in square metres; in RENAMED of the rows the column bed comes as
-      bedrooms; in AS_TEXT of the rows price reads like "$312,000" and bath like "2 baths";
-    - "garbage": house_size as text like "139 m2" wherever it is known, and price like "USD 312.000"
-      in GARBAGE_PRICES of the rows, so that nine rows in ten are refused.
+    - "sound": the usual dirt of real listings;
+    - "broken-schema": house_size in square metres; in a share of RENAMED rows the column bed is
+      called bedrooms; in a share of AS_TEXT rows price is like "$312,000" and bath like "2 baths";
+    - "garbage": house_size is text like "139 m2" wherever it is known, and price is like
+      "USD 312.000" in a share of GARBAGE_PRICES rows, so nine rows in ten are refused.
     """
 
     price_factor: float = 1.0
@@ -38,10 +38,10 @@ GARBAGE_PRICES = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A named story of six batches: what it shows, its phases, and rows a batch by default."""
+    """Six batches of a market: its description, its phases, and the default rows per batch."""
 
     name: str
-    says: str
+    description: str
     phases: tuple[Phase, ...]
     rows: int = 3_000
 
@@ -87,7 +87,7 @@ SCENARIOS = {
 
 
 def find_scenario(name: str) -> Scenario:
-    """The scenario of that name; ConfigurationError lists the names there are."""
+    """The scenario of that name; ConfigurationError lists the names."""
     if name not in SCENARIOS:
         raise ConfigurationError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
     return SCENARIOS[name]

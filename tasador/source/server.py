@@ -28,39 +28,41 @@ _GRACE_SECONDS = 2
 
 
 class _Unprocessable(Exception):
-    """A query that cannot be read; ``detail`` is FastAPI's list of what is wrong."""
+    """A query that cannot be read; ``detail`` is a list of problems in FastAPI's form."""
 
     def __init__(self, detail: list[dict[str, Any]]) -> None:
         self.detail = detail
 
 
 @dataclass(slots=True)
-class _Turn:
-    """How far one group has come on one day; -1 is before the first batch."""
+class _Progress:
+    """The last batch of one group on one day (-1: none yet), and when it was handed out."""
 
     number: int = -1
     advanced_at: float = 0.0
 
 
 @dataclass(slots=True)
-class _Course:
+class _CourseApi:
+    """The three endpoints; each group has its progress per day."""
+
     batches: Sequence[StoredBatch]
     every_seconds: float
     accents: bool
     clock: Callable[[], float]
-    turns: dict[tuple[int, str], _Turn] = field(default_factory=dict)
+    progress: dict[tuple[int, str], _Progress] = field(default_factory=dict)
 
     async def data(self, request: Request) -> Response:
         group, day = self._caller(request)
-        turn = self.turns.setdefault((group, day), _Turn())
+        progress = self.progress.setdefault((group, day), _Progress())
         now = self.clock()
-        if turn.number < 0 or now - turn.advanced_at >= self.every_seconds:
-            if turn.number + 1 >= len(self.batches):
-                raise HTTPException(400, self._spelled(USED_UP))
-            turn.number += 1
-            turn.advanced_at = now
-        batch = self.batches[turn.number]
-        head = json.dumps({"group_number": group, "day": day, "batch_number": turn.number})
+        if progress.number < 0 or now - progress.advanced_at >= self.every_seconds:
+            if progress.number + 1 >= len(self.batches):
+                raise HTTPException(400, self._worded(USED_UP))
+            progress.number += 1
+            progress.advanced_at = now
+        batch = self.batches[progress.number]
+        head = json.dumps({"group_number": group, "day": day, "batch_number": progress.number})
         opening, closing = (head[:-1] + ', "data": [').encode(), b"]}"
 
         async def body() -> AsyncIterator[bytes]:
@@ -75,7 +77,7 @@ class _Course:
         )
 
     async def restart(self, request: Request) -> Response:
-        self.turns.pop(self._caller(request), None)
+        self.progress.pop(self._caller(request), None)
         return JSONResponse({"ok": True})
 
     async def health(self, _: Request) -> Response:
@@ -91,8 +93,8 @@ class _Course:
             try:
                 number = int(group)
             except ValueError:
-                says = "Input should be a valid integer, unable to parse string as an integer"
-                problems.append(_problem("int_parsing", "group_number", says, group))
+                message = "Input should be a valid integer, unable to parse string as an integer"
+                problems.append(_problem("int_parsing", "group_number", message, group))
         if day is None:
             problems.append(_problem("missing", "day", "Field required", None))
         elif day not in DAYS:
@@ -102,15 +104,15 @@ class _Course:
         if day is None or problems:
             raise _Unprocessable(problems)
         if number not in GROUPS:
-            raise HTTPException(400, self._spelled(BAD_GROUP))
+            raise HTTPException(400, self._worded(BAD_GROUP))
         return number, day
 
-    def _spelled(self, words: str) -> str:
-        return words if self.accents else without_accents(words)
+    def _worded(self, message: str) -> str:
+        return message if self.accents else without_accents(message)
 
 
-def _problem(kind: str, name: str, says: str, given: str | None) -> dict[str, Any]:
-    return {"type": kind, "loc": ["query", name], "msg": says, "input": given}
+def _problem(kind: str, name: str, message: str, value: str | None) -> dict[str, Any]:
+    return {"type": kind, "loc": ["query", name], "msg": message, "input": value}
 
 
 def build_app(
@@ -120,13 +122,12 @@ def build_app(
     accents: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The course's API over these batches, which stay open as long as the app is used.
+    """The course's API for these batches, which must stay open while the app is used.
 
-    A group's day advances at every call, or, with ``every_seconds``, only that long after it last
-    did. ``accents=False`` words its refusals without accents, as some course servers do. ``clock``
-    tells seconds.
+    A group advances at every call, or with ``every_seconds`` only that long after it last did.
+    ``accents=False`` refuses without accents, as some course servers do. ``clock`` gives seconds.
     """
-    course = _Course(batches, every_seconds, accents, clock)
+    api = _CourseApi(batches, every_seconds, accents, clock)
 
     async def unprocessable(_: Request, error: Exception) -> Response:
         assert isinstance(error, _Unprocessable)
@@ -137,12 +138,12 @@ def build_app(
         return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
 
     routes = [
-        Route("/data", course.data, methods=["GET"]),
-        Route("/restart_data_generation", course.restart, methods=["GET"]),
-        Route("/health", course.health, methods=["GET"]),
+        Route("/data", api.data, methods=["GET"]),
+        Route("/restart_data_generation", api.restart, methods=["GET"]),
+        Route("/health", api.health, methods=["GET"]),
     ]
     for route in routes:
-        # Starlette adds HEAD to GET; here that would use a batch up without sending it.
+        # Starlette adds HEAD to GET. Here a HEAD would use up a batch without sending it.
         assert route.methods is not None
         route.methods.discard("HEAD")
     handlers = {_Unprocessable: unprocessable, HTTPException: refused}
@@ -150,10 +151,10 @@ def build_app(
 
 
 class SourceServer(uvicorn.Server):
-    """A uvicorn server on a socket of its own, which tells its address when it answers.
+    """A uvicorn server on its own socket, which reports its URL once it answers.
 
-    ``run`` blocks until a signal, or until ``should_exit`` is set from another thread. Raises
-    ConfigurationError when the address cannot be had.
+    ``run`` blocks until a signal, or until another thread sets ``should_exit``. Raises
+    ConfigurationError if the address cannot be used.
     """
 
     def __init__(
@@ -192,7 +193,7 @@ class SourceServer(uvicorn.Server):
         try:
             super().run(sockets or [self._socket])
         except KeyboardInterrupt:
-            pass  # Ctrl-C is how a server is stopped; uvicorn has shut down by now
+            pass  # Ctrl-C stops the server; uvicorn has shut down by now
         finally:
             self._socket.close()
 
@@ -203,5 +204,5 @@ def serve(
     port: int = 0,
     on_ready: Callable[[str], object] = lambda url: None,
 ) -> None:
-    """Serve until a signal comes; ``on_ready`` gets the real URL (port 0 takes a free one)."""
+    """Serve until a signal comes; ``on_ready`` gets the URL (port 0 takes a free port)."""
     SourceServer(app, host, port, on_ready).run()

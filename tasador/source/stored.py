@@ -1,7 +1,7 @@
-"""A batch at rest: its rows as JSON text in an unnamed file, ready to be sent in pieces.
+"""A stored batch: its rows as JSON text in an unnamed file, ready to be sent in chunks.
 
-The file has no name, so that nothing stays behind however the process ends; memory holds none of
-it. Rows are JSON objects, or, as older course servers send them, lists of text in column order.
+The file has no name, so nothing is left behind however the process ends, and no row is kept in
+memory. Rows are JSON objects or, as older course servers send them, lists of text in column order.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Form = Literal["object", "list"]
 
 CHUNK = 1 << 18
 
-# What JSON may write without quotes; "02139" may not, and stays text.
+# A number as JSON writes it, without quotes. "02139" is none, and stays text.
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _TEXT_COLUMNS = frozenset({"status", "city", "state", "prev_sold_date"})
 _KEYS = tuple((f'"{name}":', name in _TEXT_COLUMNS) for name in COLUMNS)
 
 
 class StoredBatch:
-    """The rows of one batch, written once and then read by any number of answers at a time."""
+    """The rows of one batch, written once, then read by any number of answers at a time."""
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -45,7 +45,7 @@ class StoredBatch:
             else:
                 values = (row.get(name) for name in COLUMNS)
                 batch.add_texts(["" if value is None else str(value) for value in values])
-        return batch.finished()
+        return batch.finish()
 
     def add_texts(self, texts: Sequence[str]) -> None:
         """Add a row as a CSV holds it, in column order; an empty cell is a missing value."""
@@ -57,20 +57,20 @@ class StoredBatch:
         )
         self._append("{" + ",".join(pairs) + "}")
 
-    def finished(self) -> StoredBatch:
-        """Write out what is still buffered; to be called once, after the last row."""
+    def finish(self) -> StoredBatch:
+        """Flush the file; call it once, after the last row."""
         self._file.flush()
         return self
 
     def chunks(self) -> Iterator[bytes]:
-        """The rows' JSON, separated by commas, without the brackets around them."""
-        at = 0
-        while chunk := os.pread(self._file.fileno(), CHUNK, at):
-            at += len(chunk)
+        """The rows as JSON, separated by commas, without brackets around them."""
+        offset = 0
+        while chunk := os.pread(self._file.fileno(), CHUNK, offset):
+            offset += len(chunk)
             yield chunk
 
     def close(self) -> None:
-        """Give the file's space back."""
+        """Delete the file."""
         self._file.close()
 
     def _append(self, text: str) -> None:
@@ -81,7 +81,7 @@ class StoredBatch:
 
 
 def _literal(text: str, quoted: bool) -> str:
-    """A cell as JSON; the digits of a number stay as they are written."""
+    """A cell as JSON; a number keeps its digits as they are written."""
     if not text:
         return "null"
     if quoted or _NUMBER.fullmatch(text) is None:

@@ -1,14 +1,15 @@
-"""The source's client against real servers, sound ones and ones that misbehave."""
+"""The source's client against the course's API and against servers that misbehave."""
 
 import gzip
 import json
-import time
 import tracemalloc
 
 import pytest
 
+from tasador import clock
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
-from tasador.source import SourceClient, rows
+from tasador.source.client import SourceClient
+from tasador.source.payload import rows
 from tasador.source.simulator import generate
 from tests.kit.source import http, scripted, served
 
@@ -16,7 +17,7 @@ BATCHES = [generate(3, "steady", number, 40) for number in range(2)]
 PAYLOAD = {"group_number": 5, "day": "Tuesday", "batch_number": 4, "data": BATCHES[0]}
 BODY = json.dumps(PAYLOAD).encode()
 GOOD = http(200, PAYLOAD)
-WORDS = "Ya se recolectó toda la información mínima necesaria"
+USED_UP = "Ya se recolectó toda la información mínima necesaria"
 
 
 def client(url, **options):
@@ -24,7 +25,7 @@ def client(url, **options):
 
 
 @pytest.mark.parametrize("form", ["object", "list"])
-def test_fetches_to_a_file_and_decodes_both_forms(tmp_path, form):
+def test_fetch_and_decode_both_forms(tmp_path, form):
     path = tmp_path / "batch.json"
     with served(BATCHES, form=form) as url:
         for number, batch in enumerate(BATCHES):
@@ -39,7 +40,7 @@ def test_fetches_to_a_file_and_decodes_both_forms(tmp_path, form):
     assert [p.name for p in tmp_path.iterdir()] == ["batch.json"]
 
 
-def test_restart_begins_again(tmp_path):
+def test_restart(tmp_path):
     with served(BATCHES) as url:
         for number in (0, 1):
             assert client(url).fetch(tmp_path / "b").batch_number == number
@@ -47,30 +48,30 @@ def test_restart_begins_again(tmp_path):
         assert client(url).fetch(tmp_path / "b").batch_number == 0
 
 
-def test_a_path_before_the_api_is_kept(tmp_path):
-    with scripted(GOOD) as (url, asked):
+def test_url_with_a_path(tmp_path):
+    with scripted(GOOD) as (url, requests):
         client(url + "/course/").fetch(tmp_path / "b")
-    assert asked == ["GET /course/data?group_number=5&day=Tuesday HTTP/1.1"]
+    assert requests == ["GET /course/data?group_number=5&day=Tuesday HTTP/1.1"]
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        http(400, {"detail": WORDS}),
-        http(400, json.dumps({"detail": WORDS}, ensure_ascii=False).encode()),
+        http(400, {"detail": USED_UP}),
+        http(400, json.dumps({"detail": USED_UP}, ensure_ascii=False).encode()),
         http(400, {"detail": "YA SE RECOLECTO TODA LA INFORMACION MINIMA NECESARIA"}),
-        http(400, {"detail": [{"msg": WORDS}]}),
-        http(404, {"error": {"message": WORDS}}),
-        http(400, WORDS.encode()),
-        http(200, {"detail": WORDS}),
-        http(200, [WORDS]),
+        http(400, {"detail": [{"msg": USED_UP}]}),
+        http(404, {"error": {"message": USED_UP}}),
+        http(400, USED_UP.encode()),
+        http(200, {"detail": USED_UP}),
+        http(200, [USED_UP]),
     ],
 )
-def test_used_up_is_known_in_every_wording_and_shape(tmp_path, answer):
-    with scripted(answer) as (url, asked):
+def test_used_up_in_every_wording_and_shape(tmp_path, answer):
+    with scripted(answer) as (url, requests):
         with pytest.raises(SourceExhausted):
             client(url).fetch(tmp_path / "b")
-        assert len(asked) == 1
+        assert len(requests) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,16 +98,16 @@ def test_used_up_is_known_in_every_wording_and_shape(tmp_path, answer):
         (http(204, b""), "204: nothing"),
     ],
 )
-def test_an_answer_that_is_no_batch_is_told_in_the_servers_words_at_once(tmp_path, answer, says):
-    with scripted(answer, GOOD) as (url, asked):
+def test_answer_without_a_batch_raises_the_servers_message(tmp_path, answer, says):
+    with scripted(answer, GOOD) as (url, requests):
         with pytest.raises(SourceError, match=says) as raised:
             client(url).fetch(tmp_path / "b")
-        assert len(asked) == 1
+        assert len(requests) == 1
     assert "\n" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bad_group_is_refused_by_the_real_server(tmp_path):
+def test_unknown_group(tmp_path):
     with served(BATCHES) as url:
         wrong = SourceClient(url, 12, "Tuesday")
         with pytest.raises(SourceError, match=r"group 12.*Número de grupo inválido"):
@@ -122,29 +123,29 @@ def test_a_bad_group_is_refused_by_the_real_server(tmp_path):
         http(503, {"detail": "starting"}),
         http(504, b""),
         http(429, b""),
-        b"",  # the connection is closed without an answer
+        b"",  # the connection closes without an answer
         http(200, BODY[: len(BODY) // 2], length=len(BODY)),
-        http(200, BODY[: len(BODY) // 2]),  # half of it, framed as if it were all
+        http(200, BODY[: len(BODY) // 2]),  # half of the body, framed as if it were complete
         http(200, BODY[: len(BODY) // 2], length=""),
-        http(200, BODY[: BODY.index(b"}", 500) + 1], length=""),  # broken off between two rows
+        http(200, BODY[: BODY.index(b"}", 500) + 1], length=""),  # truncated between two rows
         http(200, BODY[:9], length=""),
         http(200, b"5\r\n{abcd\r\n", head="transfer-encoding: chunked\r\n", length=""),
         http(200, gzip.compress(BODY)[:-200], head="content-encoding: gzip\r\n", length=""),
     ],
 )
-def test_what_may_pass_is_tried_again(tmp_path, passing):
-    with scripted(passing, passing, GOOD) as (url, asked):
+def test_temporary_failures_are_retried(tmp_path, passing):
+    with scripted(passing, passing, GOOD) as (url, requests):
         assert client(url).fetch(tmp_path / "b").batch_number == 4
-        assert len(asked) == 3
+        assert len(requests) == 3
     assert list(rows(tmp_path / "b")) == BATCHES[0]
-    with scripted(passing) as (url, asked):
+    with scripted(passing) as (url, requests):
         with pytest.raises(ServiceUnavailable, match="in 3 tries"):
             client(url).fetch(tmp_path / "c")
-        assert len(asked) == 3
+        assert len(requests) == 3
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
-def test_no_server_and_a_silent_one_are_unavailable(tmp_path):
+def test_no_server(tmp_path):
     with scripted(GOOD) as (url, _):
         pass
     with pytest.raises(ServiceUnavailable, match="no whole answer in 3 tries: ConnectError"):
@@ -153,17 +154,20 @@ def test_no_server_and_a_silent_one_are_unavailable(tmp_path):
         client(url).restart()
 
 
-def test_pauses_grow_and_are_bounded(tmp_path):
-    with scripted(http(503, b"")) as (url, asked):
-        began = time.monotonic()
+def test_pauses_between_retries(tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(clock.time, "sleep", pauses.append)
+    with scripted(http(503, b"")) as (url, requests):
         with pytest.raises(ServiceUnavailable):
-            client(url, retries=3, backoff=0.1).fetch(tmp_path / "b")
-        # 0.1, 0.2, 0.4 seconds, each shortened by half at most.
-        assert 0.35 <= time.monotonic() - began < 5
-        assert len(asked) == 4
+            client(url, retries=8, backoff=0.2).fetch(tmp_path / "b")
+        assert len(requests) == 9
+    longest = [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 15.0]
+    assert len(pauses) == len(longest)
+    for pause, most in zip(pauses, longest, strict=True):
+        assert most / 2 <= pause <= most
 
 
-def test_brackets_inside_text_do_not_look_like_a_broken_body(tmp_path):
+def test_brackets_inside_text_are_not_a_truncated_body(tmp_path):
     payload = PAYLOAD | {"data": [{"city": "[[{", "price": 1}]}
     with scripted(http(200, payload)) as (url, _):
         client(url).fetch(tmp_path / "b")
@@ -177,13 +181,13 @@ def test_brackets_inside_text_do_not_look_like_a_broken_body(tmp_path):
         {"batch_number": 4, "data": BATCHES[0]},
     ],
 )
-def test_older_heads_are_understood(tmp_path, payload):
+def test_heads_of_older_servers(tmp_path, payload):
     with scripted(http(200, payload)) as (url, _):
         fetched = client(url).fetch(tmp_path / "b")
     assert (fetched.group_number, fetched.day, fetched.batch_number) == (5, "Tuesday", 4)
 
 
-def test_rows_tells_where_the_json_turns_out_to_be_broken(tmp_path):
+def test_rows_of_broken_json(tmp_path):
     path = tmp_path / "b"
     path.write_bytes(b'{"batch_number": 1, "data": [{"bed": 3}, {"bed": NaN}]}')
     given = rows(path)
@@ -193,23 +197,23 @@ def test_rows_tells_where_the_json_turns_out_to_be_broken(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["", "course:80", "ftp://course", "http://[::"])
-def test_an_address_that_is_none_names_the_setting(tmp_path, url):
+def test_invalid_url_names_the_setting(tmp_path, url):
     with pytest.raises(ConfigurationError, match="TASADOR_SOURCE_URL"):
         client(url).fetch(tmp_path / "b")
 
 
-def test_restart_wants_the_servers_yes():
+def test_restart_answered_with_a_page():
     with (
         scripted(http(200, b"<html>log in</html>")) as (url, _),
         pytest.raises(SourceError, match="log in"),
     ):
         client(url).restart()
-    with scripted(http(503, b""), http(200, ["ok"])) as (url, asked):
+    with scripted(http(503, b""), http(200, ["ok"])) as (url, requests):
         client(url).restart()
-        assert asked[-1].startswith("GET /restart_data_generation?group_number=5&day=Tuesday")
+        assert requests[-1].startswith("GET /restart_data_generation?group_number=5&day=Tuesday")
 
 
-def test_memory_stays_small_while_a_large_batch_comes(tmp_path):
+def test_fetch_and_rows_use_constant_memory(tmp_path):
     path = tmp_path / "large"
     with served([generate(1, "steady", 0, 25_000)]) as url:
         tracemalloc.start()

@@ -1,4 +1,4 @@
-"""How a CSV is cut into six batches, compared with independent counts."""
+"""A CSV split into six batches, compared with independent counts."""
 
 import csv
 import gzip
@@ -11,7 +11,7 @@ import pytest
 
 from tasador.errors import TasadorError
 from tasador.listings.listing import COLUMNS, canonical_line, read_row
-from tasador.source.course import cut
+from tasador.source.course import split_csv
 from tests.kit.checkout import real_listings
 
 GOOD = {
@@ -42,11 +42,11 @@ def write(path, rows, columns=COLUMNS):
 
 @pytest.fixture
 def batches():
-    """Cuts a file; its batches as lists of decoded rows, and the cut."""
+    """A function that splits a file: the decoded rows of its batches, and the SplitCsv."""
     made = []
 
     def decoded(path, *how):
-        done = cut(path, *how)
+        done = split_csv(path, *how)
         made.extend(done.batches)
         return [json.loads(b"[" + b"".join(b.chunks()) + b"]") for b in done.batches], done
 
@@ -74,7 +74,7 @@ def batches():
         ({"bath": "NaN"}, "incomplete"),
     ],
 )
-def test_each_row_goes_where_the_courses_rule_puts_it(tmp_path, batches, change, batch):
+def test_course_rule(tmp_path, batches, change, batch):
     path = write(tmp_path / "a.csv", [GOOD | change, {**GOOD, "price": "900000.0"}])
     rows, done = batches(path)
     counts = [0, 0, 0, 0, 0, 1]
@@ -82,10 +82,10 @@ def test_each_row_goes_where_the_courses_rule_puts_it(tmp_path, batches, change,
         counts[batch] += 1
     assert [len(b) for b in rows] == [b.rows for b in done.batches] == counts
     assert (done.rows, done.incomplete) == (2, int(batch == "incomplete"))
-    assert (done.unruled, done.malformed) == (int(batch is None), 0)
+    assert (done.unmatched, done.malformed) == (int(batch is None), 0)
 
 
-def test_values_come_as_they_are_written(tmp_path, batches):
+def test_values_are_sent_as_written(tmp_path, batches):
     odd = GOOD | {"zip_code": "02139", "bed": "", "street": "12-B", "city": 'Fort "Q", ñ'}
     path = write(tmp_path / "a.csv.gz", [odd])
     rows, _ = batches(path, "random", "object")
@@ -102,14 +102,14 @@ def test_values_come_as_they_are_written(tmp_path, batches):
     assert [row for batch in rows for row in batch] == [[odd[column] for column in COLUMNS]]
 
 
-def test_columns_are_found_by_name_and_others_left_out(tmp_path, batches):
+def test_columns_by_name_and_extra_columns(tmp_path, batches):
     columns = [*reversed(COLUMNS), "note"]
     path = write(tmp_path / "a.csv", [GOOD | {"note": "x"}], columns)
     rows, _ = batches(path, "course", "list")
     assert rows[0] == [[GOOD[column] for column in COLUMNS]]
 
 
-def test_random_deals_evenly_keeps_the_mess_and_is_the_same_each_time(tmp_path, batches):
+def test_random_order_is_even_complete_and_deterministic(tmp_path, batches):
     many = [GOOD | {"street": str(n), "bath": "" if n % 2 else "9.5"} for n in range(100)]
     path = write(tmp_path / "a.csv", many)
     rows, done = batches(path, "random", "list")
@@ -121,7 +121,7 @@ def test_random_deals_evenly_keeps_the_mess_and_is_the_same_each_time(tmp_path, 
     assert batches(path, "random", "list")[0] == rows
 
 
-def test_malformed_lines_are_counted_and_left_out(tmp_path, batches):
+def test_malformed_lines(tmp_path, batches):
     path = write(tmp_path / "a.csv", [GOOD])
     path.write_text(path.read_text() + "1,2,3\n")
     rows, done = batches(path)
@@ -140,20 +140,20 @@ def test_malformed_lines_are_counted_and_left_out(tmp_path, batches):
         ((",".join(COLUMNS) + "\n" + "," * 11 + "\n").encode(), "1 incomplete"),
     ],
 )
-def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path, content, says):
+def test_unusable_file(tmp_path, content, says):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(TasadorError, match=says) as raised:
-        cut(path)
+        split_csv(path)
     assert str(path) in str(raised.value)
 
 
-def test_an_absent_file_is_named(tmp_path):
+def test_absent_file(tmp_path):
     with pytest.raises(TasadorError, match=r"nothing\.csv"):
-        cut(tmp_path / "nothing.csv")
+        split_csv(tmp_path / "nothing.csv")
 
 
-def test_real_listings_by_the_courses_rule_match_a_count_by_pandas(batches):
+def test_real_listings_by_course_rule_equal_pandas(batches):
     path = real_listings()
     rows, done = batches(path)
     frame = pd.read_csv(path)
@@ -176,7 +176,7 @@ def test_real_listings_by_the_courses_rule_match_a_count_by_pandas(batches):
         assert [float(row["street"]) for row in batch] == whole.street[mask].tolist()
 
 
-def test_real_listings_dealt_out_lose_and_change_nothing(batches):
+def test_real_listings_in_random_order_are_unchanged(batches):
     path = real_listings()
     with gzip.open(path, "rt", newline="") as file:
         raw = list(csv.reader(file))[1:]

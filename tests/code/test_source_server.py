@@ -1,4 +1,4 @@
-"""The course's API as `tasador source serve` offers it, asked over real HTTP."""
+"""The course's API as `tasador source serve` offers it, over real HTTP."""
 
 import json
 import signal
@@ -18,66 +18,66 @@ BATCHES = [generate(3, "steady", number, 40) for number in range(6)]
 TUESDAY = {"group_number": 5, "day": "Tuesday"}
 
 
-def ask(url, path="/data", **query):
+def get(url, path="/data", **query):
     return httpx.get(url + path, params=TUESDAY | query, timeout=20)
 
 
-def test_gives_each_batch_once_in_order_and_then_says_that_all_is_collected():
+def test_data_gives_each_batch_once_then_400():
     with served(BATCHES) as url:
         for number, rows in enumerate(BATCHES):
-            answer = ask(url)
+            answer = get(url)
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "application/json"
             head = {"group_number": 5, "day": "Tuesday", "batch_number": number}
             assert answer.json() == {**head, "data": rows}
             assert list(answer.json()) == ["group_number", "day", "batch_number", "data"]
         for _ in range(2):
-            answer = ask(url)
+            answer = get(url)
             assert answer.status_code == 400
             words = "Ya se recolectó toda la información minima necesaria"
             assert answer.json() == {"detail": words}
 
 
-def test_older_form_sends_a_row_as_a_list_of_text_in_column_order():
+def test_list_form():
     with served(BATCHES, form="list") as url:
-        rows = ask(url).json()["data"]
+        rows = get(url).json()["data"]
     assert len(rows) == 40
     for row, given in zip(rows, BATCHES[0], strict=True):
         assert row == ["" if given[c] is None else str(given[c]) for c in COLUMNS]
         assert canonical_line(*read_row(row)) == canonical_line(*read_row(given))
 
 
-def test_groups_and_days_advance_on_their_own():
+def test_groups_and_days_are_independent():
     with served(BATCHES) as url:
-        assert [ask(url).json()["batch_number"] for _ in range(3)] == [0, 1, 2]
-        assert ask(url, group_number=6).json()["batch_number"] == 0
-        assert ask(url, day="Wednesday").json()["batch_number"] == 0
-        assert ask(url).json()["batch_number"] == 3
+        assert [get(url).json()["batch_number"] for _ in range(3)] == [0, 1, 2]
+        assert get(url, group_number=6).json()["batch_number"] == 0
+        assert get(url, day="Wednesday").json()["batch_number"] == 0
+        assert get(url).json()["batch_number"] == 3
 
 
-def test_restart_begins_again_for_that_group_and_day_alone():
+def test_restart_one_group_and_day():
     with served(BATCHES) as url:
-        ask(url), ask(url), ask(url, group_number=6)
-        answer = ask(url, "/restart_data_generation")
+        get(url), get(url), get(url, group_number=6)
+        answer = get(url, "/restart_data_generation")
         assert (answer.status_code, answer.json()) == (200, {"ok": True})
-        assert ask(url).json()["batch_number"] == 0
-        assert ask(url, group_number=6).json()["batch_number"] == 1
+        assert get(url).json()["batch_number"] == 0
+        assert get(url, group_number=6).json()["batch_number"] == 1
 
 
 @pytest.mark.parametrize("path", ["/data", "/restart_data_generation"])
 @pytest.mark.parametrize("group", [0, 11, -1])
-def test_a_group_that_there_is_not_is_refused(path, group):
+def test_unknown_group(path, group):
     with served(BATCHES) as url:
-        answer = ask(url, path, group_number=group)
+        answer = get(url, path, group_number=group)
     assert (answer.status_code, answer.json()) == (400, {"detail": "Número de grupo inválido"})
 
 
-def test_some_servers_word_their_refusals_without_accents():
+def test_refusals_without_accents():
     with served(BATCHES[:1], accents=False) as url:
-        ask(url)
+        get(url)
         words = "Ya se recolecto toda la informacion minima necesaria"
-        assert ask(url).json() == {"detail": words}
-        assert ask(url, group_number=0).json() == {"detail": "Numero de grupo invalido"}
+        assert get(url).json() == {"detail": words}
+        assert get(url, group_number=0).json() == {"detail": "Numero de grupo invalido"}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_some_servers_word_their_refusals_without_accents():
         ({"group_number": "5", "day": "Someday"}, ["query", "day"], "enum"),
     ],
 )
-def test_a_query_that_cannot_be_read_is_422_as_fastapi_words_it(query, place, kind):
+def test_unreadable_query_is_422_in_fastapi_form(query, place, kind):
     with served(BATCHES) as url:
         for path in ("/data", "/restart_data_generation"):
             answer = httpx.get(url + path, params=query)
@@ -98,26 +98,26 @@ def test_a_query_that_cannot_be_read_is_422_as_fastapi_words_it(query, place, ki
             assert problem["loc"] == place
             assert problem["type"] == kind
             assert problem["input"] == query.get(place[1])
-        assert ask(url).json()["batch_number"] == 0
+        assert get(url).json()["batch_number"] == 0
 
 
-def test_five_minute_mode_repeats_a_batch_until_the_time_has_passed():
+def test_every_seconds_repeats_a_batch():
     now = [1000.0]
     with served(BATCHES[:2], every_seconds=300, clock=lambda: now[0]) as url:
-        first = ask(url).content
+        first = get(url).content
         now[0] += 299
-        assert ask(url).content == first
+        assert get(url).content == first
         now[0] += 1
-        assert ask(url).json()["batch_number"] == 1
+        assert get(url).json()["batch_number"] == 1
         now[0] += 299
-        assert ask(url).json()["batch_number"] == 1
+        assert get(url).json()["batch_number"] == 1
         now[0] += 1
-        assert ask(url).status_code == 400
-        ask(url, "/restart_data_generation")
-        assert ask(url).json()["batch_number"] == 0
+        assert get(url).status_code == 400
+        get(url, "/restart_data_generation")
+        assert get(url).json()["batch_number"] == 0
 
 
-def test_health_and_what_there_is_not():
+def test_health_and_unknown_paths():
     with served(BATCHES) as url:
         health = httpx.get(url + "/health")
         assert (health.status_code, health.json()) == (200, {"status": "OK"})
@@ -125,15 +125,15 @@ def test_health_and_what_there_is_not():
         # A HEAD or a POST must not use a batch up.
         assert httpx.head(url + "/data", params=TUESDAY).status_code == 405
         assert httpx.post(url + "/data", params=TUESDAY).status_code == 405
-        assert ask(url).json()["batch_number"] == 0
+        assert get(url).json()["batch_number"] == 0
 
 
-def test_a_batch_without_rows_is_an_empty_list():
+def test_empty_batch():
     with served([[]]) as url:
-        assert ask(url).json()["data"] == []
+        assert get(url).json()["data"] == []
 
 
-def test_an_address_in_use_is_named():
+def test_address_in_use():
     with served(BATCHES) as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}"):
@@ -141,9 +141,9 @@ def test_an_address_in_use_is_named():
 
 
 @pytest.mark.parametrize("form", ["object", "list"])
-def test_a_process_of_its_own_serves_the_same_bytes_and_leaves_no_file(tmp_path, form):
+def test_serve_source_as_a_process(tmp_path, form):
     program = (
-        "from tasador.source import serve_source; serve_source(simulate=11, scenario='demo', "
+        "from tasador.source.verbs import serve_source; serve_source(simulate=11, scenario='demo', "
         f"rows=50, form={form!r}, on_ready=lambda url: print(url, flush=True))"
     )
     bodies = []
@@ -155,7 +155,7 @@ def test_a_process_of_its_own_serves_the_same_bytes_and_leaves_no_file(tmp_path,
             env={"TMPDIR": str(tmp_path), "PYTHONHASHSEED": hash_seed},
         ) as process:
             url = process.stdout.readline().strip()
-            bodies.append([ask(url).content for _ in range(7)])
+            bodies.append([get(url).content for _ in range(7)])
             assert list(tmp_path.iterdir()) == []
             process.send_signal(signal.SIGTERM)
             process.wait(20)

@@ -1,4 +1,4 @@
-"""The simulated market: its mess, its price rule, and the truth of each scenario."""
+"""The simulated market: its dirt, its price rule, and what happens in each scenario."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ from tasador.source.scenarios import AS_TEXT, BATCHES, RENAMED, SCENARIOS
 from tasador.source.simulator import SQUARE_METRE, generate, true_prices
 
 ROWS = 20_000
-# DESIGN.md's rates of real listings.
+# The rates of real listings.
 MISSING = {"prev_sold_date": 0.33, "house_size": 0.25, "bath": 0.23, "bed": 0.22, "acre_lot": 0.15}
 
 
@@ -29,7 +29,7 @@ def listings(rows):
 
 
 def complete(rows):
-    """Where no field of the price rule was lost or is wild, [rows] of bool."""
+    """Rows in which no field of the price rule is missing or an outlier, bool [rows]."""
     return np.array(
         [
             bool(row["price"]) and 1000 < row["price"] < 1e8
@@ -41,7 +41,7 @@ def complete(rows):
 
 
 def residuals(seed, scenario, batch_number, rows=3_000):
-    """log(price / rule at factor 1) of complete rows, read from the rows as anyone would."""
+    """log(price / rule at factor 1) of complete rows, computed from the rows alone."""
     batch = generate(seed, scenario, batch_number, rows)
     kept = [listing for listing, ok in zip(listings(batch), complete(batch), strict=True) if ok]
     return np.array([np.log(listing.price / true_price(listing)) for listing in kept])
@@ -119,7 +119,7 @@ def test_some_properties_recur_with_another_price(steady):
         first.setdefault(key, listing)
     sized = [(a, b) for a, b in pairs if a.house_size and b.house_size]
     assert len(sized) > 100
-    # but for a chance meeting of two street codes in one zip
+    # Two properties may share a street code and a zip code by chance.
     assert sum(a.house_size == b.house_size for a, b in sized) > 0.99 * len(sized)
     assert sum(a.price == b.price for a, b in sized) < 0.1 * len(sized)
 
@@ -132,7 +132,7 @@ def test_prices_follow_the_documented_rule(steady):
     error = np.log(price / truth)[whole]
     assert abs(error.mean()) < 4 * NOISE / whole.sum() ** 0.5
     assert error.std() == pytest.approx(NOISE, rel=0.05)
-    # land, too, whose rows lack everything but the lot
+    # Land has only a lot.
     land = np.array([r["house_size"] is None and r["bed"] is None for r in steady])
     assert np.nanmedian(np.abs(np.log(price / truth)[land])) < NOISE
 
@@ -248,7 +248,7 @@ def test_every_scenario_has_six_batches(name):
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("arguments", "says"),
     [
         ((1, "boom", 0, 10), "no scenario 'boom'; there are steady, price-shift"),
         ((1, "steady", 6, 10), "no batch 6"),
@@ -257,6 +257,6 @@ def test_every_scenario_has_six_batches(name):
         ((1, "steady", 0, 0), "rows 0"),
     ],
 )
-def test_unknown_scenario_and_batch_are_refused(asked, says):
+def test_unknown_scenario_and_batch_are_refused(arguments, says):
     with pytest.raises(ConfigurationError, match=says):
-        generate(*asked)
+        generate(*arguments)
