@@ -1,7 +1,6 @@
 """The process that serves the web app, without a browser."""
 
 import socket
-import time
 from pathlib import Path
 
 import httpx
@@ -63,8 +62,6 @@ def test_restart_skips_the_build_and_kill_frees_the_port(served, web_folder):
 def test_sigterm_ends_the_server_with_a_page_open(web_folder):
     with serving(web_folder, "http://127.0.0.1:1") as (address, process):
         page = socket_of(address, address)
-        began = time.monotonic()
         process.terminate()
         assert process.wait(20) == 0
-        assert time.monotonic() - began < 10
         page.close()
