@@ -1,4 +1,4 @@
-"""What a cluster has to say of tests that failed on it: mostly, whom it killed."""
+"""Diagnostics of a cluster on which tests failed: restarts, warnings, errors in logs."""
 
 import json
 import re
@@ -6,27 +6,27 @@ import re
 from tests.kit.cluster import NAMESPACE, kubectl
 
 
-def troubles():
-    """What the cluster itself has to say of a failure: (what, text), where there is any."""
+def diagnostics():
+    """Yields (title, text) of each diagnostic; the text may be empty."""
     yield "pods that are not ready, or started again", "\n".join(_troubled_pods())
     warned = kubectl(
         *("get", "events", "-A", "--field-selector=type=Warning", "--sort-by=.lastTimestamp"),
         check=False,
     )
     yield "warnings", "\n".join(warned.splitlines()[-40:])
-    letters = kubectl(
+    dead_letters = kubectl(
         *("-n", NAMESPACE, "exec", "deployment/console", "--"),
         *("python", "-m", "tasador", "dead-letters", "list"),
         check=False,
     )
-    yield "dead letters", letters
+    yield "dead letters", dead_letters
     for space in ("knative-eventing", NAMESPACE):
         for each in _pods_of(space):
-            said = kubectl(
+            log = kubectl(
                 *("-n", space, "logs", each, "--all-containers", "--prefix", "--since=15m"),
                 check=False,
             )
-            bad = [line for line in said.splitlines() if _BAD.search(line)]
+            bad = [line for line in log.splitlines() if _BAD.search(line)]
             yield f"errors of {each}", "\n".join(line[:600] for line in bad[-12:])
 
 

@@ -8,7 +8,7 @@ from tests.kit import cluster as kit
 
 
 def pytest_collection_modifyitems(items):
-    """Skip with a word where there is no cluster."""
+    """Skip the tests, with the reason, without a cluster."""
     if why := kit.missing():
         for item in items:
             if "tests/cluster/" in item.nodeid:
@@ -19,8 +19,8 @@ MEASURED = {}
 
 
 @pytest.fixture(scope="session")
-def told():
-    """What was measured, printed at the end."""
+def measured():
+    """Figures by name, printed at the end of the run."""
     return MEASURED
 
 
@@ -31,14 +31,14 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"{what}: {figure}")
     if kit.missing() or not terminalreporter.stats.get("failed"):
         return
-    for what, text in after_failure.troubles():
+    for what, text in after_failure.diagnostics():
         if text.strip():
             terminalreporter.section(what)
             terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")
-def applied(told):
+def applied(measured):
     """The platform on the cluster, from nothing (or as it stands: TASADOR_TEST_APPLIED=1)."""
     if os.environ.get("TASADOR_TEST_APPLIED"):
         return
@@ -48,12 +48,12 @@ def applied(told):
     began = time.monotonic()
     kit.apply()
     kit.until("everything ready", lambda: not kit.unready(), 900, pause=3)
-    told["from nothing to everything ready"] = f"{time.monotonic() - began:.0f} s"
+    measured["from nothing to everything ready"] = f"{time.monotonic() - began:.0f} s"
 
 
 @pytest.fixture(scope="session")
 def loop(applied):
-    """The platform with a source of batches beside it."""
+    """The platform with a source of batches next to it."""
     kit.guests(rows=2500, scenario="price-shift")
-    kit.train_briefly(trials=2)
+    kit.train_briefly(trials=1)
     kit.scale_quickly()

@@ -1,25 +1,25 @@
-"""A subscriber for tests: keeps the ids of the predictions that it hears of, and tells them."""
+"""A subscriber for tests: keeps the prediction ids of the events that it receives."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-HEARD = []
+RECEIVED = []
 
 
 class Listener(BaseHTTPRequestHandler):
-    """POST / takes a prediction.made event; GET / gives every id heard, in order."""
+    """POST / accepts a prediction.made event; GET / returns every id received, in order."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
         data = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        made = data.get("predictions", [data])
-        HEARD.extend(each["prediction_id"] for each in made)
+        predictions = data.get("predictions", [data])
+        RECEIVED.extend(each["prediction_id"] for each in predictions)
         self.send_response(204)
         self.end_headers()
 
     def do_GET(self):
-        body = json.dumps(HEARD).encode()
+        body = json.dumps(RECEIVED).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

@@ -1,4 +1,4 @@
-"""The loop on a real cluster, in order: each test goes on where the one before it ended."""
+"""The loop on a real cluster; each test continues from the one before it."""
 
 import json
 import time
@@ -14,9 +14,10 @@ SOURCE = "http://source.tasador.svc.cluster.local:8000"
 
 
 def ended(template, number):
-    """The ``number``th workflow of a flow, once it is there and done."""
-    found = kit.workflows(template)
-    return found[number - 1] if len(found) >= number and kit.finished(found[number - 1]) else None
+    """The ``number``th workflow of a flow, once it exists and has finished."""
+    started = kit.workflows(template)
+    done = len(started) >= number and kit.finished(started[number - 1])
+    return started[number - 1] if done else None
 
 
 def test_second_apply_changes_nothing(applied):
@@ -26,25 +27,26 @@ def test_second_apply_changes_nothing(applied):
     assert {name for name in before if before[name] != after[name]} == set()
 
 
-def test_batch_leads_to_a_serving_model_without_intervention(loop, told):
+def test_batch_leads_to_a_serving_model_without_intervention(loop, measured):
     began = time.monotonic()
     kit.trigger("ingest", source_url=SOURCE)
     kit.until("ingested", lambda: ended("ingestflow", 1), 600)
-    told["ingest, by Metaflow's trigger"] = f"{time.monotonic() - began:.0f} s"
+    measured["ingest, by Metaflow's trigger"] = f"{time.monotonic() - began:.0f} s"
     _, drift = kit.until("drift started by the event", lambda: ended("driftflow", 1), 600)
     _, train = kit.until("training started by the event", lambda: ended("trainflow", 1), 900)
-    told["drift, by event, after the ingest"] = f"{drift:.0f} s"
-    told["training, by event, after the drift"] = f"{train:.0f} s"
+    measured["drift, by event, after the ingest"] = f"{drift:.0f} s"
+    measured["training, by event, after the drift"] = f"{train:.0f} s"
 
     def serving():
         rolled = kit.python(
-            "told([[r.service, r.outcome, r.revision] for r in warehouse.rollout_history(limit=9)])"
+            "report([[r.service, r.outcome, r.revision]"
+            " for r in warehouse.rollout_history(limit=9)])"
         )
         good = {service: revision for service, outcome, revision in rolled if outcome == "serving"}
         return good if set(good) == {"predict", "explain"} else None
 
     good, seconds = kit.until("new revisions serve", serving, 300, pause=3)
-    told["revisions serving, after the training"] = f"{seconds:.0f} s"
+    measured["revisions serving, after the training"] = f"{seconds:.0f} s"
     for name, revision in good.items():
         service = kit.get("services.serving.knative.dev", name)
         traffic = [(t["revisionName"], t["percent"]) for t in service["status"]["traffic"]]
@@ -54,33 +56,33 @@ def test_batch_leads_to_a_serving_model_without_intervention(loop, told):
 def test_lineage_of_a_prediction_through_the_ingress(loop):
     answer, _ = kit.until(
         "a prediction",
-        lambda: (r := kit.ask("POST", "/predict", LISTING)).status_code == 200 and r.json(),
+        lambda: (r := kit.request("POST", "/predict", LISTING)).status_code == 200 and r.json(),
         60,
     )
-    newest = kit.python("told(dataclasses.asdict(warehouse.latest_promotion()))")
+    newest = kit.python("report(dataclasses.asdict(warehouse.latest_promotion()))")
     assert answer["model"] == {
         "name": newest["model_name"],
         "version": newest["version"],
         "digest": newest["digest"],
     }
-    batches = kit.python("told([dataclasses.asdict(b) for b in warehouse.batches()])")
+    batches = kit.python("report([dataclasses.asdict(b) for b in warehouse.batches()])")
     assert answer["correlation_id"] == newest["correlation_id"] == batches[0]["correlation_id"]
-    said, _ = kit.until(
+    lineage, _ = kit.until(
         "its lineage",
         lambda: kit.console("python", "-m", "tasador", "lineage", answer["prediction_id"]),
         60,
         pause=3,
     )
     for part in (answer["revision"], batches[0]["batch_id"][:12], newest["run_id"][:12]):
-        assert part in said
-    # Only those with business outside can be reached from there.
-    assert kit.ask("GET", "/predictions/history", service="record").status_code == 404
+        assert part in lineage
+    # record is not reachable from outside.
+    assert kit.request("GET", "/predictions/history", service="record").status_code == 404
 
 
 def test_artifacts_and_cards_are_in_the_object_store(loop):
     uris = kit.python(
         "from tasador.stores.lake import Lake\n"
-        "told(Lake(settings).objects(f's3://{settings.bucket_metaflow}/'))"
+        "report(Lake(settings).objects(f's3://{settings.bucket_metaflow}/'))"
     )
     for flow in ("IngestFlow", "DriftFlow", "TrainFlow"):
         assert any(f"/{flow}/data/" in uri for uri in uris), flow
@@ -88,55 +90,55 @@ def test_artifacts_and_cards_are_in_the_object_store(loop):
         assert [uri for uri in cards if uri.endswith(".html")], flow
 
 
-def test_monitoring_runs_on_schedule_and_on_demand(loop, told):
+def test_monitoring_runs_on_schedule_and_on_demand(loop, measured):
     schedules = {each["metadata"]["name"]: each["spec"] for each in kit.get("cronworkflow")}
     assert schedules["monitorflow"]["schedule"].startswith("0 * * *")
     assert not schedules["monitorflow"].get("suspend")
     workflow = kit.trigger("monitor")
     _, seconds = kit.until(
-        "a look", lambda: kit.finished(kit.get("workflow.argoproj.io", workflow)), 600
+        "a monitoring check", lambda: kit.finished(kit.get("workflow.argoproj.io", workflow)), 600
     )
-    told["a look at what was asked"] = f"{seconds:.0f} s"
-    look = kit.python("told(dataclasses.asdict(warehouse.monitor_history(limit=1)[0]))")
-    assert look["champion_version"] == 1
+    measured["a monitoring check"] = f"{seconds:.0f} s"
+    check = kit.python("report(dataclasses.asdict(warehouse.monitor_history(limit=1)[0]))")
+    assert check["champion_version"] == 1
 
 
-def test_requested_training_that_is_rejected_starts_no_rollout(loop, told):
+def test_requested_training_that_is_rejected_starts_no_rollout(loop, measured):
     before = kit.get("services.serving.knative.dev", "predict")["status"]["traffic"]
-    rolled = kit.python("told(len(warehouse.rollout_history(limit=100)))")
-    # As the monitor flow asks, with the correlation id of the model that it looked at.
-    asked = kit.python(
+    rollouts = kit.python("report(len(warehouse.rollout_history(limit=100)))")
+    # As the monitor flow does, with the correlation id of its check.
+    correlation_id = kit.python(
         "from tasador.events import announce, build\n"
-        "look = warehouse.monitor_history(limit=1)[0]\n"
-        "announce.announce(build.training_requested(look), settings)\n"
-        "told(look.correlation_id)"
+        "check = warehouse.monitor_history(limit=1)[0]\n"
+        "announce.announce(build.training_requested(check), settings)\n"
+        "report(check.correlation_id)"
     )
     began = time.monotonic()
 
     def planned():
-        found = kit.workflows("trainflow")
-        return len(found) > 1 and kit.phase(found[1], "start") == "Succeeded"
+        started = kit.workflows("trainflow")
+        return len(started) > 1 and kit.phase(started[1], "start") == "Succeeded"
 
     kit.until("its data chosen", planned, 300)
-    # Meanwhile the next batch may come.
+    # The training uses the data chosen above, so the next batch may be ingested meanwhile.
     kit.trigger("ingest", source_url=SOURCE)
     kit.until("trained", lambda: ended("trainflow", 2), 900)
     train = time.monotonic() - began
-    told["training that monitoring asked for"] = f"{train:.0f} s"
-    decided = kit.python("told(dataclasses.asdict(warehouse.model_history(limit=1)[0]))")
+    measured["training requested by monitoring"] = f"{train:.0f} s"
+    decided = kit.python("report(dataclasses.asdict(warehouse.model_history(limit=1)[0]))")
     assert decided["version"] == 2
-    assert decided["correlation_id"] == asked
+    assert decided["correlation_id"] == correlation_id
     assert decided["decision"] == "rejected", json.dumps(decided["reasons"])
     assert decided["reasons"]
     after = kit.get("services.serving.knative.dev", "predict")["status"]["traffic"]
     assert after == before
-    assert kit.python("told(len(warehouse.rollout_history(limit=100)))") == rolled
+    assert kit.python("report(len(warehouse.rollout_history(limit=100)))") == rollouts
 
 
-def test_batch_without_drift_starts_no_training(loop, told):
+def test_batch_without_drift_starts_no_training(loop, measured):
     kit.until("the second ingest", lambda: ended("ingestflow", 2), 600)
     kit.until("its drift run", lambda: ended("driftflow", 2), 600)
-    verdict = kit.python("told(dataclasses.asdict(warehouse.drift_history(limit=1)[0]))")
+    verdict = kit.python("report(dataclasses.asdict(warehouse.drift_history(limit=1)[0]))")
     assert verdict["verdict"] == "no_drift", json.dumps(verdict["reasons"])
     assert len(kit.workflows("trainflow")) == 2
 
@@ -160,17 +162,17 @@ def test_batch_without_drift_starts_no_training(loop, told):
 )
 def test_service_accounts_have_only_the_permissions_they_need(applied, account, verb, thing, may):
     who = f"system:serviceaccount:{kit.NAMESPACE}:{account}"
-    said = kit.kubectl(
+    answer = kit.kubectl(
         *("-n", kit.NAMESPACE, "auth", "can-i", verb, thing, f"--as={who}"), check=False
     )
-    assert (said.strip() == "yes") == may
+    assert (answer.strip() == "yes") == may
 
 
 def test_predict_pods_mount_no_service_account_token(loop):
     pods, _ = kit.until(
         "a pod of predict",
         lambda: (
-            kit.ask("POST", "/predict", LISTING).status_code == 200
+            kit.request("POST", "/predict", LISTING).status_code == 200
             and kit.get("pod", "", "-l", "serving.knative.dev/service=predict")
         ),
         60,

@@ -1,4 +1,4 @@
-"""Events through the Broker: each request is answered once, and nothing is lost without a word."""
+"""Events through the Broker: each request is answered once, and no event is lost unnoticed."""
 
 import json
 import time
@@ -12,9 +12,9 @@ pytestmark = pytest.mark.timeout(1200)
 
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 
-# COUNT requests to the Broker, the first fifty twice, as a broker may; told are the ids of the
-# predictions that they become. As patient as flows are: a broker may be starting anew.
-ASK = """
+# Sends COUNT requests to the Broker, the first fifty twice (delivery is at least once), and reports
+# the ids of their predictions. It retries as flows do, since the broker may be starting.
+REQUEST = """
 from tasador.events import announce, build
 from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.events.publish import Publisher
@@ -26,37 +26,37 @@ publisher = Publisher(settings.broker_url)
 for event in [*made, *made[:50]]:
     publisher.publish(event, retries=announce.PATIENCE)
 publisher.close()
-told([build.identity_of(event) for event in made])
+report([build.identity_of(event) for event in made])
 """
 
 
-def ask(name, count):
-    code = ASK.replace("NAME", name).replace("COUNT", str(count))
+def send_requests(name, count):
+    code = REQUEST.replace("NAME", name).replace("COUNT", str(count))
     return kit.python(code.replace("LISTING", repr(LISTING)))
 
 
 def all_recorded(identities):
     """Every one of the predictions is in raw.inference_logs."""
-    found = kit.python(
+    count = kit.python(
         "from sqlalchemy import text\n"
         "wanted = text('select count(*) from raw.inference_logs where prediction_id = any(:ids)')\n"
         f"ids = {identities!r}\n"
         "with warehouse._begin() as connection:\n"
-        "    told(connection.execute(wanted, {'ids': ids}).scalar_one())"
+        "    report(connection.execute(wanted, {'ids': ids}).scalar_one())"
     )
-    assert found == len(identities), f"{found} of {len(identities)} are there"
-    return found
+    assert count == len(identities), f"{count} of {len(identities)} are recorded"
+    return count
 
 
 @pytest.fixture(scope="module")
 def served(loop):
-    """Something is in service already (test_loop.py comes first)."""
-    assert kit.python("told(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
+    """A model is in service (test_loop.py runs first)."""
+    assert kit.python("report(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
 
 
 @pytest.fixture(scope="module")
-def heard(served):
-    """What another subscriber of prediction.made has heard, asked when called."""
+def received(served):
+    """A function that returns the prediction ids which a second subscriber has received."""
     code = Path(__file__).with_name("listener.py").read_text()
     image = kit.flows_image()
     trigger = {
@@ -77,7 +77,7 @@ def heard(served):
     }
     items = [kit.guest(image, "listener", ["python", "-c", code], ports=(8000,)), service, trigger]
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
-    kit.kubectl("-n", kit.NAMESPACE, "apply", "-f", "-", given=json.dumps(listed))
+    kit.kubectl("-n", kit.NAMESPACE, "apply", "-f", "-", stdin=json.dumps(listed))
     kit.kubectl("-n", kit.NAMESPACE, "rollout", "status", "deployment/listener", "--timeout=120s")
     kit.until(
         "the listener's trigger",
@@ -85,79 +85,79 @@ def heard(served):
         60,
     )
 
-    def asked():
+    def ids():
         return kit.python(
             "import httpx\ntold(httpx.get('http://listener.tasador.svc.cluster.local').json())"
         )
 
-    yield asked
+    yield ids
     kit.kubectl("-n", kit.NAMESPACE, "delete", "trigger", "listener")
 
 
-def test_500_request_events_from_zero_are_each_answered_once(heard, told):
+def test_500_request_events_from_zero_are_each_answered_once(received, measured):
     kit.until("predict at zero", lambda: not kit.pods("predict"), 300, pause=3)
     began = time.monotonic()
-    identities = ask("zero", 500)
-    told["500 requests taken by the broker"] = f"{time.monotonic() - began:.0f} s"
+    identities = send_requests("zero", 500)
+    measured["500 requests taken by the broker"] = f"{time.monotonic() - began:.0f} s"
     kit.until("every answer recorded", lambda: all_recorded(identities), 240, pause=2)
-    told["500 requests by event, predict at zero: answered and recorded"] = (
+    measured["500 requests by event, predict at zero: answered and recorded"] = (
         f"{time.monotonic() - began:.0f} s"
     )
-    kit.until("every answer heard", lambda: set(identities) <= set(heard()), 60, pause=2)
+    kit.until("every answer received", lambda: set(identities) <= set(received()), 60, pause=2)
 
 
 @kit.long
-def test_predictions_are_recorded_after_database_outage(served, told):
+def test_predictions_are_recorded_after_database_outage(served, measured):
     postgres = ("-n", kit.NAMESPACE, "scale", "statefulset", "postgres")
     kit.kubectl(*postgres, "--replicas=0")
     kit.kubectl("-n", kit.NAMESPACE, "wait", "--for=delete", "pod/postgres-0", "--timeout=60s")
     began = time.monotonic()
     try:
-        identities = ask("away", 500)
+        identities = send_requests("away", 500)
         time.sleep(max(0.0, began + 30 - time.monotonic()))
     finally:
         kit.kubectl(*postgres, "--replicas=1")
     kit.kubectl("-n", kit.NAMESPACE, "rollout", "status", "statefulset/postgres", "--timeout=120s")
     back = time.monotonic()
     kit.until("every answer recorded", lambda: all_recorded(identities), 420, pause=3)
-    told["500 requests, the database away for 30 s: recorded, after its return"] = (
+    measured["500 requests, the database away for 30 s: recorded, after its return"] = (
         f"{time.monotonic() - back:.0f} s"
     )
 
 
-def letters():
+def dead_letters():
     return json.loads(kit.console("python", "-m", "tasador", "dead-letters", "list", "--json"))
 
 
-def test_undeliverable_events_become_dead_letters_and_can_be_replayed(served, told):
+def test_undeliverable_events_become_dead_letters_and_can_be_replayed(served, measured):
     kit.python(
         "from tasador.events import announce, publish\n"
         "from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event\n"
         "bad = [(PREDICTION_REQUESTED, {'bed': 'many'}), (PREDICTION_MADE, [1])]\n"
         "for n, (kind, data) in enumerate(bad):\n"
-        "    told_as = dict(source='/tests/cluster', id=f'poison-{n}')\n"
-        "    event = Event(type=kind, data=data, **told_as)\n"
+        "    attributes = dict(source='/tests/cluster', id=f'poison-{n}')\n"
+        "    event = Event(type=kind, data=data, **attributes)\n"
         "    publish.publish(event, settings.broker_url, retries=announce.PATIENCE)\n"
-        "told(1)"
+        "report(1)"
     )
 
     def poison():
-        found = {each["event"]["id"]: each for each in letters()}
-        return found if {"poison-0", "poison-1"} <= set(found) else None
+        by_id = {each["event"]["id"]: each for each in dead_letters()}
+        return by_id if {"poison-0", "poison-1"} <= set(by_id) else None
 
-    found, seconds = kit.until("both dead letters", poison, 120, pause=2)
-    told["poison is kept as a dead letter"] = f"{seconds:.0f} s"
-    first, second = found["poison-0"], found["poison-1"]
+    letters, seconds = kit.until("both dead letters", poison, 120, pause=2)
+    measured["refused event stored as a dead letter"] = f"{seconds:.0f} s"
+    first, second = letters["poison-0"], letters["poison-1"]
     assert (first["subscriber"], second["subscriber"]) == ("predict", "record")
     assert first["status"] == 422
     assert second["status"] == 400
     assert "bed" in first["reason"]
     assert first["event"]["data"] == {"bed": "many"}
-    said = kit.console("python", "-m", "tasador", "dead-letters", "replay", "poison-0")
-    assert "1 event delivered again" in said
+    output = kit.console("python", "-m", "tasador", "dead-letters", "replay", "poison-0")
+    assert "1 event delivered again" in output
 
     def back():
         again = poison()
         return again and again["poison-0"]["time"] > first["time"]
 
-    kit.until("refused again, kept again", back, 60, pause=2)
+    kit.until("refused and stored again", back, 60, pause=2)

@@ -1,4 +1,4 @@
-"""The web app on a cluster, as a person reaches it who may reach the cluster."""
+"""The web app on a cluster, reached by kubectl port-forward."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @contextmanager
 def forwarded():
-    """The web app's address on this machine. Pages are let in from the port that it listens at."""
+    """Yields the web app's address on this machine; its origin is allowed first."""
     port = free_port()
     origins = f"TASADOR_WEB_ORIGINS=http://127.0.0.1:{port}"
     kit.kubectl("-n", kit.NAMESPACE, "set", "env", "deployment/web", origins)

@@ -1,4 +1,4 @@
-"""Promotions on a real Knative: good ones, broken ones, twice, out of order, and under load."""
+"""Promotions on a real Knative: good, broken, repeated, out of order, and under load."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 
-# A decision for a version, under the next number; told to the broker with what is changed.
+# Records a decision for a version under the next number, and publishes its event with CHANGES.
 DECIDE = """
 from dataclasses import replace
 from tasador.events import announce, build
@@ -26,12 +26,12 @@ event = build.model_promoted(made)
 event = replace(event, data={**event.data, **CHANGES})
 for _ in range(TIMES):
     announce.announce(event, settings)
-told(made.promotion)
+report(made.promotion)
 """
 
 
 def promote(times=1, which=1, **changes):
-    """Promote version ``which`` by hand; the promotion's number. ``changes`` are of the event."""
+    """Promote version ``which`` by hand; returns its number. ``changes`` apply to the event."""
     code = DECIDE.replace("VERSION", str(which)).replace("TIMES", str(times))
     return kit.python(code.replace("CHANGES", repr(changes)))
 
@@ -39,23 +39,23 @@ def promote(times=1, which=1, **changes):
 def outcomes(promotion):
     """(service, outcome, reason) of every rollout of a promotion."""
     return kit.python(
-        "told([[r.service, r.outcome, r.reason] for r in warehouse.rollout_history(limit=100)"
+        "report([[r.service, r.outcome, r.reason] for r in warehouse.rollout_history(limit=100)"
         f" if r.promotion == {promotion}])"
     )
 
 
-def dealt_with(promotion, count=2):
-    found, seconds = kit.until(
-        f"promotion {promotion} dealt with",
+def wait_for_outcomes(promotion, count=2):
+    """(the outcomes, seconds waited) of a promotion, once there are ``count``."""
+    return kit.until(
+        f"outcomes of promotion {promotion}",
         lambda: (o := outcomes(promotion)) and len(o) >= count and o,
         180,
         pause=2,
     )
-    return found, seconds
 
 
 def traffic():
-    """service -> [(revision, percent, tag)], as the ingress has it."""
+    """service -> [(revision, percent, tag)] of the traffic."""
     return {
         name: [
             (t["revisionName"], t["percent"], t.get("tag", ""))
@@ -66,24 +66,24 @@ def traffic():
 
 
 def revisions():
-    found = kit.get("revision.serving.knative.dev")
+    every = kit.get("revision.serving.knative.dev")
     return sorted(
         each["metadata"]["name"]
-        for each in found
+        for each in every
         if each["metadata"]["labels"]["serving.knative.dev/service"] in ("predict", "explain")
     )
 
 
 @pytest.fixture(scope="module")
 def served(loop):
-    """Something is in service already (test_loop.py comes first)."""
-    assert kit.python("told(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
+    """A model is in service (test_loop.py runs first)."""
+    assert kit.python("report(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
 
 
-def test_repeated_promotion_event_rolls_out_once(served, told):
+def test_repeated_promotion_event_rolls_out_once(served, measured):
     number = promote(times=2)
-    _, seconds = dealt_with(number)
-    told["a promotion in service, after its event"] = f"{seconds:.0f} s"
+    _, seconds = wait_for_outcomes(number)
+    measured["a promotion in service, after its event"] = f"{seconds:.0f} s"
     kit.until(
         "the second of the two",
         lambda: sorted(o for _, o, _ in outcomes(number)).count("unchanged") == 2,
@@ -105,7 +105,7 @@ def test_older_promotion_after_newer_is_ignored(served):
         "from tasador.events import announce, build\n"
         f"older = replace(warehouse.latest_promotion(), promotion={number - 1})\n"
         "announce.announce(build.model_promoted(older), settings)\n"
-        "told(1)"
+        "report(1)"
     )
     kit.until(
         "the older one is superseded",
@@ -117,29 +117,29 @@ def test_older_promotion_after_newer_is_ignored(served):
 
 def test_broken_bundle_keeps_the_old_model_serving(served):
     before, there = traffic(), revisions()
-    found, _ = dealt_with(promote(digest="0" * 64))
-    assert {(service, outcome) for service, outcome, _ in found} == {
+    results, _ = wait_for_outcomes(promote(digest="0" * 64))
+    assert {(service, outcome) for service, outcome, _ in results} == {
         ("predict", "failed"),
         ("explain", "failed"),
     }
-    assert "digest" in found[0][2]
+    assert "digest" in results[0][2]
     assert (traffic(), revisions()) == (before, there)
 
 
 @kit.long
-def test_candidate_that_never_becomes_ready_is_removed(served, told):
+def test_candidate_that_never_becomes_ready_is_removed(served, measured):
     before, there = traffic(), revisions()
-    # The bundle is whole, but names another version than the promotion.
-    found, seconds = dealt_with(promote(version=77))
-    told["a candidate that never gets ready is given up"] = f"{seconds:.0f} s"
-    assert {outcome for _, outcome, _ in found} == {"failed"}
-    assert "did not become ready" in found[0][2]
+    # The bundle is complete, but its version differs from the promotion's.
+    results, seconds = wait_for_outcomes(promote(version=77))
+    measured["a candidate that never becomes ready is removed after"] = f"{seconds:.0f} s"
+    assert {outcome for _, outcome, _ in results} == {"failed"}
+    assert "did not become ready" in results[0][2]
     assert traffic() == before
     kit.until("the candidate is gone", lambda: revisions() == there, 30)
 
 
 async def load(seconds_between, until):
-    """Requests at a steady pace through the ingress; every status that came."""
+    """Send requests through the ingress at a steady rate; returns all statuses."""
     url, domain = os.environ["TASADOR_INGRESS_URL"], os.environ["TASADOR_INGRESS_DOMAIN"]
     headers = {"host": f"predict.{kit.NAMESPACE}.{domain}"}
     statuses, going = [], set()
@@ -165,51 +165,53 @@ async def load(seconds_between, until):
     return statuses
 
 
-def test_no_request_fails_during_three_promotions_and_a_rollback(served, told):
+def test_no_request_fails_during_three_promotions_and_a_rollback(served, measured):
     def newest():
-        return kit.python("told(warehouse.latest_promotion().promotion)")
+        return kit.python("report(warehouse.latest_promotion().promotion)")
 
     async def both():
         over = asyncio.Event()
-        asked = asyncio.create_task(load(1 / 50, over))
-        # The second version is the one that the gate had rejected: a person may think otherwise.
+        requests = asyncio.create_task(load(1 / 50, over))
+        # The gate rejected version 2, but a person may promote it.
         for which in (1, 2, 2):
             number = await asyncio.to_thread(promote, 1, which)
-            found, _ = await asyncio.to_thread(dealt_with, number)
-            assert {o for _, o, _ in found} == {"serving"}, found
-        said = await asyncio.to_thread(kit.console, "python", "-m", "tasador", "rollback")
-        assert "version 1 is champion again" in said
-        found, seconds = await asyncio.to_thread(dealt_with, await asyncio.to_thread(newest))
-        assert {o for _, o, _ in found} == {"serving"}, found
-        told["a rollback in service, after the command"] = f"{seconds:.0f} s"
+            results, _ = await asyncio.to_thread(wait_for_outcomes, number)
+            assert {o for _, o, _ in results} == {"serving"}, results
+        output = await asyncio.to_thread(kit.console, "python", "-m", "tasador", "rollback")
+        assert "version 1 is champion again" in output
+        results, seconds = await asyncio.to_thread(
+            wait_for_outcomes, await asyncio.to_thread(newest)
+        )
+        assert {o for _, o, _ in results} == {"serving"}, results
+        measured["a rollback in service, after the command"] = f"{seconds:.0f} s"
         over.set()
-        return await asked
+        return await requests
 
     statuses = asyncio.run(both())
     failed = [status for status in statuses if status != 200]
-    told["requests at 50 a second during three promotions and a rollback"] = (
+    measured["requests at 50 a second during three promotions and a rollback"] = (
         f"{len(statuses)}, {len(failed)} failed"
     )
     assert len(statuses) > 500
     assert failed == []
-    assert kit.ask("POST", "/predict", LISTING).json()["model"]["version"] == 1
-    # The newest few that no longer serve are kept, and no more.
+    assert kit.request("POST", "/predict", LISTING).json()["model"]["version"] == 1
+    # Only the newest revisions that no longer serve are kept.
     assert len([name for name in revisions() if name.startswith("predict-")]) <= 4
 
 
 @kit.long
-def test_lost_promotion_event_is_made_up_by_reconcile(served, told):
+def test_lost_promotion_event_is_made_up_by_reconcile(served, measured):
     number = kit.python(
         DECIDE.replace("VERSION", "1").replace("TIMES", "0").replace("CHANGES", "{}")
     )
-    found, seconds = dealt_with(number)
-    assert {o for _, o, _ in found} == {"serving"}, found
-    told["a promotion that no event told of, in service after"] = f"{seconds:.0f} s"
+    results, seconds = wait_for_outcomes(number)
+    assert {o for _, o, _ in results} == {"serving"}, results
+    measured["a promotion whose event was lost, in service after"] = f"{seconds:.0f} s"
 
 
 @kit.long
-def test_canary_steps_shift_traffic_gradually(served, told):
-    def say(steps):
+def test_canary_steps_shift_traffic_gradually(served, measured):
+    def set_canary(steps):
         kit.patch("secret", "tasador-endpoints", {"stringData": {"TASADOR_CANARY": steps}})
         kit.kill(*kit.pods("reload"))
         kit.until("reload is back", lambda: len(kit.pods("reload")) == 1, 60)
@@ -219,24 +221,24 @@ def test_canary_steps_shift_traffic_gradually(served, told):
 
     async def both():
         over = asyncio.Event()
-        asked = asyncio.create_task(load(1 / 20, over))
+        requests = asyncio.create_task(load(1 / 20, over))
         number = await asyncio.to_thread(promote)
-        found, seconds = await asyncio.to_thread(dealt_with, number)
+        results, seconds = await asyncio.to_thread(wait_for_outcomes, number)
         over.set()
-        return number, found, seconds, await asked
+        return number, results, seconds, await requests
 
-    say("10:10,50:10")
+    set_canary("10:10,50:10")
     try:
-        number, found, seconds, statuses = asyncio.run(both())
+        number, results, seconds, statuses = asyncio.run(both())
     finally:
-        say("")
-    assert {outcome for _, outcome, _ in found} == {"serving"}, found
+        set_canary("")
+    assert {outcome for _, outcome, _ in results} == {"serving"}, results
     steps = kit.python(
-        "told([[s['step'], s['says']] for r in warehouse.rollout_history(limit=100)"
+        "report([[s['step'], s['says']] for r in warehouse.rollout_history(limit=100)"
         f" if r.promotion == {number} and r.outcome == 'serving' for s in r.steps])"
     )
-    given = [says for step, says in steps if "% of the traffic" in step]
-    assert len(given) == 4
-    told["a promotion with two canary steps of 10 s in service after"] = f"{seconds:.0f} s"
-    told["its first canary step"] = given[0]
+    canary_steps = [says for step, says in steps if "% of the traffic" in step]
+    assert len(canary_steps) == 4
+    measured["a promotion with two canary steps of 10 s in service after"] = f"{seconds:.0f} s"
+    measured["its first canary step"] = canary_steps[0]
     assert set(statuses) == {200}

@@ -1,11 +1,11 @@
-"""What is killed in the middle is made good by retries and reconciliation, with no hand."""
+"""Processes are killed in the middle of their work; retries and reconciliation recover."""
 
 import time
 
 import pytest
 
 from tests.cluster.test_loop import SOURCE
-from tests.cluster.test_rollout import dealt_with, promote, revisions, traffic
+from tests.cluster.test_rollout import promote, revisions, traffic, wait_for_outcomes
 from tests.kit import cluster as kit
 
 pytestmark = [pytest.mark.timeout(2400), kit.long]
@@ -13,47 +13,47 @@ pytestmark = [pytest.mark.timeout(2400), kit.long]
 
 @pytest.fixture(scope="module")
 def served(loop):
-    """Something is in service already (test_loop.py comes first)."""
-    assert kit.python("told(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
+    """A model is in service (test_loop.py runs first)."""
+    assert kit.python("report(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
 
 
 def all_to(number):
-    """Whether all traffic is the promotion's."""
+    """Whether the promotion gets all traffic."""
     return all(
         targets == [(f"{service}-{number:05d}", 100, "")] for service, targets in traffic().items()
     )
 
 
-def killed(namespace, label):
-    """Kill the pods with the label, wherever they are."""
+def kill_labelled(namespace, label):
+    """Kill the pods with this label."""
     kit.kubectl(
         *("-n", namespace, "delete", "pod", "-l", label),
         *("--grace-period=0", "--force", "--wait=false"),
     )
 
 
-def test_reload_killed_in_the_middle_of_a_rollout(served, told):
+def test_reload_killed_in_the_middle_of_a_rollout(served, measured):
     number = promote()
     kit.until("the candidate", lambda: f"predict-{number:05d}" in revisions(), 60, pause=0.2)
     kit.kill(*kit.pods("reload"))
     _, seconds = kit.until("all traffic moved", lambda: all_to(number), 300, pause=2)
-    told["reload killed in a rollout: in service after"] = f"{seconds:.0f} s"
-    dealt_with(number)
+    measured["reload killed in a rollout: in service after"] = f"{seconds:.0f} s"
+    wait_for_outcomes(number)
 
 
-def test_broker_killed_with_a_promotion_in_it(served, told):
+def test_broker_killed_with_a_promotion_in_it(served, measured):
     number = promote()
-    killed("knative-eventing", "messaging.knative.dev/role=dispatcher")
+    kill_labelled("knative-eventing", "messaging.knative.dev/role=dispatcher")
     _, seconds = kit.until("all traffic moved", lambda: all_to(number), 300, pause=2)
-    told["the Broker's channel killed with a promotion in it: in service after"] = (
+    measured["the Broker's channel killed with a promotion in it: in service after"] = (
         f"{seconds:.0f} s"
     )
 
 
-def test_loop_completes_when_each_component_is_killed_once(served, told):
+def test_loop_completes_when_each_component_is_killed_once(served, measured):
     """Flow pods, Postgres, the event bus, the Broker, Argo's controller: the batch arrives."""
     before = len(kit.workflows("trainflow")), len(kit.workflows("driftflow"))
-    promoted = kit.python("told(warehouse.latest_promotion().promotion)")
+    promoted = kit.python("report(warehouse.latest_promotion().promotion)")
     began = time.monotonic()
     workflow = kit.trigger("ingest", source_url=SOURCE)
 
@@ -66,36 +66,36 @@ def test_loop_completes_when_each_component_is_killed_once(served, told):
                 return f"{name}-{step}-{node['id'].rpartition('-')[2]}"
         return None
 
-    def begun(template, number):
-        found = kit.workflows(template)
-        return found[number]["metadata"]["name"] if len(found) > number else None
+    def started(template, number):
+        workflows = kit.workflows(template)
+        return workflows[number]["metadata"]["name"] if len(workflows) > number else None
 
     pod, _ = kit.until("the pod of validate", lambda: running(workflow, "validate"), 180, pause=0.5)
     kit.kill(pod)
     kit.until("store runs", lambda: running(workflow, "store"), 300, pause=0.5)
     kit.kill("eventbus-default-js-0")
     for role in ("ingress", "filter"):
-        killed("knative-eventing", f"eventing.knative.dev/brokerRole={role}")
+        kill_labelled("knative-eventing", f"eventing.knative.dev/brokerRole={role}")
     kit.until("ingested", lambda: kit.finished(kit.get("workflow.argoproj.io", workflow)), 400)
-    drift, _ = kit.until("drift begun", lambda: begun("driftflow", before[1]), 300)
+    drift, _ = kit.until("drift started", lambda: started("driftflow", before[1]), 300)
     kit.until("its judge runs", lambda: running(drift, "judge"), 180, pause=0.5)
     kit.kill("postgres-0")
     kit.until("drift judged", lambda: kit.finished(kit.get("workflow.argoproj.io", drift)), 600)
-    train, _ = kit.until("training begun", lambda: begun("trainflow", before[0]), 300)
+    train, _ = kit.until("training started", lambda: started("trainflow", before[0]), 300)
     pod, _ = kit.until("the pod of search", lambda: running(train, "search"), 180, pause=0.5)
     kit.kill(pod)
-    killed("argo", "app=workflow-controller")
+    kill_labelled("argo", "app=workflow-controller")
     kit.until("the pod of judge", lambda: running(train, "judge"), 400, pause=0.5)
     kit.kill(*kit.pods("reload"))
     kit.until("trained", lambda: kit.finished(kit.get("workflow.argoproj.io", train)), 600)
-    decided = kit.python("told(dataclasses.asdict(warehouse.model_history(limit=1)[0]))")
+    decided = kit.python("report(dataclasses.asdict(warehouse.model_history(limit=1)[0]))")
     assert decided["promotion"] > promoted, decided
     if decided["decision"] == "promoted":
         kit.until("it serves", lambda: all_to(decided["promotion"]), 300, pause=2)
-    told["a batch on whose way everything was killed once"] = (
+    measured["a batch on whose way everything was killed once"] = (
         f"{decided['decision']} after {time.monotonic() - began:.0f} s"
     )
     # One batch, one verdict, one decision: nothing was done twice.
     assert len(kit.workflows("driftflow")) == before[1] + 1
-    batches = kit.python("told([b.correlation_id for b in warehouse.batches()])")
+    batches = kit.python("report([b.correlation_id for b in warehouse.batches()])")
     assert decided["correlation_id"] == batches[-1]

@@ -46,7 +46,7 @@ def empty(served):  # noqa: F811
             }
         },
     }
-    kit.kubectl("-n", kit.NAMESPACE, "apply", "-f", "-", given=json.dumps(service))
+    kit.kubectl("-n", kit.NAMESPACE, "apply", "-f", "-", stdin=json.dumps(service))
     kit.until(
         "the empty function",
         lambda: kit.condition(kit.get("services.serving.knative.dev", "empty"), "Ready") == "True",
@@ -59,7 +59,7 @@ def empty(served):  # noqa: F811
 def cold(service, path):
     """Seconds of one request that has to start a process."""
     began = time.monotonic()
-    answer = kit.ask("POST", path, LISTING, service=service)
+    answer = kit.request("POST", path, LISTING, service=service)
     seconds = time.monotonic() - began
     assert answer.status_code == 200, f"{service}: {answer.status_code} {answer.text[:200]}"
     return seconds
@@ -70,20 +70,20 @@ def any_pod(service):
     return bool(kit.get("pod", "", "-l", f"serving.knative.dev/service={service}"))
 
 
-def test_cold_start_compared_with_an_empty_function(empty, told):
-    asked = [("predict", "/predict"), ("empty", "/")]
+def test_cold_start_compared_with_an_empty_function(empty, measured):
+    services = [("predict", "/predict"), ("empty", "/")]
     seconds = {"predict": [], "empty": []}
     for number in range(TRIES):
         # None at all, not even one that is about to end: it would take from the other.
         kit.until("no process", lambda: not any(map(any_pod, seconds)), 300)
-        # Who comes second meets a busier machine; they take turns.
-        for service, path in asked if number % 2 else reversed(asked):
+        # The second request meets a busier machine, so the two take turns.
+        for service, path in services if number % 2 else reversed(services):
             seconds[service].append(cold(service, path))
     for service, tries in seconds.items():
-        told[f"first request, {service} at zero"] = (
+        measured[f"first request, {service} at zero"] = (
             f"median {statistics.median(tries):.2f} s ({min(tries):.2f} to {max(tries):.2f},"
             f" {len(tries)} tries)"
         )
     ratio = statistics.median(seconds["predict"]) / statistics.median(seconds["empty"])
-    told["first request, predict to empty"] = f"{ratio:.2f} times"
+    measured["first request, predict to empty"] = f"{ratio:.2f} times"
     assert ratio <= AT_MOST

@@ -1,4 +1,4 @@
-"""What happens by the clock, with nobody there; last, since the new batch may bring a new model."""
+"""The ingest schedule; runs last, since the new batch may lead to a new model."""
 
 import time
 
@@ -16,11 +16,11 @@ def schedule(**spec):
 
 
 @kit.long
-def test_scheduled_ingest_fetches_the_next_batch(loop, told):
-    batches = "told([b.correlation_id for b in warehouse.batches()])"
+def test_scheduled_ingest_fetches_the_next_batch(loop, measured):
+    batches = "report([b.correlation_id for b in warehouse.batches()])"
     before = set(kit.python(batches))
     runs = len(kit.workflows("ingestflow"))
-    # What an installation says in its overlay.
+    # An installation sets this in its overlay.
     kit.patch("secret", "tasador-endpoints", {"stringData": {"TASADOR_SOURCE_URL": SOURCE}})
     began = time.monotonic()
     schedule(suspend=False, schedules=["* * * * *"])
@@ -29,7 +29,7 @@ def test_scheduled_ingest_fetches_the_next_batch(loop, told):
     finally:
         schedule(suspend=True)
     kit.until("its end", lambda: kit.finished(kit.workflows("ingestflow")[-1]), 400)
-    told["ingest by its schedule (each minute), first batch in"] = (
+    measured["ingest by its schedule (each minute), first batch in"] = (
         f"{time.monotonic() - began:.0f} s"
     )
     assert len(set(kit.python(batches)) - before) == 1

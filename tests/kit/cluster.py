@@ -1,6 +1,6 @@
-"""A real cluster for tests: what is applied to it, and what is asked of it.
+"""A real cluster for tests: kubectl, the overlay, commands in pods, requests from outside.
 
-Everything about the cluster comes from the environment; see tests/README.md.
+The environment describes the cluster; see tests/README.md.
 """
 
 import json
@@ -23,22 +23,22 @@ NEEDED = ("KUBECONFIG", "TASADOR_INGRESS_URL", "TASADOR_INGRESS_DOMAIN")
 SEED = "11"
 
 
-# What takes minutes and is looked at before a release, not at every change.
+# Takes minutes: runs before a release, not for every change.
 long = pytest.mark.skipif(
     not os.environ.get("TASADOR_TEST_LONG"), reason="long: set TASADOR_TEST_LONG (tests/README.md)"
 )
 
 
 def missing():
-    """Why the tests cannot run here, or nothing."""
+    """The reason why the tests cannot run, or an empty text."""
     absent = [name for name in NEEDED if not os.environ.get(name)]
     return f"no cluster: {', '.join(absent)} not set (tests/README.md)" if absent else ""
 
 
-def kubectl(*arguments, given=None, check=True):
-    """What kubectl prints; ``given`` is its standard input."""
+def kubectl(*arguments, stdin=None, check=True):
+    """The output of kubectl; ``stdin`` is its standard input."""
     command = [*shlex.split(os.environ.get("TASADOR_KUBECTL") or "kubectl"), *arguments]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT)
     assert not check or done.returncode == 0, f"{shlex.join(command)}: {done.stderr}"
     return done.stdout if done.returncode == 0 else ""
 
@@ -49,10 +49,9 @@ def get(kind, name="", *more):
     return json.loads(text) if name else json.loads(text)["items"]
 
 
-def patch(kind, name, changed):
-    """Merge what is ``changed`` into an object."""
-    given = json.dumps(changed)
-    kubectl("-n", NAMESPACE, "patch", kind, name, "--type=merge", "-p", given)
+def patch(kind, name, changes):
+    """Merge ``changes`` into an object."""
+    kubectl("-n", NAMESPACE, "patch", kind, name, "--type=merge", "-p", json.dumps(changes))
 
 
 def until(what, condition, seconds, pause=1.0):
@@ -66,19 +65,19 @@ def until(what, condition, seconds, pause=1.0):
     return value, time.monotonic() - began
 
 
-def condition(each, kind):
-    """The status of one of an object's conditions."""
-    conditions = each.get("status", {}).get("conditions", [])
+def condition(resource, kind):
+    """The status of an object's condition ("True", "False", "Unknown"), or an empty text."""
+    conditions = resource.get("status", {}).get("conditions", [])
     return next((c["status"] for c in conditions if c["type"] == kind), "")
 
 
 def images():
-    """Build the images (the builder is told by the environment) and write the overlay."""
+    """Build the images and write the overlay."""
     subprocess.run([sys.executable, "cluster/images.py"], cwd=ROOT, check=True)
 
 
 def build(name, dockerfile, base):
-    """Build an image of the tests' own from benchmarks/serving/NAME; returns what it is called."""
+    """Build an image for tests from benchmarks/serving/NAME; returns its name."""
     builder = shlex.split(os.environ.get("TASADOR_IMAGE_BUILDER") or "docker build -t")
     prefix, tag = base.rpartition("/")[0], base.rpartition(":")[2]
     image = f"{prefix}/tasador-test-{name}:{tag}"
@@ -88,7 +87,7 @@ def build(name, dockerfile, base):
 
 
 def flows_image():
-    """The image of the flows, as the overlay names it."""
+    """The flows' image in the overlay."""
     job = get("job", "deploy-flows")
     return job["spec"]["template"]["spec"]["containers"][0]["image"]
 
@@ -105,13 +104,13 @@ def remove():
     for kind in ("workflow", "cronworkflow", "sensor", "eventsource", "eventbus"):
         kubectl("-n", NAMESPACE, "delete", f"{kind}.argoproj.io", "--all", "--timeout=120s")
     kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-    # What the pods hold goes anyway: nobody need wait for them to close their files.
+    # Their data is deleted too, so the pods need no grace period.
     kubectl("-n", NAMESPACE, "delete", "pod", "--all", "--grace-period=0", "--force", check=False)
     kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=300s")
 
 
 def unready():
-    """What is not ready (or not done) yet."""
+    """The objects that are not ready (or not complete) yet."""
     waiting = []
     for each in get("job"):
         if condition(each, "Complete") != "True":
@@ -130,21 +129,21 @@ def unready():
 
 
 def versions():
-    """(kind, name) -> what changes with the object and not with its status."""
-    made = kubectl("get", "-k", str(OVERLAY), "-o", "json")
+    """(kind, name) -> a version that changes with the object but not with its status."""
+    listed = kubectl("get", "-k", str(OVERLAY), "-o", "json")
     return {
         (each["kind"], each["metadata"]["name"]): each["metadata"].get(
             "generation", each["metadata"]["resourceVersion"]
         )
-        for each in json.loads(made)["items"]
+        for each in json.loads(listed)["items"]
     }
 
 
-# -- beside the platform: a source of batches, and a place to run commands ---------------------
+# -- next to the platform: a source of batches, and a pod to run commands in --------------------
 
 
 def guest(image, name, command, account="", ports=()):
-    """A deployment of the flows image for the tests' own use."""
+    """A deployment of the flows' image for tests."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -217,31 +216,34 @@ def guests(rows, scenario):
         guest(image, "console", ["sleep", "infinity"], account="console"),
     ]
     listed = {"apiVersion": "v1", "kind": "List", "items": objects}
-    kubectl("-n", NAMESPACE, "apply", "-f", "-", given=json.dumps(listed))
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(listed))
     for name in ("source", "console"):
         kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
 
 
 def console(*command):
-    """What a command prints in a pod that has the platform's addresses and keys."""
+    """The output of a command in a pod that has the platform's addresses and keys."""
     return kubectl("-n", NAMESPACE, "exec", "deployment/console", "--", *command)
 
 
 def python(code):
-    """What Python prints there, read as JSON; ``settings`` and ``warehouse`` are at hand."""
+    """Run Python in that pod; returns what the code passes to ``report``.
+
+    ``settings`` and ``warehouse`` are defined.
+    """
     setup = (
         "import json, dataclasses\n"
         "from tasador.settings import Settings\n"
         "from tasador.warehouse.warehouse import Warehouse\n"
         "settings = Settings.load()\n"
         "warehouse = Warehouse(settings.database_url)\n"
-        "def told(value): print(json.dumps(value, default=str))\n"
+        "def report(value): print(json.dumps(value, default=str))\n"
     )
     return json.loads(console("python", "-c", setup + code).strip().splitlines()[-1])
 
 
 def train_briefly(trials):
-    """Trainings that an event starts search no longer than this: their sensor says how long."""
+    """Limit the trials of trainings that events start; their sensor sets the number."""
     sensor = get("sensor", "trainflow")
     workflow = sensor["spec"]["triggers"][0]["template"]["k8s"]["source"]["resource"]
     for parameter in workflow["spec"]["arguments"]["parameters"]:
@@ -251,10 +253,10 @@ def train_briefly(trials):
 
 
 def scale_quickly():
-    """Processes of predict and explain end some 36 seconds after the last request."""
+    """Scale predict and explain to zero some 36 seconds after the last request."""
     quick = {
         "autoscaling.knative.dev/window": "6s",
-        # A tenth of it, the default, would have one slow answer start processes.
+        # With the default, a tenth of the window, one slow answer would start more processes.
         "autoscaling.knative.dev/panic-window-percentage": "100",
         "autoscaling.knative.dev/scale-to-zero-pod-retention-period": "0s",
     }
@@ -263,54 +265,56 @@ def scale_quickly():
 
 
 def pods(service):
-    """The names of a service's pods that are not about to end."""
-    found = get("pod", "", "-l", f"serving.knative.dev/service={service}")
-    return [p["metadata"]["name"] for p in found if "deletionTimestamp" not in p["metadata"]]
+    """The names of a service's pods that are not terminating."""
+    matches = get("pod", "", "-l", f"serving.knative.dev/service={service}")
+    return [p["metadata"]["name"] for p in matches if "deletionTimestamp" not in p["metadata"]]
 
 
 def kill(*pods):
-    """End pods as a broken node does: at once, without a word."""
+    """Kill pods at once, as a failing node does."""
     kubectl("-n", NAMESPACE, "delete", "pod", *pods, "--grace-period=0", "--force", "--wait=false")
 
 
 def trigger(flow, **parameters):
     """``python flows/FLOW.py argo-workflows trigger``; returns the workflow's name."""
-    given = [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]
-    command = ["python", f"/app/flows/{flow}.py", "argo-workflows", "trigger", *given]
-    # Metaflow says it on stderr.
-    said = console("sh", "-c", f"{shlex.join(command)} 2>&1")
-    return re.search(rf"argo-({flow}flow-[a-z0-9]+)", said)[1]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]
+    command = ["python", f"/app/flows/{flow}.py", "argo-workflows", "trigger", *options]
+    # Metaflow prints the name on stderr.
+    output = console("sh", "-c", f"{shlex.join(command)} 2>&1")
+    return re.search(rf"argo-({flow}flow-[a-z0-9]+)", output)[1]
 
 
 def workflows(template):
-    """Every workflow of a flow, the newest last."""
-    found = [
+    """All workflows of a flow, newest last."""
+    matches = [
         each
         for each in get("workflow.argoproj.io")
         if each["spec"].get("workflowTemplateRef", {}).get("name") == template
     ]
-    return sorted(found, key=lambda each: each["metadata"]["creationTimestamp"])
+    return sorted(matches, key=lambda each: each["metadata"]["creationTimestamp"])
 
 
 def phase(workflow, step):
-    """How far a step of a workflow is: its newest pod's phase, or nothing."""
+    """The phase of the newest pod of a workflow's step, or an empty text."""
     nodes = (workflow.get("status", {}).get("nodes") or {}).values()
-    found = [n for n in nodes if n["type"] == "Pod" and n.get("templateName") == step]
-    return max(found, key=lambda n: n.get("startedAt") or "")["phase"] if found else ""
+    matches = [n for n in nodes if n["type"] == "Pod" and n.get("templateName") == step]
+    return max(matches, key=lambda n: n.get("startedAt") or "")["phase"] if matches else ""
 
 
-def finished(each, wanted="Succeeded"):
-    """Whether a workflow ended as wanted; fails where it ended otherwise."""
-    phase = each.get("status", {}).get("phase", "")
+def finished(workflow, wanted="Succeeded"):
+    """Whether a workflow ended in the phase ``wanted``; fails if it ended in another."""
+    phase = workflow.get("status", {}).get("phase", "")
     if phase in ("Failed", "Error"):
-        assert wanted == phase, f"{each['metadata']['name']}: {each['status'].get('message')}"
+        assert wanted == phase, (
+            f"{workflow['metadata']['name']}: {workflow['status'].get('message')}"
+        )
     return phase == wanted
 
 
 # -- from outside ------------------------------------------------------------------------------
 
 
-def ask(method, path, body=None, service="predict"):
+def request(method, path, body=None, service="predict"):
     """A request through the ingress."""
     url, domain = os.environ["TASADOR_INGRESS_URL"], os.environ["TASADOR_INGRESS_DOMAIN"]
     return httpx.request(
