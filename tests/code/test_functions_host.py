@@ -207,7 +207,7 @@ def test_request_that_arrives_too_slowly_is_408(server, monkeypatch):
 
 
 def test_idle_connections_make_room_for_new_ones(predict):
-    # More than are taken; the listening socket's queue holds the last of them.
+    # More than the server accepts; the last of them wait in the listen queue.
     socks = [connect(predict) for _ in range(520)]
     try:
         wait_for(lambda: httpx.get(f"{predict.base_url}/health", timeout=20).status_code == 200)
@@ -279,8 +279,8 @@ def test_reply_does_not_need_orjson(monkeypatch):
 def test_malformed_http_is_a_problem_document(predict, sent, status):
     sock = connect(predict)
     sock.sendall(sent)
-    found, head, body = answer_of(sock)
-    assert (found, json.loads(body)["status"]) == (status, status)
+    answered, head, body = answer_of(sock)
+    assert (answered, json.loads(body)["status"]) == (status, status)
     assert "application/problem+json" in head
     assert "x-request-id" in head
     # What the server did not read of it makes a reset of the end.

@@ -55,8 +55,8 @@ def test_rejected_requests_smoke_tests_and_event_replies_are_not_published(folde
     with adjustable_broker() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
         client.post("/predict", json={"bed": "x"})
         client.post("/predict", json={}, headers={SMOKE_TEST_HEADER: "1"})
-        asked = Event(type=PREDICTION_REQUESTED, source="/t", id="1", data={})
-        client.post("/", content=asked.body(), headers=asked.headers())
+        request = Event(type=PREDICTION_REQUESTED, source="/t", id="1", data={})
+        client.post("/", content=request.body(), headers=request.headers())
         last = client.post("/predict", json={}).json()["prediction_id"]
         wait_for(lambda: broker.ids())
         assert broker.ids() == [last]

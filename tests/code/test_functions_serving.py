@@ -80,8 +80,8 @@ def problem(answer, status):
 
 
 def requested(listing, **attributes):
-    given = {"type": PREDICTION_REQUESTED, "source": "/test", "id": "e-1"} | attributes
-    return Event(data=listing, **given)
+    defaults = {"type": PREDICTION_REQUESTED, "source": "/test", "id": "e-1"} | attributes
+    return Event(data=listing, **defaults)
 
 
 def send(client, event, structured=False):
@@ -179,33 +179,33 @@ def test_batch_by_column_equals_batch_by_row(predict):
     columns = {name: [row[name] for row in sent] for name in INPUTS}
     answer = predict.post("/batch_predict", json={"columns": columns})
     assert answer.headers["content-type"] == "application/json"
-    told = answer.json()
-    assert told["rows"] == len(rows) == len(set(told["prediction_id"]))
-    assert told["price"] == [each["price"] for each in by_row]
+    by_column = answer.json()
+    assert by_column["rows"] == len(rows) == len(set(by_column["prediction_id"]))
+    assert by_column["price"] == [each["price"] for each in by_row]
     for level in ("80", "90", "95"):
         for end in ("low", "high"):
             expected = [each["intervals"][level][end] for each in by_row]
-            assert told["intervals"][level][end] == expected
+            assert by_column["intervals"][level][end] == expected
     missing = {
         name: [row for row, each in enumerate(by_row) if name in each["missing"]] for name in INPUTS
     }
-    assert told["missing"] == {name: where for name, where in missing.items() if where}
-    assert told["warnings"] == [
+    assert by_column["missing"] == {name: where for name, where in missing.items() if where}
+    assert by_column["warnings"] == [
         {"row": row, "warnings": each["warnings"]}
         for row, each in enumerate(by_row)
         if each["warnings"]
     ]
-    assert told["model"] == by_row[0]["model"]
+    assert by_column["model"] == by_row[0]["model"]
 
 
 def test_batch_by_column_without_a_column_and_with_a_price(predict):
-    told = predict.post(
+    by_column = predict.post(
         "/batch_predict", json={"columns": {"bed": [3, None], "price": ["no", "idea"]}}
     ).json()
-    assert told["missing"]["bed"] == [1]
-    assert told["missing"]["city"] == [0, 1]
+    assert by_column["missing"]["bed"] == [1]
+    assert by_column["missing"]["city"] == [0, 1]
     single = predict.post("/predict", json={"bed": 3}).json()["price"]
-    assert told["price"][0] == pytest.approx(single, rel=1e-6)
+    assert by_column["price"][0] == pytest.approx(single, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_batch_by_column_without_a_column_and_with_a_price(predict):
     ],
 )
 def test_invalid_columns_are_named(predict, columns, fields):
-    said = problem(predict.post("/batch_predict", json={"columns": columns}), 422)
-    assert [e["field"] for e in said["errors"]] == fields
+    document = problem(predict.post("/batch_predict", json={"columns": columns}), 422)
+    assert [e["field"] for e in document["errors"]] == fields
 
 
 def test_nan_in_a_batch_is_a_missing_value(predict):
@@ -234,14 +234,14 @@ def test_nan_in_a_batch_is_a_missing_value(predict):
 def test_metrics_count_every_row_of_a_batch(predict):
     def counted():
         lines = predict.get("/metrics").text.splitlines()
-        found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         keys = (
             'predictions_total{mode="batch"}',
             "prediction_price_dollars_count",
             "prediction_latency_seconds_count",
             'prediction_price_dollars_bucket{le="+Inf"}',
         )
-        return [float(found[key]) for key in keys]
+        return [float(values[key]) for key in keys]
 
     before = counted()
     predict.post("/batch_predict", json={"listings": [{"bed": 3}] * 70})
@@ -257,9 +257,9 @@ def test_batch_of_events_is_415_for_functions_that_reply(predict, explain):
 
 def test_index_model_and_states_describe_the_served_model(predict, model):
     assert predict.get("/").json()["model"]["version"] == 3
-    told = predict.get("/model").json()
-    assert told["digest"] == model.manifest.digest
-    assert told["metrics"] == model.manifest.metrics
+    description = predict.get("/model").json()
+    assert description["digest"] == model.manifest.digest
+    assert description["metrics"] == model.manifest.metrics
     assert predict.get("/states").json()["states"] == model.manifest.categories["state"]
 
 
@@ -269,22 +269,24 @@ def test_index_model_and_states_describe_the_served_model(predict, model):
 def test_explanation_adds_up_to_the_price_of_predict(predict, explain):
     for row in simulated_listings(12, seed=5):
         sent = {name: getattr(row, name) for name in INPUTS}
-        told = explain.post("/explain", json=sent).json()
-        assert told["price"] == pytest.approx(predict.post("/predict", json=sent).json()["price"])
-        for parts in (told["contributions"], told["columns"]):
-            total = told["base"] + math.fsum(part["dollars"] for part in parts)
-            assert total == pytest.approx(told["price"], abs=1.0)
-        assert told["sentence"]
+        explanation = explain.post("/explain", json=sent).json()
+        assert explanation["price"] == pytest.approx(
+            predict.post("/predict", json=sent).json()["price"]
+        )
+        for parts in (explanation["contributions"], explanation["columns"]):
+            total = explanation["base"] + math.fsum(part["dollars"] for part in parts)
+            assert total == pytest.approx(explanation["price"], abs=1.0)
+        assert explanation["sentence"]
 
 
 def test_explain_answers_json_and_events_alike(explain, model, listing):
-    told = explain.post("/", json=listing).json()
+    explanation = explain.post("/", json=listing).json()
     answer = send(explain, requested(listing))
     made = read.parse(dict(answer.headers), answer.content)
     assert made.type == EXPLANATION_MADE
-    assert made.data == told
+    assert made.data == explanation
     row = next(each for each in simulated_listings() if not each.missing())
-    assert told["price"] == contributions.explain(model, row).price
+    assert explanation["price"] == contributions.explain(model, row).price
 
 
 # -- invalid requests ---------------------------------------------------------------------------
@@ -306,14 +308,14 @@ REFUSED = [
 def test_invalid_value_is_422_and_named(request, name, body, field, reason):
     client = request.getfixturevalue(name)
     for path in (f"/{name}", "/"):
-        said = problem(client.post(path, json=body), 422)
-        assert [(e["field"], e["reason"]) for e in said["errors"]] == [(field, reason)]
+        document = problem(client.post(path, json=body), 422)
+        assert [(e["field"], e["reason"]) for e in document["errors"]] == [(field, reason)]
 
 
 def test_every_invalid_field_of_a_batch_is_named(predict):
     rows = [{}, {"bed": "x", "bath": -1}, 7, {"house_size": 1000}, {"state": 1.5, "bed": "y"}]
-    said = problem(predict.post("/batch_predict", json={"listings": rows}), 422)
-    fields = [e["field"] for e in said["errors"]]
+    document = problem(predict.post("/batch_predict", json={"listings": rows}), 422)
+    fields = [e["field"] for e in document["errors"]]
     assert fields == ["listings[1].bed", "listings[1].bath", "listings[2]", "listings[4].bed"]
 
 
@@ -479,7 +481,7 @@ def flip(folder):
     model.write_bytes(content)
 
 
-SPOILT = {
+WRONG = {
     "a flipped byte": (flip, {}, "model.ubj is damaged"),
     "a missing file": (lambda f: (f / "encoders.json").unlink(), {}, "encoders.json"),
     "no folder": (shutil.rmtree, {}, "there is no folder"),
@@ -498,14 +500,14 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("how", WRONG)
 def test_wrong_bundle_or_setting_keeps_predict_unready(folder, tmp_path, how):
-    spoil, env, said = SPOILT[how]
+    damage, env, reason = WRONG[how]
     copy = tmp_path / "bundle"
     shutil.copytree(folder, copy)
-    spoil(copy)
+    damage(copy)
     with function("predict", tmp_path, **{"MODEL_URI": str(copy), **env}) as client:
-        wait_for(lambda: said in client.get("/ready").text)
+        wait_for(lambda: reason in client.get("/ready").text)
         document = problem(client.get("/health/readiness"), 503)
         assert document["final"] is True
         problem(client.post("/predict", json={}), 503)
@@ -537,7 +539,7 @@ def test_sigterm_answers_a_batch_in_progress(folder, tmp_path):
     with function("predict", tmp_path, MODEL_URI=str(folder)) as client:
         wait_for(lambda: is_ready(client))
         connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port)
-        # Returns as soon as the system has taken the request.
+        # Returns once the operating system has the request.
         connection.request("POST", "/batch_predict", json.dumps({"listings": rows[:8_000]}))
         os.kill(client.process.pid, signal.SIGTERM)
         answer = connection.getresponse()
@@ -554,7 +556,7 @@ def test_python_m_parliament_serves_the_function(folder, listing, tmp_path, name
 
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8080)) == 0:
-            pytest.skip("port 8080, the only one that parliament knows, is taken")
+            pytest.skip("port 8080, the only one that parliament knows, is in use")
     with function(name, tmp_path, plain_parliament=True, MODEL_URI=str(folder)) as client:
         assert client.get("/").json()["model"]["version"] == 3
         price = client.post("/", json=listing).json()["price"]

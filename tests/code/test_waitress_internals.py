@@ -22,7 +22,7 @@ from waitress.task import WSGITask
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
-# Methods that ours override or call: class, name, parameters without self.
+# Methods that our subclasses override or call: class, name, parameters without self.
 METHODS = [
     (HTTPRequestParser, "__init__", ["adj"]),
     (HTTPRequestParser, "received", ["data"]),
@@ -42,7 +42,7 @@ METHODS = [
     (TcpWSGIServer, "maintenance", ["now"]),
     (TcpWSGIServer, "del_channel", ["map"]),
 ]
-# Attributes that ours read or set.
+# Attributes that our subclasses read or set.
 PARSER = ["body_rcv", "chunked", "completed", "content_length", "error", "headers"]
 TASK = ["channel", "close_on_finish", "request", "version", "wrote_header"]
 CHANNEL = [
@@ -79,9 +79,9 @@ def test_waitress_methods_have_the_expected_parameters(owner, name, parameters):
     method = getattr(owner, name, None)
     if method is None:
         fail(owner, name, module_of(owner), "it no longer exists")
-    found = list(inspect.signature(method).parameters)[1:]
-    if found != parameters:
-        fail(owner, name, module_of(owner), f"its parameters are {found}, not {parameters}")
+    actual = list(inspect.signature(method).parameters)[1:]
+    if actual != parameters:
+        fail(owner, name, module_of(owner), f"its parameters are {actual}, not {parameters}")
 
 
 class Dispatcher:
@@ -92,7 +92,7 @@ class Dispatcher:
 @pytest.fixture
 def server():
     adjustments = Adjustments(host="127.0.0.1", port=0)
-    # A server of waitress's own, which has nothing of ours.
+    # waitress's server, without our subclass.
     server = TcpWSGIServer(None, map={}, dispatcher=Dispatcher(), adj=adjustments)
     yield server
     server.close()
@@ -168,16 +168,16 @@ def test_every_use_of_a_waitress_attribute_is_listed():
                 and isinstance(n.value, ast.Name)
                 and n.value.id == "self"
             }
-            ours = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
-            ours |= {name for name, stored in used if stored}
-            ours |= {
+            own = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
+            own |= {name for name, stored in used if stored}
+            own |= {
                 target.id
                 for n in node.body
                 if isinstance(n, ast.Assign)
                 for target in n.targets
                 if isinstance(target, ast.Name)
             }
-            unlisted = {name for name, _ in used} - ours - listed
+            unlisted = {name for name, _ in used} - own - listed
             assert not unlisted, f"{module}: {node.name} uses {unlisted} of waitress: list it"
 
 

@@ -52,21 +52,21 @@ def test_redelivered_prediction_is_stored_once(record, warehouse):
         # A body that is no event would be a failure to a Knative broker.
         assert (answer.status_code, answer.content) == (204, b"")
     assert warehouse.prediction(prediction.prediction_id) == prediction
-    told = record.get(f"/predictions/{prediction.prediction_id}").json()
-    assert told == build.prediction_as_json(prediction)
+    stored = record.get(f"/predictions/{prediction.prediction_id}").json()
+    assert stored == build.prediction_as_json(prediction)
 
 
 def test_event_with_many_predictions_keeps_known_ones_unchanged(record, warehouse):
     known = made(price=1.0)
     deliver(record, build.prediction_made([known]))
     new = [made() for _ in range(300)]
-    both = build.prediction_made([*new, replace(known, price=2.0)])
-    assert deliver(record, both).status_code == 204
+    event = build.prediction_made([*new, replace(known, price=2.0)])
+    assert deliver(record, event).status_code == 204
     assert all(warehouse.prediction(p.prediction_id) == p for p in (new[0], new[-1], known))
 
 
-def batch(client, given):
-    content = json.dumps(given)
+def batch(client, events):
+    content = json.dumps(events)
     return client.post("/", content=content, headers={"content-type": read.BATCHED})
 
 
@@ -75,13 +75,13 @@ def test_batch_of_events_is_stored_and_invalid_ones_are_named(record, warehouse)
     assert batch(record, [event.structured() for event in good]).status_code == 204
     assert batch(record, []).status_code == 204
     last = made()
-    given = [
+    events = [
         Event(type="other", source="/t", id="1", data={}).structured(),
         build.prediction_made([last]).structured(),
         {"specversion": "1.0"},
         build.prediction_made([made(model_version=-1)]).structured(),
     ]
-    answer = batch(record, given)
+    answer = batch(record, events)
     assert answer.status_code == 422
     assert [e["field"] for e in answer.json()["errors"]] == [
         "events[0].type",
@@ -99,7 +99,7 @@ def test_history_is_paged_newest_first(record):
     newest_first = [p.prediction_id for p in reversed(predictions)]
     first = record.get("/predictions/history", params={"limit": 4}).json()
     assert [p["prediction_id"] for p in first["predictions"]] == newest_first[:4]
-    # Also with a + that nobody encoded.
+    # Also with an unencoded + in the query.
     for query in ({"params": {"limit": 3, "before": first["next"]}}, {}):
         path = "/predictions/history"
         path += "" if query else f"?limit=3&before={first['next']}"
@@ -138,7 +138,7 @@ GOOD = json.loads(json.dumps(build.prediction_as_json(made())))
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "named"),
     [
         (None, "data"),
         ([], "data"),
@@ -153,12 +153,12 @@ GOOD = json.loads(json.dumps(build.prediction_as_json(made())))
         ({**GOOD, "warnings": ["\ud800"]}, "warnings"),
     ],
 )
-def test_invalid_prediction_event_is_400_and_named(record, data, said):
+def test_invalid_prediction_event_is_400_and_named(record, data, named):
     event = Event(type=PREDICTION_MADE, source="/t", id="1", data=data)
     for structured in (False, True):
         answer = deliver(record, event, structured)
         assert answer.status_code == 400, answer.text
-        assert said in answer.json()["detail"]
+        assert named in answer.json()["detail"]
 
 
 def test_other_events_and_plain_json_are_not_recorded(record):
@@ -167,20 +167,24 @@ def test_other_events_and_plain_json_are_not_recorded(record):
     assert record.post("/", json=GOOD).status_code == 415
 
 
-def given_up(client, event, body, **told):
+def undelivered(client, event, body, **attributes):
     """A dead letter as a Knative broker sends it."""
-    headers = event.headers() | {f"ce-knativeerror{name}": value for name, value in told.items()}
+    headers = event.headers() | {
+        f"ce-knativeerror{name}": value for name, value in attributes.items()
+    }
     headers |= {"ce-knativebrokerttl": "255"}
     return client.post("/dead-letters", content=body, headers=headers)
 
 
 def test_dead_letter_is_stored_unchanged_and_replayed(record, warehouse, platform):
     event = Event(type=PREDICTION_REQUESTED, source="/tests/a b", id=uuid4().hex, data=None)
-    said = base64.b64encode(b'{"detail": "bed is no number"}').decode()
+    detail = base64.b64encode(b'{"detail": "bed is no number"}').decode()
     to = "http://predict.tasador.svc.cluster.local"
     poison = b"\x00 {not json"
     for _ in range(2):
-        assert given_up(record, event, poison, dest=to, code="422", data=said).status_code == 204
+        assert (
+            undelivered(record, event, poison, dest=to, code="422", data=detail).status_code == 204
+        )
     letters = [each for each in warehouse.dead_letters() if each.event_id == event.id]
     assert [(each.subscriber, each.status, each.body) for each in letters] == [
         ("predict", 422, poison)
@@ -191,14 +195,14 @@ def test_dead_letter_is_stored_unchanged_and_replayed(record, warehouse, platfor
         each for each in dead_letters.dead_letters(platform) if each["event"]["id"] == event.id
     ]
     assert shown["event"]["source"] == "/tests/a b"
-    with http_sink() as (broker_url, taken):
+    with http_sink() as (broker_url, received):
         assert dead_letters.replay(replace(platform, broker_url=broker_url), [event.id]) == 1
-    ((headers, body),) = taken
+    ((headers, body),) = received
     assert body == poison
     assert headers["ce-source"] == event.headers()["ce-source"]
     assert event.id not in [each.event_id for each in warehouse.dead_letters()]
-    # Refused once more, it is to be looked at once more; and what came back since stays.
-    assert given_up(record, event, poison, dest=to, code="422", data=said).status_code == 204
+    # If it is refused again, it is listed again, and an older replay does not hide it.
+    assert undelivered(record, event, poison, dest=to, code="422", data=detail).status_code == 204
     warehouse.mark_replayed(letters[0])
     assert event.id in [each.event_id for each in warehouse.dead_letters()]
 
@@ -206,17 +210,17 @@ def test_dead_letter_is_stored_unchanged_and_replayed(record, warehouse, platfor
 def test_dead_letter_names_subscriber_status_and_reason():
     from functions.dead_letters import dead_letter_of
 
-    told = {"ce-id": "1", "ce-source": "s", "ce-type": "t"}
+    event = {"ce-id": "1", "ce-source": "s", "ce-type": "t"}
     filter_of = "http://broker-filter.knative-eventing.svc.cluster.local/triggers/tasador/record/4e"
-    for dest, code, data, said in (
+    for dest, code, data, expected in (
         (filter_of, "503", "", ("record", 503, "HTTP 503")),
         ("http://predict.tasador.svc.cluster.local", "-1", "", ("predict", None, "no answer")),
         ("", "", "bm90IEpTT04=", ("", None, "not JSON")),
     ):
-        given = {"dest": dest, "code": code, "data": data}
-        headers = told | {f"ce-knativeerror{name}": value for name, value in given.items()}
+        error = {"dest": dest, "code": code, "data": data}
+        headers = event | {f"ce-knativeerror{name}": value for name, value in error.items()}
         letter = dead_letter_of(headers, b"")
-        assert (letter.subscriber, letter.status, letter.reason) == said
+        assert (letter.subscriber, letter.status, letter.reason) == expected
 
 
 def test_dead_letter_must_be_an_event(record):

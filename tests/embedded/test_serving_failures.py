@@ -85,22 +85,22 @@ def stored(platform, bundle, tmp_path_factory):
         spoil(copy)
         uri = f"s3://{platform.bucket_mlflow}/failures/{number}/bundle"
         Lake(platform).upload_folder(copy, uri)
-        told = {"MODEL_URI": uri, "MODEL_DIGEST": bundle[1].digest, "MODEL_VERSION": "3"}
-        return {**store, **told, **env}
+        model = {"MODEL_URI": uri, "MODEL_DIGEST": bundle[1].digest, "MODEL_VERSION": "3"}
+        return {**store, **model, **env}
 
     return upload
 
 
-def never_ready(env, home, said, name="predict"):
+def never_ready(env, home, reason, name="predict"):
     """The function reports the reason, for good, and logs it once."""
     with function(name, home, **env) as client:
-        wait_for(lambda: said in client.get("/ready").text)
+        wait_for(lambda: reason in client.get("/ready").text)
         answer = client.get("/ready")
         assert (answer.status_code, answer.json()["final"]) == (503, True)
         assert "retry-after" not in answer.headers
         assert client.post(f"/{name}", json=LISTING).status_code == 503
         errors = wait_for(lambda: logged(client, "error"))
-        assert [said in error for error in errors] == [True], errors
+        assert [reason in error for error in errors] == [True], errors
         assert logged(client, "warning") == []
         assert client.get("/health").status_code == 200
         assert "model_loaded 0.0" in client.get("/metrics").text
@@ -108,8 +108,8 @@ def never_ready(env, home, said, name="predict"):
 
 def test_flipped_bit_in_any_bundle_file_keeps_predict_unready(stored, bundle, tmp_path):
     for name in files_of(bundle):
-        said = name if name != "manifest.json" else "the bundle with digest"
-        never_ready(stored(flip(name)), tmp_path, said)
+        reason = name if name != "manifest.json" else "the bundle with digest"
+        never_ready(stored(flip(name)), tmp_path, reason)
 
 
 def test_missing_bundle_file_keeps_predict_unready(stored, bundle, tmp_path):
@@ -243,7 +243,7 @@ class Callers:
     @property
     def predicted(self):
         """The ids of all answered predictions."""
-        return [said["prediction_id"] for status, said in self.answers if status == 200]
+        return [body["prediction_id"] for status, body in self.answers if status == 200]
 
     @property
     def failed(self):
@@ -263,11 +263,11 @@ def all_recorded(platform, ids):
     left = set(ids)
     with Warehouse(platform.database_url) as warehouse:
 
-        def found():
+        def recorded():
             left.difference_update([i for i in left if warehouse.prediction(i) is not None])
             return not left
 
-        wait_for(found, 60)
+        wait_for(recorded, 60)
 
 
 def test_sigterm_under_load_fails_no_request_and_loses_no_recording(platform, serving):
@@ -289,7 +289,7 @@ def test_sigkill_under_load_loses_no_answered_prediction(platform, serving):
             for pid in pids(platform, serving if number % 2 else "record"):
                 os.kill(pid, signal.SIGKILL)
         callers.more()
-    failures = Counter((status, str(said)[:300]) for status, said in callers.failed)
+    failures = Counter((status, str(body)[:300]) for status, body in callers.failed)
     assert len(callers.failed) <= len(callers.answers) // 20, failures
     all_recorded(platform, callers.predicted)
 
@@ -315,11 +315,11 @@ def crowd(client, path, bodies, seconds):
     script = ROOT / "benchmarks" / "serving" / "load.py"
     arguments = [str(client.base_url.port), path, str(bodies), "100", str(seconds)]
     process = subprocess.Popen([sys.executable, script, *arguments], stdout=subprocess.PIPE)
-    found = {}
+    result = {}
     try:
-        yield process, found
+        yield process, result
         out, _ = process.communicate(timeout=seconds + 45)
-        found.update(json.loads(out))
+        result.update(json.loads(out))
     finally:
         process.kill()
         process.wait()
@@ -337,7 +337,7 @@ def test_overload_is_200_or_503_with_bounded_memory(bundle, tmp_path, name):
         # The first turn grows every buffer; the second must not grow them further.
         for turn in ("first", "second"):
             memory = process.memory_info().rss
-            with crowd(client, f"/{name}", bodies, 6) as (callers, found):
+            with crowd(client, f"/{name}", bodies, 6) as (callers, result):
                 while callers.poll() is None:
                     for path in ("/ready", "/health", "/metrics"):
                         assert client.get(path).status_code == 200, (turn, path)
@@ -346,8 +346,8 @@ def test_overload_is_200_or_503_with_bounded_memory(bundle, tmp_path, name):
                         assert answer.headers["content-type"] == "application/problem+json"
                         assert int(answer.headers["retry-after"]) > 0
                     time.sleep(0.1)
-            assert found["broken"] == 0
-            assert set(found["statuses"]) <= {"200", "503"}
-            assert found["statuses"]["200"] > 100
+            assert result["broken"] == 0
+            assert set(result["statuses"]) <= {"200", "503"}
+            assert result["statuses"]["200"] > 100
         assert process.memory_info().rss - memory < 8e6
         assert client.post(f"/{name}", json=LISTING).status_code == 200
