@@ -61,11 +61,11 @@ class Demo:
         began = time.monotonic()
         try:
             with console.status("starting the platform"):
-                platform.up(people=False, progress=_dim)
+                platform.up(web=False, progress=_dim)
             # The web app's first build goes on beside the loop.
             with ThreadPoolExecutor(1) as beside, self._source(home) as source_url:
                 if stay:
-                    people = beside.submit(platform.up, people=True, progress=_dim)
+                    people = beside.submit(platform.up, web=True, progress=_dim)
                 settings = replace(Settings.load(), source_url=source_url)
                 os.environ["TASADOR_SOURCE_URL"] = source_url
                 last = self._loop(settings)

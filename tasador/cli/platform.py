@@ -20,7 +20,7 @@ def up(
     settings = Settings.load()
     with console.status("starting"):
         Platform(settings.home).up(
-            people=web, progress=lambda text: console.print(text, highlight=False)
+            web=web, progress=lambda text: console.print(text, highlight=False)
         )
     print_addresses(Settings.load())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasador.clock import wait_until
-from tasador.local import people, postgres
+from tasador.local import postgres, web_parts
 from tasador.local.process import DaemonFailed, port_is_free, write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
@@ -71,7 +71,7 @@ def _values(ports: dict[str, int], kept: dict[str, str]) -> dict[str, str]:
     }
     for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "GATEWAY_TOKEN"):
         values[f"TASADOR_{name}"] = kept.get(f"TASADOR_{name}") or values[f"TASADOR_{name}"]
-    values |= {ADDRESSES[part]: url for part, url in urls.items() if part in people.NAMES}
+    values |= {ADDRESSES[part]: url for part, url in urls.items() if part in web_parts.NAMES}
     # Other lines that a user wrote into the file stay.
     return {**kept, **values}
 

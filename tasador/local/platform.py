@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasador.local import endpoints, objects, postgres, tracking
-from tasador.local import people as people_parts
+from tasador.local import endpoints, objects, postgres, tracking, web_parts
 from tasador.local.gateway.daemon import daemon as gateway_daemon
 from tasador.local.gateway.daemon import end_functions
 from tasador.local.process import Daemon, DaemonFailed, Daemons, write_private
@@ -42,17 +41,17 @@ class Platform:
         self.home = home
         self._daemons = Daemons(home)
 
-    def up(self, *, people: bool = True, progress: Progress | None = None) -> Settings:
+    def up(self, *, web: bool = True, progress: Progress | None = None) -> Settings:
         """Start the parts that do not run and wait until they are ready.
 
-        ``people`` includes the web app and the cards. May be repeated at any time. Raises
+        ``web`` includes the web app and the cards. May be repeated at any time. Raises
         DaemonFailed, with the end of the log, for a part that does not start; the others stay up.
         """
         say = progress or (lambda _text: None)
         self._make_home()
         with self._locked(say):
-            wanted = [*CORE, *(people_parts.NAMES if people else ())]
-            kept = [p for p in people_parts.NAMES if self._daemons.running(p) and p not in wanted]
+            wanted = [*CORE, *(web_parts.NAMES if web else ())]
+            kept = [p for p in web_parts.NAMES if self._daemons.running(p) and p not in wanted]
             settings = endpoints.settle(self.home, [*wanted, *kept], self._runs)
             self._start_all(settings, wanted, say)
             return settings
@@ -66,7 +65,7 @@ class Platform:
             # The gateway first: its functions finish their requests while the stores still answer.
             self._stop("gateway", say)
             end_functions(self.home)
-            rest = [*people_parts.NAMES, "mlflow", "objects", "postgres"]
+            rest = [*web_parts.NAMES, "mlflow", "objects", "postgres"]
             with ThreadPoolExecutor(len(rest)) as pool:
                 list(pool.map(lambda name: self._stop(name, say), rest))
 
@@ -80,7 +79,7 @@ class Platform:
                 _without_password(kept.get(endpoints.ADDRESSES[name], "")),
                 self._daemons.log(name),
             )
-            for name in (*CORE, *people_parts.NAMES)
+            for name in (*CORE, *web_parts.NAMES)
         ]
 
     # -- inside ---------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ class Platform:
         ]
         work += [
             lambda d=daemon: self._start(d, say)  # type: ignore[misc]
-            for daemon in people_parts.daemons(settings)
+            for daemon in web_parts.daemons(settings)
             if daemon.name in wanted
         ]
         with ThreadPoolExecutor(len(work)) as pool:

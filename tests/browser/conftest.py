@@ -32,7 +32,7 @@ def platform():
         patch.setenv("TASADOR_HOME", str(home))
         whole = Platform(home)
         try:
-            yield whole.up(people=False)
+            yield whole.up(web=False)
         finally:
             whole.down()
             shutil.rmtree(home)

@@ -40,7 +40,7 @@ def platform(new_home: Callable[[], Path]) -> Iterator[Settings]:
         patch.setenv("TASADOR_HOME", str(home))
         whole = Platform(home)
         try:
-            yield whole.up(people=False)
+            yield whole.up(web=False)
         finally:
             whole.down()
 

@@ -35,7 +35,7 @@ def alone(new_home):
     """A platform of this module's own: its champion is nobody else's."""
     platform = Platform(new_home())
     try:
-        yield platform.up(people=False)
+        yield platform.up(web=False)
     finally:
         platform.down()
 

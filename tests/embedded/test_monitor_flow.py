@@ -49,7 +49,7 @@ def served(new_home):
             patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
         platform = Platform(new_home())
         try:
-            settings = platform.up(people=False)
+            settings = platform.up(web=False)
             with Source([list(generate(7, "steady", 0, 3_000))]).serving() as source:
                 patch.setenv("TASADOR_SOURCE_URL", source.url)
                 runs = tasador(settings, "pipeline")

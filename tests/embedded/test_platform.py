@@ -33,7 +33,7 @@ def own(new_home: Callable[[], Path]) -> Iterator[tuple[Platform, Settings]]:
     home = new_home()
     whole = Platform(home)
     try:
-        yield whole, whole.up(people=False)
+        yield whole, whole.up(web=False)
     finally:
         whole.down()
 
@@ -67,7 +67,7 @@ def test_second_up_starts_nothing(own):
     whole, settings = own
     pids = [pid_of(whole.home, part) for part in CORE]
     messages: list[str] = []
-    assert whole.up(people=False, progress=messages.append) == settings
+    assert whole.up(web=False, progress=messages.append) == settings
     assert messages == []
     assert [pid_of(whole.home, part) for part in CORE] == pids
 
@@ -101,7 +101,7 @@ def test_up_restarts_a_killed_service(own, part):
     whole, settings = own
     others = {p: pid_of(whole.home, p) for p in CORE if p != part}
     os.kill(pid_of(whole.home, part), signal.SIGKILL)
-    assert whole.up(people=False) == settings
+    assert whole.up(web=False) == settings
     check_all(settings)
     assert {p: pid_of(whole.home, p) for p in others} == others
 
@@ -113,7 +113,7 @@ def test_mlflow_recovers_from_a_database_kill(own):
     client = MlflowClient(settings.mlflow_url)
     assert [e.name for e in client.search_experiments()] == ["Default"]
     os.kill(pid_of(whole.home, "postgres"), signal.SIGKILL)
-    whole.up(people=False)
+    whole.up(web=False)
     assert [e.name for e in client.search_experiments()] == ["Default"]
 
 
@@ -135,7 +135,7 @@ def test_down_and_up_keep_data_and_replace_taken_ports(own):
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", urlsplit(settings.s3_endpoint).port))
         squatter.listen()
-        moved = whole.up(people=False)
+        moved = whole.up(web=False)
         assert moved.s3_endpoint != settings.s3_endpoint
         assert moved.database_url == settings.database_url
         assert moved.s3_secret_key == settings.s3_secret_key
@@ -149,7 +149,7 @@ def test_killed_up_and_two_concurrent_ups(new_home):
         sys.executable,
         "-c",
         "from tasador.local.platform import Platform; from pathlib import Path;"
-        f"Platform(Path({str(home)!r})).up(people=False)",
+        f"Platform(Path({str(home)!r})).up(web=False)",
     )
     whole = Platform(home)
     try:
@@ -158,7 +158,7 @@ def test_killed_up_and_two_concurrent_ups(new_home):
             first.kill()
         with subprocess.Popen(command) as one, subprocess.Popen(command) as other:
             assert (one.wait(), other.wait()) == (0, 0)
-        check_all(whole.up(people=False))
+        check_all(whole.up(web=False))
     finally:
         whole.down()
 

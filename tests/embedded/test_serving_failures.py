@@ -301,7 +301,7 @@ def test_sigkill_of_the_broker_loses_no_answered_prediction(platform, serving, c
     with Callers(platform.functions_url) as callers:
         callers.more(200)
         os.kill(gateway["pid"], signal.SIGKILL)
-        Platform(platform.home).up(people=False)
+        Platform(platform.home).up(web=False)
         callers.more(200)
     all_recorded(platform, callers.predicted)
 

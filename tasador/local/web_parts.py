@@ -1,4 +1,4 @@
-"""The parts for people, which the loop does not need: the web app and the card servers.
+"""The parts with web pages, which the loop does not need: the web app and the card servers.
 
 Each part has a name in NAMES, an address in ``endpoints.ADDRESSES`` and a daemon in ``daemons``.
 """
