@@ -6,10 +6,8 @@ always has the same id.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasador.drift.baseline import Baseline
@@ -26,8 +24,6 @@ from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from tasador.model.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +72,7 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
     if case.champion is None:
         return judge_batch(batch, None, None, progress=say)
     reference, baseline = reference_of(lake, case.champion)
-    bundle = _stored(lake, case.champion)
+    bundle = lake.load_bundle(case.champion.uri, case.champion.digest)
     return judge_batch(batch, reference, bundle, baseline=baseline, progress=say)
 
 
@@ -110,10 +106,3 @@ def publish(settings: Settings, recorded: DriftRecord) -> list[Event]:
     event = build.drift_detected(recorded)
     announce(event, settings)
     return [event]
-
-
-def _stored(lake: Lake, champion: ModelVersion) -> Bundle:
-    from tasador.model.bundle import Bundle
-
-    with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
-        return Bundle.load(lake.download_folder(champion.uri, Path(scratch)), champion.digest)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from tasador.model.bundle import Bundle
+
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _REFUSED = frozenset(
     {"401", "403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
@@ -142,6 +144,13 @@ class Lake:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.get_file(object_uri, target)
         return Path(folder)
+
+    def load_bundle(self, uri: str, digest: str) -> Bundle:
+        """Download the model bundle at ``uri`` and verify it against ``digest``."""
+        from tasador.model.bundle import Bundle
+
+        with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
+            return Bundle.load(self.download_folder(uri, scratch), digest)
 
     # -- Parquet ---------------------------------------------------------------------------------
 

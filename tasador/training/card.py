@@ -1,4 +1,4 @@
-"""What a data scientist wants to see of a training: plots and tables for the Metaflow card."""
+"""The card of a training: plots and tables for data scientists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasador.training.study import SearchResult
     from tasador.training.verbs import Judgement
 
-# Rows of the holdout that the SHAP summary shows: more only make the dots overlap.
+# Holdout rows in the SHAP summary; with more the dots only overlap.
 _SHOWN = 500
 
 _MEASURES = (
@@ -27,28 +27,28 @@ _MEASURES = (
     ("mean absolute error", "mae", "${:,.0f}"),
     ("median error", "median_error", "{:.1%}"),
     ("coverage of the 90 % interval", "coverage_90", "{:.1%}"),
-    ("its median width, of the price", "width_90", "{:.0%}"),
+    ("median width of it, relative to the price", "width_90", "{:.0%}"),
     ("rows of the permanent holdout", "rows", "{:,.0f}"),
 )
 
 
 def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
-    """The card's components, from the decision down to the study."""
+    """The card's components, from the decision to the study."""
     from metaflow.cards import Image, Markdown, Table
 
     record = judgement.record
     reasons = "".join(f"\n- {reason}" for reason in record.reasons)
     yield Markdown(f"# {record.model}: {record.decision}\n{reasons}")
-    yield Markdown("## Against the champion, on the same rows of the permanent holdout")
+    yield Markdown("## Comparison with the champion on the same rows of the permanent holdout")
     yield Table(_measures(judgement), headers=["", "challenger", _champion(judgement)])
     yield Markdown("## The gate")
     yield Table(
         [["✔" if c["passed"] else "✘", c["name"], c["says"]] for c in record.checks],
-        headers=["", "check", "what was found"],
+        headers=["", "check", "result"],
     )
-    yield Markdown("## Where it errs")
+    yield Markdown("## Errors")
     yield Image.from_matplotlib(_residuals(judgement.challenger))
-    yield Markdown("## What moves the price (SHAP, in log price)")
+    yield Markdown("## Feature effects (SHAP, in log price)")
     yield Image.from_matplotlib(_shap_summary(judgement))
     yield Markdown("## The study")
     yield Image.from_matplotlib(_learning(search))
@@ -136,9 +136,9 @@ def _learning(search: SearchResult) -> Figure:
 
     figure = Figure(figsize=(8, 3), layout="constrained")
     axes = figure.subplots()
-    done = [(t.number, t.value) for t in search.trials if t.value is not None]
+    completed = [(t.number, t.value) for t in search.trials if t.value is not None]
     pruned = [t.number for t in search.trials if t.value is None]
-    numbers, values = zip(*done, strict=True)
+    numbers, values = zip(*completed, strict=True)
     axes.plot(numbers, values, "o", label="trial")
     axes.plot(numbers, np.minimum.accumulate(values), drawstyle="steps-post", label="best so far")
     if pruned:

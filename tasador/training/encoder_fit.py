@@ -1,4 +1,4 @@
-"""What some training rows teach: encoders, and the same with a state or a zip code left out."""
+"""Fitting encoders on training rows, also with a state or a zip code left out."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from tasador.training.local_regressions import (
     NOTHING,
     Sums,
     Surroundings,
+    fit_local_regressions,
     neighbours,
-    sum_up,
-    survey,
+    sum_listings,
 )
 from tasador.training.rows import Rows
 
 _DIGITS = 6
-# How many listings' worth "no premium" counts in the mean of a category.
+# The weight of the prior "no premium" in the mean of a category, in listings.
 _PULL = {"zip": 4.0, "city": 6.0, "broker": 4.0, "spread": 6.0}
-# The scale that premiums are measured against: wide for zip codes, narrower for what cuts across.
+# The scale of the residuals behind each premium: wide for zip codes, narrower for city and broker.
 _WIDE, _MIDDLE, _NARROW = (SCALES.index(scale) for scale in (1000, 200, BASE_SCALE))
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderFit:
-    """Encoders fitted on some rows, and what refitting them with some places left out needs.
+    """Encoders fitted on some rows, and the data for refitting them with some places left out.
 
     ``zips_with_listings`` are positions in the geography.
     """
@@ -49,31 +49,33 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
 
     They cover the zip codes of those rows and ``extra_zips`` (unique positions in the geography).
     """
-    taken = np.flatnonzero(used & (rows.zips >= 0))
-    every = np.flatnonzero(used)
-    sums = sum_up(
-        rows.terms[every],
-        rows.log_price[every],
-        rows.zips[every],
-        rows.state[every],
+    placed_rows = np.flatnonzero(used & (rows.zips >= 0))
+    used_rows = np.flatnonzero(used)
+    sums = sum_listings(
+        rows.terms[used_rows],
+        rows.log_price[used_rows],
+        rows.zips[used_rows],
+        rows.state[used_rows],
         len(rows.vocabulary["state"]),
         geography,
     )
-    known = np.flatnonzero(sums.count)
-    closest, apart = neighbours(geography, known, np.arange(len(geography.codes)), 1)
-    # Those with listings come first; some zip codes share their place with one that has some.
-    areas = np.concatenate([known, extra_zips[apart[extra_zips, 0] > 0]])
-    near, km = neighbours(geography, known, areas)
-    around = survey(sums, closest[areas, 0], near, km, np.zeros(near.shape, dtype=bool))
+    with_listings = np.flatnonzero(sums.count)
+    closest, apart = neighbours(geography, with_listings, np.arange(len(geography.codes)), 1)
+    # Zip codes with listings come first. Some zip codes share a location with one of those.
+    areas = np.concatenate([with_listings, extra_zips[apart[extra_zips, 0] > 0]])
+    near, km = neighbours(geography, with_listings, areas)
+    around = fit_local_regressions(
+        sums, closest[areas, 0], near, km, np.zeros(near.shape, dtype=bool)
+    )
     area_of = np.full(len(geography.codes), NOTHING)
     area_of[areas] = np.arange(len(areas))
-    area = area_of[rows.zips[taken]]
-    residual = rows.log_price[taken, None] - np.einsum(
-        "nt,nst->ns", rows.terms[taken], around.coefficients[area]
+    area = area_of[rows.zips[placed_rows]]
+    residual = rows.log_price[placed_rows, None] - np.einsum(
+        "nt,nst->ns", rows.terms[placed_rows], around.coefficients[area]
     )
     premium, count = _category(area, len(areas), residual[:, _WIDE], _PULL["zip"])
-    strayed = np.abs(residual[:, _NARROW])
-    spread, _ = _category(area, len(areas), strayed - strayed.mean(), _PULL["spread"])
+    deviations = np.abs(residual[:, _NARROW])
+    spread, _ = _category(area, len(areas), deviations - deviations.mean(), _PULL["spread"])
     nearest, _ = neighbours(geography, areas, np.arange(len(geography.codes)), 1)
     states = sums.states - sums.nation
     places = Places(
@@ -90,9 +92,9 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
         premium=premium,
         spread=spread,
     )
-    cities, city_area = _cities(rows, taken, area, residual[:, _MIDDLE])
+    cities, city_area = _cities(rows, placed_rows, area, residual[:, _MIDDLE])
     brokers = _category(
-        rows.broker[taken],
+        rows.broker[placed_rows],
         len(rows.vocabulary["broker"]),
         residual[:, _MIDDLE],
         _PULL["broker"],
@@ -105,13 +107,13 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
         cities=cities,
         city_area=city_area,
         brokers=Category(rows.vocabulary["broker"], *brokers),
-        comparables=_comparables(rows, taken, area, residual[:, _MIDDLE], around, area_of),
+        comparables=_comparables(rows, placed_rows, area, residual[:, _MIDDLE], around, area_of),
     )
-    return EncoderFit(encoders, sums, known)
+    return EncoderFit(encoders, sums, with_listings)
 
 
 def _category(codes: Array, size: int, values: Array, pull: float) -> tuple[Array, Array]:
-    """The mean of ``values`` in each category, pulled towards 0, and log1p of its number."""
+    """The mean of ``values`` in each category, shrunk towards 0, and log1p of its row count."""
     has = codes >= 0
     total = np.bincount(codes[has], weights=values[has], minlength=size)
     count = np.bincount(codes[has], minlength=size)
@@ -119,98 +121,105 @@ def _category(codes: Array, size: int, values: Array, pull: float) -> tuple[Arra
     return mean.astype(np.float32), np.log1p(count).astype(np.float32)
 
 
-def _cities(rows: Rows, taken: Array, area: Array, residual: Array) -> tuple[Category, Array]:
-    """The cities, and for each the area in which most of its listings are (-1: none)."""
-    city = rows.city[taken]
+def _cities(rows: Rows, placed_rows: Array, area: Array, residual: Array) -> tuple[Category, Array]:
+    """The cities, and for each one the area of most of its listings (-1: none)."""
+    city = rows.city[placed_rows]
     premium, count = _category(city, len(rows.vocabulary["city"]), residual, _PULL["city"])
     main = np.full(len(premium), NOTHING, dtype=np.int32)
     has = city >= 0
     pairs, number = np.unique(np.column_stack([city[has], area[has]]), axis=0, return_counts=True)
-    # The largest number comes last, and so it stays.
+    # The largest count comes last and overwrites the others.
     order = np.argsort(number, kind="stable")
     main[pairs[order, 0]] = pairs[order, 1]
     return Category(rows.vocabulary["city"], premium, count), main
 
 
 def _comparables(
-    rows: Rows, taken: Array, area: Array, residual: Array, around: Surroundings, area_of: Array
+    rows: Rows,
+    placed_rows: Array,
+    area: Array,
+    residual: Array,
+    around: Surroundings,
+    area_of: Array,
 ) -> Comparables:
     order = np.argsort(area, kind="stable")
     sizes = np.bincount(area, minlength=len(around.near))
     within = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    # Rows are in an order that has nothing to do with them, so the first are as good as any.
+    # Rows are sorted by a hash, so the first ones are a random sample.
     kept = order[within < KEPT]
     start = np.concatenate([[0], np.cumsum(np.minimum(sizes, KEPT))])
     return Comparables(
         start=start.astype(np.int32),
         areas=np.where(around.near >= 0, area_of[around.near], NOTHING).astype(np.int32),
         km=around.km.astype(np.float32),
-        traits=rows.traits[taken[kept]],
+        traits=rows.traits[placed_rows[kept]],
         premium=residual[kept].astype(np.float32),
-        log_price=rows.log_price[taken[kept]].astype(np.float32),
-        given=rows.given[taken[kept]],
+        log_price=rows.log_price[placed_rows[kept]].astype(np.float32),
+        given=rows.given[placed_rows[kept]],
     )
 
 
 def encoders_without(
     fit: EncoderFit, geography: Geography, zips: Array, state: Array, together: Array
 ) -> tuple[Encoders, Array, Array]:
-    """Encoders with areas more, in which some states or the zip code itself is left out.
+    """Encoders with additional areas, in which some states or the zip code itself is left out.
 
-    ``state`` [n] with all that are ``together`` [states, states] with it is left out of what
-    surrounds each of ``zips`` [n]; at -1 the zip code alone is.
+    For each of ``zips`` [n], its ``state`` [n] and all states ``together`` [states, states] with it
+    are left out of the surroundings; if the state is -1, only the zip code itself.
 
-    Returns the encoders, and for each of ``zips`` [n] its area there and log1p of how far it is.
+    Returns the encoders, and for each of ``zips`` its area [n] there and log1p of the distance [n].
     """
-    asked, which = np.unique(np.column_stack([zips, state]), axis=0, return_inverse=True)
-    apart = np.full(len(asked), np.nan)
-    parts: list[_Part] = []
-    for code in np.unique(asked[:, 1]):
-        mine = np.flatnonzero(asked[:, 1] == code)
+    distinct, which = np.unique(np.column_stack([zips, state]), axis=0, return_inverse=True)
+    apart = np.full(len(distinct), np.nan)
+    left_out: list[_LeftOutAreas] = []
+    for code in np.unique(distinct[:, 1]):
+        members = np.flatnonzero(distinct[:, 1] == code)
         allowed = fit.zips_with_listings
         if code != NOTHING:
-            theirs = fit.sums.state[allowed]
-            allowed = allowed[(theirs < 0) | ~together[code][theirs]]
+            states = fit.sums.state[allowed]
+            allowed = allowed[(states < 0) | ~together[code][states]]
         if len(allowed) < 2:
             continue
-        near, km = neighbours(geography, allowed, asked[mine, 0])
-        excluded = (near == asked[mine, 0][:, None]) & (code == NOTHING)
-        first = np.arange(len(mine)), excluded[:, 0].astype(np.intp)
-        closest, apart[mine] = near[first], km[first]
-        seen = survey(fit.sums, closest, near, km, excluded)
-        parts.append(_Part(mine, fit.sums.state[closest], seen))
-    encoders, behind = _extended(fit, parts)
-    area = np.full(len(asked), NOTHING, dtype=np.int64)
-    placed = np.concatenate([part.rows for part in parts] or [np.empty(0, dtype=np.int64)])
-    area[placed] = behind + np.arange(len(placed))
+        near, km = neighbours(geography, allowed, distinct[members, 0])
+        excluded = (near == distinct[members, 0][:, None]) & (code == NOTHING)
+        first = np.arange(len(members)), excluded[:, 0].astype(np.intp)
+        closest, apart[members] = near[first], km[first]
+        surroundings = fit_local_regressions(fit.sums, closest, near, km, excluded)
+        left_out.append(_LeftOutAreas(members, fit.sums.state[closest], surroundings))
+    encoders, first_area = _with_areas(fit, left_out)
+    area = np.full(len(distinct), NOTHING, dtype=np.int64)
+    placed = np.concatenate([areas.rows for areas in left_out] or [np.empty(0, dtype=np.int64)])
+    area[placed] = first_area + np.arange(len(placed))
     return encoders, area[which.ravel()], np.log1p(apart)[which.ravel()]
 
 
-class _Part(NamedTuple):
-    """Areas seen with something left out: which of those asked for, their state, what is around."""
+class _LeftOutAreas(NamedTuple):
+    """Areas with something left out: their rows among the requested, states and surroundings."""
 
     rows: Array
     state: Array
     around: Surroundings
 
 
-def _extended(fit: EncoderFit, parts: list[_Part]) -> tuple[Encoders, int]:
-    """The encoders with the areas of ``parts`` behind their own, and the number of the first."""
+def _with_areas(fit: EncoderFit, left_out: list[_LeftOutAreas]) -> tuple[Encoders, int]:
+    """The encoders with areas appended, and the number of the first appended area."""
     encoders = fit.encoders
     places, comparables = encoders.places, encoders.comparables
-    if not parts:
+    if not left_out:
         return encoders, len(places.zips)
     area_of = np.full(len(fit.sums.count), NOTHING)
     area_of[fit.zips_with_listings] = np.arange(len(fit.zips_with_listings))
-    near = np.concatenate([part.around.near for part in parts])
-    more = np.concatenate([part.around.coefficients for part in parts]) - fit.sums.nation
+    near = np.concatenate([areas.around.near for areas in left_out])
+    coefficients = (
+        np.concatenate([areas.around.coefficients for areas in left_out]) - fit.sums.nation
+    )
     blank = np.zeros(len(near), dtype=np.float32)
     return replace(
         encoders,
         places=replace(
             places,
-            coefficients=np.concatenate([places.coefficients, more.astype(np.float16)]),
-            state=np.concatenate([places.state, *(part.state for part in parts)]),
+            coefficients=np.concatenate([places.coefficients, coefficients.astype(np.float16)]),
+            state=np.concatenate([places.state, *(areas.state for areas in left_out)]),
             count=np.concatenate([places.count, blank]),
             premium=np.concatenate([places.premium, blank]),
             spread=np.concatenate([places.spread, blank]),
@@ -219,7 +228,7 @@ def _extended(fit: EncoderFit, parts: list[_Part]) -> tuple[Encoders, int]:
             comparables,
             areas=np.concatenate([comparables.areas, np.where(near >= 0, area_of[near], NOTHING)]),
             km=np.concatenate(
-                [comparables.km, *(part.around.km.astype(np.float32) for part in parts)]
+                [comparables.km, *(areas.around.km.astype(np.float32) for areas in left_out)]
             ),
         ),
     ), len(places.zips)

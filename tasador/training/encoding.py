@@ -1,11 +1,10 @@
-"""Learning the encoders of ``tasador.model.encoders`` from priced listings; training alone needs
-it.
+"""Out-of-fold features of training rows, with masked views, and the encoders of all rows.
 
-For training rows everything comes from the other folds, so that no row (nor another listing of the
-same property) has a share in its own features. Each row is shown as it is, and VIEWS times as if
-something of its place or its broker were unknown, most often its whole state: then all listings of
-that state and of a quarter of the others are left out of what surrounds it, as for states that were
-never met.
+The features of a training row come from encoders fitted on the other folds, so that neither the row
+nor another listing of the same property contributes to its own features. Each row is encoded once
+as it is, and VIEWS times with its place or broker masked. Most often the whole state is masked: all
+listings of that state and of a quarter of the other states are then left out of its surroundings,
+as for a state that training does not cover.
 """
 
 from __future__ import annotations
@@ -25,30 +24,32 @@ from tasador.training.geography import Geography, load_geography
 from tasador.training.local_regressions import NOTHING
 from tasador.training.rows import Rows, prepare_rows
 
-# How often each row is shown with something unknown, each time by another draw.
+# The number of masked views of each row, each with a different random mask.
 VIEWS = 2
-# Into how many groups the states fall that are hidden together.
+# The number of groups of states that are masked together.
 _GROUPS = 4
 
 
 class Sample(NamedTuple):
-    """Feature matrices of training rows: as they are ``matrix`` [n, len(FEATURES)], and as if
-    something were unknown, ``masked``: one such matrix for each of VIEWS draws."""
+    """Feature matrices of training rows.
+
+    ``matrix`` [n, len(FEATURES)] of the rows as they are; ``masked``, one such matrix per view.
+    """
 
     matrix: Array
     masked: tuple[Array, ...]
 
     def take(self, rows: Array) -> Sample:
-        """The sample of some rows."""
+        """The sample of the given rows."""
         return Sample(self.matrix[rows], tuple(view[rows] for view in self.masked))
 
 
 class Hidden(NamedTuple):
-    """What a further view hides of each row, bool [n] each.
+    """What a masked view hides of each row, bool [n] each.
 
-    ``state``: the whole state was never met, and with it a quarter of the others, as where new
-    states come together. ``zip_code``: the zip code was never met. ``no_zip``, ``no_city``,
-    ``nowhere``: the zip code, the city too, or all of it is missing.
+    ``state``: the whole state is unknown to training, with a quarter of the other states, because
+    new states often arrive together. ``zip_code``: the zip code is unknown to training. ``no_zip``,
+    ``no_city``, ``nowhere``: the zip code, also the city, or all of the place is missing.
     """
 
     state: Array
@@ -59,7 +60,7 @@ class Hidden(NamedTuple):
     broker: Array
 
     def take(self, rows: Array) -> Hidden:
-        """Of some rows."""
+        """The masks of the given rows."""
         return Hidden(*(values[rows] for values in self))
 
 
@@ -69,9 +70,9 @@ def fit_out_of_fold(
     seed: int,
     progress: Callable[[float, str], None] | None = None,
 ) -> tuple[Encoders, Sample]:
-    """Encoders of all rows, and the rows' features with each fold encoded by the others.
+    """Encoders of all rows, and the rows' features, each fold encoded by the others.
 
-    ``folds`` [n] numbers each row's fold; rows of one property share theirs.
+    ``folds`` [n] is the fold of each row; rows of one property must share a fold.
     """
     geography = load_geography()
     rows = prepare_rows(columns)
@@ -86,9 +87,9 @@ def fit_out_of_fold(
         inside = np.flatnonzero(folds == number)
         fit = fit_encoders(rows, folds != number, geography, row_zips)
         matrix[inside] = _encode(fit, rows, inside, geography)
-        for view, (into, gone) in enumerate(zip(masked, hidden, strict=True)):
+        for view, (into, masks) in enumerate(zip(masked, hidden, strict=True)):
             together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number), view)
-            into[inside] = _encode(fit, rows, inside, geography, gone.take(inside), together)
+            into[inside] = _encode(fit, rows, inside, geography, masks.take(inside), together)
     if progress is not None:
         progress(len(numbers) / (len(numbers) + 1), "all rows")
     return fit_all_rows(rows), Sample(matrix, tuple(masked))
@@ -102,7 +103,7 @@ def fit_all_rows(rows: Rows) -> Encoders:
 
 
 def draw_hidden(rows: int, seed: int, view: int) -> Hidden:
-    """What a view of each row hides: its whole state in seventeen rows of twenty."""
+    """Draw what a view masks of each row: the whole state in seventeen of twenty rows."""
     draw = np.random.default_rng([seed, view])
     kind = draw.random(rows)
     return Hidden(
@@ -116,7 +117,7 @@ def draw_hidden(rows: int, seed: int, view: int) -> Hidden:
 
 
 def _hidden_together(states: int, seed: int, view: int) -> Array:
-    """Which states are hidden with each, itself among them, bool [states, states]; by the seed."""
+    """Which states are masked together, bool [states, states], the diagonal included."""
     group = np.random.default_rng([seed, view]).permutation(states) % _GROUPS
     return np.asarray(group[:, None] == group)
 
@@ -129,19 +130,21 @@ def _encode(
     hidden: Hidden | None = None,
     together: Array | None = None,
 ) -> Array:
-    """The features of the rows ``inside`` as they are, or with what is ``hidden`` unknown; a state
-    with those ``together`` with it."""
+    """The features [m, len(FEATURES)] of the rows ``inside`` [m], with ``hidden`` masked if given.
+
+    ``together`` says which states are masked together.
+    """
     encoders = fit.encoders
     places = encoders.places
     zips, state = rows.zips[inside], rows.state[inside]
     city, broker = rows.city[inside], rows.broker[inside]
-    found = zips >= 0
-    area = np.where(found, places.near[zips], NOTHING).astype(np.int64)
-    distance = np.where(found, places.distance[zips], np.nan)
-    # A category that no row outside the fold has is unknown, as it would be when serving.
+    has_zip = zips >= 0
+    area = np.where(has_zip, places.near[zips], NOTHING).astype(np.int64)
+    distance = np.where(has_zip, places.distance[zips], np.nan)
+    # A category without rows outside the fold is unknown, as it would be in serving.
     city = np.where((city >= 0) & (encoders.cities.count[city] > 0), city, NOTHING)
     broker = np.where((broker >= 0) & (encoders.brokers.count[broker] > 0), broker, NOTHING)
-    by_city = ~found if hidden is None else ~found | hidden.no_zip
+    by_city = ~has_zip if hidden is None else ~has_zip | hidden.no_zip
     city_main = np.where(city >= 0, encoders.city_area[city], NOTHING)
     area = np.where(by_city, city_main, area)
     place = np.where(by_city, NOTHING, zips)
@@ -150,10 +153,10 @@ def _encode(
     distance = np.where(by_city, np.where(city_main >= 0, 0.0, np.nan), distance)
     own_zip = ~by_city & (distance == 0.0)
     if hidden is not None and together is not None:
-        nothing = hidden.no_city | hidden.nowhere
-        area, distance = np.where(nothing, NOTHING, area), np.where(nothing, np.nan, distance)
-        place = np.where(nothing, NOTHING, place)
-        left_out = found & (hidden.state | hidden.zip_code)
+        no_place = hidden.no_city | hidden.nowhere
+        area, distance = np.where(no_place, NOTHING, area), np.where(no_place, np.nan, distance)
+        place = np.where(no_place, NOTHING, place)
+        left_out = has_zip & (hidden.state | hidden.zip_code)
         encoders, area[left_out], distance[left_out] = encoders_without(
             fit,
             geography,
@@ -161,11 +164,11 @@ def _encode(
             np.where(hidden.state, state, NOTHING)[left_out],
             together,
         )
-        city = np.where(nothing | hidden.state | hidden.zip_code, NOTHING, city)
+        city = np.where(no_place | hidden.state | hidden.zip_code, NOTHING, city)
         state = np.where(hidden.state | hidden.nowhere, NOTHING, state)
         state = np.where((state < 0) & (area >= 0), encoders.places.state[area], state)
         broker = np.where(hidden.broker, NOTHING, broker)
-        own_zip &= ~nothing & ~left_out
+        own_zip &= ~no_place & ~left_out
     located = Located(place, area, state, distance, own_zip)
     rest = encoders.learned_features(rows.terms[inside], located, city, broker)
     return np.concatenate([rows.own[inside], rest], axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How good a bundle is on the permanent holdout: the numbers that gate and people look at."""
+"""Evaluating a bundle on the permanent holdout, for the gate and for people."""
 
 from __future__ import annotations
 
@@ -10,29 +10,26 @@ from tasador.arrays import Array
 from tasador.errors import TrainingError
 from tasador.gate.measures import Evaluation, r2, rmse
 from tasador.gate.slices import price_slices
-from tasador.listings.listing import MARKET_PRICE, in_holdout
+from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.model.bundle import Bundle
 from tasador.model.intervals import LEVELS
+from tasador.training.holdout import holdout_mask
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
-    """Judge the bundle on the frame's rows of the permanent holdout within MARKET_PRICE.
+    """Evaluate the bundle on the frame's holdout rows priced within MARKET_PRICE.
 
-    Raises TrainingError when there are none.
+    Raises TrainingError if there are none.
     """
     low, high = MARKET_PRICE
-    if "holdout" in frame:
-        held = frame["holdout"].to_numpy(dtype=bool)
-    else:
-        held = np.array([in_holdout(key) for key in frame["property_key"]], dtype=bool)
-    rows = frame[held & frame["price"].between(low, high).to_numpy(dtype=bool)]
+    rows = frame[holdout_mask(frame) & frame["price"].between(low, high).to_numpy(dtype=bool)]
     if len(rows) == 0:
         raise TrainingError(
-            f"none of {len(frame):,} rows is in the permanent holdout: nothing to judge a model by"
+            f"none of {len(frame):,} rows is in the permanent holdout: nothing to evaluate on"
         )
     columns = columns_of(rows)
     predictions = bundle.predict(columns)
@@ -53,7 +50,7 @@ def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
 def measure(
     actual: Array, predicted: Array, low: dict[str, Array], high: dict[str, Array]
 ) -> dict[str, float]:
-    """The overall measures: rmse and mae in dollars, all others as shares."""
+    """The overall metrics: rmse and mae in dollars, all others as shares."""
     metrics = {
         "rows": float(len(actual)),
         "r2": r2(actual, predicted),
@@ -69,7 +66,7 @@ def measure(
 
 
 def by_slice(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Measures by state and by price band: {"kind", "slice", and those of ``measure``}."""
+    """Metrics by state and by price band: {"kind", "slice", and those of ``measure``}."""
     slices: list[tuple[str, str, Array]] = []
     states = np.array([state or "unknown" for state in evaluation.state], dtype=object)
     for state in sorted(set(states)):

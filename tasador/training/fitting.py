@@ -1,6 +1,6 @@
-"""Training: of rows that ``tasador.training.splits`` has prepared, search, fit, write.
+"""Training without any service: search, fit and write a model of prepared rows.
 
-``train`` prepares, searches and fits.
+``train`` prepares (``tasador.training.splits``), searches and fits.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from xgboost import Booster
 
 
-# Of the calibration slice, the part from which the sizes of errors are learned; the rest says how
-# far to trust them.
+# The share of the calibration slice that the sizes of errors are learned from; the intervals are
+# calibrated on the rest.
 _SIZES_SHARE = 0.6
 _SIZES_PARAMS = {
     "max_depth": 4,
@@ -56,7 +56,7 @@ _SIZES_PARAMS = {
     "objective": "reg:squarederror",
 }
 _SIZES_ROUNDS = 40
-# A search needs no more properties than this to rank parameters; the final fit sees all.
+# Enough rows to rank parameters; the final fit uses all of them.
 _SEARCH_ROWS = 25_000
 
 
@@ -81,7 +81,7 @@ def train(
     *,
     progress: Progress | None = None,
 ) -> TrainedModel:
-    """Prepare, search and fit; see those. Raises TrainingError when there are too few rows."""
+    """Prepare, search and fit. Raises TrainingError if there are too few rows."""
     prepared = prepare(frame, progress=progress)
     result = search(prepared, options, progress=progress)
     return fit(prepared, result, seed=options.seed, progress=progress)
@@ -93,9 +93,9 @@ def search(
     *,
     progress: Progress | None = None,
 ) -> SearchResult:
-    """Find training parameters; see ``tasador.training.study.run`` for resuming and the budget."""
+    """Search for training parameters; see ``SearchOptions`` for resuming and the time budget."""
     rows = np.flatnonzero(~prepared.calibration)
-    # By place, so that whole properties are taken.
+    # Sorted by place, so that properties stay whole.
     rows = rows[np.argsort(prepared.place[rows], kind="stable")][:_SEARCH_ROWS]
     columns, folds = _take(prepared.columns, rows), prepared.folds[rows]
     _, sample = fit_out_of_fold(columns, folds, options.seed)
@@ -118,18 +118,17 @@ def fit(
 ) -> TrainedModel:
     """Fit the final model on all training rows.
 
-    A twin that has not seen the calibration slice says first how many rounds are enough and how
-    far off it is there, which is what the intervals are made of: they are a little wider than the
-    final model, which saw more, would need. Every row's features come from other folds, the
-    slice's too, so one encoding serves both.
+    First a twin is fitted without the calibration slice. Its errors there give the number of rounds
+    and the intervals, which are therefore slightly wider than the final model needs. Every row's
+    features come from other folds, also in the slice, so one encoding serves both models.
     """
 
-    def tell(share: float, message: str) -> None:
+    def report_encoding(fraction: float, message: str) -> None:
         if progress is not None:
-            progress("encode", share, message)
+            progress("encode", fraction, message)
 
-    encoders, sample = fit_out_of_fold(prepared.columns, prepared.folds, seed, tell)
-    tell(1.0, f"{len(prepared.place):,} rows")
+    encoders, sample = fit_out_of_fold(prepared.columns, prepared.folds, seed, report_encoding)
+    report_encoding(1.0, f"{len(prepared.place):,} rows")
     views = Views(sample, np.log(prepared.columns["price"]))
     if progress is not None:
         progress("calibrate", 0.0, "fitting without the calibration slice")
@@ -156,7 +155,7 @@ def fit(
 def write(
     model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
 ) -> Manifest:
-    """Write the model as a bundle, with its measures on the permanent holdout in the manifest."""
+    """Write the model as a bundle, with its metrics on the permanent holdout in the manifest."""
     manifest = write_bundle(
         folder,
         encoders=model.encoders,
@@ -173,16 +172,17 @@ def write(
     )
     if len(model.prepared.holdout) == 0:
         return manifest
-    measured = evaluate(Bundle.load(folder), model.prepared.holdout)
-    return stamp_metrics(folder, measured.metrics)
+    evaluation = evaluate(Bundle.load(folder), model.prepared.holdout)
+    return stamp_metrics(folder, evaluation.metrics)
 
 
 def _calibrated(
     prepared: Prepared, views: Views, params: Params, seed: int
 ) -> tuple[int, Booster, Intervals]:
+    """Fit a twin without the calibration slice: (rounds, model of the error sizes, intervals)."""
     held = prepared.calibration
-    # What a whole state never met costs is told by states whose hidden views the twin has not seen
-    # either: what it saw of a state's other listings would make it look better than it is.
+    # The error in a state that was never seen is measured on states whose masked views the twin did
+    # not train on: other listings of the same state would make it look too good.
     apart = _set_apart(prepared.columns["state"])
     training = views.take(~held).matrix(hidden=~apart[~held])
     unseen = views.take(held)
@@ -195,32 +195,32 @@ def _calibrated(
     )
     rounds = int(twin.best_iteration) + 1
     both = (unseen.sample.matrix, unseen.sample.masked[0])
-    # Few unseen properties lie in a place never met, so each is also asked about as if it did.
+    # Few held-out properties lie in unseen places, so each one is also priced with a masked view.
     matrix = np.concatenate(both)
-    answers = matrix[:, BASE] + twin.inplace_predict(matrix, iteration_range=(0, rounds))
-    off = np.tile(unseen.log_price, 2) - answers
+    predictions = matrix[:, BASE] + twin.inplace_predict(matrix, iteration_range=(0, rounds))
+    residuals = np.tile(unseen.log_price, 2) - predictions
     columns = _take(prepared.columns, held)
     groups = np.concatenate([groups_of(absent_of(columns), places_known(view)) for view in both])
-    # What is hidden for show tells of places never met, and of nothing else.
-    first = np.ones(len(unseen.log_price), dtype=bool)
-    judged = np.concatenate([first, apart[held]])
+    # Masked views count for unseen places only.
+    unmasked = np.ones(len(unseen.log_price), dtype=bool)
+    judged = np.concatenate([unmasked, apart[held]])
     learned = judged & np.tile(prepared.place[held] < _SIZES_SHARE * CALIBRATION_SHARE, 2)
-    judged[len(first) :] &= groups[len(first) :] == GROUPS.index(NO_PLACE)
+    judged[len(unmasked) :] &= groups[len(unmasked) :] == GROUPS.index(NO_PLACE)
     spread = study.boost(
         _SIZES_PARAMS,
-        study.training_engine().QuantileDMatrix(
-            matrix[learned], log_size(np.abs(off[learned])), nthread=1
+        study.import_xgboost().QuantileDMatrix(
+            matrix[learned], log_size(np.abs(residuals[learned])), nthread=1
         ),
         rounds=_SIZES_ROUNDS,
         seed=seed,
     )
     judged &= ~learned
     sizes = size_of(spread.inplace_predict(matrix[judged]).astype(np.float64))
-    return rounds, spread, calibrate(off[judged], sizes, groups[judged])
+    return rounds, spread, calibrate(residuals[judged], sizes, groups[judged])
 
 
 def _set_apart(states: Array) -> Array:
-    """Which rows lie in the third of the states that is set apart, bool [n]; the same each time."""
+    """Which rows lie in a fixed third of the states, bool [n]."""
     names = sorted(
         {state for state in states if state is not None},
         key=lambda name: hashlib.sha256(name.casefold().encode()).digest(),
@@ -230,20 +230,20 @@ def _set_apart(states: Array) -> Array:
 
 
 def _golden(prepared: Prepared, encoders: Encoders, booster: Booster) -> list[GoldenRow]:
-    """A dozen listings, real and stretched, with the price that the training engine gives them."""
+    """Fourteen listings, real and extreme, with the training engine's prices."""
     real = [listing_at(prepared.columns, row) for row in range(8)]
-    one = real[0]
-    stretched = [
+    first = real[0]
+    extreme = [
         Listing(),
-        replace(one, house_size=None, bed=None, bath=None),
-        replace(one, acre_lot=None, prev_sold_date=None, status=None),
-        replace(one, city="Nowhere", state="Atlantis", zip_code="00000", brokered_by="none"),
-        replace(one, zip_code=None),
-        replace(one, house_size=1e6, bed=99.0, bath=99.0, acre_lot=1e5),
+        replace(first, house_size=None, bed=None, bath=None),
+        replace(first, acre_lot=None, prev_sold_date=None, status=None),
+        replace(first, city="Nowhere", state="Atlantis", zip_code="00000", brokered_by="none"),
+        replace(first, zip_code=None),
+        replace(first, house_size=1e6, bed=99.0, bath=99.0, acre_lot=1e5),
     ]
-    listings = [replace(listing, price=None) for listing in (*real, *stretched)]
+    listings = [replace(listing, price=None) for listing in (*real, *extreme)]
     matrix = encoders.transform(arrays_of(listings))
-    corrected = booster.predict(study.training_engine().DMatrix(matrix)).astype(np.float64)
+    corrected = booster.predict(study.import_xgboost().DMatrix(matrix)).astype(np.float64)
     prices = np.exp(matrix[:, BASE] + corrected)
     return [GoldenRow(*row) for row in zip(listings, prices.tolist(), strict=True)]
 

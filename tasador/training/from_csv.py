@@ -1,4 +1,4 @@
-"""Training and pricing from a CSV file to a folder or a file: neither needs a service."""
+"""Training a bundle from a CSV file and pricing a CSV file, without any service."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def train_to_folder(
 ) -> Manifest:
     """Train on a CSV of listings and write the bundle into the folder ``out``.
 
-    The same file, trials and seed give a bundle of the same digest. Raises TrainingError when the
-    folder already holds something or too few rows can be trained on, TableError for a bad file.
+    The same file, trials and seed give the same digest. Raises TrainingError if the folder is not
+    empty or too few rows are usable, TableError for a bad file.
     """
     from tasador.training import fitting
     from tasador.training.study import SearchOptions
 
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise TrainingError(f"{out} is not an empty folder: name another one for the bundle")
+        raise TrainingError(f"{out} is not an empty folder: choose another one for the bundle")
     if progress is not None:
         progress("read", 0.0, str(csv_path))
     frame, rejected = read_csv(csv_path)
     if progress is not None:
-        progress("read", 1.0, f"{len(frame):,} rows, {len(rejected):,} refused")
+        progress("read", 1.0, f"{len(frame):,} rows, {len(rejected):,} rejected")
     model = fitting.train(frame, SearchOptions(trials=trials, seed=seed), progress=progress)
-    # A bundle appears in one piece: written beside its place, then renamed.
+    # Write next to the target, then rename, so that the bundle appears complete.
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     fitting.write(model, part, git_sha=git_sha())
     if out.exists():
@@ -63,11 +63,12 @@ def score_csv(
     *,
     progress: Progress | None = None,
 ) -> int:
-    """Price every row of a CSV, in its order; returns how many there were.
+    """Price every row of a CSV in order; returns the number of rows.
 
-    ``out`` gets one line a row: price and interval bounds in dollars, and ``missing``, the fields
-    without a usable value joined by ";" (an unreadable value counts as missing). Columns beyond the
-    twelve, and the price, are not looked at. Raises TableError when the file is no CSV of listings.
+    ``out`` gets one line per row: price and interval bounds in dollars, and ``missing``, the fields
+    without a usable value joined by ";" (an unreadable value counts as missing). The price and
+    columns other than a listing's are ignored. Raises TableError if the file is not a CSV of
+    listings.
     """
     bundle = Bundle.load(bundle_folder)
     out = Path(out)
@@ -76,7 +77,7 @@ def score_csv(
     if not known:
         raise TableError(
             f"{csv_path} has none of the columns of a listing; its columns are "
-            f"{', '.join(header)[:300]}, and those of a listing are {', '.join(COLUMNS)}"
+            f"{', '.join(header)[:300]}, those of a listing are {', '.join(COLUMNS)}"
         )
     places = [(name, header.index(name)) for name in known]
 
@@ -89,20 +90,20 @@ def score_csv(
 
     done = 0
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    waiting = listings()
+    remaining = listings()
     try:
         with part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(OUTPUT)
-            while chunk := list(islice(waiting, _CHUNK)):
-                found = bundle.predict(arrays_of(chunk))
-                columns = [found.price]
+            while chunk := list(islice(remaining, _CHUNK)):
+                predictions = bundle.predict(arrays_of(chunk))
+                columns = [predictions.price]
                 for level in LEVELS:
-                    columns += [found.low[level], found.high[level]]
+                    columns += [predictions.low[level], predictions.high[level]]
                 dollars = zip(*(column.round(2).tolist() for column in columns), strict=True)
                 writer.writerows(
                     (*row, ";".join(missing))
-                    for row, missing in zip(dollars, found.missing, strict=True)
+                    for row, missing in zip(dollars, predictions.missing, strict=True)
                 )
                 done += len(chunk)
                 if progress is not None:

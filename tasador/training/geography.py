@@ -1,4 +1,4 @@
-"""Where the zip codes of the country are, from PyPI's ``zipcodes``; training alone needs it."""
+"""The locations of US zip codes, from PyPI's ``zipcodes``; only training needs them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ _APART_KM = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Geography:
-    """Every zip code of the United States: ``codes`` [n] as numbers, in order, ``points`` [n, 3],
-    the place of each in kilometres from the centre of the earth, and ``around`` [n,
-    len(REACHES_KM)], log1p of how many zip codes lie so near, itself among them. ``spread`` are the
-    positions of some, not much nearer to each other than _APART_KM, that stand for all."""
+    """Every zip code of the United States.
+
+    ``codes`` [n] are the zip codes as sorted numbers, ``points`` [n, 3] their locations in
+    kilometres from the centre of the earth. ``around`` [n, len(REACHES_KM)] is log1p of the number
+    of zip codes within each distance, itself included. ``spread`` are the positions of some zip
+    codes about _APART_KM apart, which represent the whole country.
+    """
 
     codes: Array
     points: Array
@@ -27,14 +30,14 @@ class Geography:
     spread: Array
 
     def positions(self, zips: Array) -> Array:
-        """Where each of ``zips`` (numbers) is in ``codes``; -1 if nowhere."""
+        """The position of each of ``zips`` (numbers) in ``codes``; -1 if it is not there."""
         place = np.minimum(np.searchsorted(self.codes, zips), len(self.codes) - 1)
         return np.where(self.codes[place] == zips, place, -1)
 
 
 @cache
 def load_geography() -> Geography:
-    """The zip codes that have coordinates."""
+    """Load the zip codes that have coordinates."""
     import zipcodes
     from scipy.spatial import cKDTree
 

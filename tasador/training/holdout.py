@@ -1,9 +1,9 @@
-"""The rows that champion and challenger are compared on.
+"""The permanent holdout: the rows that champion and challenger are compared on.
 
-They are the permanent-holdout rows of every clean batch known so far, whatever the challenger was
-trained on, and those that the champion brings with it: its drift reference is a sample of its own
-data, so that a platform whose batches are few or narrow (a new database, one state, cheap houses
-alone) still judges on the country that the champion knows.
+These are the permanent-holdout rows of all clean batches so far, whatever the challenger was
+trained on, and those in the champion's drift reference, which is a sample of the champion's own
+data. So a platform with few or narrow batches (a new database, one state, only cheap houses) still
+judges on all the states that the champion was trained on.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
 
 def holdout_of(frames: Iterable[pd.DataFrame], kept: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The holdout rows of clean frames, and those of a champion's reference that they lack.
+    """The holdout rows of clean frames, and those of a champion's reference that the frames lack.
 
     ``frames`` have property_key and holdout (see ``tasador.listings.table``) and are read one at a
-    time;
-    ``kept`` has the twelve columns. A property that the frames hold is taken from them alone.
+    time; ``kept`` has the twelve columns. A property in the frames is taken from the frames only.
     """
     import pandas as pd
 
@@ -34,6 +33,13 @@ def holdout_of(frames: Iterable[pd.DataFrame], kept: pd.DataFrame | None = None)
         known = {key for part in parts for key in part["property_key"]}
         parts.append(_only_new(kept, known))
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def holdout_mask(frame: pd.DataFrame) -> np.ndarray:
+    """Which rows are in the permanent holdout, bool [n]; computed if there is no such column."""
+    if "holdout" in frame:
+        return np.asarray(frame["holdout"], dtype=bool)
+    return np.array([in_holdout(key) for key in frame["property_key"]], dtype=bool)
 
 
 def _only_new(kept: pd.DataFrame, known: set[str]) -> pd.DataFrame:

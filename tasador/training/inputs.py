@@ -5,7 +5,6 @@ The dossier reads the same inputs again after the decision.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,12 +18,10 @@ from tasador.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasador.model.bundle import Bundle
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one training is about; stable from the first step of the flow on."""
+    """What one training covers; fixed by the first step of the flow."""
 
     training_id: str
     correlation_id: str
@@ -44,7 +41,7 @@ def training_frame(settings: Settings, planned: Plan) -> pd.DataFrame:
 
 
 def known_at(batches: Sequence[Batch], decided: DecisionRecord | None) -> list[Batch]:
-    """The batches that were ready when the decision was made; all where there is none yet."""
+    """The batches that were ready when the decision was made; all of them before a decision."""
     if decided is None:
         return list(batches)
     return [b for b in batches if b.ready_at is None or b.ready_at <= decided.decided_at]
@@ -53,7 +50,7 @@ def known_at(batches: Sequence[Batch], decided: DecisionRecord | None) -> list[B
 def judged_rows(
     settings: Settings, batches: Sequence[Batch], champion: ModelVersion | None
 ) -> pd.DataFrame:
-    """What a challenger and the champion are compared on; see ``tasador.training.holdout``."""
+    """The rows that challenger and champion are compared on; see ``tasador.training.holdout``."""
     from tasador.training.holdout import holdout_of
 
     lake = Lake(settings)
@@ -63,14 +60,6 @@ def judged_rows(
     return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
 
 
-def stored_bundle(settings: Settings, uri: str, digest: str) -> Bundle:
-    """The bundle at ``uri``, loaded from the object store and verified."""
-    from tasador.model.bundle import Bundle
-
-    with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
-        return Bundle.load(Lake(settings).download_folder(uri, scratch), digest)
-
-
 def replaced_by(registry: Registry, decided: DecisionRecord) -> ModelVersion | None:
-    """The champion that a decision which stands already was made against."""
+    """The champion that an existing decision was made against."""
     return registry.version(decided.champion_version) if decided.champion_version else None

@@ -1,7 +1,7 @@
-"""How a model prices states that it has never met: trained without them, judged on them.
+"""How a model prices states that it was not trained on.
 
-The states are dealt into groups; each group in turn is left out of a training and then priced. No
-random split shows this, since there every state of the judged rows was trained on.
+The states are assigned to groups at random. Each group in turn is left out of a training and then
+priced. A random split cannot measure this, because training then covers every state.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """One training without some states: rows trained on and judged, and the measures there."""
+    """One training without some states: its rows, the rows judged, and the metrics there."""
 
     states: list[str]
     rows_trained: int
@@ -40,8 +40,8 @@ class LeftOut:
     """The figures of all rotations.
 
     ``metrics`` are those of ``evaluation.measure`` over the judged rows of all rotations together,
-    ``mean`` their plain means over the rotations, ``states`` the metrics of each state. ``rows``
-    is how many rows the rotations drew on, ``params`` what each training was given.
+    ``mean`` their plain means over the rotations, ``states`` the metrics of each state. ``rows`` is
+    the number of rows used, ``params`` the training parameters.
     """
 
     rows: int
@@ -63,28 +63,27 @@ def leave_states_out(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LeftOut:
-    """Train ``rotations`` models, each without a part of the states, and judge it on those.
+    """Train ``rotations`` models, each without some of the states, and judge it on those states.
 
-    ``frame`` is as ``tasador.listings.table`` makes it; ``params`` are training parameters as a
-    search finds
-    them. Each rotation leaves out as many states as the others, dealt by ``seed``. ``rows`` bounds
-    the rows used: whole properties drawn by ``seed``, from the rows within MARKET_PRICE that name
-    their state. A model never trains on the permanent holdout, here either; the rows of the states
-    that it was trained without are all judged.
+    ``frame`` comes from ``tasador.listings.table``; ``params`` are training parameters from a
+    search. Every rotation leaves out the same number of states (give or take one), assigned by
+    ``seed``. ``rows`` bounds the rows used: whole properties sampled by ``seed`` from the rows
+    within MARKET_PRICE with a known state. Rows without a value in a column of ``needing`` are not
+    judged. The permanent holdout is never trained on; all rows of the left-out states are judged.
 
-    Raises TrainingError when there are fewer than two states or too few rows outside of a group.
+    Raises TrainingError with fewer than two states or too few rows outside a group.
     """
     sample = _sample(frame, rows, seed)
     groups = _groups(sample["state"].to_numpy(dtype=object), rotations, seed)
-    turns, found = [], []
+    turns, evaluations = [], []
     for number, states in enumerate(groups):
         if progress is not None:
-            told = f"without {', '.join(states[:3])}{' …' if len(states) > 3 else ''}"
-            progress("leave states out", number / len(groups), told)
+            message = f"without {', '.join(states[:3])}{' …' if len(states) > 3 else ''}"
+            progress("leave states out", number / len(groups), message)
         away = sample["state"].isin(states).to_numpy(dtype=bool)
         judged = sample[away].dropna(subset=list(needing))
         evaluation = _rotation(sample[~away], judged, params, seed)
-        found.append(evaluation)
+        evaluations.append(evaluation)
         trained = int((~sample["holdout"].to_numpy(dtype=bool) & ~away).sum())
         turns.append(
             Rotation(
@@ -101,9 +100,9 @@ def leave_states_out(
         rows=len(sample),
         seed=seed,
         params=dict(params),
-        metrics=_measured(found),
+        metrics=_metrics(evaluations),
         mean={name: float(np.mean([turn.metrics[name] for turn in turns])) for name in names},
-        states=_by_state(found),
+        states=_by_state(evaluations),
         rotations=turns,
     )
 
@@ -121,10 +120,12 @@ def _sample(frame: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
 
 
 def _groups(states: Array, rotations: int, seed: int) -> list[list[str]]:
-    """The states dealt into groups by lot, as many to each."""
+    """The states in random groups of equal size, give or take one."""
     names = np.unique(states.astype(str))
     if len(names) < 2:
-        raise TrainingError(f"states can be left out only where there are two: {len(names)} here")
+        raise TrainingError(
+            f"leaving states out needs at least two states, the rows have {len(names)}"
+        )
     drawn = np.random.default_rng(seed).permutation(names)
     groups = np.array_split(drawn, min(rotations, len(names)))
     return [sorted(map(str, group)) for group in groups]
@@ -141,28 +142,28 @@ def _rotation(
     fitted = fitting.fit(splits.prepare(shown), SearchResult(dict(params), 0.0, []), seed=seed)
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         fitting.write(fitted, Path(scratch))
-        # None of these rows was trained on, so all may be judged.
+        # The model was trained on none of these rows, so all can be judged.
         return evaluate(Bundle.load(scratch), away.assign(holdout=True))
 
 
-def _measured(found: list[Evaluation], rows: list[Array] | None = None) -> dict[str, float]:
+def _metrics(evaluations: list[Evaluation], rows: list[Array] | None = None) -> dict[str, float]:
     from tasador.training.evaluation import measure
 
-    rows = rows or [np.ones(len(one.actual), dtype=bool) for one in found]
-    pairs = list(zip(found, rows, strict=True))
+    rows = rows or [np.ones(len(one.actual), dtype=bool) for one in evaluations]
+    pairs = list(zip(evaluations, rows, strict=True))
 
     def joined(of: str, level: str = "") -> Array:
         arrays = [(getattr(one, of)[level] if level else getattr(one, of), r) for one, r in pairs]
         return np.concatenate([values[r] for values, r in arrays])
 
-    low = {level: joined("low", level) for level in found[0].low}
-    high = {level: joined("high", level) for level in found[0].high}
+    low = {level: joined("low", level) for level in evaluations[0].low}
+    high = {level: joined("high", level) for level in evaluations[0].high}
     return measure(joined("actual"), joined("predicted"), low, high)
 
 
-def _by_state(found: list[Evaluation]) -> dict[str, dict[str, float]]:
+def _by_state(evaluations: list[Evaluation]) -> dict[str, dict[str, float]]:
     measured = {}
-    for one in found:
+    for one in evaluations:
         for state in sorted(set(one.state)):
-            measured[str(state)] = _measured([one], [one.state == state])
+            measured[str(state)] = _metrics([one], [one.state == state])
     return dict(sorted(measured.items()))

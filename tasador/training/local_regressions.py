@@ -1,12 +1,11 @@
-"""Local regressions: what a listing's numbers are worth in its place, at several scales.
+"""Local regressions: the log price as a function of a listing's numbers, by place and scale.
 
-For a place, the log price is regressed on the terms of ``tasador.model.features`` over the nearest
-1000,
-200, 50 and 15 listings, each weighed by its distance (bisquare), and each regression pulled towards
-the wider one, the widest towards its state's, and that towards the nation's: geographically
-weighted regression (Fotheringham, Brunsdon and Charlton, 2002) with an adaptive bandwidth, shrunk
-as a hierarchical model would. Everything is made of the sums that a zip code's listings leave, so
-that a million listings cost little more than a thousand zip codes.
+For each place, the log price is regressed on the terms of ``tasador.model.features`` over the
+nearest 1000, 200, 50 and 15 listings, weighted by distance (bisquare). Each regression is shrunk
+towards the next wider one, the widest towards its state's, and that towards the nation's. This is
+geographically weighted regression (Fotheringham, Brunsdon and Charlton, 2002) with an adaptive
+bandwidth and hierarchical shrinkage. All of it is computed from sums per zip code, so a million
+listings cost little more than a thousand zip codes.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from tasador.model.features import SCALES, TERMS
 from tasador.training.geography import Geography
 
 WIDTH = len(TERMS)
-# X'X is symmetric: its upper triangle is all that is kept.
+# X'X is symmetric, so only its upper triangle is stored.
 _UPPER = np.triu_indices(WIDTH)
 _WHOLE = np.empty((WIDTH, WIDTH), dtype=np.intp)
 _WHOLE[_UPPER] = _WHOLE.T[_UPPER] = np.arange(len(_UPPER[0]))
-# How many listings' worth the wider regression counts in each narrower one.
+# The weight of the wider regression in each narrower one, in listings.
 _PULL = {"state": 60.0, 1000: 30.0, 200: 20.0, 50: 12.0, 15: 6.0}
-# The most zip codes that a regression reaches for; where listings are thin it stays narrower.
+# The most zip codes in one regression; sparse areas get fewer listings than the scale.
 _REACH = 192
 _ROWS_AT_ONCE = 100_000
 _PLACES_AT_ONCE = 2_048
-# At least this bandwidth (km): a zip code's own listings are all at its centre.
+# The least bandwidth (km): all listings of a zip code are at its centre.
 _LEAST_KM = 1.0
 
 NOTHING = -1
@@ -39,10 +38,10 @@ NOTHING = -1
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What the listings of each zip code leave [zip codes, ...]: X'X (packed), X'y, their number.
+    """Sums over the listings of each zip code [zip codes, ...]: X'X (packed), X'y and their count.
 
-    ``state`` [zip codes] is the state that most of them are in. ``nation`` [WIDTH] is the
-    regression of all, ``states`` [states, WIDTH] of each state (the nation's where it has none).
+    ``state`` [zip codes] is the state of most of them. ``nation`` [WIDTH] is the regression over
+    all listings, ``states`` [states, WIDTH] over each state (the nation's if a state has none).
     """
 
     gram: Array
@@ -55,19 +54,24 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What lies around places [n]: their ``coefficients`` [n, len(SCALES), WIDTH], and the nearest
-    zip codes with listings (``near``, ``km`` [n, AREAS]; -1 where there are no more)."""
+    """The surroundings of places [n].
+
+    ``coefficients`` [n, len(SCALES), WIDTH] of the local regressions; ``near`` and ``km`` [n,
+    AREAS] of the nearest zip codes with listings, -1 if there are no more.
+    """
 
     coefficients: Array
     near: Array
     km: Array
 
 
-def sum_up(
+def sum_listings(
     terms: Array, log_price: Array, zips: Array, state: Array, states: int, geography: Geography
 ) -> Sums:
-    """The sums of listings with ``terms`` [n, WIDTH] at positions ``zips`` [n] (-1: nowhere), in
-    ``state`` [n] of so many ``states``, of which some may have none."""
+    """Sum up listings with ``terms`` [n, WIDTH] and ``log_price`` [n].
+
+    ``zips`` [n] are positions in the geography (-1: unknown), ``state`` [n] codes below ``states``.
+    """
     from scipy import sparse
 
     places = len(geography.codes)
@@ -103,12 +107,14 @@ def sum_up(
     )
 
 
-def survey(sums: Sums, at: Array, near: Array, km: Array, excluded: Array) -> Surroundings:
-    """The surroundings of places [n], of the states of the zip codes ``at`` [n] (positions in the
-    geography).
+def fit_local_regressions(
+    sums: Sums, at: Array, near: Array, km: Array, excluded: Array
+) -> Surroundings:
+    """Fit the local regressions of places [n] in the states of the zip codes ``at`` [n].
 
-    ``near`` and ``km`` [n, reach] are the positions of the nearest zip codes with listings, in
-    order; those of which ``excluded`` [n, reach] is true are left out, as if they had none.
+    ``near`` and ``km`` [n, reach] are the nearest zip codes with listings, closest first, and their
+    distances. Zip codes with ``excluded`` [n, reach] are treated as if they had no listings. Zip
+    codes are positions in the geography.
     """
     from scipy import sparse
 
@@ -119,11 +125,11 @@ def survey(sums: Sums, at: Array, near: Array, km: Array, excluded: Array) -> Su
         count = np.where(left_out, 0, sums.count[around])
         reached = np.cumsum(count, axis=1)
         state = sums.state[at[rows]]
-        # The last row stands for no state.
+        # The last row is for zip codes without a state.
         wider = np.vstack([sums.states, sums.nation])[state]
         for place, scale in enumerate(SCALES):
             last = np.minimum((reached < scale).sum(axis=1), around.shape[1] - 1)
-            # Somewhat wider than the last one needed, so that it counts for something itself.
+            # Slightly wider than the last zip code, so that its weight is above zero.
             width = np.maximum(1.05 * apart[np.arange(len(last)), last], _LEAST_KM)[:, None]
             weight = np.clip(1 - (apart / width) ** 2, 0, None) ** 2
             weight[left_out] = 0.0
@@ -138,11 +144,11 @@ def survey(sums: Sums, at: Array, near: Array, km: Array, excluded: Array) -> Su
 
 
 def _first(near: Array, km: Array, excluded: Array) -> tuple[Array, Array]:
-    """The first AREAS that are not excluded."""
+    """The first AREAS zip codes that are not excluded."""
     order = np.argsort(excluded, axis=1, kind="stable")[:, :AREAS]
-    gone = np.take_along_axis(excluded, order, axis=1)
-    first = np.where(gone, NOTHING, np.take_along_axis(near, order, axis=1))
-    apart = np.where(gone, 0.0, np.take_along_axis(km, order, axis=1))
+    dropped = np.take_along_axis(excluded, order, axis=1)
+    first = np.where(dropped, NOTHING, np.take_along_axis(near, order, axis=1))
+    apart = np.where(dropped, 0.0, np.take_along_axis(km, order, axis=1))
     if first.shape[1] < AREAS:
         wide = ((0, 0), (0, AREAS - first.shape[1]))
         first, apart = np.pad(first, wide, constant_values=NOTHING), np.pad(apart, wide)
@@ -152,32 +158,34 @@ def _first(near: Array, km: Array, excluded: Array) -> tuple[Array, Array]:
 def neighbours(
     geography: Geography, known: Array, at: Array, reach: int = _REACH
 ) -> tuple[Array, Array]:
-    """The ``reach`` nearest of the ``known`` zip codes to each of ``at``, and how far (km)."""
+    """The ``reach`` zip codes of ``known`` nearest to each of ``at``, and the distances (km)."""
     from scipy.spatial import cKDTree
 
     tree = cKDTree(geography.points[known])
-    apart, found = tree.query(geography.points[at], k=list(range(1, min(reach, len(known)) + 1)))
-    return known[found], apart
+    apart, indices = tree.query(geography.points[at], k=list(range(1, min(reach, len(known)) + 1)))
+    return known[indices], apart
 
 
 def _solve(gram: Array, cross: Array, pull: float, towards: Array) -> Array:
-    """Ridge regressions [n, WIDTH] of X'X (packed) and X'y that lean on ``towards`` as if on
-    ``pull`` listings more."""
-    lean = pull * np.eye(WIDTH)
+    """Ridge regressions [n, WIDTH] of X'X (packed) and X'y, shrunk towards ``towards``.
+
+    ``pull`` is the weight of ``towards`` in listings.
+    """
+    ridge = pull * np.eye(WIDTH)
     return np.linalg.solve(
-        np.asarray(gram)[:, _WHOLE] + lean,
+        np.asarray(gram)[:, _WHOLE] + ridge,
         (np.asarray(cross) + pull * towards)[:, :, None],
     )[:, :, 0]
 
 
 def _most_common(zips: Array, state: Array, places: int) -> Array:
-    """The state that most listings of each zip code are in; -1 where there are none."""
+    """The state of most listings of each zip code; -1 if there are none."""
     both = (zips >= 0) & (state >= 0)
-    found = np.full(places, NOTHING, dtype=np.int64)
+    states = np.full(places, NOTHING, dtype=np.int64)
     pairs, number = np.unique(
         np.column_stack([zips[both], state[both]]), axis=0, return_counts=True
     )
-    # The largest number comes last, and so it stays.
+    # The largest count comes last and overwrites the others.
     order = np.argsort(number, kind="stable")
-    found[pairs[order, 0]] = pairs[order, 1]
-    return found
+    states[pairs[order, 0]] = pairs[order, 1]
+    return states

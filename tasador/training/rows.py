@@ -1,4 +1,4 @@
-"""Training rows as numbers and codes, ready for learning what the features remember."""
+"""Training rows as numbers and category codes, from which encoders are fitted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from tasador.model.own_features import centred, own_features, own_numbers, sale_
 from tasador.model.traits import given_of, traits_of
 from tasador.training.geography import load_geography
 
-# One number in a thousand is moved to the border of the training range.
+# One number in a thousand is clipped to the training range.
 _TAIL = 0.0005
 _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Training rows ready for learning; codes are -1 where there is none."""
+    """Training rows [n] in numbers; codes are -1 for unknown categories.
+
+    ``zips`` are positions in the geography; ``vocabulary`` maps a column to its category codes.
+    """
 
     ranges: dict[str, tuple[float, float]]
     means: dict[str, float]
@@ -39,7 +42,7 @@ class Rows:
 
 
 def prepare_rows(columns: Columns) -> Rows:
-    """The rows of a table; ``price`` must be above zero in each."""
+    """Prepare the rows of a table; every ``price`` must be above zero."""
     ranges = _ranges(columns)
     numbers = own_numbers(columns, ranges)
     means = {}
@@ -48,7 +51,7 @@ def prepare_rows(columns: Columns) -> Rows:
         means[name] = round(float(present.mean()), _DIGITS) if len(present) else 0.0
     keys = keys_of(columns)
     vocabulary = {
-        # Sorted, so that the order of the rows leaves no trace in the encoders.
+        # Sorted, so that the order of the rows does not change the encoders.
         name: index_of(sorted({key for key in column.values if key is not None}))
         for name, column in keys.items()
     }
@@ -78,7 +81,7 @@ def _ranges(columns: Columns) -> dict[str, tuple[float, float]]:
         if len(values) == 0:
             ranges[name] = (0.0, 0.0)
             continue
-        # Order statistics, not interpolations: a border is a value that was met.
+        # Order statistics without interpolation: a bound is a value from the data.
         low, high = np.quantile(values, [_TAIL, 1 - _TAIL], method="nearest")
         ranges[name] = (float(low), float(high))
     return ranges

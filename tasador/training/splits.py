@@ -1,8 +1,8 @@
 """The rows that a model is trained on, and how they are split.
 
-Rows are put into an order of their own, so that the order in which batches arrived leaves no trace,
-and are split by property: one in ten is the permanent holdout (never trained on), and of the rest a
-slice says when to stop and how far off the prices of unseen properties are.
+Rows are sorted by a hash, so the order of arrival of the batches does not matter, and are split by
+property. One property in ten is the permanent holdout, which is never trained on. A slice of the
+rest determines the number of rounds and the errors on unseen properties.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.errors import TrainingError
 from tasador.listings.arrays import Columns
-from tasador.listings.listing import MARKET_PRICE, in_holdout
+from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.progress import Progress
+from tasador.training.holdout import holdout_mask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 200
 _FOLDS = 5
-# Of the properties, so many say when to stop and how far off prices are.
+# The share of properties used for early stopping and calibration.
 CALIBRATION_SHARE = 0.15
-# 16 bytes, so that the splits of training have nothing to do with the holdout's hash.
+# 16 bytes; makes the training splits independent of the holdout's hash.
 _SPLIT_KEY = "tasador.splits.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """The usable training rows in their own order, and how they are split.
+    """The usable training rows, sorted by hash, and how they are split.
 
-    ``place`` [n] is a number in [0, 1) by property, from which every split is taken. ``left_out``
-    counts the rows that were not used, by reason. ``holdout`` is the frame of the rows within
-    MARKET_PRICE whose property is in the permanent holdout.
+    ``place`` [n] is a number in [0, 1) per property; every split is derived from it. ``left_out``
+    counts the unused rows by reason. ``holdout`` is the frame of the permanent-holdout rows within
+    MARKET_PRICE.
     """
 
     columns: Columns
@@ -50,21 +51,21 @@ class Prepared:
 
     @property
     def calibration(self) -> Array:
-        """Which rows are held back to stop and to calibrate, bool [n]."""
+        """Which rows are held back for early stopping and calibration, bool [n]."""
         return self.place < CALIBRATION_SHARE
 
     @property
     def folds(self) -> Array:
-        """The fold of each row for encoding, int [n]."""
+        """The fold of each row for out-of-fold encoding, int [n]."""
         return (self.place * 1e6).astype(np.int64) % _FOLDS
 
 
 def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepared:
-    """Choose the usable rows of a frame (see ``tasador.listings.table``) and split them by
+    """Select the usable rows of a frame (see ``tasador.listings.table``) and split them by
     property.
 
     Rows priced outside MARKET_PRICE and properties in the permanent holdout are left out and
-    counted. Raises TrainingError when fewer than LEAST_ROWS are left.
+    counted. Raises TrainingError if fewer than LEAST_ROWS remain.
     """
     import pandas as pd
 
@@ -72,20 +73,17 @@ def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepare
         progress("prepare", 0.0, f"{len(frame):,} rows")
     low, high = MARKET_PRICE
     on_market = frame["price"].between(low, high).to_numpy(dtype=bool)
-    if "holdout" in frame:
-        held = frame["holdout"].to_numpy(dtype=bool)
-    else:
-        held = np.array([in_holdout(key) for key in frame["property_key"]], dtype=bool)
+    held = holdout_mask(frame)
     usable = frame[on_market & ~held]
     left_out = {
         "price outside the market": int((~on_market).sum()),
         "permanent holdout": int((on_market & held).sum()),
     }
     if len(usable) < LEAST_ROWS:
-        told = ", ".join(f"{count:,} left out ({why})" for why, count in left_out.items())
+        reasons = ", ".join(f"{count:,} left out ({why})" for why, count in left_out.items())
         raise TrainingError(
             f"only {len(usable):,} of {len(frame):,} rows can be trained on, "
-            f"at least {LEAST_ROWS} are needed: {told}"
+            f"at least {LEAST_ROWS} are needed: {reasons}"
         )
     plain = pd.DataFrame(columns_of(usable))
     row_hash = pd.util.hash_pandas_object(plain, index=False).to_numpy()

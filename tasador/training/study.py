@@ -1,7 +1,7 @@
-"""The search for training parameters: an Optuna study that can be killed and taken up again.
+"""The search for training parameters: an Optuna study that can be killed and resumed.
 
-The sampler is seeded for each trial by how many are finished, so a search that was interrupted and
-resumed asks for the same trials as one that ran through.
+For each trial the sampler is seeded with the number of finished trials, so an interrupted and
+resumed search runs the same trials as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tasador.training.encoding import Sample
 Params = dict[str, Any]
 OnTrial = Callable[[int, Params, float | None, float], None]
 
-# How much a row counts as if something of it were hidden, in all its views.
+# The weight of all masked views of a row together; the row itself has weight 1.
 MASKED_WEIGHT = 0.4
-# Below this many rows a second thread costs more in waiting than it saves. The number of threads
-# leaves no trace in the model: the gradients of the absolute error are summed without rounding.
+# Below this many rows a second thread costs more than it saves. The number of threads does not
+# change the model: the gradients of the absolute error are summed without rounding.
 _ROWS_FOR_TWO_THREADS = 20_000
 
-# Known good values, tried first. Depth and rounds are bounded because a price costs trees x depth,
-# and an exact explanation trees x leaves x depth squared.
+# Known good values, tried first. Depth and rounds are bounded because a price costs trees x depth
+# steps and an exact explanation trees x leaves x depth squared.
 KNOWN_GOOD: Params = {
     "max_depth": 6,
     "eta": 0.15,
@@ -84,13 +84,13 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Rows as a model is trained or judged on them: in all views, with their log prices [n]."""
+    """Rows to train or judge a model on, in all views, with their log prices [n]."""
 
     sample: Sample
     log_price: Array
 
     def take(self, rows: Array) -> Views:
-        """The views of some rows."""
+        """The views of the given rows."""
         return Views(self.sample.take(rows), self.log_price[rows])
 
     def matrix(
@@ -99,11 +99,11 @@ class Views:
         hidden: Array | None = None,
         columns: Sequence[int] | slice = slice(None),
     ) -> Any:
-        """The DMatrix of all views, binned like the training matrix ``like`` where it is given.
+        """The DMatrix of all views, binned like the training matrix ``like`` if given.
 
-        ``hidden`` [n] says which rows are in the views too in which something of them is hidden
-        (all, unless told), ``columns`` which features the trees see (all). The label is what the
-        trees are to correct: by how much the local regression is off.
+        ``hidden`` [n] selects the rows whose masked views are included (default: all), ``columns``
+        the features for the trees (default: all). The label is the residual of the local
+        regression, which the trees correct.
         """
         hidden = np.ones(len(self.log_price), dtype=bool) if hidden is None else hidden
         masked = self.sample.masked
@@ -111,7 +111,7 @@ class Views:
         parts += [
             (view[hidden], self.log_price[hidden], MASKED_WEIGHT / len(masked)) for view in masked
         ]
-        return training_engine().QuantileDMatrix(
+        return import_xgboost().QuantileDMatrix(
             np.concatenate([view[:, columns] for view, _, _ in parts]),
             np.concatenate([price - view[:, BASE] for view, price, _ in parts]),
             weight=np.concatenate([np.full(len(view), weight) for view, _, weight in parts]),
@@ -129,11 +129,11 @@ def boost(
     judged: Any = None,
     report: Callable[[int, float], None] | None = None,
 ) -> Any:
-    """Fit a booster on DMatrix ``training``; with ``judged``, stop when it gets no better there.
+    """Fit a booster on DMatrix ``training``; with ``judged``, stop early when it stops improving.
 
-    ``report`` is called with (round, error) at every fiftieth round and may raise to end the fit.
+    ``report`` is called with (round, error) every fifty rounds and may raise to stop the fit.
     """
-    training_engine()
+    import_xgboost()
     import xgboost
 
     class Rungs(xgboost.callback.TrainingCallback):
@@ -197,7 +197,7 @@ def run(
         study.sampler = optuna.samplers.TPESampler(
             seed=options.seed * 100_003 + done, n_startup_trials=4
         )
-        # If it was killed, it is FAIL by now and does not count as tried.
+        # A killed trial is marked FAIL by now and does not count.
         if not done and not study.get_trials(False, (states.WAITING,)):
             study.enqueue_trial(KNOWN_GOOD)
         trial = study.ask()
@@ -252,11 +252,11 @@ def _suggest(trial: Any) -> Params:
     }
 
 
-def training_engine() -> Any:
-    """The xgboost package, loaded as we want it: whoever trains asks for it here.
+def import_xgboost() -> Any:
+    """Import the xgboost package; all training code imports it through this function.
 
-    Its threads sleep while they wait, and it does not import scikit-learn, which it does wherever
-    it finds it, for nothing that we use: that would be most of a process's start.
+    Its threads sleep while waiting. It also imports scikit-learn if that is installed, which would
+    be most of a process's start-up time, so scikit-learn is hidden during the import.
     """
     sleep_while_waiting()
     hidden = "xgboost" not in sys.modules and "sklearn" not in sys.modules

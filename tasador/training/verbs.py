@@ -1,7 +1,7 @@
-"""The verbs of the train flow: choose the data, search, fit and register, judge and promote.
+"""The verbs of the train flow: plan, search, fit and register, judge and promote.
 
-Each may be killed and called again: the training id that ``plan`` hands out names the MLflow run,
-the Optuna study, the version and the decision, so that a repeated step finds what stands.
+Each one can be killed and repeated: the training id from ``plan`` identifies the MLflow run, the
+Optuna study, the version and the decision, so a repeated step finds the existing ones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from tasador.training.inputs import (
     judged_rows,
     known_at,
     replaced_by,
-    stored_bundle,
     training_frame,
 )
 from tasador.warehouse.warehouse import Warehouse
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def plan(settings: Settings, correlation_id: str = "") -> Plan:
-    """Choose all clean batches so far; without a correlation id the newest batch's is taken."""
+    """Plan a training on all clean batches; the default correlation id is the newest batch's."""
     settings.require("database_url")
     with Warehouse(settings.database_url) as warehouse:
         ready = warehouse.batches(status="ready")
@@ -101,7 +100,7 @@ def fit(
     seed: int,
     progress: Progress | None = None,
 ) -> Candidate:
-    """Fit, write the bundle and the drift reference, and register the version, not yet judged."""
+    """Fit, write the bundle and the drift reference, and register the version as not yet judged."""
     from tasador.drift.baseline import learn_baseline
     from tasador.drift.reference import make_reference
     from tasador.listings.table import columns_of
@@ -120,11 +119,11 @@ def fit(
         fitting.write(model, folder, name=settings.model_name, git_sha=git_sha())
         reserved = registry.reserve_version(run_id, planned.training_id, planned.correlation_id)
         manifest = stamp_version(folder, reserved.name, reserved.version)
-        # The holdout's rows are the only ones that no part of the model has seen.
+        # Only the holdout rows are unseen by every part of the model.
         held = frame["holdout"].to_numpy(dtype=bool)
-        honest = np.full(len(frame), np.nan)
-        honest[held] = Bundle.load(folder).predict(columns_of(frame[held])).price
-        reference = make_reference(frame, honest, seed=seed)
+        out_of_sample = np.full(len(frame), np.nan)
+        out_of_sample[held] = Bundle.load(folder).predict(columns_of(frame[held])).price
+        reference = make_reference(frame, out_of_sample, seed=seed)
         reference.to_parquet(Path(scratch) / "reference.parquet")
         lake.put_file(*split(reserved.reference_uri), Path(scratch) / "reference.parquet")
         baseline = learn_baseline(reference, seed=seed).as_json().encode()
@@ -139,7 +138,7 @@ def fit(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A decision as it was recorded, the event that was published, and what the card shows."""
+    """The recorded decision, the published event, and the data for the card."""
 
     record: DecisionRecord
     event: Event
@@ -152,28 +151,35 @@ class Judgement:
 def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
     """Judge the candidate against the champion, record it, move the aliases, publish the event.
 
-    One judgement at a time. Where this training was decided already (the step is run again), the
-    decision stands, and what follows from it is done once more, which changes nothing.
+    A lock allows one judgement at a time. If this training is already decided because the step is
+    repeated, the decision stands; aliases and event are repeated, which changes nothing.
     """
     from tasador.training.evaluation import evaluate
 
     settings.require("broker_url")
-    registry = Registry(settings)
-    bundle = stored_bundle(settings, candidate.model_uri, candidate.digest)
+    registry, lake = Registry(settings), Lake(settings)
+    bundle = lake.load_bundle(candidate.model_uri, candidate.digest)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         decided = warehouse.decision(candidate.version)
         champion = registry.champion() if decided is None else replaced_by(registry, decided)
         batches = known_at(warehouse.batches(status="ready"), decided)
         holdout = judged_rows(settings, batches, champion)
-        challenged = evaluate(bundle, holdout)
-        reigning = (
+        challenger_evaluation = evaluate(bundle, holdout)
+        champion_evaluation = (
             None
             if champion is None
-            else evaluate(stored_bundle(settings, champion.uri, champion.digest), holdout)
+            else evaluate(lake.load_bundle(champion.uri, champion.digest), holdout)
         )
         if decided is None:
             decided = warehouse.record_decision(
-                _decision(settings, planned, candidate, champion, challenged, reigning)
+                _decision(
+                    settings,
+                    planned,
+                    candidate,
+                    champion,
+                    challenger_evaluation,
+                    champion_evaluation,
+                )
             )
         if decided.decision == "promoted":
             newest = warehouse.latest_promotion()
@@ -189,8 +195,8 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         event=event,
         bundle=bundle,
         holdout=holdout,
-        challenger=challenged,
-        champion=reigning,
+        challenger=challenger_evaluation,
+        champion=champion_evaluation,
     )
 
 
@@ -199,10 +205,10 @@ def _decision(
     planned: Plan,
     candidate: Candidate,
     champion: ModelVersion | None,
-    challenged: Evaluation,
-    reigning: Evaluation | None,
+    challenger_evaluation: Evaluation,
+    champion_evaluation: Evaluation | None,
 ) -> DecisionRecord:
-    decision = judge_challenger(challenged, reigning)
+    decision = judge_challenger(challenger_evaluation, champion_evaluation)
     return DecisionRecord(
         model_name=settings.model_name,
         version=candidate.version,
@@ -212,7 +218,7 @@ def _decision(
         decision="promoted" if decision.promote else "rejected",
         reasons=decision.reasons,
         checks=[check.as_dict() for check in decision.checks],
-        metrics=dict(challenged.metrics),
+        metrics=dict(challenger_evaluation.metrics),
         correlation_id=planned.correlation_id,
         training_id=planned.training_id,
         batch_ids=list(planned.batch_ids),
@@ -221,7 +227,7 @@ def _decision(
 
 
 def study_storage(settings: Settings) -> str:
-    """Where Optuna keeps the studies: a schema of the database that its tables have alone."""
+    """The URL of Optuna's storage: a separate schema of the database."""
     # SQLAlchemy takes a bare postgresql:// for psycopg 3.
     url = settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1)
     return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Doptuna"

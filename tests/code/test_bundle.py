@@ -33,7 +33,7 @@ from tasador.model.manifest import (
 from tasador.source.simulator import generate
 from tasador.training.encoding import fit_all_rows
 from tasador.training.rows import prepare_rows
-from tasador.training.study import training_engine
+from tasador.training.study import import_xgboost
 
 EVERY_FILE = (MANIFEST, *FILES)
 
@@ -41,7 +41,7 @@ EVERY_FILE = (MANIFEST, *FILES)
 @pytest.fixture(scope="module")
 def trained():
     """Encoders, small boosters and golden rows with the answers of the training engine."""
-    xgboost = training_engine()
+    xgboost = import_xgboost()
     read = [read_row(raw) for raw in generate(6, "steady", 0, 500)]
     listings = [listing for listing, problems in read if not problems]
     columns = arrays_of(listings)

@@ -17,7 +17,7 @@ from tasador.engine.trees import StoredTrees, Trees, boundary_rows
 from tasador.engine.xgboost_json import filled_model, read_trees
 from tasador.engine.xgboost_library import StoredModel, version
 from tasador.errors import BundleError
-from tasador.training.study import training_engine
+from tasador.training.study import import_xgboost
 
 FEATURES = 12
 ROWS = 5_001
@@ -33,7 +33,7 @@ def matrix():
 
 @pytest.fixture(scope="module", params=["reg:absoluteerror", "reg:squarederror"])
 def package(request, matrix):
-    xgboost = training_engine()
+    xgboost = import_xgboost()
     label = np.nan_to_num(matrix) @ np.arange(FEATURES) + 12
     params = {"max_depth": 6, "nthread": 1, "objective": request.param}
     return xgboost.train(params, xgboost.DMatrix(matrix, label), 60)
@@ -53,7 +53,7 @@ def test_predict_equals_package(package, booster, matrix):
 
 
 def train(matrix, label, params, rounds):
-    xgboost = training_engine()
+    xgboost = import_xgboost()
     return xgboost.train({"nthread": 1, **params}, xgboost.DMatrix(matrix, label), rounds)
 
 
@@ -191,7 +191,7 @@ def test_trees_from_arrays_refuses_other_lengths(package):
 
 
 def test_contributions_equal_package(package, booster, matrix):
-    rows = training_engine().DMatrix(matrix[:41])
+    rows = import_xgboost().DMatrix(matrix[:41])
     expected = package.predict(rows, pred_contribs=True)
     assert np.array_equal(booster.contributions(matrix[:41]), expected)
     assert booster.contributions(matrix[:0]).shape == (0, FEATURES + 1)
@@ -280,4 +280,4 @@ def test_library_imports_neither_numpy_nor_xgboost_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert version() == training_engine().__version__
+    assert version() == import_xgboost().__version__

@@ -9,7 +9,7 @@ import pytest
 from functions import fetching
 from tasador.errors import ConfigurationError, StoreUnavailable
 from tasador.model.manifest import MODEL, SPREAD, Verified
-from tasador.training.study import training_engine
+from tasador.training.study import import_xgboost
 
 
 def verified(contents):
@@ -59,7 +59,7 @@ def test_start_never_raises_and_fetched_reports_wrong_settings(store):
 
 def test_start_loads_valid_models_and_skips_damaged_ones(store):
     _, answers, env = store
-    xgboost = training_engine()
+    xgboost = import_xgboost()
     matrix = np.arange(30.0).reshape(10, 3)
     package = xgboost.train({"nthread": 1}, xgboost.DMatrix(matrix, matrix[:, 0]), 2)
     bundle = verified({MODEL: bytes(package.save_raw("ubj"))})

@@ -9,7 +9,7 @@ from tasador.listings.listing import Listing
 from tasador.model.contributions import explain
 from tasador.model.features import FEATURES, TERMS
 from tasador.model.manifest import MODEL
-from tasador.training.study import training_engine
+from tasador.training.study import import_xgboost
 
 HOUSE = Listing(
     brokered_by="352",
@@ -55,7 +55,7 @@ def test_explain_adds_up_to_the_price(trained, name):
 def test_log_effects_equal_shap(trained, trained_folder):
     import shap
 
-    package = training_engine().Booster(model_file=trained_folder / MODEL)
+    package = import_xgboost().Booster(model_file=trained_folder / MODEL)
     matrix = trained.encoders.transform_one(HOUSE)
     expected = shap.TreeExplainer(package).shap_values(matrix)[0]
     np.testing.assert_allclose(trained.log_effects(HOUSE).of_trees, expected, atol=1e-5)
