@@ -192,9 +192,9 @@ class Page:
             mobile=False,
         )
 
-    def picture(self, path):
-        """The whole page as PNG."""
-        told = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+    def picture(self, path, whole=True):
+        """A PNG of the whole page, or of the window."""
+        told = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         Path(path).write_bytes(base64.b64decode(told["data"]))
 
     def accessible(self):

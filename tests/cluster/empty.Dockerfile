@@ -1,4 +1,4 @@
-# An empty parliament function on the packages of predict: what waking costs anyhow.
+# An empty parliament function with predict's packages: the lower bound for a cold start.
 ARG BASE
 FROM $BASE
 USER root

@@ -1,0 +1,189 @@
+"""``./taskw screenshots``: play a small demo and renew docs/images.
+
+It runs ``tasador demo`` in a temporary home, photographs the web app (light and dark), a card,
+MLflow and the terminal in a headless Chromium, and renders the README's diagram. ``--attach HOME
+LOG`` uses a demo that is already up instead, and the log of its output.
+"""
+
+import argparse
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from tasador.settings import Settings
+from tests.browser import chromium
+from tests.kit.checkout import ROOT
+
+IMAGES = ROOT / "docs" / "images"
+MERMAID = "mermaid@11.12.0"
+COLUMNS = 100
+# The first training, an uneventful batch, and the batch with which the market changes.
+TERMINAL_LINES = 34
+
+
+@contextmanager
+def demo():
+    """Play the demo; yields its home and the log of its output while the platform is up."""
+    with tempfile.TemporaryDirectory(prefix="tasador-pictures-") as home:
+        log = Path(home + ".log")
+        environment = {
+            **os.environ,
+            "TASADOR_HOME": home,
+            "COLUMNS": str(COLUMNS),
+            "FORCE_COLOR": "1",
+            "TTY_INTERACTIVE": "0",  # colours, but no spinners
+        }
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tasador", "demo", "--trials", "2"],
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            while "the platform stays up" not in log.read_text():
+                if process.poll() is not None:
+                    raise SystemExit(log.read_text())
+                time.sleep(1)
+            yield Path(home), log
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+            log.unlink()
+
+
+def photograph(page, name, width, height, scheme="light"):
+    """Save what the page shows as docs/images/NAME.png."""
+    page.size(width, height)
+    page.scheme(scheme)
+    time.sleep(1.5)  # fonts, transitions
+    path = IMAGES / f"{name}.png"
+    page.picture(path, whole=False)
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def web_app(page, url):
+    """The Estimate page with a price and its explanation, light and dark, and the Service page."""
+    page.size(1100, 1150)
+    page.open(url)
+    page.wait("document.querySelectorAll('#state option').length > 1", 60)
+    house = {"city": "Houston", "zip_code": "77084", "house_size": "1800", "bed": "3", "bath": "2"}
+    for name, value in house.items():
+        page.fill(name, value)
+    page.choose("state", "Texas")
+    page.click("button[type=submit]")
+    page.wait("document.querySelector('#price')?.innerText", 60)
+    page.js("window.scrollTo(0, 0)")
+    photograph(page, "estimate-light", 1100, 1150)
+    photograph(page, "estimate-dark", 1100, 1150, "dark")
+
+
+def card(page, url):
+    """The first measures of the newest training's model card or gate card."""
+    page.size(1100, 900)
+    page.open(url)
+    time.sleep(3)
+    photograph(page, "card", 1100, 900)
+
+
+def mlflow(page, url):
+    """The versions of the registered model."""
+    page.size(1200, 640)
+    page.open(f"{url}/#/models/tasador-price")
+    page.wait("document.body.innerText.includes('Version 1')", 60)
+    photograph(page, "mlflow", 1200, 640)
+
+
+def terminal(page, log):
+    """The demo's first lines as a terminal shows them."""
+    # A line that was cleared shows only what was written after.
+    lines = [line.rpartition("\x1b[2K")[2] for line in log.read_text().splitlines()]
+    first = next(number for number, line in enumerate(lines) if "batch 0" in line)
+    shown = "\n".join(lines[first : first + TERMINAL_LINES])
+    console = Console(file=io.StringIO(), record=True, width=COLUMNS)
+    console.print(Text.from_ansi(shown))
+    svg = console.export_svg(title="./taskw demo", font_aspect_ratio=0.6)
+    # Rich names a web font; the pictures use the machine's.
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)
+    svg = svg.replace("Fira Code", "DejaVu Sans Mono")
+    show(page, f"<style>body{{margin:0}}svg{{width:1100px}}</style>{svg}")
+    height = int(page.js("document.querySelector('svg').getBoundingClientRect().height"))
+    photograph(page, "terminal", 1100, height)
+
+
+def diagram(page):
+    """The README's mermaid diagram as an SVG, since the docs site loads nothing from elsewhere."""
+    source = re.search(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        bun = Path(sys.executable).with_name("bun")
+        subprocess.run([bun, "add", "--silent", MERMAID], cwd=folder, check=True)
+        script = (Path(folder) / "node_modules/mermaid/dist/mermaid.min.js").read_text()
+    page.open("about:blank")
+    page.js(f"{script}; true")
+    options = "{startOnLoad: false, theme: 'neutral', htmlLabels: false}"
+    svg = page.js(
+        f"(async () => {{ mermaid.initialize({options});"
+        f" return (await mermaid.render('loop', {source!r})).svg; }})()"
+    )
+    # HTML lets an element stand open that XML does not.
+    svg = page.js(
+        "new XMLSerializer().serializeToString(new DOMParser().parseFromString("
+        f"{svg!r}, 'text/html').querySelector('svg'))"
+    )
+    (IMAGES / "loop.svg").write_text(svg)
+    print(f"docs/images/loop.svg: {len(svg) / 1000:.0f} kB")
+
+
+def show(page, html):
+    page.open("about:blank")
+    page.js(f"document.write({html!r}); document.close()")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--attach", nargs=2, type=Path, metavar=("HOME", "LOG"))
+    parser.add_argument("--only", choices=["web", "card", "mlflow", "terminal", "diagram"])
+    options = parser.parse_args()
+    if chromium.find() is None:
+        raise SystemExit("no Chromium found: apt install chromium, or set CHROMIUM")
+    IMAGES.mkdir(exist_ok=True)
+
+    def wanted(name):
+        return options.only in (None, name)
+
+    with tempfile.TemporaryDirectory() as profile, chromium.browser(profile) as new_tab:
+        page = new_tab()
+        if wanted("diagram"):
+            diagram(page)
+        if options.only == "diagram":
+            return
+        with attached(*options.attach) if options.attach else demo() as (home, log):
+            settings = Settings.load({"TASADOR_HOME": str(home)})
+            if wanted("web"):
+                web_app(page, settings.web_url)
+            if wanted("card"):
+                card(page, settings.cards_train_url)
+            if wanted("mlflow"):
+                mlflow(page, settings.mlflow_url)
+            if wanted("terminal"):
+                terminal(page, log)
+
+
+@contextmanager
+def attached(home, log):
+    yield home, log
+
+
+if __name__ == "__main__":
+    main()
