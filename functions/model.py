@@ -15,7 +15,8 @@ from functions.observability import MODEL_LOADED
 from tasador.clock import backoff
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.listings.listing import Listing
-from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
+from tasador.model.bundle import Bundle
+from tasador.model.golden import GOLDEN_TOLERANCE
 from tasador.model.manifest import Manifest
 from tasador.model.model_ref import ENVIRONMENT, ModelRef
 

@@ -1,8 +1,8 @@
 """CloudEvents 1.0: the event types of Tasador, and how they are built, read and published.
 
 ``event`` holds the types and ``Event``, ``build`` makes an event of a record, ``read`` parses HTTP
-requests, ``publish`` posts to a broker, ``announce`` also tells Argo Events on a cluster.
+requests, ``publish`` posts to a broker, ``announce`` also posts to Argo Events on a cluster.
 
-May import the records, the settings, the clock and the errors; nothing that is slow to import,
-since functions load it at start.
+May import the records, ``tasador.model.model_ref``, the settings, the clock and the errors;
+nothing that is slow to import, because functions load it at start.
 """

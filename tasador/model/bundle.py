@@ -53,9 +53,6 @@ from tasador.model.threads import in_chunks
 from tasador.model.tree_file import read_trees
 from tasador.model.value_warnings import warnings_of_one
 
-# Largest relative difference allowed between the serving engine and the training engine.
-GOLDEN_TOLERANCE = 1e-4
-
 # A table is priced by this many threads, if each gets at least so many rows.
 _THREADS, _ROWS_PER_THREAD = 2, 1_000
 

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from tasador.errors import BundleError
 from tasador.listings.listing import COLUMNS, Listing, read_listing
 
+# Largest relative difference allowed between the serving engine and the training engine.
+GOLDEN_TOLERANCE = 1e-4
+
 
 class GoldenRow(NamedTuple):
     """A listing and its expected ``price`` in dollars."""

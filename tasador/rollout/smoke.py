@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.clock import backoff, retry
 from tasador.errors import BundleError, RolloutError
-from tasador.model.bundle import GOLDEN_TOLERANCE
-from tasador.model.golden import read_golden
+from tasador.model.golden import GOLDEN_TOLERANCE, read_golden
 from tasador.model.manifest import GOLDEN, Verified
 from tasador.prediction_record import SMOKE_TEST_HEADER
 

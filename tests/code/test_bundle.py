@@ -11,10 +11,10 @@ from tasador.errors import BundleError
 from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import Listing, read_row
 from tasador.model.array_file import to_npz
-from tasador.model.bundle import GOLDEN_TOLERANCE, Bundle
+from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_metrics, stamp_version, write_bundle
 from tasador.model.features import BASE
-from tasador.model.golden import GoldenRow
+from tasador.model.golden import GOLDEN_TOLERANCE, GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
 from tasador.model.manifest import (
     ENCODERS,
