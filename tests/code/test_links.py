@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.kit.markdown import markdown_files, prose
+from tests.kit.prose import markdown_files, prose
 
 ROOT = Path(__file__).resolve().parents[2]
 

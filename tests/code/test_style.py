@@ -1,22 +1,30 @@
 """Prose follows docs/style.md: its first table lists the phrases that no document may contain."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.kit.markdown import markdown_files, prose
+from tests.kit.prose import files, markdown_files, prose, python_prose
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = ROOT / "docs" / "style.md"
 
 
+# Folders whose comments and docstrings follow the table too.
+PYTHON = ("examples",)
+
+
+@cache
 def phrases():
     """(pattern, replacement) of every row of the table that the linter holds."""
     table = STYLE.read_text().split("## Held by the linter")[1].split("\n## ")[0]
-    for patterns, replacement in re.findall(r"^\| (`.+?`) \| (.+) \|$", table, re.M):
-        for pattern in re.findall(r"`(.+?)`", patterns):
-            yield re.compile(rf"\b{pattern.replace(chr(92) + '|', '|')}\b", re.I), replacement
+    return [
+        (re.compile(rf"\b{pattern.replace(chr(92) + '|', '|')}\b", re.I), replacement)
+        for patterns, replacement in re.findall(r"^\| (`.+?`) \| (.+) \|$", table, re.M)
+        for pattern in re.findall(r"`(.+?)`", patterns)
+    ]
 
 
 def findings(text):
@@ -34,6 +42,18 @@ def test_markdown_contains_no_listed_phrase(path):
     complaints = [
         f"{path.relative_to(ROOT)}:{number}: {phrase!r}: write {replacement}"
         for number, phrase, replacement in findings(prose(path.read_text()))
+    ]
+    assert complaints == [], "\n".join(complaints)
+
+
+@pytest.mark.parametrize(
+    "path", files(*(f"{folder}/**.py" for folder in PYTHON)), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_python_prose_contains_no_listed_phrase(path):
+    complaints = [
+        f"{path.relative_to(ROOT)}:{number}: {phrase!r}: write {replacement}"
+        for number, line in python_prose(path.read_text())
+        for _, phrase, replacement in findings(line)
     ]
     assert complaints == [], "\n".join(complaints)
 
