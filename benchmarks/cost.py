@@ -24,7 +24,7 @@ from tasador.listings.table import open_csv
 # Trains, then says how much memory its process ever held, in kilobytes.
 _TRAIN = """
 import resource, sys
-from tasador.cli import main
+from tasador.cli.main import main
 sys.argv = ["tasador", "train", *sys.argv[1:]]
 try:
     main()

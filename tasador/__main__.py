@@ -1,6 +1,6 @@
-"""``python -m tasador`` is the ``tasador`` command."""
+"""``python -m tasador`` runs the ``tasador`` command."""
 
-from tasador.cli import main
+from tasador.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -15,6 +15,8 @@ from pathlib import Path
 from tasador.errors import ConfigurationError
 
 ENDPOINTS_FILE = "endpoints.env"
+# The folder that holds tasador/, flows/, functions/ and web/.
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

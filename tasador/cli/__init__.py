@@ -1,21 +1,9 @@
-"""The ``tasador`` command: Typer and Rich around one verb of the library a command."""
+"""The ``tasador`` command line.
 
-from __future__ import annotations
+``main`` is the entry point and ``app`` assembles the commands. ``platform``, ``loop``, ``models``,
+``source`` and ``dead_letters`` declare them: a command imports what it runs when it runs, so that
+`tasador --help` and shell completion stay fast. ``tables``, ``narration``, ``progress`` and
+``demo`` print with Rich, ``output`` prints without it.
 
-import sys
-
-
-def main() -> None:
-    """Run the command line; an error of ours is one line on stderr and exit status 1."""
-    from tasador.cli.app import make_app
-    from tasador.errors import TasadorError
-
-    try:
-        make_app()()
-    except TasadorError as error:
-        from rich.console import Console
-
-        Console(stderr=True).print("error:", str(error), style="red", markup=False, highlight=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+May import everything in tasador. Nothing imports this folder.
+"""

@@ -1,6 +1,8 @@
-"""The commands, grouped by who calls them; each module adds its own."""
+"""The command line, assembled from the modules that declare its commands."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -11,12 +13,33 @@ def make_app() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
         name="tasador",
-        help="Price models that notice a market move and put their successors into service.",
+        help="Ingest listings, judge drift, and train, serve and monitor price models.",
         no_args_is_help=True,
+        rich_markup_mode=None,  # importing Rich takes longer than everything else for --help
         pretty_exceptions_show_locals=False,
     )
+    app.callback()(_options)
     app.add_typer(source.app, name="source")
     app.add_typer(dead_letters.app, name="dead-letters")
     for module in (platform, loop, models):
         module.add_to(app)
     return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tasador {version('tasador')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Declare the options of ``tasador`` itself."""

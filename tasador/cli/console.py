@@ -1,40 +1,5 @@
-"""Where commands print: text for people, JSON for scripts."""
-
-from __future__ import annotations
-
-import dataclasses
-import json
-import os
-import sys
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+"""The Rich console that commands print text to."""
 
 from rich.console import Console
 
 console = Console()
-
-
-def as_json(value: Any) -> str:
-    """JSON of dataclasses, times and paths; two-space indent."""
-
-    def plain(item: Any) -> Any:
-        if dataclasses.is_dataclass(item) and not isinstance(item, type):
-            return dataclasses.asdict(item)
-        if isinstance(item, datetime):
-            return item.isoformat()
-        if isinstance(item, Path):
-            return str(item)
-        raise TypeError(f"{type(item).__name__} has no JSON form")
-
-    return json.dumps(value, default=plain, indent=2)
-
-
-def print_json(value: Any) -> None:
-    """Write a value to stdout as JSON, and nothing else."""
-    sys.stdout.write(as_json(value) + os.linesep)
-
-
-def dollars(value: float) -> str:
-    """1234567.8 -> $1,234,568."""
-    return f"${value:,.0f}" if value >= 0 else f"-${-value:,.0f}"

@@ -1,60 +1,51 @@
-"""Commands about events that could not be delivered."""
+"""Commands for events that could not be delivered."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import typer
-from rich.table import Column, Table
 
-from tasador.cli.console import console, print_json
+from tasador.cli.output import print_json
 from tasador.settings import Settings
 
-app = typer.Typer(help="Events that no function took: see why, and deliver them again.")
+app = typer.Typer(help="List and replay events that could not be delivered.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """The dead letters, the oldest first, with the reason of each."""
+    """List the undelivered events, oldest first, with the reason."""
     settings = Settings.load()
-    letters = _kept_by(settings).dead_letters(settings)
+    letters = _backend(settings).dead_letters(settings)
     if json:
         print_json(letters)
         return
-    table = Table("given up", "event", Column("id", overflow="fold"), "for", "status", "reason")
-    for letter in letters:
-        event = letter["event"]
-        table.add_row(
-            letter["time"][:19],
-            event["type"],
-            event["id"],
-            letter["subscriber"],
-            str(letter["status"] or ""),
-            letter["reason"][:200],
-        )
-    console.print(table)
+    from tasador.cli.console import console
+    from tasador.cli.tables import dead_letters_table
+
+    console.print(dead_letters_table(letters))
 
 
 @app.command()
 def replay(
     ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids of events; all where none is given.")
+        list[str] | None, typer.Argument(help="Ids of events to replay; default: all.")
     ] = None,
 ) -> None:
-    """Deliver dead letters again, once what was wrong is mended. Doing it twice does no harm."""
+    """Deliver events again, once the cause is fixed. Safe to repeat."""
     settings = Settings.load()
-    count = _kept_by(settings).replay(settings, ids or ())
-    console.print(f"{count} event{'' if count == 1 else 's'} delivered again")
+    count = _backend(settings).replay(settings, ids or ())
+    typer.echo(f"{count} event{'' if count == 1 else 's'} delivered")
 
 
-def _kept_by(settings: Settings) -> Any:
-    """Who keeps the dead letters: the gateway of one machine, or the database of a cluster."""
+def _backend(settings: Settings) -> Any:
+    """Where dead letters are stored: the gateway on one machine, the database on a cluster."""
     if settings.platform == "embedded":
-        from tasador.local import dead_letters as local_dead_letters
+        from tasador.local import dead_letters as gateway_dead_letters
 
-        return local_dead_letters
+        return gateway_dead_letters
     from tasador.operations import dead_letters
 
     return dead_letters

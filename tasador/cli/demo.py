@@ -1,4 +1,4 @@
-"""``tasador demo``: the loop played from an empty platform to a traced prediction."""
+"""``tasador demo``: run the whole loop, from an empty platform to a traced prediction."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from typing import Any
 import httpx
 from rich.rule import Rule
 
-from tasador.cli.console import console, dollars
-from tasador.cli.models import lineage_tree
+from tasador.cli.console import console
 from tasador.cli.narration import Narrator
+from tasador.cli.output import dollars
 from tasador.cli.platform import print_addresses
+from tasador.cli.tables import lineage_tree
+from tasador.clock import wait_until
 from tasador.errors import ConfigurationError, ServiceUnavailable, TasadorError
 from tasador.local.platform import Platform
 from tasador.operations.lineage import trace
-from tasador.operations.pipeline import CHECKOUT, FlowRun, follow
-from tasador.settings import Settings
+from tasador.operations.pipeline import FlowRun, follow
+from tasador.settings import CHECKOUT, Settings
 from tasador.warehouse.warehouse import Warehouse
 
+# An empty file in the home folder: its platform belongs to the demo, which may delete it.
 MARKER = "demo"
-# A house that is asked for again after each reload, to see the price move with the model.
+# The house that is priced again with each new model.
 HOUSE = {
     "bed": 3,
     "bath": 2,
@@ -41,12 +44,14 @@ HOUSE = {
     "zip_code": "77084",
     "status": "for_sale",
 }
-_PATIENCE_SECONDS = 120.0
+_BATCHES = 6
+_TIMEOUT = 120.0  # seconds
+_PAUSE = 0.2  # seconds between two checks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """What to play: a simulated market from a seed, or real listings from a CSV."""
+    """The demo on a market simulated from ``seed``, or on the listings of ``csv``."""
 
     csv: Path | None
     order: str
@@ -54,26 +59,26 @@ class Demo:
     trials: int
 
     def play(self, *, stay: bool) -> None:
-        """Play it; ``stay`` keeps the platform up until Ctrl-C."""
+        """Run the demo; ``stay`` keeps the platform up until Ctrl-C."""
         home = Settings.load().home
         platform = Platform(home)
-        _begin_empty(platform, home)
+        _prepare_home(platform, home)
         began = time.monotonic()
         try:
             with console.status("starting the platform"):
-                platform.up(web=False, progress=_dim)
-            # The web app's first build goes on beside the loop.
-            with ThreadPoolExecutor(1) as beside, self._source(home) as source_url:
+                platform.up(web=False, progress=_print_dim)
+            # The first build of the web app runs while the loop does.
+            with ThreadPoolExecutor(1) as background, self._source(home) as source_url:
                 if stay:
-                    people = beside.submit(platform.up, web=True, progress=_dim)
+                    web = background.submit(platform.up, web=True, progress=_print_dim)
                 settings = replace(Settings.load(), source_url=source_url)
                 os.environ["TASADOR_SOURCE_URL"] = source_url
-                last = self._loop(settings)
-                self._show_lineage(settings, last)
+                prediction_id = self._run_loop(settings)
+                _show_lineage(settings, prediction_id)
                 console.print(f"done in {time.monotonic() - began:.0f} s", highlight=False)
-                print_addresses(people.result() if stay else settings)
+                print_addresses(web.result() if stay else settings)
             if stay:
-                console.print("the platform stays up; Ctrl-C stops it")
+                console.print("the platform keeps running; press Ctrl-C to stop it")
                 signal.pause()
         except KeyboardInterrupt:
             pass
@@ -81,12 +86,12 @@ class Demo:
             with console.status("stopping the platform"):
                 platform.down()
 
-    def _loop(self, settings: Settings) -> str:
-        """Six batches and the predictions in between; returns the last prediction's id."""
+    def _run_loop(self, settings: Settings) -> str:
+        """Ingest each batch and predict after each promotion; returns the last prediction's id."""
         narrator = Narrator(console)
-        last = ""
-        for number in range(7):
-            console.print(Rule(f"batch {number}" if number < 6 else "and once more"))
+        prediction_id = ""
+        for number in range(_BATCHES + 1):
+            console.print(Rule(f"batch {number}" if number < _BATCHES else "after the last batch"))
             for run in follow(
                 settings,
                 train_parameters={"trials": str(self.trials)},
@@ -95,23 +100,24 @@ class Demo:
                 narrator.finished(run)
                 if run.flow == "train" and run.artifacts["decision"] == "promoted":
                     _await_serving(settings, run)
-                    last = _predict_and_explain(settings)
+                    prediction_id = _predict_and_explain(settings)
                 if run.artifacts.get("status") == "exhausted":
-                    return last
-        return last
+                    return prediction_id
+        return prediction_id
 
     @contextmanager
     def _source(self, home: Path) -> Iterator[str]:
-        """A batch source as a process of its own, as a user would start it."""
+        """A batch source in a separate process, as a user would start it; yields its URL."""
         command = [sys.executable, "-m", "tasador", "source", "serve", "--port", "0"]
         if self.csv is not None:
             command += ["--csv", str(self.csv.resolve()), "--order", self.order]
         else:
             command += ["--simulate", str(self.seed), "--scenario", "demo"]
+        log = home / "log" / "source.log"
         with (
-            (home / "log" / "source.log").open("w") as log,
+            log.open("w") as log_file,
             subprocess.Popen(
-                command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True
+                command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log_file, text=True
             ) as process,
         ):
             assert process.stdout is not None
@@ -120,35 +126,24 @@ class Demo:
                     line = process.stdout.readline()
                 if "http" not in line:
                     process.wait(timeout=10)
-                    raise TasadorError((home / "log" / "source.log").read_text().strip())
+                    raise TasadorError(log.read_text().strip())
                 yield line.split()[-1]
             finally:
                 process.terminate()
 
-    def _show_lineage(self, settings: Settings, prediction_id: str) -> None:
-        console.print(Rule(f"tasador lineage {prediction_id}"))
-        with Warehouse(settings.database_url) as warehouse:
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-            # record may be starting from zero; the event is on its way.
-            while warehouse.prediction(prediction_id) is None:
-                if time.monotonic() > deadline:
-                    raise TasadorError(f"prediction {prediction_id} was not recorded")
-                time.sleep(0.2)
-            console.print(lineage_tree(trace(prediction_id, warehouse)))
 
-
-def _dim(text: str) -> None:
+def _print_dim(text: str) -> None:
     console.print(text, style="dim", highlight=False)
 
 
-def _begin_empty(platform: Platform, home: Path) -> None:
-    """Forget an earlier demo; leave a platform that somebody uses alone."""
+def _prepare_home(platform: Platform, home: Path) -> None:
+    """Delete an earlier demo's platform; refuse if the home folder holds another one."""
     if not home.exists() or not any(home.iterdir()):
         home.mkdir(parents=True, exist_ok=True)
     elif not (home / MARKER).exists():
         raise ConfigurationError(
-            f"{home} holds a platform with data of your own; the demo begins with an empty one. "
-            "Run it elsewhere: TASADOR_HOME=.tasador-demo ./taskw demo"
+            f"{home} holds a platform that is not the demo's; the demo needs an empty one. "
+            "Choose another folder: TASADOR_HOME=.tasador-demo ./taskw demo"
         )
     else:
         platform.down()
@@ -158,21 +153,20 @@ def _begin_empty(platform: Platform, home: Path) -> None:
 
 
 def _await_serving(settings: Settings, run: FlowRun) -> None:
-    """Wait until predict answers with the promoted version: reload is an event away."""
+    """Wait until predict serves the promoted version, which reload rolls out on the event."""
     version = run.artifacts["version"]
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    with console.status(f"reload brings version {version} into service"):
-        began = time.monotonic()
-        while True:
-            try:
-                answer = httpx.get(f"{settings.functions_url}/model", timeout=30)
-                if answer.status_code == httpx.codes.OK and answer.json()["version"] == version:
-                    break
-            except httpx.TransportError as error:
-                raise ServiceUnavailable(f"the gateway does not answer: {error}") from error
-            if time.monotonic() > deadline:
-                raise TasadorError(f"version {version} was promoted but is not served")
-            time.sleep(0.2)
+    began = time.monotonic()
+
+    def is_serving() -> bool:
+        try:
+            response = httpx.get(f"{settings.functions_url}/model", timeout=30)
+        except httpx.TransportError as error:
+            raise ServiceUnavailable(f"the gateway does not answer: {error}") from error
+        return response.status_code == httpx.codes.OK and response.json()["version"] == version
+
+    with console.status(f"reload is rolling out version {version}"):
+        if not wait_until(is_serving, _TIMEOUT, _PAUSE):
+            raise TasadorError(f"version {version} was promoted but is not served")
     console.print(
         f"[bold]reload [/] version {version} serves, {time.monotonic() - began:.1f} s after its "
         "promotion",
@@ -181,22 +175,37 @@ def _await_serving(settings: Settings, run: FlowRun) -> None:
 
 
 def _predict_and_explain(settings: Settings) -> str:
+    """Print the price of HOUSE and its explanation; returns the prediction's id."""
     with httpx.Client(base_url=settings.functions_url, timeout=60) as client:
-        priced = _posted(client, "/predict", HOUSE)
-        explained = _posted(client, "/explain", HOUSE)
-    low, high = (priced["intervals"]["90"][end] for end in ("low", "high"))
+        prediction = _post(client, "/predict", HOUSE)
+        explanation = _post(client, "/explain", HOUSE)
+    low, high = (prediction["intervals"]["90"][end] for end in ("low", "high"))
+    model = prediction["model"]
     console.print(
-        f"[bold]predict[/] {dollars(priced['price'])} (90 %: {dollars(low)} to {dollars(high)}) "
-        f"by {priced['model']['name']}@{priced['model']['version']}, revision {priced['revision']}",
+        f"[bold]predict[/] {dollars(prediction['price'])} "
+        f"(90 %: {dollars(low)} to {dollars(high)}) "
+        f"by {model['name']}@{model['version']}, revision {prediction['revision']}",
         highlight=False,
     )
-    console.print(f"[bold]explain[/] {explained['sentence']}", highlight=False)
-    return str(priced["prediction_id"])
+    console.print(f"[bold]explain[/] {explanation['sentence']}", highlight=False)
+    return str(prediction["prediction_id"])
 
 
-def _posted(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = client.post(path, json=body)
-    if answer.status_code != httpx.codes.OK:
-        raise TasadorError(f"POST {path} answered {answer.status_code}: {answer.text[:500]}")
-    found: dict[str, Any] = answer.json()
-    return found
+def _post(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    response = client.post(path, json=body)
+    if response.status_code != httpx.codes.OK:
+        raise TasadorError(f"POST {path} answered {response.status_code}: {response.text[:500]}")
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def _show_lineage(settings: Settings, prediction_id: str) -> None:
+    """Print what `tasador lineage` prints, once record has stored the prediction."""
+    console.print(Rule(f"tasador lineage {prediction_id}"))
+    with Warehouse(settings.database_url) as warehouse:
+        # record may be starting from zero while the event is on its way.
+        if not wait_until(
+            lambda: warehouse.prediction(prediction_id) is not None, _TIMEOUT, _PAUSE
+        ):
+            raise TasadorError(f"prediction {prediction_id} was not recorded")
+        console.print(lineage_tree(trace(prediction_id, warehouse)))

@@ -1,101 +1,97 @@
-"""Commands that run the loop: ``pipeline`` on whatever source is set, ``monitor`` on what was asked
-of the champion, ``demo`` on its own."""
+"""Commands that run the loop: ``pipeline``, ``monitor`` and ``demo``."""
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from tasador.cli.console import console, print_json
-from tasador.cli.narration import Narrator
+from tasador.cli.output import print_json
 from tasador.cli.source import Order
 from tasador.errors import TasadorError
-from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
-from tasador.warehouse.warehouse import Warehouse
 
-Trials = Annotated[int, typer.Option(min=1, help="Trials of each search.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print each flow's end as JSON.")]
+if TYPE_CHECKING:
+    from tasador.operations.pipeline import FlowRun
+
+Trials = Annotated[int, typer.Option(min=1, help="Trials of each hyperparameter search.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result of each flow as JSON.")]
 
 
 def pipeline(
     batches: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many; default: until used up.")
+        int | None, typer.Option(min=1, help="Stop after this many; default: all batches.")
     ] = None,
     trials: Trials = 12,
     json: AsJson = False,
 ) -> None:
-    """Ingest, and let the events start drift and train, until the source is used up.
+    """Ingest every batch of the source and run the loop on it.
 
-    At the end it looks at what was asked of the champion, if anything was since the last look.
+    The events of each ingest flow start the drift and train flows. At the end the monitor flow
+    runs if the champion got requests since the last monitoring check.
     """
     from tasador.monitoring import verbs
 
     settings = Settings.load().require("database_url", "source_url", "mlflow_url", "broker_url")
-    taken, exhausted = 0, False
-    while not exhausted and (batches is None or taken < batches):
-        runs = _followed(settings, "ingest", trials, json)
+    ingested, exhausted = 0, False
+    while not exhausted and (batches is None or ingested < batches):
+        runs = _run_flows(settings, "ingest", trials, json)
         exhausted = any(run.artifacts.get("status") == "exhausted" for run in runs)
-        taken += 1
+        ingested += 1
     if verbs.due(settings):
-        _followed(settings, "monitor", trials, json)
+        _run_flows(settings, "monitor", trials, json)
 
 
 def monitor(
     every_minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Look again and again, until Ctrl-C.")
+        float | None, typer.Option(min=0.1, help="Repeat at this interval, until Ctrl-C.")
     ] = None,
-    looks: Annotated[
-        int | None, typer.Option("--list", min=1, help="Only list the newest so many looks.")
+    limit: Annotated[
+        int | None, typer.Option("--list", min=1, help="Only list the newest N checks.")
     ] = None,
     trials: Trials = 12,
     json: AsJson = False,
 ) -> None:
-    """Look at what was asked of the champion; where it hurts, train a successor."""
+    """Check the champion on its recent requests.
+
+    Runs the monitor flow, and the train flow if the check requests training.
+    """
     settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
-    if looks is not None:
-        _list_looks(settings, looks, json)
+    if limit is not None:
+        _list_checks(settings, limit, json)
         return
     if every_minutes is None:
-        _followed(settings, "monitor", trials, json)
+        _run_flows(settings, "monitor", trials, json)
         return
     while True:
         try:
-            _followed(settings, "monitor", trials, json)
+            _run_flows(settings, "monitor", trials, json)
         except TasadorError as error:
-            # The next look may find what is down up again.
-            console.print(f"[red]error[/] {escape(str(error))}", highlight=False)
+            # The service that failed may be up again at the next check.
+            typer.echo(f"{typer.style('error', fg='red')} {error}")
         time.sleep(60 * every_minutes)
 
 
-def _list_looks(settings: Settings, limit: int, json: bool) -> None:
+def _list_checks(settings: Settings, limit: int, json: bool) -> None:
+    from tasador.warehouse.warehouse import Warehouse
+
     with Warehouse(settings.database_url) as warehouse:
-        found = warehouse.monitor_history(limit)
+        checks = warehouse.monitor_history(limit)
     if json:
-        print_json(found)
+        print_json(checks)
         return
-    table = Table("until", "version", "asked", "verdict", "estimated", "realised", "and so")
-    for look in found:
-        errors = (look.estimated_error, look.realised_error)
-        table.add_row(
-            f"{look.window_to:%Y-%m-%d %H:%M}",
-            str(look.champion_version),
-            f"{look.predictions:,}",
-            f"{look.verdict}: {look.reasons[0]}",
-            *("" if error is None else f"{math.expm1(error):.0%}" for error in errors),
-            look.asked_says,
-        )
-    console.print(table)
+    from tasador.cli.console import console
+    from tasador.cli.tables import monitoring_table
+
+    console.print(monitoring_table(checks))
 
 
-def _followed(settings: Settings, first: str, trials: int, json: bool) -> list[FlowRun]:
-    """Run a flow and all that its events start, telling of each as it ends."""
+def _run_flows(settings: Settings, first: str, trials: int, json: bool) -> list[FlowRun]:
+    """Run a flow and every flow that its events start, and report each one as it ends."""
+    from tasador.cli.console import console
+    from tasador.cli.narration import Narrator
     from tasador.operations.pipeline import follow
 
     narrator, runs = Narrator(console, quiet=json), []
@@ -113,15 +109,20 @@ def _followed(settings: Settings, first: str, trials: int, json: bool) -> list[F
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Stop everything at the end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop the platform at the end; default: at Ctrl-C.")
+    ] = False,
     csv: Annotated[
-        Path | None, typer.Option(help="Real listings (Kaggle's CSV or a .gz) to play instead.")
+        Path | None, typer.Option(help="Use real listings (Kaggle's .csv or .csv.gz).")
     ] = None,
-    order: Annotated[Order, typer.Option(help="How the CSV is cut.")] = Order.course,
-    seed: Annotated[int, typer.Option(help="The simulated market's seed.")] = 7,
+    order: Annotated[Order, typer.Option(help="How the CSV is split.")] = Order.course,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated market.")] = 7,
     trials: Trials = 2,
 ) -> None:
-    """The whole loop on this machine: six batches, their models, predictions, a lineage."""
+    """Run the whole loop on this machine, from an empty platform.
+
+    Ingests six batches, trains and serves models, predicts and explains, and traces a prediction.
+    """
     from tasador.cli.demo import Demo
 
     Demo(csv=csv, order=order.value, seed=seed, trials=trials).play(stay=not once)

@@ -1,4 +1,4 @@
-"""Commands about models: train and score without a service, look at them, roll back."""
+"""Commands for models: train and score without a service, serve, list, trace, roll back."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.tree import Tree
 
-from tasador.cli.console import console, dollars, print_json
-from tasador.cli.progress import stages
+from tasador.cli.output import print_json
 from tasador.errors import ConfigurationError
-from tasador.settings import Settings
+from tasador.settings import CHECKOUT, Settings
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def train(
-    csv: Annotated[Path, typer.Option(help="Listings to learn from (.csv or .csv.gz).")],
-    out: Annotated[Path, typer.Option(help="The bundle's folder; must not exist or be empty.")],
+    csv: Annotated[Path, typer.Option(help="Listings to train on (.csv or .csv.gz).")],
+    out: Annotated[Path, typer.Option(help="Folder for the bundle; must be empty or new.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 12,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bundle.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed and data give the same bundle.")] = 0,
     json: AsJson = False,
 ) -> None:
-    """Train a model on a CSV and write its bundle; needs no service."""
+    """Train a model on a CSV; needs no platform.
+
+    Writes the model bundle and prints its metrics.
+    """
+    from tasador.cli.console import console
+    from tasador.cli.progress import stages
+    from tasador.cli.tables import metrics_table
     from tasador.training.from_csv import train_to_folder
 
     with stages(quiet=json) as progress:
@@ -34,33 +37,32 @@ def train(
     if json:
         print_json(manifest)
         return
-    table = Table("measure on the permanent holdout", "", title=f"bundle {out}")
-    for name, value in manifest.metrics.items():
-        table.add_row(name, f"{value:,.4g}")
-    console.print(table)
+    console.print(metrics_table(manifest.metrics, title=f"bundle {out}"))
 
 
 def score(
-    bundle: Annotated[Path, typer.Option(help="The folder that `tasador train` wrote.")],
+    bundle: Annotated[Path, typer.Option(help="Folder that `tasador train` wrote.")],
     csv: Annotated[Path, typer.Option(help="Listings to price (.csv or .csv.gz).")],
-    out: Annotated[Path, typer.Option(help="The predictions, one row a listing, same order.")],
+    out: Annotated[Path, typer.Option(help="CSV for the predictions, one row per listing.")],
 ) -> None:
-    """Price every row of a CSV with its intervals; needs no service and drops no row."""
+    """Price every row of a CSV; needs no platform.
+
+    Writes one row per listing, in the same order: the price and its intervals.
+    """
+    from tasador.cli.progress import stages
     from tasador.training.from_csv import score_csv
 
     with stages() as progress:
         rows = score_csv(bundle, csv, out, progress=progress)
-    console.print(f"{rows:,} rows priced into {out}", highlight=False)
+    typer.echo(f"{rows:,} rows priced into {out}")
 
 
 def serve(
     function: Annotated[str, typer.Argument(help="predict, explain, record or reload.")],
-    bundle: Annotated[Path | None, typer.Option(help="The model to serve.")] = None,
-    port: Annotated[int, typer.Option(help="Listens on 127.0.0.1 at this port.")] = 8080,
+    bundle: Annotated[Path | None, typer.Option(help="Folder of the model to serve.")] = None,
+    port: Annotated[int, typer.Option(help="Port to listen on, at 127.0.0.1.")] = 8080,
 ) -> None:
-    """Run one function by itself, in the foreground."""
-    from tasador.operations.pipeline import CHECKOUT
-
+    """Run one function in the foreground."""
     folder = CHECKOUT / "functions" / function
     if not (folder / "func.py").is_file():
         raise ConfigurationError(f"there is no function {function!r} in {folder.parent}")
@@ -76,7 +78,7 @@ def serve(
 
 
 def models(json: AsJson = False) -> None:
-    """The registered versions, the newest first, with what was decided about each."""
+    """List the registered model versions, newest first."""
     from tasador.stores.registry import Registry
     from tasador.warehouse.warehouse import Warehouse
 
@@ -91,33 +93,23 @@ def models(json: AsJson = False) -> None:
     if json:
         print_json([{"version": v, "decision": decisions.get(v.version)} for v in versions])
         return
-    table = Table("version", "", "decided", "R²", "median error", "reasons")
-    for version in versions:
-        decision = decisions.get(version.version)
-        if decision is None:
-            table.add_row(str(version.version), "", "not judged yet", "", "", "")
-            continue
-        table.add_row(
-            str(version.version),
-            " ".join(version.aliases),
-            f"{decision.decision} {decision.decided_at:%Y-%m-%d %H:%M}",
-            f"{decision.metrics.get('r2', float('nan')):.3f}",
-            f"{decision.metrics.get('median_error', float('nan')):.1%}",
-            "; ".join(decision.reasons),
-        )
-    console.print(table)
+    from tasador.cli.console import console
+    from tasador.cli.tables import models_table
+
+    console.print(models_table(versions, decisions))
 
 
 def dossier(
     version: Annotated[int | None, typer.Argument(help="Default: the champion.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Download to here; default: dossiers/ of the home folder.")
+        Path | None, typer.Option(help="Download folder; default: dossiers/ in the home folder.")
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Open a version's release dossier: model card, data contract, gate record, SBOM, licences."""
-    from rich.markdown import Markdown
+    """Download and show the release dossier of a version.
 
+    It holds the model card, data contract, gate record, SBOM and licences.
+    """
     from tasador.dossier.verbs import fetch
 
     settings = Settings.load().require("mlflow_url", "s3_endpoint")
@@ -125,82 +117,61 @@ def dossier(
     if json:
         print_json({"uri": fetched.uri, "folder": fetched.folder.resolve(), **fetched.index})
         return
+    from rich.markdown import Markdown
+
+    from tasador.cli.console import console
+
     console.print(Markdown(fetched.readme))
-    console.print()
-    console.print(
-        f"{fetched.uri}\nis in {fetched.folder.resolve()}", highlight=False, soft_wrap=True
-    )
+    typer.echo(f"\n{fetched.uri}\nwas downloaded to {fetched.folder.resolve()}")
 
 
 def lineage(
-    prediction_id: Annotated[str, typer.Argument(help="As in the answer of /predict.")],
+    prediction_id: Annotated[str, typer.Argument(help="prediction_id of an answer of /predict.")],
     json: AsJson = False,
 ) -> None:
-    """Walk a prediction back: Revision, model version, run, training batches."""
+    """Trace a prediction to its model and training data.
+
+    Shows its Revision, model version, MLflow run and training batches.
+    """
     from tasador.operations.lineage import trace
     from tasador.warehouse.warehouse import Warehouse
 
     settings = Settings.load().require("database_url")
     with Warehouse(settings.database_url) as warehouse:
-        found = trace(prediction_id, warehouse)
+        traced = trace(prediction_id, warehouse)
     if json:
-        print_json(found)
+        print_json(traced)
         return
-    console.print(lineage_tree(found))
+    from tasador.cli.console import console
+    from tasador.cli.tables import lineage_tree
+
+    console.print(lineage_tree(traced))
 
 
-def lineage_tree(found: object) -> Tree:
-    """A Lineage as a tree to print."""
-    from tasador.operations.lineage import Lineage
-
-    assert isinstance(found, Lineage)
-    p, d = found.prediction, found.decision
-    tree = Tree(f"prediction {p.prediction_id}: {dollars(p.price)} at {p.predicted_at:%F %T}")
-    revision = tree.add(f"revision {p.revision or '(none)'}, correlation id {p.correlation_id}")
-    for rollout in found.rollouts:
-        revision.add(f"{rollout.outcome} since {rollout.finished_at:%F %T}: {rollout.reason}")
-    model = tree.add(f"model {d.model}, digest {d.digest[:16]}…")
-    model.add(f"bundle {d.model_uri}")
-    model.add(f"MLflow run {d.run_id}")
-    model.add(f"{d.decision} {d.decided_at:%F %T}: {'; '.join(d.reasons)}")
-    for drift in found.drift:
-        model.add(f"asked for by verdict {drift.verdict!r}: {'; '.join(drift.reasons)}")
-    for look in found.looks:
-        model.add(f"asked for by monitoring: {'; '.join(look.reasons)}")
-    count = len(found.batches)
-    data = tree.add(f"trained on {count} {'batch' if count == 1 else 'batches'}")
-    for batch in found.batches:
-        data.add(
-            f"batch {batch.batch_number} of {batch.source}: {batch.rows_clean:,} clean of "
-            f"{batch.rows_raw:,} rows, {batch.raw_uri}"
-        )
-    return tree
-
-
-_FOUND_LATER = (
-    "reload finds the promotion when it next looks, on a cluster within two minutes; "
-    "POST /reconcile has it look now"
+_RECONCILE_HINT = (
+    "reload will find the promotion at its next check, within two minutes on a cluster; "
+    "POST /reconcile makes it check now"
 )
 
 
 def rollback(
     version: Annotated[
-        int | None, typer.Argument(help="The version to go back to; default: the previous one.")
+        int | None, typer.Argument(help="Version to return to; default: the previous one.")
     ] = None,
 ) -> None:
-    """Put an older version back into service, by the same road as a promotion."""
+    """Put an older version back into service.
+
+    It is rolled out like a promotion.
+    """
     from tasador.rollout.rollback import roll_back
 
     settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
     decision, announce_error = roll_back(settings, version)
-    console.print(
-        f"version {decision.version} is champion again (promotion {decision.promotion}); "
-        + (
-            f"{announce_error}: {_FOUND_LATER}"
-            if announce_error
-            else "reload is bringing it into service"
-        ),
-        highlight=False,
+    outcome = (
+        f"{announce_error}: {_RECONCILE_HINT}" if announce_error else "reload is rolling it out"
+    )
+    typer.echo(
+        f"version {decision.version} is champion again (promotion {decision.promotion}); {outcome}"
     )
 
 

@@ -1,8 +1,8 @@
-"""What a flow did, told in a few lines on a terminal."""
+"""Report on a terminal what each flow did."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -27,7 +27,7 @@ _COLOURS = {
 
 
 class Narrator:
-    """Prints each flow as it starts and ends; ``quiet`` says nothing."""
+    """Prints each flow when it starts and when it ends; prints nothing if ``quiet``."""
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
         self._console = console
@@ -35,19 +35,19 @@ class Narrator:
         self._status: Status | None = None
 
     def started(self, flow: str) -> None:
-        """A flow begins: show that it is at work."""
+        """Show that the flow is running."""
         if not self._quiet:
             self._status = self._console.status(f"{flow} flow is running")
             self._status.start()
 
     def finished(self, run: FlowRun) -> None:
-        """A flow ended: say what it found or decided, and why."""
+        """Print what the flow found or decided, and why."""
         if self._status is not None:
             self._status.stop()
             self._status = None
         if self._quiet:
             return
-        headline, details = _told(run)
+        headline, details = _summarise(run.flow, run.artifacts)
         self._console.print(
             f"[bold]{run.flow:<7}[/] {headline} [dim]({run.seconds:.0f} s)[/]", highlight=False
         )
@@ -55,30 +55,32 @@ class Narrator:
             self._console.print(f"        · {detail}", highlight=False, markup=False)
 
 
-def _told(run: FlowRun) -> tuple[str, Iterable[str]]:
-    found = run.artifacts
-    if run.flow == "ingest":
-        return _told_of_batch(found), ()
-    if run.flow == "drift":
-        verdict = found["verdict"]
-        headline = verdict_headline(verdict, found["moved"], found["hurts"])
-        return f"[{_COLOURS[verdict]}]{headline}[/]", found["reasons"]
-    if run.flow == "monitor":
-        verdict = found["verdict"]
-        details = [*found["reasons"], *filter(None, [found["asked_says"]])]
-        return f"[{_COLOURS[verdict]}]{verdicts.VERDICTS[verdict]}[/]", details
-    decision = found["decision"]
-    colour = _COLOURS[decision]
-    return f"[{colour}]version {found['version']} {decision}[/]", found["reasons"]
+def _summarise(flow: str, artifacts: Mapping[str, Any]) -> tuple[str, Iterable[str]]:
+    """A headline (Rich markup) and the details (plain text) of a finished flow."""
+    if flow == "ingest":
+        return _summarise_batch(artifacts["status"], artifacts["batch"]), ()
+    if flow == "drift":
+        verdict = artifacts["verdict"]
+        headline = verdict_headline(verdict, artifacts["moved"], artifacts["hurts"])
+        return _coloured(verdict, headline), artifacts["reasons"]
+    if flow == "monitor":
+        verdict = artifacts["verdict"]
+        details = [*artifacts["reasons"], *filter(None, [artifacts["asked_says"]])]
+        return _coloured(verdict, verdicts.VERDICTS[verdict]), details
+    decision = artifacts["decision"]
+    return _coloured(decision, f"version {artifacts['version']} {decision}"), artifacts["reasons"]
 
 
-def _told_of_batch(found: Any) -> str:
-    if found["status"] == "exhausted":
-        return "the source is used up"
-    batch = found["batch"]
+def _coloured(outcome: str, text: str) -> str:
+    return f"[{_COLOURS[outcome]}]{text}[/]"
+
+
+def _summarise_batch(status: str, batch: Mapping[str, Any] | None) -> str:
+    if batch is None:
+        return "the source is exhausted"
     counts = (
         f"batch {batch['batch_number']}: {batch['rows_raw']:,} rows, "
         f"{batch['rows_clean']:,} clean, "
         f"{batch['rows_quarantined']:,} in quarantine"
     )
-    return counts + (" (met before: nothing changed)" if found["status"] == "repeated" else "")
+    return counts + (" (already ingested, nothing changed)" if status == "repeated" else "")

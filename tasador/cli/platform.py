@@ -1,70 +1,75 @@
-"""Commands about the embedded platform: up, down, status, doctor."""
+"""Commands for the embedded platform: up, down, status, doctor."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-from rich.table import Column, Table
 
-from tasador.cli.console import console, print_json
+from tasador.cli.output import print_json
 from tasador.settings import Settings
 
 
 def up(
-    web: Annotated[bool, typer.Option(help="Start the web app and the card server too.")] = True,
+    web: Annotated[bool, typer.Option(help="Also start the web app and the card servers.")] = True,
 ) -> None:
-    """Start Postgres, S3, MLflow and the functions' gateway on this machine (no Docker)."""
+    """Start the embedded platform; needs no Docker.
+
+    Starts Postgres, an S3 server, MLflow and the gateway of the functions on this machine. Safe to
+    repeat.
+    """
+    from tasador.cli.console import console
     from tasador.local.platform import Platform
 
-    settings = Settings.load()
     with console.status("starting"):
-        Platform(settings.home).up(
+        Platform(Settings.load().home).up(
             web=web, progress=lambda text: console.print(text, highlight=False)
         )
     print_addresses(Settings.load())
 
 
 def down() -> None:
-    """Stop the embedded platform; its data stays."""
+    """Stop the embedded platform; its data is kept."""
+    from tasador.cli.console import console
     from tasador.local.platform import Platform
 
     with console.status("stopping"):
         Platform(Settings.load().home).down()
-    console.print("stopped")
+    typer.echo("stopped")
 
 
 def status(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What of the embedded platform runs, and where."""
+    """Show which parts of the embedded platform run, and where."""
     from tasador.local.platform import Platform
 
     parts = Platform(Settings.load().home).status()
     if json:
         print_json(parts)
         return
-    table = Table("part", "", Column("address", overflow="fold"), Column("log", overflow="fold"))
+    url_width = max(len("address"), *(len(part.url) for part in parts))
+    typer.echo(f"{'part':<14}state  {'address':<{url_width}}  log")
     for part in parts:
-        table.add_row(part.name, "up" if part.running else "[red]down", part.url, str(part.log))
-    console.print(table)
+        state = "up   " if part.running else typer.style("down ", fg="red")
+        typer.echo(f"{part.name:<14}{state}  {part.url:<{url_width}}  {part.log}")
 
 
 def doctor() -> None:
-    """Check each part that a command may need, and say what to do about what is wrong."""
+    """Check what commands need, and say how to fix what fails."""
     from tasador.operations.doctor import diagnose
 
     failed = 0
     for diagnosis in diagnose(Settings.load()):
         failed += not diagnosis.healthy
-        mark = "[green]ok  [/]" if diagnosis.healthy else "[red]fail[/]"
-        console.print(f"{mark} {diagnosis.part:<10} {diagnosis.message}", highlight=False)
+        mark, colour = ("ok  ", "green") if diagnosis.healthy else ("fail", "red")
+        typer.echo(f"{typer.style(mark, fg=colour)} {diagnosis.part:<10} {diagnosis.message}")
     if failed:
         raise typer.Exit(1)
 
 
 def print_addresses(settings: Settings) -> None:
-    """The addresses that people open, one a line."""
+    """Print the URLs that a user opens, one per line."""
     for name, url in (
         ("web app", settings.web_url),
         ("MLflow", settings.mlflow_url),
@@ -75,7 +80,7 @@ def print_addresses(settings: Settings) -> None:
         ("functions", settings.functions_url),
     ):
         if url:
-            console.print(f"{name:<14} {url}", highlight=False)
+            typer.echo(f"{name:<14} {url}")
 
 
 def add_to(app: typer.Typer) -> None:

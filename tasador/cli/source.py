@@ -1,4 +1,4 @@
-"""``tasador source``: serve batches with the course's API."""
+"""``tasador source``: run a batch source that has the course's API."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import Annotated
 
 import typer
 
-from tasador.cli.console import console
 from tasador.errors import ConfigurationError
 
-app = typer.Typer(help="A source of batches that speaks the course's API.", no_args_is_help=True)
+app = typer.Typer(help="Run a batch source that has the course's API.", no_args_is_help=True)
 
 
 class Order(StrEnum):
-    """How a CSV is cut into six batches."""
+    """How a CSV is split into six batches."""
 
     course = "course"
     random = "random"
 
 
 class Form(StrEnum):
-    """How a row is sent: an object of values, or (older servers) a list of strings."""
+    """How a row is sent: as an object or, like older servers, as a list of strings."""
 
     object = "object"
     list = "list"
@@ -30,25 +29,27 @@ class Form(StrEnum):
 
 @app.callback()
 def _group() -> None:
-    """Keep ``source`` a group while it has one command."""
+    """Keep ``source`` a group although it has only one command."""
 
 
 @app.command()
 def serve(
     csv: Annotated[
-        Path | None, typer.Option(help="Kaggle's USA Real Estate CSV, or a .gz of it.")
+        Path | None, typer.Option(help="Kaggle's USA Real Estate CSV (.csv or .csv.gz).")
     ] = None,
     simulate: Annotated[
-        int | None, typer.Option(metavar="SEED", help="A simulated market from this seed.")
+        int | None, typer.Option(metavar="SEED", help="Simulate a market from this seed.")
     ] = None,
-    scenario: Annotated[str, typer.Option(help="What happens to the simulated market.")] = "steady",
-    order: Annotated[Order, typer.Option(help="By the course's rule, or evenly.")] = Order.course,
-    form: Annotated[Form, typer.Option(help="How rows are sent.")] = Form.object,
-    rows: Annotated[int | None, typer.Option(help="Rows of a simulated batch.")] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    scenario: Annotated[str, typer.Option(help="How the simulated market changes.")] = "steady",
+    order: Annotated[
+        Order, typer.Option(help="Split the CSV by the course's rule, or at random.")
+    ] = Order.course,
+    form: Annotated[Form, typer.Option(help="Send rows as objects or as lists.")] = Form.object,
+    rows: Annotated[int | None, typer.Option(help="Rows per simulated batch.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8000,
     every_seconds: Annotated[
-        float, typer.Option(help="Hand out a new batch only this often (the course: 300).")
+        float, typer.Option(help="Minimum seconds between two batches (the course: 300).")
     ] = 0.0,
 ) -> None:
     """Serve six batches: GET /data, /restart_data_generation and /health."""
@@ -66,5 +67,5 @@ def serve(
         host=host,
         port=port,
         every_seconds=every_seconds,
-        on_ready=lambda url: console.print(f"serving batches at {url}", highlight=False),
+        on_ready=lambda url: typer.echo(f"serving batches at {url}"),
     )

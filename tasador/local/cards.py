@@ -11,7 +11,7 @@ import sys
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from tasador.local.gateway.options import CHECKOUT
+from tasador.settings import CHECKOUT
 
 
 class _LocalServer(ThreadingHTTPServer):

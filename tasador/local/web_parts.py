@@ -8,10 +8,9 @@ from __future__ import annotations
 import sys
 from urllib.parse import urlsplit
 
-from tasador.local.gateway.options import CHECKOUT
 from tasador.local.probe import status_of
 from tasador.local.process import Daemon
-from tasador.settings import Settings
+from tasador.settings import CHECKOUT, Settings
 
 NAMES: tuple[str, ...] = ("web", "cards-ingest", "cards-drift", "cards-train", "cards-monitor")
 

@@ -19,15 +19,13 @@ from typing import Any
 
 from tasador.errors import TasadorError
 from tasador.events.event import BATCH_INGESTED, DRIFT_DETECTED, TRAINING_REQUESTED
-from tasador.settings import Settings
+from tasador.settings import CHECKOUT, Settings
 from tasador.warehouse.warehouse import Warehouse
 
 # More verdicts than any source has batches.
 _VERDICT_LIMIT = 10_000
 # Lines of a failed flow's log that its error message holds.
 _TAIL_LINES = 40
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 # Event type -> the flow that it starts (as in each flow's @trigger).
 STARTS = {

@@ -16,10 +16,10 @@ import httpx
 from tasador.clock import backoff
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.daemon import FUNCTION_PROCESSES
-from tasador.local.gateway.options import CHECKOUT, Options, function_environ
+from tasador.local.gateway.options import Options, function_environ
 from tasador.local.gateway.services import Revision
 from tasador.local.process import Running, listens, port_is_free, started_at, write_private
-from tasador.settings import Settings
+from tasador.settings import CHECKOUT, Settings
 
 # Requests of one revision that may wait or be in work; more are refused for now.
 _MAX_PENDING = 256

@@ -6,14 +6,10 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
-import tasador
 from tasador.errors import ConfigurationError
 from tasador.local.gateway.services import Revision
 from tasador.settings import Settings
-
-CHECKOUT = Path(tasador.__file__).resolve().parents[1]
 
 _OBJECTS = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region", "bucket_mlflow")
 _COMMON = ("platform", "model_name", "broker_url")
