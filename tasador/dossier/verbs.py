@@ -59,7 +59,7 @@ def write(
     trained = set(planned.batch_ids)
     reference, learnt = reference_of(lake, registered)
     facts = Facts(
-        bundle=lake.load_bundle(registered.uri, registered.digest),
+        bundle=lake.load_bundle(registered.model),
         record=record,
         batches=[batch for batch in batches if batch.batch_id in trained],
         frame=inputs.training_frame(settings, planned),

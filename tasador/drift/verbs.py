@@ -72,7 +72,7 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
     if case.champion is None:
         return judge_batch(batch, None, None, progress=say)
     reference, baseline = reference_of(lake, case.champion)
-    bundle = lake.load_bundle(case.champion.uri, case.champion.digest)
+    bundle = lake.load_bundle(case.champion.model)
     return judge_batch(batch, reference, bundle, baseline=baseline, progress=say)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 # Each form: field of ModelRef -> key. A form leaves out what it does not carry.
 Form = Mapping[str, str]
 
-# Columns of ops.model_history (DecisionRecord), and the data of a model.promoted event.
+# Columns of ops.model_history (DecisionRecord).
 DECISION: Form = {
     "name": "model_name",
     "version": "version",
@@ -21,6 +21,9 @@ DECISION: Form = {
     "promotion": "promotion",
     "correlation_id": "correlation_id",
 }
+# The same before the database has given the decision its number.
+CANDIDATE: Form = {field: key for field, key in DECISION.items() if field != "promotion"}
+# The data of a model.promoted event.
 PROMOTED: Form = {field: key for field, key in DECISION.items() if field != "correlation_id"}
 # The data of a model.rejected event: nobody is to fetch that bundle.
 REJECTED: Form = {field: key for field, key in PROMOTED.items() if field != "uri"}

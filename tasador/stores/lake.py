@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasador.model.bundle import Bundle
+    from tasador.model.model_ref import ModelRef
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _REFUSED = frozenset(
@@ -145,12 +146,12 @@ class Lake:
             self.get_file(object_uri, target)
         return Path(folder)
 
-    def load_bundle(self, uri: str, digest: str) -> Bundle:
-        """Download the model bundle at ``uri`` and verify it against ``digest``."""
+    def load_bundle(self, model: ModelRef) -> Bundle:
+        """Download the bundle of ``model`` and verify it against its digest."""
         from tasador.model.bundle import Bundle
 
         with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
-            return Bundle.load(self.download_folder(uri, scratch), digest)
+            return Bundle.load(self.download_folder(model.uri, scratch), model.digest)
 
     # -- Parquet ---------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasador.errors import RegistryError, StoreUnavailable
+from tasador.model.model_ref import ModelRef
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ class ModelVersion:
     correlation_id: str
     created: datetime
     aliases: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> ModelRef:
+        """The reference to this version, without the number of a promotion."""
+        return ModelRef(
+            self.name, self.version, self.digest, self.uri, correlation_id=self.correlation_id
+        )
 
     @property
     def uri(self) -> str:

@@ -20,6 +20,7 @@ from tasador.events.announce import announce
 from tasador.events.event import Event
 from tasador.gate.checks import judge as judge_challenger
 from tasador.gate.measures import Evaluation
+from tasador.model.model_ref import CANDIDATE, ModelRef
 from tasador.progress import Progress
 from tasador.records import DecisionRecord
 from tasador.settings import Settings, git_sha
@@ -60,9 +61,7 @@ def plan(settings: Settings, correlation_id: str = "") -> Plan:
 class Candidate:
     """A registered version whose bundle is in the object store, not yet judged."""
 
-    version: int
-    digest: str
-    model_uri: str
+    model: ModelRef
     run_id: str
 
 
@@ -131,9 +130,7 @@ def fit(
         lake.upload_folder(folder, reserved.uri)
     registry.confirm_version(reserved.version, manifest.digest)
     registry.log_run(run_id, manifest.metrics, manifest.params)
-    return Candidate(
-        version=reserved.version, digest=manifest.digest, model_uri=reserved.uri, run_id=run_id
-    )
+    return Candidate(model=replace(reserved.model, digest=manifest.digest), run_id=run_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,22 +155,19 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
 
     settings.require("broker_url")
     registry, lake = Registry(settings), Lake(settings)
-    bundle = lake.load_bundle(candidate.model_uri, candidate.digest)
+    bundle = lake.load_bundle(candidate.model)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
-        decided = warehouse.decision(candidate.version)
+        decided = warehouse.decision(candidate.model.version)
         champion = registry.champion() if decided is None else replaced_by(registry, decided)
         batches = known_at(warehouse.batches(status="ready"), decided)
         holdout = judged_rows(settings, batches, champion)
         challenger_evaluation = evaluate(bundle, holdout)
         champion_evaluation = (
-            None
-            if champion is None
-            else evaluate(lake.load_bundle(champion.uri, champion.digest), holdout)
+            None if champion is None else evaluate(lake.load_bundle(champion.model), holdout)
         )
         if decided is None:
             decided = warehouse.record_decision(
                 _decision(
-                    settings,
                     planned,
                     candidate,
                     champion,
@@ -201,7 +195,6 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
 
 
 def _decision(
-    settings: Settings,
     planned: Plan,
     candidate: Candidate,
     champion: ModelVersion | None,
@@ -210,16 +203,12 @@ def _decision(
 ) -> DecisionRecord:
     decision = judge_challenger(challenger_evaluation, champion_evaluation)
     return DecisionRecord(
-        model_name=settings.model_name,
-        version=candidate.version,
-        digest=candidate.digest,
-        model_uri=candidate.model_uri,
+        **candidate.model.write(CANDIDATE),
         run_id=candidate.run_id,
         decision="promoted" if decision.promote else "rejected",
         reasons=decision.reasons,
         checks=[check.as_dict() for check in decision.checks],
         metrics=dict(challenger_evaluation.metrics),
-        correlation_id=planned.correlation_id,
         training_id=planned.training_id,
         batch_ids=list(planned.batch_ids),
         champion_version=0 if champion is None else champion.version,

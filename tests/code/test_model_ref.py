@@ -25,7 +25,16 @@ def carried_by(form):
 
 def test_every_form_is_known():
     assert set(FORMS) == {
-        *("DECISION", "PROMOTED", "REJECTED", "ROLLOUT", "ROLLED_OUT", "PREDICTION", "ANSWER"),
+        *(
+            "DECISION",
+            "CANDIDATE",
+            "PROMOTED",
+            "REJECTED",
+            "ROLLOUT",
+            "ROLLED_OUT",
+            "PREDICTION",
+            "ANSWER",
+        ),
         *TEXT_FORMS,
     }
     assert all(set(form) <= set(FIELDS) for form in FORMS.values())

@@ -150,7 +150,7 @@ def test_rollback_promotes_an_older_version(settings):
     with pytest.raises(RolloutError, match="there is no one before it"):
         rollback.roll_back(settings)
     with pytest.raises(RolloutError, match="was rejected"):
-        rollback.roll_back(settings, candidate.version)
+        rollback.roll_back(settings, candidate.model.version)
     with pytest.raises(RolloutError, match="there is no version 99"):
         rollback.roll_back(settings, 99)
     # Two champions, as if the second had been better.
