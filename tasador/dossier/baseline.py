@@ -1,4 +1,4 @@
-"""The drift baseline: what the reference that later batches are compared with looks like."""
+"""The summary of the drift reference that later batches are compared with."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _DECILES = tuple(round(0.1 * step, 1) for step in range(11))
 _MOST_COMMON = 20
 
 
-def drift_baseline(reference: pd.DataFrame, learnt: Baseline | None = None) -> dict[str, Any]:
+def drift_baseline(reference: pd.DataFrame, baseline: Baseline | None = None) -> dict[str, Any]:
     """The summary of a drift reference (see ``tasador.drift.reference``) as JSON.
 
-    Numbers by their deciles, texts by their commonest values; ``missing_share`` of each; and the
-    champion's error on the rows that have a prediction, all of which it was not fitted on. "limits"
-    are those from which a difference counts as drift; "strays" is ``learnt``, what
-    ``drift.baseline.learn_baseline`` found in the reference.
+    Numbers by their deciles, texts by their most common values, ``missing_share`` of each field,
+    and the champion's error on the rows with a prediction, none of which it was fitted on. "limits"
+    are the thresholds of drift. "strays" is ``baseline``, learned from the reference by
+    ``drift.baseline.learn_baseline``.
     """
     columns = columns_of(reference)
-    told: dict[str, Any] = {"rows": len(reference), "fields": {}}
+    summary: dict[str, Any] = {"rows": len(reference), "fields": {}}
     for name in COLUMNS:
         values = columns[name]
         if name in BOUNDS:
@@ -47,31 +47,31 @@ def drift_baseline(reference: pd.DataFrame, learnt: Baseline | None = None) -> d
                 "distinct": len(names),
                 "shares": {str(names[k]): float(counts[k] / len(known)) for k in order},
             }
-        told["fields"][name] = {"missing_share": 1 - len(known) / max(len(values), 1), **seen}
+        summary["fields"][name] = {"missing_share": 1 - len(known) / max(len(values), 1), **seen}
     price, predicted = columns["price"], reference[PREDICTED].to_numpy(dtype=np.float64)
-    honest = np.isfinite(predicted) & (price > 0)
-    told["performance"] = {
-        "rows_with_a_prediction": int(honest.sum()),
-        "median_error": float(np.median(np.abs(predicted / price - 1)[honest]))
-        if honest.any()
+    out_of_sample = np.isfinite(predicted) & (price > 0)
+    summary["performance"] = {
+        "rows_with_a_prediction": int(out_of_sample.sum()),
+        "median_error": float(np.median(np.abs(predicted / price - 1)[out_of_sample]))
+        if out_of_sample.any()
         else None,
     }
-    told["limits"] = asdict(Thresholds())
-    told["strays"] = None if learnt is None else asdict(learnt)
-    return told
+    summary["limits"] = asdict(Thresholds())
+    summary["strays"] = None if baseline is None else asdict(baseline)
+    return summary
 
 
 def baseline_rows(baseline: dict[str, Any]) -> Rows:
-    """The baseline as a table for people: quartiles of numbers, the commonest texts."""
+    """The summary as a table for people: deciles of numbers, the most common texts."""
     rows = []
-    for name, told in baseline["fields"].items():
-        if told.get("deciles"):
-            low, middle, high = (number(told["deciles"][at]) for at in (1, 5, 9))
+    for name, field in baseline["fields"].items():
+        if field.get("deciles"):
+            low, middle, high = (number(field["deciles"][at]) for at in (1, 5, 9))
             seen = f"{middle} ({low} to {high})"
-        elif "shares" in told and told["distinct"] <= 60:
-            first = list(told["shares"].items())[:4]
+        elif "shares" in field and field["distinct"] <= 60:
+            first = list(field["shares"].items())[:4]
             seen = ", ".join(f"{value} {share:.0%}" for value, share in first)
         else:
-            seen = f"{told.get('distinct', 0):,} values"
-        rows.append([f"`{name}`", f"{told['missing_share']:.1%}", seen])
-    return Rows(["field", "missing", "median (10 to 90 %), or the commonest"], rows)
+            seen = f"{field.get('distinct', 0):,} values"
+        rows.append([f"`{name}`", f"{field['missing_share']:.1%}", seen])
+    return Rows(["field", "missing", "median (10 to 90 %), or most common"], rows)

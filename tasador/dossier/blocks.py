@@ -1,4 +1,4 @@
-"""A page in blocks, written once and shown twice: as a Markdown file and as a Metaflow card."""
+"""Pages of blocks that render both as a Markdown file and as a Metaflow card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A table; the first column is words, the others may be numbers."""
+    """A table; the first column holds texts, the others may hold numbers."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -25,7 +25,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG: its file's path in the folder, what it shows, and its content."""
+    """A PNG: its path in the folder, its alternative text, and its content."""
 
     file: str
     shows: str
@@ -38,12 +38,12 @@ _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")
 
 
 def to_markdown(blocks: Iterable[Block]) -> str:
-    """The page as GitHub's Markdown; pictures are links to their files."""
-    return "\n\n".join(_written(block) for block in blocks) + "\n"
+    """The page in GitHub's Markdown; pictures link to their files."""
+    return "\n\n".join(_markdown(block) for block in blocks) + "\n"
 
 
 def to_card(blocks: Iterable[Block]) -> Iterator[Any]:
-    """The page as components of a Metaflow card, which has no files beside it to link to."""
+    """The page as components of a Metaflow card; links to files are removed."""
     from metaflow.cards import Image, Markdown, Table
 
     for block in blocks:
@@ -51,18 +51,18 @@ def to_card(blocks: Iterable[Block]) -> Iterator[Any]:
             case Text(markdown):
                 yield Markdown(_LINK.sub(r"\1", markdown))
             case Rows(headers, rows):
-                # A card shows a cell's text as it is.
+                # A card does not render Markdown in cells.
                 yield Table([[_plain(cell) for cell in row] for row in rows], headers=list(headers))
             case Picture(_, shows, content):
                 yield Image(content, shows)
 
 
 def number(value: float) -> str:
-    """A number of any size for people: 0.35, 12.5, 1,840,000."""
+    """Format a number of any size for people: 0.35, 12.5, 1,840,000."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _written(block: Block) -> str:
+def _markdown(block: Block) -> str:
     match block:
         case Text(markdown):
             return markdown
@@ -83,5 +83,5 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _numbers(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether all but the first column reads as numbers, which stand better to the right."""
+    """Whether all columns but the first look like numbers, which are right-aligned."""
     return all(len(cell) <= 14 for row in rows for cell in row[1:])

@@ -1,4 +1,4 @@
-"""The data contract: what a listing is, what is refused, and what the model has seen of each field.
+"""The data contract: the fields of a listing, what is refused, and the values seen in training.
 
 The rules are those of ``tasador.listings.listing``, which reads every batch and every request.
 """
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _CODE = "code as text; a whole number such as 33156 or 33156.0 is read as its digits"
 _MEANS = {
     "brokered_by": ("string", _CODE, "the broker"),
-    "status": ("string", "one of " + ", ".join(STATUSES), "where the offer stands"),
-    "price": ("number", "", "the asked or paid price; the label, never an input"),
+    "status": ("string", "one of " + ", ".join(STATUSES), "the status of the offer"),
+    "price": ("number", "", "the asking or paid price; the label, never an input"),
     "bed": ("number", "", "bedrooms"),
     "bath": ("number", "", "bathrooms"),
     "acre_lot": ("number", "", "the lot"),
@@ -38,17 +38,17 @@ _MEANS = {
     "state": ("string", "text", "the state's name"),
     "zip_code": ("string", "five digits; leading zeros may be lost, ZIP+4 is cut", "the zip code"),
     "house_size": ("number", "", "living space"),
-    "prev_sold_date": ("string", "a date, YYYY-MM-DD; what follows is cut", "the last sale before"),
+    "prev_sold_date": ("string", "a date, YYYY-MM-DD; what follows is cut", "the previous sale"),
 }
 _QUANTILES = {"p01": 0.01, "p25": 0.25, "median": 0.5, "p75": 0.75, "p99": 0.99}
 _MOST_COMMON = 5
 
 
 def data_contract(frame: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
-    """The contract as JSON: the fields by name, and what was seen in the clean rows of ``frame``.
+    """The contract as JSON: the fields by name, and the values seen in the clean rows of ``frame``.
 
-    ``seen`` holds numbers' quantiles or texts' counts, ``missing_share`` the share of the rows
-    without the field, ``clipped_to`` the range beyond which the model takes the border's value.
+    ``seen`` holds the quantiles of numbers or the counts of texts, ``missing_share`` the share of
+    rows without the field, ``clipped_to`` the range that the model clips values to.
     """
     columns = columns_of(frame)
     return {
@@ -61,7 +61,7 @@ def data_contract(frame: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
         "fields": {name: _field(name, columns[name], manifest) for name in COLUMNS},
         "row_refused": [
             "a row of a batch that is neither an object nor a list of twelve values",
-            "a column that is none of the twelve, in a request",
+            "a request with a column other than the twelve",
             "a row of a batch whose price is missing or not above zero",
         ],
     }
@@ -74,53 +74,53 @@ def contract_rows(contract: dict[str, Any]) -> Rows:
         [
             [
                 f"`{name}`",
-                told["type"],
-                told["unit"] or "-",
-                f"{told['missing_share']:.1%}",
-                _seen_words(told),
-                "; ".join(told["refused"]),
+                field["type"],
+                field["unit"] or "-",
+                f"{field['missing_share']:.1%}",
+                _describe_seen(field),
+                "; ".join(field["refused"]),
             ]
-            for name, told in contract["fields"].items()
+            for name, field in contract["fields"].items()
         ],
     )
 
 
 def _field(name: str, values: Any, manifest: Manifest) -> dict[str, Any]:
     kind, form, means = _MEANS[name]
-    told: dict[str, Any] = {"means": means, "type": kind, "unit": ""}
+    field: dict[str, Any] = {"means": means, "type": kind, "unit": ""}
     if name in BOUNDS:
         low, high, unit = BOUNDS[name]
-        told |= {"unit": unit, "minimum": low, "maximum": high}
-        told["refused"] = ["not a number", f"below {low:g}", f"above {high:,.0f}"]
+        field |= {"unit": unit, "minimum": low, "maximum": high}
+        field["refused"] = ["not a number", f"below {low:g}", f"above {high:,.0f}"]
         known = values[np.isfinite(values)]
-        told["missing_share"] = 1 - len(known) / max(len(values), 1)
-        told["seen"] = _numbers_seen(known)
+        field["missing_share"] = 1 - len(known) / max(len(values), 1)
+        field["seen"] = _numbers_seen(known)
         if name in manifest.ranges:
-            told["clipped_to"] = list(manifest.ranges[name])
+            field["clipped_to"] = list(manifest.ranges[name])
         if name == "price":
-            told["refused"][1] = "zero or below, in a batch"
-            told["exclusive_minimum_in_batches"] = 0
-        return told
-    told["form"] = form
+            field["refused"][1] = "zero or below, in a batch"
+            field["exclusive_minimum_in_batches"] = 0
+        return field
+    field["form"] = form
     if name == "status":
-        told["enum"] = list(STATUSES)
-    told["max_length"] = LONGEST_TEXT
-    told["refused"] = _TEXT_REFUSED.get(name, ["not text", f"longer than {LONGEST_TEXT}"])
+        field["enum"] = list(STATUSES)
+    field["max_length"] = LONGEST_TEXT
+    field["refused"] = _TEXT_REFUSED.get(name, ["not text", f"longer than {LONGEST_TEXT}"])
     known = np.array([value for value in values if value is not None], dtype=object)
-    told["missing_share"] = 1 - len(known) / max(len(values), 1)
+    field["missing_share"] = 1 - len(known) / max(len(values), 1)
     names, counts = np.unique(known.astype(str), return_counts=True)
-    told["seen"] = {"distinct": len(names)}
+    field["seen"] = {"distinct": len(names)}
     if name == "prev_sold_date" and len(names):
-        told["seen"] |= {"first": str(names[0]), "last": str(names[-1])}
+        field["seen"] |= {"first": str(names[0]), "last": str(names[-1])}
     elif name in ("status", "state"):
         order = np.argsort(-counts, kind="stable")[:_MOST_COMMON]
         shares = {str(names[k]): float(counts[k] / len(known)) for k in order}
-        told["seen"]["most_common"] = shares
-    return told
+        field["seen"]["most_common"] = shares
+    return field
 
 
 _TEXT_REFUSED = {
-    "status": ["any other word"],
+    "status": ["any other text"],
     "zip_code": ["not five digits"],
     "prev_sold_date": ["not a date"],
 }
@@ -133,8 +133,8 @@ def _numbers_seen(known: Any) -> dict[str, float]:
     return {"least": float(known.min()), **quantiles, "most": float(known.max())}
 
 
-def _seen_words(told: dict[str, Any]) -> str:
-    seen = told["seen"]
+def _describe_seen(field: dict[str, Any]) -> str:
+    seen = field["seen"]
     if "p01" in seen:
         low, high, most = (number(seen[name]) for name in ("p01", "p99", "most"))
         return f"{low} to {high} (1 to 99 %), at most {most}"

@@ -1,4 +1,4 @@
-"""What moves the prices of a sample of the holdout: Tree-SHAP, listing by listing, in dollars."""
+"""The effects of columns and features on the prices of a holdout sample, by exact Tree-SHAP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasador.model.bundle import Bundle
 
 
-# An exact explanation takes some ten milliseconds; more dots would only overlap.
+# An exact explanation takes about ten milliseconds; more dots would only overlap.
 _LISTINGS = 150
 
 
@@ -26,8 +26,8 @@ _LISTINGS = 150
 class Effects:
     """The effects of each column and feature on each sampled listing, as shares of its price.
 
-    ``columns`` and ``features`` map a name to [listings]; ``values`` a number's column to its
-    values there (NaN = missing).
+    ``columns`` and ``features`` map a name to [listings]; ``values`` maps a
+    numeric column to its values (NaN = missing).
     """
 
     columns: dict[str, Array]
@@ -42,10 +42,13 @@ def effects_of(bundle: Bundle, holdout: pd.DataFrame, seed: int = 0) -> Effects:
     by_column: dict[str, list[float]] = {}
     by_feature: dict[str, list[float]] = {}
     for row in range(len(picked)):
-        told = explain(bundle, _listing(columns, row))
-        for parts, into in ((told.columns, by_column), (told.contributions, by_feature)):
+        explanation = explain(bundle, _listing(columns, row))
+        for parts, into in (
+            (explanation.columns, by_column),
+            (explanation.contributions, by_feature),
+        ):
             for part in parts:
-                into.setdefault(part.feature, []).append(part.dollars / told.price)
+                into.setdefault(part.feature, []).append(part.dollars / explanation.price)
     return Effects(
         columns=_by_size(by_column),
         features=_by_size(by_feature),

@@ -1,4 +1,4 @@
-"""What a dossier is made of, and what is measured from it once for all its pages."""
+"""The inputs of a dossier, and the measurements that its pages share."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ ALL, COMPLETE, PARTIAL, NO_SIZE = (
     "something missing",
     "house size missing",
 )
-# What the complete rows have.
+# The fields that complete rows have.
 _FIELDS = ("bed", "bath", "acre_lot", "house_size", "zip_code", "state")
 
-# Bounds of leave-a-state-out in the train flow: it ranks nothing, so a sample is enough.
+# Bounds of leave-states-out in the train flow; it ranks nothing, so a sample is enough.
 LEFT_OUT_ROWS = 3_000
 LEFT_OUT_ROTATIONS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The given: a version's bundle, its decision, and the rows behind them.
+    """The inputs: a version's bundle, its decision, and the rows behind them.
 
-    ``frame`` holds the clean rows of ``batches``, which the version was trained on; ``holdout`` the
-    rows that it was judged on; ``reference`` its drift reference and ``learnt`` what was learnt of
-    that; ``params`` what its search found.
+    ``frame`` holds the clean rows of ``batches``, which the version was trained on, ``holdout`` the
+    rows that it was judged on, ``reference`` its drift reference and ``baseline`` the drift
+    baseline learned from that, ``params`` its training parameters.
     """
 
     bundle: Bundle
@@ -56,15 +56,15 @@ class Facts:
     frame: pd.DataFrame
     holdout: pd.DataFrame
     reference: pd.DataFrame
-    learnt: Baseline | None
+    baseline: Baseline | None
     params: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The measured. ``groups`` maps what is known of a listing to its rows of the evaluation [n].
+    """The measurements. ``groups`` maps a group of known fields to its evaluation rows, bool [n].
 
-    ``left_out`` is None, with ``no_left_out`` saying why, where no state could be left out.
+    ``left_out`` is None if no state could be left out; ``no_left_out`` then gives the reason.
     """
 
     evaluation: Evaluation
@@ -76,8 +76,8 @@ class Measured:
     no_left_out: str
 
 
-def measured(facts: Facts, progress: Progress | None = None) -> Measured:
-    """Measure everything that the dossier tells; some ten seconds, most for the left-out states."""
+def measure_all(facts: Facts, progress: Progress | None = None) -> Measured:
+    """Measure everything in the dossier; about ten seconds, mostly for the left-out states."""
     low, high = MARKET_PRICE
     rows = facts.holdout[facts.holdout["price"].between(low, high)]
     evaluation = evaluate(facts.bundle, rows)
@@ -97,7 +97,9 @@ def measured(facts: Facts, progress: Progress | None = None) -> Measured:
         evaluation=evaluation,
         slices=by_slice(evaluation),
         groups=groups,
-        by_group={name: _of(evaluation, held) for name, held in groups.items() if held.any()},
+        by_group={
+            name: _metrics_of(evaluation, held) for name, held in groups.items() if held.any()
+        },
         effects=effects_of(facts.bundle, rows),
         left_out=left_out,
         no_left_out=why,
@@ -117,7 +119,7 @@ def _groups(columns: dict[str, Array]) -> dict[str, Array]:
     }
 
 
-def _of(evaluation: Evaluation, rows: Array) -> dict[str, float]:
+def _metrics_of(evaluation: Evaluation, rows: Array) -> dict[str, float]:
     return measure(
         evaluation.actual[rows],
         evaluation.predicted[rows],

@@ -1,4 +1,4 @@
-"""A dossier as a folder of files; dossier.json comes last and says that it is whole."""
+"""A dossier as a folder of files; dossier.json is written last and marks it as complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasador.dossier.baseline import drift_baseline
 from tasador.dossier.blocks import Block, Picture, Text, to_markdown
 from tasador.dossier.contract import data_contract
-from tasador.dossier.facts import Facts, measured
+from tasador.dossier.facts import Facts, measure_all
 from tasador.dossier.model_card import model_card
 from tasador.dossier.sbom import IMAGES, licence_rows, sbom
 
@@ -25,33 +25,35 @@ README, INDEX = "README.md", "dossier.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """A dossier that was written: its index as in dossier.json, and the blocks of its card."""
+    """A written dossier: the content of dossier.json, and the blocks of its card."""
 
     index: dict[str, Any]
     card: list[Block]
 
 
 def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -> Dossier:
-    """Measure and write everything into a folder, which is made when absent."""
-    found = measured(facts, progress)
+    """Measure, and write everything into a folder, which is created if needed."""
+    measured = measure_all(facts, progress)
     record = facts.record
     model = str(record.model)
     contract = data_contract(facts.frame, facts.bundle.manifest)
-    baseline = drift_baseline(facts.reference, facts.learnt)
-    card = list(model_card(facts, found, contract, baseline))
+    baseline = drift_baseline(facts.reference, facts.baseline)
+    card = list(model_card(facts, measured, contract, baseline))
     licences: list[Block] = [
-        Text(f"# Licences of what {model} is made and served with"),
+        Text(f"# Licences of the packages that train and serve {model}"),
         licence_rows(),
     ]
     left_out = (
-        {"not_measured": found.no_left_out} if found.left_out is None else asdict(found.left_out)
+        {"not_measured": measured.no_left_out}
+        if measured.left_out is None
+        else asdict(measured.left_out)
     )
     files: dict[str, bytes] = {
         README: to_markdown(card).encode(),
         "data-contract.json": _json(contract),
         "drift-baseline.json": _json(baseline),
         "gate.json": _json(asdict(record)),
-        "metrics.json": _json({"by_what_is_known": found.by_group, "slices": found.slices}),
+        "metrics.json": _json({"by_what_is_known": measured.by_group, "slices": measured.slices}),
         "leave-out.json": _json(left_out),
         "licences.md": to_markdown(licences).encode(),
         **{
@@ -81,11 +83,11 @@ def _json(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """The value with what JSON lacks told otherwise: times as ISO 8601, no number as null."""
+    """The value in JSON types: times as ISO 8601, NaN and infinity as null."""
     if isinstance(value, dict):
-        return {str(name): _plain(told) for name, told in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(told) for told in value]
+        return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):

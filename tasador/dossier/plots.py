@@ -1,4 +1,4 @@
-"""The dossier's pictures, each a PNG that is small enough for a repository."""
+"""The dossier's plots, each a PNG small enough for a repository."""
 
 from __future__ import annotations
 
@@ -26,21 +26,19 @@ _DPI = 110
 
 
 def calibration(evaluation: Evaluation, groups: Mapping[str, Array]) -> bytes:
-    """Left: how often the intervals hold, by group [n] bool. Right: prices against predictions."""
+    """Left: coverage of the intervals by group (bool [n]). Right: prices against predictions."""
     figure = _figure(10.5, 4.2)
     left, right = figure.subplots(1, 2)
     nominal = sorted(int(level) for level in evaluation.low)
-    left.plot([75, 100], [75, 100], color="black", linewidth=0.8, label="as promised")
+    left.plot([75, 100], [75, 100], color="black", linewidth=0.8, label="nominal")
     known = {name: rows for name, rows in groups.items() if rows.any()}
-    # The first group is the whole. A group beyond the colours takes the first of them again.
+    # The first group is all rows. A group beyond the colours takes the first of them again.
     for (name, rows), colour in zip(known.items(), chain([_BLUE], cycle(_OTHERS)), strict=False):
         held = [100 * np.mean(_inside(evaluation, str(level))[rows]) for level in nominal]
         width = 2.5 if colour == _BLUE else 1
         label = f"{name} ({int(rows.sum()):,})"
         left.plot(nominal, held, "o-", label=label, linewidth=width, color=colour)
-    left.set(
-        xlabel="interval (%)", ylabel="prices that it holds (%)", title="Intervals", xticks=nominal
-    )
+    left.set(xlabel="interval (%)", ylabel="prices covered (%)", title="Intervals", xticks=nominal)
     left.legend(fontsize=8, loc="upper left")
     predicted, actual = evaluation.predicted, evaluation.actual
     order = np.array_split(np.argsort(predicted), min(_BINS, len(predicted)))
@@ -66,12 +64,14 @@ def calibration(evaluation: Evaluation, groups: Mapping[str, Array]) -> bytes:
 
 
 def slices(
-    parts: Sequence[tuple[str, str, float, int]], overall: float, whole: str = "the whole holdout"
+    parts: Sequence[tuple[str, str, float, int]],
+    overall: float,
+    overall_name: str = "the whole holdout",
 ) -> bytes:
-    """Median error (share) of each slice: (kind, name, error, rows); a line marks the whole."""
+    """Median error (share) of each slice: (kind, name, error, rows); a line marks ``overall``."""
     figure = _figure(9, 1.2 + 0.22 * len(parts))
     axes = figure.subplots()
-    # A dollar sign would begin a formula.
+    # Matplotlib reads a plain dollar sign as the start of a formula.
     names = [f"{name} ({rows:,})".replace("$", r"\$") for _, name, _, rows in parts]
     colours = [_BLUE if kind == "state" else _GREY for kind, *_ in parts]
     drawn = axes.barh(names, [100 * error for _, _, error, _ in parts], color=colours)
@@ -82,41 +82,41 @@ def slices(
     axes.invert_yaxis()
     axes.tick_params(axis="y", labelsize=8, length=0)
     axes.margins(x=0.1, y=0.01)
-    axes.set(xlabel=f"median error (% of the price); the line is {whole}")
+    axes.set(xlabel=f"median error (% of the price); the line is {overall_name}")
     _plain(axes)
     return _png(figure)
 
 
 def left_out(states: Mapping[str, Mapping[str, float]], overall: float) -> bytes:
-    """Median error (share) of each state when it was left out of the training."""
+    """Median error (share) of each state when it was left out of training."""
     parts = [
-        ("state", state, told["median_error"], int(told["rows"]))
-        for state, told in sorted(states.items(), key=lambda item: item[1]["median_error"])
+        ("state", state, metrics["median_error"], int(metrics["rows"]))
+        for state, metrics in sorted(states.items(), key=lambda item: item[1]["median_error"])
     ]
     return slices(parts, overall, "all of them")
 
 
-def effects(found: Effects, names: Mapping[str, str]) -> bytes:
-    """One row a column, one dot a listing: its place is the effect on the price."""
+def effects(measured: Effects, names: Mapping[str, str]) -> bytes:
+    """One row per column, one dot per listing at its effect on the price."""
     from matplotlib import colormaps
 
-    figure = _figure(9, 0.9 + 0.5 * len(found.columns))
+    figure = _figure(9, 0.9 + 0.5 * len(measured.columns))
     axes = figure.subplots()
     draw = np.random.default_rng(0)
-    for row, (name, values) in enumerate(found.columns.items()):
+    for row, (name, values) in enumerate(measured.columns.items()):
         height = row + draw.uniform(-0.28, 0.28, len(values))
         colour: Any = _GREY
-        if name in found.values and np.isfinite(found.values[name]).any():
-            known = found.values[name]
+        if name in measured.values and np.isfinite(measured.values[name]).any():
+            known = measured.values[name]
             ranks = np.full(len(known), np.nan)
-            told = np.isfinite(known)
-            _, place = np.unique(known[told], return_inverse=True)
-            ranks[told] = place / max(int(place.max()), 1)
+            finite = np.isfinite(known)
+            _, place = np.unique(known[finite], return_inverse=True)
+            ranks[finite] = place / max(int(place.max()), 1)
             colour = colormaps["coolwarm"](np.nan_to_num(ranks, nan=0.5))
-            colour[~told] = (0.75, 0.75, 0.75, 1)
+            colour[~finite] = (0.75, 0.75, 0.75, 1)
         axes.scatter(100 * np.clip(values, -1.5, 1.0), height, s=9, c=colour, linewidths=0)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(found.columns)), [names.get(n, n) for n in found.columns])
+    axes.set_yticks(range(len(measured.columns)), [names.get(n, n) for n in measured.columns])
     axes.invert_yaxis()
     axes.set(xlabel="effect on the price (% of it); blue: small value, red: large, grey: no number")
     _plain(axes)
@@ -124,7 +124,7 @@ def effects(found: Effects, names: Mapping[str, str]) -> bytes:
 
 
 def prices(evaluation: Evaluation) -> bytes:
-    """Predicted against actual price of every row of the holdout."""
+    """Predicted against actual price, for up to 5,000 rows of the holdout."""
     figure = _figure(5.2, 4.6)
     axes = figure.subplots()
     shown = np.random.default_rng(0).permutation(len(evaluation.actual))[:5000]

@@ -1,7 +1,7 @@
-"""What a model is made and served with: CycloneDX SBOMs and licences of what is installed.
+"""CycloneDX SBOMs and licences of the packages that train and serve a model.
 
-The packages of an image are those that its requirements reach, read from the metadata of what is
-installed where the model was trained: one lock file makes all images, so their versions agree.
+The packages of an image are its requirements and theirs, read from the metadata of the packages
+installed where the model was trained. All images use one lock file, so their versions agree.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tasador.dossier.blocks import Rows
 if TYPE_CHECKING:
     from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 
-# What each part asks for by name, as in pyproject.toml (tests/code/test_dossier.py holds the two
-# together): an image has the packages installed but neither that file nor tasador's own metadata.
+# The direct requirements of each part, as in pyproject.toml (tests/code/test_dossier.py compares
+# them): an image contains the packages, but neither that file nor tasador's own metadata.
 _BASE = (
     "flask",
     "httpx",
@@ -61,10 +61,10 @@ _FLOWS = (
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A kind of image: what it is for, the packages it asks for, and those left out of it."""
+    """A kind of image: its purpose, its direct requirements, and packages left out of it."""
 
     purpose: str
-    asks: tuple[str, ...]
+    requirements: tuple[str, ...]
     without: frozenset[str] = frozenset()
 
 
@@ -81,7 +81,7 @@ _IS_LICENCE = re.compile(r"(?i)(licen[cs]e|copying)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """An installed distribution: its name as it writes it, and the names of those it requires."""
+    """An installed distribution: its display name, and the names of its requirements."""
 
     name: str
     version: str
@@ -91,40 +91,40 @@ class Package:
 
 @cache
 def packages(image: Image) -> dict[str, Package]:
-    """Every package that the image's reach, by normalized name.
+    """All packages of the image by normalized name.
 
-    A requirement that is not installed (overridden away, or of another system) is left out.
+    A requirement that is not installed (overridden, or for another system) is left out.
     """
     from packaging.utils import canonicalize_name
 
-    found: dict[str, Package] = {}
-    waiting: list[tuple[str, frozenset[str]]] = [(name, frozenset()) for name in image.asks]
+    reached: dict[str, Package] = {}
+    waiting: list[tuple[str, frozenset[str]]] = [(name, frozenset()) for name in image.requirements]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
-        name, extras = asked = waiting.pop()
-        if asked in seen or name in image.without:
+        name, extras = requirement = waiting.pop()
+        if requirement in seen or name in image.without:
             continue
-        seen.add(asked)
+        seen.add(requirement)
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
         required = [(canonicalize_name(r), more) for r, more in _required(distribution, extras)]
         names = {str(needed) for needed, _ in required}
-        if name in found:
-            names |= set(found[name].requires)
-        found[name] = Package(
+        if name in reached:
+            names |= set(reached[name].requires)
+        reached[name] = Package(
             name=distribution.metadata["Name"],
             version=distribution.version,
             licence=licence_of(distribution),
             requires=tuple(sorted(names)),
         )
         waiting += required
-    return found
+    return reached
 
 
 def licence_of(distribution: importlib.metadata.Distribution) -> str:
-    """The licence as the package states it: expression, name, classifier or file."""
+    """The licence as stated by the package: expression, name, classifier or file."""
     metadata = distribution.metadata
     if "License-Expression" in metadata:
         return str(metadata["License-Expression"])
@@ -145,8 +145,8 @@ def licence_of(distribution: importlib.metadata.Distribution) -> str:
 def sbom(image: str, model: str, digest: str, at: datetime) -> dict[str, Any]:
     """The CycloneDX document of one image of IMAGES, for one model version.
 
-    Its serial number is made of the image and the digest and its time is given, so that writing it
-    again writes the same.
+    Its serial number is derived from the image and the digest, and its time is ``at``, so the same
+    input gives the same document.
     """
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
@@ -154,7 +154,7 @@ def sbom(image: str, model: str, digest: str, at: datetime) -> dict[str, Any]:
     from cyclonedx.output.json import JsonV1Dot6
     from packageurl import PackageURL
 
-    found = packages(IMAGES[image])
+    by_name = packages(IMAGES[image])
     components = {
         name: Component(
             name=package.name,
@@ -164,7 +164,7 @@ def sbom(image: str, model: str, digest: str, at: datetime) -> dict[str, Any]:
             licenses=[_licence(package.licence)],
             purl=PackageURL("pypi", name=name, version=package.version),
         )
-        for name, package in found.items()
+        for name, package in by_name.items()
     }
     whole = Component(
         name=f"tasador {image}",
@@ -181,22 +181,22 @@ def sbom(image: str, model: str, digest: str, at: datetime) -> dict[str, Any]:
         ),
         components=components.values(),
     )
-    asked = [components[name] for name in IMAGES[image].asks if name in components]
-    bom.register_dependency(whole, asked)
-    for name, package in found.items():
+    direct = [components[name] for name in IMAGES[image].requirements if name in components]
+    bom.register_dependency(whole, direct)
+    for name, package in by_name.items():
         needs = [components[other] for other in package.requires if other in components]
         bom.register_dependency(components[name], needs)
-    written: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
-    return written
+    document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
+    return document
 
 
 def licence_rows() -> Rows:
-    """Every package of any image with its version, its licence and the images that hold it."""
+    """Every package of any image: version, licence and the images that contain it."""
     by_image = {name: packages(image) for name, image in IMAGES.items()}
-    names = sorted({name for found in by_image.values() for name in found})
+    names = sorted({name for contents in by_image.values() for name in contents})
     rows = []
     for name in names:
-        holding = [image for image, found in by_image.items() if name in found]
+        holding = [image for image, contents in by_image.items() if name in contents]
         package = by_image[holding[0]][name]
         rows.append([package.name, package.version, package.licence, ", ".join(holding)])
     return Rows(["package", "version", "licence", "images"], rows)
@@ -205,7 +205,7 @@ def licence_rows() -> Rows:
 def _required(
     distribution: importlib.metadata.Distribution, extras: frozenset[str]
 ) -> list[tuple[str, frozenset[str]]]:
-    """The requirements that hold here: (name, extras asked of it)."""
+    """The requirements that apply to this environment: (name, requested extras)."""
     from packaging.requirements import Requirement
 
     required = []
@@ -213,7 +213,7 @@ def _required(
         requirement = Requirement(line)
         environments = [{"extra": extra} for extra in ("", *extras)]
         marker = requirement.marker
-        if marker is None or any(marker.evaluate(given) for given in environments):
+        if marker is None or any(marker.evaluate(environment) for environment in environments):
             required.append((requirement.name, frozenset(requirement.extras)))
     return required
 

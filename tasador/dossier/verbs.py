@@ -1,6 +1,6 @@
-"""The verbs: write the dossier of a judged version beside its bundle, and fetch one.
+"""The verbs: write the dossier of a judged version next to its bundle, and fetch one.
 
-It lies below the artifacts of the version's MLflow run, so MLflow shows it there.
+It is stored below the artifacts of the version's MLflow run, so MLflow shows it there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """Where a dossier lies, and the blocks of its card."""
+    """The URI of a dossier, and the blocks of its card."""
 
     uri: str
     card: list[Block]
@@ -39,10 +39,10 @@ def write(
     params: Mapping[str, Any],
     progress: Progress | None = None,
 ) -> Written:
-    """Write the dossier of a version that was judged; writing it again gives the same.
+    """Write the dossier of a judged version; writing it again gives the same files.
 
-    ``params`` are the training parameters that its search found. Raises TasadorError when the
-    version was not judged yet.
+    ``params`` are the training parameters from its search. Raises TasadorError if the version has
+    not been judged yet.
     """
     from tasador.dossier.facts import Facts
     from tasador.dossier.folder import INDEX, write_folder
@@ -54,10 +54,12 @@ def write(
     with Warehouse(settings.database_url) as warehouse:
         record = warehouse.decision(version)
         if record is None:
-            raise TasadorError(f"version {version} was not judged yet: a dossier tells a decision")
+            raise TasadorError(
+                f"version {version} has not been judged yet: a dossier documents a decision"
+            )
         batches = warehouse.batches(status="ready")
     trained = set(planned.batch_ids)
-    reference, learnt = reference_of(lake, registered)
+    reference, baseline = reference_of(lake, registered)
     facts = Facts(
         bundle=lake.load_bundle(registered.model),
         record=record,
@@ -69,22 +71,22 @@ def write(
             inputs.replaced_by(registry, record),
         ),
         reference=reference,
-        learnt=learnt,
+        baseline=baseline,
         params=params,
     )
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         folder = Path(scratch)
-        made = write_folder(facts, folder, progress)
+        dossier = write_folder(facts, folder, progress)
         bucket, prefix = split(registered.dossier_uri)
-        # The index goes last: where it is, all is.
-        for name in (*made.index["files"], INDEX):
+        # The index goes last: it marks the dossier as complete.
+        for name in (*dossier.index["files"], INDEX):
             lake.put_file(bucket, f"{prefix}/{name}", folder / name)
-    return Written(uri=registered.dossier_uri, card=made.card)
+    return Written(uri=registered.dossier_uri, card=dossier.card)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A dossier that was downloaded: the version, where it lies, and the folder that holds it."""
+    """A downloaded dossier: its version, its URI, and the local folder."""
 
     version: ModelVersion
     uri: str
@@ -99,30 +101,30 @@ class Fetched:
 
     @property
     def index(self) -> dict[str, Any]:
-        """What dossier.json says."""
+        """The content of dossier.json."""
         from tasador.dossier.folder import INDEX
 
-        told: dict[str, Any] = json.loads((self.folder / INDEX).read_bytes())
-        return told
+        index: dict[str, Any] = json.loads((self.folder / INDEX).read_bytes())
+        return index
 
 
 def fetch(settings: Settings, version: int | None = None, out: Path | None = None) -> Fetched:
     """Download the dossier of a version (default: the champion) into a folder.
 
-    ``out`` defaults to dossiers/NAME-VERSION in the home folder. Raises TasadorError when there is
-    no such version, or no dossier of it.
+    ``out`` defaults to dossiers/NAME-VERSION in the home folder. Raises TasadorError if there is
+    no such version or it has no dossier.
     """
     from tasador.dossier.folder import INDEX
 
     registry, lake = Registry(settings), Lake(settings)
-    found = registry.champion() if version is None else registry.version(version)
-    if found is None:
+    registered = registry.champion() if version is None else registry.version(version)
+    if registered is None:
         raise TasadorError("there is no champion yet: run `tasador pipeline`, or name a version")
-    uri = found.dossier_uri
+    uri = registered.dossier_uri
     if not lake.exists(f"{uri}/{INDEX}"):
         raise TasadorError(
-            f"version {found.version} has no dossier at {uri}: its training was before dossiers, "
-            "or the dossier step of its train flow failed (see its log)"
+            f"version {registered.version} has no dossier at {uri}: it was trained before dossiers "
+            "existed, or the dossier step of its train flow failed (see its log)"
         )
-    folder = out or settings.home / "dossiers" / f"{found.name}-{found.version}"
-    return Fetched(version=found, uri=uri, folder=lake.download_folder(uri, folder))
+    folder = out or settings.home / "dossiers" / f"{registered.name}-{registered.version}"
+    return Fetched(version=registered, uri=uri, folder=lake.download_folder(uri, folder))

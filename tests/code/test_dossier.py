@@ -1,4 +1,4 @@
-"""The dossier's pieces: what each says is true of the code, the data and the installed packages."""
+"""The pages of the dossier agree with the code, the data and the installed packages."""
 
 import importlib.metadata
 import json
@@ -61,7 +61,7 @@ CONTRACT = data_contract(FRAME, MANIFEST)
 # -- the data contract ----------------------------------------------------------------------------
 
 
-def test_the_contract_tells_what_was_seen():
+def test_data_contract_describes_the_rows():
     assert list(CONTRACT["fields"]) == list(COLUMNS)
     assert CONTRACT["rows_seen"] == 100
     fields = CONTRACT["fields"]
@@ -79,37 +79,37 @@ def test_the_contract_tells_what_was_seen():
 
 
 @pytest.mark.parametrize("name", [n for n in COLUMNS if "minimum" in CONTRACT["fields"][n]])
-def test_numbers_are_refused_where_the_contract_says_so(name):
-    told = CONTRACT["fields"][name]
-    for value in (told["minimum"], told["maximum"]):
+def test_data_contract_number_bounds_match_read_listing(name):
+    field = CONTRACT["fields"][name]
+    for value in (field["minimum"], field["maximum"]):
         assert read_listing({name: value})[1] == []
-    for value in (told["minimum"] - 1, told["maximum"] * 1.01, "many"):
+    for value in (field["minimum"] - 1, field["maximum"] * 1.01, "many"):
         assert [p.field for p in read_listing({name: value})[1]] == [name]
 
 
-def test_texts_are_refused_where_the_contract_says_so():
-    for name, told in CONTRACT["fields"].items():
-        if told["type"] != "string":
+def test_data_contract_text_rules_match_read_listing():
+    for name, field in CONTRACT["fields"].items():
+        if field["type"] != "string":
             continue
-        wrong = ["x" * (told["max_length"] + 1), ["a", "list"]]
-        wrong += ["other"] if "enum" in told else []
+        wrong = ["x" * (field["max_length"] + 1), ["a", "list"]]
+        wrong += ["other"] if "enum" in field else []
         for value in wrong:
             assert [p.field for p in read_listing({name: value})[1]] == [name], value
         for value in CONTRACT["missing_texts"]:
             listing, problems = read_listing({name: value})
             assert (getattr(listing, name), problems) == (None, [])
-        for value in told.get("enum", ()):
+        for value in field.get("enum", ()):
             assert read_listing({name: value})[1] == []
     assert read_listing({"zip_code": "1234567"})[1]
     assert read_listing({"zip_code": "77084-1234"}) == (Listing(zip_code="77084"), [])
     assert read_listing({"street": 33156.0})[0].street == "33156"
     assert read_listing({"prev_sold_date": "soon"})[1]
-    # Of a batch the label is asked for.
+    # A row of a batch needs the label.
     assert read_row(dict.fromkeys(COLUMNS))[1]
     assert read_row({"price": 0.0})[1]
 
 
-def test_the_contract_reads_as_a_table():
+def test_contract_rows():
     rows = {row[0]: row for row in contract_rows(CONTRACT).rows}
     assert rows["`price`"][4] == "100,001 to 100,098 (1 to 99 %), at most 100,099"
     assert rows["`prev_sold_date`"][3:5] == ["75.0%", "2020-01-02 to 2020-01-02"]
@@ -119,41 +119,41 @@ def test_the_contract_reads_as_a_table():
 # -- the drift baseline ---------------------------------------------------------------------------
 
 
-def test_the_baseline_sums_the_reference_up():
+def test_drift_baseline_summarises_the_reference():
     predicted = np.where(np.arange(100) < 40, FRAME["price"] * 1.1, np.nan)
-    learnt = Baseline(rows=100, drawn=25, draws=100, usually_new={"city": 0.1})
-    told = drift_baseline(FRAME.assign(predicted=predicted), learnt)
-    assert told["strays"]["usually_new"] == {"city": 0.1}
-    assert told["limits"]["distance"] == Thresholds().distance
-    assert told["rows"] == 100
-    assert told["fields"]["price"]["deciles"][5] == pytest.approx(100_049.5)
-    assert told["fields"]["state"]["shares"] == {"Texas": 0.75, "Ohio": 0.25}
-    assert told["fields"]["acre_lot"] == {"missing_share": 1.0, "deciles": []}
-    assert told["performance"]["rows_with_a_prediction"] == 40
-    assert told["performance"]["median_error"] == pytest.approx(0.1)
-    json.dumps(told, allow_nan=False)
-    assert len(baseline_rows(told).rows) == len(COLUMNS)
+    baseline = Baseline(rows=100, drawn=25, draws=100, usually_new={"city": 0.1})
+    summary = drift_baseline(FRAME.assign(predicted=predicted), baseline)
+    assert summary["strays"]["usually_new"] == {"city": 0.1}
+    assert summary["limits"]["distance"] == Thresholds().distance
+    assert summary["rows"] == 100
+    assert summary["fields"]["price"]["deciles"][5] == pytest.approx(100_049.5)
+    assert summary["fields"]["state"]["shares"] == {"Texas": 0.75, "Ohio": 0.25}
+    assert summary["fields"]["acre_lot"] == {"missing_share": 1.0, "deciles": []}
+    assert summary["performance"]["rows_with_a_prediction"] == 40
+    assert summary["performance"]["median_error"] == pytest.approx(0.1)
+    json.dumps(summary, allow_nan=False)
+    assert len(baseline_rows(summary).rows) == len(COLUMNS)
 
 
 # -- SBOM and licences ----------------------------------------------------------------------------
 
 
-def test_the_images_ask_for_what_pyproject_says():
+def test_image_requirements_match_pyproject():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 
-    def asked(*extras):
+    def required(*extras):
         lines = project["dependencies"] + [
             line for extra in extras for line in project["optional-dependencies"][extra]
         ]
         return {Requirement(line).name for line in lines} - {"tasador"}
 
-    # What is asked for here and not installed is left out, so only a lack would tell less.
-    assert asked() <= set(IMAGES["serving"].asks)
-    assert asked("store") <= set(IMAGES["recording"].asks)
-    assert asked("store", "platform", "flows") <= set(IMAGES["training"].asks)
+    # Packages that are not installed are left out of the SBOM, so extra names do no harm.
+    assert required() <= set(IMAGES["serving"].requirements)
+    assert required("store") <= set(IMAGES["recording"].requirements)
+    assert required("store", "platform", "flows") <= set(IMAGES["training"].requirements)
 
 
-def test_the_images_hold_what_their_requirements_reach():
+def test_packages_of_each_image():
     serving, recording, training = (packages(IMAGES[n]) for n in IMAGES)
     assert {"numpy", "xgboost-cpu", "parliament-functions", "flask"} <= set(serving)
     heavy = {"pandas", "scikit-learn", "mlflow", "shap", "sqlalchemy", "boto3", "metaflow", "scipy"}
@@ -161,29 +161,29 @@ def test_the_images_hold_what_their_requirements_reach():
     assert heavy <= set(training)
     assert set(recording) - set(serving) >= {"sqlalchemy", "psycopg2-binary"}
     assert "xgboost-cpu" not in recording
-    # Neither what tests need nor what the web app needs is in an image of a model.
+    # The packages of tests and of the web app are in no model image.
     assert not {"pytest", "mypy", "reflex"} & set(training)
     for package in training.values():
         assert package.version == importlib.metadata.version(package.name)
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_the_sbom_is_valid_cyclonedx_and_repeats_itself(image):
+def test_sbom_is_valid_cyclonedx_and_deterministic(image):
     at = datetime(2026, 1, 2, tzinfo=UTC)
-    told = sbom(image, "tasador-price@3", "d" * 64, at)
-    assert told == sbom(image, "tasador-price@3", "d" * 64, at)
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(told)) is None
-    refs = {part["bom-ref"] for part in told["components"]} | {
-        told["metadata"]["component"]["bom-ref"]
+    document = sbom(image, "tasador-price@3", "d" * 64, at)
+    assert document == sbom(image, "tasador-price@3", "d" * 64, at)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document)) is None
+    refs = {part["bom-ref"] for part in document["components"]} | {
+        document["metadata"]["component"]["bom-ref"]
     }
-    assert {d["ref"] for d in told["dependencies"]} == refs
-    assert {ref for d in told["dependencies"] for ref in d.get("dependsOn", ())} <= refs
-    for part in told["components"]:
+    assert {d["ref"] for d in document["dependencies"]} == refs
+    assert {ref for d in document["dependencies"] for ref in d.get("dependsOn", ())} <= refs
+    for part in document["components"]:
         assert part["purl"].startswith("pkg:pypi/")
         assert part["licenses"]
 
 
-def test_every_package_of_an_image_states_a_licence():
+def test_every_package_states_a_licence():
     rows = licence_rows().rows
     assert {row[0] for row in rows} >= {"numpy", "mlflow"}
     assert [row[0] for row in rows if row[2] == "not stated"] == []
@@ -191,7 +191,7 @@ def test_every_package_of_an_image_states_a_licence():
     assert numpy[3] == "serving, recording, training"
 
 
-def test_a_licence_is_taken_from_the_best_place(tmp_path):
+def test_licence_of_prefers_expression_then_name_then_classifier(tmp_path):
     def stated(*lines):
         (tmp_path / "METADATA").write_text("\n".join(["Metadata-Version: 2.4", *lines]) + "\n")
         return licence_of(importlib.metadata.PathDistribution(tmp_path))
@@ -208,7 +208,7 @@ def test_a_licence_is_taken_from_the_best_place(tmp_path):
 # -- pages ----------------------------------------------------------------------------------------
 
 
-def test_a_page_as_markdown():
+def test_to_markdown():
     page = [
         Text("# Title"),
         Rows(["name", "value"], [["a|b", "1"], ["two\nlines", "2"]]),
@@ -224,15 +224,15 @@ def test_a_page_as_markdown():
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "text"),
     [(0.354, "0.354"), (12.0, "12"), (1_840_000.4, "1,840,000"), (-5.25, "-5.25")],
 )
-def test_numbers_for_people(value, told):
-    assert number(value) == told
+def test_number_formats_for_people(value, text):
+    assert number(value) == text
 
 
 @pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
-def test_the_same_page_as_a_card_has_no_links_to_files():
+def test_to_card_removes_links_to_files():
     page = [
         Text("See [a file](a.json) and [a site](https://example.org)."),
         Rows(["name", ""], [["`code`", "1"]]),

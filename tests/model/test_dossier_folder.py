@@ -1,4 +1,4 @@
-"""A whole dossier of a small model: what the card says is what was measured, and it repeats."""
+"""A complete dossier of a small model: the card gives the measured figures, and is reproducible."""
 
 import hashlib
 import json
@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasador import gate
 from tasador.dossier import facts as dossier_facts
 from tasador.dossier.blocks import Picture
 from tasador.dossier.facts import Facts
 from tasador.dossier.folder import write_folder
 from tasador.drift.baseline import learn_baseline
 from tasador.drift.reference import make_reference
+from tasador.gate.checks import judge
 from tasador.listings.table import columns_of
 from tasador.training.evaluation import evaluate
 from tests.kit.models import QUICK
@@ -22,7 +22,7 @@ from tests.kit.records import make_batch, make_decision
 
 @pytest.fixture(scope="module", autouse=True)
 def small():
-    """Fewer rows for the left-out states than the train flow takes."""
+    """Leave states out with fewer rows than the train flow uses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dossier_facts, "LEFT_OUT_ROWS", 1_500)
         patch.setattr(dossier_facts, "LEFT_OUT_ROTATIONS", 2)
@@ -32,10 +32,10 @@ def small():
 @pytest.fixture(scope="module")
 def facts(market, trained):
     held = market["holdout"].to_numpy(dtype=bool)
-    honest = np.full(len(market), np.nan)
-    honest[held] = trained.predict(columns_of(market[held])).price
-    reference = make_reference(market, honest)
-    decision = gate.judge(evaluate(trained, market), None)
+    out_of_sample = np.full(len(market), np.nan)
+    out_of_sample[held] = trained.predict(columns_of(market[held])).price
+    reference = make_reference(market, out_of_sample)
+    decision = judge(evaluate(trained, market), None)
     record = make_decision(
         version=3,
         digest=trained.manifest.digest,
@@ -51,7 +51,7 @@ def facts(market, trained):
         frame=market,
         holdout=market[held],
         reference=reference,
-        learnt=learn_baseline(reference),
+        baseline=learn_baseline(reference),
         params=QUICK.params,
     )
 
@@ -62,22 +62,22 @@ def folder(facts, tmp_path_factory):
     return made, write_folder(facts, made)
 
 
-def test_the_files_are_those_of_the_index(folder):
+def test_index_lists_all_files(folder):
     made, dossier = folder
-    there = {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()}
-    assert there == {*dossier.index["files"], "dossier.json"}
+    files = {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()}
+    assert files == {*dossier.index["files"], "dossier.json"}
     assert json.loads((made / "dossier.json").read_bytes()) == dossier.index
     for name, digest in dossier.index["files"].items():
         assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
     assert sum(path.stat().st_size for path in made.rglob("*.png")) < 1_000_000
 
 
-def test_writing_it_again_gives_the_same(folder, facts, tmp_path):
+def test_write_folder_is_deterministic(folder, facts, tmp_path):
     _, dossier = folder
     assert write_folder(facts, tmp_path).index == dossier.index
 
 
-def test_the_card_says_what_was_measured(folder, facts):
+def test_card_gives_the_measured_figures(folder, facts):
     made, dossier = folder
     card = (made / "README.md").read_text()
     metrics = json.loads((made / "metrics.json").read_bytes())
@@ -90,11 +90,11 @@ def test_the_card_says_what_was_measured(folder, facts):
     left = json.loads((made / "leave-out.json").read_bytes())
     assert f"| all left-out states | {left['metrics']['rows']:,.0f} |" in card
     assert left["rows"] <= 1_500
-    told = f"expect a median error of {left['metrics']['median_error']:.0%}"
-    assert told in card
+    expected = f"expect a median error of {left['metrics']['median_error']:.0%}"
+    assert expected in card
     worst = max(
-        (part for part in metrics["slices"] if part["rows"] >= 30),
-        key=lambda part: part["median_error"],
+        (slice_ for slice_ in metrics["slices"] if slice_["rows"] >= 30),
+        key=lambda slice_: slice_["median_error"],
     )
     assert f"It is weakest for {worst['slice']}" in card
     for check in facts.record.checks:
@@ -105,11 +105,11 @@ def test_the_card_says_what_was_measured(folder, facts):
             assert f"![{block.shows}]({block.file})" in card
 
 
-def test_what_cannot_be_measured_is_said(facts, tmp_path):
+def test_card_without_left_out_states_gives_the_reason(facts, tmp_path):
     texas = facts.frame[facts.frame["state"] == "Texas"]
     write_folder(replace(facts, frame=texas), tmp_path)
     assert (
-        "Not measured: states can be left out only where there are two"
+        "Not measured: leaving states out needs at least two states"
         in (tmp_path / "README.md").read_text()
     )
     assert "not_measured" in json.loads((tmp_path / "leave-out.json").read_bytes())

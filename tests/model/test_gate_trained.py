@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasador import gate
 from tasador.drift.reference import make_reference
+from tasador.gate.checks import judge
 from tasador.listings.listing import in_holdout
 from tasador.listings.table import columns_of
 from tasador.training.evaluation import evaluate
@@ -58,7 +58,7 @@ def challenger(narrow, tmp_path_factory):
 
 
 def judged(challenger, champion, rows):
-    return gate.judge(evaluate(challenger, rows), evaluate(champion, rows))
+    return judge(evaluate(challenger, rows), evaluate(champion, rows))
 
 
 def failed(decision):
