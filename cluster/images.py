@@ -2,14 +2,14 @@
 
 python cluster/images.py [NAME...]        # ./taskw images; NAME: flows, mlflow, ...
 
-An image is called PREFIXtasador-NAME:TAG, with the prefix of TASADOR_IMAGE_PREFIX (default: k3d's
-registry) and the commit for a tag (`-dirty` and a digest of the changes behind it where there are
-some: one tag never means two images). The builder is called as
+An image is called PREFIXtasador-NAME:TAG. TASADOR_IMAGE_PREFIX sets the prefix (default: k3d's
+registry). The tag is the commit, followed by `-dirty` and a digest of the changes if there are any,
+so that one tag never means two images. The builder is called as
 
     $TASADOR_IMAGE_BUILDER IMAGE FOLDER -f DOCKERFILE [--target T] --build-arg GIT_SHA=SHA
 
 and is ``docker build -t`` unless TASADOR_IMAGE_BUILDER says otherwise. Afterwards
-`kubectl apply -k .build/cluster` applies the dev overlay, or that of TASADOR_OVERLAY, with them.
+`kubectl apply -k .build/cluster` applies the dev overlay (or TASADOR_OVERLAY) with these images.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ PREFIX = "k3d-registry.localhost:5000/"
 
 @dataclass(frozen=True)
 class Image:
-    """Where an image is built from, relative to the checkout."""
+    """The Dockerfile of an image, relative to the checkout, and the target in it."""
 
     dockerfile: str
     target: str = ""
@@ -46,32 +46,32 @@ IMAGES = {
 
 
 def git(*arguments: str) -> str:
-    """What git says about the checkout."""
+    """The output of a git command in the checkout."""
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def tag() -> str:
-    """The commit, and what was changed since."""
+    """The commit, with a digest of uncommitted changes."""
     changes = git("status", "--porcelain") and git("diff", "HEAD") + git("status", "--porcelain")
     suffix = f"-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else ""
     return git("rev-parse", "--short=12", "HEAD") + suffix
 
 
-def build(name: str, image: Image, called: str) -> None:
-    """Run the builder; its output goes where ours does."""
+def build(name: str, image: Image, reference: str) -> None:
+    """Run the builder; its output is not captured."""
     builder = shlex.split(os.environ.get("TASADOR_IMAGE_BUILDER") or "docker build -t")
-    command = [*builder, called, ".", "-f", image.dockerfile]
+    command = [*builder, reference, ".", "-f", image.dockerfile]
     if image.target:
         command += ["--target", image.target]
     command += ["--build-arg", f"GIT_SHA={git('rev-parse', 'HEAD')}"]
     began = time.monotonic()
     subprocess.run(command, cwd=ROOT, check=True)
-    print(f"{name}: {called} ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f"{name}: {reference} ({time.monotonic() - began:.0f} s)", flush=True)
 
 
 def overlay(built: dict[str, str]) -> Path:
-    """Write .build/cluster: the overlay that is asked for, with these images and earlier ones."""
+    """Write .build/cluster: the overlay with these images and those built earlier."""
     folder = ROOT / ".build" / "cluster"
     folder.mkdir(parents=True, exist_ok=True)
     known = folder / "images.json"
@@ -87,24 +87,24 @@ def overlay(built: dict[str, str]) -> Path:
     ]
     for name, image in images.items():
         new, _, tagged = image.rpartition(":")
-        # The overlay below has renamed them already.
+        # Under both names: the dev overlay has already added the prefix.
         for old in (f"tasador-{name}", f"{PREFIX}tasador-{name}"):
-            # Quoted: YAML would read a commit like 576156635e12 as a number.
+            # Quoted, since YAML reads a commit like 576156635e12 as a number.
             lines.append(f'  - {{name: "{old}", newName: "{new}", newTag: "{tagged}"}}')
     (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
     return folder
 
 
 def main() -> None:
-    """Build the images named, or all."""
+    """Build the named images, or all of them."""
     names = sys.argv[1:] or list(IMAGES)
     unknown = [name for name in names if name not in IMAGES]
     if unknown:
         raise SystemExit(f"no image {unknown[0]!r}: there are {', '.join(IMAGES)}")
     prefix, tagged = os.environ.get("TASADOR_IMAGE_PREFIX", PREFIX), tag()
     built = {name: f"{prefix}tasador-{name}:{tagged}" for name in names}
-    for name, called in built.items():
-        build(name, IMAGES[name], called)
+    for name, reference in built.items():
+        build(name, IMAGES[name], reference)
     folder = overlay(built)
     print(f"kubectl apply -k {folder.relative_to(ROOT)}")
 

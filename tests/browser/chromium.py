@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol: no driver, no framework, real events."""
+"""A headless Chromium, driven over the DevTools protocol with real input events."""
 
 import base64
 import contextlib
@@ -7,25 +7,26 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
 import websocket
+
+from tests.kit.waiting import wait_for
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowDown": 40}
 
 
 def find():
-    """The browser of this machine (CHROMIUM names another), or None."""
+    """The path of Chromium (CHROMIUM overrides the search), or None."""
     named = os.environ.get("CHROMIUM")
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @contextlib.contextmanager
 def browser(folder):
-    """Run Chromium with its profile in ``folder``; yields what opens a page."""
+    """Run Chromium with its profile in ``folder``; yields a function that opens a page."""
     options = [
         "--headless=new",
         "--remote-debugging-port=0",
@@ -43,13 +44,14 @@ def browser(folder):
             [find(), *options, "about:blank"], stdout=log, stderr=log, start_new_session=True
         )
     try:
-        told = Path(folder) / "DevToolsActivePort"
-        deadline = time.monotonic() + 30
-        while not (told.is_file() and "\n" in told.read_text()):
+        port_file = Path(folder) / "DevToolsActivePort"
+
+        def is_ready():
             assert process.poll() is None, "Chromium ended; chromium.log in its folder says why"
-            assert time.monotonic() < deadline, "Chromium does not get ready"
-            time.sleep(0.05)
-        address = f"http://127.0.0.1:{told.read_text().splitlines()[0]}"
+            return port_file.is_file() and "\n" in port_file.read_text()
+
+        wait_for(is_ready, 30, what="Chromium")
+        address = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
         yield lambda: Page(address)
     finally:
         process.terminate()
@@ -61,10 +63,10 @@ def browser(folder):
 
 
 class Page:
-    """One tab. ``requests`` are the addresses that it asked for, ``complaints`` its errors."""
+    """One tab; ``requests`` are the URLs that it requested, ``errors`` those of its console."""
 
     def __init__(self, address):
-        self.requests, self.complaints = [], []
+        self.requests, self.errors = [], []
         with httpx.Client(base_url=address, trust_env=False) as client:
             target = client.put("/json/new?about:blank").json()
         self._socket = websocket.create_connection(
@@ -79,25 +81,25 @@ class Page:
         self._socket.close()
 
     def call(self, method, **parameters):
-        """One command; its result."""
+        """Send a command of the protocol; returns its result."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            told = json.loads(self._socket.recv())
-            if told.get("id") == number:
-                assert "error" not in told, f"{method}: {told['error']}"
-                return told["result"]
-            self._note(told.get("method"), told.get("params", {}))
+            message = json.loads(self._socket.recv())
+            if message.get("id") == number:
+                assert "error" not in message, f"{method}: {message['error']}"
+                return message["result"]
+            self._note(message.get("method"), message.get("params", {}))
 
-    def _note(self, event, about):
+    def _note(self, event, details):
         if event == "Network.requestWillBeSent":
-            self.requests.append(about["request"]["url"])
+            self.requests.append(details["request"]["url"])
         elif event == "Network.webSocketCreated":
-            self.requests.append(about["url"])
+            self.requests.append(details["url"])
         elif event == "Runtime.exceptionThrown":
-            self.complaints.append(about["exceptionDetails"])
-        elif event == "Log.entryAdded" and about["entry"]["level"] == "error":
-            self.complaints.append(about["entry"])
+            self.errors.append(details["exceptionDetails"])
+        elif event == "Log.entryAdded" and details["entry"]["level"] == "error":
+            self.errors.append(details["entry"])
 
     def open(self, url):
         self.call("Page.navigate", url=url)
@@ -105,27 +107,26 @@ class Page:
 
     def js(self, expression):
         """The value of a JavaScript expression."""
-        told = self.call(
+        reply = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
-        return told["result"].get("value")
+        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
+        return reply["result"].get("value")
 
     def wait(self, expression, seconds=30):
-        """Wait until the expression is true; its value."""
-        deadline = time.monotonic() + seconds
-        expression = f"(v => v instanceof Node || v)({expression})"
-        while not (value := self.js(expression)):
-            assert time.monotonic() < deadline, f"not in {seconds} s: {expression}\n{self.text()}"
-            time.sleep(0.05)
-        return value
+        """Wait until the JavaScript expression is true; returns its value."""
+        value = f"(v => v instanceof Node || v)({expression})"
+        try:
+            return wait_for(lambda: self.js(value), seconds, what=expression)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text()}") from None
 
     def text(self, selector="body"):
         return self.js(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
 
     def texts(self, selector):
-        found = f"[...document.querySelectorAll({json.dumps(selector)})]"
-        return self.js(f"{found}.map(e => e.innerText.trim())")
+        elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        return self.js(f"{elements}.map(e => e.innerText.trim())")
 
     def click(self, selector):
         """A real click in the middle of the element."""
@@ -146,11 +147,11 @@ class Page:
             )
 
     def type(self, text):
-        """Text into whatever has the focus."""
+        """Type text into the focused element."""
         self.call("Input.insertText", text=text)
 
     def fill(self, name, text):
-        """Text into a field in place of what is there."""
+        """Replace the text of a field."""
         self.js(f"document.getElementById('{name}').select()")
         self.js(f"document.getElementById('{name}').focus()")
         if text:
@@ -159,7 +160,7 @@ class Page:
             self.press("Delete", 46)
 
     def choose(self, name, value):
-        """An option of a list."""
+        """Choose an option of a list."""
         self.js(
             f"""(() => {{ const e = document.getElementById('{name}');
                 e.value = {json.dumps(value)};
@@ -167,19 +168,19 @@ class Page:
         )
 
     def press(self, key, code=None):
-        """One key."""
+        """Press a key."""
         code = code or _KEYS[key]
         more = {"text": "\r"} if key == "Enter" else {}
-        about = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-        self.call("Input.dispatchKeyEvent", type="keyDown", **about, **more)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
+        event = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **event, **more)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def focused(self):
-        """The id of what has the focus, or the text of it."""
+        """The id of the focused element, or its text."""
         return self.js("document.activeElement.id || document.activeElement.innerText")
 
     def scheme(self, name):
-        """What the system prefers: light or dark."""
+        """Set the colour scheme that the system prefers: light or dark."""
         features = [{"name": "prefers-color-scheme", "value": name}]
         self.call("Emulation.setEmulatedMedia", features=features)
 
@@ -193,12 +194,12 @@ class Page:
         )
 
     def picture(self, path, whole=True):
-        """A PNG of the whole page, or of the window."""
-        told = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
-        Path(path).write_bytes(base64.b64decode(told["data"]))
+        """Write a PNG of the whole page or of the window."""
+        image = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
+        Path(path).write_bytes(base64.b64decode(image["data"]))
 
     def accessible(self):
-        """(role, name) of everything that assistive technology is told of."""
+        """(role, name) of every node of the accessibility tree."""
         self.call("Accessibility.enable")
         nodes = self.call("Accessibility.getFullAXTree")["nodes"]
         return [

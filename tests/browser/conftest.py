@@ -1,4 +1,4 @@
-"""The web app in a real browser, with the real platform and a real model behind it."""
+"""The web app in a real browser, on the real platform with a real model."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ from tests.kit.waiting import wait_for
 @pytest.fixture(scope="session")
 def platform():
     """Postgres, S3, MLflow and the gateway."""
-    # Not below pytest's folders: as root, Postgres is another account and could not enter.
+    # Not in pytest's folders: for root, Postgres runs as another account that cannot enter them.
     home = Path(tempfile.mkdtemp(prefix="tasador-browser-"))
     with pytest.MonkeyPatch.context() as patch:
         for field in fields(Settings):
@@ -39,7 +39,7 @@ def platform():
 
 
 class Services:
-    """Puts models into service, as the reload function would."""
+    """Puts models into service as the reload function does."""
 
     def __init__(self, settings, bundles):
         self._bundles = bundles
@@ -51,7 +51,7 @@ class Services:
         )
 
     def serve(self, version):
-        """All traffic to this version; None takes the model out of service."""
+        """Give all traffic to a version; None takes the model out of service."""
         for service in ("predict", "explain"):
             targets = []
             if version is not None:
@@ -63,14 +63,14 @@ class Services:
                     "MODEL_DIGEST": manifest.digest,
                     "MODEL_CORRELATION_ID": f"c-{version}",
                 }
-                self._ask("POST", f"{service}/revisions", {"revision": revision, "env": env})
+                self._request("POST", f"{service}/revisions", {"revision": revision, "env": env})
                 targets = [{"revision": revision, "percent": 100, "tag": ""}]
-            self._ask("PUT", f"{service}/traffic", targets)
+            self._request("PUT", f"{service}/traffic", targets)
 
     def close(self):
         self._http.close()
 
-    def _ask(self, method, path, body):
+    def _request(self, method, path, body):
         answer = self._http.request(method, f"/services/{path}", json=body)
         assert answer.is_success, answer.text
 
@@ -120,7 +120,7 @@ def _answers(process, address, log):
 
 @pytest.fixture(scope="session")
 def web_folder(pytestconfig):
-    """Where the app is built; kept from run to run, since it is rebuilt when its sources change."""
+    """The folder of the build; kept between runs, because changed sources are rebuilt anyway."""
     return pytestconfig.cache.mkdir("tasador-web")
 
 
@@ -132,19 +132,19 @@ def web(platform, web_folder):
 
 @pytest.fixture(scope="session")
 def tab(tmp_path_factory):
-    """What opens a tab of one Chromium."""
+    """A function that opens a tab of one Chromium."""
     with chromium.browser(tmp_path_factory.mktemp("chromium")) as opened:
         yield opened
 
 
 @pytest.fixture
 def page(tab, web):
-    """A fresh tab, which must stay among itself and must not complain."""
+    """A new tab; fails if it requests another host or logs an error."""
     page = tab()
     page.call("Storage.clearDataForOrigin", origin=web, storageTypes="all")
     yield page
-    requests, complaints = page.requests, page.complaints
+    requests, errors = page.requests, page.errors
     page.close()
     local = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "about:", "blob:")
     assert [r for r in requests if not r.startswith(local)] == []
-    assert complaints == []
+    assert errors == []

@@ -125,13 +125,13 @@ def test_steps_of_an_explanation(served):
 
     predict, explain = served
     listing = {"state": ask(predict, "states")[0], "house_size": "2000"}
-    told = ask(explain, "explain", listing)
-    steps = view.steps_of(told)
+    explanation = ask(explain, "explain", listing)
+    steps = view.steps_of(explanation)
     assert [s.kind for s in steps][:: len(steps) - 1] == ["base", "total"]
-    assert len(steps) == len(told["columns"]) + 2
+    assert len(steps) == len(explanation["columns"]) + 2
     assert {s.name for s in steps} >= {"Place", "House size"}
     assert all(0 <= s.left <= 100 and s.left + s.width <= 100.01 for s in steps)
-    assert steps[-1].dollars == f"${told['price']:,.0f}"
+    assert steps[-1].dollars == f"${explanation['price']:,.0f}"
 
 
 def test_steps_below_zero_keep_the_scale():

@@ -1,4 +1,4 @@
-"""The pages, as a person meets them."""
+"""The pages, used as a person uses them."""
 
 import httpx
 import pytest
@@ -40,7 +40,7 @@ def opened(page, web, route="/"):
 
 
 def ready(page, web):
-    """The estimate page, once it has asked for the states."""
+    """The Estimate page, once it has loaded the states."""
     opened(page, web)
     page.wait("document.querySelectorAll('#state option').length > 1")
     return page
@@ -52,7 +52,7 @@ def estimate(page):
 
 
 def fact(page, name):
-    """The value of a name in a list of facts."""
+    """The value next to a name in a list of facts."""
     return page.js(
         "[...document.querySelectorAll('dt')].find(e => e.innerText === "
         f"'{name}')?.nextElementSibling.innerText"
@@ -60,13 +60,14 @@ def fact(page, name):
 
 
 def recorded(platform, identity):
+    """The recorded prediction, once it is there."""
     url = f"{platform.functions_url}/predictions/{identity}"
 
-    def found():
+    def fetch():
         answer = httpx.get(url, trust_env=False, timeout=60)
         return answer.json() if answer.is_success else None
 
-    return wait_for(found)
+    return wait_for(fetch)
 
 
 def test_empty_form_is_priced_explained_and_recorded(page, web, platform, model):
@@ -95,7 +96,7 @@ def test_waterfall_adds_up_to_the_price(page, web, model):
     page.wait("document.querySelector('td.number.total')")
     steps = [money(t) for t in page.texts("td.number.base, td.number.up, td.number.down")]
     assert len(steps) == 10
-    # Each is shown in whole dollars.
+    # Each step is rounded to whole dollars.
     assert sum(steps) == pytest.approx(price, abs=len(steps))
     assert money(page.text("td.number.total")) == price
     bars = page.js(
@@ -105,7 +106,7 @@ def test_waterfall_adds_up_to_the_price(page, web, model):
     at = bars[0][1]
     for left, right, kinds in bars[1:]:
         begin, end = (left, right) if "up" in kinds else (right, left)
-        # A step of no dollars is still two pixels wide, so that it can be seen.
+        # A step of zero dollars is two pixels wide, to be visible.
         assert begin == pytest.approx(at, abs=2.5)
         at = end
     assert at == pytest.approx(
@@ -224,12 +225,12 @@ def test_form_works_with_the_keyboard_alone(page, web, model):
 def test_accessible_names_of_all_controls(page, web, model):
     ready(page, web)
     estimate(page)
-    told = page.accessible()
-    controls = [name for role, name in told if role in ("textbox", "combobox", "Date", "button")]
+    nodes = page.accessible()
+    controls = [name for role, name in nodes if role in ("textbox", "combobox", "Date", "button")]
     assert len(controls) >= 14
     assert all(controls)
-    assert {"main", "navigation", "banner"} <= {role for role, _ in told}
-    assert {"State", "City", "Zip code five digits", "Last sold"} <= {name for _, name in told}
+    assert {"main", "navigation", "banner"} <= {role for role, _ in nodes}
+    assert {"State", "City", "Zip code five digits", "Last sold"} <= {name for _, name in nodes}
 
 
 def test_color_mode_button_switches_light_and_dark(page, web, model):

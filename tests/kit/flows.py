@@ -1,4 +1,4 @@
-"""Flows as a user runs them, killed at will, and a broker that keeps what it is told."""
+"""Flows, run as a user runs them: started, killed, and their artifacts and cards read."""
 
 import base64
 import json
@@ -13,13 +13,13 @@ from tests.kit.waiting import wait_for
 
 
 class Flow:
-    """flows/NAME.py in a process group of its own, with its datastore in a test's folder."""
+    """flows/NAME.py in a new process group, with its datastore in ``folder``."""
 
     def __init__(self, name, settings, folder, checkout, *arguments):
         self.process = subprocess.Popen(
             [sys.executable, str(checkout / "flows" / f"{name}.py"), *arguments],
             cwd=folder,
-            # What kill -9 leaves behind goes with the test.
+            # Temporary files that a kill leaves behind are deleted with the test's folder.
             env={
                 **os.environ,
                 **settings.as_environ(),
@@ -55,7 +55,7 @@ class Flow:
         self.process.stdout.close()
 
     def end(self):
-        """Wait for its end; the exit status and all that it said."""
+        """Wait for the end; returns the exit status and the output."""
         code = self.process.wait()
         self._reader.join()
         self.process.stdout.close()
@@ -63,14 +63,14 @@ class Flow:
 
 
 def artifacts(flow_class, folder, monkeypatch):
-    """The data of the newest successful run in the folder's datastore."""
+    """The artifacts of the newest successful run in the folder's datastore."""
     from metaflow import Flow as Finished
     from metaflow import namespace
     from metaflow.plugins.datastores.local_storage import LocalStorage
 
     namespace(None)
     monkeypatch.chdir(folder)
-    # The client keeps the first datastore that it finds for the whole process.
+    # The client remembers the first datastore that it finds.
     monkeypatch.setattr(LocalStorage, "datastore_root", None)
     return Finished(flow_class).latest_successful_run.data
 
@@ -82,20 +82,20 @@ def compiled(name, settings, folder, checkout):
         **settings.as_environ(),
         "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
     }
-    compiling = ("argo-workflows", "create", "--only-json")
-    made = subprocess.run(
-        [sys.executable, checkout / "flows" / f"{name}.py", *compiling],
+    command = ("argo-workflows", "create", "--only-json")
+    done = subprocess.run(
+        [sys.executable, checkout / "flows" / f"{name}.py", *command],
         cwd=folder,
         env=environ,
         capture_output=True,
         text=True,
     )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return json.JSONDecoder().raw_decode(made.stdout[made.stdout.index("{") :])[0]
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
 
 
 def card_text(name, step, folder, checkout):
-    """What the newest card of a step holds, as JSON text (the page carries it in base64)."""
+    """The content of a step's newest card as JSON text (the page embeds it in base64)."""
     page = subprocess.run(
         [sys.executable, checkout / "flows" / f"{name}.py", "card", "get", step],
         cwd=folder,
@@ -103,5 +103,5 @@ def card_text(name, step, folder, checkout):
         text=True,
         check=True,
     ).stdout
-    held = re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', page)[-1]
-    return json.dumps(json.loads(base64.b64decode(held)), ensure_ascii=False)
+    encoded = re.findall(r'__MF_DATA__\["[^"]+"\] = "([^"]+)"', page)[-1]
+    return json.dumps(json.loads(base64.b64decode(encoded)), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A database and a source of a test's own, and what must be true of every ingestion."""
+"""A separate database and source for a test, and what must hold after every ingestion."""
 
 import threading
 import uuid
@@ -41,8 +41,11 @@ def own_database(platform: Settings) -> Iterator[Settings]:
 
 @dataclass
 class Source:
-    """A source server: advancing, or by the hand of ``clock``; it breaks the answers in ``breaks``
-    (counted from 0 over all questions) in the middle, and waits for ``go`` before each."""
+    """A source server that advances with each request or, with ``every_seconds``, with ``time``.
+
+    It breaks off the answers to the requests numbered in ``breaks`` (from 0), and holds back every
+    answer until ``go`` is set. ``asked`` counts the requests for a batch.
+    """
 
     batches: list[list[dict[str, object]]]
     form: str = "object"
@@ -94,7 +97,7 @@ class Source:
 
 
 def ingest_one(settings, url, say=lambda text: None):
-    """One ingestion by its verbs, as the flow's steps call them; how it was taken."""
+    """One ingestion by its verbs, as the flow's steps call them; returns what was fetched."""
     taken = verbs.take(settings, url, 5, "Tuesday", say)
     if taken.status == "ingested":
         verbs.validate(settings, taken.batch.batch_id, say)
@@ -103,7 +106,7 @@ def ingest_one(settings, url, say=lambda text: None):
 
 
 def ingest_all(settings, url, most=30):
-    """Ingest until the source is used up; the statuses."""
+    """Ingest until the source is exhausted; returns the statuses."""
     statuses = []
     while not statuses or statuses[-1] != "exhausted":
         statuses.append(ingest_one(settings, url).status)
@@ -112,7 +115,7 @@ def ingest_all(settings, url, most=30):
 
 
 def assert_ingested_once(settings, batches):
-    """Every row of the batches is in the warehouse and the lake, once, as it was sent."""
+    """Every row of the batches is in the warehouse and the lake exactly once, unchanged."""
     with Warehouse(settings.database_url) as warehouse:
         found = warehouse.batches(status="ready")
         assert sorted(b.batch_number for b in found) == list(range(len(batches)))

@@ -1,4 +1,4 @@
-"""The manifests as kustomize builds them, for tests without a cluster."""
+"""The manifests as kustomize builds them; needs no cluster."""
 
 import base64
 import json
@@ -31,9 +31,9 @@ def kustomize():
 @cache
 def built(folder):
     """Every object of a kustomization."""
-    made = subprocess.run([*kustomize(), folder], cwd=ROOT, capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    return [each for each in yaml.safe_load_all(made.stdout) if each]
+    done = subprocess.run([*kustomize(), folder], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
 def schema(api_version, kind):
@@ -47,21 +47,21 @@ def named(objects, kind):
 
 
 def pod_specs(each):
-    """Every pod spec in an object, with the path to it."""
-    found = []
+    """(path, pod spec) of every pod spec in an object."""
+    specs = []
 
-    def look(node, path):
+    def search(node, path):
         if isinstance(node, dict):
             if isinstance(node.get("containers"), list):
-                found.append((path, node))
+                specs.append((path, node))
             for key, value in node.items():
-                look(value, f"{path}.{key}")
+                search(value, f"{path}.{key}")
         elif isinstance(node, list):
             for number, value in enumerate(node):
-                look(value, f"{path}[{number}]")
+                search(value, f"{path}[{number}]")
 
-    look(each.get("spec", each.get("template")), "spec")
-    return found
+    search(each.get("spec", each.get("template")), "spec")
+    return specs
 
 
 def containers(objects):

@@ -1,4 +1,4 @@
-"""One batch ingested and a registry of its own, ready for trainings."""
+"""One batch ingested and a separate registered model, ready to train."""
 
 import uuid
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ BATCHES = raw_batches(1, rows=1_500)
 
 @contextmanager
 def ready_to_train(platform):
-    """A database, a registered model and a broker of the test's own, with one batch ingested."""
+    """A separate database, registered model and broker, with one batch ingested."""
     with own_database(platform) as own, recording_broker() as (broker, _):
         own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()

@@ -1,10 +1,10 @@
-"""Make the schemas of the custom resources that the manifests use, from the Go modules they are in.
+"""Write the schemas of the custom resources in the manifests, taken from their Go modules.
 
 python tests/manifests/make_schemas.py      # needs Go; writes tests/manifests/schemas/*.json
 
-Descriptions are left out and what a resource does not use of a schema too, so that they are small;
-objects take no properties that the schema does not name, which is how a typing error is found. All
-four projects are under the Apache License 2.0.
+To keep them small, they omit descriptions and the parts that the manifests do not use. Objects
+allow no additional properties, so that a typing error is found. All four projects are under the
+Apache License 2.0.
 """
 
 import json
@@ -33,7 +33,7 @@ DEFINITIONS = [
         EVENTS,
         "io.argoproj.events.v1alpha1.EventSource",
         "EventSource",
-        # Of two dozen kinds of sources, the one that is used.
+        # The only kind of source that is used, out of two dozen.
         {
             "io.argoproj.events.v1alpha1.EventSourceSpec": (
                 *("eventBusName", "replicas", "service", "template"),
@@ -53,18 +53,18 @@ ARGO = "argoproj.io/v1alpha1"
 
 def module(name):
     with tempfile.TemporaryDirectory() as scratch:
-        told = subprocess.run(
+        done = subprocess.run(
             ["go", "mod", "download", "-json", name],
             cwd=scratch,
             check=True,
             capture_output=True,
             text=True,
         )
-    return Path(json.loads(told.stdout)["Dir"])
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def strict(schema):
-    """The schema without words, closed where it names its properties."""
+    """The schema without descriptions, closed wherever it names its properties."""
     if isinstance(schema, list):
         return [strict(item) for item in schema]
     if not isinstance(schema, dict):

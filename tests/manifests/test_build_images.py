@@ -1,4 +1,4 @@
-"""./taskw images: what the builder is told, and the overlay that names what was built."""
+"""./taskw images: the arguments of the builder, and the overlay that names the images."""
 
 import importlib.util
 import shutil
@@ -15,7 +15,7 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def images(tmp_path, monkeypatch):
-    """The script, on a copy of the manifests, with a builder that writes down what it is told."""
+    """The script, on a copy of the manifests, with a builder that logs its arguments."""
     path = kit.ROOT / "cluster" / "images.py"
     spec = importlib.util.spec_from_file_location("cluster_images", path)
     module = importlib.util.module_from_spec(spec)
@@ -24,7 +24,7 @@ def images(tmp_path, monkeypatch):
     for folder in ("cluster", "argo-workflows", "knative"):
         shutil.copytree(kit.ROOT / folder, tmp_path / folder)
     builder = tmp_path / "builder"
-    builder.write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"\n')
+    builder.write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/arguments"\n')
     builder.chmod(0o755)
     monkeypatch.setenv("TASADOR_IMAGE_BUILDER", f"{builder} build")
     monkeypatch.setenv("TASADOR_IMAGE_PREFIX", "registry.test:5000/")
@@ -41,14 +41,14 @@ def run(images, monkeypatch, *names):
 
 
 def applied(folder):
-    """Every image of ours in the overlay that was written, without the registry and the tag."""
-    made = subprocess.run(
+    """Every tasador image in the written overlay."""
+    done = subprocess.run(
         [*kit.kustomize(), str(folder / ".build" / "cluster")],
         capture_output=True,
         text=True,
         check=True,
     )
-    found = {c["image"] for _, c in kit.containers(yaml.safe_load_all(made.stdout))}
+    found = {c["image"] for _, c in kit.containers(yaml.safe_load_all(done.stdout))}
     return {image for image in found if "tasador-" in image}
 
 
@@ -66,7 +66,7 @@ def test_every_dockerfile_belongs_to_an_image(images):
 
 def test_arguments_of_the_image_builder(images, monkeypatch, tmp_path):
     run(images, monkeypatch, "flows", "predict")
-    flows, predict = (tmp_path / "told").read_text().splitlines()
+    flows, predict = (tmp_path / "arguments").read_text().splitlines()
     tag = SHA[:12]
     assert flows == (
         f"build registry.test:5000/tasador-flows:{tag} . -f flows/Dockerfile"
