@@ -18,7 +18,13 @@ from tasador.model.candidates import CANDIDATES, CandidateRuns, candidate_runs
 from tasador.model.features import COMPARABLE_MEASURES, KERNELS
 from tasador.model.kernels import GaussianKernels
 from tasador.model.own_features import from_centred
-from tasador.model.traits import TRAITS, centred_numbers_of, round_traits
+from tasador.model.traits import (
+    EXACT_LENGTH,
+    TRAITS,
+    centred_numbers_of,
+    round_traits,
+    round_traits_of_one,
+)
 
 # Means of the comparables are shrunk towards "no premium" as if that had this much weight.
 _PRIOR_WEIGHT = 0.3
@@ -285,3 +291,14 @@ def query_of(traits: Array) -> ComparableQuery:
     length = np.add.reduce(rounded * rounded, axis=-1)
     rounded *= -2
     return ComparableQuery(factors, length)
+
+
+def query_of_one(traits: Array) -> ComparableQuery:
+    """``query_of`` one listing's traits [TRAITS], the same to the bit."""
+    rounded = round_traits_of_one(traits)
+    length = math.fsum(trait * trait for trait in rounded)
+    if length >= EXACT_LENGTH:  # the order of summation matters
+        return query_of(traits)
+    factors = [-2.0 * trait for trait in rounded]
+    factors.append(1.0)
+    return ComparableQuery(np.array(factors, dtype=np.float32), np.array(length, dtype=np.float32))

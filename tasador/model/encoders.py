@@ -27,7 +27,7 @@ from tasador.model.categories import (
     keys_of,
     zips_of,
 )
-from tasador.model.comparables import Comparable, ComparableQuery, Comparables, query_of
+from tasador.model.comparables import Comparable, ComparableQuery, Comparables, query_of_one
 from tasador.model.features import CENTRED
 from tasador.model.own_features import (
     own_features,
@@ -152,7 +152,7 @@ class Encoders:
         location = self.locate_one(listing, codes)
         regressions = self.places.regressions_of_one(location)
         levels = (regressions @ design).tolist()
-        query = query_of(traits_of_one(listing_terms))
+        query = query_of_one(traits_of_one(listing_terms))
         row = [
             *own_features_of_one(numbers),
             float(self.places.nation @ design),

@@ -31,7 +31,9 @@ _CENTRED_WEIGHTS = tuple(TRAIT_WEIGHTS[name] for name in CENTRED)
 # Traits are rounded to 1/64. Their squares, products and sums are then whole multiples of a step
 # that float32 holds exactly, so a distance is the same on every processor and in every order of
 # summation. The kernels are much wider than the step.
-_STEPS = np.float32(64)
+_STEPS = 64
+# Squared lengths below this are whole multiples of a step squared in float32's 24 bits.
+EXACT_LENGTH = 2.0**24 / _STEPS**2
 
 
 def traits_of(terms: Array) -> Array:
@@ -57,7 +59,12 @@ def given_of(numbers: Numbers) -> Array:
 
 def round_traits(traits: Array, out: Array) -> Array:
     """Write the traits, rounded to whole steps, into ``out``."""
-    np.multiply(traits, _STEPS, out=out)
+    np.multiply(traits, np.float32(_STEPS), out=out)
     np.rint(out, out=out)
-    out /= _STEPS
+    out /= np.float32(_STEPS)
     return out
+
+
+def round_traits_of_one(traits: Array) -> list[float]:
+    """``round_traits`` of one listing [TRAITS]."""
+    return [round(trait * _STEPS) / _STEPS for trait in traits.tolist()]

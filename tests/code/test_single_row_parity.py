@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tasador.listings.arrays import absent_of, arrays_of
 from tasador.listings.listing import STATUSES, Listing
 from tasador.model import own_features as own
-from tasador.model.comparables import query_of
+from tasador.model.comparables import query_of, query_of_one
 from tasador.model.encoders import CATEGORIES
 from tasador.model.features import DISTANCE, FEATURES, place_known, places_known
 from tasador.model.intervals import GROUPS, group_of, groups_of, size_of, size_of_one
 from tasador.model.places import BASE_REGRESSION
-from tasador.model.traits import traits_of, traits_of_one
+from tasador.model.traits import TRAITS, traits_of, traits_of_one
 from tasador.model.value_warnings import warnings_of, warnings_of_one
 from tasador.training.encoding import fit_all_rows
 from tasador.training.rows import prepare_rows
@@ -114,6 +114,8 @@ def test_single_row_functions_equal_their_table_functions(listings):
         exact(ENCODERS.brokers.features_of_one(codes.broker), table["brokers"][row])
         base = float(levels[BASE_REGRESSION, row])
         query = query_of(traits[row])
+        exact(query_of_one(traits[row]).factors, query.factors)
+        exact(query_of_one(traits[row]).length, query.length)
         exact(runs.features_of_one(location.area, query, base), table["comparables"][row])
 
         encoded = ENCODERS.encode(listing)
@@ -141,3 +143,10 @@ def test_candidates_of_one_equal_those_of_a_table(areas):
         of_one, squared_of_one = runs.candidates_of_one(area)
         exact(of_one, rows[row])
         exact(squared_of_one, squared[row])
+
+
+@given(st.lists(st.floats(-5_000, 5_000, width=32), min_size=TRAITS, max_size=TRAITS))
+def test_query_of_one_equals_query_of_a_table(traits):
+    of_one, of_table = query_of_one(np.float32(traits)), query_of(np.float32([traits]))
+    exact(of_one.factors, of_table.factors[0])
+    exact(of_one.length, of_table.length[0])
