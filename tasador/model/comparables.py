@@ -155,9 +155,9 @@ class Comparables:
 
     def features_of_one(self, area: int, query: ComparableQuery, base: float) -> list[float]:
         """``features`` of one listing, the same to the bit."""
-        found = self.neighbours(area, query)
+        neighbours = self.neighbours(area, query)
         weights = np.empty((len(KERNELS), CANDIDATES), dtype=np.float32)
-        sums = np.vecmat(_KERNELS.weights(found.squared, weights), found.values)
+        sums = np.vecmat(_KERNELS.weights(neighbours.squared, weights), neighbours.values)
         total, premium, log_price, _ = sums.T
         measures = _measures(total, premium, log_price, np.float64(base))
         by_kernel = zip(*(measure.tolist() for measure in measures), strict=True)
@@ -203,11 +203,11 @@ class Comparables:
 
         ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED.
         """
-        found = self.neighbours(area, query)
-        order = np.argsort(found.squared, kind="stable")[:count]
-        order = order[np.isfinite(found.squared[order])]
-        rows = found.rows[order]
-        km = np.repeat(np.append(self.km[area], 0.0), found.per_area)[order]
+        neighbours = self.neighbours(area, query)
+        order = np.argsort(neighbours.squared, kind="stable")[:count]
+        order = order[np.isfinite(neighbours.squared[order])]
+        rows = neighbours.rows[order]
+        km = np.repeat(np.append(self.km[area], 0.0), neighbours.per_area)[order]
         numbers = centred_numbers_of(self.traits[rows]) + means
         areas = np.searchsorted(self.start, rows, side="right") - 1
         columns = (
@@ -216,7 +216,7 @@ class Comparables:
             self.log_price[rows],
             zips[areas],
             km,
-            found.squared[order],
+            neighbours.squared[order],
         )
         return [
             _comparable(*row) for row in zip(*(column.tolist() for column in columns), strict=True)

@@ -50,8 +50,8 @@ def generate(
     ``rows`` defaults to the scenario's number. Raises ConfigurationError for a seed below 0, an
     unknown scenario or batch, and fewer than one row.
     """
-    found, rows = _checked(seed, scenario, batch_number, rows)
-    drawn = draw(seed, batch_number, rows, found.phases)
+    market, rows = _checked(seed, scenario, batch_number, rows)
+    drawn = draw(seed, batch_number, rows, market.phases)
     rng = np.random.default_rng([seed, batch_number, 2])
     land = np.isnan(drawn.size)
     zips = np.array([f"{int(place.zip_code)}.0" for place in drawn.places], dtype=object)
@@ -79,7 +79,7 @@ def generate(
     batch = [
         dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
-    feed = found.phases[batch_number].feed
+    feed = market.phases[batch_number].feed
     if feed == "broken-schema":
         return _break_schema(rng, batch)
     if feed == "garbage":
@@ -89,8 +89,8 @@ def generate(
 
 def true_prices(seed: int, scenario: str, batch_number: int, rows: int | None = None) -> Array:
     """The rule's price (dollars, [rows]) of each row of ``generate``, before fields are dropped."""
-    found, rows = _checked(seed, scenario, batch_number, rows)
-    return draw(seed, batch_number, rows, found.phases).truth
+    market, rows = _checked(seed, scenario, batch_number, rows)
+    return draw(seed, batch_number, rows, market.phases).truth
 
 
 def _checked(seed: int, name: str, batch_number: int, rows: int | None) -> tuple[Scenario, int]:
