@@ -1,6 +1,6 @@
-"""What each part of the price model earns: groups of features left out, and other ways to fit.
+"""What each part of the price model contributes: feature groups left out, and other fits.
 
-Both are parts of ``benchmarks/model.py``. All variants of a seed see one encoding of the same rows.
+Both are parts of ``benchmarks/model.py``. All variants of a seed share one encoding of the rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import report
-from benchmarks.judged import Figures, Tell, held_out, median_error
+from benchmarks.judged import Figures, Log, held_out, median_error
 from tasador.gate.measures import r2
 from tasador.listings.table import columns_of
 from tasador.model.categories import zips_of
@@ -24,7 +24,7 @@ from tasador.training import study
 from tasador.training.encoding import Sample, fit_out_of_fold
 from tasador.training.geography import load_geography
 
-# What is left out, by the features' names (by their beginnings).
+# Prefixes of the names of the features that are left out.
 GROUPS = {
     "nothing": (),
     "comparables": ("comparables",),
@@ -42,12 +42,12 @@ _DEARER = ("log_house_size", "bath")
 
 
 class Fit(NamedTuple):
-    """How the trees are fitted otherwise: parameters, rounds, whether views in which something is
-    hidden are shown, and whether the coordinates of the zip code are features."""
+    """A variant of the fit: parameters, rounds, masked views or not, and whether the coordinates of
+    the zip code are features."""
 
     params: Mapping[str, Any] = {}
     rounds: int = study.MOST_ROUNDS
-    hidden: bool = True
+    masked_views: bool = True
     coordinates: bool = False
 
 
@@ -60,11 +60,11 @@ TRIED = {
     ),
     "330 rounds at 0.09": Fit({"eta": 0.09}, rounds=330),
     "120 rounds at 0.2": Fit({"eta": 0.2}, rounds=120),
-    "half of the features a tree": Fit({"colsample_bytree": 0.5}),
+    "half of the features per tree": Fit({"colsample_bytree": 0.5}),
     "depth 5": Fit({"max_depth": 5}),
     "depth 7": Fit({"max_depth": 7}),
-    "no row shown with something hidden": Fit(hidden=False),
-    "coordinates of the zip code too": Fit(coordinates=True),
+    "no masked views": Fit(masked_views=False),
+    "with coordinates of the zip code": Fit(coordinates=True),
 }
 
 
@@ -82,13 +82,13 @@ class Encoded(NamedTuple):
     price: np.ndarray
 
     def fitted(self, fit: Fit, seed: int, columns: Sequence[int] | slice = ALL) -> np.ndarray:
-        """The prices [m] by trees fitted so on these columns."""
+        """Fit the trees on these columns, and return the prices [m] of the judged rows."""
         sample, matrix = self.sample, self.matrix
         if fit.coordinates:
             views = [np.hstack([view, self.place]) for view in (sample.matrix, *sample.masked)]
             sample = Sample(views[0], tuple(views[1:]))
             matrix = np.hstack([matrix, self.judged_place])
-        hidden = np.full(len(self.log_price), fit.hidden)
+        hidden = np.full(len(self.log_price), fit.masked_views)
         training = study.Views(sample, self.log_price).matrix(hidden=hidden, columns=columns)
         params = {**study.KNOWN_GOOD, **fit.params}
         booster = study.boost(params, training, rounds=fit.rounds, seed=seed)
@@ -98,7 +98,7 @@ class Encoded(NamedTuple):
 
 
 def encoded(frame: pd.DataFrame, away: np.ndarray, seed: int) -> Encoded:
-    """The encoding of the rows that are trained on, and of those ``away`` (bool), to be judged."""
+    """Encode the training rows, and the rows to be judged, ``away`` (bool [n])."""
     shown, judged = columns_of(frame[~away]), columns_of(frame[away])
     keys = frame["property_key"].to_numpy(dtype=object)[~away]
     folds = pd.util.hash_array(keys, hash_key="model bench fold") % np.uint64(5)
@@ -115,72 +115,77 @@ def _place(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def states_away(frame: pd.DataFrame, seed: int) -> np.ndarray:
-    """Which rows lie in the quarter of the states that the seed draws, bool [n]."""
+    """Which rows lie in a quarter of the states sampled by ``seed``, bool [n]."""
     states = sorted(frame["state"].dropna().unique())
     drawn = np.random.default_rng(seed).permutation(states)[: max(1, len(states) // 4)]
-    return frame["state"].isin(drawn).to_numpy(dtype=bool)
+    return np.asarray(frame["state"].isin(drawn), dtype=bool)
 
 
-class Drawn(NamedTuple):
-    """What one seed draws: properties held out at home, and a quarter of the states held out."""
+class Splits(NamedTuple):
+    """The two splits of a seed: by property in known states, and by states."""
 
-    home: Encoded
-    abroad: Encoded
+    known_states: Encoded
+    new_states: Encoded
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, seed: int) -> Drawn:
-        """Draw, and encode both."""
+    def of(cls, frame: pd.DataFrame, seed: int) -> Splits:
+        """Sample both splits and encode them."""
         return cls(
             encoded(frame, held_out(frame, seed), seed),
             encoded(frame, states_away(frame, seed), seed),
         )
 
     def judged(self, price: Callable[[Encoded], np.ndarray]) -> dict[str, float]:
-        """How good prices are at home, their seconds there, and how good they are abroad."""
+        """The errors of prices in known states, the time it takes, and the error in new states."""
         began = time.perf_counter()
-        found = price(self.home)
+        prices = price(self.known_states)
         took = time.perf_counter() - began
         return {
-            "error": median_error(self.home.price, found),
-            "r2": r2(self.home.price, found),
+            "error": median_error(self.known_states.price, prices),
+            "r2": r2(self.known_states.price, prices),
             "seconds": took,
-            "abroad": median_error(self.abroad.price, price(self.abroad)),
+            "new states": median_error(self.new_states.price, price(self.new_states)),
         }
 
 
-def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
-    """Each group of features left out in turn, the rest as it is."""
+def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+    """Leave out each group of features in turn."""
     del trials, scratch
     figures: Figures = {}
     for seed in range(seeds):
-        drawn = Drawn.of(frame, seed)
-        for group, gone in GROUPS.items():
-            kept = [n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(gone or "?")]
-            seen = drawn.judged(partial(Encoded.fitted, fit=Fit(), seed=seed, columns=kept))
-            _keep(figures, f"ablation, seed {seed}", group, seen, tell)
-        plain = drawn.judged(lambda rows: np.exp(rows.matrix[:, BASE]))
-        _keep(figures, f"ablation, seed {seed}", "the trees", plain, tell)
+        splits = Splits.of(frame, seed)
+        for group, prefixes in GROUPS.items():
+            kept = [
+                n for n, name in enumerate(FEATURE_NAMES) if not name.startswith(prefixes or "?")
+            ]
+            measured = splits.judged(partial(Encoded.fitted, fit=Fit(), seed=seed, columns=kept))
+            _keep(figures, f"ablation, seed {seed}", group, measured, log)
+        plain = splits.judged(lambda rows: np.exp(rows.matrix[:, BASE]))
+        _keep(figures, f"ablation, seed {seed}", "the trees", plain, log)
     return figures
 
 
-def tried(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
-    """Other ways to fit the trees, each in place of the one in use: on properties in states that
-    were met, and on a quarter of the states by a model that was trained without them."""
+def tried(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+    """Fit the trees with each variant instead of the current settings.
+
+    Judged on held-out properties in known states, and on a quarter of the states by a model that
+    was trained without them.
+    """
     del trials, scratch
     figures: Figures = {}
     for seed in range(seeds):
-        drawn = Drawn.of(frame, seed)
+        splits = Splits.of(frame, seed)
         for name, fit in TRIED.items():
-            seen = drawn.judged(partial(Encoded.fitted, fit=fit, seed=seed))
-            _keep(figures, f"tried, seed {seed}", name, seen, tell)
+            measured = splits.judged(partial(Encoded.fitted, fit=fit, seed=seed))
+            _keep(figures, f"tried, seed {seed}", name, measured, log)
     return figures
 
 
-def _keep(figures: Figures, stage: str, name: str, seen: Mapping[str, float], tell: Tell) -> None:
-    for what, value in seen.items():
+def _keep(figures: Figures, stage: str, name: str, measured: Mapping[str, float], log: Log) -> None:
+    for what, value in measured.items():
         figures.setdefault(f"{name}: {what}", []).append(value)
-    told = ", ".join(f"{what} {value:.4g}" for what, value in seen.items())
-    tell(f"{stage}, {name}: {told}")
+    text = ", ".join(f"{what} {value:.4g}" for what, value in measured.items())
+    log(f"{stage}, {name}: {text}")
 
 
 def left_out_table(figures: Figures) -> str:
@@ -194,21 +199,21 @@ def tried_table(figures: Figures) -> str:
 
 
 def _table(title: str, figures: Figures, names: Sequence[str], timed: bool) -> str:
-    """A row a name, with ratios to the first of them."""
+    """One row per name, with ratios to the first."""
     mean = {name: float(np.mean(values)) for name, values in figures.items()}
 
     def row(name: str) -> tuple[str, ...]:
-        of = {what: mean[f"{name}: {what}"] for what in ("error", "r2", "abroad", "seconds")}
+        of = {what: mean[f"{name}: {what}"] for what in ("error", "r2", "new states", "seconds")}
         ratio = {what: value / mean[f"{names[0]}: {what}"] for what, value in of.items()}
-        told = (
+        cells = (
             name,
             f"{of['error']:.2%}",
             f"{ratio['error']:.3f}",
             f"{of['r2']:.3f}",
-            f"{of['abroad']:.2%}",
-            f"{ratio['abroad']:.3f}",
+            f"{of['new states']:.2%}",
+            f"{ratio['new states']:.3f}",
         )
-        return (*told, f"{ratio['seconds']:.2f}") if timed else told
+        return (*cells, f"{ratio['seconds']:.2f}") if timed else cells
 
     header = (title, "median error", "ratio", "R²", "states left out", "ratio")
     return report.table((*header, "time") if timed else header, [row(name) for name in names])

@@ -1,5 +1,7 @@
-"""What a training costs: time of the default study on real listings, and memory on fourteen times
-as many (a country's market, 1.1 million), each in a process of its own.
+"""The cost of a training: time on real listings, and memory on fourteen times as many.
+
+The larger set has 1.1 million listings, the size of a national market. Each training runs the
+default study in a separate process.
 
     python benchmarks/cost.py [--csv FILE] [--copies N] [--trials N] [--write]
 """
@@ -15,13 +17,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-# So that the script runs from any folder, as a user would call it.
+# Allows the script to run from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
 from tasador.listings.table import open_csv
 
-# Trains, then says how much memory its process ever held, in kilobytes.
+# Trains, then prints the peak memory of its process in kilobytes.
 _TRAIN = """
 import resource, sys
 from tasador.cli.main import main
@@ -34,7 +36,7 @@ finally:
 
 
 class Cost(NamedTuple):
-    """What one training took: seconds of the clock and of processors, gigabytes at most."""
+    """The cost of one training: wall-clock and processor seconds, and peak memory in gigabytes."""
 
     rows: int
     seconds: float
@@ -43,9 +45,9 @@ class Cost(NamedTuple):
 
 
 def repeated(listings: Path, copies: int, out: Path) -> int:
-    """Write the listings ``copies`` times, each time as other properties; returns the rows.
+    """Write the listings ``copies`` times, each time as different properties; returns the rows.
 
-    Another street makes another property.
+    A different street makes a different property.
     """
     header, _ = open_csv(listings)
     street = header.index("street")
@@ -57,7 +59,7 @@ def repeated(listings: Path, copies: int, out: Path) -> int:
             for _, values in open_csv(listings)[1]:
                 if isinstance(values, list):
                     if values[street]:
-                        # Codes of ten million and more are nobody's street yet.
+                        # No street has a code of ten million or more.
                         values[street] = f"{float(values[street]) + 10_000_000 * copy:.0f}"
                     writer.writerow(values)
                     rows += 1
@@ -65,7 +67,7 @@ def repeated(listings: Path, copies: int, out: Path) -> int:
 
 
 def train(listings: Path, rows: int, trials: int, out: Path) -> Cost:
-    """Train once by the command line, in another process."""
+    """Train once with the command line, in a separate process."""
     began, before = time.perf_counter(), os.times()
     command = [sys.executable, "-c", _TRAIN, "--csv", str(listings), "--out", str(out)]
     done = subprocess.run(
@@ -81,13 +83,13 @@ def train(listings: Path, rows: int, trials: int, out: Path) -> Cost:
 
 
 def summary(small: Cost, large: Cost, trials: int) -> str:
-    """The table, with what was wanted."""
+    """The table, with the targets."""
 
-    def row(cost: Cost, wanted: str, met: bool) -> tuple[str, ...]:
-        told = f"{cost.seconds:.0f}", f"{cost.processor:.0f}", f"{cost.gigabytes:.2f}"
-        return (f"{cost.rows:,}", *told, wanted, "met" if met else "MISSED")
+    def row(cost: Cost, target: str, met: bool) -> tuple[str, ...]:
+        figures = f"{cost.seconds:.0f}", f"{cost.processor:.0f}", f"{cost.gigabytes:.2f}"
+        return (f"{cost.rows:,}", *figures, target, "met" if met else "MISSED")
 
-    header = ("listings", "seconds", "of processors", "GB at most", "wanted", "")
+    header = ("listings", "seconds", "processor seconds", "peak GB", "target", "")
     rows = [
         row(small, "< 240 s", small.seconds < 240),
         row(large, "< 4 GB", large.gigabytes < 4),
@@ -99,16 +101,16 @@ def main() -> None:
     parser = report.arguments(__doc__)
     parser.add_argument("--copies", type=int, default=14, help="of the listings, for the memory")
     parser.add_argument("--trials", type=int, default=12, help="of the search (default: as usual)")
-    given = report.parsed(parser)
+    options = report.parsed(parser)
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
         folder = Path(scratch)
         many = folder / "many.csv"
-        rows = repeated(given.csv, given.copies, many)
-        small = train(given.csv, rows // given.copies, given.trials, folder / "small")
-        large = train(many, rows, given.trials, folder / "large")
-    text = summary(small, large, given.trials)
+        rows = repeated(options.csv, options.copies, many)
+        small = train(options.csv, rows // options.copies, options.trials, folder / "small")
+        large = train(many, rows, options.trials, folder / "large")
+    text = summary(small, large, options.trials)
     print(text)
-    if given.write:
+    if options.write:
         report.write_section("cost", f"{report.machine()}. {text}")
 
 

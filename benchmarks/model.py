@@ -1,9 +1,9 @@
-"""The price model beside the old way, on real listings: accuracy, new states, intervals, the loop.
+"""The price model compared with the previous platform's: accuracy, new states, intervals, drift.
 
     python benchmarks/model.py [--csv FILE] [--seeds N] [--parts PART...] [--write]
 
-Every split is by property, drawn by the seed; both models train on the same rows and are judged on
-the same others, priced 10,000 to 5,000,000 dollars. Figures are means over the seeds.
+All splits are by property and depend on the seed. Both models train on the same rows and are
+judged on the same held-out rows, priced 10,000 to 5,000,000 dollars. Figures are means over seeds.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import ablation, drift, old_way, report
-from benchmarks.judged import Figures, Tell, held_out, median_error
+from benchmarks import ablation, drift, legacy_model, report
+from benchmarks.judged import Figures, Log, held_out, median_error
 from tasador.gate.checks import judge
 from tasador.gate.measures import Evaluation, r2
 from tasador.listings.listing import COLUMNS, INPUTS, MARKET_PRICE
@@ -39,22 +39,22 @@ ROOMS = ["bed", "bath", "house_size"]
 _EXPLAINED = 300
 
 
-def found(frame: pd.DataFrame, trials: int, seed: int) -> study.SearchResult:
-    """Parameters: known good ones, or what a search of so many trials finds."""
+def parameters(frame: pd.DataFrame, trials: int, seed: int) -> study.SearchResult:
+    """Training parameters: known good ones if ``trials`` is 0, else those of a search."""
     if trials == 0:
         return study.SearchResult(dict(study.KNOWN_GOOD), 0.0, [])
     return fitting.search(splits.prepare(frame), study.SearchOptions(trials=trials, seed=seed))
 
 
 def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:
-    """A bundle trained on the frame's rows outside its holdout."""
-    model = fitting.fit(splits.prepare(frame), found(frame, trials, seed), seed=seed)
+    """A bundle trained on the frame's rows outside the holdout."""
+    model = fitting.fit(splits.prepare(frame), parameters(frame, trials, seed), seed=seed)
     fitting.write(model, folder)
     return Bundle.load(folder)
 
 
-def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
-    """Accuracy, intervals and the cost of an explanation, on properties that no model has seen."""
+def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+    """Accuracy, intervals and the cost of an explanation, on properties unseen in training."""
     figures: Figures = {}
     for seed in range(seeds):
         rows = frame.assign(holdout=held_out(frame, seed))
@@ -65,26 +65,26 @@ def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: 
         model = evaluate(bundle, judged)
         rooms = judged[ROOMS].notna().all(axis=1).to_numpy()
         whole = judged[list(INPUTS)].notna().all(axis=1).to_numpy()
-        old = old_way.fit(rows[~rows["holdout"]], seed)
-        old_rows = old_way.complete(judged)
-        old_price = old.predict(old_rows)
-        seen = {
+        legacy = legacy_model.fit(rows[~rows["holdout"]], seed)
+        legacy_rows = legacy_model.complete(judged)
+        legacy_price = legacy.predict(legacy_rows)
+        measured = {
             "seconds": took,
             "rooms r2": r2(model.actual[rooms], model.predicted[rooms]),
             "rooms error": median_error(model.actual[rooms], model.predicted[rooms]),
             "all r2": r2(model.actual, model.predicted),
             "all error": median_error(model.actual, model.predicted),
-            "old r2": r2(old_rows["price"].to_numpy(), old_price),
-            "old error": median_error(old_rows["price"].to_numpy(), old_price),
+            "legacy r2": r2(legacy_rows["price"].to_numpy(), legacy_price),
+            "legacy error": median_error(legacy_rows["price"].to_numpy(), legacy_price),
             "covered": _covered(model),
             "covered whole": _covered(model, whole),
             "covered partial": _covered(model, ~whole),
             **_widths(model),
             "explain p99": _explain_p99(bundle, judged),
         }
-        for name, value in seen.items():
+        for name, value in measured.items():
             figures.setdefault(name, []).append(value)
-        tell(f"accuracy, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in seen.items()))
+        log(f"accuracy, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()))
     return figures
 
 
@@ -93,18 +93,20 @@ def _covered(model: Evaluation, rows: np.ndarray | None = None) -> float:
     return float(inside[slice(None) if rows is None else rows].mean())
 
 
-# Beside a constant relative interval, price / k to price x k; and beside the narrowest of all.
+# Compared with a constant relative interval, price / k to price x k, and with the narrowest one.
 _WIDTHS = {
-    "width dollars": "mean in dollars, of a constant relative one's",
-    "width median": "median in prices, of a constant relative one's",
-    "width mean": "mean in prices, of a constant relative one's",
-    "width narrowest": "mean in dollars, of the narrowest constant one's",
+    "width dollars": "mean in dollars, relative to a constant one",
+    "width median": "median in prices, relative to a constant one",
+    "width mean": "mean in prices, relative to a constant one",
+    "width narrowest": "mean in dollars, relative to the narrowest constant one",
 }
 
 
 def _widths(model: Evaluation) -> dict[str, float]:
-    """Ours against two constant relative intervals that cover as many: one factor down and up, and
-    the narrowest there is (known only afterwards)."""
+    """Interval widths relative to two constant relative intervals of the same coverage.
+
+    One uses the same factor down and up, the other is the narrowest possible (in hindsight).
+    """
     width = model.high["90"] - model.low["90"]
     ratio = np.sort(model.actual / model.predicted)
     covered = _covered(model)
@@ -122,7 +124,7 @@ def _widths(model: Evaluation) -> dict[str, float]:
 
 
 def _explain_p99(bundle: Bundle, frame: pd.DataFrame) -> float:
-    """Milliseconds of one exact explanation, one thread, processor time."""
+    """Processor milliseconds of one exact explanation on one thread, 99th percentile."""
     columns = columns_of(frame)
     took = []
     for row in range(min(_EXPLAINED, len(frame))):
@@ -133,56 +135,56 @@ def _explain_p99(bundle: Bundle, frame: pd.DataFrame) -> float:
     return float(np.quantile(took, 0.99))
 
 
-def states(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
-    """Whole states left out, four rotations of a quarter of the states each."""
+def states(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+    """Leave out whole states: four rotations of a quarter of the states each."""
     del scratch
     figures: Figures = {}
     for seed in range(seeds):
-        known = found(frame, trials, seed).params
-        ours = leave_states_out(frame.assign(holdout=False), known, needing=ROOMS, seed=seed)
-        old_r2, old_error = [], []
-        for turn in ours.rotations:
-            away = frame["state"].isin(turn.states)
-            old_rows = old_way.complete(frame[away])
-            price = old_way.fit(frame[~away], seed).predict(old_rows)
-            old_r2.append(r2(old_rows["price"].to_numpy(), price))
-            old_error.append(median_error(old_rows["price"].to_numpy(), price))
-        seen = {
-            "states r2": ours.mean["r2"],
-            "states error": ours.mean["median_error"],
-            "states covered": ours.mean["coverage_90"],
-            "states old r2": float(np.mean(old_r2)),
-            "states old error": float(np.mean(old_error)),
+        known = parameters(frame, trials, seed).params
+        left_out = leave_states_out(frame.assign(holdout=False), known, needing=ROOMS, seed=seed)
+        legacy_r2, legacy_error = [], []
+        for rotation in left_out.rotations:
+            away = frame["state"].isin(rotation.states)
+            legacy_rows = legacy_model.complete(frame[away])
+            price = legacy_model.fit(frame[~away], seed).predict(legacy_rows)
+            legacy_r2.append(r2(legacy_rows["price"].to_numpy(), price))
+            legacy_error.append(median_error(legacy_rows["price"].to_numpy(), price))
+        measured = {
+            "states r2": left_out.mean["r2"],
+            "states error": left_out.mean["median_error"],
+            "states covered": left_out.mean["coverage_90"],
+            "states legacy r2": float(np.mean(legacy_r2)),
+            "states legacy error": float(np.mean(legacy_error)),
         }
-        for name, value in seen.items():
+        for name, value in measured.items():
             figures.setdefault(name, []).append(value)
-        tell(f"states, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in seen.items()))
+        log(f"states, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()))
     return figures
 
 
-def course(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, tell: Tell) -> Figures:
-    """The six batches by the course's rule: R² on a national holdout of what serves after each.
+def course(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+    """The six batches by the course's rule: R² of the champion after each, on a national holdout.
 
-    ``fall`` is the largest mean fall from one batch to the next beyond the noise of one such run:
-    twice the standard deviation that it has by the seeds (other properties trained on and judged)
-    and by a bootstrap of the judged properties.
+    "course fall" is the largest mean fall from one batch to the next beyond noise. Noise is twice
+    the standard deviation over the seeds (which change the properties trained on and judged) and
+    over a bootstrap of the judged properties.
     """
     texts = frame[list(COLUMNS)].astype(object).where(frame.notna(), "").astype(str)
     numbers = [
         None if "" in row else course_batch(list(row)) for row in texts.itertuples(index=False)
     ]
     batch = np.array([-1 if n is None else n for n in numbers])
-    found = [
-        _course_of(frame.assign(holdout=held_out(frame, seed)), batch, seed, trials, scratch, tell)
+    runs = [
+        _course_of(frame.assign(holdout=held_out(frame, seed)), batch, seed, trials, scratch, log)
         for seed in range(seeds)
     ]
     figures: Figures = {f"course {number}": [] for number in range(6)}
-    for served in found:
+    for served in runs:
         for number, model in enumerate(served):
             value = math.nan if model is None else r2(model.actual, model.predicted)
             figures[f"course {number}"].append(value)
     beyond = [
-        _beyond_noise([(served[step], served[step + 1]) for served in found]) for step in range(5)
+        _beyond_noise([(served[step], served[step + 1]) for served in runs]) for step in range(5)
     ]
     return {**figures, "course fall": [max(beyond)]}
 
@@ -193,9 +195,9 @@ def _course_of(
     seed: int,
     trials: int,
     scratch: Path,
-    tell: Tell,
+    log: Log,
 ) -> list[Evaluation | None]:
-    """What serves after each batch, on the whole country's holdout; None while nothing does."""
+    """The champion after each batch, evaluated on the national holdout; None without a champion."""
     national = frame[frame["holdout"]]
     champion: Bundle | None = None
     served: list[Evaluation | None] = []
@@ -207,12 +209,12 @@ def _course_of(
             champion = challenger
         served.append(None if champion is None else evaluate(champion, national))
     values = [math.nan if model is None else r2(model.actual, model.predicted) for model in served]
-    tell(f"course, seed {seed}: " + " ".join(f"{value:.3f}" for value in values))
+    log(f"course, seed {seed}: " + " ".join(f"{value:.3f}" for value in values))
     return served
 
 
 def _beyond_noise(steps: list[tuple[Evaluation | None, Evaluation | None]]) -> float:
-    """By how much R² fell on average from the first to the second, beyond noise."""
+    """The mean fall of R² from the first to the second, beyond noise."""
     falls = [_falls(old, new) for old, new in steps if old is not None and new is not None]
     if not falls:
         return 0.0
@@ -223,7 +225,7 @@ def _beyond_noise(steps: list[tuple[Evaluation | None, Evaluation | None]]) -> f
 
 
 def _falls(old: Evaluation, new: Evaluation) -> tuple[float, np.ndarray]:
-    """The fall of R², and that of 200 resamples of the properties, the same ones each time."""
+    """The fall of R², and in 200 resamples of the properties, which are the same in each call."""
     draw = np.random.default_rng(0)
     _, owner = np.unique(old.key.astype(str), return_inverse=True)
     worse = (new.predicted - new.actual) ** 2 - (old.predicted - old.actual) ** 2
@@ -237,28 +239,30 @@ def _falls(old: Evaluation, new: Evaluation) -> tuple[float, np.ndarray]:
 
 
 def summary(figures: Figures) -> str:
-    """The tables, of what was measured."""
-    # After the first batches there may be no model yet, by some seeds.
+    """The tables of the measured figures."""
+    # For some seeds there is no model after the first batches.
     mean = {
         name: float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
         for name, values in figures.items()
     }
     targets = []
 
-    def row(what: str, name: str, old: str, wanted: str, met: bool, form: str = "{:.3f}") -> None:
-        old_way_says = old if old == "none" else form.format(mean[old])
-        said = "met" if met else "MISSED"
-        targets.append((what, form.format(mean[name]), old_way_says, wanted, said))
+    def row(
+        what: str, name: str, legacy: str, target: str, met: bool, form: str = "{:.3f}"
+    ) -> None:
+        legacy_figure = legacy if legacy == "none" else form.format(mean[legacy])
+        outcome = "met" if met else "MISSED"
+        targets.append((what, form.format(mean[name]), legacy_figure, target, outcome))
 
     if "all r2" in mean:
         rooms, every = "rows with bed, bath, size", "all rows, any field missing"
         percent = "{:.1%}"
-        row(f"{rooms}: R²", "rooms r2", "old r2", "≥ 0.745", mean["rooms r2"] >= 0.745)
+        row(f"{rooms}: R²", "rooms r2", "legacy r2", "≥ 0.745", mean["rooms r2"] >= 0.745)
         error = mean["rooms error"]
         row(
             f"{rooms}: median error",
             "rooms error",
-            "old error",
+            "legacy error",
             "≤ 15.4 %",
             error <= 0.154,
             percent,
@@ -267,28 +271,48 @@ def summary(figures: Figures) -> str:
         error = mean["all error"]
         row(f"{every}: median error", "all error", "none", "≤ 18.7 %", error <= 0.187, percent)
         for name, slack in (("covered", 0.02), ("covered whole", 0.04), ("covered partial", 0.04)):
-            what = {"covered": "all", "covered whole": "nothing missing"}.get(name, "something is")
+            what = {"covered": "all", "covered whole": "nothing missing"}.get(
+                name, "something missing"
+            )
             met = abs(mean[name] - 0.9) <= slack
-            row(f"90 % interval holds, {what}", name, "none", f"90 % ± {slack:.0%}", met, percent)
+            row(
+                f"coverage of the 90 % interval, {what}",
+                name,
+                "none",
+                f"90 % ± {slack:.0%}",
+                met,
+                percent,
+            )
         for name, what in _WIDTHS.items():
             row(f"its width, {what}", name, "none", "≤ 0.75", mean[name] <= 0.75)
         met = mean["explain p99"] <= 25
         row("exact explanation: p99, ms", "explain p99", "none", "≤ 25", met, "{:.1f}")
     if "states r2" in mean:
         what = "states left out"
-        row(f"{what}: R²", "states r2", "states old r2", "≥ 0.33", mean["states r2"] >= 0.33)
+        row(f"{what}: R²", "states r2", "states legacy r2", "≥ 0.33", mean["states r2"] >= 0.33)
         met = mean["states error"] <= 0.29
-        row(f"{what}: median error", "states error", "states old error", "≤ 29 %", met, "{:.1%}")
+        row(f"{what}: median error", "states error", "states legacy error", "≤ 29 %", met, "{:.1%}")
         met = abs(mean["states covered"] - 0.9) <= 0.04
-        row(f"90 % interval holds, {what}", "states covered", "none", "90 % ± 4%", met, "{:.1%}")
+        row(
+            f"coverage of the 90 % interval, {what}",
+            "states covered",
+            "none",
+            "90 % ± 4%",
+            met,
+            "{:.1%}",
+        )
     if "course fall" in mean:
         what = "course batches: largest fall of R² beyond noise"
         row(what, "course fall", "none", "0", max(figures["course fall"]) == 0.0)
-    parts = [report.table(("what", "tasador", "old way", "wanted", ""), targets)] if targets else []
+    parts = (
+        [report.table(("what", "tasador", "legacy model", "target", ""), targets)]
+        if targets
+        else []
+    )
     if "course 0" in mean:
         served = ["none" if np.isnan(r := mean[f"course {n}"]) else f"{r:.3f}" for n in range(6)]
         header = ("national R² after batch", *map(str, range(6)))
-        parts.append(report.table(header, [("what serves", *served)]))
+        parts.append(report.table(header, [("champion", *served)]))
     if "seconds" in mean:
         parts.append(f"One training: {mean['seconds']:.0f} s.")
     return "\n\n".join(parts)
@@ -299,13 +323,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=0, help="of a search; 0: known good values")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:4])
-    given = report.parsed(parser)
+    options = report.parsed(parser)
     warnings.simplefilter("ignore")
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    frame, _ = read_csv(given.csv)
+    frame, _ = read_csv(options.csv)
     frame = frame[frame["price"].between(*MARKET_PRICE)].reset_index(drop=True)
     measures = {
         "accuracy": (accuracy, summary),
@@ -315,17 +339,19 @@ def main() -> None:
         "tried": (ablation.tried, ablation.tried_table),
     }
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
-        for part in given.parts:
+        for part in options.parts:
             if part == "drift":
-                asked = ["--csv", str(given.csv), "--jobs", str(os.cpu_count() or 1)]
-                drift.main([*asked, "--write"] if given.write else asked)
+                arguments = ["--csv", str(options.csv), "--jobs", str(os.cpu_count() or 1)]
+                drift.main([*arguments, "--write"] if options.write else arguments)
                 continue
             measure, table = measures[part]
-            figures = measure(frame, given.seeds, given.trials, Path(scratch), tell)
-            drawn = f"{given.seeds} seed{'s' if given.seeds > 1 else ''}, {len(frame):,} listings"
-            text = f"{drawn}.\n\n{table(figures)}"
+            figures = measure(frame, options.seeds, options.trials, Path(scratch), log)
+            sample = (
+                f"{options.seeds} seed{'s' if options.seeds > 1 else ''}, {len(frame):,} listings"
+            )
+            text = f"{sample}.\n\n{table(figures)}"
             print(text, flush=True)
-            if given.write:
+            if options.write:
                 report.write_section(f"model {part}", f"{report.machine()}, {text}")
 
 

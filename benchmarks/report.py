@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine they ran on, and their sections of docs/benchmarks.md."""
+"""What the benchmarks share: arguments, the machine, tables, and docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """A parser of what every benchmark on real listings takes; ``parsed`` reads with it."""
+    """A parser with the options of every benchmark on real listings; see ``parsed``."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--csv", type=Path, default=os.environ.get("TASADOR_LISTINGS_CSV"))
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
@@ -24,24 +24,24 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def parsed(
-    parser: argparse.ArgumentParser, given: Sequence[str] | None = None
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
 ) -> argparse.Namespace:
-    """What was given; ends the process where there are no listings."""
-    found = parser.parse_args(given)
-    if found.csv is None or not Path(found.csv).is_file():
+    """Parse ``arguments``; exits if there are no listings."""
+    options = parser.parse_args(arguments)
+    if options.csv is None or not Path(options.csv).is_file():
         parser.error("real listings are needed: --csv FILE or TASADOR_LISTINGS_CSV")
-    return found
+    return options
 
 
 def machine() -> str:
     """One line: processor, cores, memory, Python, the day and the commit."""
     lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    found = re.search(r"^model name\s*:\s*(.+)$", lines, re.MULTILINE)
-    processor = found.group(1).strip() if found else platform.processor() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", lines, re.MULTILINE)
+    processor = match.group(1).strip() if match else platform.processor() or platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     head = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    told = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
-    commit = told or "unknown"
+    sha = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
+    commit = sha or "unknown"
     return (
         f"{processor}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} "
         f"{platform.release().split('-')[0]}, Python {platform.python_version()}, "
@@ -50,7 +50,7 @@ def machine() -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up on a terminal too."""
+    """A Markdown table whose columns are aligned in plain text."""
     cells = [list(header), *(list(row) for row in rows)]
     width = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = [

@@ -1,4 +1,4 @@
-"""The benchmarks start, and the model's prints its table from any CSV of listings."""
+"""The benchmarks start, and those of the model print their tables for any CSV of listings."""
 
 import csv
 import subprocess
@@ -19,14 +19,14 @@ def run(name, *arguments):
 
 
 @pytest.mark.parametrize("name", ["model.py", "cost.py", "drift.py", "serve.py"])
-def test_each_says_how_it_is_used(name):
+def test_benchmark_prints_its_usage(name):
     done = run(name, "--help")
     assert done.returncode == 0, done.stderr
     assert "--write" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["model.py", "cost.py", "drift.py"])
-def test_without_listings_it_says_what_is_needed(name, tmp_path):
+def test_benchmark_without_listings_exits_with_an_error(name, tmp_path):
     done = run(name, "--csv", tmp_path / "none.csv")
     assert done.returncode == 2
     assert "real listings are needed" in done.stderr
@@ -44,26 +44,26 @@ def listings(tmp_path):
     return path
 
 
-def test_the_model_is_measured_beside_the_old_way(listings):
+def test_model_benchmark_of_accuracy(listings):
     done = run("model.py", "--csv", listings, "--seeds", 1, "--parts", "accuracy")
     assert done.returncode == 0, done.stderr
     assert "rows with bed, bath, size: R²" in done.stdout
     assert "exact explanation: p99, ms" in done.stdout
 
 
-def test_each_group_of_features_is_left_out_and_other_fits_are_tried(listings):
+def test_model_benchmark_of_ablations_and_variants(listings):
     done = run("model.py", "--csv", listings, "--seeds", 1, "--parts", "ablation", "tried")
     assert done.returncode == 0, done.stderr
     cells = [[cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines()]
     ratio = {row[1]: row[3] for row in cells if len(row) > 4}
     assert ratio["nothing"] == ratio["as it is"] == "1.000"
-    # Each changes what is fitted.
+    # Each variant changes the fit.
     others = ("comparables", "the trees", "squared error", "depth 5", "330 rounds at 0.09")
-    others += ("no row shown with something hidden",)
+    others += ("no masked views",)
     assert all(float(ratio[name]) != 1 for name in others)
 
 
-def test_a_training_s_time_and_memory_are_measured(listings):
+def test_cost_benchmark(listings):
     done = run("cost.py", "--csv", listings, "--copies", 2, "--trials", 1)
     assert done.returncode == 0, done.stderr
     rows = [line.strip("| ").split("|") for line in done.stdout.splitlines()[-2:]]

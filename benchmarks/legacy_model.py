@@ -1,6 +1,6 @@
-"""The model of the platform that Tasador replaces, written anew from its description.
+"""The model of the platform that Tasador replaces, reimplemented from its description.
 
-Eleven features, rows with a missing field dropped, XGBoost on the price; nothing of Tasador's.
+Eleven features, rows with a missing field dropped, XGBoost on the price. Uses no code of Tasador.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ NEEDED = ("price", "bed", "bath", "acre_lot", "house_size", "state", "status")
 
 
 @dataclass(frozen=True)
-class OldModel:
-    """A fitted model and the mean price of each state, the only thing it knows of a place."""
+class LegacyModel:
+    """A fitted model and the mean price of each state, its only information about a place."""
 
     booster: Any
     state_prices: pd.Series
@@ -26,28 +26,28 @@ class OldModel:
         """Dollars [n]; the rows must have all of NEEDED."""
         import xgboost
 
-        return self.booster.predict(xgboost.DMatrix(_features(frame, self)))
+        return np.asarray(self.booster.predict(xgboost.DMatrix(_features(frame, self))))
 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the old platform keeps."""
+    """The rows that the previous platform keeps."""
     kept = frame.dropna(subset=list(NEEDED))
     return kept[(kept["bed"] > 0) & (kept["bath"] > 0) & (kept["house_size"] > 0)]
 
 
-def fit(frame: pd.DataFrame, seed: int = 0) -> OldModel:
+def fit(frame: pd.DataFrame, seed: int = 0) -> LegacyModel:
     """Train on a frame of listings; incomplete rows are dropped first."""
     import xgboost
 
     kept = complete(frame)
     means = kept.groupby("state")["price"].mean()
-    blank = OldModel(None, means, float(kept["price"].mean()))
-    matrix = xgboost.DMatrix(_features(kept, blank), kept["price"])
+    unfitted = LegacyModel(None, means, float(kept["price"].mean()))
+    matrix = xgboost.DMatrix(_features(kept, unfitted), kept["price"])
     params = {"max_depth": 6, "eta": 0.1, "subsample": 0.8, "seed": seed, "nthread": 2}
-    return OldModel(xgboost.train(params, matrix, 300), means, blank.mean_price)
+    return LegacyModel(xgboost.train(params, matrix, 300), means, unfitted.mean_price)
 
 
-def _features(frame: pd.DataFrame, model: OldModel) -> np.ndarray:
+def _features(frame: pd.DataFrame, model: LegacyModel) -> np.ndarray:
     bed, bath, lot, size = (frame[c].to_numpy(float) for c in NEEDED[1:5])
     state = frame["state"].map(model.state_prices).fillna(model.mean_price).to_numpy(float)
     sold = (frame["status"] == "sold").to_numpy(float)
