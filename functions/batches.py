@@ -22,7 +22,6 @@ from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
 from tasador.listings.listing import COLUMNS, INPUTS, FieldProblem
 from tasador.model.bundle import Bundle
-from tasador.model.model_ref import ANSWER, PREDICTION
 from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
 from tasador.prediction_record import PredictionRecord
@@ -165,7 +164,7 @@ class PricedBatch(Sequence[PredictionRecord]):
         return Response(body, "application/json")
 
     def _by_row(self) -> list[dict[str, Any]]:
-        common = {"model": self._model.write(ANSWER), "revision": model.revision()}
+        common = {"model": self._model.answer, "revision": model.revision()}
         correlation_id = model.correlation_id()
         predictions = self._predictions
         bounds = [
@@ -202,7 +201,7 @@ class PricedBatch(Sequence[PredictionRecord]):
             "warnings": [
                 {"row": row, "warnings": warnings} for row, warnings in self._warnings.items()
             ],
-            "model": self._model.write(ANSWER),
+            "model": self._model.answer,
             "revision": model.revision(),
             "correlation_id": model.correlation_id(),
         }
@@ -226,7 +225,7 @@ class PricedBatch(Sequence[PredictionRecord]):
         return PredictionRecord(
             prediction_id=self._ids[row],
             predicted_at=self._predicted_at,
-            **self._model.write(PREDICTION),
+            **self._model.columns,
             revision=model.revision(),
             listing={name: _plain(self._batch.columns[name][row]) for name in INPUTS},
             price=float(predictions.price[row]),

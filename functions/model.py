@@ -6,8 +6,10 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any, NamedTuple
 
 from functions.fetching import fetched
 from functions.http import not_ready, use_fast_json
@@ -18,7 +20,7 @@ from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
 from tasador.model.golden import GOLDEN_TOLERANCE
 from tasador.model.manifest import Manifest
-from tasador.model.model_ref import ENVIRONMENT, ModelRef
+from tasador.model.model_ref import ANSWER, ENVIRONMENT, PREDICTION, ModelRef
 
 log = logging.getLogger("tasador.functions.model")
 
@@ -155,14 +157,23 @@ def _promoted() -> ModelRef:
     return ModelRef.read_text(ENVIRONMENT, os.environ)
 
 
-def served(manifest: Manifest) -> ModelRef:
+class Served(NamedTuple):
+    """The loaded model as answers and prediction records name it; not to be changed."""
+
+    answer: Mapping[str, Any]
+    columns: Mapping[str, Any]
+
+
+def served(manifest: Manifest) -> Served:
     """The loaded model: named by its bundle, promoted by this process's revision."""
     return _served(manifest.name, manifest.version, manifest.digest)
 
 
 @cache
-def _served(name: str, version: int, digest: str) -> ModelRef:
-    return replace(_promoted(), name=name, version=version, digest=digest)
+def _served(name: str, version: int, digest: str) -> Served:
+    # Once for each process: every prediction needs both.
+    model = replace(_promoted(), name=name, version=version, digest=digest)
+    return Served(model.write(ANSWER), model.write(PREDICTION))
 
 
 def correlation_id() -> str:

@@ -25,7 +25,6 @@ from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
 from tasador.model import contributions
 from tasador.model.contributions import Contribution
-from tasador.model.model_ref import ANSWER
 
 MODEL = model.ServedModel(explains=True)
 PREPARED = threading.Event()
@@ -58,7 +57,7 @@ def _explain(listing: Listing) -> dict[str, Any]:
         "columns": [_as_json(c) for c in explanation.columns],
         "comparables": [c._asdict() for c in explanation.comparables],
         "sentence": explanation.sentence,
-        "model": model.served(bundle.manifest).write(ANSWER),
+        "model": model.served(bundle.manifest).answer,
         "revision": model.revision(),
         "missing": list(listing.missing()),
         "correlation_id": model.correlation_id(),
@@ -78,7 +77,7 @@ def index(_request: Request) -> Response:
     return reply(
         {
             "name": "explain",
-            "model": model.served(MODEL.wait_for_bundle().manifest).write(ANSWER),
+            "model": model.served(MODEL.wait_for_bundle().manifest).answer,
             "revision": model.revision(),
             "links": {"explain": "/explain", "ready": "/ready", "metrics": "/metrics"},
         }

@@ -28,7 +28,6 @@ from tasador.clock import now
 from tasador.events import build
 from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.listings.listing import Listing
-from tasador.model.model_ref import ANSWER, PREDICTION
 from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
 
 MODEL = model.ServedModel()
@@ -90,7 +89,7 @@ def describe(_request: Request) -> Response:
     manifest = MODEL.wait_for_bundle().manifest
     return reply(
         {
-            **model.served(manifest).write(ANSWER),
+            **model.served(manifest).answer,
             "revision": model.revision(),
             "created": manifest.created,
             "git_sha": manifest.git_sha,
@@ -116,7 +115,7 @@ def index(_request: Request) -> Response:
     return reply(
         {
             "name": "predict",
-            "model": model.served(bundle.manifest).write(ANSWER),
+            "model": model.served(bundle.manifest).answer,
             "revision": model.revision(),
             "links": {r.path.strip("/"): r.path for r in FUNCTION.routes}
             | {"ready": "/ready", "metrics": "/metrics"},
@@ -134,7 +133,7 @@ def _predict_one(listing: Listing, identity: str) -> PredictionRecord:
     return PredictionRecord(
         prediction_id=identity,
         predicted_at=now(),
-        **model.served(bundle.manifest).write(PREDICTION),
+        **model.served(bundle.manifest).columns,
         revision=model.revision(),
         listing=listings.inputs_of(listing),
         latency_ms=round(seconds * 1000, 3),
@@ -154,7 +153,7 @@ def _prediction(record: PredictionRecord) -> dict[str, Any]:
         "intervals": {
             level: {"low": low, "high": high} for level, (low, high) in record.intervals.items()
         },
-        "model": model.served(MODEL.wait_for_bundle().manifest).write(ANSWER),
+        "model": model.served(MODEL.wait_for_bundle().manifest).answer,
         "revision": record.revision,
         "missing": record.missing,
         "warnings": record.warnings,
