@@ -18,7 +18,10 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 
-import report
+# Allows the script to run from any folder.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import report
 
 
 def main() -> None:

@@ -14,15 +14,19 @@ import argparse
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from report import ROOT, machine, table, write_section
-from serving import data, soak, without
-from serving.measures import ROWS_PER_BATCH, Measures, Meter, median, number, ratio, say
-from serving.pieces import PIECES
-from serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
+# Allows the script to run from any folder.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.report import ROOT, machine, table, write_section
+from benchmarks.serving import data, soak, without
+from benchmarks.serving.measures import ROWS_PER_BATCH, Measures, Meter, median, number, ratio, say
+from benchmarks.serving.pieces import PIECES
+from benchmarks.serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
 
 BASE_IMAGE = "python:3.11-slim-bookworm"
 # Restarted for each cold start, and compared with each other.

@@ -10,8 +10,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving import data
-from serving.subjects import Subject
+from benchmarks.serving import data
+from benchmarks.serving.subjects import Subject
 
 ROWS_PER_BATCH = 10_000
 # By server and measure, one value per turn.

@@ -7,9 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from report import machine
-
-from serving.subjects import Subject
+from benchmarks.report import machine
+from benchmarks.serving.subjects import Subject
 
 # Growth below this is noise of the allocator.
 _GROWTH_MB = 3.0

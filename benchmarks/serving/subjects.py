@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from report import ROOT
+from benchmarks.report import ROOT
 
 HERE = Path(__file__).resolve().parent
 _START_SECONDS = 120.0

@@ -7,10 +7,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from report import machine, table
-
-from serving.measures import Meter, number, ratio
-from serving.subjects import HERE, Subject
+from benchmarks.report import machine, table
+from benchmarks.serving.measures import Meter, number, ratio
+from benchmarks.serving.subjects import HERE, Subject
 
 # Differences below this are noise.
 NOISE = 0.03
