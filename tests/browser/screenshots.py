@@ -9,7 +9,6 @@ import argparse
 import io
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -58,8 +57,10 @@ def demo():
                 time.sleep(1)
             yield Path(home), log
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(60)
+            down = [sys.executable, "-m", "tasador", "down"]
+            subprocess.run(down, cwd=ROOT, env=environment, check=True)
             log.unlink()
 
 
@@ -67,6 +68,7 @@ def photograph(page, name, width, height, scheme="light"):
     """Save what the page shows as docs/images/NAME.png."""
     page.size(width, height)
     page.scheme(scheme)
+    page.call("Emulation.setScrollbarsHidden", hidden=True)
     time.sleep(1.5)  # fonts, transitions
     path = IMAGES / f"{name}.png"
     page.picture(path, whole=False)
@@ -75,7 +77,7 @@ def photograph(page, name, width, height, scheme="light"):
 
 def web_app(page, url):
     """The Estimate page with a price and its explanation, light and dark, and the Service page."""
-    page.size(1100, 1150)
+    page.size(1100, 1000)
     page.open(url)
     page.wait("document.querySelectorAll('#state option').length > 1", 60)
     house = {"city": "Houston", "zip_code": "77084", "house_size": "1800", "bed": "3", "bath": "2"}
@@ -85,30 +87,32 @@ def web_app(page, url):
     page.click("button[type=submit]")
     page.wait("document.querySelector('#price')?.innerText", 60)
     page.js("window.scrollTo(0, 0)")
-    photograph(page, "estimate-light", 1100, 1150)
-    photograph(page, "estimate-dark", 1100, 1150, "dark")
+    photograph(page, "estimate-light", 1100, 1000)
+    photograph(page, "estimate-dark", 1100, 1000, "dark")
 
 
 def card(page, url):
     """The first measures of the newest training's model card or gate card."""
-    page.size(1100, 900)
+    page.size(1100, 760)
     page.open(url)
     time.sleep(3)
-    photograph(page, "card", 1100, 900)
+    photograph(page, "card", 1100, 760)
 
 
 def mlflow(page, url):
     """The versions of the registered model."""
-    page.size(1200, 640)
+    page.size(1200, 560)
     page.open(f"{url}/#/models/tasador-price")
     page.wait("document.body.innerText.includes('Version 1')", 60)
-    photograph(page, "mlflow", 1200, 640)
+    assistant = "[data-component-id='mlflow.assistant.chat_panel.close']"
+    if page.js(f"!!document.querySelector({assistant!r})"):
+        page.click(assistant)
+    photograph(page, "mlflow", 1200, 560)
 
 
 def terminal(page, log):
     """The demo's first lines as a terminal shows them."""
-    # A line that was cleared shows only what was written after.
-    lines = [line.rpartition("\x1b[2K")[2] for line in log.read_text().splitlines()]
+    lines = log.read_text().splitlines()
     first = next(number for number, line in enumerate(lines) if "batch 0" in line)
     shown = "\n".join(lines[first : first + TERMINAL_LINES])
     console = Console(file=io.StringIO(), record=True, width=COLUMNS)
