@@ -25,8 +25,9 @@ from benchmarks import ablation, drift, legacy_model, report
 from benchmarks.judged import Figures, Log, held_out, median_error
 from tasador.gate.checks import judge
 from tasador.gate.measures import Evaluation, r2
+from tasador.listings.arrays import listing_at
 from tasador.listings.listing import COLUMNS, INPUTS, MARKET_PRICE
-from tasador.listings.table import columns_of, listing_at, read_csv
+from tasador.listings.table import columns_of, read_csv
 from tasador.model.bundle import Bundle
 from tasador.model.contributions import explain
 from tasador.source.course import course_batch

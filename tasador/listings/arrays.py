@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,15 @@ def arrays_of(listings: Iterable[Listing]) -> Columns:
             columns[name] = np.empty(len(values), dtype=object)
             columns[name][:] = values
     return columns
+
+
+def listing_at(columns: InputColumns, row: int) -> Listing:
+    """One row of the columns."""
+    values: dict[str, Any] = {name: columns[name][row] for name in COLUMNS}
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str):
+            values[name] = None if math.isnan(value) else float(value)
+    return Listing(**values)
 
 
 def text_of(columns: InputColumns, name: str) -> TextColumn:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tasador.errors import TasadorError
-from tasador.listings.arrays import Columns, InputColumns, arrays_of
+from tasador.listings.arrays import Columns, arrays_of
 from tasador.listings.listing import (
     COLUMNS,
     NUMBERS,
@@ -167,12 +166,3 @@ def columns_of(frame: pd.DataFrame) -> Columns:
             values = frame[name].astype(object)
             columns[name] = values.where(values.notna(), None).to_numpy(dtype=object)
     return columns
-
-
-def listing_at(columns: InputColumns, row: int) -> Listing:
-    """One row of a table."""
-    values: dict[str, Any] = {name: columns[name][row] for name in COLUMNS}
-    for name, value in values.items():
-        if value is not None and not isinstance(value, str):
-            values[name] = None if math.isnan(value) else float(value)
-    return Listing(**values)

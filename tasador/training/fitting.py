@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.arrays import Columns, absent_of, arrays_of
+from tasador.listings.arrays import Columns, absent_of, arrays_of, listing_at
 from tasador.listings.listing import Listing
-from tasador.listings.table import listing_at
 from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_metrics, write_bundle
 from tasador.model.encoders import Encoders
