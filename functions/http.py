@@ -1,7 +1,7 @@
 """Requests, responses and errors of a function, as plain values.
 
-The same views run behind the server's own loop and behind parliament's Flask app, so nothing here
-knows either of them. Errors are problem documents (RFC 9457) that name each rejected field.
+The server and parliament's Flask app call the same views, so this module depends on neither.
+Errors are problem documents (RFC 9457) that name each rejected field.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Logs as JSON lines on stdout, written by a thread so that no request waits for a reader.
 
-A pipe holds some 64 kB. When nobody reads it, a write blocks for ever. Here only the writer thread
-blocks: lines wait in a bounded queue, and lines that find it full are dropped and counted.
+A pipe holds some 64 kB. If nobody reads it, the next write blocks. Here only the writer thread can
+block: lines wait in a bounded queue, and new lines are dropped and counted while it is full
+(decision 0013).
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any
 from functions.metrics import counter
 
 _STDOUT = 1
-# Lines that wait for the reader of stdout, bytes.
+# The lines in the queue, bytes.
 _MAX_QUEUED = 1_000_000
 # The writer collects lines for this long (seconds): one wake-up and one write for many requests.
 _GATHER_SECONDS = 0.02
 _FLUSH_SECONDS = 1.0
 
 DROPPED = counter(
-    "log_lines_dropped_total", "Log lines dropped because nobody read stdout."
+    "log_lines_dropped_total", "Log lines dropped because nothing read stdout."
 ).labels()
 
 _encode = json.JSONEncoder(default=str).encode
@@ -84,10 +85,10 @@ class LineWriter:
             try:
                 view = view[os.write(self._descriptor, view) :]
             except BlockingIOError:
-                # Whoever shares the pipe made it non-blocking.
+                # Another process that shares the pipe made it non-blocking.
                 time.sleep(_GATHER_SECONDS)
             except OSError:
-                # Stdout is closed: there is nowhere to report it.
+                # Stdout is closed, so the error cannot be logged.
                 DROPPED.inc(bytes(view).count(b"\n"))
                 return
 
@@ -136,7 +137,7 @@ class JsonLinesHandler(logging.Handler):
 def log_to_stdout(function: str) -> None:
     """Send every log record of this process to stdout as JSON."""
     logging.basicConfig(handlers=[JsonLinesHandler(function)], level=logging.INFO, force=True)
-    # parliament warns of plain JSON on POST /, and waitress of a queue: both are normal here.
+    # parliament warns about plain JSON on POST /, waitress about its queue: both are normal here.
     logging.getLogger("parliament.server").setLevel(logging.ERROR)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     logging.getLogger("httpx").setLevel(logging.WARNING)
