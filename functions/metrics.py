@@ -3,7 +3,7 @@
 prometheus_client is imported once the function is loaded (``prepare``): its imports (an HTTP
 server, TLS, mail) would take a fifth of a function's start. Until then the values are kept here,
 and it reads them through its custom collector interface
-(https://prometheus.github.io/client_python/collector/custom/). docs/decisions has the measurement.
+(https://prometheus.github.io/client_python/collector/custom/). Decision 0012 has the measurement.
 """
 
 from __future__ import annotations

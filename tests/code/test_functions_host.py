@@ -320,7 +320,8 @@ def test_concurrent_connections_get_equal_shares(predict):
                 key.fileobj.sendall(post)
     for sock in asking:
         sock.close()
-    assert min(answered.values()) > 90, sorted(answered.values())
+    # In the order of connecting, the shares would range from 78 to 120.
+    assert max(answered.values()) - min(answered.values()) <= 4, sorted(answered.values())
 
 
 def test_closed_connection_is_not_logged_as_an_error(predict):
