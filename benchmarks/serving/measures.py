@@ -80,9 +80,14 @@ def median(values: Measures, name: str, measure: str) -> float:
 
 
 def ratio(values: Measures, measure: str, name: str, other: str) -> float:
-    """The median over the turns of ``name``'s value divided by ``other``'s."""
-    pairs = zip(values[name].get(measure, ()), values[other].get(measure, ()), strict=False)
-    return statistics.median([a / b for a, b in pairs] or [float("nan")])
+    """The median over the turns of ``name``'s value divided by ``other``'s.
+
+    NaN if one of them was not measured; ValueError if they were not measured equally often.
+    """
+    ones, others = values[name].get(measure, []), values[other].get(measure, [])
+    if not ones or not others:
+        return float("nan")
+    return statistics.median(a / b for a, b in zip(ones, others, strict=True))
 
 
 def number(value: float) -> str:
