@@ -1,0 +1,181 @@
+"""Commands on stand-ins for the platform, the registry, the warehouse and the dossier."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tasador.cli import main as entry
+from tasador.cli.app import make_app
+from tasador.errors import ConfigurationError, TasadorError
+from tasador.stores.registry import ModelVersion
+from tests.kit.records import WHEN, make_decision
+
+SET = {
+    f"TASADOR_{name}": "http://127.0.0.1:9"
+    for name in ("DATABASE_URL", "MLFLOW_URL", "BROKER_URL", "S3_ENDPOINT")
+}
+
+
+@pytest.fixture
+def invoke(monkeypatch, tmp_path):
+    for name, value in {**SET, "TASADOR_HOME": str(tmp_path), "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments):
+        result = CliRunner().invoke(make_app(), [str(a) for a in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+class Platform:
+    def __init__(self, home):
+        self.home = home
+
+    def up(self, *, web, progress):
+        progress(f"web: {web}")
+
+    def down(self):
+        (self.home / "down").touch()
+
+
+def test_up_prints_progress_and_addresses_and_down_says_stopped(invoke, monkeypatch, tmp_path):
+    monkeypatch.setattr("tasador.local.platform.Platform", Platform)
+    up = invoke("up", "--no-web")
+    assert up.exit_code == 0
+    assert "MLflow         http://127.0.0.1:9" in up.output
+    assert invoke("down").output.endswith("stopped\n")
+    assert (tmp_path / "down").exists()
+
+
+def test_serve_replaces_the_process_by_the_function(invoke, monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(os, "execve", lambda *arguments: started.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
+    monkeypatch.delenv("TASADOR_RECORDING", raising=False)
+    invoke("serve", "predict", "--bundle", tmp_path, "--port", 1234)
+    ((program, command, environ),) = started
+    assert (program, command[-1]) == (sys.executable, "functions/predict")
+    assert environ["PORT"] == "1234"
+    assert environ["MODEL_URI"] == str(tmp_path.resolve())
+    assert environ["TASADOR_RECORDING"] == "off"
+    assert (Path.cwd() / "functions" / "predict" / "func.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("serve", "nothing"), "there is no function 'nothing'"),
+        (("serve", "predict", "--bundle", "."), "has no manifest.json"),
+        (("source", "serve"), "give either --csv FILE or --simulate SEED"),
+    ],
+)
+def test_wrong_arguments_are_configuration_errors(
+    invoke, monkeypatch, tmp_path, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=message):
+        invoke(*arguments)
+
+
+class Registry:
+    def __init__(self, settings):
+        pass
+
+    def versions(self):
+        version = ModelVersion(
+            name="tasador-price",
+            version=2,
+            digest="d2",
+            run_id="r",
+            artifact_uri="s3://mlflow/r",
+            training_id="t",
+            correlation_id="c-1",
+            created=WHEN,
+            aliases=("champion",),
+        )
+        return [version]
+
+
+class Warehouse:
+    def __init__(self, url):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def model_history(self, limit):
+        # Newest first; a rollback is not the decision about its version.
+        return [make_decision(decision="rolled_back"), make_decision(metrics={"r2": 0.5})]
+
+
+def test_models_lists_versions_with_the_decision_of_the_gate(invoke, monkeypatch):
+    monkeypatch.setattr("tasador.stores.registry.Registry", Registry)
+    monkeypatch.setattr("tasador.warehouse.warehouse.Warehouse", Warehouse)
+    (listed,) = json.loads(invoke("models", "--json").output)
+    assert listed["version"]["aliases"] == ["champion"]
+    assert listed["decision"]["decision"] == "promoted"
+
+
+@dataclass
+class Fetched:
+    folder: Path
+    uri: str = "s3://mlflow/r/dossier"
+    readme: str = "# tasador-price@2\n\nWhen not to use it\n"
+
+    @property
+    def index(self):
+        return {"decision": "promoted"}
+
+
+def test_dossier_is_printed_as_text_or_json(invoke, monkeypatch, tmp_path):
+    monkeypatch.setattr("tasador.dossier.verbs.fetch", lambda *_: Fetched(tmp_path))
+    text = invoke("dossier", 2).output
+    assert f"{Fetched.uri}\nwas downloaded to {tmp_path}" in text
+    assert json.loads(invoke("dossier", "--json").output) == {
+        "uri": Fetched.uri,
+        "folder": str(tmp_path),
+        "decision": "promoted",
+    }
+
+
+@pytest.mark.parametrize(
+    ("announce_error", "outcome"),
+    [("", "reload is rolling it out"), ("the broker is down", "the broker is down: reload will")],
+)
+def test_rollback_says_how_the_version_gets_into_service(
+    invoke, monkeypatch, announce_error, outcome
+):
+    decision = make_decision(version=1, promotion=9, decision="rolled_back")
+    monkeypatch.setattr("tasador.rollout.rollback.roll_back", lambda *_: (decision, announce_error))
+    output = invoke("rollback").output
+    assert "version 1 is champion again (promotion 9); " + outcome in output
+
+
+def test_main_prints_an_error_as_one_line_and_exits(monkeypatch, capsys):
+    def fail():
+        raise TasadorError("no champion")
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(entry, "make_app", lambda: fail)
+    with pytest.raises(SystemExit) as stopped:
+        entry.main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "error: no champion\n"
+    monkeypatch.setattr(entry, "make_app", lambda: interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        entry.main()
+    assert stopped.value.code == 130
