@@ -1,4 +1,4 @@
-"""What the pages are made of, without a browser: the client of the functions, and the view."""
+"""The pages without a browser: the client of the functions, and the view."""
 
 import asyncio
 import http.server
@@ -26,19 +26,19 @@ def _app_on_path():
 def ask(url, method, *arguments):
     from tasador_web.client import Functions
 
-    async def asked():
+    async def call():
         async with Functions(url) as functions:
             return await getattr(functions, method)(*arguments)
 
-    return asyncio.run(asked())
+    return asyncio.run(call())
 
 
-def problem_of(url, method="model", *arguments):
+def error_of(url, method="model", *arguments):
     from tasador_web.client import ApiError
 
-    with pytest.raises(ApiError) as found:
+    with pytest.raises(ApiError) as raised:
         ask(url, method, *arguments)
-    return found.value
+    return raised.value
 
 
 @contextmanager
@@ -86,13 +86,13 @@ def test_client_returns_the_functions_answers(served):
 
 def test_functions_url_with_a_placeholder_for_the_function():
     nowhere = "http://{function}.invalid"
-    assert "http://predict.invalid do" in problem_of(nowhere).detail
-    assert "http://explain.invalid do" in problem_of(nowhere, "explain", {}).detail
-    assert "http://record.invalid do" in problem_of(nowhere, "summary").detail
+    assert "http://predict.invalid do" in error_of(nowhere).detail
+    assert "http://explain.invalid do" in error_of(nowhere, "explain", {}).detail
+    assert "http://record.invalid do" in error_of(nowhere, "summary").detail
 
 
 def test_api_error_lists_the_invalid_fields(served):
-    problem = problem_of(served[0], "predict", {"bed": "three", "zip_code": "x"})
+    problem = error_of(served[0], "predict", {"bed": "three", "zip_code": "x"})
     assert problem.status == 422
     assert problem.errors == {
         "bed": "is not a number",
@@ -103,21 +103,21 @@ def test_api_error_lists_the_invalid_fields(served):
 
 def test_api_error_without_a_model_in_service(tmp_path):
     with function("predict", tmp_path) as client:
-        assert problem_of(str(client.base_url)).no_model
+        assert error_of(str(client.base_url)).no_model
 
 
 def test_api_error_for_no_answer_and_invalid_json():
     nobody = f"http://127.0.0.1:{free_port()}"
-    assert nobody in problem_of(nobody).detail
+    assert nobody in error_of(nobody).detail
     with answering(502, b"<html>bad gateway</html>") as url:
-        problem = problem_of(url)
+        problem = error_of(url)
         assert "502" in problem.detail
         assert problem.status == 502
     with answering(200, b"<html>") as url:
-        assert "not JSON" in problem_of(url).detail
+        assert "not JSON" in error_of(url).detail
     body = json.dumps({"title": "Conflict", "status": 409, "detail": "later", "errors": [1]})
     with answering(409, body.encode()) as url:
-        assert problem_of(url).status == 409
+        assert error_of(url).status == 409
 
 
 def test_steps_of_an_explanation(served):

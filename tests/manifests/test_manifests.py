@@ -1,7 +1,9 @@
-"""What will be applied, read without a cluster: it builds, is valid, and what it names is there."""
+"""The manifests, checked without a cluster: they build, are valid, and their references exist."""
 
+import asyncio
 import re
 
+import httpx
 import jsonschema
 import kubernetes_validate
 import pytest
@@ -11,16 +13,16 @@ from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQ
 from tests.kit import manifests as kit
 
 pytestmark = pytest.mark.skipif(
-    kit.kustomize() is None, reason="no kustomize and no kubectl here to build the manifests with"
+    kit.kustomize() is None, reason="building the manifests needs kustomize or kubectl"
 )
 
 DEV = "cluster/overlays/dev"
-# The oldest Kubernetes that the manifests are written for.
+# The oldest supported Kubernetes.
 KUBERNETES = "1.32"
 BUILT_IN = ("v1", "apps/v1", "batch/v1", "rbac.authorization.k8s.io/v1")
-# By name: what a cluster makes of an object, and what operators bring.
+# Services that are not in the manifests: created by a cluster, or installed by operators.
 MADE = {"metaflow-webhook-eventsource-svc"}
-# reload makes the Services of these, out of the PodTemplates of the same names.
+# reload creates their Services from the PodTemplates of the same names.
 ROLLED_OUT = {"predict", "explain"}
 OPERATORS = {"broker-ingress.knative-eventing"}
 
@@ -224,16 +226,40 @@ def test_urls_in_settings_point_to_services(dev):
     assert {"postgres", "objects", "mlflow", *MADE} <= seen
 
 
-def test_web_app_calls_existing_functions_and_has_no_secrets(dev):
+def test_web_app_calls_existing_functions_and_has_no_secrets(dev, monkeypatch):
     pod = kit.named(dev, "Deployment")["web"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert "envFrom" not in container
-    given = {variable["name"]: variable["value"] for variable in container["env"]}
-    assert given["TASADOR_FUNCTIONS_URL"] == "http://{function}.tasador.svc.cluster.local"
-    source = (kit.ROOT / "web" / "tasador_web" / "client.py").read_text()
-    called = set(re.findall(r'_request\("(\w+)"', source))
-    assert {"predict", "explain", "record"} == called
-    assert called <= set(functions(dev))
+    environ = {variable["name"]: variable["value"] for variable in container["env"]}
+    url = environ["TASADOR_FUNCTIONS_URL"]
+    assert url == "http://{function}.tasador.svc.cluster.local"
+    hosts = hosts_called_by_the_web_app(url, monkeypatch)
+    assert hosts <= {f"{name}.tasador.svc.cluster.local" for name in functions(dev)}
+    assert len(hosts) == 3
+
+
+def hosts_called_by_the_web_app(url, monkeypatch):
+    """The hosts that the methods of the web app's client call."""
+    monkeypatch.syspath_prepend(str(kit.ROOT / "web"))
+    from tasador_web.client import Functions
+
+    hosts = set()
+
+    def answer(request):
+        hosts.add(request.url.host)
+        return httpx.Response(200, json={"states": [], "predictions": []})
+
+    async def call_all():
+        async with Functions(url) as client:
+            await client._http.aclose()
+            client._http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+            await asyncio.gather(
+                *(client.predict({}), client.explain({}), client.states(), client.model()),
+                *(client.summary(), client.history(1)),
+            )
+
+    asyncio.run(call_all())
+    return hosts
 
 
 def test_object_store_accepts_the_keys_in_secrets(dev):
@@ -252,7 +278,7 @@ def test_object_store_accepts_the_keys_in_secrets(dev):
 
 
 def functions(dev):
-    """name -> pod template of every function, whoever makes its Service."""
+    """name -> pod template of every function, from its Service or its PodTemplate."""
     found = {n: each["template"] for n, each in kit.named(dev, "PodTemplate").items()}
     for name, each in kit.named(dev, "Service").items():
         if each["apiVersion"] == "serving.knative.dev/v1":
