@@ -112,7 +112,8 @@ def mlflow(page, url):
 
 def terminal(page, log):
     """The demo's first lines as a terminal shows them."""
-    lines = log.read_text().splitlines()
+    cursor = r"\x1b\[\?25[lh]"
+    lines = re.sub(cursor, "", log.read_text()).splitlines()
     first = next(number for number, line in enumerate(lines) if "batch 0" in line)
     shown = "\n".join(lines[first : first + TERMINAL_LINES])
     console = Console(file=io.StringIO(), record=True, width=COLUMNS)
