@@ -114,15 +114,21 @@ def terminal(page, log):
     """The demo's first lines as a terminal shows them."""
     cursor = r"\x1b\[\?25[lh]"
     lines = re.sub(cursor, "", log.read_text()).splitlines()
-    first = next(number for number, line in enumerate(lines) if "batch 0" in line)
-    shown = "\n".join(lines[first : first + TERMINAL_LINES])
+    first = next(n for n, line in enumerate(lines) if "─" in line)
+    # The web app's services start in the background and report in between.
+    loop = [line for line in lines[first:] if " up at http" not in line]
+    shown = "\n".join(loop[:TERMINAL_LINES])
     console = Console(file=io.StringIO(), record=True, width=COLUMNS)
     console.print(Text.from_ansi(shown))
     svg = console.export_svg(title="./taskw demo", font_aspect_ratio=0.6)
     # Rich names a web font; the pictures use the machine's.
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)
     svg = svg.replace("Fira Code", "DejaVu Sans Mono")
-    show(page, f"<style>body{{margin:0}}svg{{width:1100px}}</style>{svg}")
+    page.size(1100, 1000)
+    show(
+        page,
+        f"<style>body{{margin:0;overflow:hidden}}svg{{width:1100px;display:block}}</style>{svg}",
+    )
     height = int(page.js("document.querySelector('svg').getBoundingClientRect().height"))
     photograph(page, "terminal", 1100, height)
 
