@@ -1,9 +1,9 @@
-"""Deploy every flow to Argo Workflows: a template for each, and a sensor for each with a trigger.
+"""Deploy every flow to Argo Workflows: one template per flow, and a sensor if it has a trigger.
 
-python flows/deploy.py        # in a pod of the flows image: the deploy-flows job does it
+python flows/deploy.py        # in a pod of the flows image, as the deploy-flows job does
 
-Metaflow does the work (``argo-workflows create``). What its command has no option for is added to
-the templates afterwards: how long finished workflows and their pods are kept, and as whom they run.
+Metaflow creates the templates (``argo-workflows create``). Settings that its command has no option
+for are patched in afterwards: how long finished workflows and pods are kept, and their user.
 """
 
 import json
@@ -17,8 +17,8 @@ HERE = Path(__file__).resolve().parent
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DAY = 24 * 60 * 60
 
-# What Metaflow keeps of a run is in S3; these are about the objects in the cluster alone.
-KEPT = {
+# Retention of the objects in the cluster (a run's data is in S3), and the user of the pods.
+TEMPLATE_PATCH = {
     "ttlStrategy": {"secondsAfterSuccess": DAY, "secondsAfterFailure": 7 * DAY},
     "podGC": {"strategy": "OnPodSuccess"},
     "securityContext": {
@@ -31,32 +31,33 @@ KEPT = {
 
 
 def flows() -> list[Path]:
-    """Every flow file beside this one."""
+    """Every flow file in this folder."""
     return [path for path in sorted(HERE.glob("*.py")) if path != Path(__file__).resolve()]
 
 
 def create(flow: Path, environ: dict[str, str]) -> str:
-    """``argo-workflows create`` of one flow; returns its template's name."""
+    """Run ``argo-workflows create`` for one flow; returns the name of its template."""
     with tempfile.TemporaryDirectory() as scratch:
-        told = Path(scratch) / "deployed.json"
+        attributes = Path(scratch) / "deployed.json"
         command = [
             *(sys.executable, str(flow), "argo-workflows", "create"),
-            *("--deployer-attribute-file", str(told)),
+            *("--deployer-attribute-file", str(attributes)),
         ]
         subprocess.run(command, env=environ, check=True)
-        return str(json.loads(told.read_text())["name"])
+        return str(json.loads(attributes.read_text())["name"])
 
 
 def own_image(namespace: str) -> str:
-    """The image of the pod that this runs in: the flows' steps shall run in the same."""
+    """The image of this pod, which the steps of the flows use too."""
     from kubernetes import client
 
     pod = client.CoreV1Api().read_namespaced_pod(os.environ["POD_NAME"], namespace)
+    assert pod.spec is not None
     return str(pod.spec.containers[0].image)
 
 
 def main() -> None:
-    """Deploy all flows from inside the cluster, or with KUBECONFIG and an image named."""
+    """Deploy all flows, in the cluster or from outside with KUBECONFIG and an image."""
     from kubernetes import client, config
 
     if NAMESPACE_FILE.is_file():
@@ -76,7 +77,7 @@ def main() -> None:
         name = create(flow, environ)
         templates.patch_namespaced_custom_object(
             *("argoproj.io", "v1alpha1", namespace, "workflowtemplates", name),
-            {"spec": KEPT},
+            {"spec": TEMPLATE_PATCH},
             _content_type="application/merge-patch+json",
         )
         print(f"{flow.stem} is deployed as {name} with {image}", flush=True)

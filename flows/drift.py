@@ -1,4 +1,4 @@
-"""Judge the newest batch against the champion's training data; ask for training where it moved.
+"""Compare the newest batch with the champion's training data; request training if it moved.
 
 python flows/drift.py run
 python flows/drift.py card view judge
@@ -16,19 +16,21 @@ from tasador.flowkit import load_settings, main, say
     }
 )
 class DriftFlow(FlowSpec):
-    """Choose, judge, record: a verdict is recorded once for a batch and a champion."""
+    """Choose, judge, record. Each batch and champion get one verdict."""
 
-    # A parameter cannot be changed, and what the run is about are artifacts: batch_id and so on.
-    asked_batch = Parameter("batch-id", default="", help="Default: the newest that is ready.")
-    asked_correlation = Parameter("correlation-id", default="", help="Default: the batch's.")
+    # Parameters are read-only. The artifacts batch_id and correlation_id hold what was chosen.
+    requested_batch = Parameter("batch-id", default="", help="Default: the newest ready batch.")
+    requested_correlation = Parameter(
+        "correlation-id", default="", help="Default: that of the batch."
+    )
 
     @retry(times=2, minutes_between_retries=0)
     @step
-    def start(self):
-        """The batch, and the champion that it is judged against."""
+    def start(self) -> None:
+        """Choose the batch, and the champion to judge it against."""
         from tasador.drift import verbs
 
-        self.case = verbs.choose(load_settings(), self.asked_batch, self.asked_correlation)
+        self.case = verbs.choose(load_settings(), self.requested_batch, self.requested_correlation)
         self.batch_id = self.case.batch.batch_id
         self.correlation_id = self.case.correlation_id
         self.next(self.judge)
@@ -37,8 +39,8 @@ class DriftFlow(FlowSpec):
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
-    def judge(self):
-        """NannyML's detectors, the verdict by effect size, into ops.drift_history; the card."""
+    def judge(self) -> None:
+        """Run NannyML's detectors, record the verdict in ops.drift_history, make the card."""
         from tasador.drift import card as drift_card
         from tasador.drift import verbs
 
@@ -50,8 +52,8 @@ class DriftFlow(FlowSpec):
 
     @retry(times=2, minutes_between_retries=0)
     @step
-    def end(self):
-        """Tell the broker where the verdict calls for training."""
+    def end(self) -> None:
+        """Publish an event if the verdict requests training."""
         from tasador.drift import verbs
 
         settings = load_settings(self.correlation_id)

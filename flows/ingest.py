@@ -1,8 +1,10 @@
-"""Take the next batch from the source, validate its rows, store the clean ones.
+"""Take the next batch from the source, validate its rows, and store the clean ones.
 
 python flows/ingest.py run
 python flows/ingest.py card view end
 """
+
+from typing import Any
 
 from metaflow import FlowSpec, Parameter, card, current, step
 
@@ -10,15 +12,19 @@ from tasador.flowkit import load_settings, main, say
 
 
 class IngestFlow(FlowSpec):
-    """A batch met twice changes nothing, and a used-up source is a normal end: see ``status``."""
+    """Ingest one batch.
+
+    ``status`` is how it ended: ingested, repeated (the batch is known, nothing changed) or
+    exhausted (the source has no more batches, which is not a failure).
+    """
 
     source_url = Parameter("source-url", default="", help="Default: TASADOR_SOURCE_URL.")
     group = Parameter("group", default=0, type=int, help="Default: TASADOR_SOURCE_GROUP.")
     day = Parameter("day", default="", help="Default: TASADOR_SOURCE_DAY.")
 
     @step
-    def start(self):
-        """The payload into the object store, the batch into ops.batches."""
+    def start(self) -> None:
+        """Fetch a batch: its payload goes to the object store, its record to ops.batches."""
         from tasador.ingestion import verbs
 
         settings = load_settings()
@@ -30,15 +36,16 @@ class IngestFlow(FlowSpec):
             say,
         )
         say(result.message)
-        self.status, self.message, self.events = result.status, result.message, []
+        self.status, self.message = result.status, result.message
+        self.events: list[dict[str, Any]] = []
         self.batch = verbs.as_json(result.batch) if result.batch else None
         self.batch_id = result.batch.batch_id if result.batch else ""
         self.correlation_id = result.batch.correlation_id if result.batch else ""
         self.next(self.validate)
 
     @step
-    def validate(self):
-        """Every row into raw.raw_data, and into clean.clean_data or ops.quarantine."""
+    def validate(self) -> None:
+        """Write every row to raw.raw_data, and to clean.clean_data or ops.quarantine."""
         from tasador.ingestion import verbs
 
         settings = load_settings(self.correlation_id)
@@ -49,8 +56,8 @@ class IngestFlow(FlowSpec):
         self.next(self.store)
 
     @step
-    def store(self):
-        """The clean rows into the object store as Parquet; the broker is told of the batch."""
+    def store(self) -> None:
+        """Write the clean rows to the object store as Parquet and publish the event."""
         from tasador.ingestion import verbs
 
         settings = load_settings(self.correlation_id)
@@ -63,8 +70,8 @@ class IngestFlow(FlowSpec):
 
     @card(type="blank")
     @step
-    def end(self):
-        """The card: counts, reasons, distributions."""
+    def end(self) -> None:
+        """Make the card: row counts, quarantine reasons, distributions."""
         from tasador.ingestion import card
 
         settings = load_settings(self.correlation_id)

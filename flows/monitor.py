@@ -7,6 +7,7 @@ python flows/monitor.py card view judge
 from metaflow import FlowSpec, card, current, resources, retry, schedule, step
 
 from tasador.flowkit import load_settings, main, say
+from tasador.records import MonitorRecord
 
 
 @schedule(hourly=True)
@@ -15,8 +16,8 @@ class MonitorFlow(FlowSpec):
 
     @retry(times=2, minutes_between_retries=0)
     @step
-    def start(self):
-        """The champion and the window of its requests; both stay fixed for this run."""
+    def start(self) -> None:
+        """Choose the champion and the window of its requests; both stay fixed for this run."""
         from tasador.monitoring import verbs
 
         self.case = verbs.choose(load_settings())
@@ -27,13 +28,13 @@ class MonitorFlow(FlowSpec):
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
-    def judge(self):
-        """Drift, estimated and realised error, latency, into ops.monitor_history; the card."""
+    def judge(self) -> None:
+        """Judge drift, errors and latency, record them in ops.monitor_history, make the card."""
         from tasador.monitoring import card as monitor_card
         from tasador.monitoring import verbs
 
         settings = load_settings(self.correlation_id)
-        self.recorded = None
+        self.recorded: MonitorRecord | None = None
         if self.case is None:
             current.card.extend(monitor_card.no_champion())
         else:
@@ -44,7 +45,7 @@ class MonitorFlow(FlowSpec):
 
     @retry(times=2, minutes_between_retries=0)
     @step
-    def end(self):
+    def end(self) -> None:
         """Publish an event if training is requested."""
         from tasador.monitoring import verbs
 

@@ -1,4 +1,4 @@
-"""Train a challenger on all clean data, judge it against the champion, promote or reject it.
+"""Train a challenger on all clean data, compare it with the champion, promote or reject it.
 
 python flows/train.py run --trials 12
 python flows/train.py card view judge
@@ -10,7 +10,7 @@ from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry
 from tasador.flowkit import load_settings, main, report_progress, say
 
 
-# drift.detected comes under this name too: see ARGO_EVENTS in tasador/events/event.py.
+# drift.detected is sent under this name too: see ARGO_EVENTS in tasador/events/event.py.
 @trigger(
     event={
         "name": "tasador.training.requested",
@@ -18,23 +18,25 @@ from tasador.flowkit import load_settings, main, report_progress, say
     }
 )
 class TrainFlow(FlowSpec):
-    """Plan, search, fit, judge, dossier: each step may be killed and resumed."""
+    """Plan, search, fit, judge, dossier. Each step may be killed and resumed."""
 
     trials = Parameter("trials", default=12, type=int, help="Trials of the search.")
     budget_seconds = Parameter(
-        "budget-seconds", default=1800.0, help="No trial begins after so long."
+        "budget-seconds", default=1800.0, help="No trial starts after this many seconds."
     )
-    seed = Parameter("seed", default=0, type=int, help="The same seed and data: the same model.")
+    seed = Parameter(
+        "seed", default=0, type=int, help="The same seed and data give the same model."
+    )
     batch_id = Parameter(
-        "batch-id", default="", help="The batch that asked for training; told in the record."
+        "batch-id", default="", help="The batch that requested training; recorded with the run."
     )
     correlation_id = Parameter(
         "correlation-id", default="", help="Default: that of the newest batch."
     )
 
     @step
-    def start(self):
-        """Choose the data; the training id made here names everything that follows."""
+    def start(self) -> None:
+        """Choose the data, and create the training id that all later steps use."""
         from tasador.training.verbs import plan
 
         self.planned = plan(load_settings(), self.correlation_id)
@@ -43,8 +45,8 @@ class TrainFlow(FlowSpec):
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
-    def search(self):
-        """The Optuna study, kept in Postgres."""
+    def search(self) -> None:
+        """Run the Optuna study, which is stored in Postgres."""
         from tasador.training import verbs
         from tasador.training.study import SearchOptions
 
@@ -59,8 +61,8 @@ class TrainFlow(FlowSpec):
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
-    def fit(self):
-        """The final fit, as a registered version with its bundle and drift reference in S3."""
+    def fit(self) -> None:
+        """Fit the model and register it, with its bundle and drift reference in S3."""
         from tasador.training import verbs
 
         self.candidate = verbs.fit(
@@ -76,8 +78,8 @@ class TrainFlow(FlowSpec):
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
-    def judge(self):
-        """The gate: promoted or rejected, recorded with every number, and told to the broker."""
+    def judge(self) -> None:
+        """Run the gate: promote or reject, record every number, publish the event."""
         from tasador.training import card, verbs
 
         judgement = verbs.judge(
@@ -90,14 +92,14 @@ class TrainFlow(FlowSpec):
         self.metrics, self.events = record.metrics, [judgement.event.structured()]
         self.next(self.dossier)
 
-    # The decision stands and has been told: a dossier that cannot be made must not undo that.
+    # The decision is published by now. A dossier that fails must not fail the run.
     @card(type="blank")
     @catch(var="dossier_failed")
     @retry(times=1, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
-    def dossier(self):
-        """What a release is answered for with: model card, contract, SBOM, licences."""
+    def dossier(self) -> None:
+        """Write the release dossier: model card, data contract, SBOM, licences."""
         from tasador.dossier.blocks import to_card
         from tasador.dossier.verbs import write
 
@@ -113,12 +115,12 @@ class TrainFlow(FlowSpec):
         self.next(self.end)
 
     @step
-    def end(self):
-        """Say how it ended."""
+    def end(self) -> None:
+        """Log the result."""
         load_settings(self.planned.correlation_id)
         say(f"version {self.version} {self.decision}: {'; '.join(self.reasons)}")
         if self.dossier_failed:
-            say(f"there is no dossier of it: {self.dossier_failed}")
+            say(f"its dossier failed: {self.dossier_failed}")
         else:
             say(f"its dossier is at {self.dossier_uri}")
 
