@@ -1,4 +1,4 @@
-"""No batch is lost, whatever the source and the crashes: the log of questions tells."""
+"""The log of requests shows when the source must be restarted, so that no batch is lost."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from tasador.records import Fetch
 
 
 def log(*entries):
-    """A history: a number is a batch received, None an answer that never came."""
+    """A history: a number is a received batch, None an answer that never arrived."""
     return [
         Fetch(
             source="http://source",
@@ -30,19 +30,19 @@ def log(*entries):
     [
         (),
         (0, 1, 2),
-        (0, 0, 1, 1),  # a source that moves on by the clock
+        (0, 0, 1, 1),  # a source that advances by the clock
         (0, None, 1),  # the broken answer was batch 1, and it came again
-        (0, None),  # the next number will tell
+        (0, None),  # the next number decides
         (0, 1, 2, "exhausted"),
         (0, 1, 2, "exhausted", None, "exhausted"),
         (0, 1, None, "restarted", 0, 1, "exhausted"),
-        (0, 1, 3, "restarted", 0),  # the replay has yet to come to batch 2
-        (0, 1, 0, 1, 2),  # someone else began it again
+        (0, 1, 3, "restarted", 0),  # the replay has not reached batch 2 yet
+        (0, 1, 0, 1, 2),  # another client restarted it
         (0, 2, "restarted", 0, 2, "restarted", 0, 2),  # batch 1 is not on offer
         ("exhausted", "restarted", "exhausted"),
     ],
 )
-def test_nothing_is_missing(entries):
+def test_why_replay_is_empty_when_nothing_is_lost(entries):
     assert why_replay(log(*entries)) == ""
 
 
@@ -57,31 +57,34 @@ def test_nothing_is_missing(entries):
         ((0, None, "restarted", 0, None, "exhausted"), "broke off"),
         (("exhausted",), "before anything was received"),
         ((0, 2, "restarted", 0, 2), "batch 1 before it never did"),
-        # However often batch 1 breaks off: that is no sign that there is none.
+        # However often batch 1 breaks off, that does not mean that it does not exist.
         ((*(0, None, 2, "restarted") * 5, 0, None, 2), "batch 1 before it never did"),
     ],
 )
-def test_something_is_missing(entries, reason):
+def test_why_replay_names_what_is_lost(entries, reason):
     assert reason in why_replay(log(*entries))
 
 
 @pytest.mark.parametrize(
-    ("entries", "more"),
+    ("entries", "expected"),
     [
         ((0, 1), False),
         ((0, 1, 3, "restarted"), True),
         ((0, 1, 3, "restarted", 0), True),
-        ((0, 1, 3, "restarted", 0, 0), False),  # it moves on by the clock: asking is no use
+        (
+            (0, 1, 3, "restarted", 0, 0),
+            False,
+        ),  # by the clock: no use asking again
         ((0, 1, 3, "restarted", 0, 1, 2, 3), False),
-        ((0, 1, 2, 0), False),  # not a replay of ours
+        ((0, 1, 2, 0), False),  # another client restarted it
     ],
 )
-def test_a_replay_goes_on_until_it_has_caught_up(entries, more):
-    assert catching_up(log(*entries)) is more
+def test_catching_up_until_the_furthest_batch(entries, expected):
+    assert catching_up(log(*entries)) is expected
 
 
-def ask_until_used_up(batches, fates):
-    """What arrives from an advancing source when its first answers meet these fates."""
+def fetch_until_exhausted(batches, fates):
+    """The batches received from a source if its first answers meet these fates."""
     history, position = [], 0
     for fate in [*fates, *["arrives"] * 200]:
         if why_replay(history):
@@ -101,22 +104,22 @@ def ask_until_used_up(batches, fates):
             history += log("exhausted")
             if not why_replay(history):
                 return {fetch.batch_number for fetch in history if fetch.outcome == "received"}
-    return pytest.fail("the source is asked for ever")
+    return pytest.fail("the source is never exhausted")
 
 
 @given(
     batches=st.integers(1, 6),
     fates=st.lists(st.sampled_from(["arrives", "breaks before", "breaks after"]), max_size=40),
 )
-def test_every_batch_arrives_whatever_breaks(batches, fates):
-    assert ask_until_used_up(batches, fates) == set(range(batches))
+def test_every_batch_arrives_despite_broken_answers(batches, fates):
+    assert fetch_until_exhausted(batches, fates) == set(range(batches))
 
 
 @given(
     batches=st.integers(2, 6),
     thefts=st.lists(st.integers(0, 12), max_size=MOST_PASSES - 1, unique=True),
 )
-def test_a_batch_taken_by_another_client_arrives_if_one_after_it_does(batches, thefts):
+def test_batch_taken_by_another_client_arrives_if_a_later_one_does(batches, thefts):
     fates = ["is stolen" if n in thefts else "arrives" for n in range(13)]
-    received = ask_until_used_up(batches, fates)
+    received = fetch_until_exhausted(batches, fates)
     assert received >= set(range(max(received)))

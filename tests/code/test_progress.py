@@ -1,9 +1,9 @@
-"""Progress of long work where no terminal is."""
+"""Progress of long work without a terminal."""
 
 from tasador.cli import progress
 
 
-def test_into_a_file_a_stage_is_a_line_now_and_then_and_one_at_its_end(capsys, monkeypatch):
+def test_progress_lines_without_a_terminal(capsys, monkeypatch):
     clock = iter([0.0, 1.0, 9.0, 10.5, 11.0, 12.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     with progress.stages() as report:
@@ -19,7 +19,7 @@ def test_into_a_file_a_stage_is_a_line_now_and_then_and_one_at_its_end(capsys, m
     ]
 
 
-def test_who_wants_quiet_gets_it(capsys):
+def test_quiet_progress_prints_nothing(capsys):
     with progress.stages(quiet=True) as report:
         report("search", 0.0, "trial 1 of 10")
     assert capsys.readouterr().out == ""

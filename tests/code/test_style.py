@@ -13,7 +13,15 @@ STYLE = ROOT / "docs" / "style.md"
 
 
 # Folders whose comments and docstrings follow the table too.
-PYTHON = ("examples",)
+PYTHON = (
+    "examples",
+    "flows",
+    "tasador/cli",
+    "tasador/ingestion",
+    "tasador/operations",
+    "tasador/stores",
+    "tasador/warehouse",
+)
 
 
 @cache

@@ -1,9 +1,10 @@
-"""Ingestion on the real platform: nothing is lost and nothing doubled, whatever happens."""
+"""Ingestion on the real platform: no batch is lost or duplicated, whatever fails."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
+import httpx
 import psycopg2
 import pytest
 
@@ -71,23 +72,19 @@ def test_broken_answer_is_replayed(settings, breaks, monkeypatch):
 
 
 def test_batch_fetched_by_another_client_is_replayed(settings):
-    import httpx
-
     with Source(BATCHES).serving() as source:
         ingest_one(settings, source.url)
         httpx.get(f"{source.url}/data?group_number=5&day=Tuesday").raise_for_status()
-        said = []
-        first = ingest_one(settings, source.url, said.append)
+        messages = []
+        first = ingest_one(settings, source.url, messages.append)
         assert first.batch.batch_number == 1
-        assert "batch 1 before it never did" in said[0]
+        assert "batch 1 before it never did" in messages[0]
         ingest_all(settings, source.url)
         assert source.restarts == 1
     assert_ingested_once(settings, BATCHES)
 
 
 def test_exhausted_source_is_restarted_once(settings):
-    import httpx
-
     with Source(BATCHES).serving() as source:
         for _ in range(3):
             httpx.get(f"{source.url}/data?group_number=5&day=Tuesday").raise_for_status()
@@ -100,7 +97,7 @@ def test_broken_answer_of_a_source_on_a_clock(settings, monkeypatch):
     with Source(BATCHES, every_seconds=300, breaks={1}).serving() as source:
         ingest_one(settings, source.url)
         source.time += 301
-        # Asked again at once it hands out the same batch: there is nothing to begin again for.
+        # A second request gets the same batch, so no restart is needed.
         assert ingest_one(settings, source.url).batch.batch_number == 1
         assert source.restarts == 0
 
@@ -149,7 +146,7 @@ def test_crash_in_the_store_step_is_completed_by_a_new_run(settings, monkeypatch
         assert again.batch.batch_id == taken.batch.batch_id
         assert again.batch.correlation_id == taken.batch.correlation_id
         ingest_all(settings, source.url)
-        assert source.asked == 4
+        assert source.requests == 4
     assert_ingested_once(settings, BATCHES)
 
 
@@ -174,8 +171,8 @@ def test_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
 def test_two_concurrent_ingestions(settings):
     with Source(BATCHES).serving() as source, ThreadPoolExecutor(2) as pool:
         running = [pool.submit(ingest_all, settings, source.url) for _ in range(2)]
-        for one in running:
-            assert one.result()[-1] == "exhausted"
+        for future in running:
+            assert future.result()[-1] == "exhausted"
         assert source.restarts == 0
     assert_ingested_once(settings, BATCHES)
 
@@ -194,9 +191,9 @@ def test_batches_without_rows_and_with_refused_rows_only(settings):
 @pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
 def test_ingest_flow_artifacts_and_card(settings, tmp_path, checkout, monkeypatch):
     with Source(BATCHES).serving() as source:
-        given = replace(settings, source_url=source.url)
-        code, said = Flow("ingest", given, tmp_path, checkout, "run").end()
-        assert code == 0, said
+        flow_settings = replace(settings, source_url=source.url)
+        code, output = Flow("ingest", flow_settings, tmp_path, checkout, "run").end()
+        assert code == 0, output
         data = artifacts("IngestFlow", tmp_path, monkeypatch)
         with Warehouse(settings.database_url) as warehouse:
             (batch,) = warehouse.batches(status="ready")
@@ -209,27 +206,27 @@ def test_ingest_flow_artifacts_and_card(settings, tmp_path, checkout, monkeypatc
         assert event["correlationid"] == batch.correlation_id
         assert event["data"]["rows_clean"] == batch.rows_clean
 
-        shown = card_text("ingest", "end", tmp_path, checkout)
-        assert batch.correlation_id in shown
-        assert "Quarantine reasons" in shown
-        assert "data:image/png" in shown
+        card = card_text("ingest", "end", tmp_path, checkout)
+        assert batch.correlation_id in card
+        assert "Quarantine reasons" in card
+        assert "data:image/png" in card
 
         ingest_all(settings, source.url)
-        code, said = Flow(
+        code, output = Flow(
             "ingest", settings, tmp_path, checkout, "run", "--source-url", source.url
         ).end()
-        assert code == 0, said
+        assert code == 0, output
         data = artifacts("IngestFlow", tmp_path, monkeypatch)
         assert (data.status, data.batch, data.events) == ("exhausted", None, [])
 
 
 @contextmanager
-def rows_held_back(settings):
-    """No row can be written to raw.raw_data; gives what tells whether someone waits to do so."""
+def inserts_blocked(settings):
+    """Block inserts into raw.raw_data; yields a function: is an insert waiting?"""
     with psycopg2.connect(settings.database_url) as holder, holder.cursor() as cursor:
         cursor.execute("lock table raw.raw_data in share mode")
 
-        def waited_for():
+        def is_waiting():
             cursor.execute(
                 "select 1 from pg_locks join pg_database on pg_database.oid = database"
                 " where datname = current_database() and not granted"
@@ -237,7 +234,7 @@ def rows_held_back(settings):
             )
             return cursor.fetchone() is not None
 
-        yield waited_for
+        yield is_waiting
         holder.rollback()
     holder.close()
 
@@ -260,17 +257,19 @@ def has_status(settings, status):
 )
 def test_ingest_flow_killed_at_a_step(settings, tmp_path, checkout, step, how):
     batches = raw_batches(2)
-    held = rows_held_back(settings) if step == "validate" else nullcontext()
+    blocked = inserts_blocked(settings) if step == "validate" else nullcontext()
     with Source(batches).serving() as source:
-        given = replace(settings, source_url=source.url)
+        flow_settings = replace(settings, source_url=source.url)
         if step == "start":
-            source.go.clear()  # the answer is held back while the flow is killed
+            source.go.clear()  # no answer until the flow is killed
         run_id = tmp_path / "run-id"
-        with held as waited_for:
-            flow = Flow("ingest", given, tmp_path, checkout, "run", "--run-id-file", str(run_id))
+        with blocked as is_waiting:
+            flow = Flow(
+                "ingest", flow_settings, tmp_path, checkout, "run", "--run-id-file", str(run_id)
+            )
             reached = {
-                "start": lambda: None in fetches(settings, source.url) and source.asked == 1,
-                "validate": waited_for,
+                "start": lambda: None in fetches(settings, source.url) and source.requests == 1,
+                "validate": is_waiting,
                 "store": lambda: has_status(settings, "ready"),
                 "end": lambda: any("/end/" in line for line in flow.lines),
             }
@@ -278,19 +277,25 @@ def test_ingest_flow_killed_at_a_step(settings, tmp_path, checkout, step, how):
             flow.kill()
         source.go.set()
         if how == "resume":
-            again = Flow(
-                "ingest", given, tmp_path, checkout, "resume", "--origin-run-id", run_id.read_text()
+            second = Flow(
+                "ingest",
+                flow_settings,
+                tmp_path,
+                checkout,
+                "resume",
+                "--origin-run-id",
+                run_id.read_text(),
             )
         else:
-            again = Flow("ingest", given, tmp_path, checkout, "run")
-        code, said = again.end()
-        assert code == 0, said
+            second = Flow("ingest", flow_settings, tmp_path, checkout, "run")
+        code, output = second.end()
+        assert code == 0, output
         ingest_all(settings, source.url)
     assert_ingested_once(settings, batches)
 
 
 def test_ingest_flow_without_source_url(tmp_path, checkout, platform):
-    code, said = Flow("ingest", replace(platform, source_url=""), tmp_path, checkout, "run").end()
+    code, output = Flow("ingest", replace(platform, source_url=""), tmp_path, checkout, "run").end()
     assert code != 0
-    assert ConfigurationError.__name__ in said
-    assert "TASADOR_SOURCE_URL" in said
+    assert ConfigurationError.__name__ in output
+    assert "TASADOR_SOURCE_URL" in output

@@ -1,6 +1,7 @@
 """The lake on a real S3 server."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,11 +18,18 @@ def lake(platform):
     return opened
 
 
-def test_buckets_are_made_once(lake):
+def test_ensure_buckets_creates_missing_ones_and_keeps_their_objects(platform):
+    bucket = f"lake-{uuid4().hex[:12]}"
+    lake = Lake(replace(platform, bucket_raw=bucket))
+    with pytest.raises(TasadorError, match=bucket):
+        lake.put_bytes(bucket, "object", b"content")
     lake.ensure_buckets()
+    uri = lake.put_bytes(bucket, "object", b"content")
+    lake.ensure_buckets()
+    assert lake.get_bytes(uri) == b"content"
 
 
-def test_objects_come_back_as_they_were_put(lake, tmp_path):
+def test_objects_round_trip(lake, tmp_path):
     uri = lake.put_bytes("data-raw", "lake/a b&ñ.bin", b"\x00content")
     assert uri == "s3://data-raw/lake/a b&ñ.bin"
     assert lake.get_bytes(uri) == b"\x00content"
@@ -29,12 +37,12 @@ def test_objects_come_back_as_they_were_put(lake, tmp_path):
     assert not lake.exists("s3://data-raw/lake/other")
     assert not lake.exists("s3://no-such-bucket/lake/other")
     large = tmp_path / "large"
-    large.write_bytes(bytes(range(256)) * 80_000)  # 20 MB: put in parts
+    large.write_bytes(bytes(range(256)) * 80_000)  # 20 MB: a multipart upload
     uri = lake.put_file("data-raw", "lake/large", large)
     assert lake.get_file(uri, tmp_path / "back").read_bytes() == large.read_bytes()
 
 
-def test_folders_come_back_as_they_were_put(lake, tmp_path):
+def test_folders_round_trip(lake, tmp_path):
     files = {"manifest.json": b"{}", "model/trees.bin": b"1", "model/deep/x": b""}
     for name, content in files.items():
         path = tmp_path / "out" / name
@@ -42,14 +50,16 @@ def test_folders_come_back_as_they_were_put(lake, tmp_path):
         path.write_bytes(content)
     uri = lake.upload_folder(tmp_path / "out", "s3://data-raw/lake/folder/")
     assert uri == "s3://data-raw/lake/folder"
-    lake.put_bytes("data-raw", "lake/folder-beside/not-this", b"")
+    lake.put_bytes("data-raw", "lake/folder-2/other", b"")
     back = lake.download_folder(uri, tmp_path / "back")
-    found = {p.relative_to(back).as_posix(): p.read_bytes() for p in back.rglob("*") if p.is_file()}
-    assert found == files
+    downloaded = {
+        p.relative_to(back).as_posix(): p.read_bytes() for p in back.rglob("*") if p.is_file()
+    }
+    assert downloaded == files
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5_000])
-def test_parquet_is_read_whole_and_in_parts(lake, tmp_path, rows):
+def test_parquet_is_read_at_once_and_in_batches(lake, tmp_path, rows):
     table = pa.table(
         {
             "state": pa.array([None, "Texas"] * rows, pa.string()),
@@ -68,7 +78,7 @@ def test_parquet_is_read_whole_and_in_parts(lake, tmp_path, rows):
     assert len(parts) == max(1, 2 * rows // 1_000)
 
 
-def test_errors_name_the_object_and_the_remedy(lake, platform, tmp_path):
+def test_errors_name_the_object_or_the_setting(lake, platform, tmp_path):
     absent = "s3://data-raw/lake/absent"
     for call in (
         lambda: lake.get_bytes(absent),

@@ -1,13 +1,14 @@
 """The warehouse on a real Postgres."""
 
+import csv
 import io
 import json
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -28,6 +29,7 @@ from tests.kit.records import (
     make_prediction,
     make_rollout,
 )
+from tests.kit.waiting import wait_for
 
 GOOD = {
     "brokered_by": "1.0",
@@ -68,7 +70,7 @@ def store(warehouse, batch_id, raws):
     return warehouse.store_rows(make_batch(batch_id=batch_id), read)
 
 
-def test_migrations_and_the_tables_in_code_agree(settings):
+def test_migrations_match_the_tables_of_the_schema(settings):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
     from sqlalchemy import create_engine
@@ -94,7 +96,7 @@ def test_migrations_and_the_tables_in_code_agree(settings):
         engine.dispose()
 
 
-def test_migrating_from_several_processes_at_once(platform):
+def test_concurrent_migrations(platform):
     code = (
         "import sys; from tasador.warehouse.warehouse import Warehouse;"
         "Warehouse(sys.argv[1]).migrate()"
@@ -116,14 +118,14 @@ def test_migrating_from_several_processes_at_once(platform):
             assert warehouse.batches() == []
 
 
-def test_importing_the_warehouse_imports_nothing_heavy():
+def test_warehouse_imports_nothing_heavy():
     code = "import sys, tasador.warehouse.warehouse; print(*{m.split('.')[0] for m in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert {"sqlalchemy", "psycopg2"} <= set(loaded.split())
     assert not {"alembic", "pandas", "numpy", "pyarrow", "boto3"} & set(loaded.split())
 
 
-def test_a_database_that_does_not_answer_is_unavailable(platform):
+def test_unreachable_database_raises_store_unavailable(platform):
     with (
         Warehouse("postgresql://nobody:hidden-word@127.0.0.1:9/none") as warehouse,
         pytest.raises(StoreUnavailable, match=r"none at 127\.0\.0\.1") as caught,
@@ -152,33 +154,31 @@ UGLY = [
 
 
 @pytest.mark.parametrize("form", ["object", "list"])
-def test_ugly_text_is_kept_raw_to_the_letter(warehouse, settings, form):
+def test_raw_text_is_stored_unchanged(warehouse, settings, form):
     raws = [GOOD | {"city": text, "state": text[::-1]} for text in UGLY]
     if form == "list":
         raws = [[raw.get(name) for name in COLUMNS] for raw in raws]
     saved = store(warehouse, f"ugly-{form}", raws)
-    kept = query(
+    rows = query(
         settings,
         "select city, state, bed, house_size, payload from raw.raw_data where batch_id = %s"
         " order by row_number",
         f"ugly-{form}",
     )
-    assert kept == [(text, text[::-1], "3", None, None) for text in UGLY]
+    assert rows == [(text, text[::-1], "3", None, None) for text in UGLY]
     assert saved.rows_raw == len(UGLY) == saved.rows_clean + saved.rows_quarantined
 
 
-def test_clean_text_survives_the_way_to_csv(warehouse):
+def test_copy_clean_keeps_text_unchanged(warehouse):
     texts = [text for text in UGLY if text.strip() and text.isprintable()]
     store(warehouse, "clean-text", [GOOD | {"city": text, "state": None} for text in texts])
     out = io.StringIO()
     warehouse.copy_clean("clean-text", out)
     out.seek(0)
-    import csv
-
     assert [row["city"] for row in csv.DictReader(out)] == texts
 
 
-def test_rows_that_are_not_twelve_plain_values_are_kept_whole(warehouse, settings):
+def test_rows_that_are_not_twelve_plain_values_are_stored_as_json(warehouse, settings):
     raws = [
         GOOD | {"pool": True},
         GOOD | {"city": ["Ponce"]},
@@ -192,13 +192,13 @@ def test_rows_that_are_not_twelve_plain_values_are_kept_whole(warehouse, setting
     ]
     saved = store(warehouse, "odd", raws)
     assert (saved.rows_raw, saved.rows_clean, saved.rows_quarantined) == (9, 0, 9)
-    kept = query(
+    rows = query(
         settings,
         "select payload::text, coalesce(city, price) from raw.raw_data where batch_id = 'odd'"
         " order by row_number",
     )
-    assert [json.loads(payload) for payload, _ in kept] == raws
-    assert {column for _, column in kept} == {None}
+    assert [json.loads(payload) for payload, _ in rows] == raws
+    assert {column for _, column in rows} == {None}
     reasons = warehouse.quarantine_reasons("odd")
     assert ("row", "has 2 values where a listing has 12", 1, "[1, 2]") in reasons
     assert ("pool", "is not a column of a listing", 1, "True") in reasons
@@ -215,14 +215,14 @@ def test_rows_that_are_not_twelve_plain_values_are_kept_whole(warehouse, setting
         max_size=13,
     )
 )
-def test_no_row_whatsoever_stops_a_batch(warehouse, values):
-    batch_id = f"any-{time.monotonic_ns()}"
+def test_store_rows_accepts_any_row(warehouse, values):
+    batch_id = f"any-{uuid4().hex}"
     saved = store(warehouse, batch_id, [values, GOOD])
     assert saved.rows_raw == 2
     assert saved.rows_clean >= 1
 
 
-def test_storing_rows_twice_changes_nothing(warehouse, settings):
+def test_store_rows_twice(warehouse, settings):
     raws = [GOOD, GOOD | {"price": "free"}, GOOD | {"bed": -1}]
     once = store(warehouse, "twice", raws)
     assert once == store(warehouse, "twice", raws) == warehouse.batch("twice")
@@ -232,9 +232,9 @@ def test_storing_rows_twice_changes_nothing(warehouse, settings):
         1,
         2,
     )
-    for table, rows in (("raw.raw_data", 3), ("clean.clean_data", 1), ("ops.quarantine", 2)):
-        found = query(settings, f"select count(*) from {table} where batch_id = 'twice'")
-        assert found == [(rows,)]
+    for table, count in (("raw.raw_data", 3), ("clean.clean_data", 1), ("ops.quarantine", 2)):
+        counted = query(settings, f"select count(*) from {table} where batch_id = 'twice'")
+        assert counted == [(count,)]
     assert query(
         settings,
         "select price, bed, zip_code, prev_sold_date::text, property_key from clean.clean_data"
@@ -242,7 +242,7 @@ def test_storing_rows_twice_changes_nothing(warehouse, settings):
     ) == [(105000.0, 3.0, "00601", "2022-02-23", "1962661|adjuntas|00601")]
 
 
-def test_rows_that_break_off_leave_nothing_behind(warehouse, settings):
+def test_store_rows_rolls_back_when_the_payload_breaks_off(warehouse, settings):
     def broken():
         yield ReadRow(0, GOOD, *read_row(GOOD))
         raise RuntimeError("the payload ends here")
@@ -253,12 +253,12 @@ def test_rows_that_break_off_leave_nothing_behind(warehouse, settings):
     assert warehouse.batch("half") is None
 
 
-def test_many_chunks_make_one_batch(warehouse):
+def test_store_rows_in_several_chunks(warehouse):
     rows = (ReadRow(number, GOOD, *read_row(GOOD)) for number in range(25_000))
     assert warehouse.store_rows(make_batch(batch_id="large"), rows).rows_clean == 25_000
 
 
-def test_batches_come_in_the_order_of_their_fetching(warehouse):
+def test_batches_are_ordered_by_fetch_time(warehouse):
     late, early = now() + timedelta(days=2), now() + timedelta(days=1)
     warehouse.save_batch(make_batch(batch_id="z-late", fetched_at=late))
     warehouse.save_batch(make_batch(batch_id="z-early", fetched_at=early, status="ready"))
@@ -272,17 +272,17 @@ def test_batches_come_in_the_order_of_their_fetching(warehouse):
     assert warehouse.batch("z-late") == changed
 
 
-def test_fetches_tell_what_was_asked(warehouse):
-    of = ("http://asked", 5, "Monday")
-    first, second = warehouse.begin_fetch(*of), warehouse.begin_fetch(*of)
-    warehouse.begin_fetch("http://asked", 6, "Monday")
-    unanswered = [f.fetch_id for f in warehouse.fetches(*of) if f.outcome is None]
+def test_fetch_log_and_restart(warehouse):
+    source = ("http://fetched", 5, "Monday")
+    first, second = warehouse.begin_fetch(*source), warehouse.begin_fetch(*source)
+    warehouse.begin_fetch("http://fetched", 6, "Monday")
+    unanswered = [f.fetch_id for f in warehouse.fetches(*source) if f.outcome is None]
     assert unanswered == [first, second]
     batch = make_batch(batch_id="fetched", correlation_id="corr-first")
     warehouse.finish_fetch(first, "received", batch, 4)
     warehouse.finish_fetch(second, "received", replace(batch, correlation_id="corr-other"), 5)
-    warehouse.log_restart(*of)
-    assert [(f.outcome, f.batch_number, f.batch_id) for f in warehouse.fetches(*of)] == [
+    warehouse.log_restart(*source)
+    assert [(f.outcome, f.batch_number, f.batch_id) for f in warehouse.fetches(*source)] == [
         ("received", 4, "fetched"),
         ("received", 5, "fetched"),
         ("restarted", None, None),
@@ -296,7 +296,7 @@ DRIFT = make_drift_record(
 )
 
 
-def test_a_verdict_is_kept_once(warehouse):
+def test_record_drift_twice(warehouse):
     first = warehouse.record_drift(DRIFT)
     again = warehouse.record_drift(replace(DRIFT, verdict="no_drift", reasons=[]))
     assert again == first
@@ -315,7 +315,7 @@ DECISION = make_decision(
 )
 
 
-def test_decisions_are_numbered_and_made_once(warehouse):
+def test_record_decision_numbers_and_repeats(warehouse):
     assert warehouse.latest_promotion() is None
     assert warehouse.decision(1) is None
     first = warehouse.record_decision(DECISION)
@@ -335,13 +335,13 @@ def test_decisions_are_numbered_and_made_once(warehouse):
     assert warehouse.model_history(limit=2) == [again, back]
 
 
-def test_an_attempt_to_roll_out_is_kept_once(warehouse):
+def test_record_rollout_twice(warehouse):
     record = make_rollout(steps=[{"name": "ready", "seconds": 0.4}])
-    kept = warehouse.record_rollout(record)
-    assert kept.rollout_id is not None
-    assert warehouse.record_rollout(record) == kept
-    assert warehouse.record_rollout(replace(record, started_at=now())) != kept
-    assert warehouse.rollout_history()[-1] == kept
+    first = warehouse.record_rollout(record)
+    assert first.rollout_id is not None
+    assert warehouse.record_rollout(record) == first
+    assert warehouse.record_rollout(replace(record, started_at=now())) != first
+    assert warehouse.rollout_history()[-1] == first
 
 
 def prediction(prediction_id, at, **changes):
@@ -358,7 +358,7 @@ def prediction(prediction_id, at, **changes):
     )
 
 
-def test_predictions_are_kept_once_and_summed_up(warehouse):
+def test_log_predictions_twice_and_summary(warehouse):
     assert warehouse.prediction_summary()["count"] == 0
     assert warehouse.log_predictions([]) == 0
     hour = now().replace(minute=0, second=0, microsecond=0)
@@ -385,19 +385,22 @@ def test_predictions_are_kept_once_and_summed_up(warehouse):
     ]
 
 
-def test_many_predictions_at_once(warehouse):
+def test_log_predictions_in_several_inserts(warehouse):
     many = [prediction(f"many-{n}", now()) for n in range(2_500)]
     assert warehouse.log_predictions(many) == 2_500
 
 
-def test_a_lock_is_held_by_one_and_ends_with_its_process(settings, warehouse):
+def test_lock_blocks_until_its_process_is_killed(settings, warehouse):
     code = (
-        "import sys, time; from tasador.warehouse.warehouse import Warehouse\n"
+        "import sys; from tasador.warehouse.warehouse import Warehouse\n"
         "with Warehouse(sys.argv[1]).lock('one'):\n"
-        "    print('held', flush=True); time.sleep(60)"
+        "    print('locked', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, settings.database_url], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, settings.database_url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     entered = threading.Event()
 
@@ -405,21 +408,29 @@ def test_a_lock_is_held_by_one_and_ends_with_its_process(settings, warehouse):
         with warehouse.lock("one"):
             entered.set()
 
+    def blocked():
+        return query(
+            settings,
+            "select 1 from pg_locks join pg_database on pg_database.oid = database"
+            " where datname = current_database() and locktype = 'advisory' and not granted",
+        )
+
+    waiter = threading.Thread(target=enter)
     try:
-        assert holder.stdout.readline() == "held\n"
-        waiting = threading.Thread(target=enter)
-        waiting.start()
+        assert holder.stdout.readline() == "locked\n"
+        waiter.start()
+        wait_for(blocked, what="the second lock is waited for")
         with warehouse.lock("another"):
-            assert not entered.wait(0.5)
+            assert not entered.is_set()
         holder.kill()
-        assert entered.wait(10)
-        waiting.join()
+        waiter.join()
+        assert entered.is_set()
     finally:
         holder.kill()
         holder.communicate()
 
 
-def test_the_database_restarting_between_two_calls_is_no_trouble(settings, warehouse):
+def test_reconnects_after_connections_are_terminated(settings, warehouse):
     assert warehouse.batches() is not None
     query(
         settings,

@@ -44,14 +44,14 @@ class Source:
     """A source server that advances with each request or, with ``every_seconds``, with ``time``.
 
     It breaks off the answers to the requests numbered in ``breaks`` (from 0), and holds back every
-    answer until ``go`` is set. ``asked`` counts the requests for a batch.
+    answer until ``go`` is set. ``requests`` counts the requests for a batch.
     """
 
     batches: list[list[dict[str, object]]]
     form: str = "object"
     every_seconds: float = 0.0
     breaks: set[int] = field(default_factory=set)
-    asked: int = 0
+    requests: int = 0
     restarts: int = 0
     time: float = 0.0
     url: str = ""
@@ -81,7 +81,7 @@ class Source:
                 self.restarts += 1
             if scope["path"] != "/data":
                 return await app(scope, receive, send)
-            number, self.asked = self.asked, self.asked + 1
+            number, self.requests = self.requests, self.requests + 1
 
             async def half(message):
                 body = message.get("body", b"")

@@ -32,7 +32,7 @@ def upgrade(connection: Connection) -> None:
     with EnvironmentContext(Config(), script, fn=missing, destination_rev="head") as environment:
         environment.configure(
             connection=connection,
-            # MLflow and Optuna keep a table alembic_version of their own in public.
+            # public.alembic_version may belong to MLflow or Optuna.
             version_table="schema_version",
             version_table_schema="ops",
         )
