@@ -62,7 +62,7 @@ def pair(
     for sale in sales:
         if sale.property_key in pairs:
             continue
-        before = [p for p in by_key.get(sale.property_key, ()) if p[0] < sale.came_at]
+        before = [p for p in by_key.get(sale.property_key, ()) if p[0] < sale.fetched_at]
         if before:
             pairs[sale.property_key] = (max(before)[1], sale.price)
     return list(pairs.values())

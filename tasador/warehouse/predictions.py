@@ -29,7 +29,7 @@ class Sale(NamedTuple):
 
     property_key: str
     price: float
-    came_at: datetime
+    fetched_at: datetime
 
 
 # One row. Without predictions the count is 0 and the percentiles are null.

@@ -1,0 +1,72 @@
+"""The pipeline runs a flow in the checkout and reads its artifacts, from any directory."""
+
+from pathlib import Path
+
+import pytest
+
+from tasador.operations import pipeline
+from tasador.settings import Settings
+
+FLOW = """
+from metaflow import FlowSpec, Parameter, step
+from tasador.flowkit import main
+
+class IngestFlow(FlowSpec):
+    fail = Parameter("fail", default="")
+
+    @step
+    def start(self):
+        self.status, self.events = "ingested", [{"type": "example"}]
+        self.next(self.end)
+
+    @step
+    def end(self):
+        if self.fail:
+            raise ValueError(self.fail)
+        print("finished")
+
+if __name__ == "__main__":
+    main(IngestFlow)
+"""
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """Settings of an empty home; the checkout holds one small flow."""
+    from metaflow.client import core
+    from metaflow.plugins.datastores.local_storage import LocalStorage
+
+    # The client keeps both for the whole process.
+    monkeypatch.setattr(LocalStorage, "datastore_root", None)
+    monkeypatch.setattr(core, "current_metadata", core.current_metadata)
+    monkeypatch.setattr(pipeline, "CHECKOUT", tmp_path / "checkout")
+    flow = tmp_path / "checkout" / "flows" / "ingest.py"
+    flow.parent.mkdir(parents=True)
+    flow.write_text(FLOW)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    return Settings(home=tmp_path / "home")
+
+
+# Metaflow's own yaml looks for libyaml under its old name.
+@pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
+def test_run_flow_reads_artifacts_from_another_directory(settings):
+    current = Path.cwd()
+    lines = []
+    run = pipeline.run_flow("ingest", settings, on_line=lines.append)
+    assert run.artifacts["status"] == "ingested"
+    assert run.artifacts["batch"] is None
+    assert run.events == [{"type": "example"}]
+    assert Path.cwd() == current
+    assert any("finished" in line for line in lines)
+    assert "finished" in (settings.home / "log" / "flows" / "ingest.log").read_text()
+
+
+def test_run_flow_failure_names_log_cause_and_resume_command(settings):
+    with pytest.raises(pipeline.FlowFailed) as caught:
+        pipeline.run_flow("ingest", settings, {"fail": "no batch today"})
+    message = str(caught.value)
+    assert "no batch today" in message
+    assert str(settings.home / "log" / "flows" / "ingest.log") in message
+    assert "python flows/ingest.py resume --origin-run-id" in message
