@@ -32,6 +32,7 @@ _CENTRED_WEIGHTS = tuple(TRAIT_WEIGHTS[name] for name in CENTRED)
 # that float32 holds exactly, so a distance is the same on every processor and in every order of
 # summation. The kernels are much wider than the step.
 _STEPS = 64
+_STEPS_FLOAT32 = np.float32(_STEPS)
 # Squared lengths below this are whole multiples of a step squared in float32's 24 bits.
 EXACT_LENGTH = 2.0**24 / _STEPS**2
 
@@ -59,9 +60,9 @@ def given_of(numbers: Numbers) -> Array:
 
 def round_traits(traits: Array, out: Array) -> Array:
     """Write the traits, rounded to whole steps, into ``out``."""
-    np.multiply(traits, np.float32(_STEPS), out=out)
+    np.multiply(traits, _STEPS_FLOAT32, out=out)
     np.rint(out, out=out)
-    out /= np.float32(_STEPS)
+    out /= _STEPS_FLOAT32
     return out
 
 
