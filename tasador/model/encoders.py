@@ -92,10 +92,6 @@ class Encoders:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
         return self.features(self.parse(columns))
 
-    def transform_one(self, listing: Listing) -> Array:
-        """``transform`` of one listing, float32 [1, len(FEATURES)]."""
-        return self.encode(listing).matrix
-
     def parse(self, columns: InputColumns) -> ParsedRows:
         """The columns as numbers: all the work that needs Python and not numpy."""
         keys = keys_of(columns)

@@ -103,7 +103,7 @@ def test_city_without_a_known_zip_code_has_no_place():
     listing = replace(lost[0], zip_code=None)
     matrix = encoders.transform(arrays_of([listing]))
     assert not places_known(matrix).any()
-    np.testing.assert_array_equal(matrix, encoders.transform_one(listing))
+    np.testing.assert_array_equal(matrix, encoders.encode(listing).matrix)
 
 
 def test_narrower_local_regressions_follow_the_place_more_closely():

@@ -120,7 +120,6 @@ def test_single_row_functions_equal_their_table_functions(listings):
 
         encoded = ENCODERS.encode(listing)
         rounded_to_float32(encoded.matrix, matrix[row : row + 1])
-        exact(ENCODERS.transform_one(listing), encoded.matrix)
         names = [name for name, is_one in zip(CATEGORIES, unknown[row], strict=True) if is_one]
         assert encoded.unknown_categories == names
 

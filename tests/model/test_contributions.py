@@ -56,7 +56,7 @@ def test_log_effects_equal_shap(trained, trained_folder):
     import shap
 
     package = import_xgboost().Booster(model_file=trained_folder / MODEL)
-    matrix = trained.encoders.transform_one(HOUSE)
+    matrix = trained.encoders.encode(HOUSE).matrix
     expected = shap.TreeExplainer(package).shap_values(matrix)[0]
     np.testing.assert_allclose(trained.log_effects(HOUSE).of_trees, expected, atol=1e-5)
 
