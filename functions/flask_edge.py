@@ -1,4 +1,4 @@
-"""Flask at the edge: its requests and responses as ours, and parliament's entry point.
+"""Converts Flask's requests and responses, and defines parliament's entry point.
 
 Importing this module imports Flask, so a function imports it only inside ``main``.
 """

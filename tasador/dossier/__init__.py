@@ -1,4 +1,4 @@
-"""The release dossier: the documents of one model version, for whoever has to answer for it.
+"""The release dossier: the documents of one model version, for the people responsible for it.
 
 A folder next to the version's bundle: README.md (the model card, with plots), data-contract.json,
 drift-baseline.json, gate.json, metrics.json, leave-out.json, SBOMs of the serving, recording and

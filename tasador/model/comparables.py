@@ -1,6 +1,6 @@
 """Comparables: the known listings that are most like one, in place, size, rooms and lot.
 
-The candidates are the listings of the nearest zip codes. Each is weighed by its distance in traits
+The candidates are the listings of the nearest zip codes. Each is weighted by its distance in traits
 and kilometres (a Gaussian kernel, after Nadaraya and Watson). numpy alone: serving imports this
 module.
 """

@@ -21,7 +21,7 @@ class GaussianKernels:
 
     An exponential costs as much as ten products. Where the ratio of the widest to a narrower width
     has a whole square p, the narrow weight is the wide one to the power p, by repeated squaring.
-    Otherwise it is an exponential of its own.
+    Otherwise it is a separate exponential.
     """
 
     def __init__(self, widths: Sequence[float]) -> None:

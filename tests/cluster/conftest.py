@@ -39,7 +39,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def applied(measured):
-    """The platform on the cluster, from nothing (or as it stands: TASADOR_TEST_APPLIED=1)."""
+    """The platform on the cluster, from nothing (or the existing one: TASADOR_TEST_APPLIED=1)."""
     if os.environ.get("TASADOR_TEST_APPLIED"):
         return
     if not os.environ.get("TASADOR_TEST_BUILT"):

@@ -1,4 +1,4 @@
-"""The first request to a function without a process, beside an empty one's, in one run."""
+"""The first request to a function without a process, compared with an empty one's in one run."""
 
 import json
 import statistics

@@ -95,8 +95,8 @@ def bundle(tmp_path_factory):
 def watched(name, python, home, **env):
     """A process of the function ``name``; the client, and a function that ends the process.
 
-    That one returns what it had imported in the order in which it was: top-level names, and all of
-    ours whole.
+    That function returns the imports in their order: top-level names of packages, and full names of
+    this project's modules.
     """
     said, folder = home / "imported", home / "first"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Every single-row function gives the numbers of the table function that it stands beside.
+"""Every single-row function gives the numbers of its table function.
 
 Codes, places and everything that only moves values agree exactly. Numbers behind a logarithm, an
 exponential or a sum agree to rounding, since numpy and Python's math may differ in the last bit:

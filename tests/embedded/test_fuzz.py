@@ -47,7 +47,7 @@ FUZZED = {
     },
     "reload": {"POST /": 1, "POST /reload": 1},
 }
-# These take requests that are events, which headers say; POST / but answers those of its own type.
+# These accept requests that are events by their headers; POST / answers only those of its type.
 EVENTS_ALONE = ("POST /", "POST /dead-letters")
 SETTINGS = settings(
     deadline=None,
@@ -66,7 +66,7 @@ def processes(platform, tmp_path_factory):
     make_bundle(folder / "bundle")
     model = {"MODEL_URI": str(folder / "bundle")}
     store = {"TASADOR_DATABASE_URL": platform.database_url}
-    # Of its own, where nothing was promoted: what other tests promote is not to be rolled out here.
+    # A separate one without promotions: other tests' promotions must not be rolled out here.
     empty = {"TASADOR_DATABASE_URL": another_database(platform, "fuzz")} | {
         f"TASADOR_{name.upper()}": getattr(platform, name)
         for name in ("gateway_admin_url", "gateway_token", "functions_url", "broker_url")

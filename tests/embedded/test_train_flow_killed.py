@@ -1,6 +1,6 @@
 """The train flow killed at each of its steps in turn: resumed, it takes one decision.
 
-In a file of its own, since a file's tests are run one after the other.
+In a separate file, since the tests of one file run one after the other.
 """
 
 from functools import partial

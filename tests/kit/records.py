@@ -111,7 +111,7 @@ def make_monitor_record(**changes: Any) -> MonitorRecord:
 
 
 def make_prediction(**changes: Any) -> PredictionRecord:
-    """A prediction with an id of its own."""
+    """A prediction with a new id."""
     return PredictionRecord(
         **{
             "prediction_id": uuid4().hex,
