@@ -36,7 +36,7 @@ def phrases():
     """(pattern, replacement) of every row of the table that the linter holds."""
     table = STYLE.read_text().split("## Held by the linter")[1].split("\n## ")[0]
     return [
-        (re.compile(rf"\b{pattern.replace(chr(92) + '|', '|')}\b", re.I), replacement)
+        (re.compile(rf"\b(?:{pattern.replace(chr(92) + '|', '|')})\b", re.I), replacement)
         for patterns, replacement in re.findall(r"^\| (`.+?`) \| (.+) \|$", table, re.M)
         for pattern in re.findall(r"`(.+?)`", patterns)
     ]
@@ -44,7 +44,10 @@ def phrases():
 
 def findings(text):
     """(line number, phrase, replacement) of every forbidden phrase in ``text``."""
+    anything = re.compile("|".join(pattern.pattern for pattern, _ in phrases()), re.I)
     for number, line in enumerate(text.splitlines(), 1):
+        if not anything.search(line):
+            continue
         for pattern, replacement in phrases():
             for match in pattern.finditer(line):
                 yield number, match[0], replacement
