@@ -73,8 +73,8 @@ class LineWriter:
             time.sleep(_GATHER_SECONDS)
             self._filled.clear()
             with self._lock:
-                data = b"".join(self._lines)
-                self._lines.clear()
+                lines, self._lines = self._lines, deque()
+            data = b"".join(lines)
             self._write_all(data)
             with self._lock:
                 self._queued -= len(data)
