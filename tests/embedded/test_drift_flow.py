@@ -1,4 +1,4 @@
-"""The drift flow on the real platform: its verdict recorded once, told once, seen on its card."""
+"""The drift flow on the real platform: a verdict is recorded once, published and on the card."""
 
 import uuid
 from dataclasses import replace
@@ -27,15 +27,15 @@ ROWS = 1_500
 @pytest.fixture
 def settings(platform):
     """A database, a registered model and a broker of the test's own."""
-    with own_database(platform) as own, recording_broker() as (broker, told):
+    with own_database(platform) as own, recording_broker() as (broker, published):
         own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
-        yield own, told
+        yield own, published
 
 
 @pytest.fixture(autouse=True)
 def no_datastore_of_another_test(monkeypatch):
-    """Metaflow's client keeps the first datastore that it was asked about in a process."""
+    """Metaflow's client keeps the first datastore of a process."""
     from metaflow.plugins.datastores.local_storage import LocalStorage
 
     monkeypatch.setattr(LocalStorage, "datastore_root", None)
@@ -54,18 +54,18 @@ def history(settings):
 def test_drift_flow_without_a_champion_requests_training_once(
     settings, tmp_path, checkout, monkeypatch
 ):
-    given, told = settings
-    ingested(given, [generate(3, "steady", 0, 300)])
-    told.clear()
+    own, published = settings
+    ingested(own, [generate(3, "steady", 0, 300)])
+    published.clear()
     for _ in range(2):
-        code, said = Flow("drift", given, tmp_path, checkout, "run").end()
-        assert code == 0, said
-    (recorded,) = history(given)
+        code, output = Flow("drift", own, tmp_path, checkout, "run").end()
+        assert code == 0, output
+    (recorded,) = history(own)
     assert (recorded.verdict, recorded.champion_version) == ("train", 0)
-    # Twice the same event: consumers know it by its id.
-    assert told == [("tasador.drift.detected", f"drift-{recorded.drift_id}")] * 2
+    # The same event twice; consumers identify it by its id.
+    assert published == [("tasador.drift.detected", f"drift-{recorded.drift_id}")] * 2
     data = artifacts("DriftFlow", tmp_path, monkeypatch)
-    with Warehouse(given.database_url) as warehouse:
+    with Warehouse(own.database_url) as warehouse:
         (batch,) = warehouse.batches()
     assert (data.verdict, data.reasons) == ("train", recorded.reasons)
     assert (data.batch_id, data.correlation_id) == (batch.batch_id, batch.correlation_id)
@@ -75,36 +75,36 @@ def test_drift_flow_without_a_champion_requests_training_once(
 
 
 def test_drift_flow_against_a_champion(settings, tmp_path, checkout, monkeypatch):
-    given, told = settings
+    own, published = settings
     batches = [generate(3, "price-shift", number, ROWS) for number in range(3)]
-    ingested(given, batches[:1])
-    planned = training.plan(given)
-    result = training.search(given, planned, SearchOptions(trials=1))
-    candidate = training.fit(given, planned, result, seed=0)
-    decided = training.judge(given, planned, candidate).record
+    ingested(own, batches[:1])
+    planned = training.plan(own)
+    result = training.search(own, planned, SearchOptions(trials=1))
+    candidate = training.fit(own, planned, result, seed=0)
+    decided = training.judge(own, planned, candidate).record
     assert decided.decision == "promoted", decided.reasons
     # Only now: a model is judged on the holdout of all batches that have come.
-    _, steady, shifted = ingested(given, batches)
-    told.clear()
+    _, steady, shifted = ingested(own, batches)
+    published.clear()
 
     run = ("run", "--batch-id", steady.batch_id)
-    code, said = Flow("drift", given, tmp_path, checkout, *run).end()
-    assert code == 0, said
+    code, output = Flow("drift", own, tmp_path, checkout, *run).end()
+    assert code == 0, output
     # Without a batch id it is the newest.
-    code, said = Flow("drift", given, tmp_path, checkout, "run").end()
-    assert code == 0, said
-    assert "above what the champion expects" in said
+    code, output = Flow("drift", own, tmp_path, checkout, "run").end()
+    assert code == 0, output
+    assert "above what the champion expects" in output
 
-    quiet, moved = history(given)
+    quiet, moved = history(own)
     assert [r.batch_id for r in (quiet, moved)] == [steady.batch_id, shifted.batch_id]
     assert (quiet.verdict, moved.verdict) == ("no_drift", "drift")
-    assert told == [("tasador.drift.detected", f"drift-{moved.drift_id}")]
+    assert published == [("tasador.drift.detected", f"drift-{moved.drift_id}")]
     # What was learnt from the reference at training lies beside it, and is what judged.
-    champion = Registry(given).champion()
-    _, baseline = verbs.reference_of(Lake(given), champion)
+    champion = Registry(own).champion()
+    _, baseline = verbs.reference_of(Lake(own), champion)
     assert baseline is not None
     assert baseline.rows == quiet.scores["rows"]["reference"]
-    assert moved.champion_version == Registry(given).champion().version
+    assert moved.champion_version == Registry(own).champion().version
     assert set(moved.scores) >= {"univariate", "multivariate", "quality", "performance"}
     assert (moved.moved, moved.hurts, quiet.moved, quiet.hurts) == (True, True, False, False)
     data = artifacts("DriftFlow", tmp_path, monkeypatch)
@@ -118,28 +118,28 @@ def test_drift_flow_against_a_champion(settings, tmp_path, checkout, monkeypatch
 
 
 def test_missing_reference_raises_and_records_no_verdict(settings):
-    given, told = settings
-    (batch,) = ingested(given, [generate(3, "steady", 0, 300)])
-    champion = Registry(given).reserve_version(
-        Registry(given).open_run("none", batch.correlation_id), "none", batch.correlation_id
+    own, published = settings
+    (batch,) = ingested(own, [generate(3, "steady", 0, 300)])
+    champion = Registry(own).reserve_version(
+        Registry(own).open_run("none", batch.correlation_id), "none", batch.correlation_id
     )
     case = verbs.Case(batch=batch, champion=champion, correlation_id=batch.correlation_id)
-    with Warehouse(given.database_url) as warehouse:
+    with Warehouse(own.database_url) as warehouse:
         case = replace(case, batch=warehouse.batch(batch.batch_id))
     with pytest.raises(TasadorError, match="does not exist in the object store"):
-        verbs.judge(given, case, print)
-    assert history(given) == []
-    assert [kind for kind, _ in told] == ["tasador.batch.ingested"]
+        verbs.judge(own, case, print)
+    assert history(own) == []
+    assert [kind for kind, _ in published] == ["tasador.batch.ingested"]
 
 
 def test_unknown_or_unfinished_batch_is_refused(settings):
-    given, _ = settings
+    own, _ = settings
     with pytest.raises(TasadorError, match="no batch has been ingested yet"):
-        verbs.choose(given)
+        verbs.choose(own)
     with pytest.raises(TasadorError, match="there is no batch abc"):
-        verbs.choose(given, "abc")
-    (batch,) = ingested(given, [generate(3, "steady", 0, 300)])
-    with Warehouse(given.database_url) as warehouse:
+        verbs.choose(own, "abc")
+    (batch,) = ingested(own, [generate(3, "steady", 0, 300)])
+    with Warehouse(own.database_url) as warehouse:
         warehouse.save_batch(replace(batch, status="validated"))
     with pytest.raises(TasadorError, match="is validated, not ready"):
-        verbs.choose(given, batch.batch_id)
+        verbs.choose(own, batch.batch_id)

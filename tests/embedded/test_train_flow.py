@@ -1,4 +1,4 @@
-"""The train flow on the real platform: one decision a training, whatever kills it."""
+"""The train flow on the real platform: one decision per training, the dossier, rollbacks."""
 
 import hashlib
 import json
@@ -36,21 +36,21 @@ def settings(platform):
 def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
     settings, tmp_path, checkout, monkeypatch
 ):
-    with recording_broker() as (broker, told):
-        given = replace(settings, broker_url=broker)
+    with recording_broker() as (broker, published):
+        own = replace(settings, broker_url=broker)
         run = ("run", "--trials", "2")
-        code, said = Flow("train", given, tmp_path, checkout, *run).end()
-        assert code == 0, said
-        code, said = Flow("train", given, tmp_path, checkout, *run).end()
-        assert code == 0, said
+        code, output = Flow("train", own, tmp_path, checkout, *run).end()
+        assert code == 0, output
+        code, output = Flow("train", own, tmp_path, checkout, *run).end()
+        assert code == 0, output
     first, second = history(settings)
     assert (first.decision, second.decision) == ("promoted", "rejected")
     assert (first.champion_version, second.champion_version) == (0, first.version)
-    assert told == [
+    assert published == [
         ("tasador.model.promoted", f"decision-{first.promotion}"),
         ("tasador.model.rejected", f"decision-{second.promotion}"),
     ]
-    # The same data and seed: the same model, under whatever version.
+    # The same data and seed give the same model under another version.
     assert first.digest == second.digest
     registry = Registry(settings)
     champion = registry.champion()
@@ -69,7 +69,7 @@ def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
     )
     assert len(children) == 2
 
-    # Each has its dossier, beside the bundle and so among the artifacts of its run.
+    # Each version has a dossier next to its bundle, among the artifacts of its run.
     assert "# " + f"{second.model_name}@{second.version}" in card_text(
         "train", "dossier", tmp_path, checkout
     )
@@ -79,8 +79,7 @@ def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
             params={"run_id": decided.run_id, "path": "dossier"},
         ).json()
         assert "dossier/README.md" in {file["path"] for file in listed["files"]}
-        told = opened(settings, tmp_path, str(decided.version), "--json")
-        index = json.loads(told)
+        index = json.loads(dossier(settings, tmp_path, str(decided.version), "--json"))
         assert (index["decision"], index["digest"]) == (decided.decision, decided.digest)
         folder = Path(index["folder"])
         for name, digest in index["files"].items():
@@ -93,14 +92,14 @@ def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
         readme = (folder / "README.md").read_text()
         linked = set(re.findall(r"\]\(([^)]+)\)", readme))
         assert linked == set(index["files"]) - {"README.md"} | {"dossier.json"}
-    # Without a version it is the champion's; --out puts it where one likes.
-    told = opened(settings, tmp_path, "--out", str(tmp_path / "mine"))
-    assert f"{first.model_name}@{first.version}" in told
-    assert "When not to use it" in told
+    # The default is the champion's dossier; --out chooses the folder.
+    output = dossier(settings, tmp_path, "--out", str(tmp_path / "mine"))
+    assert f"{first.model_name}@{first.version}" in output
+    assert "When not to use it" in output
     assert (tmp_path / "mine" / "sbom-serving.cdx.json").is_file()
 
 
-def opened(settings, folder, *arguments, code=0):
+def dossier(settings, folder, *arguments, code=0):
     """What `tasador dossier` prints."""
     done = subprocess.run(
         [sys.executable, "-m", "tasador", "dossier", *arguments],
@@ -119,23 +118,23 @@ def test_failed_dossier_keeps_the_decision(settings, tmp_path, checkout, monkeyp
     broken.mkdir()
     (broken / "cyclonedx.py").write_text("raise ImportError('no cyclonedx here')\n")
     run_id = tmp_path / "run-id"
-    with recording_broker() as (broker, told), monkeypatch.context() as patch:
+    with recording_broker() as (broker, published), monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(broken))
-        given = replace(settings, broker_url=broker)
+        own = replace(settings, broker_url=broker)
         run = ("run", "--trials", "1", "--run-id-file", str(run_id))
-        code, said = Flow("train", given, tmp_path, checkout, *run).end()
-    assert code == 0, said
+        code, output = Flow("train", own, tmp_path, checkout, *run).end()
+    assert code == 0, output
     (decided,) = history(settings)
-    assert told == [("tasador.model.promoted", f"decision-{decided.promotion}")]
+    assert published == [("tasador.model.promoted", f"decision-{decided.promotion}")]
     assert Registry(settings).champion().version == decided.version
-    assert "there is no dossier of it" in said
-    assert "no dossier" in opened(settings, tmp_path, code=1)
-    # Mended, the step alone is run again.
+    assert "there is no dossier of it" in output
+    assert "no dossier" in dossier(settings, tmp_path, code=1)
+    # Once the cause is fixed, only this step is repeated.
     again = ("resume", "dossier", "--origin-run-id", run_id.read_text())
-    code, said = Flow("train", settings, tmp_path, checkout, *again).end()
-    assert code == 0, said
+    code, output = Flow("train", settings, tmp_path, checkout, *again).end()
+    assert code == 0, output
     assert len(history(settings)) == 1
-    assert f"@{decided.version}" in opened(settings, tmp_path)
+    assert f"@{decided.version}" in dossier(settings, tmp_path)
 
 
 def test_rollback_promotes_an_older_version(settings):
@@ -145,7 +144,7 @@ def test_rollback_promotes_an_older_version(settings):
         result = verbs.search(settings, again, SearchOptions(trials=1, seed=seed))
         candidate = verbs.fit(settings, again, result, seed=seed)
         judgement = verbs.judge(settings, again, candidate)
-    # The second is the first's equal: rejected, so there is nothing to go back to.
+    # The second model equals the first and is rejected, so there is nothing to go back to.
     assert judgement.record.decision == "rejected"
     with pytest.raises(RolloutError, match="there is no one before it"):
         rollback.roll_back(settings)
@@ -160,7 +159,7 @@ def test_rollback_promotes_an_older_version(settings):
         )
     registry = Registry(settings)
     registry.set_champion(second.version, previous=1)
-    # A broker that is away undoes no decision, and a command that failed would be given again.
+    # An unavailable broker does not undo the decision: a failed command would be repeated.
     record, announce_error = rollback.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
     assert "http://127.0.0.1:9/ did not take it" in announce_error
     assert (record.version, record.decision, record.champion_version) == (1, "rolled_back", 2)
@@ -171,17 +170,17 @@ def test_rollback_promotes_an_older_version(settings):
         assert warehouse.latest_promotion() == record
     with pytest.raises(RolloutError, match="is the one in service already"):
         rollback.roll_back(settings, 1)
-    with recording_broker() as (broker, told):
+    with recording_broker() as (broker, published):
         forth, announce_error = rollback.roll_back(replace(settings, broker_url=broker))
     assert (forth.version, announce_error) == (2, "")
-    assert told == [("tasador.model.promoted", f"decision-{forth.promotion}")]
-    # Nor does an address that no broker can have.
+    assert published == [("tasador.model.promoted", f"decision-{forth.promotion}")]
+    # An invalid address does not undo it either.
     back, announce_error = rollback.roll_back(replace(settings, broker_url="nowhere"))
     assert (back.version, "'nowhere' is not an http(s) URL" in announce_error) == (1, True)
 
 
 def test_train_flow_without_a_batch(platform, tmp_path, checkout):
     with own_database(platform) as empty:
-        code, said = Flow("train", empty, tmp_path, checkout, "run").end()
+        code, output = Flow("train", empty, tmp_path, checkout, "run").end()
     assert code != 0
-    assert "no batch has been ingested yet" in said
+    assert "no batch has been ingested yet" in output

@@ -1,6 +1,6 @@
-"""The train flow killed at each of its steps in turn: resumed, it takes one decision.
+"""The train flow, killed and resumed at each of its steps in turn, makes one decision.
 
-In a separate file, since the tests of one file run one after the other.
+In a separate file, because the tests of one file run one after the other.
 """
 
 from functools import partial
@@ -12,12 +12,12 @@ from tasador.stores.registry import Registry
 from tests.kit.flows import Flow
 from tests.kit.training import history, ready_to_train, trials_of
 
-# What a flow says, or by which it is known, when it is in the midst of a step.
-SAID = {
+# The output of the flow that shows that a step is running.
+OUTPUT = {
     "start": "/start/",
     "search": "trial 2 of 3",
     "fit": "rounds on",
-    "judge": "",  # it has been decided
+    "judge": "",  # the decision is recorded
     "dossier": "leave states out",
     "end": "/end/",
 }
@@ -29,8 +29,8 @@ def settings(platform):
         yield own
 
 
-def in_the_midst(flow, settings, said):
-    return any(said in line for line in flow.lines) if said else bool(history(settings))
+def is_running(flow, settings, text):
+    return any(text in line for line in flow.lines) if text else bool(history(settings))
 
 
 def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout):
@@ -41,10 +41,10 @@ def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout
         return Flow("train", settings, tmp_path, checkout, *arguments)
 
     flow = follow("run", "--trials", "3")
-    for step, said in SAID.items():
-        flow.wait_until(partial(in_the_midst, flow, settings, said))
+    for step, text in OUTPUT.items():
+        flow.wait_until(partial(is_running, flow, settings, text))
         flow.kill()
-        # What was decided stands, whatever is killed after it.
+        # A decision stands, whatever is killed after it.
         assert len(history(settings)) == (step in ("judge", "dossier", "end")), step
         flow = follow("resume", "--origin-run-id", run_id.read_text())
     code, output = flow.end()

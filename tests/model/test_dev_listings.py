@@ -28,9 +28,9 @@ def test_accuracy_of_rows_with_bed_bath_and_size(real):
     bundle, _, frame = real
     rows = frame[frame["holdout"] & frame["price"].between(10_000, 5_000_000)]
     rows = rows.dropna(subset=["bed", "bath", "house_size"])
-    found = evaluate(bundle, rows).metrics
-    assert found["r2"] > 0.70
-    assert found["median_error"] < 0.19
+    metrics = evaluate(bundle, rows).metrics
+    assert metrics["r2"] > 0.70
+    assert metrics["median_error"] < 0.19
 
 
 @pytest.mark.parametrize("level", [80, 90, 95])
@@ -42,8 +42,10 @@ def test_coverage_within_two_points(real, level):
 def test_intervals_cover_each_group(real):
     bundle, _, frame = real
     rows = frame[frame["holdout"] & frame["price"].between(10_000, 5_000_000)]
-    found = bundle.predict(columns_of(rows))
-    inside = ((rows["price"] >= found.low["90"]) & (rows["price"] <= found.high["90"])).to_numpy()
-    complete = np.array([not set(missing) - {"street"} for missing in found.missing])
+    predictions = bundle.predict(columns_of(rows))
+    inside = (
+        (rows["price"] >= predictions.low["90"]) & (rows["price"] <= predictions.high["90"])
+    ).to_numpy()
+    complete = np.array([not set(missing) - {"street"} for missing in predictions.missing])
     assert abs(inside[complete].mean() - 0.9) < 0.04
     assert abs(inside[~complete].mean() - 0.9) < 0.04

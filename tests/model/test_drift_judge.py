@@ -32,9 +32,9 @@ def batch_of(scenario: str, number: int, rows: int = 3_000, seed: int = SEED) ->
 def champion_and_reference(trained: Bundle, market: pd.DataFrame) -> tuple[Bundle, pd.DataFrame]:
     """A champion, and its reference as the train flow writes it."""
     held = market["holdout"].to_numpy()
-    honest = np.full(len(market), np.nan)
-    honest[held] = trained.predict(columns_of(market[held])).price
-    return trained, make_reference(market, honest)
+    out_of_sample = np.full(len(market), np.nan)
+    out_of_sample[held] = trained.predict(columns_of(market[held])).price
+    return trained, make_reference(market, out_of_sample)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What any buyer would expect of a price model: directions, invariances, gentle degradation."""
+"""What a buyer expects of a price model: directions, invariances, graceful degradation."""
 
 from dataclasses import replace
 
@@ -24,9 +24,9 @@ def listings_of(frame):
 @pytest.fixture(scope="module")
 def complete(market):
     rows = market[market["holdout"]].dropna(subset=[*MODEL_INPUTS])
-    found = listings_of(rows)
-    assert len(found) > 100
-    return found
+    listings = listings_of(rows)
+    assert len(listings) > 100
+    return listings
 
 
 def prices(bundle, listings):
@@ -34,20 +34,20 @@ def prices(bundle, listings):
 
 
 @pytest.mark.parametrize(("field", "factor"), [("house_size", 1.5), ("bath", 2.0)])
-def test_more_house_in_the_same_place_is_not_cheaper_on_average(trained, complete, field, factor):
+def test_price_rises_with_size_and_baths(trained, complete, field, factor):
     more = [replace(one, **{field: getattr(one, field) * factor}) for one in complete]
     change = np.log(prices(trained, more)) - np.log(prices(trained, complete))
     assert change.mean() > 0.02
 
 
-def test_a_dear_place_is_dearer_than_a_cheap_one(trained, market, complete):
+def test_price_is_higher_in_an_expensive_state(trained, market, complete):
     shown = market[~market["holdout"]]
     level = shown.groupby("state")["price"].median().sort_values()
     places = {
         name: shown[shown["state"] == name].dropna(subset=["city", "zip_code"]).iloc[0]
         for name in (level.index[0], level.index[-1])
     }
-    cheap, dear = (
+    cheap, expensive = (
         prices(
             trained,
             [
@@ -57,10 +57,10 @@ def test_a_dear_place_is_dearer_than_a_cheap_one(trained, market, complete):
         ).mean()
         for p in places.values()
     )
-    assert dear > 1.15 * cheap
+    assert expensive > 1.15 * cheap
 
 
-def test_a_price_does_not_depend_on_its_row(trained, market):
+def test_price_does_not_depend_on_row_order(trained, market):
     frame = market.head(500)
     shuffled = frame.sample(frac=1, random_state=0)
     one = trained.predict(columns_of(frame)).price
@@ -68,12 +68,12 @@ def test_a_price_does_not_depend_on_its_row(trained, market):
     np.testing.assert_array_equal(one[shuffled.index], other)
 
 
-def test_the_asking_price_is_never_looked_at(trained, complete):
-    lied = [replace(one, price=1.0) for one in complete[:50]]
-    np.testing.assert_array_equal(prices(trained, lied), prices(trained, complete[:50]))
+def test_price_ignores_the_asking_price(trained, complete):
+    with_price = [replace(one, price=1.0) for one in complete[:50]]
+    np.testing.assert_array_equal(prices(trained, with_price), prices(trained, complete[:50]))
 
 
-def test_one_listing_and_a_table_get_the_same_answers(trained, market):
+def test_predict_one_equals_predict(trained, market):
     frame = market.head(300)
     listings = listings_of(frame)
     table = trained.predict(columns_of(frame))
@@ -87,19 +87,19 @@ def test_one_listing_and_a_table_get_the_same_answers(trained, market):
 
 
 @pytest.mark.parametrize("field", INPUTS)
-def test_any_field_may_be_missing(trained, complete, field):
+def test_predict_with_one_field_missing(trained, complete, field):
     whole = complete[0]
     answer = trained.predict_one(replace(whole, **{field: None}))
     assert 10_000 < answer["price"] < 5_000_000
     assert answer["missing"] == [field]
 
 
-def test_all_fields_may_be_missing(trained, complete):
-    nothing, whole = trained.predict_one(Listing()), trained.predict_one(complete[0])
-    assert 10_000 < nothing["price"] < 5_000_000
-    assert nothing["missing"] == list(INPUTS)
-    assert nothing["warnings"] == []
-    assert relative_width(nothing) > relative_width(whole)
+def test_predict_with_all_fields_missing(trained, complete):
+    empty, whole = trained.predict_one(Listing()), trained.predict_one(complete[0])
+    assert 10_000 < empty["price"] < 5_000_000
+    assert empty["missing"] == list(INPUTS)
+    assert empty["warnings"] == []
+    assert relative_width(empty) > relative_width(whole)
 
 
 def relative_width(answer):
@@ -107,39 +107,41 @@ def relative_width(answer):
     return (high - low) / answer["price"]
 
 
-def test_intervals_of_higher_levels_hold_those_of_lower_ones(trained, complete):
+def test_intervals_are_nested(trained, complete):
     for listing in [Listing(), complete[0], replace(complete[0], house_size=None)]:
         answer = trained.predict_one(listing)
         (low80, high80), (low90, high90), (low95, high95) = answer["intervals"].values()
         assert 0 < low95 < low90 < low80 < answer["price"] < high80 < high90 < high95
 
 
-def test_a_state_never_met_is_priced_with_a_warning(trained, complete):
-    here = complete[:200]
+def test_predict_warns_of_unknown_places(trained, complete):
+    known = complete[:200]
     away = [
         replace(one, state="Atlantis", city="Nowhere", zip_code="00001", brokered_by="x")
-        for one in here
+        for one in known
     ]
     answer = trained.predict_one(away[0])
-    told = " ".join(answer["warnings"])
-    assert all(word in told for word in ("'Atlantis'", "'Nowhere'", "'00001'", "brokered_by"))
-    assert relative_width(answer) > relative_width(trained.predict_one(here[0]))
-    # Unknown places are priced from the house: much of what is known of it is kept.
-    actual = np.log([one.price for one in here])
+    warnings = " ".join(answer["warnings"])
+    assert all(word in warnings for word in ("'Atlantis'", "'Nowhere'", "'00001'", "brokered_by"))
+    assert relative_width(answer) > relative_width(trained.predict_one(known[0]))
+    # Unknown places are priced from the house itself.
+    actual = np.log([one.price for one in known])
     assert np.corrcoef(np.log(prices(trained, away)), actual)[0, 1] > 0.3
 
 
-def test_wild_numbers_are_priced_at_the_border_and_named(trained, complete):
-    wild = replace(complete[0], house_size=9_000_000.0, bed=99.0)
-    answer = trained.predict_one(wild)
+def test_predict_clips_outliers_with_a_warning(trained, complete):
+    outlier = replace(complete[0], house_size=9_000_000.0, bed=99.0)
+    answer = trained.predict_one(outlier)
     low, high = trained.manifest.ranges["house_size"]
     assert low < 1_000 < high < 100_000
-    assert any("house_size 9e+06" in told or "9,000,000" in told for told in answer["warnings"])
-    border = replace(complete[0], house_size=high, bed=trained.manifest.ranges["bed"][1])
-    assert answer["price"] == trained.predict_one(border)["price"]
+    assert any(
+        "house_size 9e+06" in warning or "9,000,000" in warning for warning in answer["warnings"]
+    )
+    at_bound = replace(complete[0], house_size=high, bed=trained.manifest.ranges["bed"][1])
+    assert answer["price"] == trained.predict_one(at_bound)["price"]
 
 
-def test_units_and_spelling_do_not_change_a_price(trained, complete):
+def test_price_does_not_depend_on_spelling(trained, complete):
     one = complete[0]
     written = {name: value for name in COLUMNS if (value := getattr(one, name)) is not None}
     for name in ("bed", "bath", "house_size", "price"):

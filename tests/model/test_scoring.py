@@ -28,18 +28,18 @@ def raw():
 
 @pytest.fixture(scope="module")
 def folder(raw, tmp_path_factory):
-    place = tmp_path_factory.mktemp("scoring")
+    parent = tmp_path_factory.mktemp("scoring")
     reports = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_SHA", "0123abc")
         manifest = train_to_folder(
-            write_csv(place / "listings.csv", raw),
-            place / "model",
+            write_csv(parent / "listings.csv", raw),
+            parent / "model",
             trials=2,
             seed=1,
             progress=lambda stage, fraction, text: reports.append((stage, fraction)),
         )
-    assert manifest.digest == Bundle.load(place / "model").manifest.digest
+    assert manifest.digest == Bundle.load(parent / "model").manifest.digest
     assert {stage for stage, _ in reports} == {
         "read",
         "prepare",
@@ -49,8 +49,8 @@ def folder(raw, tmp_path_factory):
         "fit",
     }
     assert all(0 <= fraction <= 1 for _, fraction in reports)
-    assert [path.name for path in place.iterdir() if path.name.startswith(".")] == []
-    return place / "model"
+    assert [path.name for path in parent.iterdir() if path.name.startswith(".")] == []
+    return parent / "model"
 
 
 def read_output(path):
@@ -64,14 +64,14 @@ def test_train_to_folder_records_git_sha_of_the_image(folder):
     assert Bundle.load(folder).manifest.git_sha == "0123abc"
 
 
-def test_the_same_file_and_seed_give_the_same_digest(raw, folder, tmp_path):
+def test_train_to_folder_is_deterministic(raw, folder, tmp_path):
     again = train_to_folder(
         write_csv(tmp_path / "listings.csv", raw), tmp_path / "model", trials=2, seed=1
     )
     assert again.digest == Bundle.load(folder).manifest.digest
 
 
-def test_score_keeps_every_row_in_order(raw, folder, tmp_path):
+def test_score_csv_keeps_every_row_in_order(raw, folder, tmp_path):
     source = write_csv(tmp_path / "in.csv", raw)
     packed = tmp_path / "in.csv.gz"
     packed.write_bytes(gzip.compress(source.read_bytes()))
@@ -87,11 +87,11 @@ def test_score_keeps_every_row_in_order(raw, folder, tmp_path):
             assert ends == pytest.approx(answer["intervals"][level], abs=0.02, rel=1e-6)
 
 
-def test_unreadable_values_count_as_missing_and_drop_no_row(folder, tmp_path):
+def test_score_csv_counts_unreadable_values_as_missing(folder, tmp_path):
     path = tmp_path / "in.csv"
     path.write_text(
         "id,state,house_size,bed,price\n"
-        "1,Florida,two thousand,3,not looked at\n"
+        "1,Florida,two thousand,3,ignored\n"
         "2,Florida,-5,3,\n"
         "3,Florida,1800\n"
         "4,Florida,1800,3,0\n"
@@ -105,13 +105,13 @@ def test_unreadable_values_count_as_missing_and_drop_no_row(folder, tmp_path):
     assert all(float(row["lo95"]) < float(row["price"]) < float(row["hi95"]) for row in rows)
 
 
-def test_a_file_without_rows_gives_a_header(folder, tmp_path):
+def test_score_csv_of_an_empty_file_writes_a_header(folder, tmp_path):
     (tmp_path / "in.csv").write_text("state,bed\n")
     assert score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv") == 0
     assert read_output(tmp_path / "out.csv") == []
 
 
-def test_a_file_that_is_no_table_of_listings_leaves_the_old_output(folder, tmp_path):
+def test_score_csv_of_another_file_keeps_the_old_output(folder, tmp_path):
     (tmp_path / "in.csv").write_text("a,b\n1,2\n")
     (tmp_path / "out.csv").write_text("old")
     with pytest.raises(TableError, match=r"in\.csv has none of the columns.* a, b, .*house_size"):
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_table_of_listings_leaves_the_old_output(folder, tmp_p
     assert (tmp_path / "out.csv").read_text() == "old"
 
 
-def test_a_folder_that_holds_something_is_not_written_to(raw, tmp_path):
+def test_train_to_folder_refuses_a_folder_with_files(raw, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(TrainingError, match="is not an empty folder"):
         train_to_folder(write_csv(tmp_path / "in.csv", raw), tmp_path)

@@ -1,4 +1,4 @@
-"""Training: what is trained on, that it repeats itself, and that it can be taken up again."""
+"""Training: its rows, its determinism, and resuming an interrupted search."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def keys_of_rows(columns):
     return np.array(["|".join((part or "").casefold() for part in row) for row in parts])
 
 
-def test_the_holdout_is_never_trained_on(market):
+def test_prepare_never_trains_on_the_holdout(market):
     prepared = splits.prepare(market)
     trained_on = keys_of_rows(prepared.columns)
     assert not any(in_holdout(key) for key in set(trained_on))
@@ -29,7 +29,7 @@ def test_the_holdout_is_never_trained_on(market):
     assert prepared.left_out["price outside the market"] == int((~within).sum()) > 0
 
 
-def test_what_the_holdout_costs_leaves_no_trace_in_the_model(market, tmp_path):
+def test_holdout_prices_do_not_change_the_digest(market, tmp_path):
     market = market.head(1500)
     doubled = market.copy()
     doubled.loc[doubled["holdout"], "price"] *= 2
@@ -39,24 +39,24 @@ def test_what_the_holdout_costs_leaves_no_trace_in_the_model(market, tmp_path):
     assert one.manifest.metrics["r2"] != other.manifest.metrics["r2"]
 
 
-def test_every_split_keeps_a_property_together(market):
+def test_splits_keep_a_property_together(market):
     prepared = splits.prepare(market)
     keys = keys_of_rows(prepared.columns)
-    assert len(set(keys)) < len(keys), "the market has properties that come twice"
+    assert len(set(keys)) < len(keys), "some properties occur twice"
     for split in (prepared.calibration, prepared.folds):
         pairs = set(zip(keys.tolist(), split.tolist(), strict=True))
         assert len(pairs) == len(set(keys))
     assert 0.12 < prepared.calibration.mean() < 0.18
 
 
-def test_the_order_of_the_rows_leaves_no_trace(market, tmp_path):
+def test_row_order_does_not_change_the_digest(market, tmp_path):
     frame = market.head(1500)
     one = train_bundle(frame, tmp_path / "one")
     other = train_bundle(frame.sample(frac=1, random_state=5), tmp_path / "other")
     assert one.manifest.digest == other.manifest.digest
 
 
-def test_a_seed_decides_everything(market, tmp_path):
+def test_digest_depends_on_the_seed_only(market, tmp_path):
     digests = []
     for number, seed in enumerate((1, 1, 2)):
         model = fitting.train(market.head(1200), SearchOptions(trials=3, seed=seed))
@@ -64,14 +64,14 @@ def test_a_seed_decides_everything(market, tmp_path):
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_the_number_of_threads_leaves_no_trace(market, tmp_path, monkeypatch):
+def test_thread_count_does_not_change_the_digest(market, tmp_path, monkeypatch):
     frame = market.head(3000)
     one = train_bundle(frame, tmp_path / "one")
     monkeypatch.setattr(study, "_ROWS_FOR_TWO_THREADS", 0)
     assert train_bundle(frame, tmp_path / "two").manifest.digest == one.manifest.digest
 
 
-def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
+def test_search_resumes_after_an_interruption(market, tmp_path):
     prepared = splits.prepare(market.head(1200))
     whole = fitting.search(prepared, SearchOptions(trials=5, seed=4))
 
@@ -97,7 +97,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(market, tmp_path):
     assert ran == []
 
 
-def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypatch):
+def test_search_repeats_a_killed_trial(market, tmp_path, monkeypatch):
     prepared = splits.prepare(market.head(1200))
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     options = SearchOptions(trials=2, seed=4, storage=storage, study_name="one")
@@ -116,13 +116,13 @@ def test_a_trial_that_was_killed_midway_is_run_again(market, tmp_path, monkeypat
     assert resumed.trials[0].params == study.KNOWN_GOOD
 
 
-def test_a_time_budget_ends_the_search_after_one_trial(market):
+def test_search_stops_when_the_time_budget_is_spent(market):
     options = SearchOptions(trials=50, budget_seconds=0.0)
     result = fitting.search(splits.prepare(market.head(1200)), options)
     assert [trial.params for trial in result.trials] == [study.KNOWN_GOOD]
 
 
-def test_a_hopeless_trial_is_pruned(market):
+def test_search_prunes_trials(market):
     errors = []
     options = SearchOptions(
         trials=12, seed=1, on_trial=lambda number, params, value, seconds: errors.append(value)
@@ -132,12 +132,12 @@ def test_a_hopeless_trial_is_pruned(market):
     assert result.value == min(error for error in errors if error is not None)
 
 
-def test_too_few_rows_are_refused_with_their_number():
+def test_prepare_refuses_too_few_rows():
     with pytest.raises(TrainingError, match=r"only \d+ of \d+ rows .* at least 200"):
         splits.prepare(simulated_frame(150))
 
 
-def test_rows_of_a_parquet_file_train_the_same_model(market, tmp_path):
+def test_training_on_a_parquet_file_gives_the_same_model(market, tmp_path):
     import pandas as pd
 
     frame = market.head(1200)
@@ -154,7 +154,7 @@ def test_rows_of_a_parquet_file_train_the_same_model(market, tmp_path):
     )
 
 
-def test_the_bundle_says_what_it_was_trained_on(trained, market):
+def test_manifest_describes_the_training_data(trained, market):
     manifest = trained.manifest
     assert manifest.data["rows"] == int(
         (market["price"].between(10_000, 5_000_000) & ~market["holdout"]).sum()
