@@ -129,9 +129,7 @@ class Try:
         known = world.population[in_reference]
         self.rest = world.population[~in_reference].reset_index(drop=True)
         self.reference = make_reference(known, known["predicted"].to_numpy(), seed=seed)
-        started = time.process_time()
         self.judge = Judge(self.reference, learn_baseline(self.reference, seed=seed))
-        self.learning = time.process_time() - started
 
     def batch(self, rows: int = N) -> pd.DataFrame:
         """Unchanged listings of the other half."""
