@@ -9,6 +9,7 @@ import argparse
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def demo():
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # ends together with its batch source
             )
         try:
             while "the platform stays up" not in log.read_text():
@@ -57,7 +59,7 @@ def demo():
                 time.sleep(1)
             yield Path(home), log
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(60)
             down = [sys.executable, "-m", "tasador", "down"]
             subprocess.run(down, cwd=ROOT, env=environment, check=True)
