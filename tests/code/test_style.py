@@ -21,12 +21,7 @@ PYTHON = (
     "flows",
     "functions",
     "tasador",
-    "tests/browser",
-    "tests/cluster",
-    "tests/code",
-    "tests/data",
-    "tests/kit",
-    "tests/manifests",
+    "tests",
     "web",
 )
 

@@ -99,7 +99,7 @@ def test_drift_flow_against_a_champion(settings, tmp_path, checkout, monkeypatch
     assert [r.batch_id for r in (quiet, moved)] == [steady.batch_id, shifted.batch_id]
     assert (quiet.verdict, moved.verdict) == ("no_drift", "drift")
     assert published == [("tasador.drift.detected", f"drift-{moved.drift_id}")]
-    # What was learnt from the reference at training lies beside it, and is what judged.
+    # The baseline that training learned from the reference is stored next to it, and judges.
     champion = Registry(own).champion()
     _, baseline = verbs.reference_of(Lake(own), champion)
     assert baseline is not None
