@@ -87,12 +87,13 @@ class ServedModel:
         """Switch to the fast engine; if it cannot be built or verified, the library stays."""
         try:
             bundle.encoders.comparables.build_index()
-            if bundle.stored_trees is None:
+            stored_trees = bundle.stored_trees()
+            if stored_trees is None:
                 log.warning("the bundle has format 4, without arrays of its trees: prices are slow")
                 return
             from tasador.engine.fast_engine import fast_engine  # not needed for a first answer
 
-            bundle.engine = fast_engine(bundle.engine, bundle.stored_trees, explains=self._explains)
+            bundle.engine = fast_engine(bundle.engine, stored_trees, explains=self._explains)
         except Exception:
             log.exception("the fast engine cannot be used: the library evaluates the model")
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tasador.arrays import Array
 from tasador.engine.booster import Booster
 from tasador.engine.engine import Engine, LibraryEngine
-from tasador.engine.trees import StoredTrees
 from tasador.engine.xgboost_library import StoredModel
 from tasador.errors import BundleError
 from tasador.listings.arrays import InputColumns, absent_of, arrays_of
@@ -50,8 +49,11 @@ from tasador.model.manifest import (
 )
 from tasador.model.predictions import Predictions
 from tasador.model.threads import in_chunks
-from tasador.model.tree_file import read_trees
 from tasador.model.value_warnings import warnings_of_one
+
+if TYPE_CHECKING:
+    from tasador.engine.trees import StoredTrees
+
 
 # A table is priced by this many threads, if each gets at least so many rows.
 _THREADS, _ROWS_PER_THREAD = 2, 1_000
@@ -75,9 +77,8 @@ class LogEffects(NamedTuple):
 class Bundle:
     """A loaded and verified model; safe to use from several threads.
 
-    ``engine`` evaluates the trees. ``fast_engine(engine, stored_trees)`` gives one that is faster
-    and predicts the same; assign it to ``engine`` at any time. ``stored_trees`` is None for a
-    bundle of format 4.
+    ``engine`` evaluates the trees. ``fast_engine(engine, stored_trees())`` gives one that is faster
+    and predicts the same; assign it to ``engine`` at any time.
     """
 
     def __init__(
@@ -86,12 +87,12 @@ class Bundle:
         encoders: Encoders,
         engine: Engine,
         golden: Sequence[GoldenRow] = (),
-        stored_trees: StoredTrees | None = None,
+        tree_files: Verified | None = None,
     ) -> None:
         self.manifest = manifest
         self.encoders = encoders
         self.engine = engine
-        self.stored_trees = stored_trees
+        self._tree_files = tree_files
         self._golden = golden
 
     @classmethod
@@ -119,8 +120,22 @@ class Bundle:
             _encoders(verified),
             LibraryEngine(price, spread),
             read_golden(contents[GOLDEN], folder / GOLDEN),
-            _stored_trees(verified),
+            _tree_files(verified),
         )
+
+    def stored_trees(self) -> StoredTrees | None:
+        """What the fast engine is built from; None for a bundle of format 4.
+
+        The files are parsed here, not when the bundle is loaded. BundleError names the file.
+        """
+        if self._tree_files is None:
+            return None
+        from tasador.engine.trees import StoredTrees
+        from tasador.model.tree_file import read_trees
+
+        folder, _, contents = self._tree_files
+        price, spread = (contents[file] for file in FILLED)
+        return StoredTrees(read_trees(contents[TREES], folder / TREES), (price, spread))
 
     def predict(self, columns: InputColumns) -> Predictions:
         """Price every row of a table; any value may be missing."""
@@ -241,9 +256,8 @@ def _encoders(verified: Verified) -> Encoders:
         raise BundleError(f"{verified.folder / ENCODERS} with {TABLES}: {error}") from error
 
 
-def _stored_trees(verified: Verified) -> StoredTrees | None:
-    folder, _, contents = verified
-    if TREES not in contents:
+def _tree_files(verified: Verified) -> Verified | None:
+    """Only the files that ``stored_trees`` reads, so that the others' memory is released."""
+    if TREES not in verified.contents:
         return None
-    price, spread = (contents[file] for file in FILLED)
-    return StoredTrees(read_trees(contents[TREES], folder / TREES), (price, spread))
+    return verified._replace(contents={n: verified.contents[n] for n in (TREES, *FILLED)})

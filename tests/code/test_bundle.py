@@ -203,7 +203,7 @@ def test_load_names_intact_file_with_unreadable_content(folder, name, content):
     files = {**manifest.files, name: hashlib.sha256(content).hexdigest()}
     write_manifest(folder, sealed(type(manifest)(**{**vars_of(manifest), "files": files})))
     with pytest.raises(BundleError) as caught:
-        Bundle.load(folder)
+        Bundle.load(folder).stored_trees()
     assert str(folder) in str(caught.value)
     assert name in str(caught.value)
 
@@ -222,12 +222,12 @@ def as_format_4(folder):
 def test_format_4_is_served_by_the_library(trained, folder):
     listings = [row.listing for row in trained[3]]
     new = Bundle.load(folder)
-    assert new.stored_trees is not None
+    assert new.stored_trees() is not None
     expected = [new.predict_one(listing) for listing in listings]
     old = as_format_4(folder)
     assert old.digest != new.manifest.digest
     bundle = Bundle.load(folder, old.digest)
-    assert bundle.stored_trees is None
+    assert bundle.stored_trees() is None
     assert bundle.check_golden() <= 1e-6
     assert [bundle.predict_one(listing) for listing in listings] == expected
     # A label does not change the format, and so neither the digest.
@@ -241,7 +241,7 @@ def test_fast_engine_gives_the_same_prices(trained, folder):
     columns = arrays_of(listings)
     singles = [bundle.predict_one(listing) for listing in listings]
     table = bundle.predict(columns)
-    bundle.engine = fast_engine(bundle.engine, bundle.stored_trees, explains=True)
+    bundle.engine = fast_engine(bundle.engine, bundle.stored_trees(), explains=True)
     assert [bundle.predict_one(listing) for listing in listings] == singles
     assert np.array_equal(bundle.predict(columns).price, table.price)
 
