@@ -154,7 +154,7 @@ def test_killed_up_and_two_concurrent_ups(new_home):
     whole = Platform(home)
     try:
         with subprocess.Popen(command) as first:
-            wait_for((home / "endpoints.env").exists)
+            wait_for((home / "run" / "gateway.json").exists)
             first.kill()
         with subprocess.Popen(command) as one, subprocess.Popen(command) as other:
             assert (one.wait(), other.wait()) == (0, 0)
