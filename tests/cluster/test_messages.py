@@ -87,7 +87,7 @@ def received(served):
 
     def ids():
         return kit.python(
-            "import httpx\ntold(httpx.get('http://listener.tasador.svc.cluster.local').json())"
+            "import httpx\nreport(httpx.get('http://listener.tasador.svc.cluster.local').json())"
         )
 
     yield ids
