@@ -127,7 +127,7 @@ def test_failed_dossier_keeps_the_decision(settings, tmp_path, checkout, monkeyp
     (decided,) = history(settings)
     assert published == [("tasador.model.promoted", f"decision-{decided.promotion}")]
     assert Registry(settings).champion().version == decided.version
-    assert "there is no dossier of it" in output
+    assert "its dossier failed" in output
     assert "no dossier" in dossier(settings, tmp_path, code=1)
     # Once the cause is fixed, only this step is repeated.
     again = ("resume", "dossier", "--origin-run-id", run_id.read_text())
