@@ -53,7 +53,7 @@ def demo():
                 start_new_session=True,  # ends together with its batch source
             )
         try:
-            while "the platform stays up" not in log.read_text():
+            while "the platform keeps running" not in log.read_text():
                 if process.poll() is not None:
                     raise SystemExit(log.read_text())
                 time.sleep(1)
