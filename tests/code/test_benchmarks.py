@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.serving.pieces import PIECES
 from tasador.listings.listing import COLUMNS
 from tasador.source.simulator import generate
 
@@ -18,11 +19,31 @@ def run(name, *arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name", ["model.py", "cost.py", "drift.py", "serve.py"])
-def test_benchmark_prints_its_usage(name):
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("model.py", "--write"),
+        ("cost.py", "--write"),
+        ("drift.py", "--write"),
+        ("serve.py", "--without"),
+        ("cli.py", "--against"),
+        ("install.py", "--write"),
+    ],
+)
+def test_benchmark_prints_its_usage(name, option):
     done = run(name, "--help")
     assert done.returncode == 0, done.stderr
-    assert "--write" in done.stdout
+    assert option in done.stdout
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_every_optimisation_can_be_switched_off(piece):
+    """A piece replaces attributes by name; it fails if one of them was renamed."""
+    code = f"from benchmarks.serving.pieces import PIECES; PIECES[{piece!r}]()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["model.py", "cost.py", "drift.py"])
