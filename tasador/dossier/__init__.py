@@ -5,5 +5,5 @@ drift-baseline.json, gate.json, metrics.json, leave-out.json, SBOMs of the servi
 training images, licences.md, and dossier.json, which lists the files and is written last. Rejected
 versions get one too.
 
-Imports ``training``, ``drift`` and ``gate``.
+May import ``training``, ``drift``, ``gate``, ``model``, ``listings``, ``stores`` and ``warehouse``.
 """

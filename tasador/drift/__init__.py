@@ -2,5 +2,5 @@
 
 NannyML measures; effect sizes decide. ``flows/drift.py`` calls ``verbs`` and shows ``card``.
 
-Imports ``listings``, ``model``, ``stores``, ``warehouse`` and ``events``.
+May import ``listings``, ``stores``, ``warehouse`` and ``events``.
 """

@@ -85,8 +85,8 @@ def distribution_deviations(values: Array, weights: Array) -> Array:
     last = np.append(ordered[1:] != ordered[:-1], True)
     usual = (np.arange(len(order)) + 1)[last] / len(order)
     reached = np.cumsum(weights[:, order], axis=1)
-    here = reached[:, last] / np.maximum(reached[:, -1:], 1)
-    deviations: Array = np.abs(here - usual).max(axis=1)
+    current = reached[:, last] / np.maximum(reached[:, -1:], 1)
+    deviations: Array = np.abs(current - usual).max(axis=1)
     return deviations
 
 
@@ -97,8 +97,8 @@ def mix_deviations(codes: Array, weights: Array) -> Array:
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     usual = np.diff(np.append(starts, len(order))) / len(order)
     counts = np.add.reduceat(weights[:, order], starts, axis=1)
-    here = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    squared = _entropy((here + usual) / 2) - (_entropy(here) + _entropy(usual)) / 2
+    current = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    squared = _entropy((current + usual) / 2) - (_entropy(current) + _entropy(usual)) / 2
     deviations: Array = np.sqrt(np.maximum(squared, 0))
     return deviations
 

@@ -3,5 +3,5 @@
 Every check is computed and stored, whether or not it passed. Two models are compared on the same
 rows by a bootstrap over properties, so a difference counts only if it exceeds the sampling noise.
 
-Imports nothing from tasador but ``arrays``.
+May import ``arrays``, and nothing else of the project.
 """

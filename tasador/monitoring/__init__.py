@@ -3,5 +3,5 @@
 ``flows/monitor.py`` calls ``verbs`` and shows ``card``; ``policy`` decides when to request
 training.
 
-Imports ``drift``, ``listings``, ``stores``, ``warehouse`` and ``events``.
+May import ``drift``, ``listings``, ``stores``, ``warehouse`` and ``events``.
 """

@@ -3,5 +3,6 @@
 ``flows/train.py`` calls ``verbs`` and shows ``card``; ``from_csv`` trains and scores without any
 service.
 
-Imports ``gate``, ``drift``, ``model``, ``listings``, ``stores``, ``warehouse`` and ``events``.
+May import ``drift``, ``gate``, ``model``, ``engine``, ``listings``, ``stores``, ``warehouse`` and
+``events``. Only ``verbs`` and ``inputs`` import the stores and the warehouse.
 """

@@ -1,4 +1,4 @@
-"""The inputs of a training: its plan, its rows, the rows it is judged on, and stored bundles.
+"""The inputs of a training: its plan, its rows, and the rows that it is judged on.
 
 The dossier reads the same inputs again after the decision.
 """

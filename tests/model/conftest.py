@@ -1,3 +1,5 @@
+"""A simulated market and a bundle trained on it, shared by the tests of the model."""
+
 import pytest
 
 from tasador.model.bundle import Bundle
