@@ -38,6 +38,7 @@ def facts(market, trained):
     decision = judge(evaluate(trained, market), None)
     record = make_decision(
         version=3,
+        champion_version=0,
         digest=trained.manifest.digest,
         reasons=decision.reasons,
         checks=[check.as_dict() for check in decision.checks],
@@ -81,6 +82,8 @@ def test_card_gives_the_measured_figures(folder, facts):
     made, dossier = folder
     card = (made / "README.md").read_text()
     metrics = json.loads((made / "metrics.json").read_bytes())
+    assert "**promoted** on" in card
+    assert "judged without a champion" in card
     whole = metrics["by_what_is_known"]["all rows"]
     assert whole == pytest.approx(facts.bundle.manifest.metrics)
     assert f"| all rows | {whole['rows']:,.0f} | {whole['r2']:.3f} |" in card
