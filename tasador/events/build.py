@@ -72,7 +72,7 @@ def drift_detected(drift: DriftRecord) -> Event:
 
 
 def training_requested(check: MonitorRecord) -> Event:
-    """The champion's requests have drifted so that it errs more: train a successor."""
+    """The champion's error on its requests rose: train a successor."""
     champion = ModelRef(
         check.model_name, check.champion_version, correlation_id=check.correlation_id
     )
