@@ -90,7 +90,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder} is not a model bundle: it has no {MANIFEST}") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict) or content.get("format") not in _FILES_OF_FORMAT:
+    # A list: the stored value may be anything, also what a dict cannot look up.
+    if not isinstance(content, dict) or content.get("format") not in list(_FILES_OF_FORMAT):
         formats = " or ".join(map(str, _FILES_OF_FORMAT))
         raise BundleError(f"{path} is not of bundle format {formats}: train the model again")
     checksum = content.pop("checksum", None)

@@ -4,6 +4,6 @@
 simulated market: ``course`` splits the CSV, ``simulator`` generates the market, ``server`` is the
 API.
 
-May import errors, clock and listings; nothing of the loop. Only ``client``, ``payload`` and
+May import arrays, clock, errors and listings; nothing of the loop. Only ``client``, ``payload`` and
 ``refusals`` are part of the images that fetch batches.
 """

@@ -159,10 +159,11 @@ def vars_of(manifest):
     return {name: getattr(manifest, name) for name in type(manifest).__dataclass_fields__}
 
 
-def test_load_refuses_other_format(folder):
+@pytest.mark.parametrize("number", [99, None, "4", [4], {}])
+def test_load_refuses_other_format(folder, number):
     path = folder / MANIFEST
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "format": 99}))
+    path.write_text(json.dumps({**manifest, "format": number}))
     with pytest.raises(BundleError, match="not of bundle format"):
         Bundle.load(folder)
     path.write_text("[]")

@@ -130,10 +130,10 @@ def test_nearest_comparables_are_the_most_alike():
         Listing(price=900_000.0, house_size=4_000.0, bed=6.0, bath=5.0, zip_code="33131"),
     ] * 40
     encoders = fit_all_rows(prepare_rows(arrays_of(near)))
-    encoded = encoders.nearest(encoders.encode(replace(near[0], price=None)), 3)
-    assert [round(c.price) for c in encoded] == [200_000] * 3
-    assert encoded[0].alike == 1.0
-    assert (encoded[0].house_size, encoded[0].bed, encoded[0].bath, encoded[0].acre_lot) == (
+    nearest = encoders.nearest(encoders.encode(replace(near[0], price=None)), 3)
+    assert [round(c.price) for c in nearest] == [200_000] * 3
+    assert nearest[0].alike == 1.0
+    assert (nearest[0].house_size, nearest[0].bed, nearest[0].bath, nearest[0].acre_lot) == (
         1_000,
         2,
         1,

@@ -18,7 +18,7 @@ def verified(contents):
 
 @pytest.fixture
 def store(monkeypatch, tmp_path):
-    """What is requests of a store, and what it answers, one after the other."""
+    """The requests to a store, its answers in their order, and the environment."""
     requests, answers = [], []
 
     def fetch_bundle(uri, digest, into, settings):

@@ -142,7 +142,7 @@ def test_long_bodies_held_at_once_are_limited(predict):
     finally:
         for sock in socks:
             sock.close()
-    # What was held is no JSON worth pricing; what was too much was not even kept.
+    # A held body is an invalid request; one beyond the limit is dropped.
     assert set(statuses) == {422, 503}
     assert statuses.count(503) == 20 - 64_000_000 // limits.MAX_BODY_BYTES
     assert predict.post("/predict", json={}).status_code == 200

@@ -14,6 +14,7 @@ import pytest
 
 from functions import model as served
 from functions.http import HttpProblem
+from tasador.engine.fast_engine import FastEngine
 from tasador.errors import BundleError, StoreUnavailable
 from tasador.events import read
 from tasador.events.event import EXPLANATION_MADE, PREDICTION_MADE, PREDICTION_REQUESTED, Event
@@ -472,6 +473,31 @@ def test_load_does_not_retry_a_damaged_bundle(monkeypatch):
         with pytest.raises(HttpProblem, match="damaged") as raised:
             waiting.wait_for_bundle()
         assert raised.value.extra["final"] is True
+
+
+@pytest.mark.parametrize("explains", [False, True])
+def test_load_switches_to_the_fast_engine(monkeypatch, folder, explains):
+    bundle = Bundle.load(folder)
+    monkeypatch.setattr(served, "_load", lambda _environ: bundle)
+    monkeypatch.setattr(served, "use_fast_json", lambda: None)
+    served.ServedModel(explains=explains).load()
+    assert isinstance(bundle.engine, FastEngine)
+    assert bundle.engine.explains_inline is explains
+
+
+def test_load_keeps_the_library_if_the_fast_engine_fails(monkeypatch, folder, caplog):
+    def fail(*_args, **_options):
+        raise BundleError("the fast engine predicts tables differently")
+
+    bundle = Bundle.load(folder)
+    library = bundle.engine
+    monkeypatch.setattr(served, "_load", lambda _environ: bundle)
+    monkeypatch.setattr(served, "use_fast_json", lambda: None)
+    monkeypatch.setattr("tasador.engine.fast_engine.fast_engine", fail)
+    waiting = served.ServedModel()
+    waiting.load()
+    assert waiting.require().engine is library
+    assert "the library evaluates the model" in caplog.text
 
 
 def flip(folder):
