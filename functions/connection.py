@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Container
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -29,8 +30,8 @@ class Handler(Protocol):
     """Answers requests (``functions.endpoints.Endpoints``)."""
 
     @property
-    def probes(self) -> Any:
-        """The paths whose GET and HEAD are always answered (anything that has ``in``)."""
+    def probes(self) -> Container[str]:
+        """The paths whose GET and HEAD are always answered."""
 
     def probe(self, request: Request) -> Response:
         """The answer to a probe; never blocks."""
