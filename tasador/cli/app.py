@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tasador.cli import dead_letters, loop, models, platform, source
+from tasador.settings import git_sha
 
 
 def make_app() -> typer.Typer:
@@ -28,9 +29,12 @@ def make_app() -> typer.Typer:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"tasador {version('tasador')}")
+        try:
+            typer.echo(f"tasador {version('tasador')}")
+        except PackageNotFoundError:  # an image holds the files only, and names their commit
+            typer.echo(f"tasador at commit {git_sha() or '(unknown)'}")
         raise typer.Exit
 
 

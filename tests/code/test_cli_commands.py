@@ -1,5 +1,6 @@
 """Commands on stand-ins for the platform, the registry, the warehouse and the dossier."""
 
+import importlib.metadata
 import json
 import os
 import sys
@@ -33,6 +34,16 @@ def invoke(monkeypatch, tmp_path):
         return result
 
     return run
+
+
+def test_version_of_an_image_is_its_commit(invoke, monkeypatch):
+    def not_installed(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", not_installed)
+    monkeypatch.setenv("GIT_SHA", "0123abc")
+    result = invoke("--version")
+    assert (result.exit_code, result.output) == (0, "tasador at commit 0123abc\n")
 
 
 class Platform:
