@@ -34,8 +34,10 @@ def main(arguments: list[str]) -> None:
     """Build if needed, then serve unless only a build was requested."""
     if arguments not in ([], ["--build"], ["--lock"]):
         raise SystemExit(__doc__)
-    given = os.environ.get("TASADOR_WEB_DIR")
-    folder = Path(given).expanduser().resolve() if given else find_home(os.environ) / "web"
+    configured = os.environ.get("TASADOR_WEB_DIR")
+    folder = (
+        Path(configured).expanduser().resolve() if configured else find_home(os.environ) / "web"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(_environment(folder))
     renew = arguments == ["--lock"]

@@ -3,6 +3,6 @@
 ``lake`` is S3 by boto3, ``bundles`` downloads and verifies a model bundle for serving (no boto3),
 ``registry`` is MLflow.
 
-May import the settings, the errors, the clock and ``tasador.model.manifest``. Functions load
-``bundles`` at start, so it may import nothing slow.
+May import the settings, the errors, the clock and ``tasador.model``. Functions load ``bundles`` at
+start, so it may import nothing slow: of the model, only ``manifest``.
 """

@@ -1,3 +1,5 @@
+"""The platform on a cluster, and the figures that its tests measure."""
+
 import os
 import time
 

@@ -23,16 +23,16 @@ def test_doctor_without_a_platform_says_up():
 
 def test_doctor_names_every_setting_that_is_missing():
     settings = Settings.load({"TASADOR_PLATFORM": "cluster", "TASADOR_HOME": "/nowhere"})
-    found = {d.part: (d.healthy, d.message) for d in diagnose(settings)}
-    assert found.pop("settings")[0]
-    assert set(found) == {"database", "objects", "mlflow", "functions"}
+    by_part = {d.part: (d.healthy, d.message) for d in diagnose(settings)}
+    assert by_part.pop("settings")[0]
+    assert set(by_part) == {"database", "objects", "mlflow", "functions"}
     for part, variable in (
         ("database", "TASADOR_DATABASE_URL"),
         ("objects", "TASADOR_S3_ENDPOINT"),
         ("mlflow", "TASADOR_MLFLOW_URL"),
         ("functions", "TASADOR_FUNCTIONS_URL"),
     ):
-        healthy, message = found[part]
+        healthy, message = by_part[part]
         assert not healthy
         assert variable in message
 

@@ -73,7 +73,7 @@ def test_binary_mode_encodes_header_values():
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "said"),
+    ("headers", "body", "message"),
     [
         ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s"}, b"{}", "type"),
         ({"ce-specversion": "0.3", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"{}", "0.3"),
@@ -94,9 +94,9 @@ def test_binary_mode_encodes_header_values():
         ),
     ],
 )
-def test_parse_refuses_malformed_events(headers, body, said):
+def test_parse_refuses_malformed_events(headers, body, message):
     assert read.is_event(headers)
-    with pytest.raises(EventError, match=said):
+    with pytest.raises(EventError, match=message):
         read.parse(headers, body)
 
 

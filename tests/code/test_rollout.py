@@ -34,7 +34,7 @@ def test_event_and_decision_name_the_same_model():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"version": "3"}, "data.version"),
         ({"version": True}, "data.version"),
@@ -43,9 +43,9 @@ def test_event_and_decision_name_the_same_model():
         ({"model_uri": 5}, "data.model_uri"),
     ],
 )
-def test_incomplete_promotion_event_names_the_field(change, said):
+def test_incomplete_promotion_event_names_the_field(change, message):
     event = model_promoted(DECISION)
-    with pytest.raises(EventError, match=said):
+    with pytest.raises(EventError, match=message):
         promoted_by_event(replace(event, data={**event.data, **change}))
 
 
@@ -68,7 +68,7 @@ def test_revision_has_promotion_number_and_model():
 
 
 @pytest.mark.parametrize(
-    ("found", "number", "step"),
+    ("current", "number", "step"),
     [
         (state(), 1, "roll"),
         (state(5, traffic=[serving(5)]), 6, "roll"),
@@ -85,22 +85,22 @@ def test_revision_has_promotion_number_and_model():
         (state(9, traffic=[serving(9, 0, "candidate")]), 8, "roll"),
     ],
 )
-def test_next_step_from_the_state_of_the_service(found, number, step):
-    assert plan.next_step(found, promoted(number)) == step
+def test_next_step_from_the_state_of_the_service(current, number, step):
+    assert plan.next_step(current, promoted(number)) == step
 
 
 def test_rollback_rolls_an_older_version():
-    found = state(5, traffic=[serving(5)])
-    assert plan.next_step(found, promoted(6, version=1)) == "roll"
+    current = state(5, traffic=[serving(5)])
+    assert plan.next_step(current, promoted(6, version=1)) == "roll"
 
 
 def test_candidate_has_no_traffic_and_replaces_a_leftover_one():
-    found = state(5, 6, 7, traffic=[serving(5), serving(6, 0, "candidate")])
-    assert plan.with_candidate(found, "predict-00007") == (
+    current = state(5, 6, 7, traffic=[serving(5), serving(6, 0, "candidate")])
+    assert plan.with_candidate(current, "predict-00007") == (
         serving(5),
         serving(7, 0, "candidate"),
     )
-    assert plan.without_candidates(found) == (serving(5),)
+    assert plan.without_candidates(current) == (serving(5),)
 
 
 def test_canary_traffic_and_its_return():
@@ -124,7 +124,7 @@ def test_read_canary_steps():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("10", "PERCENT:SECONDS"),
         ("ten:30", "PERCENT:SECONDS"),
@@ -136,8 +136,8 @@ def test_read_canary_steps():
         ("10:100,20:100", "more than 150 s"),
     ],
 )
-def test_invalid_canary_steps_name_the_problem(text, said):
-    with pytest.raises(ConfigurationError, match=said):
+def test_invalid_canary_steps_name_the_problem(text, message):
+    with pytest.raises(ConfigurationError, match=message):
         canary.read_steps(text)
 
 
@@ -146,7 +146,7 @@ def responses(milliseconds, count=50, failed=0):
 
 
 @pytest.mark.parametrize(
-    ("candidate", "stable", "said"),
+    ("candidate", "stable", "message"),
     [
         (responses(5), responses(5), ""),
         (responses(60), responses(5), ""),
@@ -160,14 +160,14 @@ def responses(milliseconds, count=50, failed=0):
         (responses(5, count=3), responses(5), "only 3 requests"),
     ],
 )
-def test_judge_canary_by_errors_and_latency(candidate, stable, said):
+def test_judge_canary_by_errors_and_latency(candidate, stable, message):
     reason = canary.judge(candidate, stable)
-    assert said in reason
-    assert bool(said) == bool(reason)
+    assert message in reason
+    assert bool(message) == bool(reason)
 
 
 def test_three_newest_old_revisions_are_kept():
     by_hand = Revision(name="predict-by-hand", env={})
-    found = state(1, 2, 3, 4, 5, extra=[by_hand], traffic=[serving(5)])
-    assert plan.to_prune(found, "predict-00005") == ["predict-00001", "predict-by-hand"]
+    current = state(1, 2, 3, 4, 5, extra=[by_hand], traffic=[serving(5)])
+    assert plan.to_prune(current, "predict-00005") == ["predict-00001", "predict-by-hand"]
     assert plan.to_prune(state(4, 5), "predict-00005") == []

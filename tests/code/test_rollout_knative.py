@@ -71,38 +71,40 @@ class Cluster:
         kind, _, name = path.rpartition("/")
         if path == REVISIONS:
             return httpx.Response(200, json={"items": list(self.revisions.values())})
-        found = {SERVICES: self.services, REVISIONS: self.revisions, TEMPLATES: self.templates}[
+        objects = {SERVICES: self.services, REVISIONS: self.revisions, TEMPLATES: self.templates}[
             kind
         ]
         if request.method == "GET":
-            return self.one(found, name)
+            return self.one(objects, name)
         if request.method == "DELETE":
-            known = name in found
-            found.pop(name, None)
+            known = name in objects
+            objects.pop(name, None)
             if kind == SERVICES:
                 self.revisions.clear()
             elif kind == REVISIONS:
                 self.reconcile()
             return httpx.Response(200 if known else 404, json={})
         if request.headers["content-type"] == "application/apply-patch+yaml":
-            found[name] = {**body, "metadata": {**body["metadata"], "generation": 1}}
-        elif name not in found:
+            objects[name] = {**body, "metadata": {**body["metadata"], "generation": 1}}
+        elif name not in objects:
             return httpx.Response(404, json={})
         else:
             assert request.headers["content-type"] == "application/json-patch+json"
             for operation in body:
                 assert operation["op"] == "add"
-                found[name]["spec"][operation["path"].removeprefix("/spec/")] = operation["value"]
-            found[name]["metadata"]["generation"] += 1
-        total = sum(t["percent"] for t in found[name]["spec"]["traffic"])
+                objects[name]["spec"][operation["path"].removeprefix("/spec/")] = operation["value"]
+            objects[name]["metadata"]["generation"] += 1
+        total = sum(t["percent"] for t in objects[name]["spec"]["traffic"])
         if total != 100:
             return httpx.Response(400, json={"message": f"traffic sums to {total}, not 100"})
         self.reconcile()
-        return httpx.Response(200, json=found[name])
+        return httpx.Response(200, json=objects[name])
 
-    def one(self, found, name):
+    def one(self, objects, name):
         return (
-            httpx.Response(200, json=found[name]) if name in found else httpx.Response(404, json={})
+            httpx.Response(200, json=objects[name])
+            if name in objects
+            else httpx.Response(404, json={})
         )
 
     def reconcile(self):

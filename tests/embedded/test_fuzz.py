@@ -77,10 +77,10 @@ def processes(platform, tmp_path_factory):
         function("record", folder, **store) as record,
         function("reload", folder, **empty) as reload,
     ):
-        found = {"predict": predict, "explain": explain, "record": record, "reload": reload}
-        for client in found.values():
+        clients = {"predict": predict, "explain": explain, "record": record, "reload": reload}
+        for client in clients.values():
             wait_for(lambda client=client: is_ready(client))
-        yield found
+        yield clients
 
 
 def another_database(platform, name):
@@ -197,14 +197,14 @@ CONTENT_TYPES = st.sampled_from(
 @st.composite
 def spoilt(draw, good):
     """``good`` with some of its fields gone, replaced or joined by others."""
-    found = dict(good)
+    changed = dict(good)
     for key in draw(st.lists(st.sampled_from(sorted(good)), max_size=3)):
         if draw(st.booleans()):
-            found.pop(key, None)
+            changed.pop(key, None)
         else:
-            found[key] = draw(ANY_JSON)
-    found.update(draw(st.dictionaries(st.text(max_size=10), ANY_JSON, max_size=1)))
-    return found
+            changed[key] = draw(ANY_JSON)
+    changed.update(draw(st.dictionaries(st.text(max_size=10), ANY_JSON, max_size=1)))
+    return changed
 
 
 GOOD = {

@@ -174,28 +174,28 @@ def test_request_and_response_are_proxied_unchanged(gateway):
         content=b"x" * 1_000_000,
         headers={"x-request-id": "abc", "x-mine": "1", "content-type": "text/plain"},
     )
-    said = gateway.client.get("/predict?seconds=0", headers={"x-mine": "2"}).json()
+    described = gateway.client.get("/predict?seconds=0", headers={"x-mine": "2"}).json()
     assert answer.status_code == 200
     assert answer.headers["x-request-id"] == "abc"
-    assert said["path"] == "/predict?seconds=0"
-    assert said["headers"]["x-mine"] == "2"
-    assert len(said["headers"]["x-request-id"]) == 32
+    assert described["path"] == "/predict?seconds=0"
+    assert described["headers"]["x-mine"] == "2"
+    assert len(described["headers"]["x-request-id"]) == 32
     path = gateway.client.get("/fn/predict/a%20b/c?x=1&y=%26").json()["path"]
     assert path == "/a%20b/c?x=1&y=%26"
 
 
 def test_function_environment_has_only_the_settings_it_needs(gateway, checkout):
     gateway.serve("predict", ("predict-00001", 100, ""), MODEL_URI="s3://b/m")
-    said = gateway.client.get("/model").json()
-    assert said["env"]["MODEL_URI"] == "s3://b/m"
-    assert said["env"]["K_SINK"] == f"{gateway.url}/broker"
-    assert said["env"]["TASADOR_S3_SECRET_KEY"] == "another-secret"
-    assert "TASADOR_DATABASE_URL" not in said["env"]
-    assert "TASADOR_GATEWAY_TOKEN" not in said["env"]
-    assert said["env"]["TASADOR_HOME"] != str(gateway.home)
-    assert said["cwd"] == str(checkout)
-    told = gateway.client.get("/reload").json()["env"]
-    assert told["TASADOR_GATEWAY_TOKEN"] == TOKEN
+    described = gateway.client.get("/model").json()
+    assert described["env"]["MODEL_URI"] == "s3://b/m"
+    assert described["env"]["K_SINK"] == f"{gateway.url}/broker"
+    assert described["env"]["TASADOR_S3_SECRET_KEY"] == "another-secret"
+    assert "TASADOR_DATABASE_URL" not in described["env"]
+    assert "TASADOR_GATEWAY_TOKEN" not in described["env"]
+    assert described["env"]["TASADOR_HOME"] != str(gateway.home)
+    assert described["cwd"] == str(checkout)
+    reload_env = gateway.client.get("/reload").json()["env"]
+    assert reload_env["TASADOR_GATEWAY_TOKEN"] == TOKEN
 
 
 def test_body_over_the_limit_answers_413(gateway):
@@ -281,9 +281,9 @@ def test_unready_candidate_reports_why(gateway):
 def test_process_that_exits_at_start_is_reported_with_its_log(gateway):
     body = {"revision": "explain-00001", "env": {"BROKEN": "1"}}
     gateway.admin("POST", "/services/explain/revisions", body)
-    said = gateway.admin("POST", "/services/explain/revisions/explain-00001/start", {}).json()
-    assert said["ready"] is False
-    assert "broken on purpose" in said["reason"]
+    result = gateway.admin("POST", "/services/explain/revisions/explain-00001/start", {}).json()
+    assert result["ready"] is False
+    assert "broken on purpose" in result["reason"]
 
 
 def test_other_process_on_the_port_gets_no_request(gateway, tmp_path):
@@ -346,9 +346,9 @@ def test_services_survive_kill_9_of_the_gateway(gateway):
     gateway.kill()
     gateway.start()
     assert started_at(pid) is None
-    said = gateway.client.get("/model").json()
-    assert said["env"]["MODEL_VERSION"] == "7"
-    assert said["pid"] != pid
+    answer = gateway.client.get("/model").json()
+    assert answer["env"]["MODEL_VERSION"] == "7"
+    assert answer["pid"] != pid
 
 
 def test_event_is_delivered_in_both_content_modes(gateway):

@@ -44,8 +44,8 @@ def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, monkeypatch
     batches = [list(generate(7, "steady", number, 1_500)) for number in range(2)]
     with Source(batches).serving() as source:
         monkeypatch.setenv("TASADOR_SOURCE_URL", source.url)
-        said = tasador(alone, "pipeline", "--trials", "1", "--json")
-        runs = read_many(said)
+        output = tasador(alone, "pipeline", "--trials", "1", "--json")
+        runs = read_many(output)
     assert [run["flow"] for run in runs] == [
         "ingest",
         "drift",
@@ -62,14 +62,14 @@ def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, monkeypatch
     assert end["status"] == "exhausted"
 
     with httpx.Client(base_url=alone.functions_url, timeout=60, trust_env=False) as client:
-        wait_for(lambda: client.get("/model").json().get("version") == train["version"])
+        wait_for(lambda: client.get("/model").json().get("version") == train["version"], 90)
         answer = client.post("/predict", json={"state": "Texas", "house_size": 1500}).json()
         explained = client.post("/explain", json={"state": "Texas", "house_size": 1500}).json()
         assert answer["price"] == explained["price"]
         total = explained["base"] + sum(c["dollars"] for c in explained["contributions"])
         assert total == pytest.approx(explained["price"], abs=1)
         path = f"/predictions/{answer['prediction_id']}"
-        wait_for(lambda: client.get(path).status_code == 200)
+        wait_for(lambda: client.get(path).status_code == 200, 90)
     assert answer["correlation_id"] == first["correlation_id"]
 
     lineage = json.loads(tasador(alone, "lineage", answer["prediction_id"], "--json"))
@@ -92,8 +92,8 @@ def test_pending_flows_after_a_killed_pipeline(platform):
         assert pending_flows(own) == []
         with Source([list(generate(3, "steady", 0, 50))]).serving() as source:
             batch = ingest_one(own, source.url).batch
-        asked = {"batch-id": batch.batch_id, "correlation-id": batch.correlation_id}
-        assert pending_flows(own) == [("drift", asked)]
+        parameters = {"batch-id": batch.batch_id, "correlation-id": batch.correlation_id}
+        assert pending_flows(own) == [("drift", parameters)]
         with Warehouse(own.database_url) as warehouse:
             warehouse.record_drift(
                 make_drift_record(
@@ -103,7 +103,7 @@ def test_pending_flows_after_a_killed_pipeline(platform):
                     verdict="train",
                 )
             )
-        assert pending_flows(own) == [("train", asked)]
+        assert pending_flows(own) == [("train", parameters)]
 
 
 def read_many(text):

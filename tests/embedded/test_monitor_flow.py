@@ -55,7 +55,7 @@ def served(new_home):
                 runs = tasador(settings, "pipeline")
             assert [run["flow"] for run in runs] == ["ingest", "drift", "train", "ingest"]
             with httpx.Client(base_url=settings.functions_url, timeout=60) as client:
-                wait_for(lambda: client.get("/model").json().get("version") == 1)
+                wait_for(lambda: client.get("/model").json().get("version") == 1, 90)
             yield settings
         finally:
             platform.down()
@@ -69,7 +69,7 @@ def request_prices(settings, listings):
             f"{settings.functions_url}/batch_predict", json={"listings": listings}, timeout=60
         )
         assert answer.status_code == 200, answer.text
-        wait_for(lambda: warehouse.prediction_summary()["count"] == before + len(listings))
+        wait_for(lambda: warehouse.prediction_summary()["count"] == before + len(listings), 90)
 
 
 def requests_of(number, rows, only=lambda row: True):

@@ -77,13 +77,13 @@ def world(platform, bundles):
             return decided
 
         def outcomes(promotion, count=2):
-            """What happened to a promotion, once so many rows say it."""
+            """The rollout records of a promotion, once there are ``count``."""
 
-            def found():
+            def finished():
                 rows = [r for r in warehouse.rollout_history(50) if r.promotion == promotion]
                 return rows if len(rows) >= count else None
 
-            return wait_for(found, 90)
+            return wait_for(finished, 90)
 
         with httpx.Client(base_url=platform.functions_url, timeout=60, trust_env=False) as client:
             yield SimpleNamespace(
@@ -107,13 +107,13 @@ def changes(records):
 
 def in_service(world):
     """The promotion that serves, checked to be the same in both services, without tags."""
-    found = set()
+    promotions = set()
     for service in SERVICES:
         state = world.backend.state(service)
         assert [(t.percent, t.tag) for t in state.traffic] == [(100, "")]
-        found.add(plan.promotion_of(plan.in_service(state)))
-    assert len(found) == 1
-    return found.pop()
+        promotions.add(plan.promotion_of(plan.in_service(state)))
+    assert len(promotions) == 1
+    return promotions.pop()
 
 
 def published(world, kind, promotion):
@@ -153,8 +153,8 @@ def test_promoted_event_rolls_out_to_all_services(world, bundles):
     assert answer["model"]["digest"] == bundles[1][0].digest
     assert answer["revision"] == f"predict-{decision.promotion:05d}"
     assert answer["correlation_id"] == "c-1"
-    told = world.client.post("/explain", json={"bed": 3, "house_size": 1500}).json()
-    assert told["price"] == pytest.approx(answer["price"])
+    explanation = world.client.post("/explain", json={"bed": 3, "house_size": 1500}).json()
+    assert explanation["price"] == pytest.approx(answer["price"])
     # The prediction is recorded; the trials of the candidate are not.
     wait_for(lambda: world.warehouse.prediction(answer["prediction_id"]))
     revisions = [p.revision for p in world.warehouse.predictions(500)]
@@ -225,8 +225,8 @@ def test_damaged_bundle_keeps_the_old_model_serving(world):
         assert "model.ubj" in record.reason
     assert in_service(world) == good
     assert world.client.post("/predict", json={}).json()["model"]["version"] == version
-    told = wait_for(lambda: published(world, ROLLOUT_FAILED, bad.promotion))
-    assert "model.ubj" in told[0]["data"]["reason"]
+    events = wait_for(lambda: published(world, ROLLOUT_FAILED, bad.promotion))
+    assert "model.ubj" in events[0]["data"]["reason"]
     # A failed promotion is not tried again automatically, only on request.
     assert world.rollout.reconcile() == []
     answer = world.client.post("/reload")
@@ -336,7 +336,7 @@ def test_reconcile_and_reload_make_up_for_a_lost_event(world):
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "message"),
     [
         ('{"version": "2"}', 422, "version"),
         ('{"version": true}', 422, "version"),
@@ -345,13 +345,13 @@ def test_reconcile_and_reload_make_up_for_a_lost_event(world):
         ("[1]", 422, "JSON object"),
     ],
 )
-def test_reload_refuses_bad_requests(world, body, status, said):
+def test_reload_refuses_bad_requests(world, body, status, message):
     answer = world.client.post("/reload", content=body)
     assert (answer.status_code, answer.headers["content-type"]) == (
         status,
         "application/problem+json",
     )
-    assert said in answer.text
+    assert message in answer.text
 
 
 def test_rollback_promotes_the_previous_version(world):

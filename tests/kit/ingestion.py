@@ -117,12 +117,12 @@ def ingest_all(settings, url, most=30):
 def assert_ingested_once(settings, batches):
     """Every row of the batches is in the warehouse and the lake exactly once, unchanged."""
     with Warehouse(settings.database_url) as warehouse:
-        found = warehouse.batches(status="ready")
-        assert sorted(b.batch_number for b in found) == list(range(len(batches)))
+        ready = warehouse.batches(status="ready")
+        assert sorted(b.batch_number for b in ready) == list(range(len(batches)))
         assert warehouse.unannounced_batches() == []
     connection = psycopg2.connect(settings.database_url)
     try:
-        for batch in found:
+        for batch in ready:
             read = [read_row(raw) for raw in batches[batch.batch_number]]
             clean = [listing for listing, problems in read if not problems]
             with connection.cursor() as cursor:

@@ -21,8 +21,8 @@ KUSTOMIZATIONS = sorted(
 
 def kustomize():
     """The command that builds a kustomization, or None: $KUSTOMIZE, kustomize, kubectl."""
-    if given := os.environ.get("KUSTOMIZE"):
-        return given.split()
+    if command := os.environ.get("KUSTOMIZE"):
+        return command.split()
     if shutil.which("kustomize"):
         return ["kustomize", "build"]
     return ["kubectl", "kustomize"] if shutil.which("kubectl") else None

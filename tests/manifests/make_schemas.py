@@ -103,15 +103,15 @@ def of_crd(path):
 
 
 def reachable(definitions, root):
-    found, waiting = {}, [root]
+    used, waiting = {}, [root]
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in used:
             continue
-        found[name] = definitions[name]
+        used[name] = definitions[name]
         text = json.dumps(definitions[name])
-        waiting += [n for n in definitions if f'"#/definitions/{n}"' in text and n not in found]
-    return found
+        waiting += [n for n in definitions if f'"#/definitions/{n}"' in text and n not in used]
+    return used
 
 
 def of_definition(path, root, only):

@@ -48,8 +48,8 @@ def applied(folder):
         text=True,
         check=True,
     )
-    found = {c["image"] for _, c in kit.containers(yaml.safe_load_all(done.stdout))}
-    return {image for image in found if "tasador-" in image}
+    images = {c["image"] for _, c in kit.containers(yaml.safe_load_all(done.stdout))}
+    return {image for image in images if "tasador-" in image}
 
 
 def test_every_dockerfile_belongs_to_an_image(images):

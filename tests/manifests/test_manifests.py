@@ -55,17 +55,17 @@ def test_every_object_is_valid(folder):
 
 
 @pytest.mark.parametrize(
-    ("apply", "said"),
+    ("apply", "message"),
     [
         (lambda o: o["spec"]["webhook"]["metaflow-event"].update(prot="1"), "prot"),
         (lambda o: o["spec"].update(eventBus="default"), "eventBus"),
         (lambda o: o["spec"]["webhook"]["metaflow-event"].update(port=1), "not of type 'string'"),
     ],
 )
-def test_schema_check_rejects_an_invalid_object(dev, apply, said):
+def test_schema_check_rejects_an_invalid_object(dev, apply, message):
     wrong = yaml_copy(kit.named(dev, "EventSource")["metaflow-webhook"])
     apply(wrong)
-    with pytest.raises(jsonschema.ValidationError, match=said):
+    with pytest.raises(jsonschema.ValidationError, match=message):
         jsonschema.validate(wrong, kit.schema("argoproj.io/v1alpha1", "EventSource"))
 
 
@@ -102,8 +102,8 @@ def test_secrets_only_in_the_dev_overlay(folder):
 def test_every_container_has_requests_and_limits(dev):
     for each, container in kit.containers(dev):
         for kind in ("requests", "limits"):
-            given = container.get("resources", {}).get(kind, {})
-            assert {"cpu", "memory"} <= set(given), f"{what(each)} {container['name']}: {kind}"
+            resources = container.get("resources", {}).get(kind, {})
+            assert {"cpu", "memory"} <= set(resources), f"{what(each)} {container['name']}: {kind}"
 
 
 def test_limit_range_covers_flow_steps(dev):
@@ -176,8 +176,8 @@ def test_service_accounts_roles_and_subjects_exist(dev):
         assert {s["name"] for s in binding["subjects"]} <= accounts, name
     for name, role in kit.named(dev, "Role").items():
         for rule in role["rules"]:
-            asked = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
-            assert "*" not in asked, name
+            requested = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+            assert "*" not in requested, name
             assert "secrets" not in rule["resources"], name
 
 
@@ -279,11 +279,11 @@ def test_object_store_accepts_the_keys_in_secrets(dev):
 
 def functions(dev):
     """name -> pod template of every function, from its Service or its PodTemplate."""
-    found = {n: each["template"] for n, each in kit.named(dev, "PodTemplate").items()}
+    templates = {n: each["template"] for n, each in kit.named(dev, "PodTemplate").items()}
     for name, each in kit.named(dev, "Service").items():
         if each["apiVersion"] == "serving.knative.dev/v1":
-            found[name] = each["spec"]["template"]
-    return found
+            templates[name] = each["spec"]["template"]
+    return templates
 
 
 def test_every_function_has_a_knative_service(dev):

@@ -93,8 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             "cwd": os.getcwd(),
         }
 
-    def say(self, status: int, said: dict, headers: dict | None = None) -> None:
-        body = json.dumps(said).encode()
+    def say(self, status: int, content: dict, headers: dict | None = None) -> None:
+        body = json.dumps(content).encode()
         self.send_response(status)
         for name, value in {"content-type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)
