@@ -17,7 +17,7 @@ NOISE = 0.03
 _MEASURES = (
     ("predict", "spawn to first prediction, ms", "cold"),
     ("explain", "spawn to first explanation, ms", "cold"),
-    ("predict", "resident memory under load, MB", "memory"),
+    ("predict", "resident memory after batches, MB", "memory"),
     ("predict", "1 client: requests a second", "c1 rate"),
     ("predict", "1 client: p99, ms", "c1 p99"),
     ("predict", "1 client: processor time, ms", "c1 cpu"),
