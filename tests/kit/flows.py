@@ -16,6 +16,8 @@ class Flow:
     """flows/NAME.py in a new process group, with its datastore in ``folder``."""
 
     def __init__(self, name, settings, folder, checkout, *arguments):
+        # Metaflow takes the nearest one above, if there is none here: tests would share it.
+        (folder / ".metaflow").mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, str(checkout / "flows" / f"{name}.py"), *arguments],
             cwd=folder,
