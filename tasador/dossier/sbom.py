@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # The direct requirements of each part, as in pyproject.toml (tests/code/test_dossier.py compares
 # them): an image contains the packages, but neither that file nor tasador's own metadata.
 _BASE = (
+    "cloudevents",
     "flask",
     "httpx",
     "numpy",

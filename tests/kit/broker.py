@@ -17,18 +17,28 @@ def recording_broker():
 class Broker:
     """Keeps its events and counts its requests (``received``).
 
+    An event that is sent again, because the answer took too long, is kept once: a broker promises
+    no more, and consumers recognise an event's id.
+
     ``delay`` makes it slow (seconds), ``status`` lets it refuse. While ``open`` is not set, it
     holds every request.
     """
 
     def __init__(self):
         self.events = []
+        self._lock = threading.Lock()
         self.delay = 0.0
         self.open = threading.Event()
         self.open.set()
         self.received = 0
         self.status = 202
         self.url = ""
+
+    def keep(self, event):
+        """Keep an event unless it is known."""
+        with self._lock:
+            if event.id not in {known.id for known in self.events}:
+                self.events.append(event)
 
     def ids(self):
         """The prediction ids of all events, in the order of arrival."""
@@ -51,7 +61,7 @@ def adjustable_broker():
             time.sleep(broker.delay)
             broker.open.wait(30)
             if broker.status == 202:
-                broker.events.append(read.parse(dict(self.headers), body))
+                broker.keep(read.parse(dict(self.headers), body))
             self.send_response(broker.status)
             self.end_headers()
 
