@@ -78,7 +78,7 @@ def _difference(answer: dict[str, Any], expected: float, digest: str) -> float:
     """The relative difference of an answer's price from the expected price, in dollars both."""
     if answer["model"]["digest"] != digest:
         raise RolloutError(f"the candidate serves the digest {answer['model']['digest']}")
-    price = float(answer["price"])
+    price: float = answer["price"]
     difference = abs(price - expected) / expected
     # "not <=" also refuses NaN.
     if not difference <= GOLDEN_TOLERANCE:

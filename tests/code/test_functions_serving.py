@@ -15,7 +15,7 @@ import pytest
 from functions import model as served
 from functions.http import HttpProblem
 from tasador.engine.fast_engine import FastEngine
-from tasador.errors import BundleError, StoreUnavailable
+from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.events import read
 from tasador.events.event import EXPLANATION_MADE, PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.listings.listing import INPUTS
@@ -458,19 +458,22 @@ def test_wait_for_bundle_gives_up_during_a_long_attempt(monkeypatch):
         waiting.wait_for_bundle()
 
 
-def test_load_does_not_retry_a_damaged_bundle(monkeypatch):
+@pytest.mark.parametrize(
+    "error", [BundleError("model.ubj is damaged"), ConfigurationError("the key is refused")]
+)
+def test_load_does_not_retry_what_cannot_succeed(monkeypatch, error):
     attempts = []
 
-    def damaged():
+    def fail():
         attempts.append(1)
-        raise BundleError("model.ubj is damaged")
+        raise error
 
-    with loading(monkeypatch, damaged) as (waiting, go, thread):
+    with loading(monkeypatch, fail) as (waiting, go, thread):
         go.set()
         thread.join(20)
         assert not thread.is_alive()
         assert attempts == [1]
-        with pytest.raises(HttpProblem, match="damaged") as raised:
+        with pytest.raises(HttpProblem, match=str(error)) as raised:
             waiting.wait_for_bundle()
         assert raised.value.extra["final"] is True
 

@@ -109,6 +109,7 @@ def test_batch_with_the_wrong_number_of_predictions_fails(candidate, batch):
         ({"model": {"digest": "other"}}, "serves the digest other"),
         ({"model": None}, "cannot be read"),
         ({"price": None}, "cannot be read"),
+        ({"price": "250000"}, "cannot be read"),
     ],
 )
 def test_wrong_prediction_fails(candidate, changes, message):
