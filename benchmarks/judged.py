@@ -1,11 +1,15 @@
-"""The rows that the model's benchmarks judge on, sampled by property, and the error measure."""
+"""What the model's benchmarks share: the rows they judge on, their models, the error measure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from tasador.model.bundle import Bundle
+from tasador.training import fitting, splits, study
 
 Figures = dict[str, list[float]]
 Log = Callable[[str], None]
@@ -23,3 +27,17 @@ def held_out(frame: pd.DataFrame, seed: int) -> np.ndarray:
 def median_error(actual: np.ndarray, predicted: np.ndarray) -> float:
     """The median of the relative errors."""
     return float(np.median(np.abs(predicted - actual) / actual))
+
+
+def parameters(frame: pd.DataFrame, trials: int, seed: int) -> study.SearchResult:
+    """Training parameters: known good ones if ``trials`` is 0, else those of a search."""
+    if trials == 0:
+        return study.SearchResult(dict(study.KNOWN_GOOD), 0.0, [])
+    return fitting.search(splits.prepare(frame), study.SearchOptions(trials=trials, seed=seed))
+
+
+def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:
+    """A bundle trained on the frame's rows outside the holdout."""
+    model = fitting.fit(splits.prepare(frame), parameters(frame, trials, seed), seed=seed)
+    fitting.write(model, folder)
+    return Bundle.load(folder)

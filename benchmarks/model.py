@@ -22,36 +22,20 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import ablation, drift, legacy_model, report
-from benchmarks.judged import Figures, Log, held_out, median_error
-from tasador.gate.checks import judge
+from benchmarks.course import course
+from benchmarks.judged import Figures, Log, held_out, median_error, parameters, trained
 from tasador.gate.measures import Evaluation, r2
 from tasador.listings.arrays import listing_at
-from tasador.listings.listing import COLUMNS, INPUTS, MARKET_PRICE
+from tasador.listings.listing import INPUTS, MARKET_PRICE
 from tasador.listings.table import columns_of, read_csv
 from tasador.model.bundle import Bundle
 from tasador.model.contributions import explain
-from tasador.source.course import course_batch
-from tasador.training import fitting, splits, study
 from tasador.training.evaluation import evaluate
 from tasador.training.leave_out import leave_states_out
 
 PARTS = ("accuracy", "states", "course", "drift", "ablation", "tried")
 ROOMS = ["bed", "bath", "house_size"]
 _EXPLAINED = 300
-
-
-def parameters(frame: pd.DataFrame, trials: int, seed: int) -> study.SearchResult:
-    """Training parameters: known good ones if ``trials`` is 0, else those of a search."""
-    if trials == 0:
-        return study.SearchResult(dict(study.KNOWN_GOOD), 0.0, [])
-    return fitting.search(splits.prepare(frame), study.SearchOptions(trials=trials, seed=seed))
-
-
-def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:
-    """A bundle trained on the frame's rows outside the holdout."""
-    model = fitting.fit(splits.prepare(frame), parameters(frame, trials, seed), seed=seed)
-    fitting.write(model, folder)
-    return Bundle.load(folder)
 
 
 def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
@@ -161,82 +145,6 @@ def states(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log
             figures.setdefault(name, []).append(value)
         log(f"states, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()))
     return figures
-
-
-def course(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
-    """The six batches by the course's rule: R² of the champion after each, on a national holdout.
-
-    "course fall" is the largest mean fall from one batch to the next beyond noise. Noise is twice
-    the standard deviation over the seeds (which change the properties trained on and judged) and
-    over a bootstrap of the judged properties.
-    """
-    texts = frame[list(COLUMNS)].astype(object).where(frame.notna(), "").astype(str)
-    numbers = [
-        None if "" in row else course_batch(list(row)) for row in texts.itertuples(index=False)
-    ]
-    batch = np.array([-1 if n is None else n for n in numbers])
-    runs = [
-        _course_of(frame.assign(holdout=held_out(frame, seed)), batch, seed, trials, scratch, log)
-        for seed in range(seeds)
-    ]
-    figures: Figures = {f"course {number}": [] for number in range(6)}
-    for served in runs:
-        for number, model in enumerate(served):
-            value = math.nan if model is None else r2(model.actual, model.predicted)
-            figures[f"course {number}"].append(value)
-    beyond = [
-        _beyond_noise([(served[step], served[step + 1]) for served in runs]) for step in range(5)
-    ]
-    return {**figures, "course fall": [max(beyond)]}
-
-
-def _course_of(
-    frame: pd.DataFrame,
-    batch: np.ndarray,
-    seed: int,
-    trials: int,
-    scratch: Path,
-    log: Log,
-) -> list[Evaluation | None]:
-    """The champion after each batch, evaluated on the national holdout; None without a champion."""
-    national = frame[frame["holdout"]]
-    champion: Bundle | None = None
-    served: list[Evaluation | None] = []
-    for last in range(6):
-        rows = frame[(batch >= 0) & (batch <= last)]
-        challenger = trained(rows, scratch / f"course-{seed}-{last}", trials=trials, seed=seed)
-        known = None if champion is None else evaluate(champion, rows)
-        if judge(evaluate(challenger, rows), known).promote:
-            champion = challenger
-        served.append(None if champion is None else evaluate(champion, national))
-    values = [math.nan if model is None else r2(model.actual, model.predicted) for model in served]
-    log(f"course, seed {seed}: " + " ".join(f"{value:.3f}" for value in values))
-    return served
-
-
-def _beyond_noise(steps: list[tuple[Evaluation | None, Evaluation | None]]) -> float:
-    """The mean fall of R² from the first to the second, beyond noise."""
-    falls = [_falls(old, new) for old, new in steps if old is not None and new is not None]
-    if not falls:
-        return 0.0
-    fall = np.array([mean for mean, _ in falls])
-    by_seeds = fall.var(ddof=1) if len(fall) > 1 else 0.0
-    by_rows = np.mean([resamples.var() for _, resamples in falls])
-    return max(0.0, float(fall.mean() - 2 * np.sqrt(by_seeds + by_rows)))
-
-
-def _falls(old: Evaluation, new: Evaluation) -> tuple[float, np.ndarray]:
-    """The fall of R², and in 200 resamples of the properties, which are the same in each call."""
-    draw = np.random.default_rng(0)
-    _, owner = np.unique(old.key.astype(str), return_inverse=True)
-    worse = (new.predicted - new.actual) ** 2 - (old.predicted - old.actual) ** 2
-
-    def fall(weight: np.ndarray) -> float:
-        mean = np.average(old.actual, weights=weight)
-        return float(np.sum(weight * worse) / np.sum(weight * (old.actual - mean) ** 2))
-
-    resamples = [fall(draw.poisson(1.0, owner.max() + 1)[owner].astype(float)) for _ in range(200)]
-    return fall(np.ones(len(worse))), np.array(resamples)
 
 
 def summary(figures: Figures) -> str:
