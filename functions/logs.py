@@ -1,8 +1,8 @@
-"""Logs as JSON lines on stdout, written by a thread so that no request waits for a reader.
+"""Logs as JSON lines on stdout, written so that no request waits for a reader.
 
-A pipe holds some 64 kB. If nobody reads it, the next write blocks. Here only the writer thread can
-block: lines wait in a bounded queue, and new lines are dropped and counted while it is full
-(decision 0013).
+A pipe holds some 64 kB. If nobody reads it, the next write blocks. So a line is written at once
+only while stdout has room for it. Otherwise it waits in a bounded queue for a writer thread, and
+new lines are dropped and counted while the queue is full (decision 0013).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -19,6 +20,8 @@ from typing import Any
 from functions.metrics import counter
 
 _STDOUT = 1
+# A pipe that poll calls writable has room for this much (bytes).
+_ROOM = select.PIPE_BUF
 # The lines in the queue, bytes.
 _MAX_QUEUED = 1_000_000
 # The writer collects lines for this long (seconds): one wake-up and one write for many requests.
@@ -33,7 +36,7 @@ _encode = json.JSONEncoder(default=str).encode
 
 
 class LineWriter:
-    """Writes lines to a file descriptor from a thread. ``write`` never blocks."""
+    """Writes lines to a file descriptor, from a thread if it has no room. Never blocks a caller."""
 
     def __init__(self, descriptor: int = _STDOUT, max_queued: int = _MAX_QUEUED) -> None:
         self._descriptor = descriptor
@@ -43,10 +46,16 @@ class LineWriter:
         self._lock = threading.Lock()
         self._filled = threading.Event()
         self._thread: threading.Thread | None = None
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
 
     def write(self, line: bytes) -> None:
-        """Queue a line, which ends in a newline. Drop it if the queue is full."""
+        """Write a line, which ends in a newline, or queue it. Drop it if the queue is full."""
         with self._lock:
+            if not self._queued and len(line) <= _ROOM and self._poll.poll(0):
+                line = self._write_some(line)
+                if not line:
+                    return
             if self._queued + len(line) > self._max_queued:
                 DROPPED.inc()
                 return
@@ -78,6 +87,17 @@ class LineWriter:
             self._write_all(data)
             with self._lock:
                 self._queued -= len(data)
+
+    def _write_some(self, line: bytes) -> bytes:
+        """Write what the descriptor takes now; returns the rest."""
+        try:
+            return line[os.write(self._descriptor, line) :]
+        except BlockingIOError:
+            return line
+        except OSError:
+            # Stdout is closed, so the error cannot be logged.
+            DROPPED.inc()
+            return b""
 
     def _write_all(self, data: bytes) -> None:
         view = memoryview(data)
