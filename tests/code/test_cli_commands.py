@@ -15,6 +15,7 @@ from tasador.cli.app import make_app
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.stores.registry import ModelVersion
 from tests.kit.records import WHEN, make_decision
+from tests.kit.warehouse import OpenWarehouse
 
 SET = {
     f"TASADOR_{name}": "http://127.0.0.1:9"
@@ -116,16 +117,7 @@ class Registry:
         return [version]
 
 
-class Warehouse:
-    def __init__(self, url):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
+class Warehouse(OpenWarehouse):
     def model_history(self, limit):
         # Newest first; a rollback is not the decision about its version.
         return [make_decision(decision="rolled_back"), make_decision(metrics={"r2": 0.5})]

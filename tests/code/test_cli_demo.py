@@ -19,6 +19,7 @@ from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
 from tests.kit.network import free_port
 from tests.kit.records import make_batch, make_decision, make_prediction
+from tests.kit.warehouse import OpenWarehouse
 
 MODEL = {"name": "tasador-price", "version": 1, "digest": "d"}
 ANSWERS = {
@@ -82,16 +83,7 @@ class Platform:
         self.calls.append(("down",))
 
 
-class Warehouse:
-    def __init__(self, url):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
+class Warehouse(OpenWarehouse):
     def prediction(self, prediction_id):
         return make_prediction(prediction_id=prediction_id)
 

@@ -23,6 +23,7 @@ from tests.kit.records import (
     make_prediction,
     make_rollout,
 )
+from tests.kit.warehouse import OpenWarehouse
 
 
 @pytest.fixture
@@ -205,17 +206,8 @@ def test_dead_letters_backend_depends_on_the_platform():
     assert dead_letters._backend(Settings.load({"TASADOR_PLATFORM": "cluster"})) is database
 
 
-class Warehouse:
+class Warehouse(OpenWarehouse):
     """A stand-in that only has monitoring checks."""
-
-    def __init__(self, url):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
 
     def monitor_history(self, limit):
         return [make_monitor_record(window_to=WHEN + timedelta(hours=n)) for n in range(limit)]
