@@ -20,7 +20,7 @@ from tasador.gate.measures import r2
 from tasador.listings.table import columns_of
 from tasador.model.categories import zips_of
 from tasador.model.features import BASE, FEATURE_NAMES
-from tasador.training import study
+from tasador.training import search
 from tasador.training.encoding import Sample, fit_out_of_fold
 from tasador.training.geography import load_geography
 
@@ -46,7 +46,7 @@ class Fit(NamedTuple):
     the zip code are features."""
 
     params: Mapping[str, Any] = {}
-    rounds: int = study.MOST_ROUNDS
+    rounds: int = search.MOST_ROUNDS
     masked_views: bool = True
     coordinates: bool = False
 
@@ -89,9 +89,9 @@ class Encoded(NamedTuple):
             sample = Sample(views[0], tuple(views[1:]))
             matrix = np.hstack([matrix, self.judged_place])
         hidden = np.full(len(self.log_price), fit.masked_views)
-        training = study.Views(sample, self.log_price).matrix(hidden=hidden, columns=columns)
-        params = {**study.KNOWN_GOOD, **fit.params}
-        booster = study.boost(params, training, rounds=fit.rounds, seed=seed)
+        training = search.Views(sample, self.log_price).matrix(hidden=hidden, columns=columns)
+        params = {**search.KNOWN_GOOD, **fit.params}
+        booster = search.boost(params, training, rounds=fit.rounds, seed=seed)
         corrected = booster.inplace_predict(matrix[:, columns])
         prices: np.ndarray = np.exp(matrix[:, BASE] + corrected)
         return prices

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tasador.model.bundle import Bundle
-from tasador.training import fitting, splits, study
+from tasador.training import fitting, search, splits
 
 Figures = dict[str, list[float]]
 Log = Callable[[str], None]
@@ -29,11 +29,11 @@ def median_error(actual: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.median(np.abs(predicted - actual) / actual))
 
 
-def parameters(frame: pd.DataFrame, trials: int, seed: int) -> study.SearchResult:
+def parameters(frame: pd.DataFrame, trials: int, seed: int) -> search.SearchResult:
     """Training parameters: known good ones if ``trials`` is 0, else those of a search."""
     if trials == 0:
-        return study.SearchResult(dict(study.KNOWN_GOOD), 0.0, [])
-    return fitting.search(splits.prepare(frame), study.SearchOptions(trials=trials, seed=seed))
+        return search.SearchResult(dict(search.KNOWN_GOOD), 0.0, [])
+    return fitting.search(splits.prepare(frame), search.SearchOptions(trials=trials, seed=seed))
 
 
 def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:

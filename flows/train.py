@@ -48,7 +48,7 @@ class TrainFlow(FlowSpec):
     def search(self) -> None:
         """Run the Optuna study, which is stored in Postgres."""
         from tasador.training import verbs
-        from tasador.training.study import SearchOptions
+        from tasador.training.search import SearchOptions
 
         self.search_result = verbs.search(
             load_settings(self.planned.correlation_id),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tasador.listings.listing import COLUMNS, INPUTS, Listing, read_row
 from tasador.listings.table import frame_of, read_csv
 from tasador.source import simulator
-from tasador.training import fitting, splits, study
+from tasador.training import fitting, search, splits
 
 # The packages that determine the content of a bundle.
 _TRAINING_CODE = ("engine", "listings", "model", "training")
@@ -28,8 +28,8 @@ def train(csv: Path | None, rows: int, into: Path) -> tuple[Path, str]:
         for old in into.glob("model-*"):
             shutil.rmtree(old)
         frame = frame_of(_simulated(rows)) if csv is None else read_csv(csv)[0]
-        search = study.SearchResult(params=dict(study.KNOWN_GOOD), value=0.0, trials=[])
-        fitting.write(fitting.fit(splits.prepare(frame), search), folder)
+        result = search.SearchResult(params=dict(search.KNOWN_GOOD), value=0.0, trials=[])
+        fitting.write(fitting.fit(splits.prepare(frame), result), folder)
     return folder, trained_on
 
 

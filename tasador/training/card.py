@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tasador.gate.measures import Evaluation
-    from tasador.training.study import SearchResult
+    from tasador.training.search import SearchResult
     from tasador.training.verbs import Judgement
 
 # Holdout rows in the SHAP summary; with more the dots only overlap.

@@ -32,11 +32,19 @@ from tasador.model.intervals import (
 )
 from tasador.model.manifest import Manifest
 from tasador.progress import Progress
-from tasador.training import study
 from tasador.training.encoding import fit_out_of_fold
 from tasador.training.evaluation import evaluate
+from tasador.training.search import (
+    MOST_ROUNDS,
+    Params,
+    SearchOptions,
+    SearchResult,
+    Views,
+    boost,
+    import_xgboost,
+    run_search,
+)
 from tasador.training.splits import CALIBRATION_SHARE, Prepared, prepare
-from tasador.training.study import Params, SearchOptions, SearchResult, Views
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +108,7 @@ def search(
     _, sample = fit_out_of_fold(columns, folds, options.seed)
     views = Views(sample, np.log(columns["price"]))
     judged = folds == 0
-    return study.run(
+    return run_search(
         views.take(~judged),
         views.take(judged),
         options,
@@ -135,7 +143,7 @@ def fit(
     if progress is not None:
         progress("calibrate", 1.0, f"{rounds} rounds are enough")
         progress("fit", 0.0, f"{rounds} rounds on {len(prepared.place):,} rows")
-    booster = study.boost(search_result.params, views.matrix(), rounds=rounds, seed=seed)
+    booster = boost(search_result.params, views.matrix(), rounds=rounds, seed=seed)
     if progress is not None:
         progress("fit", 1.0, f"{rounds} rounds")
     return TrainedModel(
@@ -185,10 +193,10 @@ def _calibrated(
     apart = _set_apart(prepared.columns["state"])
     training = views.take(~held).matrix(hidden=~apart[~held])
     unseen = views.take(held)
-    twin = study.boost(
+    twin = boost(
         params,
         training,
-        rounds=study.MOST_ROUNDS,
+        rounds=MOST_ROUNDS,
         seed=seed,
         judged=unseen.matrix(like=training),
     )
@@ -205,9 +213,9 @@ def _calibrated(
     judged = np.concatenate([unmasked, apart[held]])
     learned = judged & np.tile(prepared.place[held] < _SIZES_SHARE * CALIBRATION_SHARE, 2)
     judged[len(unmasked) :] &= groups[len(unmasked) :] == GROUPS.index(NO_PLACE)
-    spread = study.boost(
+    spread = boost(
         _SIZES_PARAMS,
-        study.import_xgboost().QuantileDMatrix(
+        import_xgboost().QuantileDMatrix(
             matrix[learned], log_size(np.abs(residuals[learned])), nthread=1
         ),
         rounds=_SIZES_ROUNDS,
@@ -242,7 +250,7 @@ def _golden(prepared: Prepared, encoders: Encoders, booster: Booster) -> list[Go
     ]
     listings = [replace(listing, price=None) for listing in (*real, *extreme)]
     matrix = encoders.transform(arrays_of(listings))
-    corrected = booster.predict(study.import_xgboost().DMatrix(matrix)).astype(np.float64)
+    corrected = booster.predict(import_xgboost().DMatrix(matrix)).astype(np.float64)
     prices = np.exp(matrix[:, BASE] + corrected)
     return [GoldenRow(*row) for row in zip(listings, prices.tolist(), strict=True)]
 

@@ -36,7 +36,7 @@ def train_to_folder(
     empty or too few rows are usable, TableError for a bad file.
     """
     from tasador.training import fitting
-    from tasador.training.study import SearchOptions
+    from tasador.training.search import SearchOptions
 
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -137,7 +137,7 @@ def _rotation(
     from tasador.model.bundle import Bundle
     from tasador.training import fitting, splits
     from tasador.training.evaluation import evaluate
-    from tasador.training.study import SearchResult
+    from tasador.training.search import SearchResult
 
     fitted = fitting.fit(splits.prepare(shown), SearchResult(dict(params), 0.0, []), seed=seed)
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasador.model.bundle import Bundle
-    from tasador.training.study import SearchOptions, SearchResult
+    from tasador.training.search import SearchOptions, SearchResult
 
 
 def plan(settings: Settings, correlation_id: str = "") -> Plan:

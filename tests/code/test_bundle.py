@@ -33,7 +33,7 @@ from tasador.model.manifest import (
 from tasador.source.simulator import generate
 from tasador.training.encoding import fit_all_rows
 from tasador.training.rows import prepare_rows
-from tasador.training.study import import_xgboost
+from tasador.training.search import import_xgboost
 
 EVERY_FILE = (MANIFEST, *FILES)
 

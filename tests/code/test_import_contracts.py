@@ -53,7 +53,7 @@ def test_contracts_hold(checkout):
         ("functions/http.py", "from functions import server", "module of functions/"),
         ("functions/openapi.py", "def f(): import sqlalchemy", "fit a lean image"),
         (
-            "tasador/training/study.py",
+            "tasador/training/search.py",
             "from tasador.stores import lake",
             "Learning reaches no store",
         ),

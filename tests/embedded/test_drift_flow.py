@@ -11,7 +11,7 @@ from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs as training
-from tasador.training.study import SearchOptions
+from tasador.training.search import SearchOptions
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.flows import Flow, artifacts, card_text

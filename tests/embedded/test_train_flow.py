@@ -18,7 +18,7 @@ from tasador.rollout import rollback
 from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.training import verbs
-from tasador.training.study import SearchOptions
+from tasador.training.search import SearchOptions
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.flows import Flow, artifacts, card_text

@@ -8,18 +8,18 @@ from pathlib import Path
 from tasador.listings.table import frame_of
 from tasador.model import bundle_writer
 from tasador.model.bundle import Bundle
-from tasador.training import fitting, splits, study
+from tasador.training import fitting, search, splits
 from tests.kit.checkout import RUN_FOLDER
 from tests.kit.listings import simulated_listings
 
 # Results that a search might return: the defaults, and a model that is fitted at once.
-DEFAULT = study.SearchResult(dict(study.KNOWN_GOOD), 0.0, [])
-QUICK = study.SearchResult({**study.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}, 0.0, [])
+DEFAULT = search.SearchResult(dict(search.KNOWN_GOOD), 0.0, [])
+QUICK = search.SearchResult({**search.KNOWN_GOOD, "max_depth": 4, "eta": 0.3}, 0.0, [])
 
 
-def train_bundle(frame, folder, search=QUICK):
+def train_bundle(frame, folder, search_result=QUICK):
     """Train on ``frame``, write the bundle to ``folder`` and load it."""
-    fitting.write(fitting.fit(splits.prepare(frame), search), folder)
+    fitting.write(fitting.fit(splits.prepare(frame), search_result), folder)
     return Bundle.load(folder)
 
 

@@ -8,8 +8,8 @@ import pytest
 from tasador.errors import TrainingError
 from tasador.listings.listing import in_holdout
 from tasador.listings.table import columns_of
-from tasador.training import fitting, splits, study
-from tasador.training.study import SearchOptions
+from tasador.training import fitting, search, splits
+from tasador.training.search import SearchOptions
 from tests.kit.listings import simulated_frame
 from tests.kit.models import QUICK, train_bundle
 
@@ -67,7 +67,7 @@ def test_digest_depends_on_the_seed_only(market, tmp_path):
 def test_thread_count_does_not_change_the_digest(market, tmp_path, monkeypatch):
     frame = market.head(3000)
     one = train_bundle(frame, tmp_path / "one")
-    monkeypatch.setattr(study, "_ROWS_FOR_TWO_THREADS", 0)
+    monkeypatch.setattr(search, "_ROWS_FOR_TWO_THREADS", 0)
     assert train_bundle(frame, tmp_path / "two").manifest.digest == one.manifest.digest
 
 
@@ -101,25 +101,25 @@ def test_search_repeats_a_killed_trial(market, tmp_path, monkeypatch):
     prepared = splits.prepare(market.head(1200))
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     options = SearchOptions(trials=2, seed=4, storage=storage, study_name="one")
-    fit = study.boost
+    fit = search.boost
 
     def killed(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, "boost", killed)
+    monkeypatch.setattr(search, "boost", killed)
     with pytest.raises(KeyboardInterrupt):
         fitting.search(prepared, options)
-    monkeypatch.setattr(study, "boost", fit)
+    monkeypatch.setattr(search, "boost", fit)
     resumed = fitting.search(prepared, options)
     whole = fitting.search(prepared, SearchOptions(trials=2, seed=4))
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
-    assert resumed.trials[0].params == study.KNOWN_GOOD
+    assert resumed.trials[0].params == search.KNOWN_GOOD
 
 
 def test_search_stops_when_the_time_budget_is_spent(market):
     options = SearchOptions(trials=50, budget_seconds=0.0)
     result = fitting.search(splits.prepare(market.head(1200)), options)
-    assert [trial.params for trial in result.trials] == [study.KNOWN_GOOD]
+    assert [trial.params for trial in result.trials] == [search.KNOWN_GOOD]
 
 
 def test_search_prunes_trials(market):

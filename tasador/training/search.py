@@ -162,7 +162,7 @@ def boost(
     )
 
 
-def run(
+def run_search(
     training: Views,
     judged: Views,
     options: SearchOptions,
