@@ -6,12 +6,17 @@ first, so that all processes finish at about the same time.
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.kit.checkout import RUN_FOLDER
+
+# Without bytecode files each of the tests' processes would compile all of its imports again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Seconds to minutes each, the slowest first; the other files follow in alphabetical order.
 SLOWEST_FIRST = (
