@@ -16,7 +16,16 @@ from typing import Any, overload
 import numpy as np
 
 from functions import model
-from functions.http import HttpProblem, Request, Response, invalid_fields, new_id, read_body
+from functions.http import (
+    HttpProblem,
+    Request,
+    Response,
+    invalid_fields,
+    new_id,
+    not_json,
+    read_body,
+)
+from functions.limits import MAX_ROWS
 from tasador.clock import now
 from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
@@ -26,7 +35,6 @@ from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
 from tasador.prediction_record import PredictionRecord
 
-MAX_ROWS = 10_000
 _KNOWN = frozenset(COLUMNS)
 
 
@@ -67,7 +75,7 @@ def _parse_json(body: bytes) -> Any:
         # The standard library accepts NaN, which some clients write for a missing value.
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise HttpProblem(400, f"the body is not JSON: {str(error)[:200]}") from None
+        raise not_json(error) from None
 
 
 def _by_row(listings: Any) -> Batch:

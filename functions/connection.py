@@ -17,13 +17,8 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 
 from functions.http import HttpProblem, Request, Response
-from functions.request_parser import (
-    ARRIVAL_SECONDS,
-    BodyBudget,
-    RequestParser,
-    TooLate,
-    to_request,
-)
+from functions.limits import ARRIVAL_SECONDS, MAX_INLINE_RUN
+from functions.request_parser import BodyBudget, RequestParser, TooLate, to_request
 
 
 class Handler(Protocol):
@@ -123,11 +118,6 @@ def _refusal(handler: Handler, request: HTTPRequestParser, status: int, detail: 
 
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-
-
-# Pipelined requests that the reading thread answers in a row. It leaves more to a worker: meanwhile
-# no other connection is read, and what a client does not receive would fill its buffer and block.
-MAX_INLINE_RUN = 16
 
 
 class Connection(HTTPChannel):

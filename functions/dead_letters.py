@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from functions.database import Database
-from functions.http import MEGABYTE, HttpProblem, Request, Response, no_content, read_body
+from functions.http import HttpProblem, Request, Response, no_content, read_body
+from functions.limits import MAX_BODY_BYTES
 from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
 from tasador.records import DeadLetter
 
-_MAX_BYTES = 8 * MEGABYTE
 # The broker adds knativeerrordest, knativeerrorcode, knativeerrordata and internal attributes.
 _BROKER_PREFIX = "knative"
 # A filter that answered for its subscriber has the path /triggers/NAMESPACE/TRIGGER/UID.
@@ -30,7 +30,7 @@ log = logging.getLogger("tasador.functions.dead_letters")
 
 def store(database: Database, request: Request) -> Response:
     """POST /dead-letters: an event in binary mode with any data. 503 asks the broker to retry."""
-    letter = dead_letter_of(request.headers, read_body(request, _MAX_BYTES))
+    letter = dead_letter_of(request.headers, read_body(request, MAX_BODY_BYTES))
     try:
         database.warehouse().save_dead_letter(letter)
     except StoreUnavailable:

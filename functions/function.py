@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from functions.http import MEGABYTE, HttpProblem, Request, Response, read_body
+from functions.http import HttpProblem, Request, Response, read_body
+from functions.limits import BODY_BYTES
 from tasador.events import read
 from tasador.events.event import Event, EventError
 
@@ -39,7 +40,7 @@ class Function:
     on_event: Callable[[Event], Response]
     on_batch: Callable[[Sequence[Event | EventError]], Response] | None = None
     routes: Sequence[Route] = ()
-    body_limit: int = MEGABYTE
+    body_limit: int = BODY_BYTES
     load: Callable[[], None] = lambda: None
     check_ready: Callable[[], None] = lambda: None
     answers_inline: Callable[[str], bool] = lambda _path: False

@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
+from functions.limits import BODY_BYTES, MAX_ERRORS
+from tasador import content_encoding
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.events.event import Event, EventError
 from tasador.listings.listing import FieldProblem
 
-MEGABYTE = 1_000_000
-_MAX_ERRORS = 100
 # json.dumps with options would create an encoder on every call.
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
@@ -85,7 +85,7 @@ class HttpProblem(Exception):
             **self.extra,
         }
         if self.errors:
-            document["errors"] = [e._asdict() for e in self.errors[:_MAX_ERRORS]]
+            document["errors"] = [e._asdict() for e in self.errors[:MAX_ERRORS]]
         return document
 
     def response(self) -> Response:
@@ -183,14 +183,32 @@ def new_id() -> str:
 
 
 def read_body(request: Request, limit: int) -> bytes:
-    """The body; more than ``limit`` bytes are a 413 and are not read."""
+    """The body, decoded; more than ``limit`` bytes are a 413 and are not read.
+
+    An encoding other than gzip is a 415.
+    """
     if request.length > limit:
         raise HttpProblem(413, f"the body has {request.length:,} bytes; the limit is {limit:,}")
-    return request.read()
+    body = request.read()
+    if encoding := request.headers.get("content-encoding"):
+        return _decoded(encoding, body, limit)
+    return body
 
 
-def read_json(request: Request, limit: int = MEGABYTE) -> Any:
-    """The body as JSON; raises HttpProblem 400 or 413."""
+def _decoded(encoding: str, body: bytes, limit: int) -> bytes:
+    try:
+        return content_encoding.decoded(encoding, body, limit)
+    except content_encoding.UnsupportedEncoding as error:
+        headers = {"Accept-Encoding": content_encoding.ACCEPTED}
+        raise HttpProblem(415, str(error), headers=headers) from None
+    except content_encoding.TooLong as error:
+        raise HttpProblem(413, str(error)) from None
+    except content_encoding.DamagedEncoding as error:
+        raise HttpProblem(400, str(error)) from None
+
+
+def read_json(request: Request, limit: int = BODY_BYTES) -> Any:
+    """The body as JSON; raises HttpProblem 400, 413 or 415."""
     return parse_json(read_body(request, limit))
 
 
@@ -201,7 +219,14 @@ def parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise HttpProblem(400, f"the body is not JSON: {str(error)[:200]}") from None
+        raise not_json(error) from None
+
+
+def not_json(error: Exception) -> HttpProblem:
+    """400 for a body that is no JSON; ``error`` says where."""
+    if isinstance(error, UnicodeDecodeError):
+        return HttpProblem(400, f"the body is not JSON: byte {error.start} is not UTF-8")
+    return HttpProblem(400, f"the body is not JSON: {str(error)[:200]}")
 
 
 def require_object(data: Any, field_name: str) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ _DESCRIPTIONS = {
     404: "not found",
     409: "the rollout failed; the previous model keeps serving",
     413: "the body is too long",
-    415: "a CloudEvent is expected",
+    415: "a media type or a content encoding that is not read; see `detail`",
     422: "invalid values, by field",
     503: "not ready, overloaded, or a service is unavailable; see `detail`",
 }
@@ -49,7 +49,7 @@ def _post(summary: str, body: Json, schema: Json, *problems: int, required: bool
                 "required": required,
                 "content": {"application/json": {"schema": body}},
             },
-            "responses": _responses(schema, 400, 413, 422, *problems),
+            "responses": _responses(schema, 400, 413, 415, 422, *problems),
         }
     }
 

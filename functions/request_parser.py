@@ -9,17 +9,8 @@ from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser
 from waitress.utilities import RequestEntityTooLarge
 
-from functions.http import MEGABYTE, Request
-
-# The longest body that any route accepts. A longer one is read and discarded up to
-# MAX_READ_BYTES, so that its sender gets a 413 and not a broken pipe.
-MAX_BODY_BYTES = 8 * MEGABYTE
-MAX_READ_BYTES = 32 * MEGABYTE
-# All bodies held at the same time; small ones are not counted.
-MAX_HELD_BYTES = 64 * MEGABYTE
-_SMALL = 64_000
-# From a request's first byte to its last.
-ARRIVAL_SECONDS = 30.0
+from functions.http import Request
+from functions.limits import MAX_BODY_BYTES, MAX_HELD_BYTES, MEGABYTE, SMALL_BODY_BYTES
 
 
 class BodyBudget:
@@ -97,7 +88,7 @@ class RequestParser(HTTPRequestParser):
             if self._rejection is None:
                 if size > MAX_BODY_BYTES:
                     self._discard(RequestEntityTooLarge(""))
-                elif size > max(_SMALL, self._reserved):
+                elif size > max(SMALL_BODY_BYTES, self._reserved):
                     # For a chunked request reserve half a megabyte ahead.
                     more = size - self._reserved + (MEGABYTE // 2 if self.chunked else 0)
                     if self._budget.acquire(more):

@@ -22,26 +22,21 @@ from waitress.server import TcpWSGIServer
 from waitress.utilities import build_http_date
 
 from functions.connection import Connection, Handler
-from functions.request_parser import (
+from functions.limits import (
     ARRIVAL_SECONDS,
+    IDLE_SECONDS,
+    LAST_REQUEST_SECONDS,
     MAX_BODY_BYTES,
+    MAX_CONNECTIONS,
+    MAX_HEADER_BYTES,
     MAX_HELD_BYTES,
+    MAX_INLINE_BYTES,
     MAX_READ_BYTES,
-    BodyBudget,
+    READ_BYTES,
+    SPARE_CONNECTIONS,
 )
+from functions.request_parser import BodyBudget
 from functions.workers import WorkerPool
-
-_MAX_CONNECTIONS = 500
-# Idle connections are closed to keep room for so many new ones.
-_SPARE_CONNECTIONS = 50
-# Bytes read from a connection at a time: a batch of 10,000 arrives in a few pieces.
-_READ_BYTES = 131_072
-# The longest body that the reading thread parses itself, bytes.
-MAX_INLINE_BYTES = 16_384
-# Between two requests of a connection.
-_IDLE_SECONDS = 75.0
-# While the server ends, a connection without a request is closed after this: one may be on its way.
-_LAST_REQUEST_SECONDS = 0.25
 
 
 class Server(TcpWSGIServer):
@@ -71,11 +66,12 @@ class Server(TcpWSGIServer):
             port=port,
             threads=threads,
             ident="tasador",
-            connection_limit=_MAX_CONNECTIONS,
-            channel_timeout=_IDLE_SECONDS,
+            connection_limit=MAX_CONNECTIONS,
+            channel_timeout=IDLE_SECONDS,
             cleanup_interval=1,
+            max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_READ_BYTES,
-            recv_bytes=_READ_BYTES,
+            recv_bytes=READ_BYTES,
             # Never a temporary file: a function's file system is read-only.
             inbuf_overflow=2 * MAX_BODY_BYTES,
             outbuf_overflow=MAX_HELD_BYTES,
@@ -103,7 +99,7 @@ class Server(TcpWSGIServer):
         self.socket.close()
         deadline = time.monotonic() + seconds
         while self.active_channels and time.monotonic() < deadline:
-            idle_since = time.time() - _LAST_REQUEST_SECONDS
+            idle_since = time.time() - LAST_REQUEST_SECONDS
             for connection in list(self.active_channels.values()):
                 if not connection.requests and connection.request is None:
                     connection.close_when_flushed |= connection.last_activity < idle_since
@@ -131,7 +127,7 @@ class Server(TcpWSGIServer):
 
     def handle_accept(self) -> None:
         """Accept all waiting connections: waitress accepts one in each turn of its loop."""
-        while len(self._map) < _MAX_CONNECTIONS:
+        while len(self._map) < MAX_CONNECTIONS:
             before = len(self._map)
             super().handle_accept()
             if len(self._map) == before:
@@ -156,8 +152,10 @@ class Server(TcpWSGIServer):
     def answers_inline(self, request: HTTPRequestParser) -> bool:
         """Whether the reading thread answers the request, since a worker would take longer."""
         body = request.body_rcv
-        return (body is None or len(body) <= MAX_INLINE_BYTES) and self.handler.answers_inline(
-            request.command, request.path
+        return (
+            (body is None or len(body) <= MAX_INLINE_BYTES)
+            and "CONTENT_ENCODING" not in request.headers
+            and self.handler.answers_inline(request.command, request.path)
         )
 
     def is_probe(self, request: HTTPRequestParser) -> bool:
@@ -173,7 +171,7 @@ class Server(TcpWSGIServer):
             if 0.0 < connection.request_started < late:
                 connection.expire()
         # Close the oldest idle connections, so that a probe can always connect.
-        if (over := len(connections) - _MAX_CONNECTIONS + _SPARE_CONNECTIONS) > 0:
+        if (over := len(connections) - MAX_CONNECTIONS + SPARE_CONNECTIONS) > 0:
             idle = [c for c in connections if not c.requests and c.request is None]
             for connection in sorted(idle, key=lambda c: c.last_activity)[:over]:
                 connection.will_close = True

@@ -13,7 +13,6 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from functions import listings, model
 from functions.function import Function, Route
 from functions.http import (
-    MEGABYTE,
     HttpProblem,
     Request,
     Response,
@@ -22,6 +21,7 @@ from functions.http import (
     reply,
     reply_event,
 )
+from functions.limits import MAX_BODY_BYTES
 from functions.observability import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
 from functions.recording import Recorder
 from tasador.clock import now
@@ -36,7 +36,6 @@ RECORDER = Recorder()
 _SINGLE, _BATCH, _EVENT = (PREDICTIONS.labels(mode) for mode in ("single", "batch", "event"))
 
 _SINGLE_PATHS = frozenset({"/", "/predict"})
-_MAX_BATCH_BYTES = 8 * MEGABYTE
 
 
 def predict(request: Request) -> Response:
@@ -51,7 +50,7 @@ def batch_predict(request: Request) -> Response:
     """POST /batch_predict: listings by row or by column."""
     from functions import batches  # not needed for the first prediction
 
-    batch = batches.read_batch(request, _MAX_BATCH_BYTES)
+    batch = batches.read_batch(request, MAX_BODY_BYTES)
     bundle = MODEL.wait_for_bundle()
     started = time.perf_counter()
     predictions = bundle.predict(batch.columns)

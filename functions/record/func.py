@@ -21,7 +21,6 @@ from functions import dead_letters
 from functions.database import Database
 from functions.function import Function, Route
 from functions.http import (
-    MEGABYTE,
     HttpProblem,
     Request,
     Response,
@@ -29,6 +28,7 @@ from functions.http import (
     no_content,
     reply,
 )
+from functions.limits import MAX_BODY_BYTES, MAX_PAGE_ROWS, PAGE_ROWS
 from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
 from tasador.events.build import prediction_as_json
@@ -37,7 +37,6 @@ from tasador.listings.listing import FieldProblem
 from tasador.prediction_record import PredictionRecord
 
 DATABASE = Database()
-DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
 log = logging.getLogger("tasador.functions.record")
 
@@ -143,9 +142,9 @@ def index(_request: Request) -> Response:
 
 def _limit(text: str | None) -> int:
     if text is None:
-        return DEFAULT_LIMIT
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_LIMIT:
-        reason = f"is not a whole number from 1 to {MAX_LIMIT}"
+        return PAGE_ROWS
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_PAGE_ROWS:
+        reason = f"is not a whole number from 1 to {MAX_PAGE_ROWS}"
         raise invalid_fields([FieldProblem("limit", reason, text[:200])])
     return int(text)
 
@@ -239,7 +238,7 @@ FUNCTION = Function(
         Route("GET", "/metrics/summary", summary),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),
-    body_limit=8 * MEGABYTE,
+    body_limit=MAX_BODY_BYTES,
     load=DATABASE.load,
     check_ready=DATABASE.check_ready,
     stop=DATABASE.close,

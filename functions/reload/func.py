@@ -25,6 +25,7 @@ from functions.http import (
     reply,
     require_object,
 )
+from functions.limits import RELOAD_BODY_BYTES
 from functions.observability import EVENTS, ROLLOUTS
 from tasador.errors import ServiceUnavailable, TasadorError
 from tasador.events.event import Event
@@ -67,7 +68,7 @@ def reload(request: Request) -> Response:
 
     It does not return to an older version than the one that serves: `tasador rollback` does.
     """
-    content = read_body(request, 10_000)
+    content = read_body(request, RELOAD_BODY_BYTES)
     body = require_object(parse_json(content), "body") if content else {}
     version = body.get("version")
     if isinstance(version, float) and version.is_integer():

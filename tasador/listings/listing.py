@@ -128,7 +128,8 @@ def _number(low: float, high: float, unit: str) -> Callable[[object], float | No
         if number < low:
             raise _Refused("is negative" if low == 0 else f"is below {low:g} {unit}".rstrip())
         if number > high:
-            raise _Refused(f"is above {high:,.0f} {unit}, which no listing can be".rstrip())
+            most = f"{high:,.0f} {unit}".rstrip()
+            raise _Refused(f"is above {most}, which no listing can be")
         return number
 
     return read

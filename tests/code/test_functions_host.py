@@ -16,11 +16,10 @@ from types import ModuleType
 import httpx
 import pytest
 
-from functions import http
-from functions import request_parser as limits
-from functions.connection import MAX_INLINE_RUN
+from functions import http, limits
 from functions.http import reply
-from functions.server import MAX_INLINE_BYTES, Server
+from functions.limits import MAX_INLINE_BYTES, MAX_INLINE_RUN
+from functions.server import Server
 from tests.kit.broker import adjustable_broker
 from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle

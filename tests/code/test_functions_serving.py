@@ -1,5 +1,6 @@
 """predict and explain as real processes with a real model."""
 
+import gzip
 import http.client
 import json
 import math
@@ -296,6 +297,7 @@ REFUSED = [
     ({"house_size": "big"}, "house_size", "is not a number"),
     ({"house_size": -5}, "house_size", "is negative"),
     ({"bed": True}, "bed", "is true or false, not a number"),
+    ({"bed": 1001}, "bed", "is above 1,000, which no listing can be"),
     ({"acre_lot": 10**400}, "acre_lot", "is above 10,000,000 acres, which no listing can be"),
     ({"zip_code": "12345678"}, "zip_code", "is not a zip code of five digits"),
     ({"city": ["a"]}, "city", "is not text"),
@@ -323,6 +325,27 @@ def test_every_invalid_field_of_a_batch_is_named(predict):
 @pytest.mark.parametrize("body", [{}, {"listings": []}, {"listings": [{}] * 10_001}, [1]])
 def test_malformed_batch_is_422(predict, body):
     problem(predict.post("/batch_predict", json=body), 422)
+
+
+def test_gzip_is_decoded_and_other_encodings_are_415(predict, explain):
+    body = gzip.compress(json.dumps({"bed": 3}).encode())
+    for client, path in ((predict, "/predict"), (predict, "/"), (explain, "/explain")):
+        answer = client.post(path, content=body, headers={"content-encoding": "gzip"})
+        assert answer.status_code == 200, answer.text
+        refused = client.post(path, content=body, headers={"content-encoding": "br"})
+        assert "'br'" in problem(refused, 415)["detail"]
+        assert refused.headers["accept-encoding"] == "gzip"
+    rows = gzip.compress(json.dumps({"listings": [{"bed": 3}] * 2}).encode())
+    answer = predict.post("/batch_predict", content=rows, headers={"content-encoding": "gzip"})
+    assert len(answer.json()["predictions"]) == 2
+
+
+@pytest.mark.parametrize("path", ["/predict", "/batch_predict", "/"])
+def test_gzip_bomb_is_413_and_damaged_gzip_is_400(predict, path):
+    bomb = gzip.compress(bytes(100_000_000), 9)
+    headers = {"content-encoding": "gzip"}
+    assert "limit" in problem(predict.post(path, content=bomb, headers=headers), 413)["detail"]
+    assert "gzip" in problem(predict.post(path, content=b"{}", headers=headers), 400)["detail"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
