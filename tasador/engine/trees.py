@@ -105,14 +105,25 @@ def boundary_rows(models: Sequence[Trees], count: int) -> Array:
 
     A wrong comparison shows on a threshold. One value in five is missing.
     """
-    generator = np.random.default_rng(0)
     features = models[0].features
     rows = np.full((count, features), np.nan, dtype=np.float32)
+    numbers = _scattered(count * features).reshape(count, features)
     for column in range(features):
         thresholds = np.concatenate(
             [m.threshold[~np.isnan(m.threshold) & (m.feature % features == column)] for m in models]
         )
         if len(thresholds):
-            rows[:, column] = generator.choice(thresholds, count)
-    rows[generator.random(rows.shape) < 0.2] = np.nan
+            rows[:, column] = thresholds[numbers[:, column] % np.uint64(len(thresholds))]
+    rows[_scattered(2 * rows.size)[rows.size :].reshape(rows.shape) % np.uint64(5) == 0] = np.nan
     return rows
+
+
+def _scattered(count: int) -> Array:
+    """``count`` pseudo-random unsigned 64-bit integers: SplitMix64 (Steele et al., 2014).
+
+    Not numpy.random: importing it would slow a function's start.
+    """
+    state = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

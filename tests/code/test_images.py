@@ -35,6 +35,7 @@ NOT_FOR_ANSWERS = HEAVY | {
     "psycopg2",
     "alembic",
     "multiprocessing",
+    "numpy.random",
 }
 # Of no use to a prediction that nobody wants recorded.
 FOR_OTHERS = NOT_FOR_ANSWERS | {
@@ -129,17 +130,16 @@ def test_a_function_answers_with_the_packages_of_its_image_alone(pythons, bundle
 
 
 def test_a_first_prediction_waits_for_nothing_that_it_does_not_need(pythons, bundle, tmp_path):
-    """What others need (the app behind, /metrics, a store far away) comes later, or never.
+    """What others need (the Flask app, /metrics, a remote store) is imported later, or never.
 
-    Rows are drawn, and ``secrets`` with numpy's generators loaded for it, when the model answers
-    and later answers are made faster.
+    The fast engine is imported when the model already answers.
     """
     env = {"MODEL_URI": str(bundle), "TASADOR_RECORDING": "off"}
     with watched("predict", pythons[stage_of("predict")], tmp_path, **env) as (client, imported):
         wait_for(lambda: is_ready(client))
         assert client.post("/predict", json={"state": "Texas", "bed": 3}).status_code == 200
         order = imported()
-        assert set(order[: order.index("secrets")]) & FOR_OTHERS == set()
+        assert set(order[: order.index("tasador.engine.fast_engine")]) & FOR_OTHERS == set()
 
 
 @pytest.mark.parametrize("name", ["record", "reload"])
