@@ -121,7 +121,7 @@ class Subject:
 
 
 def environments(folder: Path) -> tuple[Path, Path]:
-    """The Pythons of two environments from uv.lock: the serving image's, and the old way's."""
+    """The Pythons of two environments from uv.lock: the serving image's, and FastAPI's."""
     dockerfile = (ROOT / "functions" / "Dockerfile").read_text()
     stage = dockerfile.partition("AS model-packages")[2].replace("\\\n", "")
     match = re.search(r"uv sync (.*?)--python", stage)
@@ -139,7 +139,7 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
     """
     model = folder / "old-model"
     shutil.rmtree(model, ignore_errors=True)
-    script = HERE / "old_way.py"
+    script = HERE / "fastapi_mlflow.py"
     subprocess.run(
         [old, script, bundle, model],
         check=True,
@@ -157,7 +157,16 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
     port = _free_port()
     sink = f"http://127.0.0.1:{port}/"
     host = [str(serving), "-m", "functions.host"]
-    uvicorn = [str(old), "-m", "uvicorn", "--app-dir", str(HERE), "old_way:app", "--port", "{port}"]
+    uvicorn = [
+        str(old),
+        "-m",
+        "uvicorn",
+        "--app-dir",
+        str(HERE),
+        "fastapi_mlflow:app",
+        "--port",
+        "{port}",
+    ]
     batch = "/batch_predict"
     own_paths = {"by_row": batch, "by_column": batch}
     old_paths = {"by_row": batch, "by_column": "/batch_columns"}

@@ -1,7 +1,7 @@
 """The usual way of serving the same bundle: FastAPI, mlflow.pyfunc, pandas and shap.
 
-    python old_way.py BUNDLE OUT       save the bundle as an MLflow pyfunc model
-    MODEL=OUT uvicorn old_way:app      serve it
+    python fastapi_mlflow.py BUNDLE OUT     save the bundle as an MLflow pyfunc model
+    MODEL=OUT uvicorn fastapi_mlflow:app      serve it
 
 It is written as such a service usually is, and with care: model and explainer are loaded once at
 start-up, and one thread answers single rows. It shares Tasador's features and trees, so its answers
