@@ -1,0 +1,94 @@
+"""Coverage with and without the plugin that leaves other people's imports untraced."""
+
+import subprocess
+import sys
+
+import coverage
+import pytest
+
+PROGRAM = """
+import sys
+def first(n):
+    import elsewhere
+    if n > 3:
+        import cluster.late as late
+        return late.double(n)
+    from elsewhere import TRACED
+    return TRACED
+def second():
+    import elsewhere
+print(first(1))
+second()
+first(5)
+try:
+    import broken
+except ValueError:
+    caught = True
+second()
+for _ in range(3):
+    from json import tool
+    caught = not caught
+"""
+ELSEWHERE = """
+import sys
+TRACED = sys.gettrace() is not None
+import cluster.early
+import cluster.once
+"""
+EARLY = """
+import further
+def half(x):
+    return x / 2
+halved = half(2)
+if halved > 5:
+    1 / 0
+"""
+LATE = """
+def double(x):
+    if x:
+        x *= 2
+    return x
+"""
+FILES = {
+    "program.py": PROGRAM,
+    "elsewhere.py": ELSEWHERE,
+    "further.py": "import json.tool",
+    "broken.py": "import cluster.early\nraise ValueError",
+    "cluster/__init__.py": "",
+    "cluster/early.py": EARLY,
+    "cluster/once.py": "import further\nonce = 1",
+    "cluster/late.py": LATE,
+}
+
+
+@pytest.fixture
+def measure(tmp_path):
+    """Runs the program under coverage.py: what it prints, and the arcs by file."""
+    (tmp_path / "cluster").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+
+    def run(name, plugins):
+        settings, data_file = tmp_path / f"{name}.toml", tmp_path / f"{name}.coverage"
+        settings.write_text(
+            "[tool.coverage.run]\nbranch = true\n"
+            f'core = "ctrace"\nplugins = {plugins}\ndata_file = "{data_file}"\n'
+            f'include = ["{tmp_path}/program.py", "{tmp_path}/cluster/*"]\n'
+        )
+        command = ("-m", "coverage", "run", "--rcfile", settings, "program.py")
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        data = coverage.CoverageData(str(data_file))
+        data.read()
+        return done.stdout, {file: sorted(data.arcs(file)) for file in data.measured_files()}
+
+    return run
+
+
+def test_untraced_imports_lose_no_branch_of_ours(measure):
+    traced, expected = measure("without", [])
+    untraced, arcs = measure("with", ["tests.kit.coverage_imports"])
+    assert (traced.strip(), untraced.strip()) == ("True", "False")
+    assert len(arcs) == 5
+    assert arcs == expected

@@ -1,0 +1,55 @@
+"""A plugin of coverage.py: imports of other people's packages are not traced.
+
+Tracing makes an import half as dear again, and most of a flow step's time goes into imports. Code
+of ours that such an import runs is traced all the same. Where coverage.py uses sys.monitoring,
+which costs nothing in files that are not measured, this does nothing.
+"""
+
+import builtins
+import sys
+import threading
+
+# What is measured, and what imports it. Everything else is somebody else's.
+OURS = frozenset(
+    {"__main__", "cluster", "examples", "flows", "functions", "tasador", "tests", "web"}
+)
+# The warnings module skips frames of importlib when it looks for the code that a warning is about.
+_FRAME_TO_SKIP = "<importlib._bootstrap as in tests/kit/coverage_imports.py>"
+
+
+def coverage_init(registry, options):
+    """Replace ``import``; called by coverage.py in every process that it measures."""
+    import_traced = builtins.__import__
+    paused = threading.local()
+
+    def import_untraced(name, globals=None, locals=None, fromlist=(), level=0):
+        trace = sys.gettrace()
+        package = name if level == 0 else (globals or {}).get("__package__") or ""
+        ours = package.partition(".")[0] in OURS
+        if trace is not None:
+            if ours:
+                return import_traced(name, globals, locals, fromlist, level)
+            before, paused.trace = getattr(paused, "trace", None), trace
+            sys.settrace(None)
+            try:
+                return import_traced(name, globals, locals, fromlist, level)
+            finally:
+                paused.trace = before
+                sys.settrace(trace)
+                _call()
+        paused_trace = getattr(paused, "trace", None)
+        if not ours or paused_trace is None:
+            return import_traced(name, globals, locals, fromlist, level)
+        sys.settrace(paused_trace)
+        _call()
+        try:
+            return import_traced(name, globals, locals, fromlist, level)
+        finally:
+            sys.settrace(None)
+
+    import_untraced.__code__ = import_untraced.__code__.replace(co_filename=_FRAME_TO_SKIP)
+    builtins.__import__ = import_untraced
+
+
+def _call():
+    """coverage.py counts calls and returns. It is on again with the first call, not before."""
