@@ -38,7 +38,6 @@ _STORE = ("psycopg2-binary", "sqlalchemy")
 _PLATFORM = (
     "alembic",
     "boto3",
-    "ijson",
     "mlflow",
     "pandas",
     "pyarrow",

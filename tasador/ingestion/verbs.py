@@ -27,11 +27,11 @@ from tasador.events.announce import announce
 from tasador.events.event import Event
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.replay import catching_up, why_replay
-from tasador.listings.listing import canonical_line, read_row
+from tasador.listings.listing import canonical_line
 from tasador.records import Batch
 from tasador.settings import Settings
 from tasador.source.client import SourceClient
-from tasador.source.payload import rows
+from tasador.source.payload import read_payload_row, rows
 from tasador.stores.lake import Lake
 from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.warehouse import Warehouse
@@ -136,8 +136,8 @@ def _fetch(
         payload = Path(scratch) / "payload.json"
         number = client.fetch(payload).batch_number
         digest = hashlib.blake2b(digest_size=16)
-        for raw in rows(payload):
-            digest.update(canonical_line(*read_row(raw)))
+        for row in rows(payload):
+            digest.update(canonical_line(*read_payload_row(row)))
         batch_id = digest.hexdigest()
         if known := warehouse.batch(batch_id):
             return number, known
@@ -187,8 +187,8 @@ def validate(settings: Settings, batch_id: str, say: Say) -> Batch:
 
 
 def _read(payload: Path, say: Say) -> Iterator[ReadRow]:
-    for number, raw in enumerate(rows(payload)):
-        yield ReadRow(number, raw, *read_row(raw))
+    for number, row in enumerate(rows(payload)):
+        yield ReadRow(number, row.raw, *read_payload_row(row))
         if (number + 1) % _ROWS_PER_MESSAGE == 0:
             say(f"{number + 1:,} rows read")
 

@@ -142,6 +142,8 @@ def _text(value: object, longest: int = LONGEST_TEXT) -> str | None:
         return None
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise _Refused("is not text")
+    elif isinstance(value, float) and math.isinf(value):  # Infinity and 1e999 in JSON
+        raise _Refused("is not a finite number")
     else:
         text = repr(value)
     if len(text) <= _LONGEST_MISSING and text.lower() in MISSING_TEXTS:
@@ -280,4 +282,5 @@ def canonical_line(listing: Listing, problems: Sequence[FieldProblem] = ()) -> b
     """
     values = ["" if v is None else repr(v) for v in listing.values()]
     values += [f"{p.field}={p.value}" for p in sorted(problems)]
-    return ("\x1f".join(values) + "\n").encode()
+    # Refused values may hold lone surrogates, which UTF-8 has no form of.
+    return ("\x1f".join(values) + "\n").encode("utf-8", "surrogatepass")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import random
 import re
@@ -170,7 +171,7 @@ class SourceClient:
         """Raise if a 200 is a page or a message instead of a payload, or a truncated payload."""
         with part.open("rb") as file:
             begin = file.read(_LONGEST_MESSAGE)
-        is_object = begin.lstrip()[:1] == b"{"
+        is_object = begin.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{"
         # HTTP framing reveals most truncated bodies, but a proxy may frame half an answer well.
         if is_object and not _looks_complete(part) and is_truncated(part):
             raise _TemporaryFailure(f"the answer broke off after {size:,} bytes")

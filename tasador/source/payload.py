@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import ijson
-
 from tasador.errors import SourceError
+from tasador.listings.listing import COLUMNS, FieldProblem, Listing, read_row, read_value
+from tasador.source.json_reader import TOO_DEEP, BrokenOff, JsonReader, Unreadable
 
-_BUFFER = 1 << 16
 _HEAD = ("group_number", "day", "batch_number")
-_TRUNCATED = re.compile(r"premature|incomplete", re.IGNORECASE)
+_SHOWN = 200  # characters of a value in a problem
+_PLAIN = frozenset({str, float, int, bool, type(None)})
 
 
 class Head(NamedTuple):
@@ -24,6 +24,13 @@ class Head(NamedTuple):
     day: str | None
 
 
+class Row(NamedTuple):
+    """One row: an object, a list or (if it is not JSON) its text, and what JSON hid or refused."""
+
+    raw: object
+    problems: tuple[FieldProblem, ...] = ()
+
+
 def read_head(path: Path) -> Head:
     """The values next to ``data``; SourceError if the file is not a payload of the source.
 
@@ -31,19 +38,13 @@ def read_head(path: Path) -> Head:
     """
     values: dict[str, object] = {}
     has_data = False
-    try:
-        with path.open("rb") as file:
-            for prefix, event, value in ijson.parse(file, buf_size=_BUFFER, use_float=True):
-                if prefix in _HEAD:
-                    values[prefix] = value
-                elif prefix == "data" and event != "end_array":
-                    if event != "start_array":
-                        raise SourceError(f"the source's data is no list of rows but a {event}")
-                    has_data = True
-                if has_data and "batch_number" in values and "group_number" in values:
-                    break
-    except ijson.JSONError as error:
-        raise _not_json(error) from error
+    with path.open("rb") as file:
+        for key, value in _members(JsonReader(file)):
+            has_data |= key == "data"
+            if key in _HEAD:
+                values[key] = value
+            if has_data and "batch_number" in values and "group_number" in values:
+                break
     if not has_data:
         raise SourceError("the source's answer has no data")
     number = _whole_number(values, "batch_number")
@@ -55,27 +56,122 @@ def read_head(path: Path) -> Head:
     )
 
 
-def rows(path: Path) -> Iterator[object]:
+def rows(path: Path) -> Iterator[Row]:
     """Decode the rows one by one, each an object or a list, in constant memory.
 
-    Raises SourceError where the JSON is broken, after the rows before it.
+    A row that is not JSON is a row with a problem. Raises SourceError, with the byte, where the
+    JSON around the rows is broken, after the rows before it.
     """
-    try:
-        with path.open("rb") as file:
-            yield from ijson.items(file, "data.item", buf_size=_BUFFER, use_float=True)
-    except ijson.JSONError as error:
-        raise _not_json(error) from error
+    with path.open("rb") as file:
+        for key, value in _members(JsonReader(file)):
+            if key == "data" and isinstance(value, Row):
+                yield value
+
+
+def read_payload_row(row: Row) -> tuple[Listing, list[FieldProblem]]:
+    """Read a row as ``listing.read_row`` does, with the problems of its JSON."""
+    listing, problems = read_row(row.raw)
+    if not row.problems:
+        return listing, problems
+    known = {problem.field for problem in row.problems}
+    if "row" in known:
+        return Listing(), list(row.problems)
+    return listing, [*row.problems, *(p for p in problems if p.field not in known)]
 
 
 def is_truncated(path: Path) -> bool:
     """Whether the JSON in the file ends before it is complete."""
     try:
         with path.open("rb") as file:
-            for _ in ijson.basic_parse(file, buf_size=_BUFFER, use_float=True):
+            for _ in _members(JsonReader(file)):
                 pass
-    except ijson.JSONError as error:
-        return _TRUNCATED.search(str(error)) is not None
+    except BrokenOff:
+        return True
+    except SourceError:
+        return False
     return False
+
+
+def _members(reader: JsonReader) -> Iterator[tuple[str, object]]:
+    """The payload's keys and values; of ``data``, first None and then each Row."""
+    has_data = False
+    for key in reader.keys():  # noqa: SIM118 - a step through the text, not a dictionary
+        if key != "data":
+            value, _ = reader.value()
+            if isinstance(value, Unreadable) and key in _HEAD:
+                reader.fail(f"{key} {value.reason}")
+            yield key, value
+            continue
+        if has_data:
+            reader.fail("data comes twice")
+        has_data = True
+        if (first := reader.peek()) and first != "[":
+            kind = {"{": "an object", '"': "text"}.get(first, "a single value")
+            raise SourceError(f"the source's data is no list of rows but {kind}")
+        yield key, None
+        for number in reader.items():
+            reader.place = f"row {number}"
+            yield key, _row(*reader.value())
+        reader.place = ""
+    reader.end()
+
+
+def _row(raw: object, text: str) -> Row:
+    """The row of a JSON value; one with anything but plain values is read member by member."""
+    if type(raw) is dict and _PLAIN.issuperset(map(type, raw.values())):
+        return Row(raw)
+    if type(raw) is list and _PLAIN.issuperset(map(type, raw)):
+        return Row(raw)
+    if isinstance(raw, dict | list | Unreadable):
+        return _by_member(text, raw.reason if isinstance(raw, Unreadable) else "is not JSON")
+    return Row(raw)
+
+
+def _by_member(text: str, reason: str) -> Row:
+    """Read a row that has values which are not plain: their text, and a problem for each."""
+    reader = JsonReader(io.BytesIO(text.encode("utf-8", "surrogateescape")))
+    try:
+        if reader.peek() == "{":
+            return _object([(key, *reader.value()) for key in reader.keys()])  # noqa: SIM118
+        if reader.peek() == "[":
+            return _list([reader.value() for _ in reader.items()])
+    except SourceError:
+        pass  # not even its members can be told apart
+    return Row(text, (FieldProblem("row", reason, text[:_SHOWN]),))
+
+
+def _object(members: list[tuple[str, object, str]]) -> Row:
+    texts: dict[str, list[str]] = {}
+    problems: dict[str, FieldProblem] = {}
+    values: dict[str, object] = {}
+    for name, value, text in members:
+        values[name], problem = _cell(name, value, text)
+        if problem is not None:
+            problems[name] = problem
+        texts.setdefault(name, []).append(text)
+    for name, given in texts.items():
+        if len(given) > 1:
+            shown = ", ".join(given)[:_SHOWN]
+            problems[name] = FieldProblem(name, "is given more than once", shown)
+    return Row(values, tuple(problems.values()))
+
+
+def _list(cells: list[tuple[object, str]]) -> Row:
+    names = COLUMNS if len(cells) == len(COLUMNS) else ("row",) * len(cells)
+    read = [_cell(name, *cell) for name, cell in zip(names, cells, strict=True)]
+    problems = tuple(problem for _, problem in read if problem is not None)
+    return Row([value for value, _ in read], problems)
+
+
+def _cell(name: str, value: object, text: str) -> tuple[object, FieldProblem | None]:
+    """The value as it is stored, and why it is refused; only its text is kept of such a value."""
+    if isinstance(value, Unreadable) and value.reason != TOO_DEEP:
+        return text, FieldProblem(name, value.reason, text[:_SHOWN])
+    if isinstance(value, Unreadable | dict | list):
+        _, problem = read_value(name, [])  # the listing's own words for what is not plain
+        assert problem is not None
+        return text, problem._replace(value=text[:_SHOWN])
+    return value, None
 
 
 def _whole_number(values: dict[str, object], name: str) -> int | None:
@@ -87,8 +183,3 @@ def _whole_number(values: dict[str, object], name: str) -> int | None:
     if isinstance(value, bool) or not text.isascii() or not text.isdigit():
         raise SourceError(f"the source's {name} is {text[:50]!r}, not a whole number")
     return int(text)
-
-
-def _not_json(error: Exception) -> SourceError:
-    first = str(error).strip("b'\"").split("\\n")[0].split("\n")[0]
-    return SourceError(f"the source's answer is not the JSON that it should be: {first}")

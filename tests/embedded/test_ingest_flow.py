@@ -15,6 +15,7 @@ from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import Flow, artifacts, card_text
 from tests.kit.ingestion import Source, assert_ingested_once, ingest_all, ingest_one, own_database
 from tests.kit.listings import raw_batches
+from tests.kit.source import http, scripted
 
 BATCHES = raw_batches()
 
@@ -182,6 +183,33 @@ def test_batches_without_rows_and_with_refused_rows_only(settings):
     with Source(batches).serving() as source:
         assert ingest_all(settings, source.url) == ["ingested"] * 2 + ["exhausted"]
     assert_ingested_once(settings, batches)
+
+
+def test_one_bad_row_of_each_kind_goes_to_quarantine_and_the_others_are_ingested(settings):
+    good = '{"price": 1000, "city": "Ponce"}'
+    deep = "[" * 100_000 + "]" * 100_000
+    bad = {
+        "bed": '{"price": 1, "bed": 1e999}',
+        "bath": '{"price": 1, "bath": 1, "bath": 2}',
+        "acre_lot": '{"price": 1, "acre_lot": 12345678901234567890}',
+        "street": '{"price": 1, "street": "\\ud800"}',
+        "city": '{"price": 1, "city": "\\u0000"}',
+        "state": f'{{"price": 1, "state": {deep}}}',
+        "\\udc00": '{"price": 1, "\\udc00": NaN}',
+        "row": "{price: 1}",
+    }
+    texts = [good, '{"price": 1, "bed": NaN}', *bad.values(), good]
+    body = '{"group_number": 5, "batch_number": 0, "data": [' + ",".join(texts) + "]}"
+    with scripted(http(200, b"\xef\xbb\xbf" + body.encode())) as (url, _):
+        batch = ingest_one(settings, url).batch
+    with Warehouse(settings.database_url) as warehouse:
+        stored = warehouse.batch(batch.batch_id)
+        reasons = warehouse.quarantine_reasons(batch.batch_id)
+    assert (stored.rows_raw, stored.rows_clean, stored.rows_quarantined) == (11, 3, 8)
+    assert sorted(field for field, *_ in reasons) == sorted(bad)
+    with psycopg2.connect(settings.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from raw.raw_data where batch_id = %s", (batch.batch_id,))
+        assert cursor.fetchone() == (11,)
 
 
 # -- the flow itself ------------------------------------------------------------------------------
