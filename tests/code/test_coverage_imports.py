@@ -1,4 +1,4 @@
-"""Coverage with and without the plugin that leaves other people's imports untraced."""
+"""Coverage with and without the plugin that does not trace imports of other packages."""
 
 import subprocess
 import sys
@@ -86,7 +86,7 @@ def measure(tmp_path):
     return run
 
 
-def test_untraced_imports_lose_no_branch_of_ours(measure):
+def test_coverage_with_untraced_imports_has_the_same_branches(measure):
     traced, expected = measure("without", [])
     untraced, arcs = measure("with", ["tests.kit.coverage_imports"])
     assert (traced.strip(), untraced.strip()) == ("True", "False")

@@ -1,16 +1,16 @@
-"""A plugin of coverage.py: imports of other people's packages are not traced.
+"""A plugin of coverage.py: it does not trace imports of other packages.
 
-Tracing makes an import half as dear again, and most of a flow step's time goes into imports. Code
-of ours that such an import runs is traced all the same. Where coverage.py uses sys.monitoring,
-which costs nothing in files that are not measured, this does nothing.
+Tracing makes an import half as dear again, and most of a flow step's time goes into imports.
+Measured code that such an import runs is traced all the same. Where coverage.py uses
+sys.monitoring, which costs nothing in files that are not measured, this does nothing.
 """
 
 import builtins
 import sys
 import threading
 
-# What is measured, and what imports it. Everything else is somebody else's.
-OURS = frozenset(
+# What is measured, and what imports it.
+OWN = frozenset(
     {"__main__", "cluster", "examples", "flows", "functions", "tasador", "tests", "web"}
 )
 # The warnings module skips frames of importlib when it looks for the code that a warning is about.
@@ -25,9 +25,9 @@ def coverage_init(registry, options):
     def import_untraced(name, globals=None, locals=None, fromlist=(), level=0):
         trace = sys.gettrace()
         package = name if level == 0 else (globals or {}).get("__package__") or ""
-        ours = package.partition(".")[0] in OURS
+        own = package.partition(".")[0] in OWN
         if trace is not None:
-            if ours:
+            if own:
                 return import_traced(name, globals, locals, fromlist, level)
             before, paused.trace = getattr(paused, "trace", None), trace
             sys.settrace(None)
@@ -38,7 +38,7 @@ def coverage_init(registry, options):
                 sys.settrace(trace)
                 _call()
         paused_trace = getattr(paused, "trace", None)
-        if not ours or paused_trace is None:
+        if not own or paused_trace is None:
             return import_traced(name, globals, locals, fromlist, level)
         sys.settrace(paused_trace)
         _call()
