@@ -27,8 +27,9 @@ class Function:
     """One function.
 
     POST / calls ``on_json`` for plain JSON and ``on_event`` for a CloudEvent. A function that does
-    not reply to events may take a batch of them with ``on_batch``. ``load`` runs in a thread and
-    may take long. ``check_ready`` raises HttpProblem while the function cannot work.
+    not reply to events may take a batch of them with ``on_batch``. ``on_direct_event`` takes, in
+    place of ``on_event``, an event whose sender does not pass the reply on. ``load`` runs in a
+    thread and may take long. ``check_ready`` raises HttpProblem while the function cannot work.
 
     ``answers_inline(path)`` says whether a POST to the path currently takes well under a
     millisecond and never blocks. It is called for every request.
@@ -39,6 +40,7 @@ class Function:
     on_json: View
     on_event: Callable[[Event], Response]
     on_batch: Callable[[Sequence[Event | EventError]], Response] | None = None
+    on_direct_event: Callable[[Event], Response] | None = None
     routes: Sequence[Route] = ()
     body_limit: int = BODY_BYTES
     load: Callable[[], None] = lambda: None
@@ -52,10 +54,34 @@ class Function:
 
     def post(self, request: Request) -> Response:
         """POST /: a CloudEvent, or plain JSON."""
-        if not read.is_event(request.headers):
+        if not is_event(request):
             return self.on_json(request)
         if read.is_batch(request.headers):
             if self.on_batch is None:
                 raise HttpProblem(415, "this function replies to each event: send one per request")
-            return self.on_batch(read.parse_batch(read_body(request, self.body_limit)))
-        return self.on_event(read.parse(request.headers, read_body(request, self.body_limit)))
+            return self.on_batch(
+                read.parse_batch(request.headers, read_body(request, self.body_limit))
+            )
+        event = read.parse(request.headers, read_body(request, self.body_limit))
+        if self.on_direct_event is not None and not _passes_reply_on(request):
+            return self.on_direct_event(event)
+        return self.on_event(event)
+
+
+def is_event(request: Request) -> bool:
+    """As ``read.is_event``, for names in lower case: called for every price."""
+    headers = request.headers
+    return (
+        "ce-specversion" in headers
+        or "ce-type" in headers
+        or "ce-id" in headers
+        or "ce-source" in headers
+        or headers.get("content-type", "").lower().startswith("application/cloudevents")
+    )
+
+
+def _passes_reply_on(request: Request) -> bool:
+    """Whether the sender routes the reply, as brokers state with ``Prefer: reply`` (Knative's data
+    plane contract, "Derived Reply Events")."""
+    preferences = request.headers.get("prefer", "").lower().split(",")
+    return any(preference.strip() == "reply" for preference in preferences)

@@ -137,7 +137,7 @@ def as_problem(error: Exception) -> HttpProblem:
     if isinstance(error, HttpProblem):
         return error
     if isinstance(error, EventError):
-        return HttpProblem(400, str(error))
+        return HttpProblem(error.status, str(error))
     if isinstance(error, TasadorError):
         # The request did not cause any of the others.
         log.warning("request failed: %s", error)

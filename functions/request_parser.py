@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
 from waitress.adjustments import Adjustments
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import RequestEntityTooLarge
 
 from functions.http import Request
 from functions.limits import MAX_BODY_BYTES, MAX_HELD_BYTES, MEGABYTE, SMALL_BODY_BYTES
+
+_ATTRIBUTES = re.compile(rb"\nce-([^:\s]*)")
 
 
 class BodyBudget:
@@ -78,6 +81,21 @@ class RequestParser(HTTPRequestParser):
         self._budget = budget
         self._reserved = 0
         self._rejection: RequestEntityTooLarge | None = None
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse the request line and the headers; a malformed attribute of a CloudEvent is a 400.
+
+        waitress joins equal headers with a comma and drops names with an underscore: an event
+        would have an attribute that nobody sent, or lack one.
+        """
+        super().parse_header(header_plus)
+        if b"\nce-" not in (lower := header_plus.lower()):
+            return
+        names = _ATTRIBUTES.findall(lower)
+        for name in names:
+            if b"_" in name or names.count(name) > 1:
+                fault = "has an underscore" if b"_" in name else "is there twice"
+                raise ParsingError(f"the header ce-{name.decode('latin-1')[:64]} {fault}")
 
     def received(self, data: bytes) -> int:
         """Parse ``data``; the number of bytes consumed."""

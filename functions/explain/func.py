@@ -33,7 +33,7 @@ _SINGLE_PATHS = frozenset({"/", "/explain"})
 
 
 def explain(request: Request) -> Response:
-    """POST /explain: one listing as a JSON object."""
+    """POST /explain and /: one listing as a JSON object; ``on_event`` has CloudEvents."""
     return reply(_explain(listings.listing_from_json(read_json(request))))
 
 
@@ -44,7 +44,8 @@ def on_event(event: Event) -> Response:
         raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is expected")
     explanation = _explain(listings.listing_from_json(event.data, "data"))
     EVENTS.labels(event.type, "done").inc()
-    return reply_event(build.explanation_made(event, explanation, model.revision()))
+    made = build.explanation_made(event, explanation, model.revision())
+    return reply_event(build.in_reply_to(event, made))
 
 
 def _explain(listing: Listing) -> dict[str, Any]:
@@ -70,6 +71,11 @@ def _as_json(contribution: Contribution) -> dict[str, Any]:
         "value": contribution.value,
         "dollars": contribution.dollars,
     }
+
+
+def post(request: Request) -> Response:
+    """POST /explain: the same as POST /."""
+    return FUNCTION.post(request)
 
 
 def index(_request: Request) -> Response:
@@ -109,7 +115,7 @@ FUNCTION = Function(
     index=index,
     on_json=explain,
     on_event=on_event,
-    routes=(Route("POST", "/explain", explain),),
+    routes=(Route("POST", "/explain", post),),
     load=load,
     check_ready=check_ready,
     answers_inline=answers_inline,

@@ -39,7 +39,7 @@ _SINGLE_PATHS = frozenset({"/", "/predict"})
 
 
 def predict(request: Request) -> Response:
-    """POST /predict: one listing as a JSON object."""
+    """POST /predict and /: one listing as a JSON object; ``on_event`` has CloudEvents."""
     record = _predict_one(listings.listing_from_json(read_json(request)), new_id())
     _SINGLE.inc()
     _record(request, [record])
@@ -64,11 +64,22 @@ def batch_predict(request: Request) -> Response:
 
 
 def on_event(event: Event) -> Response:
-    """Reply to prediction.requested with prediction.made.
+    """Reply to prediction.requested with prediction.made, which the broker routes to record.
 
-    The broker routes the reply to record, so it is not published again. Its id is derived from the
-    request's source and id: the same request delivered twice is one prediction.
+    Its id is derived from the request's source and id: the same request delivered twice is one
+    prediction.
     """
+    return _reply(event, _answer(event))
+
+
+def on_direct_event(event: Event) -> Response:
+    """As ``on_event``, for a caller that does not pass the reply on: it is recorded here."""
+    record = _answer(event)
+    RECORDER.record([record])
+    return _reply(event, record)
+
+
+def _answer(event: Event) -> PredictionRecord:
     if event.type != PREDICTION_REQUESTED:
         EVENTS.labels("other", "refused").inc()
         raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is expected")
@@ -80,7 +91,16 @@ def on_event(event: Event) -> Response:
     record = _predict_one(listing, build.identity_of(event))
     _EVENT.inc()
     EVENTS.labels(event.type, "done").inc()
-    return reply_event(build.prediction_made([record]))
+    return record
+
+
+def _reply(event: Event, record: PredictionRecord) -> Response:
+    return reply_event(build.in_reply_to(event, build.prediction_made([record])))
+
+
+def post(request: Request) -> Response:
+    """POST /predict: the same as POST /."""
+    return FUNCTION.post(request)
 
 
 def describe(_request: Request) -> Response:
@@ -183,8 +203,9 @@ FUNCTION = Function(
     index=index,
     on_json=predict,
     on_event=on_event,
+    on_direct_event=on_direct_event,
     routes=(
-        Route("POST", "/predict", predict),
+        Route("POST", "/predict", post),
         Route("POST", "/batch_predict", batch_predict),
         Route("GET", "/model", describe),
         Route("GET", "/states", states),

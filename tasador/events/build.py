@@ -182,6 +182,20 @@ def explanation_made(request: Event, explanation: Mapping[str, Any], revision: s
     )
 
 
+def in_reply_to(request: Event, reply: Event) -> Event:
+    """The reply with the ids by which its caller traces the request: ``correlationid``, and the
+    attributes of the extension "Distributed Tracing".
+
+    Without a ``correlationid`` of the caller it is the one of the model's batch, which the data
+    always has.
+    """
+    kept = {name: request.extensions[name] for name in _TRACED if request.extensions.get(name)}
+    return replace(reply, extensions={**reply.extensions, **kept})
+
+
+_TRACED = ("correlationid", "traceparent", "tracestate")
+
+
 def identity_of(event: Event) -> str:
     """An id derived from the event's source and id: the same for every delivery of it."""
     return hashlib.sha256(f"{event.source}\n{event.id}".encode()).hexdigest()[:32]

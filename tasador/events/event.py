@@ -33,12 +33,26 @@ ARGO_EVENTS = {
 
 
 class EventError(TasadorError):
-    """A request is not a readable CloudEvent, or a broker refused it. Do not try again."""
+    """A request is not a readable CloudEvent, or a broker refused it. Do not try again.
+
+    ``status`` is the HTTP status of the answer.
+    """
+
+    status = 400
+
+
+class UnsupportedEvent(EventError):
+    """The event has a mode or a media type that is not read."""
+
+    status = 415
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One CloudEvent with JSON data. The values of ``extensions`` are text, as in HTTP headers."""
+    """One CloudEvent with JSON data. The values of ``extensions`` are text, as in HTTP headers.
+
+    ``subject``, ``time`` and ``dataschema`` are empty in an event that does not have them.
+    """
 
     type: str
     source: str
@@ -47,6 +61,8 @@ class Event:
     subject: str = ""
     time: str = field(default_factory=lambda: now().isoformat())
     extensions: Mapping[str, str] = field(default_factory=dict)
+    datacontenttype: str = "application/json"
+    dataschema: str = ""
 
     @property
     def correlation_id(self) -> str:
@@ -54,22 +70,21 @@ class Event:
         return self.extensions.get("correlationid", "")
 
     def attributes(self) -> dict[str, str]:
-        """Every attribute except the data, without empty ones."""
-        attributes = {
+        """Every attribute except ``datacontenttype``, which each mode writes in its own way."""
+        optional = {"subject": self.subject, "time": self.time, "dataschema": self.dataschema}
+        return {
             "specversion": "1.0",
             "id": self.id,
             "source": self.source,
             "type": self.type,
-            "subject": self.subject,
-            "time": self.time,
+            **{name: value for name, value in optional.items() if value},
             **self.extensions,
         }
-        return {name: value for name, value in attributes.items() if value}
 
     def headers(self) -> dict[str, str]:
         """The HTTP headers in binary mode."""
         encoded = {f"ce-{k}": quote(v, safe=_PLAIN) for k, v in self.attributes().items()}
-        return {"content-type": "application/json", **encoded}
+        return {"content-type": self.datacontenttype, **encoded}
 
     def body(self) -> bytes:
         """The HTTP body in binary mode: the data as JSON."""
@@ -77,7 +92,7 @@ class Event:
 
     def structured(self) -> dict[str, Any]:
         """The event as one JSON object, data included."""
-        return {**self.attributes(), "datacontenttype": "application/json", "data": self.data}
+        return {**self.attributes(), "datacontenttype": self.datacontenttype, "data": self.data}
 
 
 # The characters that are not percent-encoded in a binary-mode header value.

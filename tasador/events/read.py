@@ -1,60 +1,90 @@
-"""Parse events from HTTP requests: binary, structured and batched mode."""
+"""Parse events from HTTP requests: binary, structured and batched mode.
+
+As CloudEvents 1.0 says in its HTTP protocol binding and its JSON format. What is read can be
+written again, so that an event that a broker accepted can always be delivered. The data must be
+JSON: every type of Tasador has JSON data. (docs/decisions/0033-own-event-reader.md)
+"""
 
 from __future__ import annotations
 
-import json
-import re
+import binascii
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
-from tasador.clock import now
-from tasador.events.event import Event, EventError
+from tasador.events.attributes import CORE, checked, from_header
+from tasador.events.event import Event, EventError, UnsupportedEvent
+from tasador.events.strict_json import NotJson, loads
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 
-_CORE = ("specversion", "id", "source", "type", "subject", "time", "datacontenttype")
-_NOT_EXTENSIONS = frozenset({*_CORE, "dataschema", "data", "data_base64"})
-_NAME = re.compile(r"[a-z0-9]{1,64}")
+_FAMILY, _BATCHES = "application/cloudevents", "application/cloudevents-batch"
+_CHARSETS = ("", "utf-8", "utf8", "us-ascii")
+_ANNOUNCING = frozenset(("ce-specversion", "ce-type", "ce-id", "ce-source"))
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
     """Whether the headers announce a CloudEvent, in any mode."""
-    names = {name.lower() for name in headers}
-    content_type = _header(headers, "content-type").lower()
-    return content_type.startswith("application/cloudevents") or any(
-        name in names for name in ("ce-specversion", "ce-type", "ce-id", "ce-source")
-    )
+    return any(name.lower() in _ANNOUNCING for name in headers) or _header(
+        headers, "content-type"
+    ).lower().startswith(_FAMILY)
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Event:
-    """Parse a CloudEvent in binary or structured mode; raises EventError with the reason."""
-    content_type = _header(headers, "content-type").lower()
-    if content_type.startswith(BATCHED):
-        raise EventError("a batch of CloudEvents is not accepted here: send one event per request")
-    if content_type.startswith(STRUCTURED):
+    """Parse a CloudEvent in binary or structured mode.
+
+    Raises EventError that names the attribute, or UnsupportedEvent. ``headers.items()`` may give a
+    name several times.
+    """
+    content_type = _header(headers, "content-type")
+    media_type = _media_type("content-type", content_type)
+    if media_type.startswith(_BATCHES):
+        raise UnsupportedEvent(
+            "a batch of CloudEvents is not accepted here: send one event per request"
+        )
+    if media_type == STRUCTURED:
         return from_structured(_json(body, "the event"))
-    attributes = {
-        name.lower()[3:]: unquote(value)
-        for name, value in headers.items()
-        if name.lower().startswith("ce-")
-    }
-    if content_type and "json" not in content_type:
-        raise EventError(f"content-type is {content_type[:100]!r}: the data must be JSON")
-    return _event(attributes, _json(body, "the data") if body else None)
+    if media_type.startswith(_FAMILY):
+        raise UnsupportedEvent(
+            f"content-type is {content_type[:100]!r}: of the event formats only {STRUCTURED} "
+            "is read"
+        )
+    attributes: dict[str, Any] = {}
+    for header, value in headers.items():
+        name = header.lower()
+        if not name.startswith("ce-"):
+            continue
+        name = name[3:]
+        if name in attributes:
+            raise EventError(
+                f"{name}: a CloudEvent has each attribute once; the header is repeated"
+            )
+        if name == "datacontenttype":
+            raise EventError("datacontenttype: in binary mode it is the header content-type")
+        attributes[name] = from_header(name, value)
+    if content_type:
+        attributes["datacontenttype"] = content_type
+    texts = checked(attributes)
+    if media_type and not _is_json(media_type):
+        raise UnsupportedEvent(f"content-type is {content_type[:100]!r}: the data must be JSON")
+    return _event(texts, _json(body, "the data") if body else None)
 
 
 def is_batch(headers: Mapping[str, str]) -> bool:
     """Whether the headers announce a batch of CloudEvents."""
-    return _header(headers, "content-type").lower().startswith(BATCHED)
+    return _header(headers, "content-type").lower().startswith(_BATCHES)
 
 
-def parse_batch(body: bytes) -> list[Event | EventError]:
+def parse_batch(headers: Mapping[str, str], body: bytes) -> list[Event | EventError]:
     """Parse a batch: for each event, the event or the error.
 
-    Raises EventError for a body that is not a batch. A batch may be empty.
+    Raises EventError for a body that is not a batch, or UnsupportedEvent. A batch may be empty.
     """
+    content_type = _header(headers, "content-type")
+    if _media_type("content-type", content_type) != BATCHED:
+        raise UnsupportedEvent(
+            f"content-type is {content_type[:100]!r}: of the batch formats only {BATCHED} is read"
+        )
     batch = _json(body, "the batch")
     if not isinstance(batch, list):
         raise EventError("the batch is not a JSON array of events")
@@ -71,42 +101,66 @@ def from_structured(value: Any) -> Event:
     """The event in a JSON object, the inverse of ``Event.structured``; raises EventError."""
     if not isinstance(value, Mapping):
         raise EventError("the event is not a JSON object")
-    if "data_base64" in value:
-        raise EventError("data_base64: the data must be JSON")
-    return _event({k: v for k, v in value.items() if k != "data"}, value.get("data"))
+    attributes = {k: v for k, v in value.items() if k not in ("data", "data_base64")}
+    texts = checked(attributes)
+    stated = texts.get("datacontenttype", "")
+    media_type = _media_type("datacontenttype", stated)
+    if media_type and not _is_json(media_type):
+        raise UnsupportedEvent(f"datacontenttype is {stated[:100]!r}: the data must be JSON")
+    encoded = value.get("data_base64")
+    if encoded is None:
+        return _event(texts, value.get("data"))
+    if "data" in value:
+        raise EventError("data_base64: an event has either data or data_base64")
+    if not media_type:
+        # The JSON format forbids to guess it (3.1.2).
+        raise EventError("data_base64: without a datacontenttype it is not known to hold JSON")
+    return _event(texts, _json(_bytes(encoded), "data_base64"))
 
 
-def _event(attributes: Mapping[str, Any], data: Any) -> Event:
-    if attributes.get("specversion") != "1.0":
-        raise EventError(f"specversion is {attributes.get('specversion')!r}; 1.0 is expected")
-    for name in ("id", "source", "type"):
-        if not isinstance(attributes.get(name), str) or not attributes[name]:
-            raise EventError(
-                f"{name}: a CloudEvent needs this attribute, as a text that is not empty"
-            )
-    extensions: dict[str, str] = {}
-    for name, value in attributes.items():
-        if name in _NOT_EXTENSIONS or value is None:
-            continue
-        if not _NAME.fullmatch(name) or not isinstance(value, str | int):
-            raise EventError(f"{name[:64]!r} is not an extension attribute of a CloudEvent")
-        extensions[name] = value if isinstance(value, str) else json.dumps(value)
+def _event(texts: Mapping[str, str], data: Any) -> Event:
     return Event(
-        type=attributes["type"],
-        source=attributes["source"],
-        id=attributes["id"],
-        subject=str(attributes.get("subject") or ""),
-        time=str(attributes.get("time") or now().isoformat()),
-        extensions=extensions,
+        type=texts["type"],
+        source=texts["source"],
+        id=texts["id"],
+        subject=texts.get("subject", ""),
+        time=texts.get("time", ""),
+        extensions={name: value for name, value in texts.items() if name not in CORE},
+        datacontenttype=texts.get("datacontenttype", "application/json"),
+        dataschema=texts.get("dataschema", ""),
         data=data,
     )
 
 
+def _bytes(encoded: object) -> bytes:
+    try:
+        if not isinstance(encoded, str):
+            raise ValueError("it is not a text")
+        return binascii.a2b_base64(encoded.encode("ascii"), strict_mode=True)
+    except ValueError as error:
+        raise EventError(f"data_base64 is not base64: {str(error)[:100]}") from None
+
+
 def _json(body: bytes, what: str) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise EventError(f"{what} is not JSON: {str(error)[:200]}") from None
+        return loads(body)
+    except NotJson as error:
+        raise EventError(f"{what} is not JSON: {error}") from None
+
+
+def _media_type(name: str, text: str) -> str:
+    """The media type in lower case, without its parameters; raises UnsupportedEvent."""
+    media_type, *parameters = (part.strip().lower() for part in text.split(";"))
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip().strip('"') not in _CHARSETS:
+            raise UnsupportedEvent(f"{name} is {text[:100]!r}: JSON is UTF-8")
+    return media_type
+
+
+def _is_json(media_type: str) -> bool:
+    _, slash, subtype = media_type.partition("/")
+    return bool(slash) and (subtype == "json" or subtype.endswith("+json"))
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -66,7 +66,7 @@ def test_event_attributes_name_the_model():
 
 
 def test_binary_mode_encodes_header_values():
-    event = Event(type="t", source='/a "b" %20', id="ñ\u20ac\n", data=None, subject="a b")
+    event = Event(type="t", source='/a "b" %20', id="ñ\u20ac", data=None, subject="a b")
     headers = event.headers()
     assert all(value.isascii() and value.isprintable() for value in headers.values())
     assert read.parse(headers, event.body()) == event

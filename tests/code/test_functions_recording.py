@@ -1,11 +1,13 @@
 """How predict records predictions: required, best-effort, off; and on SIGTERM."""
 
+import json
 import os
 import signal
 from contextlib import contextmanager
 
 import pytest
 
+from tasador.events import build, read
 from tasador.events.event import PREDICTION_REQUESTED, Event
 from tasador.prediction_record import SMOKE_TEST_HEADER
 from tests.kit.broker import adjustable_broker
@@ -56,10 +58,49 @@ def test_rejected_requests_smoke_tests_and_event_replies_are_not_published(folde
         client.post("/predict", json={"bed": "x"})
         client.post("/predict", json={}, headers={SMOKE_TEST_HEADER: "1"})
         request = Event(type=PREDICTION_REQUESTED, source="/t", id="1", data={})
-        client.post("/", content=request.body(), headers=request.headers())
+        # A broker states that it passes the reply on, to record.
+        headers = {**request.headers(), "prefer": "reply"}
+        assert client.post("/", content=request.body(), headers=headers).status_code == 200
         last = client.post("/predict", json={}).json()["prediction_id"]
         wait_for(lambda: broker.ids())
         assert broker.ids() == [last]
+
+
+@pytest.mark.parametrize("path", ["/", "/predict"])
+@pytest.mark.parametrize("structured", [False, True])
+def test_an_event_posted_straight_to_predict_is_recorded(folder, tmp_path, path, structured):
+    traced = {"correlationid": "of the caller", "traceparent": "00-1-2-01", "other": "x"}
+    request = Event(
+        type=PREDICTION_REQUESTED, source="/t", id=path, data={"bed": 3}, extensions=traced
+    )
+    with adjustable_broker() as broker, predicting(folder, tmp_path, K_SINK=broker.url) as client:
+        if structured:
+            body, headers = json.dumps(request.structured()), {"content-type": read.STRUCTURED}
+        else:
+            body, headers = request.body(), request.headers()
+        answer = client.post(path, content=body, headers=headers)
+        reply = read.parse(answer.headers, answer.content)
+        wait_for(lambda: broker.ids())
+        # Twice the same request is one prediction: broker and record know it by its id.
+        assert broker.ids() == [reply.id] == [reply.data["prediction_id"]]
+        assert reply.id == build.identity_of(request)
+        assert broker.events[0].data == reply.data
+        assert reply.extensions["correlationid"] == "of the caller"
+        assert reply.extensions["traceparent"] == "00-1-2-01"
+        assert "other" not in reply.extensions
+
+
+def test_required_answers_an_event_only_once_it_is_recorded(folder, tmp_path):
+    request = Event(type=PREDICTION_REQUESTED, source="/t", id="1", data={})
+    with adjustable_broker() as broker:
+        env = {"K_SINK": broker.url, "TASADOR_RECORDING": "required"}
+        with predicting(folder, tmp_path, **env) as client:
+            broker.status = 400
+            refused = client.post("/", content=request.body(), headers=request.headers())
+            assert (refused.status_code, broker.ids()) == (503, [])
+            broker.status = 202
+            assert client.post("/", content=request.body(), headers=request.headers()).is_success
+            assert broker.ids() == [build.identity_of(request)]
 
 
 def test_required_answers_only_what_the_broker_accepted(folder, tmp_path):

@@ -25,6 +25,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 # Methods that our subclasses override or call: class, name, parameters without self.
 METHODS = [
     (HTTPRequestParser, "__init__", ["adj"]),
+    (HTTPRequestParser, "parse_header", ["header_plus"]),
     (HTTPRequestParser, "received", ["data"]),
     (HTTPRequestParser, "close", []),
     (HTTPRequestParser, "get_body_stream", []),

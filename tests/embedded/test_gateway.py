@@ -1,9 +1,12 @@
 """The gateway with small real function processes."""
 
 import asyncio
+import contextlib
+import gzip
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -393,6 +396,90 @@ def test_delivery_is_retried_without_blocking_others(make):
     times = [json.loads(line)["at"] for line in gateway.lines("reload", "seen.jsonl")]
     assert times[3] - times[2] > 1.7 * (times[2] - times[0]) * 0.9, "the pause grows"
     assert gateway.admin("GET", "/dead-letters").json() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "named"),
+    [
+        ({"ce-id": "z%FF"}, b"{}", "id"),
+        ({"ce-time": "now"}, b"{}", "time"),
+        ({"content-type": "application/json"}, b'{"bed": NaN}', "bed"),
+        ({"content-type": "application/cloudevents+json"}, b'{"id": "\\ud800"}', "id"),
+    ],
+)
+def test_broker_refuses_what_it_could_not_deliver(gateway, headers, body, named):
+    whole = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t", "ce-type": MADE} | headers
+    answer = gateway.client.post("/broker", headers=whole, content=body)
+    assert answer.status_code == 400
+    assert named in answer.json()["detail"]
+    assert gateway.admin("GET", "/events").json() == []
+
+
+def test_broker_reads_gzip_and_names_what_it_does_not_read(gateway):
+    event = {"specversion": "1.0", "id": "p-1", "source": "/t", "type": MADE, "data": {}}
+    headers = {"content-type": "application/cloudevents+json", "content-encoding": "gzip"}
+    body = gzip.compress(json.dumps(event).encode())
+    assert gateway.client.post("/broker", content=body, headers=headers).status_code == 202
+    wait_for(lambda: gateway.seen("record") == ["p-1"])
+    bomb = gzip.compress(bytes(100_000_000), 9)
+    assert gateway.client.post("/broker", content=bomb, headers=headers).status_code == 413
+    other = gateway.client.post(
+        "/broker", content=body, headers=headers | {"content-encoding": "br"}
+    )
+    assert (other.status_code, other.headers["accept-encoding"]) == (415, "gzip")
+    batch = {"content-type": "application/cloudevents-batch+json"}
+    assert gateway.client.post("/broker", content=b"[]", headers=batch).status_code == 415
+
+
+def test_event_that_cannot_be_sent_becomes_a_dead_letter_after_counted_attempts(gateway):
+    """Older gateways accepted such events; then they were tried for ever, uncounted."""
+    gateway.kill()
+    event = {"specversion": "1.0", "source": "/t", "type": MADE, "data": {"bed": 3}}
+    bodies = [
+        json.dumps({**event, "id": "not-finite", "data": float("nan")}),
+        json.dumps({**event, "id": "lone-\ud800"}),
+        json.dumps({**event, "id": "good"}),
+    ]
+    with contextlib.closing(sqlite3.connect(gateway.home / "events.sqlite")) as journal, journal:
+        for seq, body in enumerate(bodies, 1):
+            journal.execute("INSERT INTO events VALUES (?, 0, ?)", (seq, body))
+            journal.execute("INSERT INTO deliveries VALUES (?, 'record', 0)", (seq,))
+    gateway.start()
+    letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
+    wait_for(lambda: len(letters()) == 2)
+    wait_for(lambda: gateway.seen("record") == ["good"])
+    by_id = {letter["event"]["id"]: letter["reason"] for letter in letters()}
+    assert "it could not be sent" in by_id["not-finite"]
+    assert "id" in by_id["lone-\ud800"]
+    log = [json.loads(x) for x in (gateway.home / "gateway.log").read_text().splitlines()]
+    attempts = [x["attempt"] for x in log if x.get("id") == "not-finite" and "attempt" in x]
+    assert attempts == [1, 2, 3, 4], "once and three times more"
+    assert not any(e["pending"] for e in gateway.admin("GET", "/events").json())
+    # A replay counts again, and ends again.
+    assert gateway.admin("POST", "/dead-letters/replay", {"ids": []}).json() == {"replayed": 2}
+    wait_for(lambda: len(letters()) == 2)
+
+
+def test_reply_that_is_no_event_is_a_failed_delivery(gateway):
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    gateway.publish(REQUESTED, "ask", {"reply": "", "statuses": [200]})
+    letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
+    wait_for(lambda: len(letters()) == 1)
+    assert "the reply is not a readable event: type" in letters()[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/_admin/events?limit=", "/_admin/dead-letters?x=", "/predictions/"]
+)
+@pytest.mark.parametrize(
+    "value", ["%00", "%ED%A0%80", "%B2", "%C2%B2", "9" * 5000, "0" * 5000, "-1", "a" * 60_000]
+)
+def test_no_get_of_the_gateway_is_a_500(gateway, path, value):
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    answer = gateway.client.get(f"{path}{value}", headers=headers)
+    assert answer.status_code < 500, answer.text
+    odd = gateway.client.get(path, headers=headers | {"host": "[::"})
+    assert odd.status_code < 500, odd.text
 
 
 def tasador(gateway: Gateway, *arguments: str) -> str:

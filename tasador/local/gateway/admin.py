@@ -19,6 +19,7 @@ from tasador.local.gateway.journal import Journal
 from tasador.local.gateway.services import Service, Services, Target, describe
 
 _MAX_NAME = 63
+_MAX_EVENTS = 1000
 View = Callable[[Request], Awaitable[Response]]
 
 
@@ -102,7 +103,7 @@ class Admin:
                 Target(str(t["revision"]), int(t.get("percent") or 0), str(t.get("tag") or ""))
                 for t in body
             ]
-        except (TypeError, KeyError, ValueError, AttributeError):
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             raise Refusal(400, 'each entry must be {"revision", "percent", "tag"}') from None
         service = self._service(request)
         self._services.split(service, targets)
@@ -112,7 +113,7 @@ class Admin:
     async def _start(self, request: Request) -> Response:
         body = await _json(request, dict, empty={})
         seconds = body.get("timeout_seconds", 60)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise Refusal(400, "timeout_seconds: a number above zero is required")
         revision = self._service(request).revision(request.path_params["revision"])
         ready, reason = await self._activator.start(revision, float(seconds))
@@ -129,12 +130,14 @@ class Admin:
 
     async def _events(self, request: Request) -> Response:
         text = request.query_params.get("limit", "100")
-        if not text.isdigit():
+        if not text.isascii() or not text.isdigit():
             raise Refusal(400, "limit: a whole number is required")
-        return JSONResponse(self._journal.recent(min(int(text), 1000)))
+        # Longer texts are larger numbers, unless they begin with zeros.
+        limit = int(text.lstrip("0")[:4] or 0)
+        return _as_ascii(self._journal.recent(min(limit, _MAX_EVENTS)))
 
     async def _list_dead_letters(self, _request: Request) -> Response:
-        return JSONResponse(self._dead_letters.all())
+        return _as_ascii(self._dead_letters.all())
 
     async def _replay(self, request: Request) -> Response:
         ids = (await _json(request, dict, empty={})).get("ids", [])
@@ -154,13 +157,18 @@ class Admin:
         return described
 
 
+def _as_ascii(content: Any) -> Response:
+    """JSON with every other character escaped: an old event may have half of a surrogate pair."""
+    return Response(json.dumps(content), media_type="application/json")
+
+
 async def _json(request: Request, kind: type, empty: Any = None) -> Any:
     body = await request.body()
     if not body and empty is not None:
         return empty
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refusal(400, "the body is not JSON") from None
     if not isinstance(value, kind):
         raise Refusal(400, f"the body is not a JSON {'array' if kind is list else 'object'}")

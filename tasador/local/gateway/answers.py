@@ -18,6 +18,7 @@ _TITLES = {
     405: "Method Not Allowed",
     409: "Conflict",
     413: "Content Too Large",
+    415: "Unsupported Media Type",
     500: "Internal Server Error",
     502: "Bad Gateway",
     503: "Service Unavailable",
@@ -29,11 +30,18 @@ class Refusal(Exception):
     """The gateway refuses a request. ``retry_after`` is in seconds, None if trying again is
     useless."""
 
-    def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.retry_after = retry_after
+        self.headers = dict(headers or {})
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """The refusal as application/problem+json."""
@@ -43,7 +51,7 @@ class Refusal(Exception):
             "status": self.status,
             "detail": self.detail,
         }
-        all_headers = dict(headers or {})
+        all_headers = {**self.headers, **(headers or {})}
         if self.retry_after is not None:
             all_headers["Retry-After"] = str(self.retry_after)
         return Response(

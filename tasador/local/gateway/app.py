@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from tasador import content_encoding
 from tasador.events import read
 from tasador.events.event import EventError
 from tasador.local.gateway.activator import Activator
@@ -116,7 +117,7 @@ class Gateway:
 
     async def _route(self, function: str, request: Request) -> Response:
         service = self.services.get(function)
-        return await self._forward(request, service.pick, request.url.path)
+        return await self._forward(request, service.pick, request.scope["path"])
 
     async def _function(self, request: Request) -> Response:
         service, tagged = self.services.at(request.path_params["name"])
@@ -135,10 +136,10 @@ class Gateway:
             if "x-request-id" not in request.headers:
                 headers.append((b"x-request-id", request_id.encode()))
             # The path as it was sent, still percent-encoded.
-            raw = request.scope["raw_path"].decode("ascii").partition("?")[0]
-            target = raw if path == request.url.path else "/" + "/".join(raw.split("/")[3:])
-            if query := request.url.query:
-                target += f"?{query}"
+            raw = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+            target = raw if path == request.scope["path"] else "/" + "/".join(raw.split("/")[3:])
+            if query := request.scope["query_string"]:
+                target += f"?{query.decode('latin-1')}"
             answer = await self._forwarder.send(chosen, request.method, target, headers, body)
             response: Response = Relay(answer, request_id)
         except Refusal as refusal:
@@ -146,7 +147,7 @@ class Gateway:
         log(
             "request",
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],
             status=response.status_code,
             revision=revision,
             ms=round((time.monotonic() - began) * 1000, 1),
@@ -158,11 +159,11 @@ class Gateway:
     # -- events ---------------------------------------------------------------------------------
 
     async def _take_event(self, request: Request) -> Response:
-        body = await read_body(request)
+        body = _decoded(request, await read_body(request))
         try:
             event = read.parse(request.headers, body)
         except EventError as error:
-            raise Refusal(400, str(error)) from None
+            raise Refusal(error.status, str(error)) from None
         self.broker.publish(event)
         return Response(status_code=202)
 
@@ -182,6 +183,20 @@ async def read_body(request: Request) -> bytes:
     except ClientDisconnect:
         raise Refusal(400, "the connection broke before the end of the body") from None
     return b"".join(pieces)
+
+
+def _decoded(request: Request, body: bytes) -> bytes:
+    """The body without its Content-Encoding; functions decode what is forwarded to them."""
+    try:
+        encoding = request.headers.get("content-encoding", "")
+        return content_encoding.decoded(encoding, body, _MAX_BODY)
+    except content_encoding.UnsupportedEncoding as error:
+        headers = {"Accept-Encoding": content_encoding.ACCEPTED}
+        raise Refusal(415, str(error), headers=headers) from None
+    except content_encoding.TooLong as error:
+        raise Refusal(413, str(error)) from None
+    except content_encoding.DamagedEncoding as error:
+        raise Refusal(400, str(error)) from None
 
 
 def _http_problem(_request: Request, error: Exception) -> Response:

@@ -67,7 +67,7 @@ class Broker:
 
     def publish(self, event: Event) -> None:
         """Accept an event: once this returns, it will be delivered, even after a restart."""
-        self._accept(event, [t.subscriber for t in TRIGGERS if t.type == event.type])
+        self._accept(event.structured(), [t.subscriber for t in TRIGGERS if t.type == event.type])
 
     def replay(self, ids: Collection[str] = ()) -> int:
         """Deliver dead letters again, each to its subscriber; returns how many.
@@ -82,7 +82,7 @@ class Broker:
             is_deliverable = letter["subscriber"] in self._queues
             (replayed if is_selected and is_deliverable else kept).append(letter)
         for letter in replayed:
-            self._accept(read.from_structured(letter["event"]), [letter["subscriber"]])
+            self._accept(letter["event"], [letter["subscriber"]])
         if replayed:
             # Last: a second delivery does no harm, a lost event would.
             self._dead_letters.keep(kept)
@@ -100,13 +100,13 @@ class Broker:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _accept(self, event: Event, subscribers: list[str]) -> None:
+    def _accept(self, event: dict[str, Any], subscribers: list[str]) -> None:
         seq = self._journal.add(event, subscribers)
         log(
             "event",
-            type=event.type,
-            id=event.id,
-            correlation_id=event.correlation_id,
+            type=event.get("type"),
+            id=event.get("id"),
+            correlation_id=event.get("correlationid", ""),
             subscribers=subscribers,
         )
         for subscriber in subscribers:
@@ -119,7 +119,8 @@ class Broker:
             try:
                 pause = await self._handle(seq, subscriber)
             except Exception as error:
-                # For example a full disk: the event waits, and the worker must survive.
+                # The journal or the dead letters cannot be written, for example on a full disk: the
+                # event waits, and the worker must survive. What is wrong with an event is counted.
                 log("delivery failed", subscriber=subscriber, seq=seq, reason=repr(error))
                 pause = _LONGEST_BACKOFF
             if pause is not None:
@@ -127,34 +128,45 @@ class Broker:
                 asyncio.get_running_loop().call_later(pause, queue.put_nowait, seq)
 
     async def _handle(self, seq: int, subscriber: str) -> float | None:
-        """Deliver once: the seconds until the next attempt, or None if there is none."""
-        event, attempts = self._journal.load(seq, subscriber)
-        status, reason = await self._deliver(event, subscriber)
+        """Deliver once: the seconds until the next attempt, or None if there is none.
+
+        The attempt is counted before it is made, so that an event which ends the gateway itself
+        becomes a dead letter too.
+        """
+        event, attempt = self._journal.begin(seq, subscriber)
+        try:
+            status, reason = await self._deliver(read.from_structured(event), subscriber)
+        except EventError as error:
+            # An older gateway accepted it.
+            status, reason = error.status, f"it is not a CloudEvent: {error}"
+        except Exception as error:
+            status, reason = 0, f"it could not be sent: {error!r}"
         if not reason:
             self._journal.done(seq, subscriber)
             return None
         log(
             "event not delivered",
-            type=event.type,
-            id=event.id,
-            correlation_id=event.correlation_id,
+            type=event.get("type"),
+            id=event.get("id"),
+            correlation_id=event.get("correlationid", ""),
             subscriber=subscriber,
-            attempt=attempts + 1,
+            attempt=attempt,
             status=status,
             reason=reason,
         )
         is_refused = 400 <= status < 500 and status not in (408, 429)
-        if is_refused or attempts >= self._options.delivery_retries:
-            self._dead_letters.add(event, subscriber, reason, status)
+        if is_refused or attempt > self._options.delivery_retries:
+            self._dead_letters.add(event, subscriber, reason, status or None)
             self._journal.done(seq, subscriber)
             return None
-        self._journal.failed(seq, subscriber)
-        backoff: float = self._options.delivery_backoff_seconds * 2**attempts
+        backoff: float = self._options.delivery_backoff_seconds * 2 ** (attempt - 1)
         return min(backoff, _LONGEST_BACKOFF)
 
     async def _deliver(self, event: Event, subscriber: str) -> tuple[int, str]:
         """Deliver once: the status, and why it failed (empty if it did not)."""
+        # As Knative's data plane contract says: the reply is published (functions/function.py).
         headers = [(k.encode(), v.encode()) for k, v in event.headers().items()]
+        headers.append((b"prefer", b"reply"))
         try:
             answer = await self._forwarder.send(
                 self._services.get(subscriber).pick(),
@@ -175,16 +187,17 @@ class Broker:
         status = answer.response.status_code
         if not 200 <= status < 300:
             return status, content[:500].decode(errors="replace") or f"HTTP {status}"
-        self._take_reply(subscriber, answer.response.headers, content)
+        try:
+            self._take_reply(answer.response.headers, content)
+        except EventError as error:
+            # As Knative's broker does: the delivery failed, and is tried again.
+            return 502, f"the reply is not a readable event: {error}"
         return status, ""
 
-    def _take_reply(self, subscriber: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Publish an answer that is a CloudEvent."""
+    def _take_reply(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Publish an answer that is a CloudEvent; raises EventError if it cannot be read."""
         if not read.is_event(headers):
             return
-        try:
-            if len(body) > _MAX_REPLY:
-                raise EventError(f"it is too long ({len(body):,} bytes)")
-            self.publish(read.parse(headers, body))
-        except EventError as error:
-            log("a reply was not a readable event", subscriber=subscriber, reason=str(error))
+        if len(body) > _MAX_REPLY:
+            raise EventError(f"it is too long ({len(body):,} bytes)")
+        self.publish(read.parse(headers, body))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tasador.clock import now
-from tasador.events.event import Event
 from tasador.local.process import write_private
 
 
@@ -18,14 +18,16 @@ class DeadLetters:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def add(self, event: Event, subscriber: str, reason: str, status: int | None) -> None:
-        """Store an event that was given up, with the reason."""
+    def add(
+        self, event: Mapping[str, Any], subscriber: str, reason: str, status: int | None
+    ) -> None:
+        """Store a structured event that was given up, with the reason."""
         line = {
             "time": now().isoformat(),
             "subscriber": subscriber,
             "status": status,
             "reason": reason,
-            "event": event.structured(),
+            "event": event,
         }
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         with os.fdopen(os.open(self._file, flags, 0o600), "ab") as file:

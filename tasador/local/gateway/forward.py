@@ -79,17 +79,20 @@ class Forwarder:
         reason = ""
         for _ in range(_ATTEMPTS):
             instance = await self._activator.lease(revision)
-            request = httpx.Request(
-                method,
-                f"{instance.url}{target}",
-                headers=passed,
-                content=body,
-                extensions={"timeout": timeout.as_dict()},
-            )
             try:
+                request = httpx.Request(
+                    method,
+                    f"{instance.url}{target}",
+                    headers=passed,
+                    content=body,
+                    extensions={"timeout": timeout.as_dict()},
+                )
                 return Answer(
                     await self._client.send(request, stream=True), instance, self._activator
                 )
+            except httpx.InvalidURL as error:
+                self._activator.release(instance)
+                raise Refusal(400, f"the address is not valid: {error}") from None
             except httpx.ReadTimeout:
                 self._activator.release(instance)
                 raise Refusal(504, f"{revision.name} did not answer in {seconds:g} s") from None

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from tasador.events.event import Event
-from tasador.events.read import from_structured
 
 # The number of delivered events that are kept for `recent`.
 _KEPT = 1000
@@ -40,9 +37,9 @@ class Journal:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
 
-    def add(self, event: Event, subscribers: Sequence[str]) -> int:
-        """Store an event for its subscribers; returns its sequence number."""
-        body = json.dumps(event.structured(), separators=(",", ":"))
+    def add(self, event: Mapping[str, Any], subscribers: Sequence[str]) -> int:
+        """Store a structured event for its subscribers; returns its sequence number."""
+        body = json.dumps(event, separators=(",", ":"))
         with self._transaction():
             seq = self._db.execute(
                 "INSERT INTO events (received, body) VALUES (?, ?)", (time.time(), body)
@@ -63,21 +60,19 @@ class Journal:
         """The pending deliveries: sequence number and subscriber, the oldest first."""
         return self._db.execute("SELECT seq, subscriber FROM deliveries ORDER BY seq").fetchall()
 
-    def load(self, seq: int, subscriber: str) -> tuple[Event, int]:
-        """A pending event, and how often its delivery has failed."""
-        body, attempts = self._db.execute(
-            "SELECT body, attempts FROM events JOIN deliveries USING (seq)"
-            " WHERE seq = ? AND subscriber = ?",
-            (seq, subscriber),
-        ).fetchone()
-        return from_structured(json.loads(body)), attempts
-
-    def failed(self, seq: int, subscriber: str) -> None:
-        """Count a failed delivery."""
-        self._db.execute(
-            "UPDATE deliveries SET attempts = attempts + 1 WHERE seq = ? AND subscriber = ?",
-            (seq, subscriber),
-        )
+    def begin(self, seq: int, subscriber: str) -> tuple[dict[str, Any], int]:
+        """Count an attempt to deliver a pending event; the structured event, and the count."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE deliveries SET attempts = attempts + 1 WHERE seq = ? AND subscriber = ?",
+                (seq, subscriber),
+            )
+            body, attempts = self._db.execute(
+                "SELECT body, attempts FROM events JOIN deliveries USING (seq)"
+                " WHERE seq = ? AND subscriber = ?",
+                (seq, subscriber),
+            ).fetchone()
+        return json.loads(body), attempts
 
     def done(self, seq: int, subscriber: str) -> None:
         """Remove a delivery that has succeeded or was given up."""
