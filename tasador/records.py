@@ -17,7 +17,7 @@ from tasador.model.model_ref import DECISION, ROLLOUT, ModelRef
 BatchStatus = Literal["fetched", "validated", "ready"]
 Verdict = Literal["train", "drift", "no_drift"]
 DecisionKind = Literal["promoted", "rejected", "rolled_back"]
-RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged"]
+RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged", "paused"]
 Outcome = Literal["received", "exhausted", "restarted"]
 
 
@@ -69,7 +69,8 @@ class Fetch:
 class DriftRecord:
     """ops.drift_history: the verdict on one batch against one champion (unique by both).
 
-    ``champion_version`` is 0 if there was none. ``scores`` is the detectors' output as JSON:
+    ``model_name``, ``champion_version`` and ``champion_digest`` name the champion; the version is 0
+    and the digest empty if there was none. ``scores`` is the detectors' output as JSON:
     {"univariate": {column: {...}}, "multivariate": {...}, "quality": {...}, "performance": {...},
     "moved": bool, "hurts": bool}.
     """
@@ -80,8 +81,15 @@ class DriftRecord:
     verdict: Verdict
     reasons: list[str]
     scores: dict[str, Any]
+    model_name: str = ""
+    champion_digest: str = ""
     decided_at: datetime = field(default_factory=now)
     drift_id: int | None = None
+
+    @property
+    def champion(self) -> ModelRef:
+        """The champion that the batch was judged against."""
+        return ModelRef(self.model_name, self.champion_version, self.champion_digest)
 
     @property
     def moved(self) -> bool:
@@ -116,6 +124,7 @@ class DecisionRecord:
     training_id: str
     batch_ids: list[str]
     champion_version: int = 0
+    champion_digest: str = ""
     decided_at: datetime = field(default_factory=now)
     promotion: int | None = None
 
@@ -123,6 +132,11 @@ class DecisionRecord:
     def model(self) -> ModelRef:
         """The version that the decision is about."""
         return ModelRef.of_record(DECISION, self)
+
+    @property
+    def champion(self) -> ModelRef:
+        """The champion that it was compared with or that it replaced; version 0 if none."""
+        return ModelRef(self.model_name, self.champion_version, self.champion_digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +164,34 @@ class RolloutRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRecord:
+    """ops.rollout_pauses: a time in which nothing but a person changes the services.
+
+    At most one has no ``resumed_at``. ``forced_promotion`` is the rollback that was forced during
+    the pause and is rolled out all the same, or None.
+    """
+
+    paused_by: str
+    reason: str
+    paused_at: datetime = field(default_factory=now)
+    forced_promotion: int | None = None
+    resumed_at: datetime | None = None
+    resumed_by: str = ""
+    pause_id: int | None = None
+
+    @property
+    def message(self) -> str:
+        """Who paused rollouts, when and why."""
+        return (
+            f"rollouts are paused by {self.paused_by} since {self.paused_at:%Y-%m-%d %H:%M} UTC "
+            f"({self.reason}); `tasador rollout resume` ends that"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorRecord:
     """ops.monitor_history: one monitoring check of the champion's requests (unique by the
-    champion's version and ``window_to``).
+    champion and ``window_to``). Name, version and digest identify the champion.
 
     ``predictions`` counts the predictions in the window, ``judged`` the distinct listings among
     them; it is 0 if they were too few to judge. ``causes`` names the findings that hurt. Errors are
@@ -176,6 +215,7 @@ class MonitorRecord:
     causes: list[str]
     asked: bool
     asked_says: str
+    champion_digest: str = ""
     estimated_error: float | None = None
     realised_error: float | None = None
     usual_error: float | None = None
@@ -185,6 +225,11 @@ class MonitorRecord:
     scores: dict[str, Any] = field(default_factory=dict)
     looked_at: datetime = field(default_factory=now)
     monitor_id: int | None = None
+
+    @property
+    def champion(self) -> ModelRef:
+        """The champion whose requests were checked."""
+        return ModelRef(self.model_name, self.champion_version, self.champion_digest)
 
     @property
     def verdict(self) -> Literal["too_few", "quiet", "moved", "hurts"]:

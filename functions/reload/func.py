@@ -35,7 +35,7 @@ from tasador.model.model_ref import ModelRef
 from tasador.records import RolloutRecord
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.local import LocalBackend
-from tasador.rollout.plan import promoted_by_decision, promoted_by_event
+from tasador.rollout.plan import promoted_by_decision, promotion_in
 from tasador.rollout.verbs import Rollout
 
 DATABASE = Database("broker_url")
@@ -46,16 +46,23 @@ log = logging.getLogger("tasador.functions.reload")
 def on_event(event: Event) -> Response:
     """Roll out a promoted model, in the order of promotions and not of arrival.
 
-    204: the event was handled, and the model is served, superseded or failed (the rollout history
-    and a rollout.failed event report which). 503 asks the broker to deliver the event again.
+    The event is a hint. Only the number of the promotion is read from it; what was promoted is in
+    ops.model_history, and a number that is not there changes nothing.
+
+    204: the event was handled, and the model is served, superseded, failed or paused (the rollout
+    history and a rollout.failed event report which). 503 asks the broker to deliver it again.
     """
     try:
-        model = promoted_by_event(event)
+        number = promotion_in(event)
     except TasadorError:
         EVENTS.labels("other", "refused").inc()
         raise
     try:
-        _count(_roll_out(model))
+        _count(_roll_out(_recorded(number)))
+    except HttpProblem as problem:
+        EVENTS.labels(event.type, "refused").inc()
+        log.warning("event %s changes nothing: %s", event.id, problem.detail)
+        raise
     except ServiceUnavailable:
         EVENTS.labels(event.type, "retry").inc()
         raise
@@ -66,6 +73,7 @@ def on_event(event: Event) -> Response:
 def reload(request: Request) -> Response:
     """POST /reload: roll out {"version": N}, or without a body the newest promotion.
 
+    While rollouts are paused it answers 409.
     It does not return to an older version than the one that serves: `tasador rollback` does.
     """
     content = read_body(request, RELOAD_BODY_BYTES)
@@ -76,10 +84,10 @@ def reload(request: Request) -> Response:
     if version is not None and (type(version) is not int or not 0 < version < 2**31):
         reason = "is not a version number"
         raise invalid_fields([FieldProblem("version", reason, repr(version)[:100])])
-    warehouse = DATABASE.warehouse()
-    decision = warehouse.latest_promotion()
+    warehouse, name = DATABASE.warehouse(), DATABASE.settings().model_name
+    decision = warehouse.latest_promotion(name)
     if version is not None and (decision is None or decision.version != version):
-        decision = warehouse.decision(version)
+        decision = next(iter(warehouse.gate_decisions(name, version)), None)
     if decision is None:
         reason = (
             "no version has been promoted yet"
@@ -95,6 +103,9 @@ def reload(request: Request) -> Response:
         raise HttpProblem(409, str(error)) from error
     _count(records)
     outcomes = [_as_json(record) for record in records]
+    paused = [record.reason for record in records if record.outcome == "paused"]
+    if paused:
+        raise HttpProblem(409, paused[0], title="Rollouts paused", extra={"rollouts": outcomes})
     failed = [record.reason for record in records if record.outcome == "failed"]
     if failed:
         detail = f"{failed[0]}; the previous model keeps serving"
@@ -103,9 +114,8 @@ def reload(request: Request) -> Response:
 
 
 def reconcile_now(_request: Request) -> Response:
-    """POST /reconcile: roll out the newest promotion if its event was lost. Called periodically.
-
-    It does nothing if that promotion already serves or has failed.
+    """POST /reconcile: bring the services to the newest promotion that can serve. Called
+    periodically; tasador.rollout.choice decides what to try and when.
     """
     with _rollout() as rollout:
         records = rollout.reconcile()
@@ -122,6 +132,22 @@ def load() -> None:
             _count(rollout.reconcile())
     except TasadorError as error:
         log.warning("cannot reconcile with the newest promotion: %s", error)
+
+
+def _recorded(number: int) -> ModelRef:
+    """The model that was promoted under the number; raises HttpProblem 422 for any other number."""
+    name = DATABASE.settings().model_name
+    decision = DATABASE.warehouse().promotion(number)
+    if decision is None or decision.decision == "rejected":
+        reason = f"promotion {number} is not in ops.model_history"
+    elif decision.model_name != name:
+        reason = (
+            f"promotion {number} is of {decision.model}, and this platform serves {name} "
+            "(TASADOR_MODEL_NAME)"
+        )
+    else:
+        return promoted_by_decision(decision)
+    raise HttpProblem(422, reason)
 
 
 def _roll_out(model: ModelRef) -> list[RolloutRecord]:

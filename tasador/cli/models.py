@@ -86,12 +86,12 @@ def models(json: AsJson = False) -> None:
     versions = Registry(settings).versions()
     with Warehouse(settings.database_url) as warehouse:
         decisions = {
-            d.version: d
+            d.model.key: d
             for d in reversed(warehouse.model_history(limit=1000))
             if d.decision != "rolled_back"
         }
     if json:
-        print_json([{"version": v, "decision": decisions.get(v.version)} for v in versions])
+        print_json([{"version": v, "decision": decisions.get(v.model.key)} for v in versions])
         return
     from tasador.cli.console import console
     from tasador.cli.tables import models_table
@@ -158,20 +158,25 @@ def rollback(
     version: Annotated[
         int | None, typer.Argument(help="Version to return to; default: the previous one.")
     ] = None,
+    digest: Annotated[
+        str, typer.Option(help="First digits of the digest, if several versions have the number.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also while rollouts are paused.")] = False,
 ) -> None:
     """Put an older version back into service.
 
-    It is rolled out like a promotion.
+    It is rolled out like a promotion. Nothing is recorded if the version cannot serve.
     """
     from tasador.rollout.rollback import roll_back
 
-    settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
-    decision, announce_error = roll_back(settings, version)
+    settings = Settings.load().require("database_url", "mlflow_url", "broker_url", "s3_endpoint")
+    decision, announce_error = roll_back(settings, version, digest, force=force)
     outcome = (
         f"{announce_error}: {_RECONCILE_HINT}" if announce_error else "reload is rolling it out"
     )
     typer.echo(
-        f"version {decision.version} is champion again (promotion {decision.promotion}); {outcome}"
+        f"version {decision.version} (digest {decision.digest[:12]}) is champion again "
+        f"(promotion {decision.promotion}); {outcome}"
     )
 
 

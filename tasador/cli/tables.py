@@ -26,12 +26,12 @@ def metrics_table(metrics: Mapping[str, float], title: str) -> Table:
 
 
 def models_table(
-    versions: Iterable[ModelVersion], decisions: Mapping[int, DecisionRecord]
+    versions: Iterable[ModelVersion], decisions: Mapping[tuple[str, int, str], DecisionRecord]
 ) -> Table:
-    """The registered versions, and the gate's decision by version number."""
+    """The registered versions, and the gate's decision by name, version and digest."""
     table = Table("version", "alias", "decision", "R²", "median error", "reasons")
     for version in versions:
-        decision = decisions.get(version.version)
+        decision = decisions.get(version.model.key)
         if decision is None:
             table.add_row(str(version.version), "", "none yet", "", "", "")
             continue

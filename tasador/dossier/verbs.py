@@ -16,7 +16,7 @@ from tasador.dossier.blocks import Block
 from tasador.errors import TasadorError
 from tasador.settings import Settings
 from tasador.stores.lake import Lake, split
-from tasador.stores.registry import ModelVersion, Registry
+from tasador.stores.registry import CHAMPION, ModelVersion, Registry
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -52,12 +52,13 @@ def write(
     registry, lake = Registry(settings), Lake(settings)
     registered = registry.version(version)
     with Warehouse(settings.database_url) as warehouse:
-        record = warehouse.decision(version)
+        record = warehouse.decision_of_training(registered.training_id)
         if record is None:
             raise TasadorError(
                 f"version {version} has not been judged yet: a dossier documents a decision"
             )
         batches = warehouse.batches(status="ready")
+        champion = inputs.replaced_by(registry, warehouse, record)
     trained = set(planned.batch_ids)
     reference, baseline = reference_of(lake, registered)
     facts = Facts(
@@ -68,7 +69,7 @@ def write(
         holdout=inputs.judged_rows(
             settings,
             inputs.known_at(batches, record),
-            inputs.replaced_by(registry, record),
+            champion,
         ),
         reference=reference,
         baseline=baseline,
@@ -111,13 +112,13 @@ class Fetched:
 def fetch(settings: Settings, version: int | None = None, out: Path | None = None) -> Fetched:
     """Download the dossier of a version (default: the champion) into a folder.
 
-    ``out`` defaults to dossiers/NAME-VERSION in the home folder. Raises TasadorError if there is
-    no such version or it has no dossier.
+    ``out`` defaults to dossiers/NAME-VERSION-DIGEST in the home folder. Raises TasadorError if
+    there is no such version or it has no dossier.
     """
     from tasador.dossier.folder import INDEX
 
     registry, lake = Registry(settings), Lake(settings)
-    registered = registry.champion() if version is None else registry.version(version)
+    registered = registry.aliased(CHAMPION) if version is None else registry.version(version)
     if registered is None:
         raise TasadorError("there is no champion yet: run `tasador pipeline`, or name a version")
     uri = registered.dossier_uri
@@ -126,5 +127,7 @@ def fetch(settings: Settings, version: int | None = None, out: Path | None = Non
             f"version {registered.version} has no dossier at {uri}: it was trained before dossiers "
             "existed, or the dossier step of its train flow failed (see its log)"
         )
-    folder = out or settings.home / "dossiers" / f"{registered.name}-{registered.version}"
+    # The digest too: a model that was begun again counts its versions from 1 again.
+    name = f"{registered.name}-{registered.version}-{registered.digest[:12]}"
+    folder = out or settings.home / "dossiers" / name
     return Fetched(version=registered, uri=uri, folder=lake.download_folder(uri, folder))

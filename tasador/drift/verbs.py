@@ -58,9 +58,10 @@ def choose(settings: Settings, batch_id: str = "", correlation_id: str = "") -> 
                     "no batch has been ingested yet: run `python flows/ingest.py run`"
                 )
             batch = ready[-1]
+        newest = warehouse.latest_promotion(settings.model_name)
     return Case(
         batch=batch,
-        champion=Registry(settings).champion(),
+        champion=Registry(settings).champion(newest),
         correlation_id=correlation_id or batch.correlation_id,
     )
 
@@ -90,7 +91,9 @@ def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:
         return warehouse.record_drift(
             DriftRecord(
                 batch_id=case.batch.batch_id,
+                model_name=settings.model_name,
                 champion_version=case.champion.version if case.champion else 0,
+                champion_digest=case.champion.digest if case.champion else "",
                 correlation_id=case.correlation_id,
                 verdict=report.verdict,
                 reasons=report.reasons,

@@ -78,6 +78,15 @@ class ModelRef:
         return f"{self.name}@{self.version}"
 
     @property
+    def key(self) -> tuple[str, int, str]:
+        """Name, version and digest: what identifies a version.
+
+        A number alone does not: each name counts from 1, and so does a model that was deleted from
+        the registry and begun again.
+        """
+        return self.name, self.version, self.digest
+
+    @property
     def subject(self) -> str:
         """The subject of an event about this version."""
         return f"{self.name}/{self.version}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from tasador.model.model_ref import ModelRef
 from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord
 
 
@@ -45,7 +46,7 @@ class TrainingDecision(NamedTuple):
 
 
 def decide(
-    champion_version: int, hurts: bool, history: History, now: datetime, quiet: QuietPeriods
+    champion: ModelRef, hurts: bool, history: History, now: datetime, quiet: QuietPeriods
 ) -> TrainingDecision:
     """Decide whether a check of this champion's requests leads to a request for training.
 
@@ -65,15 +66,15 @@ def decide(
             f"training was requested at {_time(last.looked_at)}: no new request before "
             f"{_time(until)}",
         )
-    if undecided := _undecided(champion_version, history, decided, now, quiet):
+    if undecided := _undecided(champion, history, decided, now, quiet):
         return TrainingDecision(False, undecided)
-    if nothing_new := _nothing_new(champion_version, last, history.ready, decided):
+    if nothing_new := _nothing_new(champion, last, history.ready, decided):
         return TrainingDecision(False, nothing_new)
-    return TrainingDecision(True, _reason(champion_version, last, history.ready, decided))
+    return TrainingDecision(True, _reason(champion, last, history.ready, decided))
 
 
 def _undecided(
-    champion_version: int,
+    champion: ModelRef,
     history: History,
     decided: Sequence[DecisionRecord],
     now: datetime,
@@ -84,7 +85,7 @@ def _undecided(
     requested += [
         (verdict.decided_at, f"the verdict on batch {verdict.batch_id[:12]}")
         for verdict in history.verdicts
-        if verdict.verdict != "no_drift" and verdict.champion_version == champion_version
+        if verdict.verdict != "no_drift" and verdict.champion.key == champion.key
     ][:1]
     for when, source in requested:
         answered = bool(decided) and decided[0].decided_at > when
@@ -94,7 +95,7 @@ def _undecided(
 
 
 def _nothing_new(
-    champion_version: int,
+    champion: ModelRef,
     last: MonitorRecord | None,
     ready: Sequence[Batch],
     decided: Sequence[DecisionRecord],
@@ -106,9 +107,9 @@ def _nothing_new(
     trained_on = set(newest.batch_ids)
     if any(batch.batch_id not in trained_on for batch in ready):
         return ""
-    if newest.decision == "rejected" and newest.champion_version == champion_version:
+    if newest.decision == "rejected" and newest.champion.key == champion.key:
         return (
-            f"version {newest.version} was rejected against version {champion_version} at "
+            f"version {newest.version} was rejected against version {champion.version} at "
             f"{_time(newest.decided_at)}, and no batch has arrived since"
         )
     if last is not None and newest.decided_at > last.looked_at:
@@ -120,7 +121,7 @@ def _nothing_new(
 
 
 def _reason(
-    champion_version: int,
+    champion: ModelRef,
     last: MonitorRecord | None,
     ready: Sequence[Batch],
     decided: Sequence[DecisionRecord],
@@ -137,7 +138,7 @@ def _reason(
     if not new:
         return (
             "training is requested, although no batch has arrived since version "
-            f"{champion_version} was trained"
+            f"{champion.version} was trained"
         )
     plural = "batch" if new == 1 else "batches"
     return f"training is requested, with {new} new {plural} to learn from"

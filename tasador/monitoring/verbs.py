@@ -87,14 +87,16 @@ def choose(settings: Settings) -> Case | None:
     None before the first champion.
     """
     settings.require("database_url")
-    champion = Registry(settings).champion()
+    with Warehouse(settings.database_url) as warehouse:
+        newest = warehouse.latest_promotion(settings.model_name)
+    champion = Registry(settings).champion(newest)
     if champion is None:
         return None
     until = now()
     earliest = until - timedelta(days=settings.monitor_days)
     return Case(
         champion=champion,
-        since=max(_champion_since(settings, champion), earliest),
+        since=max(champion.created if newest is None else newest.decided_at, earliest),
         until=until,
         correlation_id=uuid.uuid4().hex,
     )
@@ -105,15 +107,15 @@ def due(settings: Settings) -> bool:
     case = choose(settings)
     if case is None:
         return False
-    name, version = case.champion.name, case.champion.version
+    champion = case.champion.model
     with Warehouse(settings.database_url) as warehouse:
         checked = [
             check.window_to
             for check in warehouse.monitor_history(limit=_HISTORY_ROWS)
-            if (check.model_name, check.champion_version) == (name, version)
+            if check.champion.key == champion.key
         ]
         count, _ = warehouse.prediction_statistics(
-            name, version, max([case.since, *checked]), case.until
+            champion, max([case.since, *checked]), case.until
         )
     return count > 0
 
@@ -126,13 +128,16 @@ def check(
 ) -> MonitoringCheck:
     """Compare the requests in the window with the champion's reference."""
     thresholds = thresholds or Thresholds()
-    name, version = case.champion.name, case.champion.version
+    champion = case.champion.model
     with Warehouse(settings.database_url) as warehouse:
-        count, latency_ms = warehouse.prediction_statistics(name, version, case.since, case.until)
-        newest = warehouse.request_samples(name, version, case.since, case.until, MOST_PREDICTIONS)
+        count, latency_ms = warehouse.prediction_statistics(champion, case.since, case.until)
+        newest = warehouse.request_samples(champion, case.since, case.until, MOST_PREDICTIONS)
         # Any client of the broker can publish a prediction; real ones have a price above zero.
         samples = [sample for sample in newest if sample.price > 0]
-        say(f"{count:,} predictions by version {version} since {case.since:%Y-%m-%d %H:%M} UTC")
+        say(
+            f"{count:,} predictions by version {champion.version} "
+            f"since {case.since:%Y-%m-%d %H:%M} UTC"
+        )
         frame, keys = _frame_of(samples)
         sold = realised.pair(
             [(key, s.predicted_at, s.price) for key, s in zip(keys, samples, strict=True)],
@@ -183,6 +188,7 @@ def record(settings: Settings, case: Case, result: MonitoringCheck) -> MonitorRe
     unrecorded = MonitorRecord(
         model_name=champion.name,
         champion_version=champion.version,
+        champion_digest=champion.digest,
         correlation_id=case.correlation_id,
         window_from=case.since,
         window_to=case.until,
@@ -205,13 +211,11 @@ def record(settings: Settings, case: Case, result: MonitoringCheck) -> MonitorRe
     quiet = policy.QuietPeriods(after_request=timedelta(hours=settings.monitor_quiet_hours))
     # One at a time: of two concurrent checks only one may request training.
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("monitor"):
-        existing = warehouse.monitoring_check(champion.name, champion.version, case.until)
+        existing = warehouse.monitoring_check(champion.model, case.until)
         if existing is not None:
             return existing
         history = _history(warehouse, champion)
-        decision = policy.decide(
-            champion.version, result.hurts, history, unrecorded.looked_at, quiet
-        )
+        decision = policy.decide(champion.model, result.hurts, history, unrecorded.looked_at, quiet)
         return warehouse.record_monitoring(
             replace(unrecorded, asked=decision.request, asked_says=decision.reason)
         )
@@ -233,24 +237,15 @@ def summary(recorded: MonitorRecord | None) -> tuple[str, list[str], str]:
     return recorded.verdict, recorded.reasons, recorded.asked_says
 
 
-def _champion_since(settings: Settings, champion: ModelVersion) -> datetime:
-    """When the champion last took over, by its promotion or by a rollback to it."""
-    with Warehouse(settings.database_url) as warehouse:
-        newest = warehouse.latest_promotion()
-        if newest is not None and newest.version != champion.version:
-            newest = warehouse.decision(champion.version)
-    return champion.created if newest is None else newest.decided_at
-
-
 def _history(warehouse: Warehouse, champion: ModelVersion) -> policy.History:
     return policy.History(
         requests=[
             check
             for check in warehouse.monitor_history(limit=_HISTORY_ROWS, requested_training=True)
-            if (check.model_name, check.champion_version) == (champion.name, champion.version)
+            if check.champion.key == champion.model.key
         ],
         verdicts=warehouse.drift_history(limit=_HISTORY_ROWS),
-        decisions=warehouse.model_history(limit=_HISTORY_ROWS),
+        decisions=warehouse.model_history(limit=_HISTORY_ROWS, name=champion.name),
         ready=warehouse.batches(status="ready"),
     )
 

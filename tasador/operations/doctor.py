@@ -29,6 +29,7 @@ def diagnose(settings: Settings) -> Iterator[Diagnosis]:
         ("database", "database_url", _database),
         ("objects", "s3_endpoint", _objects),
         ("mlflow", "mlflow_url", _mlflow),
+        ("rollouts", "database_url", _rollouts),
         ("functions", "functions_url", _functions),
     )
     for name, required, check in parts:
@@ -54,12 +55,21 @@ def _objects(settings: Settings) -> str:
 
 
 def _mlflow(settings: Settings) -> str:
-    from tasador.stores.registry import Registry
+    from tasador.stores.registry import CHAMPION, Registry
 
-    champion = Registry(settings).champion()
+    champion = Registry(settings).aliased(CHAMPION)
     if champion is None:
         return "no champion yet: run `tasador pipeline`"
     return f"champion {champion.name}@{champion.version}"
+
+
+def _rollouts(settings: Settings) -> str:
+    from tasador.rollout.pause import status
+
+    found = status(settings)
+    if found.healthy or found.newest is None or found.pause is not None:
+        return found.message
+    raise TasadorError(found.message)
 
 
 def _functions(settings: Settings) -> str:

@@ -42,16 +42,14 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
         raise TasadorError(
             f"no prediction {prediction_id} is recorded; GET /predictions/history lists them"
         )
-    decision = warehouse.decision(prediction.model_version)
+    decision = warehouse.gate_decision(prediction.model)
     if decision is None:
+        others = warehouse.gate_decisions(prediction.model_name, prediction.model_version)
+        digests = ", ".join(other.digest for other in others)
         raise TasadorError(
-            f"prediction {prediction_id} was made by {prediction.model_name}"
-            f"@{prediction.model_version}, but no decision on that version is recorded"
-        )
-    if decision.digest != prediction.model_digest:
-        raise TasadorError(
-            f"prediction {prediction_id} names digest {prediction.model_digest}, but version "
-            f"{decision.version} was promoted with {decision.digest}"
+            f"prediction {prediction_id} was made by {prediction.model} with digest "
+            f"{prediction.model_digest}, but no decision on that version is recorded"
+            + (f" (only on {prediction.model} with digest {digests})" if digests else "")
         )
     batch_ids = set(decision.batch_ids)
     return Lineage(
@@ -59,7 +57,7 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
         rollouts=[
             record
             for record in reversed(warehouse.rollout_history(limit=_HISTORY_LIMIT))
-            if record.revision == prediction.revision
+            if record.revision == prediction.revision and record.model.key == prediction.model.key
         ],
         decision=decision,
         drift=[

@@ -175,9 +175,15 @@ def pending_flows(settings: Settings) -> list[tuple[str, dict[str, str]]]:
     requested training is to be trained on if no decision is newer. One training serves both.
     """
     with Warehouse(settings.database_url) as warehouse:
-        verdicts = warehouse.drift_history(limit=_VERDICT_LIMIT)
-        checks = warehouse.monitor_history(limit=1, requested_training=True)
-        decisions = warehouse.model_history(limit=1)
+        name = settings.model_name
+        # Rows of an older release have no name.
+        verdicts = [
+            verdict
+            for verdict in warehouse.drift_history(limit=_VERDICT_LIMIT)
+            if verdict.model_name in (name, "")
+        ]
+        checks = warehouse.monitor_history(limit=1, requested_training=True, name=name)
+        decisions = warehouse.model_history(limit=1, name=name)
         judged = {verdict.batch_id for verdict in verdicts}
         pending = [
             ("drift", _flow_parameters(batch.batch_id, batch.correlation_id))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from tasador.errors import TasadorError
 from tasador.events.event import MODEL_PROMOTED, Event, EventError
-from tasador.model.model_ref import ENVIRONMENT, PROMOTED, ModelRef
+from tasador.model.model_ref import ENVIRONMENT, ModelRef
 from tasador.records import DecisionRecord
 from tasador.rollout.backend import Revision, ServiceState, Target
 
@@ -20,24 +21,24 @@ KEPT = 3
 
 Step = Literal["roll", "settle", "nothing", "superseded"]
 
-_TYPES: dict[str, type] = {"version": int, "promotion": int}
+_LARGEST = 2**63 - 1  # of a number in the database
 
 
-def promoted_by_event(event: Event) -> ModelRef:
-    """The model that a model.promoted event names; raises EventError that names the field."""
+def promotion_in(event: Event) -> int:
+    """The number of the promotion that a model.promoted event reports; raises EventError.
+
+    Anybody who reaches the broker can post an event, so the number is all that is read. What was
+    promoted under it is in ops.model_history.
+    """
     if event.type != MODEL_PROMOTED:
         raise EventError(f"type is {event.type!r}; {MODEL_PROMOTED} is expected")
     data: Any = event.data
     if not isinstance(data, Mapping):
         raise EventError("data is not a JSON object")
-    for field, key in PROMOTED.items():
-        value, kind = data.get(key), _TYPES.get(field, str)
-        if not isinstance(value, kind) or isinstance(value, bool) or not value:
-            raise EventError(f"data.{key} is not a {kind.__name__} with a value")
-    return ModelRef.read(
-        {**PROMOTED, "correlation_id": "correlation_id"},
-        {**data, "correlation_id": event.correlation_id},
-    )
+    number = data.get("promotion")
+    if type(number) is not int or not 0 < number <= _LARGEST:
+        raise EventError("data.promotion is not the number of a promotion")
+    return number
 
 
 def promoted_by_decision(decision: DecisionRecord) -> ModelRef:
@@ -50,14 +51,31 @@ def promoted_by_decision(decision: DecisionRecord) -> ModelRef:
     return decision.model
 
 
-def revision_of(model: ModelRef, service: str) -> Revision:
-    """The service's revision for a promoted model: the same for every call."""
-    return Revision(name=f"{service}-{model.promotion:05d}", env=model.write_text(ENVIRONMENT))
+def revision_of(model: ModelRef, state: ServiceState) -> Revision:
+    """The service's revision for a promoted model: the same for every call.
+
+    Its name ends in the promotion's number. If a revision of another model has that name (the
+    database was restored, and its numbers were given out again), a digest follows.
+    """
+    env = model.write_text(ENVIRONMENT)
+    name = f"{state.name}-{model.promotion:05d}"
+    names = {revision.name: model_of(revision) for revision in state.revisions}
+    existing = [known for known, served_model in names.items() if served_model == model]
+    if existing:
+        name = existing[0]
+    elif name in names:
+        name += f"-{hashlib.sha256(repr(sorted(env.items())).encode()).hexdigest()[:8]}"
+    return Revision(name=name, env=env)
+
+
+def model_of(revision: Revision) -> ModelRef:
+    """The model that a revision serves, as its environment names it."""
+    return ModelRef.read_text(ENVIRONMENT, revision.env)
 
 
 def promotion_of(revision: Revision) -> int:
     """The number of the promotion that a revision was created for; 0 if it was none."""
-    return ModelRef.read_text(ENVIRONMENT, revision.env).promotion
+    return model_of(revision).promotion
 
 
 def in_service(state: ServiceState) -> Revision | None:
@@ -69,17 +87,30 @@ def in_service(state: ServiceState) -> Revision | None:
     return next((r for r in state.revisions if r.name == name), None)
 
 
-def next_step(state: ServiceState, model: ModelRef) -> Step:
-    """What a service needs for a promoted model.
+def served(state: ServiceState, history: Mapping[int, ModelRef]) -> int:
+    """The promotion that has most of a service's traffic; 0 if none or an unrecorded one has.
 
-    ``roll``: a whole rollout. ``settle``: only the cleaning up, after a rollout that was
-    interrupted once the traffic had moved. ``superseded``: a later promotion serves.
+    ``history`` maps the number of each recorded promotion to its model. A revision counts only if
+    it serves the recorded model: its number alone could come from another database, or a forger.
     """
     current = in_service(state)
-    serving = promotion_of(current) if current is not None else 0
-    if serving > model.promotion:
+    if current is None:
+        return 0
+    model = model_of(current)
+    return model.promotion if history.get(model.promotion) == model else 0
+
+
+def next_step(state: ServiceState, model: ModelRef, serving: int, *, over: bool = False) -> Step:
+    """What a service needs for a promoted model; ``serving`` is what ``served`` returns.
+
+    ``roll``: a whole rollout. ``settle``: only the cleaning up, after a rollout that was
+    interrupted once the traffic had moved. ``superseded``: a later promotion serves, unless
+    ``over``: the model is to serve although it is older.
+    """
+    current = in_service(state)
+    if serving > model.promotion and not over:
         return "superseded"
-    if serving < model.promotion or current is None:
+    if serving != model.promotion or current is None:
         return "roll"
     tidy = state.traffic == all_to(current.name) and not to_prune(state, current.name)
     return "nothing" if tidy else "settle"
@@ -125,8 +156,13 @@ def candidates(state: ServiceState) -> list[str]:
 
 
 def to_prune(state: ServiceState, serving: str) -> list[str]:
-    """The revisions to delete once ``serving`` has all traffic: all but the newest few."""
+    """The revisions to delete once ``serving`` has all traffic: all but the newest few before it.
+
+    A revision with a later number cannot serve, or belongs to no recorded promotion.
+    """
+    last = max((promotion_of(r) for r in state.revisions if r.name == serving), default=0)
     others = sorted(
         (r for r in state.revisions if r.name != serving), key=promotion_of, reverse=True
     )
-    return [revision.name for revision in others[KEPT:]]
+    before = [r.name for r in others if promotion_of(r) < last]
+    return [r.name for r in others if r.name not in before[:KEPT]]

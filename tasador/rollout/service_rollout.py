@@ -19,6 +19,8 @@ from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.smoke import smoke_test
 
 START_TIMEOUT = 60.0
+# The start of the name of a step in which the candidate has a share of the traffic.
+GIVE_IT = "give it"
 
 Golden = list[dict[str, Any]]
 
@@ -27,6 +29,9 @@ Golden = list[dict[str, Any]]
 class ServiceRollout:
     """One service on its way to a promoted model. ``state`` is how the rollout found the service.
 
+    ``serving`` is the recorded promotion that has its traffic, or 0. ``over``: the model replaces a
+    later promotion too. ``why`` goes into the record's reason.
+
     Every step may be repeated. Each raises RolloutError if the platform or the candidate refuses,
     ServiceUnavailable if the platform does not answer.
     """
@@ -34,6 +39,9 @@ class ServiceRollout:
     backend: Backend
     state: ServiceState
     model: ModelRef
+    serving: int = 0
+    over: bool = False
+    why: str = ""
     started_at: datetime = field(default_factory=now)
     steps: list[dict[str, Any]] = field(default_factory=list)
 
@@ -45,12 +53,12 @@ class ServiceRollout:
     @property
     def revision(self) -> str:
         """The name of the revision that is to serve."""
-        return plan.revision_of(self.model, self.name).name
+        return plan.revision_of(self.model, self.state).name
 
     @property
     def need(self) -> plan.Step:
         """What the service needs, as the rollout found it."""
-        return plan.next_step(self.state, self.model)
+        return plan.next_step(self.state, self.model, self.serving, over=self.over)
 
     @contextmanager
     def step(self, name: str) -> Iterator[dict[str, Any]]:
@@ -69,7 +77,7 @@ class ServiceRollout:
     def try_candidate(self, golden: Golden) -> None:
         """Create the revision, start it under the candidate tag, and test it."""
         with self.step("create the revision"):
-            self.backend.create(self.name, plan.revision_of(self.model, self.name))
+            self.backend.create(self.name, plan.revision_of(self.model, self.state))
         with self.step("tag it as candidate at 0 %"):
             self.backend.direct(self.name, plan.with_candidate(self.state, self.revision))
         with self.step("start it"):
@@ -84,7 +92,7 @@ class ServiceRollout:
         """Give the candidate a share of the traffic for a while, and compare both revisions."""
         if plan.in_service(self.state) is None:
             return  # Nothing serves yet: there is nothing to compare with.
-        with self.step(f"give it {share.percent} % of the traffic") as step:
+        with self.step(f"{GIVE_IT} {share.percent} % of the traffic") as step:
             traffic = plan.with_canary(self.state, self.revision, share.percent)
             self.backend.direct(self.name, traffic)
             candidate, stable = canary.watch(
@@ -125,7 +133,7 @@ class ServiceRollout:
     def superseded(self) -> RolloutRecord:
         """The record of a promotion that a later one has overtaken, here or in another service."""
         current = plan.in_service(self.state)
-        if current is None or plan.promotion_of(current) <= self.model.promotion:
+        if current is None or self.serving <= self.model.promotion:
             return self.record("superseded", "a later promotion is in service elsewhere")
         return self.record("superseded", f"{current.name} of a later promotion is in service")
 
@@ -133,7 +141,19 @@ class ServiceRollout:
         """The record of a service that serves the promoted model."""
         if self.need == "nothing":
             return self.record("unchanged", f"{self.revision} has all traffic already")
-        return self.record("serving", f"{self.revision} has all traffic")
+        reasons = [f"{self.revision} has all traffic", self._replaced(), self.why]
+        return self.record("serving", "; ".join(filter(None, reasons)))
+
+    def _replaced(self) -> str:
+        """Which revision without a recorded promotion had the traffic before; empty if none."""
+        current = plan.in_service(self.state)
+        number = 0 if current is None else plan.promotion_of(current)
+        if current is None or not number or self.serving:
+            return ""
+        return (
+            f"before, {current.name} had it with promotion {number} of {plan.model_of(current)}, "
+            "which ops.model_history does not hold"
+        )
 
     def record(self, outcome: RolloutOutcome, reason: str) -> RolloutRecord:
         """The record of this attempt, not yet stored."""

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasador.clock import now
 from tasador.errors import BundleError, RolloutError, TasadorError
 from tasador.events import build
 from tasador.events.event import Event
 from tasador.model.model_ref import ModelRef
-from tasador.records import RolloutRecord
+from tasador.records import DecisionRecord, PauseRecord, RolloutRecord
 from tasador.rollout import canary, plan
-from tasador.rollout.backend import Backend
+from tasador.rollout.backend import Backend, ServiceState
+from tasador.rollout.choice import Choice, choose
 from tasador.rollout.plan import SERVICES
 from tasador.rollout.service_rollout import Golden, ServiceRollout
 from tasador.rollout.smoke import golden_of
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from tasador.warehouse.warehouse import Warehouse
 
 LOCK = "rollout"
+# Rows of the rollout history that decide about the next attempt.
+_ATTEMPTS = 300
 
 log = logging.getLogger("tasador.rollout")
 
@@ -46,42 +50,115 @@ class Rollout:
         """Bring a promoted model into service in all services, or in none.
 
         Returns one stored record for each service: serving, failed (the old revision keeps
-        serving), unchanged (it serves already) or superseded (a later promotion serves). Raises
-        ServiceUnavailable if the platform does not answer: call again.
+        serving), unchanged (it serves already), superseded (a later promotion serves) or paused.
+        Raises ServiceUnavailable if the platform does not answer: call again.
         """
         with self.warehouse.lock(LOCK):
-            return self._roll_out(model)
+            return self._roll_out(Choice(self._recorded(model)))
 
     def reconcile(self) -> list[RolloutRecord]:
-        """Bring the newest promotion into service if its event was lost.
+        """Bring the services to the newest promotion that can serve.
 
-        Does nothing if it serves already or has failed before: a new event, `POST /reload` or a
-        new promotion tries again. Returns the records as ``roll_out`` does.
+        It does nothing if that one serves already, while a failed one waits for its next attempt
+        (see ``choice``), and while rollouts are paused. Returns the records as ``roll_out`` does.
         """
         with self.warehouse.lock(LOCK):
-            newest = self.warehouse.latest_promotion()
-            if newest is None:
+            promotions = self.warehouse.promotions(self.settings.model_name)
+            if not promotions:
                 return []
-            model = plan.promoted_by_decision(newest)
-            needs = {service.need for service in self._services(model)}
-            if not needs & {"roll", "settle"}:
+            attempts = self.warehouse.rollout_history(limit=_ATTEMPTS)
+            paused = self.warehouse.rollout_pause()
+            if paused is not None:
+                return self._forced(paused, promotions, attempts)
+            states = [self.backend.state(name) for name in self.services]
+            history = self._history(states)
+            serving = [plan.served(state, history) for state in states]
+            choice = choose(promotions, attempts, serving, now())
+            if choice is not None:
+                return self._roll_out(choice)
+            if len(set(serving)) > 1 or not serving[0]:
                 return []
-            history = self.warehouse.rollout_history(limit=100)
-            if any(r.promotion == model.promotion and r.outcome == "failed" for r in history):
-                self._remove_candidates()
-                return []
-            return self._roll_out(model)
+            self._remove_candidates()
+            return self._settle(history[serving[0]], attempts)
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _services(self, model: ModelRef) -> list[ServiceRollout]:
+    def _recorded(self, model: ModelRef) -> DecisionRecord:
+        """The recorded promotion with the model's number; raises RolloutError if there is none."""
+        decision = self.warehouse.promotion(model.promotion)
+        if decision is None or decision.model != model:
+            raise RolloutError(f"ops.model_history does not hold promotion {model.promotion}")
+        return decision
+
+    def _history(self, states: Sequence[ServiceState]) -> dict[int, ModelRef]:
+        """The recorded promotions among the numbers that the services carry."""
+        carried = [plan.in_service(state) for state in states]
+        numbers = {plan.promotion_of(revision) for revision in carried if revision is not None}
+        decisions = [self.warehouse.promotion(number) for number in numbers if number]
+        return {
+            decision.promotion or 0: decision.model
+            for decision in decisions
+            if decision is not None
+            and decision.decision != "rejected"
+            and decision.model_name == self.settings.model_name
+        }
+
+    def _services(self, choice: Choice) -> list[ServiceRollout]:
+        states = [self.backend.state(name) for name in self.services]
+        history = self._history(states)
         return [
-            ServiceRollout(self.backend, self.backend.state(name), model) for name in self.services
+            ServiceRollout(
+                self.backend,
+                state,
+                choice.decision.model,
+                serving=plan.served(state, history),
+                over=choice.over,
+                why=choice.why,
+            )
+            for state in states
         ]
 
-    def _roll_out(self, model: ModelRef) -> list[RolloutRecord]:
+    def _forced(
+        self,
+        paused: PauseRecord,
+        promotions: Sequence[DecisionRecord],
+        attempts: Sequence[RolloutRecord],
+    ) -> list[RolloutRecord]:
+        """Roll out a rollback that was forced during the pause, unless it has had its attempt."""
+        newest = promotions[0]
+        was_tried = any(a.promotion == newest.promotion for a in attempts if a.outcome != "paused")
+        if newest.promotion != paused.forced_promotion or was_tried:
+            return []
+        return self._roll_out(Choice(newest))
+
+    def _settle(self, model: ModelRef, attempts: Sequence[RolloutRecord]) -> list[RolloutRecord]:
+        """Finish a rollout that was interrupted after the traffic had moved: tidy up, record it."""
+        decision = self._recorded(model)
+        services = self._services(Choice(decision))
+        if any(service.need == "settle" for service in services):
+            return self._roll_out(Choice(decision))
+        recorded = {
+            attempt.service
+            for attempt in attempts
+            if attempt.promotion == model.promotion and attempt.outcome in ("serving", "unchanged")
+        }
+        unrecorded = [service for service in services if service.name not in recorded]
+        records = self._store(
+            service.record(
+                "serving", f"{service.revision} has all traffic; its rollout was interrupted"
+            )
+            for service in unrecorded
+        )
+        self._publish(build.model_serving(record) for record in records)
+        return records
+
+    def _roll_out(self, choice: Choice) -> list[RolloutRecord]:
         shares = canary.read_steps(self.settings.canary)
-        services = self._services(model)
+        model = choice.decision.model
+        services = self._services(choice)
+        paused = self.warehouse.rollout_pause()
+        if paused is not None and paused.forced_promotion != model.promotion:
+            return self._store(service.record("paused", paused.message) for service in services)
         if any(service.need == "superseded" for service in services):
             return self._store(service.superseded() for service in services)
         rolling = [service for service in services if service.need == "roll"]

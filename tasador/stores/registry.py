@@ -1,8 +1,8 @@
 """The model registry and experiment tracking: MLflow.
 
 A version's source is the folder of its bundle in the object store; the reference data for drift
-is stored next to it. The alias ``champion`` names the version that should serve, ``previous`` the
-one that served before it.
+is stored next to it. The newest promotion in ops.model_history decides which version is champion.
+The aliases ``champion`` and ``previous`` copy that for MLflow's users.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.errors import RegistryError, StoreUnavailable
 from tasador.model.model_ref import ModelRef
+from tasador.records import DecisionRecord
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,6 +40,20 @@ class ModelVersion:
     correlation_id: str
     created: datetime
     aliases: tuple[str, ...] = ()
+
+    @classmethod
+    def of_decision(cls, decision: DecisionRecord) -> ModelVersion:
+        """The version that a decision is about, also if the registry no longer has it."""
+        return cls(
+            name=decision.model_name,
+            version=decision.version,
+            digest=decision.digest,
+            run_id=decision.run_id,
+            artifact_uri=decision.model_uri.removesuffix("/bundle"),
+            training_id=decision.training_id,
+            correlation_id=decision.correlation_id,
+            created=decision.decided_at,
+        )
 
     @property
     def model(self) -> ModelRef:
@@ -180,20 +195,38 @@ class Registry:
         with self._translated_errors():
             self._client.set_model_version_tag(self._name, str(version), "tasador.digest", digest)
 
-    def set_champion(self, version: int, previous: int = 0) -> None:
-        """Set the aliases: ``champion`` on the version, ``previous`` on the one it replaces."""
+    def set_champion(self, promoted: DecisionRecord) -> None:
+        """Set the aliases: ``champion`` on the promoted version, ``previous`` on the one it
+        replaced. One that the registry no longer holds gets none.
+        """
+        held = {version.model.key: version for version in self.versions()}
         with self._translated_errors():
-            if previous and previous != version:
-                self._client.set_registered_model_alias(self._name, PREVIOUS, str(previous))
-            self._client.set_registered_model_alias(self._name, CHAMPION, str(version))
+            for alias, model in ((PREVIOUS, promoted.champion), (CHAMPION, promoted.model)):
+                version = held.get(model.key)
+                if version is not None and alias not in version.aliases:
+                    self._client.set_registered_model_alias(self._name, alias, str(model.version))
 
-    def champion(self) -> ModelVersion | None:
-        """The version that should serve, or None before the first promotion."""
-        return self._by_alias(CHAMPION)
+    def champion(self, newest: DecisionRecord | None) -> ModelVersion | None:
+        """The version that should serve: that of the newest promotion in the history.
 
-    def previous(self) -> ModelVersion | None:
-        """The version that served before the champion."""
-        return self._by_alias(PREVIOUS)
+        A verb that died between the history and the registry left the aliases behind; they are set
+        here. Without a promotion in the history (a new database) the alias decides. None before
+        the first promotion.
+        """
+        if newest is None:
+            return self.aliased(CHAMPION)
+        aliased = self.aliased(CHAMPION)
+        if aliased is None or aliased.model.key != newest.model.key:
+            self.set_champion(newest)
+        return ModelVersion.of_decision(newest)
+
+    def holds(self, model: ModelRef) -> bool:
+        """Whether the registry has the version, with the same digest."""
+        return any(version.model.key == model.key for version in self.versions())
+
+    def aliased(self, alias: str) -> ModelVersion | None:
+        """The version with the alias ``champion`` or ``previous``."""
+        return next((v for v in self.versions() if alias in v.aliases), None)
 
     def version(self, version: int) -> ModelVersion:
         """One version; raises RegistryError if it does not exist."""
@@ -217,9 +250,6 @@ class Registry:
             return sorted(versions, key=lambda v: -v.version)
 
     # -- helpers --------------------------------------------------------------------------------
-
-    def _by_alias(self, alias: str) -> ModelVersion | None:
-        return next((v for v in self.versions() if alias in v.aliases), None)
 
     def _search(
         self, text: str, aliases: Mapping[int, list[str]] | None = None

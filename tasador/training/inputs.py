@@ -60,6 +60,14 @@ def judged_rows(
     return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
 
 
-def replaced_by(registry: Registry, decided: DecisionRecord) -> ModelVersion | None:
+def replaced_by(
+    registry: Registry, warehouse: Warehouse, decided: DecisionRecord
+) -> ModelVersion | None:
     """The champion that an existing decision was made against."""
-    return registry.version(decided.champion_version) if decided.champion_version else None
+    if not decided.champion_version:
+        return None
+    champion = warehouse.gate_decision(decided.champion)
+    if champion is not None:
+        return ModelVersion.of_decision(champion)
+    # A row of an older release has no digest, and a new database lacks the champion's decision.
+    return registry.version(decided.champion_version)

@@ -157,8 +157,13 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
     registry, lake = Registry(settings), Lake(settings)
     bundle = lake.load_bundle(candidate.model)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
-        decided = warehouse.decision(candidate.model.version)
-        champion = registry.champion() if decided is None else replaced_by(registry, decided)
+        decided = warehouse.decision_of_training(planned.training_id)
+        newest = warehouse.latest_promotion(candidate.model.name)
+        champion = (
+            registry.champion(newest)
+            if decided is None
+            else replaced_by(registry, warehouse, decided)
+        )
         batches = known_at(warehouse.batches(status="ready"), decided)
         holdout = judged_rows(settings, batches, champion)
         challenger_evaluation = evaluate(bundle, holdout)
@@ -176,9 +181,9 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
                 )
             )
         if decided.decision == "promoted":
-            newest = warehouse.latest_promotion()
+            newest = warehouse.latest_promotion(candidate.model.name)
             if newest is None or newest.promotion == decided.promotion:
-                registry.set_champion(decided.version, previous=decided.champion_version)
+                registry.set_champion(decided)
             event = build.model_promoted(decided)
         else:
             event = build.model_rejected(decided)
@@ -212,6 +217,7 @@ def _decision(
         training_id=planned.training_id,
         batch_ids=list(planned.batch_ids),
         champion_version=0 if champion is None else champion.version,
+        champion_digest="" if champion is None else champion.digest,
     )
 
 

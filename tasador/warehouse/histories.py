@@ -6,9 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement
 
+from tasador.model.model_ref import ModelRef
 from tasador.records import DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database
+
+# Versions of one name and number, after as many models were deleted and begun again.
+_SAME_NUMBER = 100
 
 
 class Histories(Database):
@@ -17,7 +21,12 @@ class Histories(Database):
     def record_drift(self, record: DriftRecord) -> DriftRecord:
         """Record a verdict; returns the existing one if this batch and champion have one."""
         c = schema.drift_history.c
-        same = (c.batch_id == record.batch_id, c.champion_version == record.champion_version)
+        same = (
+            c.batch_id == record.batch_id,
+            c.model_name == record.model_name,
+            c.champion_version == record.champion_version,
+            c.champion_digest == record.champion_digest,
+        )
         return self._insert_once(schema.drift_history, record, *same)
 
     def drift_history(self, limit: int = 100) -> list[DriftRecord]:
@@ -34,19 +43,45 @@ class Histories(Database):
         same = (c.training_id == record.training_id, c.decision != "rolled_back")
         return self._insert_once(schema.model_history, record, *same)
 
-    def model_history(self, limit: int = 100) -> list[DecisionRecord]:
-        """The decisions, newest first."""
-        return self._decisions(limit=limit)
+    def model_history(self, limit: int = 100, *, name: str = "") -> list[DecisionRecord]:
+        """The decisions (or only those on one registered model), newest first."""
+        where = (schema.model_history.c.model_name == name,) if name else ()
+        return self._decisions(*where, limit=limit)
 
-    def latest_promotion(self) -> DecisionRecord | None:
-        """The decision that should be in service: the newest promotion or rollback."""
-        matches = self._decisions(schema.model_history.c.decision != "rejected", limit=1)
+    def promotions(self, name: str, limit: int = 100) -> list[DecisionRecord]:
+        """The promotions and rollbacks of a registered model, newest first."""
+        c = schema.model_history.c
+        return self._decisions(c.model_name == name, c.decision != "rejected", limit=limit)
+
+    def latest_promotion(self, name: str) -> DecisionRecord | None:
+        """The decision that should be in service: the model's newest promotion or rollback."""
+        matches = self.promotions(name, limit=1)
         return matches[0] if matches else None
 
-    def decision(self, version: int) -> DecisionRecord | None:
-        """What the gate decided about the version (not a later rollback to it)."""
+    def promotion(self, number: int) -> DecisionRecord | None:
+        """The decision with that number, which may be a rejection."""
+        matches = self._decisions(schema.model_history.c.promotion == number, limit=1)
+        return matches[0] if matches else None
+
+    def gate_decision(self, model: ModelRef) -> DecisionRecord | None:
+        """What the gate decided about the version with that name, number and digest."""
+        matches = self.gate_decisions(model.name, model.version)
+        return next((d for d in matches if d.digest == model.digest), None)
+
+    def gate_decisions(self, name: str, version: int) -> list[DecisionRecord]:
+        """The gate's decisions (no rollbacks) on every version of that name and number.
+
+        Newest first. There are several if the model was deleted from the registry and begun again.
+        """
         c = schema.model_history.c
-        matches = self._decisions(c.version == version, c.decision != "rolled_back", limit=1)
+        where = (c.model_name == name, c.version == version, c.decision != "rolled_back")
+        return self._decisions(*where, limit=_SAME_NUMBER)
+
+    def decision_of_training(self, training_id: str) -> DecisionRecord | None:
+        """What the gate decided about the version of that training."""
+        c = schema.model_history.c
+        where = (c.training_id == training_id, c.decision != "rolled_back")
+        matches = self._decisions(*where, limit=1)
         return matches[0] if matches else None
 
     def _decisions(self, *where: ColumnElement[bool], limit: int) -> list[DecisionRecord]:
@@ -71,29 +106,36 @@ class Histories(Database):
 
     def record_monitoring(self, record: MonitorRecord) -> MonitorRecord:
         """Record a monitoring check; returns the existing record if the check is repeated."""
-        same = _same_check(record.model_name, record.champion_version, record.window_to)
+        same = _same_check(record.champion, record.window_to)
         return self._insert_once(schema.monitor_history, record, *same)
 
-    def monitoring_check(
-        self, name: str, version: int, window_to: datetime
-    ) -> MonitorRecord | None:
-        """The monitoring check of a version's requests up to ``window_to``, if recorded."""
-        where = _same_check(name, version, window_to)
+    def monitoring_check(self, champion: ModelRef, window_to: datetime) -> MonitorRecord | None:
+        """The monitoring check of a champion's requests up to ``window_to``, if recorded."""
+        where = _same_check(champion, window_to)
         matches = self._select(MonitorRecord, schema.monitor_history, *where)
         return matches[0] if matches else None
 
     def monitor_history(
-        self, limit: int = 100, *, requested_training: bool = False
+        self, limit: int = 100, *, requested_training: bool = False, name: str = ""
     ) -> list[MonitorRecord]:
-        """The monitoring checks (or only those that requested training), newest first."""
+        """The monitoring checks, newest first.
+
+        Or only those that requested training, and only those of one registered model.
+        """
         c = schema.monitor_history.c
-        where = (c.asked,) if requested_training else ()
+        where: list[ColumnElement[bool]] = [c.asked] if requested_training else []
+        where += [c.model_name == name] if name else []
         newest = [c.monitor_id.desc()]
         return self._select(
             MonitorRecord, schema.monitor_history, *where, order=newest, limit=limit
         )
 
 
-def _same_check(name: str, version: int, window_to: datetime) -> tuple[ColumnElement[bool], ...]:
+def _same_check(champion: ModelRef, window_to: datetime) -> tuple[ColumnElement[bool], ...]:
     c = schema.monitor_history.c
-    return c.model_name == name, c.champion_version == version, c.window_to == window_to
+    return (
+        c.model_name == champion.name,
+        c.champion_version == champion.version,
+        c.champion_digest == champion.digest,
+        c.window_to == window_to,
+    )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from tasador.model.model_ref import ModelRef
 from tasador.prediction_record import PredictionRecord
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
@@ -39,7 +40,7 @@ select count(*) as predictions,
        percentile_cont(0.95) within group (order by latency_ms) as p95,
        percentile_cont(0.99) within group (order by latency_ms) as p99
 from raw.inference_logs
-where model_name = :name and model_version = :version
+where model_name = :name and model_version = :version and model_digest = :digest
   and predicted_at >= :since and predicted_at < :until
 """)
 
@@ -92,23 +93,30 @@ class Predictions(Database):
             return dict(connection.execute(SUMMARY).scalar_one())
 
     def prediction_statistics(
-        self, name: str, version: int, since: datetime, until: datetime
+        self, model: ModelRef, since: datetime, until: datetime
     ) -> tuple[int, dict[str, float]]:
         """The number of predictions of a version in a window, and latency p50, p95, p99 (ms)."""
-        window = {"name": name, "version": version, "since": since, "until": until}
+        window = {
+            "name": model.name,
+            "version": model.version,
+            "digest": model.digest,
+            "since": since,
+            "until": until,
+        }
         with self._begin() as connection:
             row = connection.execute(_STATISTICS, window).one()
         latency = {p: float(row._mapping[p]) for p in ("p50", "p95", "p99") if row.predictions}
         return int(row.predictions), latency
 
     def request_samples(
-        self, name: str, version: int, since: datetime, until: datetime, limit: int
+        self, model: ModelRef, since: datetime, until: datetime, limit: int
     ) -> list[RequestSample]:
         """The newest requests to a version in a window, newest first."""
         c = schema.inference_logs.c
         statement = (
             select(c.predicted_at, c.listing, c.price, c.latency_ms)
-            .where(c.model_name == name, c.model_version == version)
+            .where(c.model_name == model.name, c.model_version == model.version)
+            .where(c.model_digest == model.digest)
             .where(c.predicted_at >= since, c.predicted_at < until)
             .order_by(c.predicted_at.desc(), c.prediction_id.desc())
             .limit(limit)

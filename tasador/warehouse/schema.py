@@ -128,13 +128,17 @@ drift_history = Table(
     METADATA,
     _number("drift_id"),
     _text("batch_id"),
+    _text("model_name"),
     _integer("champion_version"),
+    _text("champion_digest"),
     _text("correlation_id"),
     _text("verdict"),
     _json("reasons"),
     _json("scores"),
     _time("decided_at"),
-    Index("drift_once", "batch_id", "champion_version", unique=True),
+    Index(
+        "drift_once", "batch_id", "model_name", "champion_version", "champion_digest", unique=True
+    ),
     schema="ops",
 )
 
@@ -155,6 +159,7 @@ model_history = Table(
     _text("training_id"),
     _json("batch_ids"),
     _integer("champion_version"),
+    _text("champion_digest"),
     _time("decided_at"),
     # A training is decided once; there may be any number of rollbacks.
     Index(
@@ -172,6 +177,7 @@ monitor_history = Table(
     _number("monitor_id"),
     _text("model_name"),
     _integer("champion_version"),
+    _text("champion_digest"),
     _text("correlation_id"),
     _time("window_from"),
     _time("window_to"),
@@ -192,7 +198,9 @@ monitor_history = Table(
     _json("scores"),
     _time("looked_at"),
     # A check that is repeated finds its row.
-    Index("look_once", "model_name", "champion_version", "window_to", unique=True),
+    Index(
+        "look_once", "model_name", "champion_version", "champion_digest", "window_to", unique=True
+    ),
     schema="ops",
 )
 
@@ -233,6 +241,21 @@ rollout_history = Table(
     _time("started_at"),
     _time("finished_at"),
     Index("attempt_once", "service", "promotion", "started_at", unique=True),
+    schema="ops",
+)
+
+rollout_pauses = Table(
+    "rollout_pauses",
+    METADATA,
+    _number("pause_id"),
+    _text("paused_by"),
+    _text("reason"),
+    _time("paused_at"),
+    Column("forced_promotion", BigInteger),
+    _time("resumed_at", nullable=True),
+    _text("resumed_by"),
+    # At most one pause is open.
+    Index("paused_once", text("(true)"), unique=True, postgresql_where=text("resumed_at is null")),
     schema="ops",
 )
 

@@ -20,9 +20,9 @@ select jsonb_build_object(
     'by_version', coalesce((
         select jsonb_agg(v order by v.version desc)
         from (
-            select model_name, model_version as version, count(*) as count,
+            select model_name, model_version as version, model_digest as digest, count(*) as count,
                    avg(price) as mean_price, max(predicted_at) as last_at
-            from logs group by model_name, model_version
+            from logs group by model_name, model_version, model_digest
         ) as v
     ), '[]'),
     'by_hour', coalesce((

@@ -5,10 +5,11 @@ from __future__ import annotations
 from tasador.warehouse.batches import Batches
 from tasador.warehouse.dead_letters import DeadLetters
 from tasador.warehouse.histories import Histories
+from tasador.warehouse.pauses import Pauses
 from tasador.warehouse.predictions import Predictions
 
 
-class Warehouse(Batches, Histories, Predictions, DeadLetters):
+class Warehouse(Batches, Histories, Pauses, Predictions, DeadLetters):
     """The platform's Postgres database.
 
     Every write is one transaction and may be repeated safely. Every method may raise

@@ -59,7 +59,9 @@ def test_lineage_of_a_prediction_through_the_ingress(loop):
         lambda: (r := kit.request("POST", "/predict", LISTING)).status_code == 200 and r.json(),
         60,
     )
-    newest = kit.python("report(dataclasses.asdict(warehouse.latest_promotion()))")
+    newest = kit.python(
+        "report(dataclasses.asdict(warehouse.latest_promotion(settings.model_name)))"
+    )
     assert answer["model"] == {
         "name": newest["model_name"],
         "version": newest["version"],

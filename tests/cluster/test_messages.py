@@ -51,7 +51,9 @@ def all_recorded(identities):
 @pytest.fixture(scope="module")
 def served(loop):
     """A model is in service (test_loop.py runs first)."""
-    assert kit.python("report(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
+    assert kit.python("report(bool(warehouse.latest_promotion(settings.model_name)))"), (
+        "run test_loop.py first"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ DECIDE = """
 from dataclasses import replace
 from tasador.events import announce, build
 from tasador.clock import now
-newest = warehouse.decision(VERSION)
+newest = warehouse.gate_decisions(settings.model_name, VERSION)[0]
 made = warehouse.record_decision(
     replace(newest, decision="rolled_back", decided_at=now(), promotion=None)
 )
@@ -77,7 +77,9 @@ def revisions():
 @pytest.fixture(scope="module")
 def served(loop):
     """A model is in service (test_loop.py runs first)."""
-    assert kit.python("report(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
+    assert kit.python("report(bool(warehouse.latest_promotion(settings.model_name)))"), (
+        "run test_loop.py first"
+    )
 
 
 def test_repeated_promotion_event_rolls_out_once(served, measured):
@@ -103,7 +105,8 @@ def test_older_promotion_after_newer_is_ignored(served):
     kit.python(
         "from dataclasses import replace\n"
         "from tasador.events import announce, build\n"
-        f"older = replace(warehouse.latest_promotion(), promotion={number - 1})\n"
+        "newest = warehouse.latest_promotion(settings.model_name)\n"
+        f"older = replace(newest, promotion={number - 1})\n"
         "announce.announce(build.model_promoted(older), settings)\n"
         "report(1)"
     )
@@ -167,7 +170,7 @@ async def load(seconds_between, until):
 
 def test_no_request_fails_during_three_promotions_and_a_rollback(served, measured):
     def newest():
-        return kit.python("report(warehouse.latest_promotion().promotion)")
+        return kit.python("report(warehouse.latest_promotion(settings.model_name).promotion)")
 
     async def both():
         over = asyncio.Event()

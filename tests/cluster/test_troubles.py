@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.timeout(2400), kit.long]
 @pytest.fixture(scope="module")
 def served(loop):
     """A model is in service (test_loop.py runs first)."""
-    assert kit.python("report(bool(warehouse.latest_promotion()))"), "run test_loop.py first"
+    assert kit.python("report(bool(warehouse.latest_promotion(settings.model_name)))"), (
+        "run test_loop.py first"
+    )
 
 
 def all_to(number):
@@ -53,7 +55,7 @@ def test_broker_killed_with_a_promotion_in_it(served, measured):
 def test_loop_completes_when_each_component_is_killed_once(served, measured):
     """Flow pods, Postgres, the event bus, the Broker, Argo's controller: the batch arrives."""
     before = len(kit.workflows("trainflow")), len(kit.workflows("driftflow"))
-    promoted = kit.python("report(warehouse.latest_promotion().promotion)")
+    promoted = kit.python("report(warehouse.latest_promotion(settings.model_name).promotion)")
     began = time.monotonic()
     workflow = kit.trigger("ingest", source_url=SOURCE)
 

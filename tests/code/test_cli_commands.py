@@ -161,9 +161,11 @@ def test_rollback_says_how_the_version_gets_into_service(
     invoke, monkeypatch, announce_error, outcome
 ):
     decision = make_decision(version=1, promotion=9, decision="rolled_back")
-    monkeypatch.setattr("tasador.rollout.rollback.roll_back", lambda *_: (decision, announce_error))
+    monkeypatch.setattr(
+        "tasador.rollout.rollback.roll_back", lambda *_, **__: (decision, announce_error)
+    )
     output = invoke("rollback").output
-    assert "version 1 is champion again (promotion 9); " + outcome in output
+    assert "version 1 (digest d2) is champion again (promotion 9); " + outcome in output
 
 
 def test_main_prints_an_error_as_one_line_and_exits(monkeypatch, capsys):

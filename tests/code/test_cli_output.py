@@ -45,7 +45,7 @@ def model_version(number, *aliases):
     return ModelVersion(
         name="tasador-price",
         version=number,
-        digest="d",
+        digest=f"d{number}",
         run_id="r",
         artifact_uri="s3://mlflow/r",
         training_id="t",
@@ -56,9 +56,9 @@ def model_version(number, *aliases):
 
 
 def test_models_table_with_and_without_a_decision(console):
-    decision = make_decision(version=1, metrics={"r2": 0.7, "median_error": 0.12})
+    decision = make_decision(version=1, digest="d1", metrics={"r2": 0.7, "median_error": 0.12})
     versions = [model_version(2), model_version(1, "champion")]
-    text = printed(console, tables.models_table(versions, {1: decision}))
+    text = printed(console, tables.models_table(versions, {decision.model.key: decision}))
     assert "none yet" in text
     for cell in ("champion", "promoted 2026-01-31 12:00", "0.700", "12.0%", "better"):
         assert cell in text

@@ -7,7 +7,8 @@ import pytest
 from tasador.events import build
 from tasador.model import model_ref
 from tasador.model.model_ref import ModelRef
-from tasador.rollout.plan import promoted_by_decision, promoted_by_event, revision_of
+from tasador.rollout.backend import ServiceState
+from tasador.rollout.plan import promoted_by_decision, promotion_in, revision_of
 from tests.kit.records import make_decision, make_prediction, make_rollout
 
 MODEL = ModelRef("tasador-price", 3, "d" * 64, "s3://mlflow/3/bundle", 7, "c-1")
@@ -77,8 +78,8 @@ def test_names_are_those_of_database_environment_and_events():
 def test_decision_event_and_revision_name_the_same_model():
     decision = make_decision(**MODEL.write(model_ref.DECISION))
     assert decision.model == promoted_by_decision(decision) == MODEL
-    assert promoted_by_event(build.model_promoted(decision)) == MODEL
-    environment = revision_of(MODEL, "predict").env
+    assert promotion_in(build.model_promoted(decision)) == MODEL.promotion
+    environment = revision_of(MODEL, ServiceState(name="predict")).env
     assert ModelRef.read_text(model_ref.ENVIRONMENT, environment) == MODEL
 
 

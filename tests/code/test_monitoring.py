@@ -36,6 +36,7 @@ def requested(when):
 def decided(when, decision="rejected", batches=("b1",), version=5, champion=CHAMPION):
     return make_decision(
         version=version,
+        digest=f"d{version}",
         decision=decision,
         batch_ids=list(batches),
         champion_version=champion,
@@ -67,7 +68,7 @@ def decide(*, checks=(), verdicts=(), decisions=(), batches=("b1",), hurts=True,
         decisions=[*decisions, PROMOTED],
         ready=ready(*batches),
     )
-    return policy.decide(CHAMPION, hurts, history, NOW, quiet)
+    return policy.decide(PROMOTED.model, hurts, history, NOW, quiet)
 
 
 def test_decide_requests_training_only_if_requests_hurt():

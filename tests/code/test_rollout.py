@@ -9,9 +9,10 @@ from tasador.events.build import model_promoted
 from tasador.events.event import Event, EventError
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Revision, ServiceState, Target
-from tasador.rollout.plan import promoted_by_decision, promoted_by_event, revision_of
+from tasador.rollout.plan import promoted_by_decision, promotion_in, revision_of
 from tests.kit.records import make_decision
 
+EMPTY = ServiceState(name="predict")
 DECISION = make_decision(version=3, digest="d3", promotion=7)
 
 
@@ -21,7 +22,7 @@ def promoted(number, version=3):
 
 def state(*numbers, traffic=(), extra=()):
     """A predict service with the revisions of these promotions."""
-    revisions = tuple(revision_of(promoted(n), "predict") for n in numbers)
+    revisions = tuple(revision_of(promoted(n), EMPTY) for n in numbers)
     return ServiceState(name="predict", revisions=(*revisions, *extra), traffic=tuple(traffic))
 
 
@@ -29,40 +30,33 @@ def serving(number, percent=100, tag=""):
     return Target(f"predict-{number:05d}", percent, tag)
 
 
-def test_event_and_decision_name_the_same_model():
-    assert promoted_by_event(model_promoted(DECISION)) == promoted_by_decision(DECISION)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"version": "3"}, "data.version"),
-        ({"version": True}, "data.version"),
-        ({"promotion": None}, "data.promotion"),
-        ({"digest": ""}, "data.digest"),
-        ({"model_uri": 5}, "data.model_uri"),
-    ],
-)
-def test_incomplete_promotion_event_names_the_field(change, message):
+@pytest.mark.parametrize("change", [{}, {"digest": "forged"}, {"version": "x", "model_uri": None}])
+def test_only_the_number_is_read_from_an_event(change):
     event = model_promoted(DECISION)
-    with pytest.raises(EventError, match=message):
-        promoted_by_event(replace(event, data={**event.data, **change}))
+    assert promotion_in(replace(event, data={**event.data, **change})) == 7
+
+
+@pytest.mark.parametrize("number", [None, "7", True, 7.0, 0, -1, 2**63])
+def test_promotion_event_without_a_number_is_refused(number):
+    event = model_promoted(DECISION)
+    with pytest.raises(EventError, match=r"data\.promotion"):
+        promotion_in(replace(event, data={**event.data, "promotion": number}))
 
 
 def test_other_events_and_rejections_promote_nothing():
     with pytest.raises(EventError, match=r"com\.other"):
-        promoted_by_event(Event(type="com.other", source="s", id="1", data={}))
+        promotion_in(Event(type="com.other", source="s", id="1", data={}))
     with pytest.raises(EventError, match="object"):
-        promoted_by_event(replace(model_promoted(DECISION), data=[]))
+        promotion_in(replace(model_promoted(DECISION), data=[]))
     with pytest.raises(TasadorError, match="was rejected"):
         promoted_by_decision(replace(DECISION, decision="rejected"))
 
 
 def test_revision_has_promotion_number_and_model():
-    made = revision_of(promoted(7), "explain")
+    made = revision_of(promoted(7), ServiceState(name="explain"))
     assert made.name == "explain-00007"
     assert made.env["MODEL_DIGEST"] == "d3"
-    assert made == revision_of(promoted(7), "explain")
+    assert made == revision_of(promoted(7), ServiceState(name="explain"))
     assert plan.promotion_of(made) == 7
     assert plan.promotion_of(Revision(name="predict-by-hand", env={})) == 0
 
@@ -86,12 +80,43 @@ def test_revision_has_promotion_number_and_model():
     ],
 )
 def test_next_step_from_the_state_of_the_service(current, number, step):
-    assert plan.next_step(current, promoted(number)) == step
+    history = {n: promoted(n) for n in range(1, 10)}
+    assert plan.next_step(current, promoted(number), plan.served(current, history)) == step
 
 
 def test_rollback_rolls_an_older_version():
     current = state(5, traffic=[serving(5)])
-    assert plan.next_step(current, promoted(6, version=1)) == "roll"
+    assert plan.next_step(current, promoted(6, version=1), 5) == "roll"
+
+
+@pytest.mark.parametrize(
+    "history",
+    [{}, {5: replace(promoted(5), digest="another")}, {5: replace(promoted(5), name="another")}],
+)
+def test_revision_without_its_recorded_promotion_supersedes_nothing(history):
+    """A forged promotion, or a database that was restored: the recorded one takes its place."""
+    current = state(5, traffic=[serving(5)])
+    assert plan.served(current, history) == 0
+    for number in (3, 5, 6):
+        model = promoted(number, version=9)
+        assert plan.next_step(current, model, plan.served(current, history)) == "roll"
+
+
+def test_older_promotion_may_replace_a_later_one_that_does_not_serve_everywhere():
+    current = state(5, traffic=[serving(5)])
+    assert plan.next_step(current, promoted(4), 5, over=True) == "roll"
+
+
+def test_revision_gets_another_name_if_another_model_has_it():
+    restored = state(5, traffic=[serving(5)])
+    other = promoted(5, version=9)
+    made = revision_of(other, restored)
+    assert made.name.startswith("predict-00005-")
+    assert made == revision_of(other, restored)
+    # It keeps that name after the other one is deleted.
+    later = replace(restored, revisions=(made,))
+    assert revision_of(other, later) == made
+    assert revision_of(promoted(5), restored).name == "predict-00005"
 
 
 def test_candidate_has_no_traffic_and_replaces_a_leftover_one():
@@ -108,7 +133,7 @@ def test_canary_traffic_and_its_return():
     shared = plan.with_canary(before, "predict-00006", 10)
     assert shared == (serving(5, 90, "stable"), serving(6, 10, "candidate"))
     interrupted = state(5, 6, traffic=plan.with_canary(before, "predict-00006", 50))
-    assert plan.next_step(interrupted, promoted(6)) == "roll"
+    assert plan.next_step(interrupted, promoted(6), 5) == "roll"
     assert plan.without_candidates(interrupted) == (serving(5),)
     assert plan.candidates(interrupted) == ["predict-00006"]
     assert plan.with_candidate(interrupted, "predict-00006") == (
@@ -171,3 +196,5 @@ def test_three_newest_old_revisions_are_kept():
     current = state(1, 2, 3, 4, 5, extra=[by_hand], traffic=[serving(5)])
     assert plan.to_prune(current, "predict-00005") == ["predict-00001", "predict-by-hand"]
     assert plan.to_prune(state(4, 5), "predict-00005") == []
+    # A later number than the one that serves is of another database, or of a candidate that failed.
+    assert plan.to_prune(state(4, 5, 1000), "predict-00005") == ["predict-01000"]

@@ -2,11 +2,13 @@
 
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tasador.errors import BundleError, RolloutError, ServiceUnavailable
+from tasador.records import PauseRecord
 from tasador.rollout import canary, plan, service_rollout, verbs
 from tasador.rollout.backend import ServiceState, Target
 from tasador.rollout.canary import Responses
@@ -38,7 +40,7 @@ class Platform:
             self.states[service] = replace(state, revisions=(*state.revisions, revision))
 
     def direct(self, service, traffic):
-        if traffic == plan.all_to(self.states[service].revisions[-1].name):
+        if traffic in [plan.all_to(r.name) for r in self.states[service].revisions[-1:]]:
             self._check("move", service)
         self.states[service] = replace(self.states[service], traffic=traffic)
 
@@ -60,14 +62,20 @@ class Records:
     """A warehouse in memory: decisions and rollouts."""
 
     def __init__(self):
-        self.decisions, self.rollouts = [], []
+        self.decisions, self.rollouts, self.pause = [], [], None
 
     @contextmanager
     def lock(self, name):
         yield
 
-    def latest_promotion(self):
-        return self.decisions[-1] if self.decisions else None
+    def promotions(self, name):
+        return [d for d in self.decisions[::-1] if d.model_name == name]
+
+    def promotion(self, number):
+        return next((d for d in self.decisions if d.promotion == number), None)
+
+    def rollout_pause(self):
+        return self.pause
 
     def rollout_history(self, limit):
         return self.rollouts[::-1][:limit]
@@ -287,11 +295,191 @@ def test_reconcile_leaves_a_failed_promotion_and_removes_its_candidates(world):
     world.platform.refuses["start", "explain"] = "the digest differs"
     world.rollout.roll_out(model)
     # As if the rollout had been interrupted before it withdrew its candidate.
-    leftover = revision_of(model, "predict")
-    world.platform.create("predict", leftover)
     state = world.platform.state("predict")
+    leftover = revision_of(model, state)
+    world.platform.create("predict", leftover)
     world.platform.direct("predict", plan.with_candidate(state, leftover.name))
     world.platform.refuses.clear()
     assert world.rollout.reconcile() == []
     assert world.traffic() == (("00005", 100, ""),)
     assert leftover not in world.platform.states["predict"].revisions
+
+
+def later(world, **time):
+    """Let time pass: every attempt of the past is that much older."""
+    world.records.rollouts = [
+        replace(r, finished_at=r.finished_at - timedelta(**time)) for r in world.records.rollouts
+    ]
+
+
+def test_forged_promotion_in_service_is_put_right(world):
+    """The revision of a promotion that the history lacks has all traffic."""
+    served = world.serve(5)
+    forged = replace(served, digest="forged", uri="s3://elsewhere", promotion=1000)
+    for service, state in world.platform.states.items():
+        made = revision_of(forged, state)
+        world.platform.create(service, made)
+        world.platform.direct(service, plan.all_to(made.name))
+    records = world.rollout.reconcile()
+    assert outcomes(records) == ["serving", "serving"]
+    assert (
+        "predict-01000 had it with promotion 1000 of tasador-price@1, which ops.model_history "
+        "does not hold"
+    ) in records[0].reason
+    assert world.traffic() == (("00005", 100, ""),)
+    # Its revision is gone, so nobody sends traffic back to it by mistake.
+    assert [r.name for r in world.platform.states["predict"].revisions] == ["predict-00005"]
+    assert world.rollout.reconcile() == []
+
+
+def test_promotion_after_a_restored_database_takes_over(world):
+    """The numbers of the history start again, and the Services carry a later one."""
+    for number in (7, 8):
+        world.serve(number)
+    world.records.decisions.clear()
+    assert world.rollout.reconcile() == []
+    model = world.promote(1)
+    assert outcomes(world.rollout.roll_out(model)) == ["serving", "serving"]
+    assert world.traffic() == (("00001", 100, ""),)
+
+
+def test_promotion_with_a_number_that_was_given_out_before_takes_over(world):
+    world.serve(7)
+    world.records.decisions.clear()
+    model = world.promote(7, version=9)
+    assert outcomes(world.rollout.reconcile()) == ["serving", "serving"]
+    serving = plan.in_service(world.platform.states["predict"])
+    assert plan.model_of(serving) == model
+    assert serving.name.startswith("predict-00007-")
+    assert world.rollout.reconcile() == []
+
+
+def test_unrecorded_model_is_not_rolled_out(world):
+    model = world.serve(5)
+    with pytest.raises(RolloutError, match="does not hold promotion 1000"):
+        world.rollout.roll_out(replace(model, promotion=1000))
+    with pytest.raises(RolloutError, match="does not hold promotion 5"):
+        world.rollout.roll_out(replace(model, uri="s3://elsewhere"))
+
+
+def test_other_registered_models_promotion_is_not_reconciled(world):
+    world.serve(5)
+    other = make_decision(promotion=6, model_name="another", training_id="t-6")
+    world.records.decisions.append(other)
+    assert world.rollout.reconcile() == []
+
+
+@pytest.mark.parametrize("gone", [SERVICES, SERVICES[:1], SERVICES[1:]])
+def test_deleted_services_come_back_although_the_newest_promotion_failed(world, gone):
+    world.serve(5)
+    world.promote(6)
+    world.platform.refuses["start", "explain"] = "the digest differs"
+    world.rollout.reconcile()
+    world.platform.refuses.clear()
+    for service in gone:
+        world.platform.states[service] = ServiceState(name=service)
+    later(world, minutes=1)
+    records = world.rollout.reconcile()
+    assert {record.outcome for record in records} <= {"serving", "unchanged"}
+    assert world.traffic()[0][1] == 100
+    rows = len(world.records.rollouts)
+    assert world.rollout.reconcile() == []
+    assert len(world.records.rollouts) == rows
+
+
+def test_older_promotion_serves_if_the_newest_never_can(world):
+    """Nothing serves and the newest bundle is lost: three attempts, then the one before."""
+    world.serve(5)
+    world.promote(6, version=2)
+    for service in SERVICES:
+        world.platform.states[service] = ServiceState(name=service)
+    start = world.platform.start
+
+    def only_five(service, revision, timeout):
+        ready = revision.endswith("5")
+        return start(service, revision, timeout) if ready else (False, "the bundle is gone")
+
+    world.platform.start = only_five
+    attempts = []
+    while not world.platform.states["predict"].traffic:
+        attempts += world.rollout.reconcile()
+        later(world, minutes=2)
+        assert len(attempts) < 20
+    assert [r.promotion for r in attempts if r.service == "predict"] == [6, 6, 6, 5]
+    assert "promotion 6 (tasador-price@2) failed 3 times" in attempts[-1].reason
+    assert "the bundle is gone" in attempts[-1].reason
+    assert world.traffic() == (("00005", 100, ""),)
+    # The newest is tried again later, and serves once it can.
+    world.platform.start = start
+    assert world.rollout.reconcile() == []
+    later(world, hours=6)
+    assert outcomes(world.rollout.reconcile()) == ["serving", "serving"]
+    assert world.traffic() == (("00006", 100, ""),)
+
+
+def test_services_with_different_promotions_end_with_one(world):
+    """The rollout of 6 was interrupted after one service had moved, and 6 fails in the other."""
+    world.serve(5)
+    model = world.promote(6, version=2)
+    made = revision_of(model, world.platform.state("predict"))
+    world.platform.create("predict", made)
+    world.platform.direct("predict", plan.all_to(made.name))
+    world.platform.refuses["start", "explain"] = "no room"
+    promotions = []
+    while len({s.traffic[0].revision[-1] for s in world.platform.states.values()}) > 1:
+        promotions += [record.promotion for record in world.rollout.reconcile()]
+        later(world, minutes=10)
+        assert len(promotions) < 20
+    assert world.traffic() == (("00005", 100, ""),)
+
+
+def test_rollout_that_died_before_its_row_is_recorded(world):
+    world.serve(5)
+    world.records.rollouts.clear()
+    world.published.clear()
+    records = world.rollout.reconcile()
+    assert outcomes(records) == ["serving", "serving"]
+    assert "its rollout was interrupted" in records[0].reason
+    assert world.events() == [("tasador.model.serving", name) for name in SERVICES]
+    assert world.rollout.reconcile() == []
+
+
+def split(world, *shares):
+    for service in SERVICES:
+        targets = tuple(Target(f"{service}-{n:05d}", percent) for n, percent in shares)
+        world.platform.direct(service, targets)
+
+
+def test_pause_leaves_a_split_made_by_hand(world):
+    world.serve(5)
+    world.serve(6)
+    world.records.pause = PauseRecord(paused_by="ana", reason="a test")
+    split(world, (5, 50), (6, 50))
+    assert world.rollout.reconcile() == []
+    records = world.rollout.roll_out(world.promote(7))
+    assert outcomes(records) == ["paused", "paused"]
+    assert "paused by ana" in records[0].reason
+    assert "a test" in records[0].reason
+    assert world.traffic() == (("00005", 50, ""), ("00006", 50, ""))
+    world.records.pause = None
+    assert outcomes(world.rollout.reconcile()) == ["serving", "serving"]
+    assert world.traffic() == (("00007", 100, ""),)
+
+
+def test_split_made_by_hand_is_undone_without_a_pause(world):
+    world.serve(5)
+    world.serve(6)
+    split(world, (5, 50), (6, 50))
+    world.rollout.reconcile()
+    assert world.traffic()[0][1] == 100
+
+
+def test_forced_rollback_is_rolled_out_once_during_a_pause(world):
+    world.serve(5)
+    world.serve(6)
+    world.promote(7)
+    world.records.pause = PauseRecord(paused_by="ana", reason="a test", forced_promotion=7)
+    assert outcomes(world.rollout.reconcile()) == ["serving", "serving"]
+    split(world, (6, 50), (7, 50))
+    assert world.rollout.reconcile() == []
+    assert world.traffic() == (("00006", 50, ""), ("00007", 50, ""))

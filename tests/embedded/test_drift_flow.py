@@ -9,7 +9,7 @@ from tasador.drift import verbs
 from tasador.errors import TasadorError
 from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
-from tasador.stores.registry import Registry
+from tasador.stores.registry import CHAMPION, Registry
 from tasador.training import verbs as training
 from tasador.training.search import SearchOptions
 from tasador.warehouse.warehouse import Warehouse
@@ -100,11 +100,11 @@ def test_drift_flow_against_a_champion(settings, tmp_path, checkout, monkeypatch
     assert (quiet.verdict, moved.verdict) == ("no_drift", "drift")
     assert published == [("tasador.drift.detected", f"drift-{moved.drift_id}")]
     # The baseline that training learned from the reference is stored next to it, and judges.
-    champion = Registry(own).champion()
+    champion = Registry(own).aliased(CHAMPION)
     _, baseline = verbs.reference_of(Lake(own), champion)
     assert baseline is not None
     assert baseline.rows == quiet.scores["rows"]["reference"]
-    assert moved.champion_version == Registry(own).champion().version
+    assert moved.champion_version == Registry(own).aliased(CHAMPION).version
     assert set(moved.scores) >= {"univariate", "multivariate", "quality", "performance"}
     assert (moved.moved, moved.hurts, quiet.moved, quiet.hurts) == (True, True, False, False)
     data = artifacts("DriftFlow", tmp_path, monkeypatch)

@@ -19,7 +19,7 @@ from tasador.model.bundle_writer import stamp_version
 from tasador.rollout import plan
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import promoted_by_decision, revision_of
-from tasador.rollout.rollback import decide_rollback
+from tasador.rollout.rollback import choose
 from tasador.rollout.verbs import Rollout
 from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse
@@ -72,7 +72,8 @@ def world(platform, bundles):
 
         def roll_back(version):
             """As ``tasador rollback`` does it, without a registry."""
-            decided = decide_rollback(version, warehouse)
+            history = warehouse.model_history(1000, name=platform.model_name)
+            decided = warehouse.record_decision(choose(history, version))
             publish(build.model_promoted(decided))
             return decided
 
@@ -253,7 +254,7 @@ def test_reconcile_removes_leftover_candidates(world):
     model = promoted_by_decision(world.decide(1, claimed=77))
     world.rollout.roll_out(model)
     before = world.backend.state("predict")
-    leftover = revision_of(model, "predict")
+    leftover = revision_of(model, before)
     world.backend.create("predict", leftover)
     world.backend.direct("predict", plan.with_candidate(before, leftover.name))
     assert world.rollout.reconcile() == []
@@ -313,7 +314,7 @@ def test_rollout_completes_when_one_service_has_moved_already(world):
     ensure(world)
     decision = world.decide(2)
     model = promoted_by_decision(decision)
-    revision = revision_of(model, "predict")
+    revision = revision_of(model, world.backend.state("predict"))
     world.backend.create("predict", revision)
     world.backend.direct("predict", plan.all_to(revision.name))
     records = {r.service: r.outcome for r in world.rollout.roll_out(model)}
@@ -394,7 +395,8 @@ def test_three_newest_old_revisions_are_kept(world):
     ensure(world)
     decisions = [world.decide(1) for _ in range(5)]
     for decision in decisions[:4]:
-        world.backend.create("predict", revision_of(promoted_by_decision(decision), "predict"))
+        model = promoted_by_decision(decision)
+        world.backend.create("predict", revision_of(model, world.backend.state("predict")))
     world.rollout.roll_out(promoted_by_decision(decisions[-1]))
     kept = {r.name for r in world.backend.state("predict").revisions}
     assert kept == {f"predict-{d.promotion:05d}" for d in decisions[-4:]}

@@ -16,7 +16,7 @@ import pytest
 from tasador.errors import RolloutError
 from tasador.rollout import rollback
 from tasador.stores.lake import Lake
-from tasador.stores.registry import Registry
+from tasador.stores.registry import CHAMPION, PREVIOUS, Registry
 from tasador.training import verbs
 from tasador.training.search import SearchOptions
 from tasador.warehouse.warehouse import Warehouse
@@ -53,7 +53,7 @@ def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
     # The same data and seed give the same model under another version.
     assert first.digest == second.digest
     registry = Registry(settings)
-    champion = registry.champion()
+    champion = registry.aliased(CHAMPION)
     assert (champion.version, champion.digest) == (first.version, first.digest)
     assert Lake(settings).exists(champion.reference_uri)
     failed = [c["name"] for c in second.checks if not c["passed"]]
@@ -126,7 +126,7 @@ def test_failed_dossier_keeps_the_decision(settings, tmp_path, checkout, monkeyp
     assert code == 0, output
     (decided,) = history(settings)
     assert published == [("tasador.model.promoted", f"decision-{decided.promotion}")]
-    assert Registry(settings).champion().version == decided.version
+    assert Registry(settings).aliased(CHAMPION).version == decided.version
     assert "its dossier failed" in output
     assert "no dossier" in dossier(settings, tmp_path, code=1)
     # Once the cause is fixed, only this step is repeated.
@@ -158,16 +158,16 @@ def test_rollback_promotes_an_older_version(settings):
             replace(judgement.record, decision="promoted", training_id="better", promotion=None)
         )
     registry = Registry(settings)
-    registry.set_champion(second.version, previous=1)
+    registry.set_champion(second)
     # An unavailable broker does not undo the decision: a failed command would be repeated.
     record, announce_error = rollback.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
     assert "http://127.0.0.1:9/ did not take it" in announce_error
     assert (record.version, record.decision, record.champion_version) == (1, "rolled_back", 2)
     assert record.promotion > second.promotion
-    assert registry.champion().version == 1
-    assert registry.previous().version == 2
+    assert registry.aliased(CHAMPION).version == 1
+    assert registry.aliased(PREVIOUS).version == 2
     with Warehouse(settings.database_url) as warehouse:
-        assert warehouse.latest_promotion() == record
+        assert warehouse.latest_promotion(settings.model_name) == record
     with pytest.raises(RolloutError, match="is the one in service already"):
         rollback.roll_back(settings, 1)
     with recording_broker() as (broker, published):

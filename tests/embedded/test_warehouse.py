@@ -316,21 +316,25 @@ DECISION = make_decision(
 
 
 def test_record_decision_numbers_and_repeats(warehouse):
-    assert warehouse.latest_promotion() is None
-    assert warehouse.decision(1) is None
+    name = DECISION.model_name
+    assert warehouse.latest_promotion(name) is None
+    assert warehouse.gate_decision(DECISION.model) is None
     first = warehouse.record_decision(DECISION)
     assert warehouse.record_decision(replace(DECISION, decision="rejected")) == first
     second = warehouse.record_decision(replace(DECISION, version=2, training_id="t2"))
     rejected = warehouse.record_decision(
         replace(DECISION, version=3, training_id="t3", decision="rejected")
     )
-    assert warehouse.latest_promotion() == second
+    assert warehouse.latest_promotion(name) == second
     back = warehouse.record_decision(replace(DECISION, decision="rolled_back"))
     again = warehouse.record_decision(replace(DECISION, decision="rolled_back"))
     assert first.promotion < second.promotion < rejected.promotion < back.promotion
     assert back.promotion < again.promotion
-    assert warehouse.latest_promotion() == again
-    assert warehouse.decision(1) == first
+    assert warehouse.latest_promotion(name) == again
+    assert warehouse.gate_decision(DECISION.model) == first
+    assert warehouse.decision_of_training("t2") == second
+    assert warehouse.promotion(rejected.promotion) == rejected
+    assert warehouse.promotions(name) == [again, back, second, first]
     assert warehouse.record_decision(DECISION) == first
     assert warehouse.model_history(limit=2) == [again, back]
 

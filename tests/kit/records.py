@@ -34,7 +34,9 @@ def make_drift_record(**changes: Any) -> DriftRecord:
     return DriftRecord(
         **{
             "batch_id": "b1",
+            "model_name": "tasador-price",
             "champion_version": 1,
+            "champion_digest": f"d{changes.get('champion_version', 1)}",
             "correlation_id": "c-1",
             "verdict": "drift",
             "reasons": ["price moved"],
@@ -61,6 +63,7 @@ def make_decision(**changes: Any) -> DecisionRecord:
             "training_id": "t",
             "batch_ids": ["b1"],
             "champion_version": 1,
+            "champion_digest": f"d{changes.get('champion_version', 1)}",
             "decided_at": WHEN,
             **changes,
         }
@@ -93,6 +96,7 @@ def make_monitor_record(**changes: Any) -> MonitorRecord:
         **{
             "model_name": "tasador-price",
             "champion_version": 2,
+            "champion_digest": f"d{changes.get('champion_version', 2)}",
             "correlation_id": "c-1",
             "window_from": WHEN - timedelta(days=1),
             "window_to": WHEN,

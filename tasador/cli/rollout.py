@@ -1,0 +1,54 @@
+"""Commands that pause and resume rollouts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tasador.cli.output import print_json
+from tasador.settings import Settings
+
+app = typer.Typer(help="Pause and resume rollouts, and show what serves.", no_args_is_help=True)
+
+
+@app.command()
+def pause(
+    reason: Annotated[str, typer.Option(help="Why; shown by status, doctor and the web app.")],
+    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+) -> None:
+    """Stop rollouts: promotions wait, and traffic that was split by hand stays."""
+    from tasador.rollout.pause import pause as pause_rollouts
+
+    typer.echo(pause_rollouts(Settings.load(), reason, by).message)
+
+
+@app.command()
+def resume(
+    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+) -> None:
+    """Continue with rollouts; the newest promotion is brought into service."""
+    from tasador.rollout.pause import resume as resume_rollouts
+
+    ended, announce_error = resume_rollouts(Settings.load().require("broker_url"), by)
+    typer.echo(
+        f"rollouts continue; they were paused by {ended.paused_by} since "
+        f"{ended.paused_at:%Y-%m-%d %H:%M} UTC ({ended.reason})"
+    )
+    if announce_error:
+        typer.echo(f"{announce_error}: reload finds the newest promotion at its next check")
+
+
+@app.command()
+def status(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what serves, what is to serve, and whether rollouts are paused."""
+    from tasador.rollout.pause import status as read
+
+    found = read(Settings.load())
+    if json:
+        print_json(found)
+        return
+    for sentence in found.message.split("; "):
+        typer.echo(sentence)
