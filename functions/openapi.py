@@ -138,7 +138,9 @@ def _record() -> Json:
         "/predictions/{prediction_id}": _get(
             "one prediction", ref("Recorded"), 404, parameters=[identity]
         ),
-        "/metrics/summary": _get("counts, prices and latencies", {"type": "object"}),
+        "/metrics/summary": _get(
+            "counts, prices and latencies; the state of rollouts", {"type": "object"}
+        ),
         "/dead-letters": {
             "post": {
                 "summary": "store an event that a broker could not deliver",

@@ -23,6 +23,10 @@ class BundleError(TasadorError):
     """A model bundle is damaged, incomplete or not the expected one."""
 
 
+class ObjectLost(TasadorError):
+    """An object that the object store should hold is missing or damaged. Retrying does not help."""
+
+
 class ServiceUnavailable(TasadorError):
     """A service (broker, gateway, Kubernetes API, source, ...) did not answer.
 

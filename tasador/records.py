@@ -234,9 +234,9 @@ class MonitorRecord:
     @property
     def verdict(self) -> Literal["too_few", "quiet", "moved", "hurts"]:
         """The result of the check. A champion can be hurt although nothing moved."""
-        if not self.judged:
-            return "too_few"
-        return "hurts" if self.hurts else "moved" if self.moved else "quiet"
+        if self.hurts:
+            return "hurts"
+        return "too_few" if not self.judged else "moved" if self.moved else "quiet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

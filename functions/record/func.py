@@ -35,6 +35,7 @@ from tasador.events.build import prediction_as_json
 from tasador.events.event import PREDICTION_MADE, Event, EventError
 from tasador.listings.listing import FieldProblem
 from tasador.prediction_record import PredictionRecord
+from tasador.settings import Settings
 
 DATABASE = Database()
 
@@ -130,8 +131,21 @@ def one(_request: Request, prediction_id: str) -> Response:
 
 
 def summary(_request: Request) -> Response:
-    """GET /metrics/summary: predictions by version and hour, with prices and latencies."""
-    return reply(DATABASE.warehouse().prediction_summary())
+    """GET /metrics/summary: predictions by version and hour, with prices and latencies.
+
+    ``rollouts`` says in ``message`` what serves and what is to serve, and whether that is
+    ``healthy`` or ``paused``.
+    """
+    from tasador.rollout.status import read_status
+
+    warehouse = DATABASE.warehouse()
+    status = read_status(warehouse, Settings.load().model_name)
+    rollouts = {
+        "healthy": status.healthy,
+        "paused": status.pause is not None,
+        "message": status.message,
+    }
+    return reply({**warehouse.prediction_summary(), "rollouts": rollouts})
 
 
 def index(_request: Request) -> Response:

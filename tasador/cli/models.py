@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tasador.cli.output import print_json
-from tasador.errors import ConfigurationError
+from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.settings import CHECKOUT, Settings
+
+if TYPE_CHECKING:
+    from tasador.stores.registry import ModelVersion
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -82,7 +86,7 @@ def models(json: AsJson = False) -> None:
     from tasador.stores.registry import Registry
     from tasador.warehouse.warehouse import Warehouse
 
-    settings = Settings.load().require("database_url", "mlflow_url")
+    settings = Settings.load().require("database_url", "mlflow_url", "s3_endpoint")
     versions = Registry(settings).versions()
     with Warehouse(settings.database_url) as warehouse:
         decisions = {
@@ -90,13 +94,42 @@ def models(json: AsJson = False) -> None:
             for d in reversed(warehouse.model_history(limit=1000))
             if d.decision != "rolled_back"
         }
+    problems = _unreadable(settings, versions)
     if json:
-        print_json([{"version": v, "decision": decisions.get(v.model.key)} for v in versions])
+        print_json(
+            [
+                {
+                    "version": v,
+                    "decision": decisions.get(v.model.key),
+                    "problem": problems.get(v.version, ""),
+                }
+                for v in versions
+            ]
+        )
         return
     from tasador.cli.console import console
     from tasador.cli.tables import models_table
 
     console.print(models_table(versions, decisions))
+    for version, problem in problems.items():
+        typer.echo(
+            f"version {version} cannot be read: {problem}\n`tasador rollback VERSION` returns to a "
+            "version that can be read; the next batch trains a successor"
+        )
+
+
+def _unreadable(settings: Settings, versions: Sequence[ModelVersion]) -> dict[int, str]:
+    """Why the bundle of the champion or of the version before it cannot be read, by version."""
+    from tasador.stores.bundles import check_readable
+
+    problems: dict[int, str] = {}
+    for version in versions:
+        if version.aliases:
+            try:
+                check_readable(version.uri, version.digest, settings)
+            except (BundleError, StoreUnavailable) as error:
+                problems[version.version] = str(error)
+    return problems
 
 
 def dossier(

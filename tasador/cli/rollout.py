@@ -44,9 +44,12 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what serves, what is to serve, and whether rollouts are paused."""
-    from tasador.rollout.pause import status as read
+    from tasador.rollout.status import read_status
+    from tasador.warehouse.warehouse import Warehouse
 
-    found = read(Settings.load())
+    settings = Settings.load().require("database_url")
+    with Warehouse(settings.database_url) as warehouse:
+        found = read_status(warehouse, settings.model_name)
     if json:
         print_json(found)
         return

@@ -18,7 +18,7 @@ _ALL = 0.95  # the share from which a unit counts as that of all values
 def verdict_headline(verdict: str, moved: bool, hurts: bool) -> str:
     """The verdict in one line: whether the market moved and whether that hurts the champion."""
     if verdict == "train":
-        return "there is no champion yet: train one"
+        return "there is no champion to judge by: train one"
     if moved:
         return f"the market moved, and it {'hurts' if hurts else 'does not hurt'} the champion"
     return (

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tasador.drift.baseline import Baseline
 from tasador.drift.judge import DriftReport, judge_batch
-from tasador.errors import TasadorError
+from tasador.drift.measures import DriftError
+from tasador.errors import BundleError, ObjectLost, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
@@ -72,17 +73,39 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
     batch = lake.read_parquet(case.batch.clean_uri)
     if case.champion is None:
         return judge_batch(batch, None, None, progress=say)
-    reference, baseline = reference_of(lake, case.champion)
-    bundle = lake.load_bundle(case.champion.model)
+    try:
+        reference, baseline = reference_of(lake, case.champion)
+        bundle = lake.load_bundle(case.champion.model)
+    except (BundleError, ObjectLost) as error:
+        # Failing here would keep the loop from training a successor.
+        say(f"the champion {case.champion.model} cannot be read: {error}")
+        report = judge_batch(batch, None, None, progress=say)
+        if report.verdict == "train":
+            report.reasons = [lost(case.champion, error)]
+        return report
     return judge_batch(batch, reference, bundle, baseline=baseline, progress=say)
 
 
+def lost(champion: ModelVersion, error: Exception) -> str:
+    """Why a champion that cannot be read is to be replaced."""
+    return (
+        f"the champion {champion.model} cannot be read, so a successor is to be trained: {error}; "
+        "`tasador rollback VERSION` returns to a version that can be read"
+    )
+
+
 def reference_of(lake: Lake, champion: ModelVersion) -> tuple[pd.DataFrame, Baseline | None]:
-    """The champion's reference and its drift baseline; None for versions stored without one."""
+    """The champion's reference and its drift baseline; None for versions stored without one.
+
+    Raises ObjectLost if the reference is missing or damaged.
+    """
     reference = lake.read_parquet(champion.reference_uri)
     if not lake.exists(champion.baseline_uri):
         return reference, None
-    return reference, Baseline.from_json(lake.get_bytes(champion.baseline_uri))
+    try:
+        return reference, Baseline.from_json(lake.get_bytes(champion.baseline_uri))
+    except DriftError as error:
+        raise ObjectLost(f"{champion.baseline_uri} is damaged: {error}") from error
 
 
 def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:

@@ -13,15 +13,20 @@ _NO_CHAMPION = "There is no champion yet to compare with."
 
 
 def judge(
-    challenger: Evaluation, champion: Evaluation | None, policy: Policy | None = None
+    challenger: Evaluation,
+    champion: Evaluation | None,
+    policy: Policy | None = None,
+    *,
+    without: str = _NO_CHAMPION,
 ) -> Decision:
     """Judge the challenger on the permanent holdout, and against the champion if there is one.
 
-    Both evaluations must cover the same rows in the same order; raises ValueError otherwise.
+    ``without`` is the reason why there is none. Both evaluations must cover the same rows in the
+    same order; raises ValueError otherwise.
     """
     policy = policy or Policy()
     if champion is None:
-        comparison_checks = _checks_without_champion(policy)
+        comparison_checks = _checks_without_champion(policy, without)
     elif not _same_rows(challenger, champion):
         raise ValueError("challenger and champion were not evaluated on the same holdout rows")
     else:
@@ -77,7 +82,7 @@ def _absolute_checks(model: Evaluation, policy: Policy) -> list[Check]:
     ]
 
 
-def _checks_without_champion(policy: Policy) -> list[Check]:
+def _checks_without_champion(policy: Policy, without: str) -> list[Check]:
     limits = {
         "better_than_champion": 0.0,
         "log_error_against_champion": 0.0,
@@ -85,7 +90,7 @@ def _checks_without_champion(policy: Policy) -> list[Check]:
         "slices_against_champion": policy.slice_loss,
         "holdout_covers_champion": policy.states_covered,
     }
-    return [make_check(name, True, 0.0, limit, _NO_CHAMPION) for name, limit in limits.items()]
+    return [make_check(name, True, 0.0, limit, without) for name, limit in limits.items()]
 
 
 def _comparison_checks(challenger: Evaluation, champion: Evaluation, policy: Policy) -> list[Check]:

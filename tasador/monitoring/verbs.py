@@ -17,7 +17,8 @@ import numpy as np
 from tasador.clock import now
 from tasador.drift.judge import DriftReport, judge_requests
 from tasador.drift.thresholds import Thresholds
-from tasador.drift.verbs import reference_of
+from tasador.drift.verbs import lost, reference_of
+from tasador.errors import ObjectLost
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
@@ -143,7 +144,13 @@ def check(
             [(key, s.predicted_at, s.price) for key, s in zip(keys, samples, strict=True)],
             warehouse.sales(sorted({key for key in keys if key}), case.since),
         )
-    reference, baseline = reference_of(Lake(settings), case.champion)
+    try:
+        reference, baseline = reference_of(Lake(settings), case.champion)
+    except ObjectLost as error:
+        say(f"the champion {champion} cannot be read: {error}")
+        reference, baseline, unreadable = frame.iloc[:0], None, lost(case.champion, error)
+    else:
+        unreadable = ""
     # A repeated listing says nothing new about the requests.
     distinct = frame.drop_duplicates(list(INPUTS)).reset_index(drop=True)
     result = MonitoringCheck(
@@ -153,10 +160,16 @@ def check(
         missing={name: float(frame[name].isna().mean()) for name in INPUTS if len(frame)},
         requests=distinct,
         reference=reference,
-        realised=realised.judge(sold, reference, baseline, thresholds),
+        realised=realised.judge(sold, reference, baseline, thresholds)
+        if not unreadable
+        else Realised(ratios=np.empty(0), error=None, usual=np.nan),
         report=None,
         reasons=[],
     )
+    if unreadable:
+        # It hurts: a training is the way out.
+        result.reasons, result.causes = [unreadable], ["champion_lost"]
+        return result
     if len(distinct) < thresholds.fewest_rows:
         result.reasons = [_too_few(count, len(distinct), thresholds.fewest_rows)]
         return result
@@ -202,7 +215,7 @@ def record(settings: Settings, case: Case, result: MonitoringCheck) -> MonitorRe
         asked_says="",
         estimated_error=estimated,
         realised_error=result.realised.error,
-        usual_error=result.realised.usual,
+        usual_error=result.realised.usual if np.isfinite(result.realised.usual) else None,
         sold=len(result.realised.ratios),
         latency_ms=result.latency_ms,
         missing=result.missing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tasador.errors import TasadorError
+from tasador.errors import BundleError, TasadorError
 from tasador.settings import ENDPOINTS_FILE, Settings
 
 
@@ -29,6 +29,7 @@ def diagnose(settings: Settings) -> Iterator[Diagnosis]:
         ("database", "database_url", _database),
         ("objects", "s3_endpoint", _objects),
         ("mlflow", "mlflow_url", _mlflow),
+        ("champion", "database_url", _champion),
         ("rollouts", "database_url", _rollouts),
         ("functions", "functions_url", _functions),
     )
@@ -60,13 +61,33 @@ def _mlflow(settings: Settings) -> str:
     champion = Registry(settings).aliased(CHAMPION)
     if champion is None:
         return "no champion yet: run `tasador pipeline`"
-    return f"champion {champion.name}@{champion.version}"
+    return f"champion {champion.model}"
+
+
+def _champion(settings: Settings) -> str:
+    from tasador.stores.bundles import check_readable
+    from tasador.warehouse.warehouse import Warehouse
+
+    with Warehouse(settings.database_url) as warehouse:
+        newest = warehouse.latest_promotion(settings.model_name)
+    if newest is None:
+        return "no champion yet: run `tasador pipeline`"
+    try:
+        check_readable(newest.model_uri, newest.digest, settings)
+    except BundleError as error:
+        raise TasadorError(
+            f"the champion {newest.model} cannot be read: {error}; `tasador rollback VERSION` "
+            "returns to a version that can be, and the next batch trains a successor"
+        ) from error
+    return f"the bundle of {newest.model} is complete"
 
 
 def _rollouts(settings: Settings) -> str:
-    from tasador.rollout.pause import status
+    from tasador.rollout.status import read_status
+    from tasador.warehouse.warehouse import Warehouse
 
-    found = status(settings)
+    with Warehouse(settings.database_url) as warehouse:
+        found = read_status(warehouse, settings.model_name)
     if found.healthy or found.newest is None or found.pause is not None:
         return found.message
     raise TasadorError(found.message)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasador.records import DecisionRecord, RolloutRecord
-from tasador.rollout.service_rollout import GIVE_IT
+from tasador.rollout.plan import GIVE_IT
 
 # Failures of one promotion after which an older one is tried, where nothing serves.
 ENOUGH = 3

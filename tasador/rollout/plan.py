@@ -14,6 +14,8 @@ from tasador.rollout.backend import Revision, ServiceState, Target
 
 SERVICES = ("predict", "explain")
 CANDIDATE = "candidate"
+# The start of the name of a step in which the candidate has a share of the traffic.
+GIVE_IT = "give it"
 STABLE = "stable"  # the tag of the serving revision while a candidate has a share of the traffic
 
 # Revisions that no longer serve and are kept, so that traffic can be sent back to them by hand.

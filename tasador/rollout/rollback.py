@@ -17,7 +17,7 @@ from tasador.events import build
 from tasador.events.announce import announce
 from tasador.records import DecisionRecord
 from tasador.settings import Settings
-from tasador.stores.bundles import fetch_bundle
+from tasador.stores.bundles import check_readable
 from tasador.stores.registry import CHAMPION, Registry
 from tasador.warehouse.warehouse import Warehouse
 
@@ -66,13 +66,14 @@ def roll_back(
         if paused is not None and record.promotion is not None:
             warehouse.force_promotion(record.promotion)
         try:
+            announce(build.model_promoted(record), settings)
+        except TasadorError as error:
+            left.append(str(error))
+        # Last: an alias that is behind shows the next call that this one was interrupted.
+        try:
             registry.set_champion(record)
         except TasadorError as error:
             left.append(f"{error} (the next flow sets MLflow's aliases)")
-    try:
-        announce(build.model_promoted(record), settings)
-    except TasadorError as error:
-        left.append(str(error))
     return RolledBack(record, "; ".join(left))
 
 
@@ -125,7 +126,7 @@ def check_servable(chosen: DecisionRecord, registry: Registry, settings: Setting
             "the promoted version is no longer in MLflow"
         )
     try:
-        fetch_bundle(model.uri, model.digest, settings.home / "cache" / "bundles", settings)
+        check_readable(model.uri, model.digest, settings)
     except TasadorError as error:
         raise RolloutError(
             f"{model} cannot serve, so nothing was changed: {error}; `tasador models` lists the "

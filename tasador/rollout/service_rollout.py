@@ -19,8 +19,6 @@ from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.smoke import smoke_test
 
 START_TIMEOUT = 60.0
-# The start of the name of a step in which the candidate has a share of the traffic.
-GIVE_IT = "give it"
 
 Golden = list[dict[str, Any]]
 
@@ -92,7 +90,7 @@ class ServiceRollout:
         """Give the candidate a share of the traffic for a while, and compare both revisions."""
         if plan.in_service(self.state) is None:
             return  # Nothing serves yet: there is nothing to compare with.
-        with self.step(f"{GIVE_IT} {share.percent} % of the traffic") as step:
+        with self.step(f"{plan.GIVE_IT} {share.percent} % of the traffic") as step:
             traffic = plan.with_canary(self.state, self.revision, share.percent)
             self.backend.direct(self.name, traffic)
             candidate, stable = canary.watch(

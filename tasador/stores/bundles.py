@@ -49,6 +49,15 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verif
     return _from_s3(uri.rstrip("/"), digest, into, settings)
 
 
+def check_readable(uri: str, digest: str, settings: Settings) -> None:
+    """Read the whole bundle from the store, whatever has been downloaded before.
+
+    Raises as ``fetch_bundle`` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
+        fetch_bundle(uri, digest, Path(scratch), settings)
+
+
 def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
     content = _get(f"{uri}/manifest.json", settings)
     try:

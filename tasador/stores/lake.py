@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.errors import (
+    BundleError,
+    ConfigurationError,
+    ObjectLost,
+    StoreUnavailable,
+    TasadorError,
+)
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +143,7 @@ class Lake:
         base = uri.rstrip("/") + "/"
         uris = self.objects(base)
         if not uris:
-            raise TasadorError(f"there are no objects below {base} in {self._endpoint}")
+            raise ObjectLost(f"there are no objects below {base} in {self._endpoint}")
         for object_uri in uris:
             target = Path(folder, object_uri.removeprefix(base))
             if not target.resolve().is_relative_to(Path(folder).resolve()):
@@ -147,11 +153,18 @@ class Lake:
         return Path(folder)
 
     def load_bundle(self, model: ModelRef) -> Bundle:
-        """Download the bundle of ``model`` and verify it against its digest."""
+        """Download the bundle of ``model`` and verify it against its digest.
+
+        Raises BundleError if it is missing, damaged or another one.
+        """
         from tasador.model.bundle import Bundle
 
         with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
-            return Bundle.load(self.download_folder(model.uri, scratch), model.digest)
+            try:
+                folder = self.download_folder(model.uri, scratch)
+            except ObjectLost as error:
+                raise BundleError(str(error)) from error
+            return Bundle.load(folder, model.digest)
 
     # -- Parquet ---------------------------------------------------------------------------------
 
@@ -178,7 +191,7 @@ class Lake:
                     for batch in file.iter_batches(rows, columns=columns):
                         yield pa.Table.from_batches([batch])
             except pa.ArrowInvalid as error:
-                raise TasadorError(f"{uri} is not a Parquet file: {error}") from error
+                raise ObjectLost(f"{uri} is not a Parquet file: {error}") from error
 
     # -- errors ----------------------------------------------------------------------------------
 
@@ -199,7 +212,7 @@ class Lake:
         code = str(response.get("Error", {}).get("Code", ""))
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _ABSENT:
-            return TasadorError(f"{uri} does not exist in the object store {self._endpoint}")
+            return ObjectLost(f"{uri} does not exist in the object store {self._endpoint}")
         if code in _REFUSED:
             return ConfigurationError(
                 f"the object store {self._endpoint} refused the keys for {uri} ({code}): "

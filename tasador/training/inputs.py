@@ -6,9 +6,11 @@ The dossier reads the same inputs again after the decision.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasador.errors import ObjectLost
 from tasador.records import Batch, DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
@@ -50,13 +52,17 @@ def known_at(batches: Sequence[Batch], decided: DecisionRecord | None) -> list[B
 def judged_rows(
     settings: Settings, batches: Sequence[Batch], champion: ModelVersion | None
 ) -> pd.DataFrame:
-    """The rows that challenger and champion are compared on; see ``tasador.training.holdout``."""
+    """The rows that challenger and champion are compared on; see ``tasador.training.holdout``.
+
+    A champion whose reference is missing or damaged adds none.
+    """
     from tasador.training.holdout import holdout_of
 
     lake = Lake(settings)
     kept = None
-    if champion is not None and lake.exists(champion.reference_uri):
-        kept = lake.read_parquet(champion.reference_uri)
+    if champion is not None:
+        with suppress(ObjectLost):
+            kept = lake.read_parquet(champion.reference_uri)
     return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasador.errors import TrainingError
+from tasador.errors import BundleError, TrainingError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
@@ -167,9 +167,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         batches = known_at(warehouse.batches(status="ready"), decided)
         holdout = judged_rows(settings, batches, champion)
         challenger_evaluation = evaluate(bundle, holdout)
-        champion_evaluation = (
-            None if champion is None else evaluate(lake.load_bundle(champion.model), holdout)
-        )
+        champion_evaluation, lost = _evaluate_champion(lake, champion, holdout)
         if decided is None:
             decided = warehouse.record_decision(
                 _decision(
@@ -178,6 +176,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
                     champion,
                     challenger_evaluation,
                     champion_evaluation,
+                    lost,
                 )
             )
         if decided.decision == "promoted":
@@ -199,14 +198,40 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
     )
 
 
+def _evaluate_champion(
+    lake: Lake, champion: ModelVersion | None, holdout: pd.DataFrame
+) -> tuple[Evaluation | None, str]:
+    """The champion's evaluation, or why it has none although there is a champion.
+
+    A champion that is lost must not keep its successor from being judged.
+    """
+    from tasador.training.evaluation import evaluate
+
+    if champion is None:
+        return None, ""
+    try:
+        bundle = lake.load_bundle(champion.model)
+    except BundleError as error:
+        return None, (
+            f"The champion {champion.model} cannot be read, so only the absolute checks judge the "
+            f"challenger: {error}."
+        )
+    return evaluate(bundle, holdout), ""
+
+
 def _decision(
     planned: Plan,
     candidate: Candidate,
     champion: ModelVersion | None,
     challenger_evaluation: Evaluation,
     champion_evaluation: Evaluation | None,
+    lost: str,
 ) -> DecisionRecord:
-    decision = judge_challenger(challenger_evaluation, champion_evaluation)
+    decision = (
+        judge_challenger(challenger_evaluation, None, without=lost)
+        if lost
+        else judge_challenger(challenger_evaluation, champion_evaluation)
+    )
     return DecisionRecord(
         **candidate.model.write(CANDIDATE),
         run_id=candidate.run_id,

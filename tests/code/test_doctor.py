@@ -25,11 +25,12 @@ def test_doctor_names_every_setting_that_is_missing():
     settings = Settings.load({"TASADOR_PLATFORM": "cluster", "TASADOR_HOME": "/nowhere"})
     by_part = {d.part: (d.healthy, d.message) for d in diagnose(settings)}
     assert by_part.pop("settings")[0]
-    assert set(by_part) == {"database", "objects", "mlflow", "rollouts", "functions"}
+    assert set(by_part) == {"database", "objects", "mlflow", "champion", "rollouts", "functions"}
     for part, variable in (
         ("database", "TASADOR_DATABASE_URL"),
         ("objects", "TASADOR_S3_ENDPOINT"),
         ("mlflow", "TASADOR_MLFLOW_URL"),
+        ("champion", "TASADOR_DATABASE_URL"),
         ("rollouts", "TASADOR_DATABASE_URL"),
         ("functions", "TASADOR_FUNCTIONS_URL"),
     ):

@@ -12,7 +12,7 @@ import reflex as rx
 from tasador.errors import ConfigurationError
 from tasador_web import view
 from tasador_web.client import ApiError, Functions
-from tasador_web.layout import card, frame, problem_notice
+from tasador_web.layout import card, frame, notice, problem_notice
 
 TITLE, ROUTE = "Service", "/service"
 SHOWN = 20
@@ -68,6 +68,7 @@ class ServiceState(rx.State):
     no_model: bool = False
     model_error: str = ""
     record_error: str = ""
+    rollouts: str = ""  # why the newest promotion does not serve, or that rollouts are paused
     model: rx.Field[list[Fact]] = rx.field(default_factory=list)
     summary: rx.Field[list[Fact]] = rx.field(default_factory=list)
     versions: rx.Field[list[Version]] = rx.field(default_factory=list)
@@ -105,7 +106,7 @@ class ServiceState(rx.State):
             self.model = _model_facts(answer)
 
     def _show_record(self, *answers: Any) -> None:
-        self.summary, self.versions, self.past = [], [], []
+        self.summary, self.versions, self.past, self.rollouts = [], [], [], ""
         for answer in answers:
             if isinstance(answer, ApiError):
                 self.record_error = answer.detail
@@ -113,8 +114,15 @@ class ServiceState(rx.State):
             if isinstance(answer, BaseException):
                 raise answer
         summary, past = answers
+        self.rollouts = _rollout_notice(summary.get("rollouts", {}))
         self.summary, self.versions = _summary_facts(summary), _versions(summary)
         self.past = [_past_prediction(record) for record in past]
+
+
+def _rollout_notice(rollouts: dict[str, Any]) -> str:
+    """What a reader should know about rollouts; empty while the newest promotion serves."""
+    is_ordinary = rollouts.get("healthy", True) and not rollouts.get("paused", False)
+    return "" if is_ordinary else str(rollouts.get("message", "")).replace("`", "")
 
 
 def _model_facts(model: dict[str, Any]) -> list[Fact]:
@@ -214,6 +222,10 @@ def page() -> rx.Component:
         TITLE,
         "The model in service and its predictions.",
         problem_notice(state.model_error, state.no_model),
+        rx.cond(
+            (state.rollouts != "") & ~state.no_model,
+            notice(state.rollouts, icon="circle-pause", color="amber"),
+        ),
         rx.el.div(
             card("Model in service", _facts(state.model)),
             card(
