@@ -86,7 +86,7 @@ def models(json: AsJson = False) -> None:
     from tasador.stores.registry import Registry
     from tasador.warehouse.warehouse import Warehouse
 
-    settings = Settings.load().require("database_url", "mlflow_url", "s3_endpoint")
+    settings = Settings.load().require("database_url", "mlflow_url")
     versions = Registry(settings).versions()
     with Warehouse(settings.database_url) as warehouse:
         decisions = {
@@ -124,7 +124,7 @@ def _unreadable(settings: Settings, versions: Sequence[ModelVersion]) -> dict[in
 
     problems: dict[int, str] = {}
     for version in versions:
-        if version.aliases:
+        if version.aliases and settings.s3_endpoint:
             try:
                 check_readable(version.uri, version.digest, settings)
             except (BundleError, StoreUnavailable) as error:
