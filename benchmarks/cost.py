@@ -21,7 +21,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
-from tasador.listings.table import open_csv
+from tasador.listings.csv_file import open_csv
 
 # Trains, then prints the peak memory of its process in kilobytes.
 _TRAIN = """

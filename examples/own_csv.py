@@ -26,8 +26,8 @@ def main(csv: Path, folder: Path) -> None:
         print(f"{part.feature:12} {part.value:28} {part.dollars:+12,.0f} dollars")
 
     prices = folder.with_suffix(".prices.csv")
-    rows = tasador.score_csv(folder, csv, prices)
-    print(f"{rows} prices with intervals in {prices}")
+    summary = tasador.score_csv(folder, csv, prices)
+    print(f"{summary.rows} prices with intervals in {prices}")
 
 
 if __name__ == "__main__":

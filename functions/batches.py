@@ -7,6 +7,7 @@ built when they are sent.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +45,8 @@ class Batch:
 
     columns: InputColumns
     rows: int
+    # The texts that were read as another one: by row and field, or by field and the text sent.
+    read_as: Mapping[Any, dict[str, str]]
     by_column: bool
 
 
@@ -91,11 +94,11 @@ def _by_row(listings: Any) -> Batch:
         elif not listing.keys() <= _KNOWN:
             wrong += [(row, _unknown(name)) for name in listing if name not in _KNOWN]
     rows = [each if isinstance(each, dict) else {} for each in listings] if wrong else listings
-    columns, problems = read_columns(
+    read = read_columns(
         {name: [listing.get(name) for listing in rows] for name in INPUTS}, len(rows)
     )
-    if problems or wrong:
-        wrong += problems
+    if read.problems or wrong:
+        wrong += read.problems
         wrong.sort(key=lambda pair: pair[0])
         raise invalid_fields(
             [
@@ -103,7 +106,8 @@ def _by_row(listings: Any) -> Batch:
                 for row, p in wrong
             ]
         )
-    return Batch(columns, len(rows), by_column=False)
+    reworded = _reworded_rows(rows, read.read_as)
+    return Batch(read.columns, len(rows), reworded, by_column=False)
 
 
 def _by_column(columns: Any) -> Batch:
@@ -129,10 +133,28 @@ def _by_column(columns: Any) -> Batch:
         raise invalid_fields([FieldProblem("columns", "have no rows", "")])
     _check_size("columns", rows)
     inputs = {name: values for name, values in lists.items() if name in INPUTS}
-    readable, problems = read_columns(inputs, rows)
-    if problems:
-        raise invalid_fields([p._replace(field=f"columns.{p.field}[{row}]") for row, p in problems])
-    return Batch(readable, rows, by_column=True)
+    read = read_columns(inputs, rows)
+    if read.problems:
+        raise invalid_fields(
+            [p._replace(field=f"columns.{p.field}[{row}]") for row, p in read.problems]
+        )
+    reworded = {
+        name: {str(sent): text for sent, text in texts.items()}
+        for name, texts in read.read_as.items()
+    }
+    return Batch(read.columns, rows, reworded, by_column=True)
+
+
+def _reworded_rows(
+    rows: Sequence[Mapping[str, Any]], read_as: Mapping[str, Mapping[Any, str]]
+) -> dict[int, dict[str, str]]:
+    """The texts that were read as another one, by row and field."""
+    reworded: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for name, texts in read_as.items():
+        for row, listing in enumerate(rows):
+            if (sent := listing.get(name)) in texts:
+                reworded[row][name] = texts[sent]
+    return reworded
 
 
 def _unknown(name: str) -> FieldProblem:
@@ -187,6 +209,7 @@ class PricedBatch(Sequence[PredictionRecord]):
                     level: {"low": low[row], "high": high[row]} for level, low, high in bounds
                 },
                 **common,
+                "read_as": self._batch.read_as.get(row, {}),
                 "missing": predictions.missing[row],
                 "warnings": self._warnings.get(row, []),
                 "correlation_id": correlation_id,
@@ -205,6 +228,7 @@ class PricedBatch(Sequence[PredictionRecord]):
                 level: {"low": low, "high": predictions.high[level]}
                 for level, low in predictions.low.items()
             },
+            "read_as": self._batch.read_as,
             "missing": {name: absent for name, absent in rows.items() if len(absent)},
             "warnings": [
                 {"row": row, "warnings": warnings} for row, warnings in self._warnings.items()

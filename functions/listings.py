@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from functions.http import invalid_fields, require_object
 from tasador.listings.listing import INPUTS, Listing, read_listing
+from tasador.listings.reading import REWORDED, is_reworded
 
 
 def listing_from_json(data: Any, field_name: str = "body") -> Listing:
@@ -15,6 +17,16 @@ def listing_from_json(data: Any, field_name: str = "body") -> Listing:
     if problems:
         raise invalid_fields(problems)
     return listing
+
+
+def read_as(data: Mapping[str, Any], listing: Listing) -> dict[str, str]:
+    """The texts that were read as another one, by field: {"state": "Texas"} for "TX"."""
+    return {
+        name: value
+        for name in REWORDED
+        if (value := getattr(listing, name)) is not data.get(name)
+        and is_reworded(data.get(name), value)
+    }
 
 
 def inputs_of(listing: Listing) -> dict[str, Any]:

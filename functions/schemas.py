@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasador.listings.listing import STATUSES
+from tasador.listings.rules import RULES, STATUSES, Kind, Rule
 
 Json = dict[str, Any]
 
@@ -16,34 +16,45 @@ _TEXT: Json = {
     "maxLength": 200,
     "pattern": "^[ -~\u00a1-\u00ac\u00ae-\u02ff]*$",
 }
-_CODE: Json = {**_TEXT, "type": ["string", "integer", "null"], "minimum": 0, "maximum": 10**15}
+_CODE: Json = {
+    **_TEXT,
+    "type": ["string", "integer", "null"],
+    "minimum": 0,
+    "maximum": 10**15,
+    "not": {
+        "type": "string",
+        "pattern": r"^ *[+-]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+\.?[0-9]*[eE][+-]?[0-9]+"
+        r"|\.[0-9]+[eE][+-]?[0-9]+) *$",
+    },
+}
 TIME: Json = {"type": "string", "format": "date-time"}
 STRING: Json = {"type": "string"}
 NUMBER: Json = {"type": "number"}
 
 
-def _up_to(most: int, unit: str) -> Json:
-    return {"type": ["number", "null"], "minimum": 0, "maximum": most, "description": unit}
-
-
-_FIELDS: Json = {
-    "brokered_by": {**_CODE, "description": "code of the broker"},
-    "status": {"enum": [*STATUSES, None]},
-    "bed": _up_to(1_000, "bedrooms"),
-    "bath": _up_to(1_000, "bathrooms"),
-    "acre_lot": _up_to(10_000_000, "acres"),
-    "street": {**_CODE, "description": "code of the street"},
-    "city": _TEXT,
+_OF_KIND: dict[Kind, Json] = {
+    "number": {"type": ["number", "null"]},
+    "name": _TEXT,
     "state": _TEXT,
-    "zip_code": {
+    "code": _CODE,
+    "status": {"enum": [*STATUSES, None]},
+    "zip code": {
         "type": ["string", "integer", "null"],
         "pattern": "^[0-9]{1,5}$",
         "minimum": 0,
         "maximum": 99_999,
     },
-    "house_size": _up_to(100_000_000, "square feet"),
-    "prev_sold_date": {"type": ["string", "null"], "format": "date"},
+    "date": {"type": ["string", "null"], "format": "date"},
 }
+
+
+def _field(rule: Rule) -> Json:
+    limits: Json = {"minimum": rule.low, "maximum": rule.high} if rule.kind == "number" else {}
+    unit = f", in {rule.unit}" if rule.unit else ""
+    return {**_OF_KIND[rule.kind], **limits, "description": rule.means + unit}
+
+
+_FIELDS: Json = {rule.column: _field(rule) for rule in RULES if rule.column != "price"}
 
 
 def an_object(properties: Mapping[str, Any], required: Sequence[str] | None = None) -> Json:
@@ -77,7 +88,17 @@ _COMPARABLE = an_object(
     }
 )
 LINKS: Json = {"type": "object", "additionalProperties": STRING}
-_COMMON: Json = {"revision": STRING, "missing": a_list(STRING), "correlation_id": STRING}
+_READ_AS: Json = {
+    "type": "object",
+    "description": 'by field: the text that was read as another one, {"state": "Texas"} for "TX"',
+    "additionalProperties": STRING,
+}
+_COMMON: Json = {
+    "revision": STRING,
+    "read_as": _READ_AS,
+    "missing": a_list(STRING),
+    "correlation_id": STRING,
+}
 _EVENT = an_object(
     {
         "specversion": {"const": "1.0"},
@@ -122,6 +143,11 @@ SCHEMAS: Json = {
             "intervals": {
                 "type": "object",
                 "additionalProperties": an_object({"low": a_list(NUMBER), "high": a_list(NUMBER)}),
+            },
+            "read_as": {
+                "type": "object",
+                "description": 'by field and text sent: {"state": {"TX": "Texas"}}',
+                "additionalProperties": {"type": "object", "additionalProperties": STRING},
             },
             "missing": {
                 "type": "object",

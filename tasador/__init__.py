@@ -14,6 +14,7 @@ _PUBLIC = {
     "Evaluation": ("tasador.gate.measures", "Evaluation"),
     "Judge": ("tasador.drift.judge", "Judge"),
     "Listing": ("tasador.listings.listing", "Listing"),
+    "ScoreSummary": ("tasador.training.scoring", "ScoreSummary"),
     "Settings": ("tasador.settings", "Settings"),
     "SourceClient": ("tasador.source.client", "SourceClient"),
     "TasadorError": ("tasador.errors", "TasadorError"),
@@ -24,7 +25,7 @@ _PUBLIC = {
     "make_reference": ("tasador.drift.reference", "make_reference"),
     "read_csv": ("tasador.listings.table", "read_csv"),
     "read_listing": ("tasador.listings.listing", "read_listing"),
-    "score_csv": ("tasador.training.from_csv", "score_csv"),
+    "score_csv": ("tasador.training.scoring", "score_csv"),
     "train_to_folder": ("tasador.training.from_csv", "train_to_folder"),
 }
 __all__ = sorted(_PUBLIC)

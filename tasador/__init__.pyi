@@ -14,8 +14,9 @@ from tasador.model.bundle import Bundle as Bundle
 from tasador.model.contributions import explain as explain
 from tasador.settings import Settings as Settings
 from tasador.source.client import SourceClient as SourceClient
-from tasador.training.from_csv import score_csv as score_csv
 from tasador.training.from_csv import train_to_folder as train_to_folder
+from tasador.training.scoring import ScoreSummary as ScoreSummary
+from tasador.training.scoring import score_csv as score_csv
 
 METAFLOW_PACKAGE_POLICY: str
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Evaluation",
     "Judge",
     "Listing",
+    "ScoreSummary",
     "Settings",
     "SourceClient",
     "TasadorError",

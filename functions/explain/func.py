@@ -34,7 +34,7 @@ _SINGLE_PATHS = frozenset({"/", "/explain"})
 
 def explain(request: Request) -> Response:
     """POST /explain and /: one listing as a JSON object; ``on_event`` has CloudEvents."""
-    return reply(_explain(listings.listing_from_json(read_json(request))))
+    return reply(_explain(read_json(request)))
 
 
 def on_event(event: Event) -> Response:
@@ -42,13 +42,14 @@ def on_event(event: Event) -> Response:
     if event.type != PREDICTION_REQUESTED:
         EVENTS.labels("other", "refused").inc()
         raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_REQUESTED} is expected")
-    explanation = _explain(listings.listing_from_json(event.data, "data"))
+    explanation = _explain(event.data, "data")
     EVENTS.labels(event.type, "done").inc()
     made = build.explanation_made(event, explanation, model.revision())
     return reply_event(build.in_reply_to(event, made))
 
 
-def _explain(listing: Listing) -> dict[str, Any]:
+def _explain(data: Any, field_name: str = "body") -> dict[str, Any]:
+    listing = listings.listing_from_json(data, field_name)
     bundle = MODEL.wait_for_bundle()
     explanation = contributions.explain(bundle, listing)
     return {
@@ -60,6 +61,7 @@ def _explain(listing: Listing) -> dict[str, Any]:
         "sentence": explanation.sentence,
         "model": model.served(bundle.manifest).answer,
         "revision": model.revision(),
+        "read_as": listings.read_as(data, listing),
         "missing": list(listing.missing()),
         "correlation_id": model.correlation_id(),
     }

@@ -40,10 +40,12 @@ _SINGLE_PATHS = frozenset({"/", "/predict"})
 
 def predict(request: Request) -> Response:
     """POST /predict and /: one listing as a JSON object; ``on_event`` has CloudEvents."""
-    record = _predict_one(listings.listing_from_json(read_json(request)), new_id())
+    data = read_json(request)
+    listing = listings.listing_from_json(data)
+    record = _predict_one(listing, new_id())
     _SINGLE.inc()
     _record(request, [record])
-    return reply(_prediction(record))
+    return reply(_prediction(record, listings.read_as(data, listing)))
 
 
 def batch_predict(request: Request) -> Response:
@@ -165,7 +167,7 @@ def _record(request: Request, records: Sequence[PredictionRecord]) -> None:
         RECORDER.record(records)
 
 
-def _prediction(record: PredictionRecord) -> dict[str, Any]:
+def _prediction(record: PredictionRecord, read_as: dict[str, str]) -> dict[str, Any]:
     return {
         "prediction_id": record.prediction_id,
         "price": record.price,
@@ -174,6 +176,7 @@ def _prediction(record: PredictionRecord) -> dict[str, Any]:
         },
         "model": model.served(MODEL.wait_for_bundle().manifest).answer,
         "revision": record.revision,
+        "read_as": read_as,
         "missing": record.missing,
         "warnings": record.warnings,
         "correlation_id": record.correlation_id,

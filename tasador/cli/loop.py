@@ -113,7 +113,7 @@ def demo(
         bool, typer.Option("--once", help="Stop the platform at the end; default: at Ctrl-C.")
     ] = False,
     csv: Annotated[
-        Path | None, typer.Option(help="Use real listings (Kaggle's .csv or .csv.gz).")
+        Path | None, typer.Option(help="Use real listings (Kaggle's .csv, .csv.gz or .zip).")
     ] = None,
     order: Annotated[Order, typer.Option(help="How the CSV is split.")] = Order.course,
     seed: Annotated[int, typer.Option(help="Seed of the simulated market.")] = 7,

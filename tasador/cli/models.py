@@ -17,11 +17,12 @@ from tasador.settings import CHECKOUT, Settings
 if TYPE_CHECKING:
     from tasador.stores.registry import ModelVersion
 
+FORMATS = ".csv, .csv.gz, or a .zip with one CSV"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def train(
-    csv: Annotated[Path, typer.Option(help="Listings to train on (.csv or .csv.gz).")],
+    csv: Annotated[Path, typer.Option(help=f"Listings to train on ({FORMATS}).")],
     out: Annotated[Path, typer.Option(help="Folder for the bundle; must be empty or new.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 12,
     seed: Annotated[int, typer.Option(help="The same seed and data give the same bundle.")] = 0,
@@ -46,19 +47,38 @@ def train(
 
 def score(
     bundle: Annotated[Path, typer.Option(help="Folder that `tasador train` wrote.")],
-    csv: Annotated[Path, typer.Option(help="Listings to price (.csv or .csv.gz).")],
+    csv: Annotated[Path, typer.Option(help=f"Listings to price ({FORMATS}).")],
     out: Annotated[Path, typer.Option(help="CSV for the predictions, one row per listing.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of the CSV to copy to the output, such as an id; repeatable."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail and write nothing if any row has a problem.")
+    ] = False,
+    json: AsJson = False,
 ) -> None:
     """Price every row of a CSV; needs no platform.
 
-    Writes one row per listing, in the same order: the price and its intervals.
+    Writes one row per listing, in the same order: the price, its intervals, the missing fields, the
+    refused values and warnings. Prints how many rows have problems, and which columns were not
+    used or are missing.
     """
     from tasador.cli.progress import stages
-    from tasador.training.from_csv import score_csv
+    from tasador.training.scoring import describe_problems, score_csv
 
-    with stages() as progress:
-        rows = score_csv(bundle, csv, out, progress=progress)
-    typer.echo(f"{rows:,} rows priced into {out}")
+    with stages(quiet=json) as progress:
+        summary = score_csv(bundle, csv, out, keys=key or (), strict=strict, progress=progress)
+    if json:
+        print_json(summary)
+        return
+    typer.echo(f"{summary.rows:,} rows priced into {out}")
+    if summary.rows_with_problems:
+        typer.echo(f"{describe_problems(summary)}; a refused value counts as missing")
+    else:
+        typer.echo("no row has a problem")
+    typer.echo(f"columns not used: {', '.join(summary.unused) or 'none'}")
+    typer.echo(f"columns missing: {', '.join(summary.absent) or 'none'}")
 
 
 def serve(

@@ -35,7 +35,7 @@ def _group() -> None:
 @app.command()
 def serve(
     csv: Annotated[
-        Path | None, typer.Option(help="Kaggle's USA Real Estate CSV (.csv or .csv.gz).")
+        Path | None, typer.Option(help="Kaggle's USA Real Estate CSV (.csv, .csv.gz or .zip).")
     ] = None,
     simulate: Annotated[
         int | None, typer.Option(metavar="SEED", help="Simulate a market from this seed.")

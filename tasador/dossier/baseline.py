@@ -10,7 +10,7 @@ import numpy as np
 from tasador.dossier.blocks import Rows, number
 from tasador.drift.measures import PREDICTED
 from tasador.drift.thresholds import Thresholds
-from tasador.listings.listing import BOUNDS, COLUMNS
+from tasador.listings.listing import COLUMNS
 from tasador.listings.table import columns_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def drift_baseline(reference: pd.DataFrame, baseline: Baseline | None = None) ->
     summary: dict[str, Any] = {"rows": len(reference), "fields": {}}
     for name in COLUMNS:
         values = columns[name]
-        if name in BOUNDS:
+        if values.dtype.kind == "f":
             known = values[np.isfinite(values)]
             seen: dict[str, Any] = {
                 "deciles": [float(v) for v in np.quantile(known, _DECILES)] if len(known) else []

@@ -1,6 +1,6 @@
 """The data contract: the fields of a listing, what is refused, and the values seen in training.
 
-The rules are those of ``tasador.listings.listing``, which reads every batch and every request.
+The rules are those of ``tasador.listings.rules``, by which every batch and request is read.
 """
 
 from __future__ import annotations
@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador.dossier.blocks import Rows, number
-from tasador.listings.listing import (
-    BOUNDS,
-    COLUMNS,
-    LONGEST_TEXT,
-    MARKET_PRICE,
-    MISSING_TEXTS,
-    STATUSES,
-)
+from tasador.listings.listing import MARKET_PRICE
+from tasador.listings.rules import KINDS, LONGEST_TEXT, MISSING_TEXTS, RULES, STATUSES, Rule
 from tasador.listings.table import columns_of
 
 if TYPE_CHECKING:
@@ -25,21 +19,6 @@ if TYPE_CHECKING:
 
     from tasador.model.manifest import Manifest
 
-_CODE = "code as text; a whole number such as 33156 or 33156.0 is read as its digits"
-_MEANS = {
-    "brokered_by": ("string", _CODE, "the broker"),
-    "status": ("string", "one of " + ", ".join(STATUSES), "the status of the offer"),
-    "price": ("number", "", "the asking or paid price; the label, never an input"),
-    "bed": ("number", "", "bedrooms"),
-    "bath": ("number", "", "bathrooms"),
-    "acre_lot": ("number", "", "the lot"),
-    "street": ("string", _CODE, "the street"),
-    "city": ("string", "text", "the city"),
-    "state": ("string", "text", "the state's name"),
-    "zip_code": ("string", "five digits; leading zeros may be lost, ZIP+4 is cut", "the zip code"),
-    "house_size": ("number", "", "living space"),
-    "prev_sold_date": ("string", "a date, YYYY-MM-DD; what follows is cut", "the previous sale"),
-}
 _QUANTILES = {"p01": 0.01, "p25": 0.25, "median": 0.5, "p75": 0.75, "p99": 0.99}
 _MOST_COMMON = 5
 
@@ -58,7 +37,7 @@ def data_contract(frame: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
         "missing_is_normal": "any field of a request may be absent or null; the answer names it",
         "missing_texts": sorted(MISSING_TEXTS),
         "label": {"field": "price", "trained_on": list(MARKET_PRICE), "unit": "dollars"},
-        "fields": {name: _field(name, columns[name], manifest) for name in COLUMNS},
+        "fields": {rule.column: _field(rule, columns[rule.column], manifest) for rule in RULES},
         "row_refused": [
             "a row of a batch that is neither an object nor a list of twelve values",
             "a request with a column other than the twelve",
@@ -85,13 +64,19 @@ def contract_rows(contract: dict[str, Any]) -> Rows:
     )
 
 
-def _field(name: str, values: Any, manifest: Manifest) -> dict[str, Any]:
-    kind, form, means = _MEANS[name]
-    field: dict[str, Any] = {"means": means, "type": kind, "unit": ""}
-    if name in BOUNDS:
-        low, high, unit = BOUNDS[name]
-        field |= {"unit": unit, "minimum": low, "maximum": high}
-        field["refused"] = ["not a number", f"below {low:g}", f"above {high:,.0f}"]
+def _field(rule: Rule, values: Any, manifest: Manifest) -> dict[str, Any]:
+    name, kind = rule.column, KINDS[rule.kind]
+    field: dict[str, Any] = {
+        "means": rule.means,
+        "type": "number" if rule.kind == "number" else "string",
+        "unit": rule.unit,
+        "accepts": kind.accepts,
+        "read_as": kind.becomes,
+        "refused": list(kind.refuses),
+    }
+    if rule.kind == "number":
+        field |= {"minimum": rule.low, "maximum": rule.high}
+        field["refused"] = ["not a number", f"below {rule.low:g}", f"above {rule.high:,.0f}"]
         known = values[np.isfinite(values)]
         field["missing_share"] = 1 - len(known) / max(len(values), 1)
         field["seen"] = _numbers_seen(known)
@@ -101,29 +86,20 @@ def _field(name: str, values: Any, manifest: Manifest) -> dict[str, Any]:
             field["refused"][1] = "zero or below, in a batch"
             field["exclusive_minimum_in_batches"] = 0
         return field
-    field["form"] = form
-    if name == "status":
+    if rule.kind == "status":
         field["enum"] = list(STATUSES)
     field["max_length"] = LONGEST_TEXT
-    field["refused"] = _TEXT_REFUSED.get(name, ["not text", f"longer than {LONGEST_TEXT}"])
     known = np.array([value for value in values if value is not None], dtype=object)
     field["missing_share"] = 1 - len(known) / max(len(values), 1)
     names, counts = np.unique(known.astype(str), return_counts=True)
     field["seen"] = {"distinct": len(names)}
-    if name == "prev_sold_date" and len(names):
+    if rule.kind == "date" and len(names):
         field["seen"] |= {"first": str(names[0]), "last": str(names[-1])}
     elif name in ("status", "state"):
         order = np.argsort(-counts, kind="stable")[:_MOST_COMMON]
         shares = {str(names[k]): float(counts[k] / len(known)) for k in order}
         field["seen"]["most_common"] = shares
     return field
-
-
-_TEXT_REFUSED = {
-    "status": ["any other text"],
-    "zip_code": ["not five digits"],
-    "prev_sold_date": ["not a date"],
-}
 
 
 def _numbers_seen(known: Any) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """What a listing is and how it is read: one by one, by column, and from CSV files.
 
-``listing`` defines the twelve columns and reads one listing, ``by_column`` reads a table,
-``arrays`` and ``text_column`` are the forms that numeric code works on, ``table`` reads CSV files
-and makes pandas frames.
+``rules`` is the table of rules that every reader follows, ``reading`` reads a value by them.
+``listing`` reads one listing, ``by_column`` a table, ``csv_file`` the rows of a CSV. ``arrays`` and
+``text_column`` are the forms that numeric code works on, ``table`` makes pandas frames, ``states``
+has the names of the states.
 
 May import errors and arrays; nothing of the model or the loop.
 """

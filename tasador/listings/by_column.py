@@ -7,27 +7,30 @@ goes through ``read_value``, value by value, so a table and its rows are always 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.listing import (
-    BOUNDS,
-    CODES,
-    COLUMNS,
-    LONGEST_TEXT,
-    MISSING_TEXTS,
+from tasador.listings.reading import (
+    READERS,
+    REWORDED,
     FieldProblem,
+    Refused,
+    Value,
+    is_reworded,
     read_value,
+    shown,
 )
+from tasador.listings.rules import LONGEST_TEXT, MISSING_TEXTS, RULES, Kind, Rule
 from tasador.listings.text_column import TextColumn, digit_matrix, digits_of, distinct
 
 _MISSING = type(None)
 _TEXT = {str, _MISSING}
-# Codes that consist of digits alone, and the allowed numbers of digits.
-_DIGITS = {**dict.fromkeys(CODES, range(1, LONGEST_TEXT + 1)), "zip_code": range(5, 6)}
+# Kinds whose values may consist of digits alone, and the allowed numbers of digits. Those of a zip
+# code are five: fewer are read as another text.
+_DIGITS: dict[Kind, range] = {"code": range(1, LONGEST_TEXT + 1), "zip code": range(5, 6)}
 # The columns that a model looks up by number.
 _NUMBERED = ("brokered_by", "zip_code")
 _DATE = "0000-00-00"
@@ -43,28 +46,33 @@ class RowProblem(NamedTuple):
     problem: FieldProblem
 
 
-def read_columns(
-    given: Mapping[str, Sequence[object]], rows: int
-) -> tuple[dict[str, Array | TextColumn], list[RowProblem]]:
-    """Read a table given by column, each of ``rows`` values; an absent column is missing.
+class ReadColumns(NamedTuple):
+    """A table as read: all twelve ``columns`` (numbers as float64 with NaN for a missing value,
+    text as TextColumn), and the refused values in the order of the rows. They are missing.
 
-    Returns all twelve columns (numbers as float64 with NaN for a missing value, text as TextColumn)
-    and the refused values in the order of the rows; a refused value is missing.
+    ``read_as`` has the texts that were read as another text, by column: {"state": {"TX": "Texas"}}.
     """
-    columns: dict[str, Array | TextColumn] = {}
-    problems: list[RowProblem] = []
-    for name in COLUMNS:
-        values = given.get(name)
-        if name in BOUNDS:
-            columns[name] = _read_numbers(name, values, rows, problems)
+
+    columns: dict[str, Array | TextColumn]
+    problems: list[RowProblem]
+    read_as: dict[str, dict[Any, str]]
+
+
+def read_columns(given: Mapping[str, Sequence[object]], rows: int) -> ReadColumns:
+    """Read a table given by column, each of ``rows`` values; an absent column is missing."""
+    read = ReadColumns({}, [], {})
+    for rule in RULES:
+        values = given.get(rule.column)
+        if rule.kind == "number":
+            read.columns[rule.column] = _read_numbers(rule, values, rows, read.problems)
         else:
-            columns[name] = _read_texts(name, values, rows, problems)
-    problems.sort(key=lambda problem: problem.row)
-    return columns, problems
+            read.columns[rule.column] = _read_texts(rule, values, rows, read)
+    read.problems.sort(key=lambda problem: problem.row)
+    return read
 
 
 def _read_numbers(
-    name: str, values: Sequence[object] | None, rows: int, problems: list[RowProblem]
+    rule: Rule, values: Sequence[object] | None, rows: int, problems: list[RowProblem]
 ) -> Array:
     if values is None:
         return np.full(rows, np.nan)
@@ -74,47 +82,54 @@ def _read_numbers(
         except OverflowError:  # JSON has integers of any length
             pass
         else:
-            least, most, _ = BOUNDS[name]
-            if not ((numbers < least) | (numbers > most)).any():
-                return numbers
-    return np.array(
-        [math.nan if value is None else value for value in _read_each(name, values, problems)],
-        dtype=np.float64,
-    )
+            if not ((numbers < rule.low) | (numbers > rule.high)).any():
+                return numbers + 0.0  # -0.0 is 0
+    read = []
+    for row, value in enumerate(values):
+        number, problem = read_value(rule.column, value)
+        if problem is not None:
+            problems.append(RowProblem(row, problem))
+        read.append(math.nan if number is None else number)
+    return np.array(read, dtype=np.float64)
 
 
 def _read_texts(
-    name: str, values: Sequence[object] | None, rows: int, problems: list[RowProblem]
+    rule: Rule, values: Sequence[object] | None, rows: int, read: ReadColumns
 ) -> TextColumn:
     if values is None:
         return TextColumn([None] * rows)
     # Most codes are distinct.
-    if name in _DIGITS and (codes := _plain_codes(name, values)) is not None:
+    if rule.kind in _DIGITS and (codes := _plain_codes(rule, values)) is not None:
         return codes
     try:
         raw, indices = distinct(values)
     except TypeError:  # a list or an object
-        return TextColumn(_read_each(name, values, problems))
+        return TextColumn(_read_each(rule.column, values, read))
     plain = set(map(type, raw)) <= _TEXT
-    if plain and name in _PLAIN and _PLAIN[name]([value for value in raw if value]):
+    if plain and rule.kind in _PLAIN and _PLAIN[rule.kind]([value for value in raw if value]):
         return TextColumn(_emptied(raw), indices)
     # True, 1 and 1.0 are equal, so only values of one type may be read together.
     if not plain and not set(map(type, values)) <= {int, _MISSING}:
-        return TextColumn(_read_each(name, values, problems))
-    read: list[Any] = []
+        return TextColumn(_read_each(rule.column, values, read))
+    texts: list[Any] = []
     refused: dict[int, FieldProblem] = {}
+    reader, may_reword = READERS[rule.column], rule.column in REWORDED
     for index, value in enumerate(raw):
-        result, problem = read_value(name, value)
-        read.append(result)
-        if problem is not None:
-            refused[index] = problem
+        try:
+            text = reader(value)
+        except Refused as error:
+            text = None
+            refused[index] = FieldProblem(rule.column, str(error), shown(value))
+        texts.append(text)
+        if may_reword and is_reworded(value, text):
+            read.read_as.setdefault(rule.column, {})[value] = str(text)
     if refused:
-        problems += [
+        read.problems.extend(
             RowProblem(row, refused[index])
             for row, index in enumerate(indices.tolist())
             if index in refused
-        ]
-    return TextColumn(read, indices)
+        )
+    return TextColumn(texts, indices)
 
 
 def _emptied(values: Sequence[Any]) -> list[Any]:
@@ -122,26 +137,29 @@ def _emptied(values: Sequence[Any]) -> list[Any]:
     return [value or None for value in values]
 
 
-def _plain_codes(name: str, values: Sequence[Any]) -> TextColumn | None:
+def _plain_codes(rule: Rule, values: Sequence[Any]) -> TextColumn | None:
     """The codes unchanged, if each is a text of digits or missing."""
     digits = digits_of(values)
     if digits is None:
         return None
     missing = digits.sizes == 0
-    sizes, allowed = digits.sizes[~missing], _DIGITS[name]
+    sizes, allowed = digits.sizes[~missing], _DIGITS[rule.kind]
     if len(sizes) and not (sizes.min() in allowed and sizes.max() in allowed):
         return None
     codes = list(values)
     for row in np.flatnonzero(missing).tolist():
         codes[row] = None  # it may be an empty text
-    numbers = digits.numbers() if name in _NUMBERED else None
+    numbers = digits.numbers() if rule.column in _NUMBERED else None
     return TextColumn(codes, numbers=numbers, missing=missing)
 
 
 def _plain_names(names: list[str]) -> bool:
     """Whether ``read_value`` would return every name unchanged."""
+    joined = "".join(names)
     return (
-        "".join(names).isprintable()
+        joined.isascii()
+        and joined.isprintable()
+        and "  " not in joined
         and max(map(len, names), default=0) <= LONGEST_TEXT
         and list(map(str.strip, names)) == names
         and MISSING_TEXTS.isdisjoint(map(str.lower, names))
@@ -165,14 +183,16 @@ def _plain_dates(dates: list[str]) -> bool:
     return bool(((year > 0) & (day > 0) & (day <= days)).all())
 
 
-_PLAIN = {"city": _plain_names, "state": _plain_names, "prev_sold_date": _plain_dates}
+_PLAIN: dict[Kind, Callable[[list[str]], bool]] = {"name": _plain_names, "date": _plain_dates}
 
 
-def _read_each(name: str, values: Sequence[object], problems: list[RowProblem]) -> list[Any]:
-    read = []
+def _read_each(name: str, values: Sequence[object], read: ReadColumns) -> list[Any]:
+    texts: list[Value] = []
     for row, value in enumerate(values):
-        result, problem = read_value(name, value)
+        text, problem = read_value(name, value)
         if problem is not None:
-            problems.append(RowProblem(row, problem))
-        read.append(result)
-    return read
+            read.problems.append(RowProblem(row, problem))
+        elif name in REWORDED and is_reworded(value, text):
+            read.read_as.setdefault(name, {})[value] = str(text)
+        texts.append(text)
+    return texts

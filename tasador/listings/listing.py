@@ -1,40 +1,23 @@
-"""A listing: its twelve columns, how each is read, and why a value is refused.
+"""A listing: its twelve columns, and how one is read from a mapping or from a row of a batch.
 
-Flows, functions and the web app all read listings through this module, so a value means the same in
-training and in serving. It imports the standard library alone.
+Flows, functions and the web app all read listings by the rules of ``tasador.listings.rules``, so a
+value means the same in training and in serving. It imports the standard library alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import NamedTuple
 
-COLUMNS = (
-    "brokered_by",
-    "status",
-    "price",
-    "bed",
-    "bath",
-    "acre_lot",
-    "street",
-    "city",
-    "state",
-    "zip_code",
-    "house_size",
-    "prev_sold_date",
-)
+from tasador.listings.reading import READERS, Refused, Value, not_a_column, shown
+from tasador.listings.reading import FieldProblem as FieldProblem  # for those who read listings
+from tasador.listings.rules import RULES
+
+COLUMNS = tuple(rule.column for rule in RULES)
 # The columns of a request; the price is the answer.
 INPUTS = tuple(name for name in COLUMNS if name != "price")
-NUMBERS = ("bed", "bath", "acre_lot", "house_size")
-CODES = ("brokered_by", "street")
-STATUSES = ("for_sale", "sold", "ready_to_build")
-
-LONGEST_TEXT = 200
+NUMBERS = tuple(rule.column for rule in RULES if rule.kind == "number" and rule.column != "price")
 
 # Models are trained and evaluated on prices in this range (dollars). Below it are rents, shares and
 # placeholders; above it a few hundred estates in a million, which no comparable explains.
@@ -43,29 +26,6 @@ MARKET_PRICE = (10_000.0, 5_000_000.0)
 # No model is trained on one property in ten, so every champion and challenger is compared on the
 # same rows.
 HOLDOUT_SHARE = 10
-
-# The lowest and highest value of a column, and its unit; a value outside is refused.
-BOUNDS = {
-    "price": (0.0, 10_000_000_000.0, "dollars"),
-    "bed": (0.0, 1_000.0, ""),
-    "bath": (0.0, 1_000.0, ""),
-    "acre_lot": (0.0, 10_000_000.0, "acres"),
-    "house_size": (0.0, 100_000_000.0, "square feet"),
-}
-
-# Texts that mean a missing value, in upper or lower case.
-MISSING_TEXTS = frozenset({"", "nan", "none", "null", "na", "n/a", "nat"})
-_LONGEST_MISSING = max(map(len, MISSING_TEXTS))
-_WHOLE = re.compile(r"-?\d+\.0*")
-_ZIP = re.compile(r"(\d{1,5})(?:-\d{4})?")
-
-
-class FieldProblem(NamedTuple):
-    """Why a field was refused: ``reason`` is a phrase for people, ``value`` what was sent."""
-
-    field: str
-    reason: str
-    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,117 +58,6 @@ class Listing:
         return tuple(name for name in INPUTS if getattr(self, name) is None)
 
 
-class _Refused(Exception):
-    """A value that its column cannot have; the message is the reason."""
-
-
-def _number(low: float, high: float, unit: str) -> Callable[[object], float | None]:
-    def read(value: object) -> float | None:
-        if value is None:
-            return None
-        if isinstance(value, bool):
-            raise _Refused("is true or false, not a number")
-        if isinstance(value, str):
-            text = value.strip()
-            if text.lower() in MISSING_TEXTS:
-                return None
-            try:
-                number = float(text)
-            except ValueError:
-                raise _Refused("is not a number") from None
-        elif isinstance(value, int | float):
-            try:
-                number = float(value)
-            except OverflowError:  # JSON has integers of any length
-                number = math.inf if value > 0 else -math.inf
-        else:
-            raise _Refused("is not a number")
-        if math.isnan(number):
-            return None
-        if number < low:
-            raise _Refused("is negative" if low == 0 else f"is below {low:g} {unit}".rstrip())
-        if number > high:
-            most = f"{high:,.0f} {unit}".rstrip()
-            raise _Refused(f"is above {most}, which no listing can be")
-        return number
-
-    return read
-
-
-def _text(value: object, longest: int = LONGEST_TEXT) -> str | None:
-    if isinstance(value, str):
-        text = value.strip()
-    elif value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Refused("is not text")
-    elif isinstance(value, float) and math.isinf(value):  # Infinity and 1e999 in JSON
-        raise _Refused("is not a finite number")
-    else:
-        text = repr(value)
-    if len(text) <= _LONGEST_MISSING and text.lower() in MISSING_TEXTS:
-        return None
-    if len(text) > longest:
-        raise _Refused(f"is longer than {longest} characters")
-    # Some sources escape NUL and lone surrogates in JSON, which no database accepts.
-    if not text.isprintable():
-        raise _Refused("contains unprintable characters")
-    return text
-
-
-def _code(value: object) -> str | None:
-    """A code, sent as text, as an integer or as "33156.0"."""
-    text = _text(value)
-    if text is not None and _WHOLE.fullmatch(text):
-        return text.split(".")[0]
-    return text
-
-
-def _zip_code(value: object) -> str | None:
-    text = _code(value)
-    if text is None:
-        return None
-    match = _ZIP.fullmatch(text)
-    if match is None:
-        raise _Refused("is not a zip code of five digits")
-    return match.group(1).zfill(5)
-
-
-def _status(value: object) -> str | None:
-    text = _text(value)
-    if text is not None and text not in STATUSES:
-        raise _Refused("is not one of " + ", ".join(STATUSES))
-    return text
-
-
-def _date(value: object) -> str | None:
-    text = _text(value)
-    if text is None:
-        return None
-    try:
-        day = date.fromisoformat(text[:10])
-        # Ten characters with these two dashes are the ISO form already.
-        return text if len(text) == 10 and text[4] == text[7] == "-" else day.isoformat()
-    except ValueError:
-        raise _Refused("is not a date like 2022-02-23") from None
-
-
-_READERS: dict[str, Callable[[object], str | float | None]] = {
-    "brokered_by": _code,
-    "status": _status,
-    "price": _number(*BOUNDS["price"]),
-    "bed": _number(*BOUNDS["bed"]),
-    "bath": _number(*BOUNDS["bath"]),
-    "acre_lot": _number(*BOUNDS["acre_lot"]),
-    "street": _code,
-    "city": _text,
-    "state": _text,
-    "zip_code": _zip_code,
-    "house_size": _number(*BOUNDS["house_size"]),
-    "prev_sold_date": _date,
-}
-
-
 def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[FieldProblem]]:
     """Read one listing from a mapping of column to raw value.
 
@@ -216,25 +65,17 @@ def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[FieldProblem]
     a problem is None in the listing.
     """
     problems: list[FieldProblem] = []
-    values: dict[str, str | float | None] = {}
+    values: dict[str, Value] = {}
     for name, value in raw.items():
-        values[name], problem = read_value(name, value)
-        if problem is not None:
-            problems.append(problem)
-            if name not in _READERS:
-                del values[name]
+        reader = READERS.get(name)
+        if reader is None:
+            problems.append(not_a_column(name, value))
+            continue
+        try:
+            values[name] = reader(value)
+        except Refused as refused:
+            problems.append(FieldProblem(name, str(refused), shown(value)))
     return Listing(**values), problems  # type: ignore[arg-type]
-
-
-def read_value(name: str, value: object) -> tuple[str | float | None, FieldProblem | None]:
-    """Read the value of one column; a refused value is None, with a problem."""
-    reader = _READERS.get(name)
-    if reader is None:
-        return None, FieldProblem(str(name)[:100], "is not a column of a listing", _shown(value))
-    try:
-        return reader(value), None
-    except _Refused as refused:
-        return None, FieldProblem(name, str(refused), _shown(value))
 
 
 def read_row(raw: object) -> tuple[Listing, list[FieldProblem]]:
@@ -247,20 +88,16 @@ def read_row(raw: object) -> tuple[Listing, list[FieldProblem]]:
     elif isinstance(raw, Sequence) and not isinstance(raw, str | bytes):
         if len(raw) != len(COLUMNS):
             reason = f"has {len(raw)} values where a listing has {len(COLUMNS)}"
-            return Listing(), [FieldProblem("row", reason, _shown(raw))]
+            return Listing(), [FieldProblem("row", reason, shown(raw))]
         listing, problems = read_listing(dict(zip(COLUMNS, raw, strict=True)))
     else:
-        return Listing(), [FieldProblem("row", "is neither an object nor a list", _shown(raw))]
+        return Listing(), [FieldProblem("row", "is neither an object nor a list", shown(raw))]
     if not any(p.field == "price" for p in problems):
         if listing.price is None:
             problems.append(FieldProblem("price", "is missing", ""))
         elif listing.price <= 0:
-            problems.append(FieldProblem("price", "is not above zero", _shown(listing.price)))
+            problems.append(FieldProblem("price", "is not above zero", shown(listing.price)))
     return listing, problems
-
-
-def _shown(value: object) -> str:
-    return value[:200] if isinstance(value, str) else repr(value)[:200]
 
 
 def property_key(listing: Listing) -> str:

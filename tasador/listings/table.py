@@ -6,10 +6,6 @@ A frame has the twelve columns of ``listing.COLUMNS`` plus ``property_key`` (str
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasador.errors import TasadorError
 from tasador.listings.arrays import Columns, arrays_of
+from tasador.listings.csv_file import TableError, open_csv
 from tasador.listings.listing import (
     COLUMNS,
+    INPUTS,
     NUMBERS,
     FieldProblem,
     Listing,
@@ -36,10 +33,6 @@ _NUMERIC = frozenset({"price", *NUMBERS})
 _CHUNK = 100_000
 
 
-class TableError(TasadorError):
-    """A file is not a table of listings; the message names the file, the place and the columns."""
-
-
 class Rejected(NamedTuple):
     """A row that training cannot use: its line in the file (the header is line 1) and why."""
 
@@ -48,15 +41,17 @@ class Rejected(NamedTuple):
 
 
 def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Read a Kaggle-style CSV (or a .gz of one) exactly as ingestion reads a batch.
+    """Read a Kaggle-style CSV (plain, .gz, or alone in a .zip) exactly as ingestion reads a batch.
 
-    Returns the frame of accepted rows in the order of the file, and the rejected rows.
-    Columns beyond the twelve are ignored. Raises TableError for a file that is not such a CSV.
+    Returns the frame of accepted rows in the order of the file, and the rejected rows. A column
+    that the file lacks is missing in each row, as ``brokered_by`` and ``street`` are in older
+    editions; columns beyond the twelve are ignored. Raises TableError for a file that is not such a
+    CSV, or has no price or no input.
     """
     import pandas as pd
 
-    header, rows = open_csv(path, require=COLUMNS)
-    positions = [header.index(column) for column in COLUMNS]
+    header, rows = open_csv(path, require=("price",))
+    places = places_of(path, header)
     rejected: list[Rejected] = []
 
     def accepted() -> Iterator[Listing]:
@@ -64,7 +59,7 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
             if isinstance(values, FieldProblem):
                 rejected.append(Rejected(line, [values]))
                 continue
-            listing, problems = read_row([values[position] for position in positions])
+            listing, problems = read_row({name: values[place] for name, place in places})
             if problems:
                 rejected.append(Rejected(line, problems))
             else:
@@ -79,64 +74,17 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
     return pd.concat(frames, ignore_index=True), rejected
 
 
-def open_csv(
-    path: str | Path, require: Sequence[str] = ()
-) -> tuple[list[str], Iterator[tuple[int, list[str] | FieldProblem]]]:
-    """Open a CSV with a header: its column names, and an iterator over (line, values).
+def places_of(path: str | Path, header: Sequence[str]) -> list[tuple[str, int]]:
+    """The columns of a listing that a CSV has, and the place of each in its rows.
 
-    A row with more or fewer values than the header gives a FieldProblem instead of values. Raises
-    TableError, naming the file, when it cannot be read or lacks a column of ``require``.
+    Raises TableError if it has no input of a listing.
     """
-    path = Path(path)
-    rows = _lines(path)
-    first = next(rows, None)
-    if first is None:
-        raise TableError(f"{path} is empty: a CSV with a header line is expected")
-    header = [name.strip() for name in first[1]]
-    absent = [name for name in require if name not in header]
-    if absent:
+    if set(INPUTS).isdisjoint(header):
         raise TableError(
-            f"{path} has no column {', '.join(absent)}; its columns are {', '.join(header)[:300]}"
+            f"{path} has none of the columns of a listing; its columns are "
+            f"{', '.join(header)[:300]}, those of a listing are {', '.join(COLUMNS)}"
         )
-    duplicates = sorted({name for name in header if name in COLUMNS and header.count(name) > 1})
-    if duplicates:
-        raise TableError(f"{path} has the column {', '.join(duplicates)} more than once")
-
-    def read() -> Iterator[tuple[int, list[str] | FieldProblem]]:
-        for line, values in rows:
-            # A blank line is not a row, unless the table has one column and the value is missing.
-            if not values and len(header) == 1:
-                yield line, [""]
-            elif len(values) == len(header):
-                yield line, values
-            elif values:
-                reason = f"has {len(values)} values where the header has {len(header)}"
-                yield line, FieldProblem("row", reason, ",".join(values)[:200])
-
-    return header, read()
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    line = 1
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            binary = gzip.GzipFile(fileobj=raw) if zipped else raw
-            with io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
-                reader = csv.reader(text)
-                for values in reader:
-                    yield line, values
-                    line = reader.line_num + 1
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (EOFError, zlib.error) as error:
-        raise TableError(f"{path} is a damaged .gz file: it breaks off near line {line}") from error
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise TableError(f"{path} is not UTF-8 text: byte {byte:#x} after line {line}") from error
-    except csv.Error as error:
-        raise TableError(f"{path}, line {line}: {error}") from error
+    return [(name, place) for place, name in enumerate(header) if name in COLUMNS]
 
 
 def frame_of(listings: Iterable[Listing]) -> pd.DataFrame:

@@ -14,7 +14,8 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.arrays import InputColumns, Numbers, text_of
-from tasador.listings.listing import NUMBERS, STATUSES, Listing
+from tasador.listings.listing import NUMBERS, Listing
+from tasador.listings.rules import STATUSES
 from tasador.listings.text_column import digit_matrix
 
 _SQUARE_FEET_PER_ACRE = 43_560.0

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Literal
 
 from tasador.errors import TasadorError
-from tasador.listings.listing import COLUMNS, FieldProblem
-from tasador.listings.table import open_csv
+from tasador.listings.csv_file import open_csv
+from tasador.listings.listing import COLUMNS
+from tasador.listings.reading import FieldProblem, cleaned, read_value
+from tasador.listings.rules import MISSING_TEXTS
 from tasador.source.scenarios import BATCHES
 from tasador.source.stored import Form, StoredBatch
 
@@ -30,12 +32,10 @@ Order = Literal["course", "random"]
 LOW, MIDDLE, LARGE = 300_000.0, 500_000.0, 1_500.0
 
 _SHUFFLE_SEED = 20_240_501
-# What pandas reads as a missing cell; the course split its file with pandas.
-_MISSING = frozenset(
-    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
-) | frozenset(("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"))
-_STATUS, _PRICE = COLUMNS.index("status"), COLUMNS.index("price")
+_PRICE, _STATUS = COLUMNS.index("price"), COLUMNS.index("status")
 _STATE, _SIZE = COLUMNS.index("state"), COLUMNS.index("house_size")
+# What the course's rule needs; the random order needs only the price.
+_RULE = ("price", "status", "state", "house_size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class SplitCsv:
 
 
 def split_csv(path: Path, order: Order = "course", form: Form = "object") -> SplitCsv:
-    """Split a Kaggle CSV, or a .gz of one, into batches on disk, in constant memory.
+    """Split a Kaggle CSV (plain, .gz, or alone in a .zip) into batches on disk, in constant memory.
 
-    Raises TasadorError, naming the file, if it cannot be read, lacks one of the twelve columns,
+    Raises TasadorError, naming the file, if it cannot be read, lacks a column that the order needs,
     or has no row for any batch.
     """
     batches = tuple(StoredBatch(form) for _ in range(BATCHES))
@@ -69,8 +69,9 @@ def split_csv(path: Path, order: Order = "course", form: Form = "object") -> Spl
 
 
 def _split(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> SplitCsv:
-    header, lines = open_csv(path, require=COLUMNS)
-    positions = [header.index(name) for name in COLUMNS]
+    header, lines = open_csv(path, require=_RULE if order == "course" else ("price",))
+    # Older editions lack some columns: their values are missing, but the rows are not incomplete.
+    places = [header.index(name) if name in header else None for name in COLUMNS]
     shuffle = random.Random(_SHUFFLE_SEED)
     turns: list[int] = []
     rows = incomplete = unmatched = malformed = 0
@@ -79,13 +80,14 @@ def _split(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> SplitC
         if isinstance(values, FieldProblem):
             malformed += 1
             continue
-        texts = [values[position].strip() for position in positions]
+        cells = [cleaned(value) for value in values]
+        texts = ["" if place is None else cells[place] for place in places]
         if order == "random":
             # Every six rows go to six batches, so batches are of one size and cover the whole file.
             if not turns:
                 turns = shuffle.sample(range(BATCHES), BATCHES)
             number: int | None = turns.pop()
-        elif not _MISSING.isdisjoint(texts):
+        elif any(cells[place].lower() in MISSING_TEXTS for place in places if place is not None):
             incomplete += 1
             continue
         else:
@@ -105,19 +107,20 @@ def _split(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> SplitC
 
 
 def course_batch(texts: list[str]) -> int | None:
-    """The batch of a complete row (values in column order); None if no rule matches."""
-    try:
-        price, size = float(texts[_PRICE]), float(texts[_SIZE])
-    except ValueError:
+    """The batch of a complete row (cells in column order); None if no rule matches."""
+    price, _ = read_value("price", texts[_PRICE])
+    size, _ = read_value("house_size", texts[_SIZE])
+    if not isinstance(price, float) or not isinstance(size, float):
         return None
     if price > MIDDLE:
         return 5
     if price > LOW:
         return 4
-    if texts[_STATE] == "Massachusetts":
+    if read_value("state", texts[_STATE])[0] == "Massachusetts":
         return 3
-    if texts[_STATUS] == "sold":
+    status = read_value("status", texts[_STATUS])[0]
+    if status == "sold":
         return 2
-    if texts[_STATUS] == "for_sale":
+    if status == "for_sale":
         return 0 if size >= LARGE else 1
     return None

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.listing import STATUSES, Listing
+from tasador.listings.listing import Listing
+from tasador.listings.rules import STATUSES
 from tasador.source.places import Place, known_places, new_places, place_levels
 
 if TYPE_CHECKING:

@@ -15,15 +15,19 @@ from json.encoder import encode_basestring
 from typing import Literal
 
 from tasador.listings.listing import COLUMNS
+from tasador.listings.rules import LARGEST_EXACT, RULES, Kind
 
 Form = Literal["object", "list"]
 
 CHUNK = 1 << 18
 
 # A number as JSON writes it, without quotes. "02139" is none, and stays text.
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_TEXT_COLUMNS = frozenset({"status", "city", "state", "prev_sold_date"})
-_KEYS = tuple((f'"{name}":', name in _TEXT_COLUMNS) for name in COLUMNS)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+# A whole number, which is a code. As a number it keeps its digits, if it is not too large.
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
+# The texts that are sent as JSON numbers; every other text is quoted.
+_BARE: dict[Kind, re.Pattern[str]] = {"number": _NUMBER, "code": _WHOLE, "zip code": _WHOLE}
+_KEYS = tuple((f'"{rule.column}":', _BARE.get(rule.kind)) for rule in RULES)
 
 
 class StoredBatch:
@@ -52,9 +56,7 @@ class StoredBatch:
         if self.form == "list":
             self._append("[" + ",".join(map(encode_basestring, texts)) + "]")
             return
-        pairs = (
-            key + _literal(text, quoted) for (key, quoted), text in zip(_KEYS, texts, strict=True)
-        )
+        pairs = (key + _literal(text, bare) for (key, bare), text in zip(_KEYS, texts, strict=True))
         self._append("{" + ",".join(pairs) + "}")
 
     def finish(self) -> StoredBatch:
@@ -80,10 +82,15 @@ class StoredBatch:
         self.rows += 1
 
 
-def _literal(text: str, quoted: bool) -> str:
+def _literal(text: str, bare: re.Pattern[str] | None) -> str:
     """A cell as JSON; a number keeps its digits as they are written."""
     if not text:
         return "null"
-    if quoted or _NUMBER.fullmatch(text) is None:
+    if bare is None or bare.fullmatch(text) is None or not _is_exact(text):
         return encode_basestring(text)
     return text
+
+
+def _is_exact(text: str) -> bool:
+    """Whether every JSON parser reads the number as it is written; some refuse 1e999."""
+    return abs(float(text)) <= LARGEST_EXACT

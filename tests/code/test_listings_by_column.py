@@ -54,7 +54,7 @@ def same(found, expected):
 
 
 def check_both(columns, rows):
-    found, problems = read_columns(columns, rows)
+    found, problems, _ = read_columns(columns, rows)
     expected, expected_problems = one_by_one(columns, rows)
     same(found, expected)
     assert [(p.row, p.problem) for p in problems] == expected_problems
@@ -92,21 +92,21 @@ def test_read_columns_equals_read_listing_for_a_batch(scenario):
 
 def test_equal_values_of_different_types_are_read_apart():
     columns = {"bed": [1, True, 1.0], "city": [1, True, 1.0], "street": [7, 7.0, "7"]}
-    found, problems = read_columns(columns, 3)
+    found, problems, _ = read_columns(columns, 3)
     assert [(p.row, p.problem.field) for p in problems] == [(1, "bed"), (1, "city")]
     assert found["city"].tolist() == ["1", None, "1.0"]
     assert found["street"].tolist() == ["7", "7", "7"]
 
 
 def test_absent_column_is_missing():
-    found, problems = read_columns({}, 2)
+    found, problems, _ = read_columns({}, 2)
     assert not problems
     assert all(math.isnan(value) for value in found["bed"])
     assert found["city"].tolist() == [None, None]
 
 
 def test_problems_name_the_row():
-    _, problems = read_columns({"bed": [1, "x", -1], "zip_code": ["1", "1", "123456"]}, 3)
+    _, problems, _ = read_columns({"bed": [1, "x", -1], "zip_code": ["1", "1", "123456"]}, 3)
     assert problems == [
         (1, FieldProblem("bed", "is not a number", "x")),
         (2, FieldProblem("bed", "is negative", "-1")),

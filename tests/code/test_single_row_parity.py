@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasador.listings.arrays import absent_of, arrays_of
-from tasador.listings.listing import STATUSES, Listing
+from tasador.listings.listing import Listing
+from tasador.listings.rules import STATUSES
 from tasador.model import own_features as own
 from tasador.model.comparables import query_of, query_of_one
 from tasador.model.encoders import CATEGORIES

@@ -133,7 +133,7 @@ def test_malformed_lines(tmp_path, batches):
     ("content", "says"),
     [
         (b"", "empty"),
-        (b"price,bed\n1,2\n", "no column brokered_by, status"),
+        (b"price,bed\n1,2\n", "no column status, state, house_size"),
         (b"\x1f\x8b\x08garbage", "a.csv"),
         (b"\xff\xfe\x00", "a.csv"),
         ((",".join(COLUMNS) + "\n").encode(), "0 rows"),

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from tasador.errors import ConfigurationError
-from tasador.listings.listing import COLUMNS, STATUSES, property_key, read_row
+from tasador.listings.listing import COLUMNS, property_key, read_row
+from tasador.listings.rules import STATUSES
 from tasador.source.market import NOISE, true_price
 from tasador.source.places import known_places, new_places
 from tasador.source.scenarios import AS_TEXT, BATCHES, RENAMED, SCENARIOS

@@ -6,11 +6,12 @@ import gzip
 import pytest
 
 from tasador.errors import TrainingError
+from tasador.listings.csv_file import TableError
 from tasador.listings.listing import COLUMNS, read_listing
-from tasador.listings.table import TableError
 from tasador.model.bundle import Bundle
 from tasador.source.simulator import generate
-from tasador.training.from_csv import OUTPUT, score_csv, train_to_folder
+from tasador.training.from_csv import train_to_folder
+from tasador.training.scoring import OUTPUT, score_csv
 
 
 def write_csv(path, rows, columns=COLUMNS):
@@ -75,7 +76,7 @@ def test_score_csv_keeps_every_row_in_order(raw, folder, tmp_path):
     source = write_csv(tmp_path / "in.csv", raw)
     packed = tmp_path / "in.csv.gz"
     packed.write_bytes(gzip.compress(source.read_bytes()))
-    assert score_csv(folder, packed, tmp_path / "out.csv") == len(raw)
+    assert score_csv(folder, packed, tmp_path / "out.csv").rows == len(raw)
     rows = read_output(tmp_path / "out.csv")
     bundle = Bundle.load(folder)
     for row, listing in zip(rows[:100], raw[:100], strict=True):
@@ -96,7 +97,7 @@ def test_score_csv_counts_unreadable_values_as_missing(folder, tmp_path):
         "3,Florida,1800\n"
         "4,Florida,1800,3,0\n"
     )
-    assert score_csv(folder, path, tmp_path / "out.csv") == 4
+    assert score_csv(folder, path, tmp_path / "out.csv").rows == 4
     rows = read_output(tmp_path / "out.csv")
     assert "house_size" in rows[0]["missing"].split(";")
     assert "house_size" in rows[1]["missing"].split(";")
@@ -107,7 +108,7 @@ def test_score_csv_counts_unreadable_values_as_missing(folder, tmp_path):
 
 def test_score_csv_of_an_empty_file_writes_a_header(folder, tmp_path):
     (tmp_path / "in.csv").write_text("state,bed\n")
-    assert score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv") == 0
+    assert score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv").rows == 0
     assert read_output(tmp_path / "out.csv") == []
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import reflex as rx
 
-from tasador.listings.listing import STATUSES
+from tasador.listings.rules import STATUSES
 from tasador_web import view
 from tasador_web.layout import card
 from tasador_web.pages.estimate_state import EstimateState

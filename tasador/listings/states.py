@@ -1,0 +1,104 @@
+"""The states, territories and the federal district of the United States by their names and codes.
+
+Sources: postal codes and their names, USPS Publication 28, appendix B; the traditional
+abbreviations, GPO Style Manual, 9.48. It imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+# Postal code, name, then other spellings.
+_STATES = """
+AL Alabama|ala
+AK Alaska
+AZ Arizona|ariz
+AR Arkansas|ark
+CA California|calif
+CO Colorado|colo
+CT Connecticut|conn
+DE Delaware|del
+DC District of Columbia|washington dc|washington, dc|washington d c
+FL Florida|fla
+GA Georgia
+HI Hawaii
+ID Idaho
+IL Illinois|ill
+IN Indiana|ind
+IA Iowa
+KS Kansas|kans
+KY Kentucky
+LA Louisiana
+ME Maine
+MD Maryland
+MA Massachusetts|mass
+MI Michigan|mich
+MN Minnesota|minn
+MS Mississippi|miss
+MO Missouri
+MT Montana|mont
+NE Nebraska|nebr|neb
+NV Nevada|nev
+NH New Hampshire
+NJ New Jersey
+NM New Mexico|n mex
+NY New York
+NC North Carolina|n carolina
+ND North Dakota|n dak|n dakota
+OH Ohio
+OK Oklahoma|okla
+OR Oregon|oreg|ore
+PA Pennsylvania|penna
+RI Rhode Island
+SC South Carolina|s carolina
+SD South Dakota|s dak|s dakota
+TN Tennessee|tenn
+TX Texas|tex
+UT Utah
+VT Vermont
+VA Virginia
+WA Washington|wash|washington state
+WV West Virginia|w va|w virginia
+WI Wisconsin|wis|wisc
+WY Wyoming|wyo
+AS American Samoa
+GU Guam
+MP Northern Mariana Islands|cnmi|commonwealth of the northern mariana islands
+PR Puerto Rico|commonwealth of puerto rico
+VI Virgin Islands|us virgin islands|united states virgin islands|virgin islands, us|usvi
+UM United States Minor Outlying Islands|us minor outlying islands
+FM Federated States of Micronesia
+MH Marshall Islands
+PW Palau
+"""
+
+
+def _spellings() -> dict[str, str]:
+    names = {}
+    for line in _STATES.split("\n")[1:-1]:
+        code, _, spelled = line.partition(" ")
+        name, *others = spelled.split("|")
+        for spelling in (code.lower(), f"us-{code.lower()}", name.lower(), *others):
+            names[spelling] = name
+        # The usual forms, which need no further preparation.
+        names[code] = names[name] = name
+    return names
+
+
+_NAMES = _spellings()
+
+STATE_NAMES = tuple(sorted(set(_NAMES.values())))
+
+
+def state_name(text: str) -> str:
+    """The name of the state that a text without blanks at its ends means; else the text itself."""
+    known = _NAMES.get(text)
+    if known is not None:
+        return known
+    key = text.lower()
+    # "N. Dak." and "N.Dak." are two words, "N.Y." and "N. Y." are one code.
+    return (
+        _NAMES.get(key)
+        or _NAMES.get(key.replace(".", ""))
+        or _NAMES.get(key.replace(".", "").replace(" ", ""))
+        or _NAMES.get(" ".join(key.replace(".", " ").split()))
+        or text
+    )

@@ -1,0 +1,173 @@
+"""One set of rules: every reader gives the same reading of the same values.
+
+TASADOR_FUZZ_CASES is the number of rows; the same ones every time unless TASADOR_FUZZ_RANDOM is
+set, as `./taskw test:fuzz` does.
+"""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasador.ingestion.batch_file import write_parquet
+from tasador.listings.arrays import arrays_of
+from tasador.listings.listing import COLUMNS, INPUTS, canonical_line, read_listing, read_row
+from tasador.listings.rules import BLANK, MISSING_TEXTS, RULES, STATUSES
+from tasador.listings.states import STATE_NAMES
+from tasador.listings.table import columns_of
+from tasador.model.categories import keys_of, zips_of
+from tasador.model.own_features import sale_year_of_one, sale_years
+from tasador.warehouse import rows as warehouse_rows
+from tests.kit.readers import CSV_READERS, JSON_READERS, differences, one_by_one, payload, write_csv
+
+ROWS = int(os.environ.get("TASADOR_FUZZ_CASES", "600"))
+PER_TABLE = 12
+SETTINGS = settings(
+    deadline=None,
+    database=None,
+    max_examples=max(ROWS // (2 * PER_TABLE), 1),
+    derandomize="TASADOR_FUZZ_RANDOM" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+
+GOOD = {
+    "number": ["3", "2.5", "1e3", "+4", ".5", "5.", "-0", "0"],
+    "name": ["Miami", "St.  Louis", "Cañon City", "Canon\u0303 City", "New\xa0Haven"],
+    "state": ["TX", "tx", "Texas", "texas", "N.Y.", "US-PR", "D.C.", "Ontario", *STATE_NAMES[:9]],
+    "code": ["33156", "33156.0", "007", "12-B", "9" * 20, "-5", "+5.0"],
+    "zip code": ["77084", "2139", "2139.0", "77084-1234", "0"],
+    "status": [*STATUSES, "SOLD", "For Sale", "ready-to-build"],
+    "date": ["2022-02-23", "2022-02-23T10:00:00Z", "2022-02-23 23:59:59.5+02:00", "0001-01-01"],
+}
+ODD = [
+    *("７７０８４", "1٢", "1_000", "1,000", "$5", "#N/A", "#REF!", "1e999", "-1e999", "inf"),
+    *("2022-02-231", "2022-02-30", "20220223", "2022-W08-3", "2022-02-23T25:00", "٢٠٢٢-٠٢-٢٣"),
+    *("0x10", "1e5", "3.5", "1d5", "½", "²", "a\x00b", "a\u200bb", "a\x1bb", "x" * 200, "x" * 201),
+    *("9" * 400, "true", "=1+1", 'a "b" c', "a,b", "a;b", "é" * 100, "\U0001f3e0", "\u0301", "-"),
+]  # fmt: skip
+NUMBERS = [
+    *(True, False, 1, 1.0, -1, -0.0, 601, 33156.0, 33156.5, 1e-7, 1e16, 1e22, 2**53, 2**53 + 1),
+    *(10**20, 10**400, -(10**400), float("inf"), float("-inf"), float("nan"), 1e300, 20220223),
+]
+
+
+NOTHING = st.nothing()
+
+
+@st.composite
+def texts(draw, kind):
+    """A text for a column of this kind, good or odd, with blanks around it and in either case."""
+    text = draw(
+        st.sampled_from(GOOD[kind])
+        | st.sampled_from(ODD)
+        | st.sampled_from(sorted(MISSING_TEXTS))
+        | st.text(max_size=6)
+    )
+    if not draw(st.integers(0, 3)):
+        text = draw(st.text(BLANK, max_size=2)) + text + draw(st.text(BLANK, max_size=2))
+    return draw(st.sampled_from([str, str, str, str.upper, str.lower]))(text)
+
+
+def tables(other=NOTHING):
+    """Rows of raw values: None, texts, and ``other`` values."""
+    values = {
+        rule.column: st.none() | texts(rule.kind) | texts(rule.kind) | other
+        for rule in RULES
+        if rule.column != "price"
+    }
+    row = st.fixed_dictionaries({}, optional=values)
+    return st.lists(row, min_size=PER_TABLE, max_size=PER_TABLE)
+
+
+ANY = (
+    st.sampled_from(NUMBERS)
+    | st.integers(-10, 10**19)
+    | st.floats()
+    | st.lists(st.none(), max_size=1)
+    | st.just({})
+    | st.sampled_from(["\ud800", "a\udfff"])
+)
+
+
+@SETTINGS
+@given(tables(ANY))
+def test_readers_of_json_agree(rows):
+    expected = one_by_one(rows)
+    for name, reader in JSON_READERS.items():
+        assert differences(expected, reader(rows)) == [], name
+    for row in rows:
+        check_read(*read_row({**row, "price": 1.0}), row)
+
+
+@SETTINGS
+@given(tables())
+def test_readers_of_csv_agree(rows):
+    # A line break in a cell is refused with the file; see test_listings_csv_file.py.
+    texts_ = [
+        {name: "".join(text.splitlines()) if text else None for name, text in row.items()}
+        for row in rows
+    ]
+    expected = one_by_one(texts_)
+    with TemporaryDirectory() as folder:
+        path = write_csv(texts_, Path(folder) / "rows.csv")
+        for name, reader in CSV_READERS.items():
+            assert differences(expected, reader(path, len(rows))) == [], name
+        plain = [{k: v for k, v in row.items() if printable(v)} for row in texts_]
+        assert differences(one_by_one(plain), payload(plain, Path(folder))) == []
+
+
+def printable(value):
+    return value is None or value.isprintable()
+
+
+def check_read(listing, problems, raw):
+    """Whatever was read can be stored, and what uses it does not fail."""
+    for value in listing.values():
+        assert value is None or isinstance(value, float) or value.isprintable()
+    row = warehouse_rows.ReadRow(0, raw, listing, problems)
+    canonical_line(listing, problems)
+    lines = [warehouse_rows._raw_line("b", row), warehouse_rows._quarantine_line("b", row)]
+    if not problems:
+        lines.append(warehouse_rows._clean_line("b", row))
+    for line in lines:
+        assert b"\x00" not in line
+        line.decode()
+    if listing.prev_sold_date is not None:
+        assert sale_year_of_one(listing.prev_sold_date) > 0
+
+
+@SETTINGS
+@given(tables())
+def test_parquet_holds_what_was_read(rows):
+    import csv
+
+    listings = [read_listing(row)[0] for row in rows]
+    expected = arrays_of(listings)
+    keys_of(expected), zips_of(expected), sale_years(expected)
+    names = (*COLUMNS, "property_key", "holdout", "batch_id", "row_number")
+    with TemporaryDirectory() as folder:
+        clean, out = Path(folder) / "clean.csv", Path(folder) / "clean.parquet"
+        with clean.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")  # as Postgres writes it
+            writer.writerow(names)
+            for number, listing in enumerate(listings):
+                writer.writerow([*listing.values(), "key", "t", "b", number])
+        write_parquet(clean, out)
+        import pandas as pd
+
+        found = columns_of(pd.read_parquet(out))
+    for name in INPUTS:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.column)
+def test_reading_again_changes_nothing(rule):
+    """The rules are stable: a value as read is read as itself."""
+    for text in (*GOOD[rule.kind], *STATE_NAMES):
+        value = getattr(read_listing({rule.column: text})[0], rule.column)
+        again, problems = read_listing({rule.column: value})
+        assert (getattr(again, rule.column), problems) == (value, [])
