@@ -29,6 +29,7 @@ Value = str | float | None
 _LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0*")
+_LARGEST_ZIP = 99_999
 _ZIP = re.compile(r"([0-9]{1,5})(?:-[0-9]{4})?")
 _TIME = r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
 _DATE_AND_TIME = re.compile(rf"[0-9-]{{10}}{_TIME}(?:[Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?")
@@ -123,23 +124,17 @@ def _text(value: object) -> str | None:
         return None
     if len(text) > LONGEST_TEXT:
         raise Refused(f"is longer than {LONGEST_TEXT} characters")
-    return text
-
-
-def _printable(text: str) -> str:
-    # Some sources escape NUL and lone surrogates in JSON, which no database accepts.
     if not text.isprintable():
-        raise Refused("contains unprintable characters")
+        text = _SPACES.sub(" ", text)
+        # Some sources escape NUL and lone surrogates in JSON, which no database accepts.
+        if not text.isprintable():
+            raise Refused("contains unprintable characters")
     return text
 
 
 def _name(value: object) -> str | None:
     text = _text(value)
-    if text is None:
-        return None
-    if "  " in text or not text.isascii():
-        text = _SPACES.sub(" ", text)
-    return _printable(text)
+    return _SPACES.sub(" ", text) if text is not None and "  " in text else text
 
 
 def _state(value: object) -> str | None:
@@ -156,10 +151,12 @@ def _code(value: object) -> str | None:
         return whole.group(1)
     if _DECIMAL.fullmatch(text) and not text.lstrip("+-").isdigit():
         raise Refused("is not a whole number")
-    return _printable(text)
+    return text
 
 
 def _zip_code(value: object) -> str | None:
+    if isinstance(value, int | float) and value > _LARGEST_ZIP:
+        raise Refused("is not a zip code of five digits")
     text = _text(value)
     if text is None or (len(text) == 5 and text.isdigit() and text.isascii()):
         return text

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from tasador.errors import SourceError
-from tasador.listings.listing import COLUMNS, FieldProblem, Listing, read_row, read_value
+from tasador.listings.listing import COLUMNS, Listing, read_row
+from tasador.listings.reading import FieldProblem, read_value
 from tasador.source.json_reader import TOO_DEEP, BrokenOff, JsonReader, Unreadable
 
 _HEAD = ("group_number", "day", "batch_number")
@@ -76,6 +78,7 @@ def read_payload_row(row: Row) -> tuple[Listing, list[FieldProblem]]:
     known = {problem.field for problem in row.problems}
     if "row" in known:
         return Listing(), list(row.problems)
+    listing = replace(listing, **dict.fromkeys(known.intersection(COLUMNS)))
     return listing, [*row.problems, *(p for p in problems if p.field not in known)]
 
 

@@ -22,7 +22,7 @@ from tasador.listings.table import columns_of
 from tasador.model.categories import keys_of, zips_of
 from tasador.model.own_features import sale_year_of_one, sale_years
 from tasador.warehouse import rows as warehouse_rows
-from tests.kit.readers import CSV_READERS, JSON_READERS, differences, one_by_one, payload, write_csv
+from tests.kit.readers import CSV_READERS, JSON_READERS, differences, one_by_one, write_csv
 
 ROWS = int(os.environ.get("TASADOR_FUZZ_CASES", "600"))
 PER_TABLE = 12
@@ -116,12 +116,6 @@ def test_readers_of_csv_agree(rows):
         path = write_csv(texts_, Path(folder) / "rows.csv")
         for name, reader in CSV_READERS.items():
             assert differences(expected, reader(path, len(rows))) == [], name
-        plain = [{k: v for k, v in row.items() if printable(v)} for row in texts_]
-        assert differences(one_by_one(plain), payload(plain, Path(folder))) == []
-
-
-def printable(value):
-    return value is None or value.isprintable()
 
 
 def check_read(listing, problems, raw):

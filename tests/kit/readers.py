@@ -8,6 +8,8 @@ format cannot hold.
 import csv
 import json
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from functions import batches
 from functions.http import HttpProblem, Request, parse_json
@@ -20,6 +22,7 @@ from tasador.listings.csv_file import open_csv
 from tasador.listings.listing import COLUMNS, INPUTS, Listing, read_listing, read_row
 from tasador.listings.table import places_of, read_csv
 from tasador.source.course import split_csv
+from tasador.source.payload import read_payload_row
 from tasador.source.payload import rows as payload_rows
 from tasador.training import scoring
 
@@ -117,17 +120,18 @@ def _of_batch(data, prefix):
     return reading(listing_at(batch.columns, 0))
 
 
-def payload(rows, folder):
+def payload(rows):
     """The rows of a payload of the source."""
-    path = folder / "payload.json"
     data = [{**row, "price": PRICE} for row in rows]
-    path.write_text(json.dumps({"group_number": 1, "batch_number": 0, "data": data}))
-    return [reading(*read_row(raw)) for raw in payload_rows(path)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "payload.json"
+        path.write_text(json.dumps({"group_number": 1, "batch_number": 0, "data": data}))
+        return [reading(*read_payload_row(row)) for row in payload_rows(path)]
 
 
 JSON_READERS = {
     reader.__name__: reader
-    for reader in (as_lists, by_column, predict, event, batch_by_row, batch_by_column)
+    for reader in (as_lists, by_column, predict, event, batch_by_row, batch_by_column, payload)
 }
 
 
