@@ -39,7 +39,8 @@ class Case:
 def choose(settings: Settings, batch_id: str = "", correlation_id: str = "") -> Case:
     """The named batch or the newest that is ready, and the current champion.
 
-    Raises TasadorError if there is no such batch or its ingestion is unfinished.
+    Raises TasadorError if there is no such batch, its ingestion is unfinished, or it has another
+    correlation id: both values may come from an event, which anybody can post.
     """
     settings.require("database_url")
     with Warehouse(settings.database_url) as warehouse:
@@ -59,11 +60,16 @@ def choose(settings: Settings, batch_id: str = "", correlation_id: str = "") -> 
                     "no batch has been ingested yet: run `python flows/ingest.py run`"
                 )
             batch = ready[-1]
+        if correlation_id not in ("", batch.correlation_id):
+            raise TasadorError(
+                f"batch {batch.batch_id} has correlation id {batch.correlation_id}, not "
+                f"{correlation_id}: the event that started this run is not of this batch"
+            )
         newest = warehouse.latest_promotion(settings.model_name)
     return Case(
         batch=batch,
         champion=Registry(settings).champion(newest),
-        correlation_id=correlation_id or batch.correlation_id,
+        correlation_id=batch.correlation_id,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasador.clock import now
@@ -38,13 +39,17 @@ log = logging.getLogger("tasador.rollout")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """Brings promoted models into service on one platform. ``publish`` posts to the broker."""
+    """Brings promoted models into service on one platform.
+
+    ``publish`` posts to the broker; ``clock`` tells when a failed promotion may be tried again.
+    """
 
     backend: Backend
     warehouse: Warehouse
     settings: Settings
     publish: Callable[[Event], None]
     services: Sequence[str] = SERVICES
+    clock: Callable[[], datetime] = now
 
     def roll_out(self, model: ModelRef) -> list[RolloutRecord]:
         """Bring a promoted model into service in all services, or in none.
@@ -73,7 +78,7 @@ class Rollout:
             states = [self.backend.state(name) for name in self.services]
             history = self._history(states)
             serving = [plan.served(state, history) for state in states]
-            choice = choose(promotions, attempts, serving, now())
+            choice = choose(promotions, attempts, serving, self.clock())
             if choice is not None:
                 return self._roll_out(choice)
             if len(set(serving)) > 1 or not serving[0]:

@@ -42,13 +42,28 @@ if TYPE_CHECKING:
     from tasador.training.search import SearchOptions, SearchResult
 
 
+# Monitoring checks that requested training and may still start one.
+_REQUESTS = 1000
+
+
 def plan(settings: Settings, correlation_id: str = "") -> Plan:
-    """Plan a training on all clean batches; the default correlation id is the newest batch's."""
+    """Plan a training on all clean batches; the default correlation id is the newest batch's.
+
+    Raises TrainingError for a correlation id of no batch and no monitoring check: it may come from
+    an event, which anybody can post.
+    """
     settings.require("database_url")
     with Warehouse(settings.database_url) as warehouse:
         ready = warehouse.batches(status="ready")
+        requests = warehouse.monitor_history(_REQUESTS, requested_training=True)
     if not ready:
         raise TrainingError("no batch has been ingested yet: run `python flows/ingest.py run`")
+    known = {batch.correlation_id for batch in ready} | {c.correlation_id for c in requests}
+    if correlation_id and correlation_id not in known:
+        raise TrainingError(
+            f"no batch and no monitoring check has the correlation id {correlation_id}: the event "
+            "that started this run reports nothing that is recorded"
+        )
     return Plan(
         training_id=uuid.uuid4().hex,
         correlation_id=correlation_id or ready[-1].correlation_id,

@@ -11,15 +11,18 @@ import httpx
 import pytest
 
 from tasador.clock import now
-from tasador.errors import RolloutError, ServiceUnavailable
+from tasador.errors import RolloutError, ServiceUnavailable, TasadorError
 from tasador.events import build
 from tasador.events.event import MODEL_REJECTED, MODEL_SERVING, ROLLOUT_FAILED
 from tasador.events.publish import publish as publish_event
 from tasador.model.bundle_writer import stamp_version
+from tasador.operations.doctor import diagnose
+from tasador.rollout import pause as pauses
 from tasador.rollout import plan
+from tasador.rollout.backend import Target
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import promoted_by_decision, revision_of
-from tasador.rollout.rollback import choose
+from tasador.rollout.rollback import choose, roll_back
 from tasador.rollout.verbs import Rollout
 from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse
@@ -422,3 +425,110 @@ def test_local_backend_reports_an_unreachable_gateway(world):
     stranger = replace(world.settings, gateway_token="wrong")
     with LocalBackend(stranger) as backend, pytest.raises(RolloutError, match="401"):
         backend.state("predict")
+
+
+def test_forged_promotion_event_changes_nothing(world):
+    """Only the number is believed, and a number that the history lacks is refused for good."""
+    good = serve(world, 1).promotion
+    forged = make_decision(promotion=1_000_000, model_uri="s3://elsewhere/bundle")
+    event = build.model_promoted(forged)
+    answer = world.client.post(
+        "/fn/reload/", content=json.dumps(event.data), headers=event.headers()
+    )
+    assert answer.status_code == 422
+    assert "promotion 1000000 is not in ops.model_history" in answer.json()["detail"]
+    assert in_service(world) == good
+    metrics = world.client.get("/fn/reload/metrics").text
+    assert 'outcome="refused"' in metrics
+    # Other values under a recorded number: the recorded ones are rolled out.
+    decision = world.decide(1)
+    spoilt = build.model_promoted(replace(decision, digest="0" * 64, model_uri="s3://elsewhere"))
+    world.publish(spoilt)
+    assert {r.outcome for r in changes(world.outcomes(decision.promotion))} == {"serving"}
+    answer = world.client.post("/predict", json={}).json()
+    assert answer["model"]["digest"] == decision.digest
+
+
+def test_service_with_a_forged_promotion_is_put_right(world):
+    good = ensure(world)
+    served = plan.model_of(plan.in_service(world.backend.state("predict")))
+    forged = replace(served, promotion=900_000)
+    for service in SERVICES:
+        made = revision_of(forged, world.backend.state(service))
+        world.backend.create(service, made)
+        world.backend.direct(service, plan.all_to(made.name))
+    newest = world.decide(2)
+    answer = world.client.post("/reconcile")
+    assert answer.status_code == 200, answer.text
+    rows = answer.json()["rollouts"]
+    assert {row["outcome"] for row in rows} == {"serving"}
+    assert "promotion 900000" in rows[0]["reason"]
+    assert in_service(world) == newest.promotion > good
+
+
+def delete_traffic(world, *services):
+    """As if the Service had been deleted: no traffic and no revision."""
+    for service in services:
+        world.backend.direct(service, ())
+        for revision in world.backend.state(service).revisions:
+            world.backend.delete(service, revision.name)
+
+
+@pytest.mark.parametrize("gone", [SERVICES, ("predict",)])
+def test_deleted_service_comes_back_although_the_newest_promotion_failed(world, gone):
+    ensure(world)
+    good = serve(world, 1).promotion
+    # The bundle names another version than the promotion, so no candidate becomes ready.
+    bad = world.decide(2, claimed=78)
+    assert {r.outcome for r in world.rollout.roll_out(promoted_by_decision(bad))} == {"failed"}
+    delete_traffic(world, *gone)
+    attempts = []
+    # Earlier attempts count as if they had been an hour ago, instead of waiting.
+    patient = replace(world.rollout, clock=lambda: now() + timedelta(hours=len(attempts) + 1))
+    while plan.in_service(world.backend.state("predict")) is None:
+        attempts += patient.reconcile()
+        assert len(attempts) < 10
+    assert in_service(world) == good
+    assert attempts[-1].promotion == good
+    assert f"promotion {bad.promotion}" in attempts[-2].reason + attempts[-1].reason
+    rows = len(world.warehouse.rollout_history(1000))
+    assert world.rollout.reconcile() == []
+    assert len(world.warehouse.rollout_history(1000)) == rows
+
+
+def test_pause_leaves_a_hand_made_split_and_is_shown(world):
+    older, newer = serve(world, 1), serve(world, 2)
+    pauses.pause(world.settings, "a split by hand", by="ana")
+    try:
+        with pytest.raises(TasadorError, match="paused by ana"):
+            pauses.pause(world.settings, "again")
+        for service in SERVICES:
+            names = [f"{service}-{d.promotion:05d}" for d in (older, newer)]
+            world.backend.direct(service, tuple(Target(name, 50) for name in names))
+        split = world.backend.state("predict").traffic
+        assert world.client.post("/reconcile").json() == {"rollouts": []}
+        waiting = world.decide(1)
+        world.publish(build.model_promoted(waiting))
+        assert {r.outcome for r in world.outcomes(waiting.promotion)} == {"paused"}
+        answer = world.client.post("/reload")
+        assert (answer.status_code, answer.json()["title"]) == (409, "Rollouts paused")
+        assert world.backend.state("predict").traffic == split
+        with pytest.raises(RolloutError, match=r"paused by ana.*--force"):
+            roll_back(world.settings)
+        rollouts = world.client.get("/metrics/summary").json()["rollouts"]
+        assert rollouts["paused"]
+        assert "a split by hand" in rollouts["message"]
+        (shown,) = [d for d in diagnose(world.settings) if d.part == "rollouts"]
+        assert shown.healthy
+        assert "a split by hand" in shown.message
+    finally:
+        pauses.resume(world.settings)
+    # The resumption announces the newest promotion again.
+    assert wait_for(lambda: in_service_or_none(world) == waiting.promotion, 60)
+    with pytest.raises(TasadorError, match="not paused"):
+        pauses.resume(world.settings)
+
+
+def in_service_or_none(world):
+    numbers = {plan.promotion_of(plan.in_service(world.backend.state(s))) for s in SERVICES}
+    return numbers.pop() if len(numbers) == 1 else None

@@ -43,6 +43,7 @@ FUNCTION_OF_PATH = {
     "/batch_predict": "predict",
     "/explain": "explain",
     "/reload": "reload",
+    "/reconcile": "reload",
     "/predictions/history": "record",
     "/predictions/{prediction_id}": "record",
     "/metrics/summary": "record",
