@@ -163,7 +163,7 @@ def _reload() -> Json:
         "/reload": _post("roll out a promoted version", body, done, 404, 409, required=False),
         "/reconcile": {
             "post": {
-                "summary": "roll out the newest promotion if its event was lost",
+                "summary": "bring the services to the newest promotion that can serve",
                 "responses": reconciled,
             }
         },
