@@ -202,7 +202,7 @@ def lineage(
 
 
 _RECONCILE_HINT = (
-    "reload will find the promotion at its next check, within two minutes on a cluster; "
+    "reload will find the promotion at its next check, within five minutes; "
     "POST /reconcile makes it check now"
 )
 

@@ -38,6 +38,8 @@ def platform(new_home: Callable[[], Path]) -> Iterator[Settings]:
         for field in fields(Settings):
             patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
         patch.setenv("TASADOR_HOME", str(home))
+        # Tests leave services as no promotion would, and call /reconcile themselves.
+        patch.setenv("TASADOR_RECONCILE_SECONDS", "0")
         whole = Platform(home)
         try:
             yield whole.up(web=False)

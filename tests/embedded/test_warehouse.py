@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg2
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from tasador.clock import now
 from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
 from tasador.listings.listing import COLUMNS, read_row
+from tasador.records import PauseRecord
 from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
@@ -94,6 +96,124 @@ def test_migrations_match_the_tables_of_the_schema(settings):
             assert compare_metadata(context, METADATA) == []
     finally:
         engine.dispose()
+
+
+def test_rows_of_an_older_release_get_the_digest_of_their_champion(platform):
+    """Version 1 exists twice: the model was deleted from MLflow and begun again."""
+    with own_database(platform) as own, Warehouse(own.database_url) as warehouse:
+        _migrate(own, "0003")
+        _execute(
+            own,
+            """
+            insert into ops.model_history (model_name, version, digest, model_uri, run_id, decision,
+                reasons, checks, metrics, correlation_id, training_id, batch_ids, champion_version,
+                decided_at)
+            values ('m', 1, 'old', '', '', 'promoted', '[]', '[]', '{}', '', 't1', '[]', 0,
+                '2026-01-01'),
+                ('m', 2, 'second', '', '', 'promoted', '[]', '[]', '{}', '', 't2', '[]', 1,
+                '2026-01-03'),
+                ('m', 1, 'new', '', '', 'promoted', '[]', '[]', '{}', '', 't3', '[]', 2,
+                '2026-01-05'),
+                ('m', 2, 'newer', '', '', 'rejected', '[]', '[]', '{}', '', 't4', '[]', 1,
+                '2026-01-07');
+            insert into ops.drift_history (batch_id, champion_version, correlation_id, verdict,
+                reasons, scores, decided_at)
+            values ('b0', 0, '', 'train', '[]', '{}', '2025-12-31'),
+                ('b1', 1, '', 'drift', '[]', '{}', '2026-01-02'),
+                ('b2', 1, '', 'drift', '[]', '{}', '2026-01-06');
+            """,
+        )
+        warehouse.migrate()
+        assert [(v.model_name, v.champion_digest) for v in warehouse.drift_history()] == [
+            ("m", "new"),
+            ("m", "old"),
+            ("", ""),
+        ]
+        digests = [d.champion_digest for d in warehouse.model_history()]
+        assert digests == ["new", "second", "old", ""]
+
+
+def _migrate(settings, to):
+    """Bring an empty database to an older version of the schema."""
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import create_engine
+
+    from tasador.warehouse import migrations
+
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    engine = create_engine(
+        settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    )
+
+    def down(revision, _):
+        return script._downgrade_revs(to, revision)
+
+    with (
+        engine.begin() as connection,
+        EnvironmentContext(Config(), script, fn=down, destination_rev=to) as environment,
+    ):
+        environment.configure(
+            connection=connection, version_table="schema_version", version_table_schema="ops"
+        )
+        environment.run_migrations()
+    engine.dispose()
+
+
+def _execute(settings, statements):
+    connection = psycopg2.connect(settings.database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statements)
+    finally:
+        connection.close()
+
+
+def test_one_pause_is_open_at_a_time(warehouse):
+    assert warehouse.rollout_pause() is None
+    assert warehouse.resume_rollouts("ben") is None
+    first = warehouse.pause_rollouts(PauseRecord(paused_by="ana", reason="a split"))
+    assert warehouse.pause_rollouts(PauseRecord(paused_by="ben", reason="another")) == first
+    warehouse.force_promotion(9)
+    assert warehouse.rollout_pause() == replace(first, forced_promotion=9)
+    ended = warehouse.resume_rollouts("ben")
+    assert (ended.pause_id, ended.resumed_by) == (first.pause_id, "ben")
+    assert warehouse.rollout_pause() is None
+    second = warehouse.pause_rollouts(PauseRecord(paused_by="ben", reason="another"))
+    assert second.pause_id > first.pause_id
+    warehouse.resume_rollouts("ben")
+
+
+def test_keys_hold_name_version_and_digest(platform):
+    """Another model of the same number finds no decision, verdict or prediction of this one."""
+    with own_database(platform) as own, Warehouse(own.database_url) as warehouse:
+        one = warehouse.record_decision(
+            make_decision(version=71, digest="d71", training_id="key1", promotion=None)
+        )
+        other = warehouse.record_decision(
+            make_decision(version=71, digest="e71", training_id="key2", promotion=None)
+        )
+        named = warehouse.record_decision(
+            make_decision(model_name="other", version=71, training_id="key3", promotion=None)
+        )
+        assert warehouse.gate_decision(one.model) == one
+        assert warehouse.gate_decision(other.model) == other
+        assert warehouse.gate_decision(replace(one.model, digest="x")) is None
+        assert warehouse.gate_decisions("tasador-price", 71) == [other, one]
+        assert warehouse.latest_promotion("other") == named
+        assert warehouse.latest_promotion("tasador-price") == other
+        verdict = make_drift_record(batch_id="key", champion_version=71, champion_digest="d71")
+        first = warehouse.record_drift(verdict)
+        assert warehouse.record_drift(replace(verdict, champion_digest="e71")) != first
+        assert warehouse.record_drift(replace(verdict, model_name="other")) != first
+        at = now()
+        for digest in ("d71", "e71"):
+            record = prediction(f"key-{digest}", at, model_version=71, model_digest=digest)
+            warehouse.log_predictions([record])
+        window = (at - timedelta(minutes=1), at + timedelta(minutes=1))
+        assert warehouse.prediction_statistics(one.model, *window)[0] == 1
+        assert len(warehouse.request_samples(other.model, *window, 10)) == 1
 
 
 def test_concurrent_migrations(platform):

@@ -28,6 +28,7 @@ from tasador.local.gateway.dead_letters import DeadLetters
 from tasador.local.gateway.forward import Forwarder, Relay
 from tasador.local.gateway.journal import Journal
 from tasador.local.gateway.options import Options
+from tasador.local.gateway.reconcile import reconcile_regularly
 from tasador.local.gateway.services import Revision, Services
 from tasador.settings import Settings
 
@@ -104,6 +105,9 @@ class Gateway:
         tasks = [
             asyncio.create_task(self.broker.run()),
             asyncio.create_task(self.activator.scale_down()),
+            asyncio.create_task(
+                reconcile_regularly(self.services, self._forwarder, self._options.reconcile_seconds)
+            ),
         ]
         yield
         # Interrupted deliveries continue after the next start: they are in the journal.

@@ -38,12 +38,18 @@ class Options:
     cold_start_seconds: float = 30.0
     delivery_retries: int = 8
     delivery_backoff_seconds: float = 0.5
+    reconcile_seconds: float = 300.0  # 0: never
 
     @classmethod
     def load(cls, environ: Mapping[str, str], command: tuple[str, ...] = ()) -> Options:
         """Read TASADOR_SCALE_TO_ZERO_SECONDS and the like; raises ConfigurationError."""
         seconds: dict[str, float] = {}
-        for name in ("scale_to_zero_seconds", "cold_start_seconds", "delivery_backoff_seconds"):
+        for name in (
+            "scale_to_zero_seconds",
+            "cold_start_seconds",
+            "delivery_backoff_seconds",
+            "reconcile_seconds",
+        ):
             variable = f"TASADOR_{name.upper()}"
             if (text := environ.get(variable)) is not None:
                 try:
