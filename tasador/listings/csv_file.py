@@ -142,9 +142,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], int]]:
                 yield line, values, reader.line_num + 1 - line
                 line = reader.line_num + 1
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        kind = ".zip" if isinstance(error, zipfile.BadZipFile) else ".gz"
         raise TableError(
-            f"{path} is a damaged {kind} file: it breaks off near line {line} ({error})"
+            f"{path} is a damaged .gz or .zip file: it breaks off near line {line} ({error})"
         ) from error
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror or error}") from error

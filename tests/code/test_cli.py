@@ -61,6 +61,24 @@ def test_train_and_score_without_platform(tasador, tmp_path):
         assert bounds == sorted(bounds)
     assert "house_size" in priced[1]["missing"]
     assert "state" not in priced[0]["missing"].replace("zip", "").split()
+    summary = tasador(
+        "score", "--bundle", out, "--csv", tmp_path / "unpriced.csv", "--key", "city",
+        "--out", tmp_path / "priced.csv",
+    )  # fmt: skip
+    assert summary.splitlines()[-4:] == [
+        f"3 rows priced into {tmp_path / 'priced.csv'}",
+        "1 of 3 rows have problems (house_size 1), the first in line 3: house_size is not a number "
+        "('big'); a refused value counts as missing",
+        "columns not used: price",
+        "columns missing: none",
+    ]
+    refused = tasador(
+        "score", "--bundle", out, "--csv", tmp_path / "unpriced.csv", "--strict",
+        "--out", tmp_path / "strict.csv", code=1,
+    )  # fmt: skip
+    assert "1 of 3 rows have problems" in refused
+    assert "nothing was written" in refused
+    assert not (tmp_path / "strict.csv").exists()
 
 
 COMPLETION = {

@@ -8,7 +8,7 @@ import pytest
 
 from tasador.listings.arrays import arrays_of
 from tasador.listings.csv_file import TableError
-from tasador.listings.listing import COLUMNS, in_holdout, property_key, read_row
+from tasador.listings.listing import COLUMNS, canonical_line, in_holdout, property_key, read_row
 from tasador.listings.table import columns_of, frame_of, read_csv
 from tasador.source.simulator import generate
 
@@ -31,6 +31,16 @@ def test_read_csv_equals_read_row(tmp_path):
     refused = [n + 2 for n, row in enumerate(raw) if read_row(row)[1]]
     assert [row.line for row in rejected] == refused
     assert len(refused) > 0
+
+
+def test_states_by_their_codes_are_the_same_batch():
+    """A batch whose states are codes has no new states; its prices, digest and drift are equal."""
+    raw = generate(2, "steady", 0, 300)
+    codes = {"Florida": "FL", "Texas": "tx", "California": " Calif. ", "New York": "N.Y."}
+    coded = [{**row, "state": codes.get(row["state"], row["state"])} for row in raw]
+    assert sum(one != other for one, other in zip(raw, coded, strict=True)) > 50
+    for one, other in zip(raw, coded, strict=True):
+        assert canonical_line(*read_row(one)) == canonical_line(*read_row(other))
 
 
 def test_frame_has_property_key_and_holdout(tmp_path):

@@ -7,11 +7,11 @@ import pytest
 
 from tasador.errors import TrainingError
 from tasador.listings.csv_file import TableError
-from tasador.listings.listing import COLUMNS, read_listing
+from tasador.listings.listing import COLUMNS, INPUTS, read_listing
 from tasador.model.bundle import Bundle
 from tasador.source.simulator import generate
 from tasador.training.from_csv import train_to_folder
-from tasador.training.scoring import OUTPUT, score_csv
+from tasador.training.scoring import OUTPUT, safe_cell, score_csv
 
 
 def write_csv(path, rows, columns=COLUMNS):
@@ -124,3 +124,101 @@ def test_train_to_folder_refuses_a_folder_with_files(raw, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(TrainingError, match="is not an empty folder"):
         train_to_folder(write_csv(tmp_path / "in.csv", raw), tmp_path)
+
+
+MIXED = (
+    "id,state,house_size,bed,price,note\n"
+    "7,tx,two thousand,3,1,=1+1\n"
+    "-8,Texas,1800,lots,2,\n"
+    '"=HYPERLINK(""x"")",Atlantis,1800,3,3,a\n'
+    "+9,Ohio,1800\n"
+    "@sum,Ohio,999999,2,4,b\n"
+)
+
+
+def test_score_csv_reports_problems_warnings_and_columns(folder, tmp_path):
+    (tmp_path / "in.csv").write_text(MIXED)
+    summary = score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv", keys=["id"])
+    assert (summary.rows, summary.rows_with_problems) == (5, 3)
+    assert summary.problems == {"house_size": 1, "bed": 1, "row": 1}
+    assert summary.first_problem == "in line 2: house_size is not a number ('two thousand')"
+    assert summary.unused == ("price", "note")
+    assert summary.absent == tuple(
+        name for name in INPUTS if name not in ("state", "house_size", "bed")
+    )
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == ("id", *OUTPUT)
+    assert [row["problems"] for row in rows] == [
+        "house_size is not a number",
+        "bed is not a number",
+        "",
+        "row has 3 values where the header has 6",
+        "",
+    ]
+    assert rows[2]["warnings"].startswith("state 'Atlantis' is not in the training data")
+    assert "house_size 999,999 is outside the training range" in rows[4]["warnings"]
+    assert [row["id"] for row in rows] == ["7", "-8", '\'=HYPERLINK("x")', "", "'@sum"]
+
+
+def test_score_csv_with_strict_writes_nothing_if_a_row_has_problems(folder, tmp_path):
+    (tmp_path / "in.csv").write_text(MIXED)
+    (tmp_path / "out.csv").write_text("old")
+    message = (
+        r"3 of 5 rows have problems \(house_size 1, bed 1, row 1\), the first in line 2: .*"
+        "nothing was written"
+    )
+    with pytest.raises(TableError, match=message):
+        score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv", strict=True)
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "out.csv"}
+    (tmp_path / "in.csv").write_text("state,bed\nTX,3\nOhio,\n")
+    summary = score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv", strict=True)
+    assert (summary.rows, summary.rows_with_problems, summary.first_problem) == (2, 0, "")
+    assert len(read_output(tmp_path / "out.csv")) == 2
+
+
+def test_score_csv_loses_no_row_to_a_quote(folder, tmp_path):
+    (tmp_path / "in.csv").write_text('state,city,bed\nTexas,"Houston,3\nOhio,Akron,2\n')
+    with pytest.raises(TableError, match=r"in\.csv, line 2: a quote .* is opened and not closed"):
+        score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [(["nr"], "has 0 columns nr where the key is expected"), (["price"], "price cannot be a key")],
+)
+def test_score_csv_refuses_keys_that_cannot_be_copied(folder, tmp_path, keys, message):
+    (tmp_path / "in.csv").write_text("state,price\nTexas,1\n")
+    with pytest.raises(TableError, match=message):
+        score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv", keys=keys)
+
+
+def test_states_of_every_form_have_one_price(folder, tmp_path):
+    (tmp_path / "in.csv").write_text("state,bed\nFlorida,3\nFL,3\nfl,3\n florida ,3\nFla.,3\n")
+    score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv")
+    rows = read_output(tmp_path / "out.csv")
+    assert rows == [rows[0]] * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "+1"),
+        ("-1.5e3", "-1.5e3"),
+        ("-1+1", "'-1+1"),
+        ("@x", "'@x"),
+        ("\t=1", "\t'=1"),
+        (" =1", " '=1"),
+        ("a;=1", "a;'=1"),
+        ("a\n=1", "a\n'=1"),
+        ("＝1", "'＝1"),
+        ("a=1", "a=1"),
+        ("12-B", "12-B"),
+        ("", ""),
+    ],
+)
+def test_no_cell_is_a_formula(text, cell):
+    assert safe_cell(text) == cell
