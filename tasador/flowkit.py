@@ -5,14 +5,18 @@ A flow file ends with ``if __name__ == "__main__": main(TheFlow)``.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasador.settings import Settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _RESTARTED = "TASADOR_FLOW_BEGUN_AGAIN"
 _LOG = logging.getLogger("tasador.flow")
@@ -90,6 +94,18 @@ def say(text: str) -> None:
 def report_progress(stage: str, share: float, text: str) -> None:
     """Log the progress of long work; ``share`` is from 0 to 1."""
     say(f"{stage} {share:4.0%}  {text}")
+
+
+def image_of(figure: Figure) -> Any:
+    """A card's component with the figure.
+
+    ``Image.from_matplotlib`` would import pyplot, which takes as long as drawing the figure.
+    """
+    from metaflow.cards import Image
+
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    return Image(src=png.getvalue())
 
 
 class _JsonLines(logging.Formatter):

@@ -53,7 +53,6 @@ _FLOWS = (
     "optuna",
     "packaging",
     "plotly",
-    "shap",
     "statsmodels",
     "zipcodes",
 )

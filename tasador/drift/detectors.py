@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,11 +65,24 @@ def nannyml_errors(what: str) -> Iterator[None]:
 
 
 def nannyml() -> Any:
-    """NannyML, imported on first use (seconds), with its usage logging switched off."""
+    """NannyML, imported on first use (seconds), with its usage logging switched off.
+
+    It also imports FLAML, which searches for hyperparameters on request, and which imports MLflow,
+    Optuna and xgboost: a third of the time. No detector here makes that request, so FLAML is hidden
+    during the import.
+    """
     os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import nannyml as module
+    hidden = "nannyml" not in sys.modules and "flaml" not in sys.modules
+    if hidden:
+        sys.modules["flaml"] = ModuleType("flaml")
+        sys.modules["flaml"].AutoML = None  # type: ignore[attr-defined]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import nannyml as module
+    finally:
+        if hidden:
+            del sys.modules["flaml"]
     return module
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tasador.flowkit import image_of
 from tasador.ingestion.batch_file import profile
 from tasador.records import Batch
 from tasador.settings import Settings
@@ -22,7 +23,7 @@ _BLUE, _GREY = "#2f6f9f", "#c9d3da"
 
 def sections(settings: Settings, batch_id: str, status: str, message: str) -> Iterator[Any]:
     """The card's components; without a batch, only the reason why there is none."""
-    from metaflow.cards import Image, Markdown, Table
+    from metaflow.cards import Markdown, Table
 
     if not batch_id:
         yield Markdown(f"# No batch: {message}")
@@ -46,7 +47,7 @@ def sections(settings: Settings, batch_id: str, status: str, message: str) -> It
     if batch.status == "ready" and batch.rows_clean:
         figures = profile(Lake(settings).iter_parquet(batch.clean_uri))
         yield Markdown("## Clean rows")
-        yield Image.from_matplotlib(_figure(figures))
+        yield image_of(_figure(figures))
     yield Table(
         [
             ["source", f"{batch.source}, group {batch.group_number}, {batch.day}"],

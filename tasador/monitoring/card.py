@@ -10,6 +10,7 @@ import numpy as np
 
 from tasador.drift.card import findings_table
 from tasador.drift.plots import frame, page
+from tasador.flowkit import image_of
 from tasador.listings.listing import INPUTS
 from tasador.monitoring.verbs import MonitoringCheck, summary
 from tasador.monitoring.verdicts import VERDICTS
@@ -35,7 +36,7 @@ def no_champion() -> Iterator[Any]:
 
 def sections(settings: Settings, recorded: MonitorRecord, result: MonitoringCheck) -> Iterator[Any]:
     """The card's components."""
-    from metaflow.cards import Image, Markdown, Table
+    from metaflow.cards import Markdown, Table
 
     with Warehouse(settings.database_url) as warehouse:
         checks = [
@@ -55,7 +56,7 @@ def sections(settings: Settings, recorded: MonitorRecord, result: MonitoringChec
         yield Markdown("## The checks (closest to its limit first)")
         yield findings_table(findings)
     yield Markdown("## Check by check, and the requests of this one")
-    yield Image.from_matplotlib(_figure(checks, result))
+    yield image_of(_figure(checks, result))
     if result.report is not None and (document := page(result.report)):
         yield Markdown(
             "## NannyML's plots\nThe champion's data in ten chunks, then the requests as one "

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasador.flowkit import image_of
 from tasador.gate.slices import PRICE_BANDS
 from tasador.model.threads import in_chunks
+from tasador.training.effects_plot import effects_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +36,7 @@ _MEASURES = (
 
 def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
     """The card's components, from the decision to the study."""
-    from metaflow.cards import Image, Markdown, Table
+    from metaflow.cards import Markdown, Table
 
     record = judgement.record
     reasons = "".join(f"\n- {reason}" for reason in record.reasons)
@@ -47,11 +49,11 @@ def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
         headers=["", "check", "result"],
     )
     yield Markdown("## Errors")
-    yield Image.from_matplotlib(_residuals(judgement.challenger))
+    yield image_of(_residuals(judgement.challenger))
     yield Markdown("## Feature effects (SHAP, in log price)")
-    yield Image.from_matplotlib(_shap_summary(judgement))
+    yield image_of(_shap_summary(judgement))
     yield Markdown("## The study")
-    yield Image.from_matplotlib(_learning(search))
+    yield image_of(_learning(search))
     yield Table(
         [[str(name), f"{value:.4g}"] for name, value in search.params.items()],
         headers=["parameter", "chosen"],
@@ -105,30 +107,13 @@ def _residuals(evaluation: Evaluation) -> Figure:
 
 
 def _shap_summary(judgement: Judgement) -> Figure:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import shap
-
     from tasador.listings.table import columns_of
 
     bundle = judgement.bundle
     matrix = bundle.encoders.transform(columns_of(judgement.holdout.head(_SHOWN)))
     work = lambda rows: bundle.engine.contributions(matrix[rows])  # noqa: E731
     values = np.concatenate(in_chunks(work, len(matrix), 2, 1))
-    figure = plt.figure()
-    shap.summary_plot(
-        values[:, :-1],
-        matrix,
-        feature_names=bundle.manifest.features,
-        max_display=15,
-        show=False,
-        plot_size=(10, 5.5),
-        rng=np.random.default_rng(0),
-    )
-    plt.close(figure)
-    return figure
+    return effects_figure(values[:, :-1], matrix, bundle.manifest.features)
 
 
 def _learning(search: SearchResult) -> Figure:

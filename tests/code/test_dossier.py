@@ -156,13 +156,13 @@ def test_image_requirements_match_pyproject():
 def test_packages_of_each_image():
     serving, recording, training = (packages(IMAGES[n]) for n in IMAGES)
     assert {"numpy", "xgboost-cpu", "parliament-functions", "flask"} <= set(serving)
-    heavy = {"pandas", "scikit-learn", "mlflow", "shap", "sqlalchemy", "boto3", "metaflow", "scipy"}
+    heavy = {"pandas", "scikit-learn", "mlflow", "sqlalchemy", "boto3", "metaflow", "scipy"}
     assert not heavy & set(serving)
     assert heavy <= set(training)
     assert set(recording) - set(serving) >= {"sqlalchemy", "psycopg2-binary"}
     assert "xgboost-cpu" not in recording
     # The packages of tests and of the web app are in no model image.
-    assert not {"pytest", "mypy", "reflex"} & set(training)
+    assert not {"pytest", "mypy", "reflex", "shap", "numba"} & set(training)
     for package in training.values():
         assert package.version == importlib.metadata.version(package.name)
 

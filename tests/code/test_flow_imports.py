@@ -1,0 +1,46 @@
+"""What a step of a flow imports: most of a small step's time goes into imports."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    *("flaml", "lightgbm", "matplotlib", "mlflow", "nannyml", "numba", "optuna", "pandas"),
+    *("plotly", "pyarrow", "scipy", "shap", "sklearn", "statsmodels", "xgboost"),
+}
+DRAW = """
+import numpy as np
+from tasador.flowkit import image_of
+from tasador.training.effects_plot import effects_figure
+values = np.arange(12.0).reshape(3, 4)
+assert image_of(effects_figure(values, values, list("abcd"))) is not None
+"""
+
+
+def imported(code):
+    """The modules that a new process has imported after running the code."""
+    show = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + show], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("flow", ["ingestion", "drift", "training", "monitoring", "dossier"])
+def test_verbs_import_nothing_heavy(flow):
+    card = "" if flow == "dossier" else f"\nfrom tasador.{flow} import card"
+    assert not HEAVY & imported(f"import metaflow\nfrom tasador.{flow} import verbs{card}")
+
+
+def test_nannyml_is_imported_without_its_search_for_hyperparameters():
+    modules = imported("from tasador.drift.detectors import nannyml\nnannyml()")
+    assert {"nannyml", "sklearn", "pandas"} <= modules
+    assert not {"flaml", "mlflow", "optuna", "shap", "xgboost"} & modules
+
+
+def test_plot_of_a_card_is_drawn_without_pyplot_and_shap():
+    modules = imported(DRAW)
+    assert "matplotlib" in modules
+    assert not {"matplotlib.pyplot", "numba", "pandas", "shap", "sklearn"} & modules
