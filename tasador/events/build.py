@@ -122,14 +122,17 @@ def _decided(decision: DecisionRecord, kind: str, data: dict[str, Any]) -> Event
 
 
 def model_serving(rollout: RolloutRecord) -> Event:
-    """A promotion is in service in one function."""
-    return _rolled_out(rollout, MODEL_SERVING, f"serving-{rollout.revision}")
+    """A promotion is in service in one function, perhaps again."""
+    return _rolled_out(rollout, MODEL_SERVING, f"serving-{rollout.revision}-{_attempt(rollout)}")
 
 
 def rollout_failed(rollout: RolloutRecord) -> Event:
     """A promotion could not be brought into service; the old revision keeps serving."""
-    attempt = rollout.started_at.strftime("%Y%m%dT%H%M%S%f")
-    return _rolled_out(rollout, ROLLOUT_FAILED, f"failed-{rollout.revision}-{attempt}")
+    return _rolled_out(rollout, ROLLOUT_FAILED, f"failed-{rollout.revision}-{_attempt(rollout)}")
+
+
+def _attempt(rollout: RolloutRecord) -> str:
+    return rollout.started_at.strftime("%Y%m%dT%H%M%S%f")
 
 
 def _rolled_out(rollout: RolloutRecord, kind: str, id_: str) -> Event:

@@ -153,3 +153,18 @@ def test_dollars_are_rounded_to_whole_numbers(amount, written, changed):
     from tasador_web import view
 
     assert (view.dollars(amount), view.change(amount)) == (written, changed)
+
+
+@pytest.mark.parametrize(
+    ("rollouts", "expected"),
+    [
+        ({}, ""),
+        ({"healthy": True, "paused": False, "message": "in service"}, ""),
+        ({"healthy": True, "paused": True, "message": "paused by ana"}, "paused by ana"),
+        ({"healthy": False, "paused": False, "message": "it `failed`"}, "it failed"),
+    ],
+)
+def test_service_page_says_what_is_unusual_about_rollouts(rollouts, expected):
+    from tasador_web.pages.models import _rollout_notice
+
+    assert _rollout_notice(rollouts) == expected

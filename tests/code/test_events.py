@@ -29,7 +29,7 @@ BUILT = {
     "batch-b1": build.batch_ingested(BATCH),
     "drift-4": build.drift_detected(DRIFT),
     "decision-7": build.model_promoted(DECISION),
-    "serving-predict-00007": build.model_serving(ROLLOUT),
+    "serving-predict-00007-20260131T120000000000": build.model_serving(ROLLOUT),
     "p1": build.prediction_made([PREDICTION]),
 }
 
