@@ -13,17 +13,16 @@ pytestmark = pytest.mark.timeout(1200)
 
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 
-# Records a decision for a version under the next number, and publishes its event with CHANGES.
+# Records a decision for a version under the next number, with CHANGES, and publishes its event.
 DECIDE = """
 from dataclasses import replace
 from tasador.events import announce, build
 from tasador.clock import now
 newest = warehouse.gate_decisions(settings.model_name, VERSION)[0]
 made = warehouse.record_decision(
-    replace(newest, decision="rolled_back", decided_at=now(), promotion=None)
+    replace(newest, decision="rolled_back", decided_at=now(), promotion=None, **CHANGES)
 )
 event = build.model_promoted(made)
-event = replace(event, data={**event.data, **CHANGES})
 for _ in range(TIMES):
     announce.announce(event, settings)
 report(made.promotion)
@@ -31,7 +30,7 @@ report(made.promotion)
 
 
 def promote(times=1, which=1, **changes):
-    """Promote version ``which`` by hand; returns its number. ``changes`` apply to the event."""
+    """Promote version ``which`` by hand; returns its number. ``changes`` apply to the decision."""
     code = DECIDE.replace("VERSION", str(which)).replace("TIMES", str(times))
     return kit.python(code.replace("CHANGES", repr(changes)))
 
