@@ -6,7 +6,8 @@ python flows/drift.py card view judge
 
 from metaflow import FlowSpec, Parameter, card, current, resources, retry, step, trigger
 
-from tasador.flowkit import load_settings, main, say
+from tasador.flowkit import main, say
+from tasador.operations.steps import load_settings
 
 
 @trigger(

@@ -8,7 +8,8 @@ from typing import Any
 
 from metaflow import FlowSpec, Parameter, card, current, step
 
-from tasador.flowkit import load_settings, main, say
+from tasador.flowkit import main, say
+from tasador.operations.steps import load_settings
 
 
 class IngestFlow(FlowSpec):

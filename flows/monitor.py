@@ -6,7 +6,8 @@ python flows/monitor.py card view judge
 
 from metaflow import FlowSpec, card, current, resources, retry, schedule, step
 
-from tasador.flowkit import load_settings, main, say
+from tasador.flowkit import main, say
+from tasador.operations.steps import load_settings
 from tasador.records import MonitorRecord
 
 

@@ -7,7 +7,8 @@ python flows/train.py card view dossier
 
 from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry, step, trigger
 
-from tasador.flowkit import load_settings, main, report_progress, say
+from tasador.flowkit import main, report_progress, say
+from tasador.operations.steps import load_settings
 
 
 # drift.detected is sent under this name too: see ARGO_EVENTS in tasador/events/event.py.

@@ -32,6 +32,15 @@ PREDICTION_LATENCY = histogram(
 ).labels()
 PREDICTION_PRICE = histogram("prediction_price_dollars", "Predicted prices.", _DOLLARS).labels()
 MODEL_LOADED = gauge("model_loaded", "1 when a verified model is loaded.")
+# cause: unavailable (no answer), refused (the key), bundle (missing or damaged), setting, other
+MODEL_LOAD_FAILURES = counter(
+    "model_load_failures_total", "Attempts to load the model that failed.", "cause"
+)
+STORE_FAILURES = counter(
+    "store_failures_total",
+    "Checks of the database and the other stores of record and reload that failed.",
+    "cause",
+)
 EXPLAINER_LOADED = gauge("explainer_loaded", "1 when the explainer is ready.")
 RECORDINGS = counter(
     "recordings_total",

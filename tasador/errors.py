@@ -38,6 +38,10 @@ class StoreUnavailable(ServiceUnavailable):
     """A store (object store, database, registry) did not answer. Trying again may help."""
 
 
+class StoreRefused(StoreUnavailable):
+    """A store refused the credentials. Trying again may help, because credentials are rotated."""
+
+
 class RegistryError(TasadorError):
     """The model registry has no such model or version."""
 

@@ -1,8 +1,10 @@
 """The settings: addresses, credentials and names, in one frozen object.
 
-Values come from the environment (``TASADOR_<FIELD>``), else from ``endpoints.env`` in the home
-folder. `tasador up` writes that file with new secrets for the embedded platform. A cluster sets
-every value by environment and Secrets. No secret has a default.
+Values come from the files in the folder TASADOR_SETTINGS, else from the environment
+(``TASADOR_<FIELD>``), else from ``endpoints.env`` in the home folder. `tasador up` writes that file
+with new secrets for the embedded platform. A cluster sets every value by environment and Secrets.
+A process whose environment was set at its start learns a rotated secret from a file: the folder
+TASADOR_SETTINGS is a mounted Secret, with a file for each key. No secret has a default.
 """
 
 from __future__ import annotations
@@ -55,14 +57,15 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings; raises ConfigurationError for an invalid value."""
+        """Read the settings as they are now; raises ConfigurationError for an invalid value."""
         environ = os.environ if environ is None else environ
         home = find_home(environ)
         stored = read_env_file(home / ENDPOINTS_FILE)
+        mounted = _read_mounted(environ.get("TASADOR_SETTINGS", ""))
         values: dict[str, object] = {"home": home}
         for field in fields(cls):
             variable = f"TASADOR_{field.name.upper()}"
-            value = environ.get(variable, stored.get(variable))
+            value = mounted.get(variable, environ.get(variable, stored.get(variable)))
             if field.name == "home" or value is None:
                 continue
             if field.type == "int":
@@ -125,6 +128,29 @@ def find_home(environ: Mapping[str, str]) -> Path:
         if (folder / ".tasador").is_dir():
             return folder / ".tasador"
     return current / ".tasador"
+
+
+def may_change(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether settings come from files, so that a wrong one may be corrected while we run."""
+    environ = os.environ if environ is None else environ
+    return bool(environ.get("TASADOR_SETTINGS")) or (find_home(environ) / ENDPOINTS_FILE).is_file()
+
+
+def _read_mounted(folder: str) -> dict[str, str]:
+    """The settings in a mounted Secret: a file for each; empty without a folder."""
+    if not folder:
+        return {}
+    values = {}
+    try:
+        for path in Path(folder).iterdir():
+            if path.name.startswith("TASADOR_") and path.is_file():
+                # `kubectl create secret --from-file` keeps the last line's end.
+                values[path.name] = path.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"TASADOR_SETTINGS is {folder!r}, which cannot be read: {error}"
+        ) from None
+    return values
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -35,10 +35,12 @@ from tasador.model.model_ref import ModelRef
 from tasador.records import RolloutRecord
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.local import LocalBackend
-from tasador.rollout.plan import promoted_by_decision, promotion_in
+from tasador.rollout.plan import SERVICES, promoted_by_decision, promotion_in
 from tasador.rollout.verbs import Rollout
+from tasador.settings import Settings
+from tasador.stores.bundles import check_access
 
-DATABASE = Database("broker_url")
+DATABASE = Database("broker_url", also=lambda: check_stores())
 
 log = logging.getLogger("tasador.functions.reload")
 
@@ -150,15 +152,32 @@ def _recorded(number: int) -> ModelRef:
     raise HttpProblem(422, reason)
 
 
+def check_stores() -> None:
+    """Check what the next rollout needs besides the database: the object store and the platform.
+
+    Raises TasadorError with what is refused or does not answer.
+    """
+    settings = DATABASE.settings()
+    newest = DATABASE.warehouse().latest_promotion(settings.model_name)
+    if newest is not None:
+        check_access(newest.model_uri, settings)
+    with _backend(settings) as backend:
+        backend.state(SERVICES[0])
+
+
 def _roll_out(model: ModelRef) -> list[RolloutRecord]:
     with _rollout() as rollout:
         return rollout.roll_out(model)
 
 
+def _backend(settings: Settings) -> LocalBackend | KnativeBackend:
+    return LocalBackend(settings) if settings.platform == "embedded" else KnativeBackend()
+
+
 @contextmanager
 def _rollout() -> Iterator[Rollout]:
     settings = DATABASE.settings()
-    with LocalBackend(settings) if settings.platform == "embedded" else KnativeBackend() as backend:
+    with _backend(settings) as backend:
         yield Rollout(
             backend=backend,
             warehouse=DATABASE.warehouse(),

@@ -21,6 +21,11 @@ _SERVING = "/apis/serving.knative.dev/v1/namespaces"
 _ROUTED_WITHIN = 30.0
 _PAUSE = 0.5
 
+# A revision may state how long a request may take; a PodTemplate has no field for it, only this
+# annotation. It includes the wait for a process that is ready.
+_TIMEOUT = "tasador/timeout-seconds"
+_DEFAULT_TIMEOUT = 30
+
 # The fields of a pod's spec that Knative accepts. The others are defaults of the API server.
 _POD_FIELDS = (
     "containers",
@@ -39,13 +44,13 @@ class KnativeBackend:
         self,
         client: KubeClient | None = None,
         *,
-        probe: Callable[[str], int] | None = None,
+        probe: Callable[[str], tuple[int, str]] | None = None,
         pause: float = _PAUSE,
     ) -> None:
         """By default a client of the cluster in which this process is a pod.
 
-        ``probe`` returns the HTTP status of an address (0 if it does not answer). ``pause`` is the
-        interval of polling in seconds.
+        ``probe`` returns the HTTP status of an address (0 if it does not answer) and the reason in
+        its answer. ``pause`` is the interval of polling in seconds.
         """
         self._kube = client or KubeClient.of_this_pod()
         self._probe = probe or _status_of
@@ -135,9 +140,10 @@ class KnativeBackend:
                 # A full node may have room again soon: pods finish, or a node is added.
                 return condition.get("reason") != "Unschedulable"
             if condition["status"] == "True":
-                status = self._probe(url)
+                # Knative routes requests to a process that can only tell why it is not ready.
+                status, detail = self._probe(url)
                 is_ready = status == 200
-                reason = "" if is_ready else f"it is ready, but {url} answers {status or 'nothing'}"
+                reason = "" if is_ready else f"{url} answers {status or 'nothing'} {detail}".strip()
             return is_ready
 
         if wait_until(is_settled, timeout, self._pause):
@@ -194,13 +200,18 @@ class KnativeBackend:
         first, *others = spec["containers"]
         first = {**first, "env": [*first.get("env", []), *model]}
         metadata = template.get("metadata") or {}
+        annotations = dict(metadata.get("annotations") or {})
         return {
             "metadata": {
                 "name": revision.name,
                 "labels": metadata.get("labels") or {},
-                "annotations": metadata.get("annotations") or {},
+                "annotations": annotations,
             },
-            "spec": {**spec, "containers": [first, *others]},
+            "spec": {
+                **spec,
+                "containers": [first, *others],
+                "timeoutSeconds": _seconds(service, annotations.pop(_TIMEOUT, _DEFAULT_TIMEOUT)),
+            },
         }
 
     def _await_template(self, service: str, revision: str) -> None:
@@ -241,10 +252,24 @@ class KnativeBackend:
             )
 
 
-def _status_of(url: str) -> int:
+def _seconds(service: str, text: str | int) -> int:
+    """The timeout of a revision; raises RolloutError that names the annotation."""
+    if not str(text).isdecimal() or int(text) < 1:
+        raise RolloutError(
+            f"the annotation {_TIMEOUT} of the PodTemplate {service} is {text!r}, not a whole "
+            "number of seconds"
+        )
+    return int(text)
+
+
+def _status_of(url: str) -> tuple[int, str]:
     import httpx
 
     try:
-        return httpx.get(url, timeout=10.0, trust_env=False).status_code
+        answer = httpx.get(url, timeout=10.0, trust_env=False)
     except httpx.TransportError:
-        return 0
+        return 0, ""
+    try:
+        return answer.status_code, str(answer.json().get("detail", ""))[:500]
+    except (ValueError, AttributeError):
+        return answer.status_code, answer.text[:200]

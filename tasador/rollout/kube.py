@@ -91,11 +91,11 @@ class KubeClient:
         headers = {"accept": "application/json"}
         if content_type:
             headers["content-type"] = content_type
-        if self._token is not None:
-            headers["authorization"] = f"Bearer {self._token.read_text().strip()}"
         content = None if body is None else json.dumps(body).encode()
 
         def request() -> dict[str, Any] | None:
+            if self._token is not None:
+                headers["authorization"] = f"Bearer {self._token.read_text().strip()}"
             try:
                 answer = self._client.request(method, path, content=content, headers=headers)
             except httpx.TransportError as error:
@@ -105,8 +105,8 @@ class KubeClient:
             if answer.status_code < 400:
                 return dict(answer.json())
             reason = f"HTTP {answer.status_code}: {_message(answer)}"
-            # 409: another client has changed the object in the meantime.
-            if answer.status_code in (409, 429) or answer.status_code >= 500:
+            # 401: the kubelet has replaced the token. 409: another client has changed the object.
+            if answer.status_code in (401, 409, 429) or answer.status_code >= 500:
                 raise _NotDone(reason)
             raise RolloutError(f"the API server refused {method} {path}: {reason}")
 

@@ -12,12 +12,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from tasador.clock import backoff, retry
-from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.errors import BundleError, ConfigurationError, StoreRefused, StoreUnavailable
 from tasador.model.manifest import Verified, read_verified
 from tasador.settings import Settings
 
@@ -34,8 +35,9 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verif
     A folder (path or file://) is used in place. s3://bucket/prefix is downloaded into ``into``
     once and reused from there. An empty digest stands for the one in the manifest.
 
-    Raises BundleError for a bundle that is missing, damaged or has another digest (retrying does
-    not help), StoreUnavailable if the store does not answer, ConfigurationError for an invalid URI.
+    Raises BundleError for a bundle that is missing, damaged or has another digest, StoreUnavailable
+    if the store does not answer, StoreRefused if it refuses the key, ConfigurationError for an
+    invalid URI.
     """
     parts = urlsplit(uri)
     if parts.scheme in ("", "file"):
@@ -56,6 +58,16 @@ def check_readable(uri: str, digest: str, settings: Settings) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         fetch_bundle(uri, digest, Path(scratch), settings)
+
+
+def check_access(uri: str, settings: Settings) -> None:
+    """Check that the object store accepts the key for a bundle's folder; a missing one is no error.
+
+    Raises StoreUnavailable, or StoreRefused if the key is refused.
+    """
+    if uri.startswith("s3://"):
+        with suppress(BundleError):
+            _get(f"{uri.rstrip('/')}/manifest.json", settings.require("s3_endpoint"))
 
 
 def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
@@ -104,29 +116,38 @@ def _delete_old(into: Path) -> None:
 
 
 def _get(uri: str, settings: Settings) -> bytes:
-    """The object's bytes. Retries no answer, 429 and 5xx, but not 403 and 404."""
+    """The object's bytes. Retries no answer, 429 and 5xx at once; 403 and 404 are the caller's."""
     from http.client import HTTPException
 
-    def unavailable(reason: str) -> StoreUnavailable:
-        return StoreUnavailable(
-            f"{uri} could not be read: the object store at {settings.s3_endpoint} gave no answer "
-            f"({reason})"
-        )
-
-    def get_once() -> bytes:
+    def get_once() -> tuple[int, bytes]:
         try:
             status, body = _signed_get(uri, settings)
         except (OSError, HTTPException) as error:
-            raise unavailable(f"{type(error).__name__}: {error}") from error
-        if status == 200:
-            return body
-        if status == 404:
-            raise BundleError(f"{uri} does not exist: the model bundle is missing or incomplete")
-        if status < 500 and status != 429:
-            raise BundleError(f"{uri} may not be read: the object store answered HTTP {status}")
-        raise unavailable(f"HTTP {status}")
+            raise _NoAnswer(f"{type(error).__name__}: {error}") from error
+        if status >= 500 or status == 429:
+            raise _NoAnswer(f"HTTP {status}")
+        return status, body
 
-    return retry(get_once, StoreUnavailable, backoff(_PAUSE), attempts=_ATTEMPTS)
+    try:
+        status, body = retry(get_once, _NoAnswer, backoff(_PAUSE), attempts=_ATTEMPTS)
+    except _NoAnswer as error:
+        raise StoreUnavailable(
+            f"{uri} could not be read: the object store at {settings.s3_endpoint} gave no answer "
+            f"({error})"
+        ) from error.__cause__
+    if status == 404:
+        raise BundleError(f"{uri} does not exist: the model bundle is missing or incomplete")
+    if status != 200:
+        raise StoreRefused(
+            f"{uri} may not be read: the object store at {settings.s3_endpoint} answered "
+            f"HTTP {status} to the key {settings.s3_access_key or 'none'} "
+            "(TASADOR_S3_ACCESS_KEY and _SECRET_KEY)"
+        )
+    return body
+
+
+class _NoAnswer(Exception):
+    """The object store did not answer, or is overloaded."""
 
 
 def _signed_get(uri: str, settings: Settings) -> tuple[int, bytes]:

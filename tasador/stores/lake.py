@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.errors import (
     BundleError,
-    ConfigurationError,
     ObjectLost,
+    StoreRefused,
     StoreUnavailable,
     TasadorError,
 )
@@ -37,7 +37,7 @@ class Lake:
     """The platform's buckets.
 
     Every method may raise StoreUnavailable (no answer, or a server error, after three attempts),
-    ConfigurationError (the credentials are refused) or TasadorError. The message names the URI.
+    StoreRefused (the credentials are refused) or TasadorError. The message names the URI.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -214,7 +214,7 @@ class Lake:
         if code in _ABSENT:
             return ObjectLost(f"{uri} does not exist in the object store {self._endpoint}")
         if code in _REFUSED:
-            return ConfigurationError(
+            return StoreRefused(
                 f"the object store {self._endpoint} refused the keys for {uri} ({code}): "
                 "see TASADOR_S3_ACCESS_KEY and TASADOR_S3_SECRET_KEY"
             )

@@ -15,13 +15,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tasador.errors import RegistryError, StoreUnavailable
+from tasador.errors import RegistryError, StoreRefused, StoreUnavailable
 from tasador.model.model_ref import ModelRef
 from tasador.records import DecisionRecord
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+# MLflow's codes for its own troubles, and for credentials.
+_BROKEN = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
+_REFUSED = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
@@ -288,4 +292,10 @@ class Registry:
                 raise StoreUnavailable(
                     f"MLflow at {self._settings.mlflow_url} did not answer: {error}"
                 ) from error
+            where = f"MLflow at {self._settings.mlflow_url}"
+            if error.error_code in _REFUSED:
+                raise StoreRefused(f"{where} refuses this client: {error}") from error
+            if error.error_code in _BROKEN:
+                # Its database or its object store may be away, or refuse its credentials.
+                raise StoreUnavailable(f"{where} failed: {error}") from error
             raise RegistryError(f"MLflow refused: {error}") from error

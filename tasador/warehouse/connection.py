@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
 from psycopg2 import errors
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.errors import ConfigurationError, StoreRefused, StoreUnavailable, TasadorError
 
-_UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+_UNAVAILABLE = (
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    errors.ReadOnlySqlTransaction,  # a standby, until the failover is complete
+)
+# A connection has no SQLSTATE while it is being opened, only the server's words.
+_REFUSED = re.compile(
+    "password authentication failed|no password supplied|no pg_hba.conf entry"
+    '|role "[^"]*" (does not exist|is not permitted to log in)|authentication failed'
+)
 _NO_SCHEMA = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn)
 
 
-def connect(database_url: str) -> Engine:
-    """An engine for the URL. It connects on first use. Raises ConfigurationError."""
-    try:
-        # SQLAlchemy 2.1 would use psycopg 3 for a plain postgresql:// URL.
-        url = make_url(database_url).set(drivername="postgresql+psycopg2")
-    except ArgumentError:
-        raise ConfigurationError(
-            "TASADOR_DATABASE_URL is not of the form postgresql://user:password@host:port/name"
-        ) from None
-    return create_engine(
-        url,
+def connect(database_url: str | Callable[[], str]) -> Engine:
+    """An engine for the URL. It connects on first use. Raises ConfigurationError.
+
+    A function is called before each new connection, so that a rotated password is used.
+    """
+    current = database_url if callable(database_url) else lambda: database_url
+    engine = create_engine(
+        _parse(current()),
         pool_size=2,
         pool_pre_ping=True,
         json_serializer=as_json,
@@ -39,6 +46,35 @@ def connect(database_url: str) -> Engine:
             "options": "-c timezone=UTC",
         },
     )
+
+    @event.listens_for(engine, "do_connect")
+    def use_current_url(dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
+        parameters.update(dialect.create_connect_args(_parse(current()))[1])
+
+    return engine
+
+
+def _parse(database_url: str) -> URL:
+    try:
+        # SQLAlchemy 2.1 would use psycopg 3 for a plain postgresql:// URL.
+        return make_url(database_url).set(drivername="postgresql+psycopg2")
+    except ArgumentError:
+        raise ConfigurationError(
+            "TASADOR_DATABASE_URL is not of the form postgresql://user:password@host:port/name"
+        ) from None
+
+
+def log_in(database_url: str | Callable[[], str]) -> None:
+    """Open a new connection and close it, as the next request may have to.
+
+    Raises StoreUnavailable, or StoreRefused if the password or the role is refused.
+    """
+    engine = connect(database_url)
+    try:
+        with transaction(engine) as connection:
+            connection.execute(text("select 1"))
+    finally:
+        engine.dispose()
 
 
 def ensure_databases(database_url: str, names: Sequence[str]) -> None:
@@ -111,6 +147,10 @@ def _translated_errors(engine: Engine) -> Iterator[None]:
             raise TasadorError(
                 f"the database {where} lacks Tasador's current tables ({first}): "
                 "run `tasador up`, or Warehouse.migrate() on a cluster"
+            ) from error
+        if isinstance(cause, errors.InsufficientPrivilege) or _REFUSED.search(str(cause)):
+            raise StoreRefused(
+                f"the database {where} refuses the login of TASADOR_DATABASE_URL: {first}"
             ) from error
         if isinstance(cause, _UNAVAILABLE):
             raise StoreUnavailable(f"the database {where} does not answer: {first}") from error

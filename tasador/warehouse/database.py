@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from typing import Any, Self, TypeVar
@@ -11,16 +11,23 @@ from sqlalchemy import ColumnElement, Connection, Table, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from tasador.warehouse import migrations
-from tasador.warehouse.connection import advisory_lock, connect, transaction
+from tasador.warehouse.connection import advisory_lock, connect, log_in, transaction
 
 Record = TypeVar("Record")
 
 
 class Database:
-    """One Postgres database. Every method may raise StoreUnavailable."""
+    """One Postgres database. Every method may raise StoreUnavailable.
 
-    def __init__(self, database_url: str) -> None:
-        """``postgresql://user:password@host:port/name``; connects on first use."""
+    It is a StoreRefused if the database refuses the password or a statement.
+    """
+
+    def __init__(self, database_url: str | Callable[[], str]) -> None:
+        """``postgresql://user:password@host:port/name``; connects on first use.
+
+        A function returns the current URL; it is called before each new connection.
+        """
+        self._url = database_url
         self._engine = connect(database_url)
 
     def __enter__(self) -> Self:
@@ -37,6 +44,10 @@ class Database:
         """Upgrade the schema to the newest version; safe to run in several processes at once."""
         with self._begin() as connection:
             migrations.upgrade(connection)
+
+    def log_in(self) -> None:
+        """Check that a new connection is accepted; the open ones may be older than the password."""
+        log_in(self._url)
 
     def lock(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock of that name across processes; waits until it is free."""

@@ -57,7 +57,7 @@ class Cluster:
         transport = httpx.MockTransport(self.answer)
         return KubeClient(httpx.Client(transport=transport, base_url="https://api"), NAMESPACE)
 
-    def backend(self, probe=lambda url: 200):
+    def backend(self, probe=lambda url: (200, "")):
         return KnativeBackend(self.client(), probe=probe, pause=0.001)
 
     def answer(self, request):
@@ -159,7 +159,13 @@ def test_revision_is_the_pod_template_plus_the_model():
     cluster = Cluster()
     cluster.backend().create("predict", revision(1))
     spec = cluster.services["predict"]["spec"]["template"]["spec"]
-    assert set(spec) == {"containers", "serviceAccountName", "enableServiceLinks"}
+    assert set(spec) == {
+        "containers",
+        "serviceAccountName",
+        "enableServiceLinks",
+        "timeoutSeconds",
+    }
+    assert spec["timeoutSeconds"] == 30
     assert spec["containers"][0]["image"] == "predict:1"
     assert [e["name"] for e in spec["containers"][0]["env"]] == [
         "K_SINK",
@@ -171,6 +177,20 @@ def test_revision_is_the_pod_template_plus_the_model():
         "labels": {},
         "annotations": ANNOTATIONS,
     }
+
+
+def test_annotation_of_the_pod_template_becomes_the_timeout_of_the_revision():
+    cluster = Cluster()
+    metadata = {"annotations": {**ANNOTATIONS, "tasador/timeout-seconds": "45"}}
+    cluster.templates["predict"]["template"]["metadata"] = metadata
+    cluster.backend().create("predict", revision(1))
+    made = cluster.services["predict"]["spec"]["template"]
+    assert made["spec"]["timeoutSeconds"] == 45
+    # The annotation has become a field.
+    assert made["metadata"]["annotations"] == ANNOTATIONS
+    metadata["annotations"]["tasador/timeout-seconds"] = "soon"
+    with pytest.raises(RolloutError, match="timeout-seconds of the PodTemplate predict is 'soon'"):
+        cluster.backend().create("predict", revision(2))
 
 
 def test_first_candidate_counts_as_having_no_traffic():
@@ -272,12 +292,39 @@ def test_start_waits_until_the_tag_answers():
 
     def probe(url):
         probed.append(url)
-        return 200 if len(probed) == 3 else 404
+        return (200, "") if len(probed) == 3 else (404, "")
 
     backend = cluster.backend(probe)
     backend.create("predict", revision(1))
     assert backend.start("predict", "predict-00001", 5) == (True, "")
     assert probed == ["http://candidate-predict.tasador.svc.cluster.local/ready"] * 3
+
+
+def test_reason_of_an_unready_candidate_is_reported():
+    cluster = Cluster()
+    backend = cluster.backend(lambda url: (503, "the model is not loaded yet: HTTP 403"))
+    backend.create("predict", revision(1))
+    is_ready, reason = backend.start("predict", "predict-00001", 0.05)
+    assert not is_ready
+    assert reason.endswith("/ready answers 503 the model is not loaded yet: HTTP 403")
+
+
+def test_token_that_was_replaced_is_read_again(tmp_path):
+    cluster, token, seen = Cluster(), tmp_path / "token", []
+    token.write_text("old")
+
+    def answer(request):
+        seen.append(request.headers["authorization"])
+        if seen[-1] != "Bearer new":
+            token.write_text("new")
+            return httpx.Response(401, json={"message": "Unauthorized"})
+        return cluster.answer(request)
+
+    transport = httpx.MockTransport(answer)
+    client = httpx.Client(base_url="https://api", transport=transport)
+    with KnativeBackend(KubeClient(client, NAMESPACE, token), pause=0.001) as backend:
+        assert backend.state("predict").traffic == ()
+    assert seen == ["Bearer old", "Bearer new"]
 
 
 def test_missing_pod_template_has_a_hint():

@@ -20,6 +20,26 @@ def test_environment_overrides_endpoints_file(tmp_path):
     assert Settings.load(settings.as_environ()) == settings
 
 
+def test_mounted_secret_wins_and_is_read_again(tmp_path):
+    mounted = tmp_path / "secrets"
+    mounted.mkdir()
+    environ = {
+        "TASADOR_HOME": str(tmp_path),
+        "TASADOR_SETTINGS": str(mounted),
+        "TASADOR_S3_SECRET_KEY": "from the start",
+        "TASADOR_S3_ACCESS_KEY": "only here",
+    }
+    # A mounted Secret has links of the kubelet next to its keys, and maybe keys of others.
+    (mounted / "..data").mkdir()
+    (mounted / "AWS_SECRET_ACCESS_KEY").write_text("unused")
+    for value in ("first", "rotated"):
+        (mounted / "TASADOR_S3_SECRET_KEY").write_text(f"{value}\n")
+        settings = Settings.load(environ)
+        assert (settings.s3_secret_key, settings.s3_access_key) == (value, "only here")
+    with pytest.raises(ConfigurationError, match=r"TASADOR_SETTINGS is '.*gone'"):
+        Settings.load({**environ, "TASADOR_SETTINGS": str(tmp_path / "gone")})
+
+
 def test_no_secret_has_a_default():
     for field in dataclasses.fields(Settings):
         if any(word in field.name for word in ("key", "token", "url", "endpoint")):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,7 +12,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.errors import BundleError, ConfigurationError, StoreRefused, StoreUnavailable
 from tasador.model.bundle_writer import stamp_version
 from tasador.settings import Settings
 from tasador.stores import bundles
@@ -101,12 +101,24 @@ def test_wrong_digest_or_missing_file_is_not_retried(bundle, tmp_path):
         with pytest.raises(BundleError, match=manifest.digest):
             bundles.fetch_bundle(URI, "0" * 64, tmp_path, settings(tmp_path, endpoint))
         assert requests == ["manifest.json"]
-    for status, said in ((404, "does not exist"), (403, "HTTP 403")):
+    for status, said, kind in (
+        (404, "does not exist", BundleError),
+        (403, "HTTP 403 to the key k ", StoreRefused),
+    ):
         with store(folder, lambda n, name: status if "model" in name else None) as (url, requests):  # noqa: B023
-            with pytest.raises(BundleError, match=said):
+            with pytest.raises(kind, match=said):
                 bundles.fetch_bundle(URI, "", tmp_path / "c", settings(tmp_path, url))
             assert requests.count("model.ubj") == 1
     assert list((tmp_path / "c").iterdir()) == []
+
+
+def test_access_is_checked_with_the_key_and_not_with_the_object(bundle, tmp_path):
+    for status, kind in ((200, None), (404, None), (403, StoreRefused), (503, StoreUnavailable)):
+        with store(bundle[0], lambda n, name: status if status != 200 else None) as (url, _):  # noqa: B023
+            given = settings(tmp_path, url)
+            with pytest.raises(kind) if kind else nullcontext():
+                bundles.check_access(URI, given)
+    bundles.check_access(str(bundle[0]), settings(tmp_path, ""))
 
 
 def test_damaged_download_leaves_no_cache_entry(bundle, tmp_path):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.errors import ConfigurationError, StoreRefused, StoreUnavailable, TasadorError
 from tasador.stores.lake import Lake
 
 
@@ -94,7 +94,7 @@ def test_errors_name_the_object_or_the_setting(lake, platform, tmp_path):
         lake.read_parquet(text)
     with pytest.raises(TasadorError, match="s3://bucket/key"):
         lake.get_bytes("data-raw/lake/text")
-    with pytest.raises(ConfigurationError, match="TASADOR_S3_SECRET_KEY"):
+    with pytest.raises(StoreRefused, match="TASADOR_S3_SECRET_KEY"):
         Lake(replace(platform, s3_secret_key="a-wrong-one")).get_bytes(text)
     with pytest.raises(ConfigurationError, match="TASADOR_S3_ACCESS_KEY"):
         Lake(replace(platform, s3_access_key=""))
