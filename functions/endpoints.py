@@ -12,8 +12,22 @@ from typing import NamedTuple
 
 from functions import metrics
 from functions.function import Function, Route, View
-from functions.http import HttpProblem, Request, Response, guarded, new_id, not_ready, reply
+from functions.http import (
+    REASON_SECONDS,
+    HttpProblem,
+    Request,
+    Response,
+    as_problem,
+    guarded,
+    new_id,
+    not_ready,
+    reply,
+)
 from functions.observability import Traffic
+
+# A process that has not been ready for this long fails its liveness probe: the platform starts it
+# again, with the current settings (seconds).
+UNREADY_SECONDS = 300.0
 
 
 class Exchange(NamedTuple):
@@ -27,14 +41,16 @@ class Exchange(NamedTuple):
 class Endpoints:
     """Answers requests for one function and counts them. Implements ``server.Handler``."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, unready_seconds: float = UNREADY_SECONDS) -> None:
         self.function = function
+        self._unready_seconds = unready_seconds
+        self._unready_since: float | None = time.monotonic()
         self.routes = (*function.routes, Route("GET", "/openapi.json", self._openapi))
         self.probes: dict[str, View] = {
             "/health": self._health,
             "/health/liveness": self._health,
             "/ready": self._readiness,
-            "/health/readiness": self._readiness,
+            "/health/readiness": self._routability,
             "/metrics": lambda _request: Response(*metrics.metrics_text()),
         }
         self._posts: dict[str, Callable[..., Response]] = {
@@ -100,15 +116,48 @@ class Endpoints:
         return request_id
 
     def _health(self, _request: Request) -> Response:
+        """Alive, unless the process has not been ready for too long."""
+        if (problem := self._unready()) is not None and not self._ending:
+            seconds = self._seconds_unready()
+            if seconds >= self._unready_seconds:
+                raise not_ready(f"not ready for {seconds:,.0f} s: {problem.detail}")
         return reply({"status": "alive", "function": self.function.name})
 
     def _readiness(self, _request: Request) -> Response:
-        if self._ending:
-            raise not_ready("the process is ending")
-        if self._failure:
-            raise not_ready(self._failure, final=True)
-        self.function.check_ready()
+        """Ready: the function can do its work."""
+        if (problem := self._unready()) is not None:
+            raise problem
         return reply({"status": "ready", "function": self.function.name})
+
+    def _routability(self, _request: Request) -> Response:
+        """The platform's readiness: ready, or able to tell callers for what reason it is not."""
+        problem = self._unready()
+        if problem is None:
+            return reply({"status": "ready", "function": self.function.name})
+        has_failed = bool(problem.extra.get("failures") or problem.extra.get("final"))
+        # Its answers would be faster than those of a process that serves, and draw requests away.
+        has_peer = problem.extra.get("has_peer", False)
+        if self._ending or has_peer or not has_failed or self._seconds_unready() < REASON_SECONDS:
+            raise problem
+        return reply({"status": f"not ready: {problem.detail}", "function": self.function.name})
+
+    def _unready(self) -> HttpProblem | None:
+        """The reason why the function cannot work, if it cannot."""
+        if self._ending:
+            return not_ready("the process is ending")
+        try:
+            if self._failure:
+                raise not_ready(self._failure, final=True)
+            self.function.check_ready()
+        except Exception as error:
+            if self._unready_since is None:
+                self._unready_since = time.monotonic()
+            return as_problem(error)
+        self._unready_since = None
+        return None
+
+    def _seconds_unready(self) -> float:
+        return 0.0 if self._unready_since is None else time.monotonic() - self._unready_since
 
     def _openapi(self, _request: Request) -> Response:
         from functions.openapi import document

@@ -1,7 +1,8 @@
 """The process of a function: ``python -m functions.host functions/predict``.
 
 It loads the function as parliament does and serves it until SIGTERM. HOST (default 127.0.0.1), PORT
-(8080), THREADS (4) and QUEUE (64, the requests that may wait) come from the environment.
+(8080), THREADS (4), QUEUE (64, the requests that may wait) and UNREADY_SECONDS (300, after which
+/health fails if the function has not been ready) come from the environment.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from types import ModuleType
 from typing import Any
 
 from functions import fetching, metrics
-from functions.endpoints import Endpoints
+from functions.endpoints import UNREADY_SECONDS, Endpoints
 from functions.function import Function
 from functions.http import HttpProblem
 from functions.logs import log_to_stdout
@@ -45,10 +46,10 @@ _ARENA_MAX = -8
 class Host:
     """Runs one function: loads it, serves it and ends it."""
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, module: ModuleType, unready_seconds: float = UNREADY_SECONDS) -> None:
         self._module = module
         self.function: Function = module.FUNCTION
-        self._endpoints = Endpoints(self.function)
+        self._endpoints = Endpoints(self.function, unready_seconds)
         self._app: Callable[..., Any] | None = None
         self._app_lock = threading.Lock()
 
@@ -116,15 +117,21 @@ def main() -> None:
         raise SystemExit("usage: python -m functions.host FOLDER (one that holds a func.py)")
     _use_one_arena()  # before there is a second thread
     fetching.start(os.environ)
-    host = Host(load_module(sys.argv[1]))
-    log_to_stdout(host.function.name)
+    module = load_module(sys.argv[1])
+    log_to_stdout(module.FUNCTION.name)
     try:
-        port, threads, queue = (
+        port, threads, queue, unready = (
             _positive(name, default)
-            for name, default in (("PORT", 8080), ("THREADS", 4), ("QUEUE", 64))
+            for name, default in (
+                ("PORT", 8080),
+                ("THREADS", 4),
+                ("QUEUE", 64),
+                ("UNREADY_SECONDS", int(UNREADY_SECONDS)),
+            )
         )
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
+    host = Host(module, unready)
     host.serve(os.environ.get("HOST", "127.0.0.1"), port, threads, queue)
 
 

@@ -109,10 +109,24 @@ _TITLES = {
 }
 
 
-def not_ready(reason: str, *, final: bool = False) -> HttpProblem:
-    """503: the function cannot work yet. ``final``: it never will in this process."""
+# A process that has failed to become ready for this long gets requests all the same, so that their
+# callers learn the reason at once instead of waiting for a process that is ready (seconds).
+REASON_SECONDS = 5.0
+
+
+def not_ready(
+    reason: str, *, final: bool = False, failures: int = 0, has_peer: bool = False
+) -> HttpProblem:
+    """503: the function cannot work yet. ``final``: it never will in this process.
+
+    ``failures`` is the number of attempts in a row that failed; 0 while the first one is running.
+    ``has_peer``: another process of the revision serves.
+    """
     return HttpProblem(
-        503, reason, headers={} if final else {"Retry-After": "1"}, extra={"final": final}
+        503,
+        reason,
+        headers={} if final else {"Retry-After": "1"},
+        extra={"final": final, "failures": failures} | ({"has_peer": True} if has_peer else {}),
     )
 
 

@@ -12,18 +12,27 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from functions.fetching import fetched
-from functions.http import not_ready, use_fast_json
-from functions.observability import MODEL_LOADED
+from functions.http import REASON_SECONDS, not_ready, use_fast_json
+from functions.observability import MODEL_LOAD_FAILURES, MODEL_LOADED
+from functions.peers import another_serves
 from tasador.clock import backoff
-from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.errors import (
+    BundleError,
+    ConfigurationError,
+    StoreRefused,
+    StoreUnavailable,
+    TasadorError,
+)
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
 from tasador.model.golden import GOLDEN_TOLERANCE
 from tasador.model.manifest import Manifest
 from tasador.model.model_ref import ANSWER, ENVIRONMENT, PREDICTION, ModelRef
+from tasador.settings import may_change
 
 log = logging.getLogger("tasador.functions.model")
 
+# Between two attempts to load the model (seconds).
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 # A starting process lets requests wait for its model this long (seconds): it loads sooner than a
 # caller who got a 503 would try again.
@@ -46,16 +55,26 @@ class ServedModel:
         self._bundle: Bundle | None = None
         self._reason = "the model is being loaded"
         self._final = False
+        self._failures = 0
+        self._has_peer = False
         self._attempted = threading.Event()
         self._load_started: float | None = None
 
     def load(self) -> None:
-        """Load until it succeeds or never can: only an unavailable store is tried again."""
+        """Load until it succeeds, however long a store or an object is missing.
+
+        Only a wrong setting is final: keys are rotated, objects are restored, disks get room.
+        """
         self._load_started = time.monotonic()
         loaded = self._attempt()
         self._attempted.set()
         pauses = backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+        reported = False
         while not loaded and not self._final:
+            self._has_peer = another_serves()
+            if not reported and time.monotonic() - self._load_started >= REASON_SECONDS:
+                reported = True
+                _report(self._reason)
             time.sleep(next(pauses))
             loaded = self._attempt()
         if loaded:
@@ -71,7 +90,12 @@ class ServedModel:
     def require(self) -> Bundle:
         """The loaded bundle; raises HttpProblem 503 at once if there is none."""
         if self._bundle is None:
-            raise not_ready(self._reason, final=self._final)
+            raise not_ready(
+                self._reason,
+                final=self._final,
+                failures=self._failures,
+                has_peer=self._has_peer,
+            )
         return self._bundle
 
     def wait_for_bundle(self) -> Bundle:
@@ -105,18 +129,17 @@ class ServedModel:
             try:
                 self._bundle = _load(os.environ)
             except StoreUnavailable as error:
-                self._reason = f"the model is not loaded yet: {error}"
-                log.warning(self._reason)
-                return False
-            except (BundleError, ConfigurationError) as error:
-                self._reason, self._final = f"the model cannot be loaded: {error}", True
-                log.error(self._reason)
-                return False
-            except Exception:
+                cause = "refused" if isinstance(error, StoreRefused) else "unavailable"
+                return self._failed(cause, f"the model is not loaded yet: {error}")
+            except BundleError as error:
+                return self._failed("bundle", f"the model cannot be loaded: {error}")
+            except ConfigurationError as error:
+                self._final = not (os.environ.get("MODEL_URI") and may_change())
+                return self._failed("setting", f"the model cannot be loaded: {error}")
+            except Exception as error:
                 # The process must keep reporting that it is not ready, whatever happened.
-                self._reason, self._final = "the model cannot be loaded; see the log", True
-                log.exception(self._reason)
-                return False
+                log.exception("the model cannot be loaded")
+                return self._failed("other", f"the model cannot be loaded: {error!r}; see the log")
             manifest = self._bundle.manifest
             log.info(
                 "model loaded",
@@ -131,6 +154,13 @@ class ServedModel:
             )
             MODEL_LOADED.set(1)
             return True
+
+    def _failed(self, cause: str, reason: str) -> bool:
+        # Once the count is above 0, probes and the platform may give the reason to callers.
+        self._reason, self._failures = reason, self._failures + 1
+        MODEL_LOAD_FAILURES.labels(cause).inc()
+        log.log(logging.ERROR if self._final else logging.WARNING, reason)
+        return False
 
 
 def _load(environ: os._Environ[str]) -> Bundle:
@@ -150,6 +180,20 @@ def _load(environ: os._Environ[str]) -> Bundle:
     # Builds what is built lazily, so that the first request does not pay for it.
     bundle.predict_one(Listing())
     return bundle
+
+
+def _report(reason: str) -> None:
+    """Publish that the model is unavailable. Nobody waits for the event, and it may be lost."""
+    from tasador.events import build
+    from tasador.events.publish import publish
+
+    if not (broker_url := os.environ.get("K_SINK")):
+        return
+    service = os.environ.get("K_SERVICE", "")
+    try:
+        publish(build.model_unavailable(_promoted(), service, revision(), reason), broker_url)
+    except TasadorError as error:
+        log.warning("%s", error)
 
 
 @cache

@@ -19,6 +19,7 @@ from tasador.events.event import (
     MODEL_PROMOTED,
     MODEL_REJECTED,
     MODEL_SERVING,
+    MODEL_UNAVAILABLE,
     PREDICTION_MADE,
     ROLLOUT_FAILED,
     TRAINING_REQUESTED,
@@ -133,6 +134,25 @@ def rollout_failed(rollout: RolloutRecord) -> Event:
 
 def _attempt(rollout: RolloutRecord) -> str:
     return rollout.started_at.strftime("%Y%m%dT%H%M%S%f")
+
+
+def model_unavailable(model: ModelRef, service: str, revision: str, reason: str) -> Event:
+    """A process of a revision cannot load its model; it goes on trying."""
+    at = now()
+    return Event(
+        type=MODEL_UNAVAILABLE,
+        source=f"/tasador/{service}/{revision or 'local'}",
+        id=f"unavailable-{revision}-{at.strftime('%Y%m%dT%H%M%S%f')}",
+        subject=model.subject,
+        time=at.isoformat(),
+        extensions=_extensions(model),
+        data={
+            "service": service,
+            "revision": revision,
+            **model.write(ROLLED_OUT),
+            "reason": reason,
+        },
+    )
 
 
 def _rolled_out(rollout: RolloutRecord, kind: str, id_: str) -> Event:

@@ -13,12 +13,8 @@ pytestmark = pytest.mark.timeout(1200)
 
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 
-<<<<<<< HEAD
-# Records a decision for a version under the next number, with CHANGES, and publishes its event.
-=======
 # Records a decision for a version with CHANGES under the next number, and publishes its event. An
 # event alone changes nothing: reload reads the decision.
->>>>>>> a395322 (squashed)
 DECIDE = """
 from dataclasses import replace
 from tasador.events import announce, build
@@ -27,12 +23,9 @@ newest = warehouse.gate_decisions(settings.model_name, VERSION)[0]
 made = warehouse.record_decision(
     replace(newest, decision="rolled_back", decided_at=now(), promotion=None, **CHANGES)
 )
-<<<<<<< HEAD
 event = build.model_promoted(made)
-=======
->>>>>>> a395322 (squashed)
 for _ in range(TIMES):
-    announce.announce(build.model_promoted(made), settings)
+    announce.announce(event, settings)
 report(made.promotion)
 """
 

@@ -481,11 +481,8 @@ def test_wait_for_bundle_gives_up_during_a_long_attempt(monkeypatch):
         waiting.wait_for_bundle()
 
 
-@pytest.mark.parametrize(
-    "error", [BundleError("model.ubj is damaged"), ConfigurationError("the key is refused")]
-)
-def test_load_does_not_retry_what_cannot_succeed(monkeypatch, error):
-    attempts = []
+def test_load_does_not_retry_a_wrong_setting(monkeypatch):
+    error, attempts = ConfigurationError("MODEL_URI is not set"), []
 
     def fail():
         attempts.append(1)
@@ -543,7 +540,6 @@ WRONG = {
         {"MODEL_VERSION": "3"},
         "MODEL_VERSION is 3",
     ),
-    "no bundle named": (lambda f: None, {"MODEL_URI": ""}, "MODEL_URI is not set"),
     "recording without a broker": (
         lambda f: None,
         {"TASADOR_RECORDING": "required"},
@@ -561,8 +557,38 @@ def test_wrong_bundle_or_setting_keeps_predict_unready(folder, tmp_path, how):
     with function("predict", tmp_path, **{"MODEL_URI": str(copy), **env}) as client:
         wait_for(lambda: reason in client.get("/ready").text)
         document = problem(client.get("/health/readiness"), 503)
-        assert document["final"] is True
-        problem(client.post("/predict", json={}), 503)
+        assert document["final"] is ("TASADOR_RECORDING" in env)
+        if not document["final"]:
+            refusal = problem(client.post("/predict", json={}), 503)
+            assert reason in refusal["detail"]
+        assert client.get("/health").status_code == 200
+
+
+def test_predict_without_a_bundle_is_unready_for_good(tmp_path):
+    with function("predict", tmp_path) as client:
+        wait_for(lambda: "MODEL_URI is not set" in client.get("/ready").text)
+        assert problem(client.get("/ready"), 503)["final"] is True
+
+
+@pytest.mark.parametrize("name", ["predict", "explain"])
+def test_restored_bundle_is_served_by_the_same_process(folder, listing, tmp_path, name):
+    copy, away = tmp_path / "bundle", tmp_path / "away"
+    shutil.copytree(folder, away)
+    with function(name, tmp_path, MODEL_URI=str(copy), UNREADY_SECONDS="1") as client:
+        wait_for(lambda: "there is no folder" in client.get("/ready").text)
+        assert "there is no folder" in problem(client.post(f"/{name}", json=listing), 503)["detail"]
+        wait_for(lambda: client.get("/health").status_code == 503)
+        assert "there is no folder" in client.get("/health").json()["detail"]
+        wait_for(lambda: client.get("/health/readiness").status_code == 200)
+        text = wait_for(lambda: client.get("/metrics").text)
+        assert 'model_load_failures_total{cause="bundle"}' in text
+        # Half of it first, as a slow restore does.
+        copy.mkdir()
+        shutil.copy(away / "manifest.json", copy)
+        wait_for(lambda: "cannot be read" in client.get("/ready").text)
+        shutil.copytree(away, copy, dirs_exist_ok=True)
+        wait_for(lambda: is_ready(client))
+        assert client.post(f"/{name}", json=listing).status_code == 200
         assert client.get("/health").status_code == 200
 
 

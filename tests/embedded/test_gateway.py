@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -192,13 +193,65 @@ def test_function_environment_has_only_the_settings_it_needs(gateway, checkout):
     described = gateway.client.get("/model").json()
     assert described["env"]["MODEL_URI"] == "s3://b/m"
     assert described["env"]["K_SINK"] == f"{gateway.url}/broker"
-    assert described["env"]["TASADOR_S3_SECRET_KEY"] == "another-secret"
-    assert "TASADOR_DATABASE_URL" not in described["env"]
-    assert "TASADOR_GATEWAY_TOKEN" not in described["env"]
+    # Secrets are in a file, because an environment cannot be changed when they are rotated.
+    assert "TASADOR_S3_SECRET_KEY=another-secret" in described["granted"]
+    assert "a-secret" not in str(described)
+    assert TOKEN not in str(described)
     assert described["env"]["TASADOR_HOME"] != str(gateway.home)
     assert described["cwd"] == str(checkout)
-    reload_env = gateway.client.get("/reload").json()["env"]
-    assert reload_env["TASADOR_GATEWAY_TOKEN"] == TOKEN
+    granted = gateway.home / "functions" / "predict" / "endpoints.env"
+    assert granted.stat().st_mode & 0o777 == 0o600
+    reload_described = gateway.client.get("/reload").json()
+    assert f"TASADOR_GATEWAY_TOKEN={TOKEN}" in reload_described["granted"]
+    assert TOKEN not in str(reload_described["env"])
+
+
+def test_rotated_secret_reaches_running_and_new_processes(make):
+    gateway = make(TASADOR_LIVENESS_SECONDS="0.2")
+    gateway.serve("predict", ("predict-00001", 100, ""))
+    pid = gateway.client.get("/model").json()["pid"]
+    (gateway.home / "endpoints.env").write_text("TASADOR_S3_SECRET_KEY=rotated\n")
+
+    def granted():
+        described = gateway.client.get("/model").json()
+        assert described["pid"] == pid
+        return "TASADOR_S3_SECRET_KEY=rotated" in described["granted"]
+
+    wait_for(granted)
+    record = gateway.client.get("/metrics/summary").json()
+    assert "TASADOR_DATABASE_URL=postgresql://a-secret" in record["granted"]
+    assert "S3_SECRET_KEY" not in str(record)
+
+
+def test_process_that_fails_its_liveness_probe_is_started_again(make):
+    gateway = make(TASADOR_LIVENESS_SECONDS="0.2")
+    gateway.serve("predict", ("predict-00001", 100, ""), UNHEALTHY="1")
+    assert gateway.client.get("/model").status_code == 200
+    wait_for(lambda: gateway.lines("predict", "ended"))
+    first, second = wait_for(
+        lambda: (
+            gateway.client.get("/model").status_code == 200
+            and len(gateway.lines("predict", "starts")) == 2
+            and gateway.lines("predict", "starts")
+        )
+    )
+    assert gateway.lines("predict", "ended") == [first]
+    assert str(gateway.client.get("/model").json()["pid"]) == second
+    assert "function is started again" in (gateway.home / "gateway.log").read_text()
+
+
+def test_process_that_fails_gives_its_reason_in_seconds_and_serves_once_it_can(make):
+    gateway = make(TASADOR_COLD_START_SECONDS="60")
+    why = {"NOT_READY": "the store is away", "FAILURES": "2"}
+    gateway.serve("predict", ("predict-00001", 100, ""), **why)
+    began = time.monotonic()
+    answer = gateway.client.get("/model")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["detail"] == "predict-00001 is not ready: the store is away"
+    assert time.monotonic() - began < 20
+    (gateway.home / "functions" / "predict" / "store").touch()
+    wait_for(lambda: gateway.client.get("/model").status_code == 200)
+    assert len(gateway.lines("predict", "starts")) == 1
 
 
 def test_body_over_the_limit_answers_413(gateway):
@@ -264,7 +317,7 @@ def test_unready_candidate_reports_why(gateway):
     result = gateway.admin("POST", path, {"timeout_seconds": 20}).json()
     assert result == {"ready": False, "reason": "the digest differs"}
     # The gateway did not wait for the timeout: the function said that its answer is final.
-    assert "function can never be ready" in (gateway.home / "gateway.log").read_text()
+    assert "function is not ready" in (gateway.home / "gateway.log").read_text()
     described = gateway.admin("GET", "/services/predict").json()["revisions"]
     assert [(r["name"], r["ready"]) for r in described] == [
         ("predict-00001", None),

@@ -91,41 +91,61 @@ def stored(platform, bundle, tmp_path_factory):
     return upload
 
 
-def never_ready(env, home, reason, name="predict"):
-    """The function reports the reason, for good, and logs it once."""
+def unready(env, home, reason, name="predict"):
+    """The function reports the reason, to its callers too, and goes on trying."""
     with function(name, home, **env) as client:
         wait_for(lambda: reason in client.get("/ready").text)
         answer = client.get("/ready")
-        assert (answer.status_code, answer.json()["final"]) == (503, True)
-        assert "retry-after" not in answer.headers
-        assert client.post(f"/{name}", json=LISTING).status_code == 503
-        errors = wait_for(lambda: logged(client, "error"))
-        assert [reason in error for error in errors] == [True], errors
-        assert logged(client, "warning") == []
+        assert (answer.status_code, answer.json()["final"]) == (503, False)
+        assert answer.headers["retry-after"]
+        answer = client.post(f"/{name}", json=LISTING)
+        assert answer.status_code == 503
+        assert reason in answer.json()["detail"]
+        warnings = wait_for(lambda: logged(client, "warning"))
+        assert all(reason in warning for warning in warnings), warnings
         assert client.get("/health").status_code == 200
-        assert "model_loaded 0.0" in client.get("/metrics").text
+        metrics = client.get("/metrics").text
+        assert "model_loaded 0.0" in metrics
+        assert "model_load_failures_total{" in metrics
 
 
 def test_flipped_bit_in_any_bundle_file_keeps_predict_unready(stored, bundle, tmp_path):
     for name in files_of(bundle):
         reason = name if name != "manifest.json" else "the bundle with digest"
-        never_ready(stored(flip(name)), tmp_path, reason)
+        unready(stored(flip(name)), tmp_path, reason)
 
 
 def test_missing_bundle_file_keeps_predict_unready(stored, bundle, tmp_path):
     for name in files_of(bundle):
-        never_ready(stored(lambda f, name=name: (f / name).unlink()), tmp_path, name)
+        unready(stored(lambda f, name=name: (f / name).unlink()), tmp_path, name)
 
 
 @pytest.mark.parametrize("name", ["predict", "explain"])
 def test_wrong_digest_or_version_keeps_the_function_unready(stored, bundle, tmp_path, name):
-    never_ready(stored(MODEL_DIGEST="0" * 64), tmp_path, "0" * 64, name)
+    unready(stored(MODEL_DIGEST="0" * 64), tmp_path, "0" * 64, name)
     other = stored(lambda f: stamp_version(f, "tasador-price", 4))
-    never_ready(other, tmp_path, "MODEL_VERSION is 3", name)
+    unready(other, tmp_path, "MODEL_VERSION is 3", name)
 
 
-def test_rejected_s3_key_is_not_retried(stored, tmp_path):
-    never_ready(stored(TASADOR_S3_SECRET_KEY="wrong"), tmp_path, "HTTP 403")
+def test_rejected_s3_key_is_reported_to_callers(stored, tmp_path):
+    unready(stored(TASADOR_S3_SECRET_KEY="wrong"), tmp_path, "HTTP 403")
+
+
+def test_objects_that_are_removed_and_restored_need_no_restart(stored, bundle, platform, tmp_path):
+    """A missing object, a damaged one and another model's: the same process serves in the end."""
+    env = stored()
+    lake = Lake(platform)
+    bucket, prefix = env["MODEL_URI"].removeprefix("s3://").split("/", 1)
+    lake.put_bytes(bucket, f"{prefix}/model.ubj", b"half of it")
+    with function("predict", tmp_path, **env) as client:
+        wait_for(lambda: "model.ubj is damaged" in client.get("/ready").text)
+        manifest = (bundle[0] / "manifest.json").read_bytes()
+        other = manifest.replace(bundle[1].digest.encode(), b"0" * 64)
+        lake.put_bytes(bucket, f"{prefix}/manifest.json", other)
+        wait_for(lambda: "holds the bundle with digest 0000" in client.get("/ready").text)
+        lake.upload_folder(bundle[0], env["MODEL_URI"])
+        wait_for(lambda: is_ready(client))
+        assert client.post("/predict", json=LISTING).status_code == 200
 
 
 def test_unreachable_store_is_retried_until_it_answers(stored, platform, tmp_path):

@@ -8,15 +8,17 @@ import json
 import random
 import signal
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 
 from tasador.clock import backoff
+from tasador.errors import TasadorError
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.daemon import FUNCTION_PROCESSES
-from tasador.local.gateway.options import Options, function_environ
+from tasador.local.gateway.instance import Instance, unready
+from tasador.local.gateway.options import Options, current_settings, function_environ, grant
 from tasador.local.gateway.services import Revision
 from tasador.local.process import Running, listens, port_is_free, started_at, write_private
 from tasador.settings import CHECKOUT, Settings
@@ -26,37 +28,11 @@ _MAX_PENDING = 256
 _STOP_SECONDS = 25.0
 # Below the ports of the platform's parts, Kubernetes NodePorts and outgoing connections.
 _PORTS = range(15_000, 20_000)
-_LOG_TAIL = 2000
 # Between two checks whether a process is ready (seconds): the first and the longest.
 _READY_PAUSES = (0.02, 0.25)
-
-
-@dataclass(slots=True, eq=False)
-class Instance:
-    """One function process. ``settled`` is set once it is ready, can never be ready, or has
-    ended."""
-
-    revision: Revision
-    process: asyncio.subprocess.Process
-    port: int
-    log: Path
-    started: float = field(default_factory=time.monotonic)
-    last_used: float = field(default_factory=time.monotonic)
-    in_flight: int = 0
-    ready: bool = False
-    final: bool = False
-    reason: str = "is starting"
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process is alive, as far as is known."""
-        return self.process.returncode is None
-
-    @property
-    def url(self) -> str:
-        """The address of the process."""
-        return f"http://127.0.0.1:{self.port}"
+# A process that has failed to become ready for this long does not keep its callers waiting: they
+# get its reason. It goes on trying (seconds).
+_REASON_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -107,9 +83,10 @@ class Activator:
         self._slots[instance.revision.name].pending -= 1
 
     def replace(self, instance: Instance) -> None:
-        """Retire a process that refuses connections; the next request gets a new one.
+        """Retire a process; the next request gets a new one, with the current settings.
 
-        Something other than the gateway has told it to end.
+        It refuses connections, because something other than the gateway has told it to end, or it
+        has failed its liveness probe.
         """
         slot = self._slots[instance.revision.name]
         if slot.instance is instance:
@@ -126,14 +103,14 @@ class Activator:
                 await asyncio.wait_for(instance.settled.wait(), seconds)
         finally:
             slot.pending -= 1
-        return self._state(instance)
+        return instance.state()
 
     def readiness(self, name: str) -> tuple[bool | None, str]:
         """Whether a revision is ready, and why not; None if it has no process."""
         slot = self._slots.get(name)
         if slot is None or slot.instance is None:
             return None, ""
-        return self._state(slot.instance)
+        return slot.instance.state()
 
     def stop_revision(self, name: str) -> None:
         """End the process of a revision, if it has one."""
@@ -158,6 +135,15 @@ class Activator:
                     log("scaled to zero", revision=instance.revision.name)
                     self._spawn_task(self._retire(slot, instance))
 
+    async def replace_unhealthy(self) -> None:
+        """Retire processes that fail their liveness probe, as Kubernetes does. Runs for ever."""
+        while True:
+            await asyncio.sleep(self._options.liveness_seconds)
+            self._grant_current_settings()
+            for instance in self._running():
+                if instance.settled.is_set():
+                    await self._check_health(instance)
+
     async def close(self) -> None:
         """End every process after it has finished its requests."""
         slots = [(s, s.instance) for s in self._slots.values() if s.instance is not None]
@@ -178,9 +164,9 @@ class Activator:
             if instance.alive:
                 wait = None if instance.final else 1
                 raise Refusal(
-                    503, f"{revision.name} is not ready: {self._why(instance)}", retry_after=wait
+                    503, f"{revision.name} is not ready: {instance.why()}", retry_after=wait
                 )
-        raise Refusal(503, f"{revision.name} is not ready: {self._why(instance)}", retry_after=5)
+        raise Refusal(503, f"{revision.name} is not ready: {instance.why()}", retry_after=5)
 
     async def _process(self, slot: _Slot, revision: Revision) -> Instance:
         if slot.instance is not None and slot.instance.alive:
@@ -195,7 +181,8 @@ class Activator:
         home = self._settings.home
         path = home / "log" / "functions" / f"{revision.name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        (home / "functions" / revision.service).mkdir(parents=True, exist_ok=True)
+        settings = current_settings(self._settings)
+        grant(revision.service, settings)
         port = _free_port()
         with path.open("ab") as out:
             try:
@@ -205,7 +192,7 @@ class Activator:
                     stdout=out,
                     stderr=out,
                     cwd=CHECKOUT,
-                    env=function_environ(revision, self._settings, port),
+                    env=function_environ(revision, settings, port),
                     start_new_session=True,
                 )
             except OSError as error:
@@ -228,7 +215,7 @@ class Activator:
 
     async def _poll_until_ready(self, instance: Instance) -> None:
         pauses = backoff(*_READY_PAUSES, factor=1.2)
-        while instance.alive and not instance.settled.is_set():
+        while instance.alive:
             try:
                 answer = await self._client.get(f"{instance.url}/ready", timeout=5)
             except httpx.HTTPError:
@@ -237,18 +224,44 @@ class Activator:
             # process has found the port taken and has ended.
             if answer is not None and listens(instance.process.pid, instance.port):
                 instance.ready = answer.status_code == httpx.codes.OK
-                instance.final, instance.reason = _unready(answer)
-                if instance.ready or instance.final:
+                instance.final, failures, instance.reason = unready(answer)
+                seconds = time.monotonic() - instance.started
+                is_stuck = instance.final or (failures > 0 and seconds >= _REASON_SECONDS)
+                if instance.ready or (is_stuck and not instance.settled.is_set()):
                     instance.last_used = time.monotonic()
                     instance.settled.set()
                     log(
-                        "function is ready" if instance.ready else "function can never be ready",
+                        "function is ready" if instance.ready else "function is not ready",
                         revision=instance.revision.name,
-                        seconds=round(time.monotonic() - instance.started, 3),
+                        seconds=round(seconds, 3),
                         reason=instance.reason,
                     )
+                if instance.ready:
                     return
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(1.0 if instance.settled.is_set() else next(pauses))
+
+    def _running(self) -> list[Instance]:
+        instances = [slot.instance for slot in self._slots.values()]
+        return [each for each in instances if each is not None and each.alive]
+
+    def _grant_current_settings(self) -> None:
+        """Pass rotated secrets on to running processes; the kubelet does so on a cluster."""
+        try:
+            settings = current_settings(self._settings)
+            for service in {each.revision.service for each in self._running()}:
+                grant(service, settings)
+        except (OSError, TasadorError) as error:
+            log("the settings cannot be read", reason=str(error))
+
+    async def _check_health(self, instance: Instance) -> None:
+        try:
+            answer = await self._client.get(f"{instance.url}/health", timeout=5)
+        except httpx.HTTPError:
+            return  # ``_watch`` notices a process that has ended; a busy one answers later
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            reason = unready(answer)[2]
+            log("function is started again", revision=instance.revision.name, reason=reason)
+            self.replace(instance)
 
     async def _retire(self, slot: _Slot, instance: Instance) -> None:
         # Out of the slot first, so that a new request starts another process.
@@ -263,18 +276,6 @@ class Activator:
                 with contextlib.suppress(ProcessLookupError):
                     instance.process.kill()
 
-    def _state(self, instance: Instance) -> tuple[bool, str]:
-        ready = instance.ready and instance.alive
-        return ready, "" if ready else self._why(instance)
-
-    def _why(self, instance: Instance) -> str:
-        if instance.alive:
-            return instance.reason
-        tail = instance.log.read_text(errors="replace")[-_LOG_TAIL:].strip().splitlines()[-1:]
-        return f"its process ended with code {instance.process.returncode}" + "".join(
-            f" ({line[:300]})" for line in tail
-        )
-
     def _record_process(self, pid: int, revision: Revision) -> None:
         if (started := started_at(pid)) is not None:
             running = Running(pid, started, "", int(signal.SIGTERM), _STOP_SECONDS)
@@ -287,17 +288,6 @@ class Activator:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _unready(answer: httpx.Response) -> tuple[bool, str]:
-    """(Whether waiting is useless, the reason that the function gives)."""
-    if answer.status_code == httpx.codes.OK:
-        return False, ""
-    try:
-        problem = answer.json()
-        return problem.get("final") is True, str(problem.get("detail") or problem)[:500]
-    except (ValueError, AttributeError):
-        return False, answer.text[:500]
 
 
 def _free_port() -> int:

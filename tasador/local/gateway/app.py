@@ -108,6 +108,7 @@ class Gateway:
             asyncio.create_task(
                 reconcile_regularly(self.services, self._forwarder, self._options.reconcile_seconds)
             ),
+            asyncio.create_task(self.activator.replace_unhealthy()),
         ]
         yield
         # Interrupted deliveries continue after the next start: they are in the journal.

@@ -10,8 +10,9 @@ import httpx
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tasador.local.gateway.activator import Activator, Instance
+from tasador.local.gateway.activator import Activator
 from tasador.local.gateway.answers import Refusal, log
+from tasador.local.gateway.instance import Instance
 from tasador.local.gateway.services import Revision
 
 Headers = Sequence[tuple[bytes, bytes]]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 
 from tasador.errors import ConfigurationError
 from tasador.local.gateway.services import Revision
-from tasador.settings import Settings
+from tasador.local.process import write_private
+from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
 _OBJECTS = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region", "bucket_mlflow")
 _COMMON = ("platform", "model_name", "broker_url")
@@ -36,6 +37,7 @@ class Options:
     command: tuple[str, ...] = (sys.executable, "-m", "functions.host", "functions/{name}")
     scale_to_zero_seconds: float = 60.0
     cold_start_seconds: float = 30.0
+    liveness_seconds: float = 10.0
     delivery_retries: int = 8
     delivery_backoff_seconds: float = 0.5
     reconcile_seconds: float = 300.0  # 0: never
@@ -47,6 +49,7 @@ class Options:
         for name in (
             "scale_to_zero_seconds",
             "cold_start_seconds",
+            "liveness_seconds",
             "delivery_backoff_seconds",
             "reconcile_seconds",
         ):
@@ -67,19 +70,35 @@ def _dict(options: Options) -> dict[str, object]:
     return {f.name: getattr(options, f.name) for f in fields(options)}
 
 
+def current_settings(settings: Settings) -> Settings:
+    """The settings with the addresses and secrets that are in the home's file now."""
+    stored = read_env_file(settings.home / ENDPOINTS_FILE)
+    return Settings.load({**settings.as_environ(), **stored, "TASADOR_HOME": str(settings.home)})
+
+
+def grant(service: str, settings: Settings) -> None:
+    """Write the settings of a function into its home, where its processes read them again."""
+    known = settings.as_environ()
+    names = [f"TASADOR_{name.upper()}" for name in _NEEDS[service]]
+    text = "".join(f"{name}={known[name]}\n" for name in names if known[name])
+    home = settings.home / "functions" / service
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / ENDPOINTS_FILE
+    text = f"# Written by the gateway; holds secrets.\n{text}"
+    if not file.is_file() or file.read_text() != text:
+        write_private(file, text)
+
+
 def function_environ(revision: Revision, settings: Settings, port: int) -> dict[str, str]:
-    """The complete environment of a function process."""
+    """The environment of a function process; ``grant`` has written its other settings."""
     known = settings.as_environ()
     private = ("AWS_", "MLFLOW_")
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name not in known and not name.startswith(private)
+        if name not in known and not name.startswith(private) and name != "TASADOR_SETTINGS"
     }
-    granted = {
-        f"TASADOR_{name.upper()}": known[f"TASADOR_{name.upper()}"]
-        for name in (*_COMMON, *_NEEDS[revision.service])
-    }
+    granted = {f"TASADOR_{name.upper()}": known[f"TASADOR_{name.upper()}"] for name in _COMMON}
     return {
         **inherited,
         **granted,

@@ -1,8 +1,10 @@
 """A small function that behaves as its environment says: ``python tiny.py NAME``.
 
-Variables of its revision: START_SECONDS, NOT_READY (the reason), FINAL, BROKEN, TAKEN (its first
-process finds another one at its port). It writes files in its home: starts (one line for each
-process), begun (slow requests), seen.jsonl (events), ended (by SIGTERM).
+Variables of its revision: START_SECONDS, NOT_READY (the reason; while the file ``store`` exists in
+its home, it is ready), FINAL, FAILURES (so many attempts), UNHEALTHY (its first process fails its
+liveness probe), BROKEN, TAKEN (its first process finds another one at its port). It writes files in
+its home: starts (one line for each process), begun (slow requests), seen.jsonl (events), ended (by
+SIGTERM).
 """
 
 import json
@@ -38,6 +40,9 @@ class Handler(BaseHTTPRequestHandler):
         query = {k: v[0] for k, v in parse_qs(parts.query).items()}
         if parts.path == "/ready":
             self.ready()
+        elif parts.path == "/health":
+            is_first = len(lines("starts")) == 1
+            self.say(503 if is_first and "UNHEALTHY" in os.environ else 200, {"detail": "stuck"})
         elif parts.path == "/die":
             # Without an answer, as after kill -9. The second process answers.
             if len(lines("starts")) == 1:
@@ -78,8 +83,10 @@ class Handler(BaseHTTPRequestHandler):
     def ready(self) -> None:
         if time.monotonic() < READY_AT:
             self.say(503, {"detail": "loading", "final": False})
-        elif reason := os.environ.get("NOT_READY"):
-            self.say(503, {"detail": reason, "final": "FINAL" in os.environ})
+        elif (reason := os.environ.get("NOT_READY")) and not (HOME / "store").exists():
+            failures = int(os.environ.get("FAILURES", "0"))
+            is_final = "FINAL" in os.environ
+            self.say(503, {"detail": reason, "final": is_final, "failures": failures})
         else:
             self.say(200, {})
 
@@ -90,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
             "path": self.path,
             "headers": {k.lower(): v for k, v in self.headers.items()},
             "env": {k: v for k, v in os.environ.items() if k.startswith(("TASADOR_", "K_", "MO"))},
+            "granted": (HOME / "endpoints.env").read_text().splitlines(),
             "cwd": os.getcwd(),
         }
 
