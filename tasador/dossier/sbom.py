@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -94,8 +94,6 @@ def packages(image: Image) -> dict[str, Package]:
 
     A requirement that is not installed (overridden, or for another system) is left out.
     """
-    from packaging.utils import canonicalize_name
-
     reached: dict[str, Package] = {}
     waiting: list[tuple[str, frozenset[str]]] = [(name, frozenset()) for name in image.requirements]
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -104,22 +102,38 @@ def packages(image: Image) -> dict[str, Package]:
         if requirement in seen or name in image.without:
             continue
         seen.add(requirement)
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
+        installed = _installed(name, extras)
+        if installed is None:
             continue
-        required = [(canonicalize_name(r), more) for r, more in _required(distribution, extras)]
-        names = {str(needed) for needed, _ in required}
+        package, required = installed
         if name in reached:
-            names |= set(reached[name].requires)
-        reached[name] = Package(
-            name=distribution.metadata["Name"],
-            version=distribution.version,
-            licence=licence_of(distribution),
-            requires=tuple(sorted(names)),
-        )
+            names = {*reached[name].requires, *package.requires}
+            package = replace(package, requires=tuple(sorted(names)))
+        reached[name] = package
         waiting += required
     return reached
+
+
+# The images have most packages in common, and a distribution parses its metadata at every look.
+@cache
+def _installed(
+    name: str, extras: frozenset[str]
+) -> tuple[Package, list[tuple[str, frozenset[str]]]] | None:
+    """An installed distribution with extras, and what it requires; None where it is missing."""
+    from packaging.utils import canonicalize_name
+
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    required = [(str(canonicalize_name(r)), more) for r, more in _required(distribution, extras)]
+    package = Package(
+        name=distribution.metadata["Name"],
+        version=distribution.version,
+        licence=licence_of(distribution),
+        requires=tuple(sorted({needed for needed, _ in required})),
+    )
+    return package, required
 
 
 def licence_of(distribution: importlib.metadata.Distribution) -> str:
