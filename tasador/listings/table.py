@@ -25,6 +25,8 @@ from tasador.listings.listing import (
     property_key,
     read_row,
 )
+from tasador.listings.reading import read_value
+from tasador.listings.rules import RULES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +98,26 @@ def frame_of(listings: Iterable[Listing]) -> pd.DataFrame:
     keys = [property_key(listing) for listing in listings]
     frame["property_key"] = np.array(keys, dtype=object)
     frame["holdout"] = np.array([in_holdout(key) for key in keys], dtype=bool)
+    return frame
+
+
+def read_again(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its texts read by the rules, whichever version of them wrote it.
+
+    Older versions stored "TX" as another state than "Texas", and zip codes in other digits than
+    0 to 9, at which training stops. A text that is refused today is missing. Codes stay unchanged:
+    no reader depends on their form.
+    """
+    for rule in RULES:
+        if rule.kind in ("number", "code") or rule.column not in frame:
+            continue
+        column = frame[rule.column]
+        read = {text: read_value(rule.column, text)[0] for text in column.dropna().unique()}
+        changed = {text: value for text, value in read.items() if value != text}
+        if changed:
+            values = column.astype(object)
+            found = values.isin(list(changed))
+            frame[rule.column] = values.where(~found, values.map(changed))
     return frame
 
 

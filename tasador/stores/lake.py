@@ -169,11 +169,16 @@ class Lake:
     # -- Parquet ---------------------------------------------------------------------------------
 
     def read_parquet(self, uri: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """A Parquet object as a DataFrame whose index starts at 0."""
+        """Listings in a Parquet object as a DataFrame whose index starts at 0.
+
+        Rows that an older version stored are read by today's rules.
+        """
         import pandas as pd
 
+        from tasador.listings.table import read_again
+
         frames = [table.to_pandas() for table in self.iter_parquet(uri, columns)]
-        return pd.concat(frames, ignore_index=True)
+        return read_again(pd.concat(frames, ignore_index=True))
 
     def iter_parquet(
         self, uri: str, columns: list[str] | None = None, rows: int = 100_000

@@ -9,7 +9,7 @@ import pytest
 from tasador.listings.arrays import arrays_of
 from tasador.listings.csv_file import TableError
 from tasador.listings.listing import COLUMNS, canonical_line, in_holdout, property_key, read_row
-from tasador.listings.table import columns_of, frame_of, read_csv
+from tasador.listings.table import columns_of, frame_of, read_again, read_csv
 from tasador.source.simulator import generate
 
 HEADER = ",".join(COLUMNS)
@@ -80,6 +80,26 @@ def test_columns_of_frame_without_some_columns(tmp_path):
     assert set(columns) == set(COLUMNS)
     assert columns["city"].tolist() == [None]
     assert np.isnan(columns["bed"]).all()
+
+
+def test_rows_of_older_versions_are_read_by_the_rules(tmp_path):
+    frame, _ = read_csv(csv_of(tmp_path, *[GOOD] * 4))
+    unchanged = frame.copy()
+    pd.testing.assert_frame_equal(read_again(frame), unchanged)
+    frame["state"] = ["TX", "texas", None, "Ohio"]
+    frame["zip_code"] = ["７７０８４", "24019", "1٢", None]
+    frame["city"] = ["#N/A", "Roanoke", "New\xa0Haven", "x"]
+    for table in (frame, pd.read_parquet(stored(frame, tmp_path / "old.parquet"))):
+        columns = columns_of(read_again(table))
+        assert columns["state"].tolist() == ["Texas", "Texas", None, "Ohio"]
+        assert columns["zip_code"].tolist() == [None, "24019", None, None]
+        assert columns["city"].tolist() == [None, "Roanoke", "New Haven", "x"]
+        assert columns["street"].tolist() == unchanged["street"].tolist()
+
+
+def stored(frame, path):
+    frame.to_parquet(path)
+    return path
 
 
 def test_arrays_of_equals_columns_of_frame(tmp_path):
