@@ -5,6 +5,7 @@ killed one began, and the end is the same as without the kill. Postgres, MLflow,
 and the broker are in memory here; tests/embedded kills the flows themselves.
 """
 
+import ast
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from tasador.settings import Settings
 from tasador.stores.registry import ModelVersion
 from tasador.training import verbs as training
 from tests.code.test_rollout_verbs import World as RolloutWorld
+from tests.kit.checkout import ROOT
 from tests.kit.records import make_decision, make_drift_record, make_monitor_record
 
 
@@ -383,3 +385,48 @@ def test_monitoring_record_finds_the_existing_check(monkeypatch):
     assert announced == ["monitor-4", "monitor-4"]
     assert np.isfinite(recorded.champion_version)
     assert make_drift_record().champion.key == ("tasador-price", 1, "d1")
+
+
+# The modules that write to two of Postgres, MLflow, the object store, the broker and the platform,
+# and the rows of the table in docs/architecture.md that describe their verbs.
+ROWS = {
+    "drift/verbs.py": ("drift",),
+    "dossier/verbs.py": ("train: dossier",),
+    "ingestion/verbs.py": ("ingest",),
+    "monitoring/verbs.py": ("monitor",),
+    "operations/dead_letters.py": ("dead-letters replay",),
+    "operations/provision.py": ("provision, `tasador up`",),
+    "rollout/pause.py": ("rollout resume",),
+    "rollout/rollback.py": ("rollback",),
+    "rollout/verbs.py": ("reload",),
+    "training/verbs.py": ("train: fit", "train: judge"),
+}
+# Their names in an import. ModelVersion and the like only read.
+SYSTEMS = ("Warehouse", "Registry", "Lake", "announce", "publish", "Backend")
+# They read two systems and write to none.
+READERS = {
+    "cli/loop.py",
+    "cli/models.py",
+    "ingestion/card.py",
+    "operations/doctor.py",
+    "training/inputs.py",
+}
+
+
+def test_each_module_of_two_systems_is_in_the_table():
+    """A new verb that writes to two systems belongs in the table, and in a kill test."""
+    modules = set()
+    for path in (ROOT / "tasador").rglob("*.py"):
+        name = path.relative_to(ROOT / "tasador").as_posix()
+        imported = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        if len(imported & set(SYSTEMS)) > 1:
+            modules.add(name)
+    assert modules - READERS == set(ROWS)
+    table = (ROOT / "docs" / "architecture.md").read_text()
+    for row in (row for rows in ROWS.values() for row in rows):
+        assert f"\n| {row} |" in table, row
