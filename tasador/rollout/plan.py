@@ -99,7 +99,8 @@ def served(state: ServiceState, history: Mapping[int, ModelRef]) -> int:
     if current is None:
         return 0
     model = model_of(current)
-    return model.promotion if history.get(model.promotion) == model else 0
+    recorded = history.get(model.promotion)
+    return model.promotion if recorded is not None and recorded.key == model.key else 0
 
 
 def next_step(state: ServiceState, model: ModelRef, serving: int, *, over: bool = False) -> Step:

@@ -50,7 +50,10 @@ class ServiceRollout:
 
     @property
     def revision(self) -> str:
-        """The name of the revision that is to serve."""
+        """The name of the revision that is to serve, or that serves the promotion already."""
+        current = plan.in_service(self.state)
+        if current is not None and self.serving == self.model.promotion:
+            return current.name
         return plan.revision_of(self.model, self.state).name
 
     @property

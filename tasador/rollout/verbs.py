@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasador.clock import now
-from tasador.errors import BundleError, RolloutError, TasadorError
+from tasador.errors import BundleError, RolloutError, StoreUnavailable, TasadorError
 from tasador.events import build
 from tasador.events.event import Event
 from tasador.model.model_ref import ModelRef
@@ -80,7 +80,8 @@ class Rollout:
             serving = [plan.served(state, history) for state in states]
             choice = choose(promotions, attempts, serving, self.clock())
             if choice is not None:
-                return self._roll_out(choice)
+                # No broker repeats this call, so a store that does not answer is a failure.
+                return self._roll_out(choice, is_repeated=False)
             if len(set(serving)) > 1 or not serving[0]:
                 return []
             self._remove_candidates()
@@ -157,7 +158,7 @@ class Rollout:
         self._publish(build.model_serving(record) for record in records)
         return records
 
-    def _roll_out(self, choice: Choice) -> list[RolloutRecord]:
+    def _roll_out(self, choice: Choice, *, is_repeated: bool = True) -> list[RolloutRecord]:
         shares = canary.read_steps(self.settings.canary)
         model = choice.decision.model
         services = self._services(choice)
@@ -168,7 +169,7 @@ class Rollout:
             return self._store(service.superseded() for service in services)
         rolling = [service for service in services if service.need == "roll"]
         try:
-            golden = self._golden(rolling[0]) if rolling else []
+            golden = self._golden(rolling[0], is_repeated) if rolling else []
             for service in rolling:
                 service.try_candidate(golden)
             for share in shares:
@@ -190,12 +191,17 @@ class Rollout:
         self._publish(build.model_serving(r) for r in records if r.outcome == "serving")
         return records
 
-    def _golden(self, first: ServiceRollout) -> Golden:
+    def _golden(self, first: ServiceRollout, is_repeated: bool) -> Golden:
         """The golden rows of the promoted bundle; all services are tested with the same rows."""
         cache = self.settings.home / "cache" / "bundles"
         with first.step("fetch and verify the bundle"):
             model = first.model
-            return golden_of(fetch_bundle(model.uri, model.digest, cache, self.settings))
+            try:
+                return golden_of(fetch_bundle(model.uri, model.digest, cache, self.settings))
+            except StoreUnavailable as error:
+                if is_repeated:
+                    raise
+                raise RolloutError(str(error)) from error
 
     def _store(self, records: Iterable[RolloutRecord]) -> list[RolloutRecord]:
         return [self.warehouse.record_rollout(record) for record in records]

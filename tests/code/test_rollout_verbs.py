@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasador.errors import BundleError, RolloutError, ServiceUnavailable
+from tasador.errors import BundleError, RolloutError, ServiceUnavailable, StoreUnavailable
 from tasador.records import PauseRecord
 from tasador.rollout import canary, plan, service_rollout, verbs
 from tasador.rollout.backend import ServiceState, Target
@@ -442,6 +442,33 @@ def test_rollout_that_died_before_its_row_is_recorded(world):
     assert "its rollout was interrupted" in records[0].reason
     assert world.events() == [("tasador.model.serving", name) for name in SERVICES]
     assert world.rollout.reconcile() == []
+
+
+def test_bundle_that_the_store_does_not_give_leads_to_the_older_promotion(world, monkeypatch):
+    """A broker repeats the event; nobody repeats reconcile, so it counts as a failure there."""
+    world.serve(5)
+    model = world.promote(6, version=2)
+    down = failing(StoreUnavailable("HTTP 503"))
+    monkeypatch.setattr(verbs, "fetch_bundle", down)
+    with pytest.raises(StoreUnavailable):
+        world.rollout.roll_out(model)
+    for service in SERVICES:
+        world.platform.states[service] = ServiceState(name=service)
+    assert outcomes(world.rollout.reconcile()) == ["failed", "failed"]
+    later(world, minutes=20)
+    monkeypatch.setattr(verbs, "fetch_bundle", lambda uri, *_: Path(uri))
+    assert outcomes(world.rollout.reconcile()) == ["serving", "serving"]
+    assert world.traffic() == (("00006", 100, ""),)
+
+
+def test_revision_of_the_same_bundle_at_another_address_serves_its_promotion(world):
+    """The digest names the content, so a copied bundle is no other model."""
+    model = world.promote(5)
+    for service, state in world.platform.states.items():
+        made = revision_of(replace(model, uri="s3://copy", correlation_id=""), state)
+        world.platform.create(service, made)
+        world.platform.direct(service, plan.all_to(made.name))
+    assert outcomes(world.rollout.roll_out(model)) == ["unchanged", "unchanged"]
 
 
 def split(world, *shares):
