@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.kit.checkout import RUN_FOLDER
+from tests.kit.processor_time import (  # noqa: F401 (hooks)
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+)
 
 # Without bytecode files each of the tests' processes would compile all of its imports again.
 sys.dont_write_bytecode = False
