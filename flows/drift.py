@@ -4,10 +4,13 @@ python flows/drift.py run
 python flows/drift.py card view judge
 """
 
-from metaflow import FlowSpec, Parameter, card, current, resources, retry, step, trigger
-
-from tasador.flowkit import main, say
+from tasador.flowkit import main, prepare, say
 from tasador.operations.steps import load_settings
+
+if __name__ == "__main__":
+    prepare()
+
+from metaflow import FlowSpec, Parameter, card, current, resources, retry, step, trigger
 
 
 @trigger(

@@ -6,10 +6,13 @@ python flows/ingest.py card view end
 
 from typing import Any
 
-from metaflow import FlowSpec, Parameter, card, current, step
-
-from tasador.flowkit import main, say
+from tasador.flowkit import main, prepare, say
 from tasador.operations.steps import load_settings
+
+if __name__ == "__main__":
+    prepare()
+
+from metaflow import FlowSpec, Parameter, card, current, step
 
 
 class IngestFlow(FlowSpec):

@@ -4,11 +4,14 @@ python flows/monitor.py run
 python flows/monitor.py card view judge
 """
 
-from metaflow import FlowSpec, card, current, resources, retry, schedule, step
-
-from tasador.flowkit import main, say
+from tasador.flowkit import main, prepare, say
 from tasador.operations.steps import load_settings
 from tasador.records import MonitorRecord
+
+if __name__ == "__main__":
+    prepare()
+
+from metaflow import FlowSpec, card, current, resources, retry, schedule, step
 
 
 @schedule(hourly=True)

@@ -5,10 +5,13 @@ python flows/train.py card view judge
 python flows/train.py card view dossier
 """
 
-from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry, step, trigger
-
-from tasador.flowkit import main, report_progress, say
+from tasador.flowkit import main, prepare, report_progress, say
 from tasador.operations.steps import load_settings
+
+if __name__ == "__main__":
+    prepare()
+
+from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry, step, trigger
 
 
 # drift.detected is sent under this name too: see ARGO_EVENTS in tasador/events/event.py.

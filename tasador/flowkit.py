@@ -1,6 +1,7 @@
 """What every flow needs: its command line, its settings and its log.
 
-A flow file ends with ``if __name__ == "__main__": main(TheFlow)``.
+Under ``if __name__ == "__main__"`` a flow file begins with ``prepare()`` and ends with
+``main(TheFlow)``.
 """
 
 from __future__ import annotations
@@ -13,13 +14,26 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tasador import environment
+from tasador.errors import TasadorError
+from tasador.reachable import require_running
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_RESTARTED = "TASADOR_FLOW_BEGUN_AGAIN"
 _LOG = logging.getLogger("tasador.flow")
+
+
+def prepare() -> None:
+    """Make the environment of a flow; call it before Metaflow is imported, which reads it then."""
+    if "argo-workflows" in sys.argv:
+        for name, value in argo_environ(Settings.load()).items():
+            os.environ.setdefault(name, value)
+    elif environment.is_of_user():
+        if sys.argv[1:2] in (["run"], ["resume"]):
+            _require_platform()
+        environment.enter(sys.argv)
 
 
 def main(flow: type) -> None:
@@ -27,10 +41,6 @@ def main(flow: type) -> None:
     from metaflow import metaflow_config
     from metaflow.util import get_username
 
-    if "argo-workflows" in sys.argv and _RESTARTED not in os.environ:
-        # Metaflow has read its variables on import: start again with those that Argo needs.
-        environ = {**argo_environ(Settings.load()), **os.environ, _RESTARTED: "1"}
-        os.execve(sys.executable, [sys.executable, *sys.argv], environ)  # noqa: S606
     # Metaflow refuses to run for root without a user name. This process has read the variable on
     # import; the processes of the steps will read it.
     if get_username() is None:
@@ -38,6 +48,14 @@ def main(flow: type) -> None:
     # ruff checks the flows. Without pylint, Metaflow would print a warning on every run.
     os.environ.setdefault("METAFLOW_PYLINT", "false")
     flow()
+
+
+def _require_platform() -> None:
+    """Say at once what is not running, instead of after the retries of the first step."""
+    try:
+        require_running(Settings.load(), "database_url", "s3_endpoint", "mlflow_url", "broker_url")
+    except TasadorError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def argo_environ(settings: Settings) -> dict[str, str]:

@@ -112,8 +112,12 @@ def git_sha(environ: Mapping[str, str] | None = None) -> str:
     if sha := environ.get("GIT_SHA"):
         return sha
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    # Inside a git hook, GIT_DIR names another repository.
+    inherited = {n: value for n, value in os.environ.items() if not n.startswith("GIT_")}
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=True, env=inherited
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tasador.cli.output import print_json
+from tasador.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(help="List and replay events that could not be delivered.", no_args_is_help=True)
@@ -17,15 +18,15 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the undelivered events, oldest first, with the reason."""
-    settings = Settings.load()
+    settings = _reachable_settings()
     letters = _backend(settings).dead_letters(settings)
     if json:
         print_json(letters)
         return
     from tasador.cli.console import console
-    from tasador.cli.tables import dead_letters_table
+    from tasador.cli.tables import dead_letters_report
 
-    console.print(dead_letters_table(letters))
+    console.print(dead_letters_report(letters))
 
 
 @app.command()
@@ -35,9 +36,15 @@ def replay(
     ] = None,
 ) -> None:
     """Deliver events again, once the cause is fixed. Safe to repeat."""
-    settings = Settings.load()
+    settings = _reachable_settings()
     count = _backend(settings).replay(settings, ids or ())
     typer.echo(f"{count} event{'' if count == 1 else 's'} delivered")
+
+
+def _reachable_settings() -> Settings:
+    settings = Settings.load()
+    where = "gateway_admin_url" if settings.platform == "embedded" else "database_url"
+    return require_running(settings, where)
 
 
 def _backend(settings: Settings) -> Any:

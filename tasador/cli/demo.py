@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from rich.rule import Rule
 
-from tasador.cli.console import console
+from tasador.cli.console import console, heading, say
 from tasador.cli.narration import Narrator
 from tasador.cli.output import dollars
 from tasador.cli.platform import print_addresses
 from tasador.cli.tables import lineage_tree
 from tasador.clock import wait_until
+from tasador.environment import for_child
 from tasador.errors import ConfigurationError, ServiceUnavailable, TasadorError
 from tasador.local.platform import Platform
 from tasador.operations.lineage import trace
@@ -74,24 +75,28 @@ class Demo:
                 settings = replace(Settings.load(), source_url=source_url)
                 os.environ["TASADOR_SOURCE_URL"] = source_url
                 prediction_id = self._run_loop(settings)
-                _show_lineage(settings, prediction_id)
+                if prediction_id:
+                    _show_lineage(settings, prediction_id)
                 console.print(f"done in {time.monotonic() - began:.0f} s", highlight=False)
-                print_addresses(web.result() if stay else settings)
+                if stay:
+                    print_addresses(web.result())
+                    say(console, _next_steps(home, settings, prediction_id))
             if stay:
-                console.print("the platform keeps running; press Ctrl-C to stop it")
+                say(console, "\nThe platform keeps running; press Ctrl-C to stop it.")
                 signal.pause()
         except KeyboardInterrupt:
             pass
         finally:
             with console.status("stopping the platform"):
                 platform.down()
+            say(console, _afterwards(home))
 
     def _run_loop(self, settings: Settings) -> str:
         """Ingest each batch and predict after each promotion; returns the last prediction's id."""
         narrator = Narrator(console)
         prediction_id = ""
         for number in range(_BATCHES + 1):
-            console.print(Rule(f"batch {number}" if number < _BATCHES else "after the last batch"))
+            heading(console, f"batch {number}" if number < _BATCHES else "after the last batch")
             for run in follow(
                 settings,
                 train_parameters={"trials": str(self.trials)},
@@ -101,6 +106,8 @@ class Demo:
                 if run.flow == "train" and run.artifacts["decision"] == "promoted":
                     _await_serving(settings, run)
                     prediction_id = _predict_and_explain(settings)
+                elif run.flow == "train" and not prediction_id:
+                    say(console, "        no model serves yet: it must pass these checks first")
                 if run.artifacts.get("status") == "exhausted":
                     return prediction_id
         return prediction_id
@@ -117,7 +124,12 @@ class Demo:
         with (
             log.open("w") as log_file,
             subprocess.Popen(
-                command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log_file, text=True
+                command,
+                cwd=CHECKOUT,
+                env=for_child(home, os.environ),
+                stdout=subprocess.PIPE,
+                stderr=log_file,
+                text=True,
             ) as process,
         ):
             assert process.stdout is not None
@@ -132,8 +144,35 @@ class Demo:
                 process.terminate()
 
 
+def _next_steps(home: Path, settings: Settings, prediction_id: str) -> str:
+    """What somebody who has seen the demo can try, as commands to copy."""
+    within = f"{prefix(home)}.venv/bin"
+    steps = [
+        "\nTry, in another terminal:",
+        f"  curl -s {settings.functions_url}/predict -H 'content-type: application/json' \\",
+        '       -d \'{"state": "Texas", "zip_code": "77084", "bed": 3, "house_size": 1800}\'',
+        f"  {within}/tasador models",
+        f"  {within}/python flows/train.py card view judge",
+    ]
+    if prediction_id:
+        steps.append(f"  {within}/tasador lineage {prediction_id}")
+    return "\n".join(steps)
+
+
+def _afterwards(home: Path) -> str:
+    return (
+        f"The platform is stopped; its data is in {home}.\n"
+        f"Start it again with: {prefix(home)}.venv/bin/tasador up"
+    )
+
+
+def prefix(home: Path) -> str:
+    """What must stand before a command that is to find this home; empty for the default one."""
+    return "" if home == CHECKOUT / ".tasador" else f"TASADOR_HOME={shlex.quote(str(home))} "
+
+
 def _print_dim(text: str) -> None:
-    console.print(text, style="dim", highlight=False)
+    say(console, text, "dim")
 
 
 def _prepare_home(platform: Platform, home: Path) -> None:
@@ -159,7 +198,8 @@ def _await_serving(settings: Settings, run: FlowRun) -> None:
 
     def is_serving() -> bool:
         try:
-            response = httpx.get(f"{settings.functions_url}/model", timeout=30)
+            # Proxies are for addresses outside.
+            response = httpx.get(f"{settings.functions_url}/model", timeout=30, trust_env=False)
         except httpx.TransportError as error:
             raise ServiceUnavailable(f"the gateway does not answer: {error}") from error
         return response.status_code == httpx.codes.OK and response.json()["version"] == version
@@ -176,17 +216,22 @@ def _await_serving(settings: Settings, run: FlowRun) -> None:
 
 def _predict_and_explain(settings: Settings) -> str:
     """Print the price of HOUSE and its explanation; returns the prediction's id."""
-    with httpx.Client(base_url=settings.functions_url, timeout=60) as client:
+    with httpx.Client(base_url=settings.functions_url, timeout=60, trust_env=False) as client:
         prediction = _post(client, "/predict", HOUSE)
         explanation = _post(client, "/explain", HOUSE)
     low, high = (prediction["intervals"]["90"][end] for end in ("low", "high"))
     model = prediction["model"]
+    # The probability holds for homes like those that the model knows.
+    level = "" if prediction.get("warnings") else "90 %: "
     console.print(
         f"[bold]predict[/] {dollars(prediction['price'])} "
-        f"(90 %: {dollars(low)} to {dollars(high)}) "
+        f"({level}{dollars(low)} to {dollars(high)}) "
         f"by {model['name']}@{model['version']}, revision {prediction['revision']}",
         highlight=False,
+        soft_wrap=True,
     )
+    for warning in prediction.get("warnings", ()):
+        say(console, f"        · {warning}")
     console.print(f"[bold]explain[/] {explanation['sentence']}", highlight=False)
     return str(prediction["prediction_id"])
 
@@ -201,7 +246,7 @@ def _post(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, An
 
 def _show_lineage(settings: Settings, prediction_id: str) -> None:
     """Print what `tasador lineage` prints, once record has stored the prediction."""
-    console.print(Rule(f"tasador lineage {prediction_id}"))
+    heading(console, f"tasador lineage {prediction_id}")
     with Warehouse(settings.database_url) as warehouse:
         # record may be starting from zero while the event is on its way.
         if not wait_until(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tasador.cli.output import print_json
+from tasador.cli.platform import embedded_home
 from tasador.cli.source import Order
 from tasador.errors import TasadorError
+from tasador.reachable import require_running
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,9 +34,11 @@ def pipeline(
     The events of each ingest flow start the drift and train flows. At the end the monitor flow
     runs if the champion got requests since the last monitoring check.
     """
+    settings = require_running(
+        Settings.load(), "database_url", "s3_endpoint", "mlflow_url", "broker_url", "source_url"
+    )
     from tasador.monitoring import verbs
 
-    settings = Settings.load().require("database_url", "source_url", "mlflow_url", "broker_url")
     ingested, exhausted = 0, False
     while not exhausted and (batches is None or ingested < batches):
         runs = _run_flows(settings, "ingest", trials, json)
@@ -58,15 +62,19 @@ def monitor(
 
     Runs the monitor flow, and the train flow if the check requests training.
     """
-    settings = Settings.load().require("database_url", "mlflow_url", "broker_url")
+    settings = Settings.load()
     if limit is not None:
-        _list_checks(settings, limit, json)
+        _list_checks(require_running(settings, "database_url"), limit, json)
         return
+    needed = ("database_url", "s3_endpoint", "mlflow_url", "broker_url")
+    settings.require(*needed)
     if every_minutes is None:
+        require_running(settings, *needed)
         _run_flows(settings, "monitor", trials, json)
         return
     while True:
         try:
+            require_running(settings, *needed)
             _run_flows(settings, "monitor", trials, json)
         except TasadorError as error:
             # The service that failed may be up again at the next check.
@@ -83,9 +91,9 @@ def _list_checks(settings: Settings, limit: int, json: bool) -> None:
         print_json(checks)
         return
     from tasador.cli.console import console
-    from tasador.cli.tables import monitoring_table
+    from tasador.cli.tables import monitoring_report
 
-    console.print(monitoring_table(checks))
+    console.print(monitoring_report(checks))
 
 
 def _run_flows(settings: Settings, first: str, trials: int, json: bool) -> list[FlowRun]:
@@ -123,6 +131,16 @@ def demo(
 
     Ingests six batches, trains and serves models, predicts and explains, and traces a prediction.
     """
+    home = embedded_home()
+    # Before the imports, which take seconds.
+    typer.echo(
+        f"Tasador's demo, on {f'the listings of {csv}' if csv else 'a simulated market'}. It will\n"
+        f"  1. start Postgres, S3, MLflow and the gateway of the functions in {home}\n"
+        "  2. ingest six batches: judge drift, train where it helps, put a promoted model into\n"
+        "     service and price a house with it\n"
+        "  3. trace the last prediction back to its batches\n"
+        "This takes a quarter of an hour on two cores. Ctrl-C stops it and everything it started.\n"
+    )
     from tasador.cli.demo import Demo
 
     Demo(csv=csv, order=order.value, seed=seed, trials=trials).play(stay=not once)

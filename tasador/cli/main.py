@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-import typer
-
-from tasador.cli.app import make_app
+from tasador import environment
 from tasador.errors import TasadorError
 
 
 def main() -> None:
     """Run the command line; a TasadorError is one line on stderr and exit status 1."""
     try:
-        make_app()()
+        environment.enter(("-m", "tasador", *sys.argv[1:]))
+        # Somebody waits: MLflow's client tries once more at once, flows try longer.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        _run()
     except TasadorError as error:
+        import typer
+
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _run() -> None:
+    # Imported in the environment that ``enter`` has made, without the user's PYTHONPATH.
+    from tasador.cli.app import make_app
+
+    make_app()()

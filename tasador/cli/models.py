@@ -12,6 +12,7 @@ import typer
 
 from tasador.cli.output import print_json
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.reachable import require_running
 from tasador.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ def serve(
 
 def models(json: AsJson = False) -> None:
     """List the registered model versions, newest first."""
+    settings = require_running(Settings.load(), "database_url", "mlflow_url")
     from tasador.stores.registry import Registry
     from tasador.warehouse.warehouse import Warehouse
 
-    settings = Settings.load().require("database_url", "mlflow_url")
     versions = Registry(settings).versions()
     with Warehouse(settings.database_url) as warehouse:
         decisions = {
@@ -128,9 +129,9 @@ def models(json: AsJson = False) -> None:
         )
         return
     from tasador.cli.console import console
-    from tasador.cli.tables import models_table
+    from tasador.cli.tables import models_report
 
-    console.print(models_table(versions, decisions))
+    console.print(models_report(versions, decisions))
     for version, problem in problems.items():
         typer.echo(
             f"version {version} cannot be read: {problem}\n`tasador rollback VERSION` returns to a "
@@ -163,9 +164,9 @@ def dossier(
 
     It holds the model card, data contract, gate record, SBOM and licences.
     """
+    settings = require_running(Settings.load(), "mlflow_url", "s3_endpoint")
     from tasador.dossier.verbs import fetch
 
-    settings = Settings.load().require("mlflow_url", "s3_endpoint")
     fetched = fetch(settings, version, out)
     if json:
         print_json({"uri": fetched.uri, "folder": fetched.folder.resolve(), **fetched.index})
@@ -186,10 +187,10 @@ def lineage(
 
     Shows its Revision, model version, MLflow run and training batches.
     """
+    settings = require_running(Settings.load(), "database_url")
     from tasador.operations.lineage import trace
     from tasador.warehouse.warehouse import Warehouse
 
-    settings = Settings.load().require("database_url")
     with Warehouse(settings.database_url) as warehouse:
         traced = trace(prediction_id, warehouse)
     if json:
@@ -220,9 +221,11 @@ def rollback(
 
     It is rolled out like a promotion. Nothing is recorded if the version cannot serve.
     """
+    settings = Settings.load().require("broker_url", "s3_endpoint")
+    # Without the broker the decision is recorded all the same, and reload finds it later.
+    require_running(settings, "database_url", "s3_endpoint", "mlflow_url")
     from tasador.rollout.rollback import roll_back
 
-    settings = Settings.load().require("database_url", "mlflow_url", "broker_url", "s3_endpoint")
     decision, announce_error = roll_back(settings, version, digest, force=force)
     outcome = (
         f"{announce_error}: {_RECONCILE_HINT}" if announce_error else "reload is rolling it out"

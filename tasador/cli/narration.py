@@ -62,7 +62,8 @@ def _summarise(flow: str, artifacts: Mapping[str, Any]) -> tuple[str, Iterable[s
     if flow == "drift":
         verdict = artifacts["verdict"]
         headline = verdict_headline(verdict, artifacts["moved"], artifacts["hurts"])
-        return _coloured(verdict, headline), artifacts["reasons"]
+        # The only reason of a first training is the headline.
+        return _coloured(verdict, headline), () if verdict == "train" else artifacts["reasons"]
     if flow == "monitor":
         verdict = artifacts["verdict"]
         details = [*artifacts["reasons"], *filter(None, [artifacts["asked_says"]])]

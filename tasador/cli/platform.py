@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tasador.cli.output import print_json
+from tasador.errors import ConfigurationError
 from tasador.settings import Settings
 
 
@@ -18,41 +21,82 @@ def up(
     Starts Postgres, an S3 server, MLflow and the gateway of the functions on this machine. Safe to
     repeat.
     """
+    home = embedded_home()
     from tasador.cli.console import console
     from tasador.local.platform import Platform
 
     with console.status("starting"):
-        Platform(Settings.load().home).up(
-            web=web, progress=lambda text: console.print(text, highlight=False)
-        )
+        Platform(home).up(web=web, progress=lambda text: console.print(text, highlight=False))
     print_addresses(Settings.load())
 
 
 def down() -> None:
     """Stop the embedded platform; its data is kept."""
+    home = embedded_home()
     from tasador.cli.console import console
     from tasador.local.platform import Platform
 
     with console.status("stopping"):
-        Platform(Settings.load().home).down()
+        Platform(home).down()
     typer.echo("stopped")
 
 
 def status(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which parts of the embedded platform run, and where."""
-    from tasador.local.platform import Platform
+    """Show which parts run, and where.
 
-    parts = Platform(Settings.load().home).status()
+    Exits with status 1 if a part that the loop needs does not run. On a cluster the parts are the
+    addresses in the environment.
+    """
+    settings = Settings.load()
+    if settings.platform == "cluster":
+        _print_cluster_status(settings, json)
+        return
+    from tasador.local.platform import CORE, Platform
+
+    parts = Platform(settings.home).status()
+    down = [part.name for part in parts if part.name in CORE and not part.running]
     if json:
         print_json(parts)
-        return
-    url_width = max(len("address"), *(len(part.url) for part in parts))
-    typer.echo(f"{'part':<14}state  {'address':<{url_width}}  log")
-    for part in parts:
-        state = "up   " if part.running else typer.style("down ", fg="red")
-        typer.echo(f"{part.name:<14}{state}  {part.url:<{url_width}}  {part.log}")
+    else:
+        _print_parts([(part.name, part.running, part.url, str(part.log)) for part in parts])
+        running = {part.name for part in parts if part.running}
+        if running:
+            typer.echo()
+            _print_lines(address for address in _addresses(settings) if address[2] in running)
+        if down:
+            typer.echo(f"\n{', '.join(down)} not running: start with `tasador up`", err=True)
+    if down:
+        raise typer.Exit(1)
+
+
+def _print_cluster_status(settings: Settings, json: bool) -> None:
+    """Print whether each address in the environment answers."""
+    from tasador.reachable import failure, without_password
+
+    names = ("database_url", "s3_endpoint", "mlflow_url", "broker_url", "argo_events_url")
+    rows = []
+    for name in names:
+        url = getattr(settings, name)
+        reason = failure(url) if url else f"TASADOR_{name.upper()} is not set"
+        rows.append((name.rpartition("_")[0], not reason, without_password(url), reason))
+    if json:
+        print_json(
+            [dict(zip(("name", "running", "url", "reason"), row, strict=True)) for row in rows]
+        )
+    else:
+        _print_parts(rows, last="reason")
+    if not all(running for _, running, _, _ in rows):
+        raise typer.Exit(1)
+
+
+def _print_parts(rows: list[tuple[str, bool, str, str]], last: str = "log") -> None:
+    url_width = max(len("address"), *(len(url) for _, _, url, _ in rows))
+    typer.echo(f"{'part':<14}state  {'address':<{url_width}}  {last}")
+    for name, running, url, note in rows:
+        state = "up   " if running else typer.style("down ", fg="red")
+        typer.echo(f"{name:<14}{state}  {url:<{url_width}}  {note}".rstrip())
 
 
 def doctor() -> None:
@@ -70,17 +114,38 @@ def doctor() -> None:
 
 def print_addresses(settings: Settings) -> None:
     """Print the URLs that a user opens, one per line."""
-    for name, url in (
-        ("web app", settings.web_url),
-        ("MLflow", settings.mlflow_url),
-        ("ingest cards", settings.cards_ingest_url),
-        ("drift cards", settings.cards_drift_url),
-        ("train cards", settings.cards_train_url),
-        ("monitor cards", settings.cards_monitor_url),
-        ("functions", settings.functions_url),
-    ):
+    _print_lines(_addresses(settings))
+
+
+def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
+    """What a person opens or sends to: name, URL and the part behind it."""
+    return [
+        ("web app", settings.web_url, "web"),
+        ("MLflow", settings.mlflow_url, "mlflow"),
+        ("ingest cards", settings.cards_ingest_url, "cards-ingest"),
+        ("drift cards", settings.cards_drift_url, "cards-drift"),
+        ("train cards", settings.cards_train_url, "cards-train"),
+        ("monitor cards", settings.cards_monitor_url, "cards-monitor"),
+        ("functions", settings.functions_url, "gateway"),
+        ("CloudEvents", settings.broker_url, "gateway"),
+    ]
+
+
+def _print_lines(addresses: Iterable[tuple[str, str, str]]) -> None:
+    for name, url, _ in addresses:
         if url:
             typer.echo(f"{name:<14} {url}")
+
+
+def embedded_home() -> Path:
+    """The home folder; on a cluster there is no platform to start or stop."""
+    settings = Settings.load()
+    if settings.platform == "cluster":
+        raise ConfigurationError(
+            "TASADOR_PLATFORM is cluster: `kubectl apply` starts the platform there. Unset it to "
+            "use the embedded platform of this machine"
+        )
+    return settings.home
 
 
 def add_to(app: typer.Typer) -> None:

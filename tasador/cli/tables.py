@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Column, Table
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from tasador.cli.output import dollars
@@ -25,15 +27,18 @@ def metrics_table(metrics: Mapping[str, float], title: str) -> Table:
     return table
 
 
-def models_table(
-    versions: Iterable[ModelVersion], decisions: Mapping[tuple[str, int, str], DecisionRecord]
-) -> Table:
-    """The registered versions, and the gate's decision by name, version and digest."""
-    table = Table("version", "alias", "decision", "R²", "median error", "reasons")
+def models_report(
+    versions: Sequence[ModelVersion], decisions: Mapping[tuple[str, int, str], DecisionRecord]
+) -> Group:
+    """The registered versions; the gate's decision and its reasons by name, version and digest."""
+    if not versions:
+        return Group("none: `tasador pipeline` trains the first version")
+    table = Table("version", "alias", "decision", "R²", "median error")
+    reasons: list[Text] = []
     for version in versions:
         decision = decisions.get(version.model.key)
         if decision is None:
-            table.add_row(str(version.version), "", "none yet", "", "", "")
+            table.add_row(str(version.version), " ".join(version.aliases), "none yet", "", "")
             continue
         table.add_row(
             str(version.version),
@@ -41,45 +46,48 @@ def models_table(
             f"{decision.decision} {decision.decided_at:%Y-%m-%d %H:%M}",
             f"{decision.metrics.get('r2', float('nan')):.3f}",
             f"{decision.metrics.get('median_error', float('nan')):.1%}",
-            "; ".join(decision.reasons),
         )
-    return table
+        reasons.append(Text(f"version {version.version} {decision.decision}"))
+        reasons += _bullets(decision.reasons)
+    return Group(table, *reasons)
 
 
-def monitoring_table(checks: Iterable[MonitorRecord]) -> Table:
-    """Monitoring checks; errors are shown as percentages of the price."""
-    table = Table(
-        "until", "version", "requests", "verdict", "estimated error", "realised error", "training"
-    )
+def monitoring_report(checks: Sequence[MonitorRecord]) -> Group:
+    """Monitoring checks and their reasons; errors are shown as percentages of the price."""
+    if not checks:
+        return Group("none: `tasador monitor` makes the first check")
+    table = Table("until", "version", "requests", "verdict", "estimated", "realised")
+    reasons: list[Text] = []
     for check in checks:
+        until = f"{check.window_to:%Y-%m-%d %H:%M}"
         errors = (check.estimated_error, check.realised_error)
         table.add_row(
-            f"{check.window_to:%Y-%m-%d %H:%M}",
+            until,
             str(check.champion_version),
             f"{check.predictions:,}",
-            f"{check.verdict}: {check.reasons[0]}",
-            *("" if error is None else f"{math.expm1(error):.0%}" for error in errors),
-            check.asked_says,
+            check.verdict,
+            *("none" if error is None else f"{math.expm1(error):.0%}" for error in errors),
         )
-    return table
+        reasons.append(Text(f"{until} {check.verdict}"))
+        reasons += _bullets([*check.reasons, *filter(None, [check.asked_says])])
+    return Group(table, *reasons)
 
 
-def dead_letters_table(letters: Iterable[Mapping[str, Any]]) -> Table:
-    """Events that could not be delivered."""
-    table = Table(
-        "failed at", "event", Column("id", overflow="fold"), "subscriber", "status", "reason"
-    )
+def dead_letters_report(letters: Sequence[Mapping[str, Any]]) -> Group:
+    """Events that could not be delivered, each with its subscriber and the reason."""
+    if not letters:
+        return Group("none: every event was delivered")
+    lines: list[Text] = []
     for letter in letters:
-        event = letter["event"]
-        table.add_row(
-            letter["time"][:19],
-            event["type"],
-            event["id"],
-            letter["subscriber"],
-            str(letter["status"] or ""),
-            letter["reason"][:200],
-        )
-    return table
+        event, status = letter["event"], letter["status"]
+        lines.append(Text(f"{letter['time'][:19]} {event['type']} {event['id']}"))
+        answer = f"HTTP {status}: " if status else ""
+        lines += _bullets([f"{letter['subscriber']}: {answer}{letter['reason'][:200]}"])
+    return Group(*lines)
+
+
+def _bullets(sentences: Iterable[str]) -> list[Text]:
+    return [Text(f"  · {sentence}") for sentence in sentences]
 
 
 def lineage_tree(lineage: Lineage) -> Tree:
@@ -97,11 +105,12 @@ def lineage_tree(lineage: Lineage) -> Tree:
     model = tree.add(f"model {decision.model}, digest {decision.digest[:16]}…")
     model.add(f"bundle {decision.model_uri}")
     model.add(f"MLflow run {decision.run_id}")
-    model.add(f"{decision.decision} {decision.decided_at:%F %T}: {'; '.join(decision.reasons)}")
+    because = model.add(f"{decision.decision} {decision.decided_at:%F %T}")
+    _add_all(because, decision.reasons)
     for drift in lineage.drift:
-        model.add(f"requested by drift verdict {drift.verdict!r}: {'; '.join(drift.reasons)}")
+        _add_all(model.add(f"requested by drift verdict {drift.verdict!r}"), drift.reasons)
     for check in lineage.looks:
-        model.add(f"requested by monitoring: {'; '.join(check.reasons)}")
+        _add_all(model.add("requested by monitoring"), check.reasons)
     count = len(lineage.batches)
     data = tree.add(f"trained on {count} {'batch' if count == 1 else 'batches'}")
     for batch in lineage.batches:
@@ -110,3 +119,8 @@ def lineage_tree(lineage: Lineage) -> Tree:
             f"{batch.rows_raw:,} rows, {batch.raw_uri}"
         )
     return tree
+
+
+def _add_all(branch: Tree, sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        branch.add(Text(sentence))

@@ -17,6 +17,7 @@ from tasador.local import endpoints, objects, postgres, tracking, web_parts
 from tasador.local.gateway.daemon import daemon as gateway_daemon
 from tasador.local.gateway.daemon import end_functions
 from tasador.local.process import Daemon, DaemonFailed, Daemons, write_private
+from tasador.reachable import without_password
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
 Progress = Callable[[str], None]
@@ -76,7 +77,7 @@ class Platform:
             PartStatus(
                 name,
                 self._runs(name),
-                _without_password(kept.get(endpoints.ADDRESSES[name], "")),
+                without_password(kept.get(endpoints.ADDRESSES[name], "")),
                 self._daemons.log(name),
             )
             for name in (*CORE, *web_parts.NAMES)
@@ -183,8 +184,3 @@ def _warehouse_state() -> str:
     package = Path(__file__).parents[1] / "warehouse"
     files = [f"{p} {p.stat().st_mtime_ns}" for p in sorted(package.rglob("*.py"))]
     return hashlib.sha256("\n".join(files).encode()).hexdigest()
-
-
-def _without_password(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tasador.environment import for_child
 from tasador.local.process import Daemon, DaemonFailed, write_private
 
 USER = "tasador"
@@ -84,6 +85,7 @@ def prepare(url: str, home: Path) -> None:
             capture_output=True,
             text=True,
             cwd="/",
+            env=for_child(home, os.environ),
             check=False,
             **account,  # type: ignore[call-overload]
         )

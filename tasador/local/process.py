@@ -21,11 +21,14 @@ from pathlib import Path
 import psutil
 
 from tasador.clock import backoff, retry, wait_until
+from tasador.environment import for_child
 from tasador.errors import TasadorError
 
 _TAIL_LINES = 30
 _BUSY_SECONDS = 15.0
 _RESTART_PAUSE = 0.3
+# The variable by which a process without a file is found: it holds the daemon's name.
+_DAEMON = "TASADOR_DAEMON"
 
 
 class DaemonFailed(TasadorError):
@@ -34,7 +37,7 @@ class DaemonFailed(TasadorError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A process that keeps running. ``env`` extends the caller's environment.
+    """A process that keeps running. ``env`` extends what it inherits (``environment.for_child``).
 
     ``ready`` returns whether the process serves already; if it raises DaemonFailed, waiting ends.
     ``user`` is the account to run as if the caller is root. ``attempts`` limits the number of
@@ -158,7 +161,7 @@ class Daemons:
                 stdout=log,
                 stderr=subprocess.PIPE,
                 cwd=daemon.cwd,
-                env={**os.environ, **daemon.env, "TASADOR_HOME": str(self._home)},
+                env=for_child(self._home, os.environ, **daemon.env, **{_DAEMON: daemon.name}),
                 start_new_session=True,
                 umask=0o077,
                 check=True,
@@ -207,12 +210,16 @@ class Daemons:
         return f"{daemon.name} {what}; the end of {path}:\n{tail}"
 
     def _end_unrecorded(self, daemon: Daemon) -> None:
-        """End a process that was started by a command that was killed before it recorded it."""
+        """End a process that was started by a command that was killed before it recorded it.
+
+        Its command may differ: its port is taken, so the new daemon has another one.
+        """
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
+                environ = process.environ()
                 if (
-                    tuple(process.cmdline()) == daemon.command
-                    and process.environ().get("TASADOR_HOME") == str(self._home)
+                    environ.get(_DAEMON) == daemon.name
+                    and environ.get("TASADOR_HOME") == str(self._home)
                     and (unrecorded := _described(daemon, process.pid)) is not None
                 ):
                     unrecorded.end()

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 from tasador.errors import BundleError, TasadorError
+from tasador.reachable import not_running
 from tasador.settings import ENDPOINTS_FILE, Settings
+
+# The namespace of the pod in which this process runs.
+_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+# predict may have to start, and to load its model.
+_FUNCTIONS_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +26,47 @@ class Diagnosis:
 
 
 def diagnose(settings: Settings) -> Iterator[Diagnosis]:
-    """Use each part for real: run a query, list buckets, send a request."""
+    """Use each part for real: run a query, look for the buckets, send a request."""
     endpoints = settings.home / ENDPOINTS_FILE
     if settings.platform == "embedded" and not endpoints.is_file():
         yield Diagnosis("settings", False, f"{endpoints} does not exist: run `tasador up`")
         return
-    yield Diagnosis("settings", True, f"{settings.platform} platform, home {settings.home}")
-    parts: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
-        ("database", "database_url", _database),
-        ("objects", "s3_endpoint", _objects),
-        ("mlflow", "mlflow_url", _mlflow),
-        ("champion", "database_url", _champion),
-        ("rollouts", "database_url", _rollouts),
-        ("functions", "functions_url", _functions),
-    )
+    yield Diagnosis("settings", True, _settings(settings))
+    parts: list[tuple[str, tuple[str, ...], Callable[[Settings], str]]] = [
+        ("database", ("database_url",), _database),
+        ("objects", ("s3_endpoint", "s3_access_key", "s3_secret_key"), _objects),
+        ("mlflow", ("mlflow_url",), _mlflow),
+        ("champion", ("database_url", "s3_endpoint"), _champion),
+        ("rollouts", ("database_url",), _rollouts),
+    ]
+    if settings.platform == "cluster":
+        parts.append(("broker", ("broker_url",), _broker))
+        parts.append(("functions", (), _functions))
+    else:
+        parts.append(("functions", ("functions_url",), _functions))
+    down: set[str] = set()
     for name, required, check in parts:
+        if down.intersection(required):
+            continue  # it has been reported
         try:
-            settings.require(required)
-            yield Diagnosis(name, True, check(settings))
+            settings.require(*required)
+            reason = not_running(settings, required)
+            down.update(required if reason else ())
+            yield Diagnosis(name, not reason, reason or check(settings))
         except TasadorError as error:
             yield Diagnosis(name, False, str(error).splitlines()[0])
+
+
+def _settings(settings: Settings) -> str:
+    if settings.platform == "embedded":
+        return f"embedded platform, home {settings.home}"
+    given = [
+        f"TASADOR_{f.name.upper()}"
+        for f in fields(settings)
+        if f.name.endswith("_url") or f.name == "s3_endpoint"
+        if getattr(settings, f.name)
+    ]
+    return f"cluster, from the environment: {', '.join(given) or 'no address is set'}"
 
 
 def _database(settings: Settings) -> str:
@@ -51,7 +79,7 @@ def _database(settings: Settings) -> str:
 def _objects(settings: Settings) -> str:
     from tasador.stores.lake import Lake
 
-    Lake(settings).ensure_buckets()
+    Lake(settings).check_buckets()
     return f"all buckets exist at {settings.s3_endpoint}"
 
 
@@ -93,15 +121,42 @@ def _rollouts(settings: Settings) -> str:
     raise TasadorError(found.message)
 
 
+def _broker(settings: Settings) -> str:
+    return f"the broker answers at {settings.broker_url}"
+
+
 def _functions(settings: Settings) -> str:
     import httpx
 
+    url = predict_url(settings)
+    if not url:
+        return (
+            "not checked: outside a pod, TASADOR_FUNCTIONS_URL names the address of the functions"
+        )
+    remedy = "run `tasador up`"
+    if settings.platform == "cluster":
+        remedy = "see `kubectl get ksvc predict`"
     try:
-        response = httpx.get(f"{settings.functions_url}/ready", timeout=30)
-    except httpx.HTTPError as error:
-        raise TasadorError(
-            f"{settings.functions_url} does not answer ({error}): run `tasador up`"
-        ) from error
+        # Proxies are for addresses outside.
+        response = httpx.get(f"{url}/ready", timeout=_FUNCTIONS_TIMEOUT, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise TasadorError(f"{url} does not answer ({error}): {remedy}") from error
     if response.status_code == httpx.codes.OK:
-        return f"predict is ready at {settings.functions_url}"
-    return f"predict is not ready: {response.json().get('detail', response.text[:200])}"
+        return f"predict is ready at {url}"
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return f"predict has no Service yet at {url}: the first promotion creates it"
+    try:
+        reason = response.json().get("detail", response.text[:200])
+    except ValueError:
+        reason = f"HTTP {response.status_code} {response.text[:200]}"
+    return f"predict is not ready: {reason}"
+
+
+def predict_url(settings: Settings) -> str:
+    """The address of predict: as set, else its Service in this pod's namespace, else empty."""
+    if settings.functions_url:
+        # The web app's setting has a place for the function's name.
+        return settings.functions_url.replace("{function}", "predict").rstrip("/")
+    if settings.platform == "cluster" and _NAMESPACE.is_file():
+        return f"http://predict.{_NAMESPACE.read_text().strip()}.svc.cluster.local"
+    return ""

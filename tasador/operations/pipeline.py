@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasador.environment import for_child
 from tasador.errors import TasadorError
 from tasador.events.event import BATCH_INGESTED, DRIFT_DETECTED, TRAINING_REQUESTED
 from tasador.settings import CHECKOUT, Settings
@@ -89,14 +90,16 @@ def run_flow(
         log.parent.mkdir(parents=True, exist_ok=True)
         tail: list[str] = []
         with (
-            log.open("a") as log_file,
+            log.open("a", encoding="utf-8") as log_file,
             subprocess.Popen(
                 command,
                 cwd=CHECKOUT,
-                env={**os.environ, "TASADOR_HOME": str(settings.home), "PYTHONUNBUFFERED": "1"},
+                env=for_child(settings.home, os.environ, PYTHONUNBUFFERED="1"),
+                umask=0o077,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
             ) as process,
         ):
             assert process.stdout is not None
@@ -117,24 +120,17 @@ def run_flow(
         flow=flow,
         run_id=run_id,
         seconds=time.monotonic() - started,
-        artifacts=_artifacts(flow, run_id),
+        artifacts=_artifacts(flow, settings.home, run_id),
     )
 
 
-def _artifacts(flow: str, run_id: str) -> dict[str, Any]:
+def _artifacts(flow: str, home: Path, run_id: str) -> dict[str, Any]:
     from metaflow import Run, metadata, namespace
 
     namespace(None)
-    # Flows run in the checkout. Point the client there, whatever the current directory is.
-    metadata(f"local@{_datastore_parent()}")
+    metadata(f"local@{home}")
     data = Run(f"{FLOW_CLASSES[flow]}/{run_id}").data
     return {name: getattr(data, name, None) for name in _ARTIFACTS[flow]}
-
-
-def _datastore_parent() -> Path:
-    """The folder whose .metaflow the flows use: the checkout or, like Metaflow, one above it."""
-    folders = (CHECKOUT, *CHECKOUT.parents)
-    return next((f for f in folders if (f / ".metaflow").is_dir()), CHECKOUT)
 
 
 def follow(

@@ -14,6 +14,7 @@ from typing import TypeVar
 import httpx
 
 from tasador.clock import backoff, retry
+from tasador.environment import LOOPBACK, PROXIES, variables
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
 from tasador.source.payload import is_truncated, read_head
 from tasador.source.refusals import is_used_up
@@ -112,9 +113,19 @@ class SourceClient:
     def _with_retries(self, request: Callable[[httpx.Client], T]) -> T:
         limits = httpx.Timeout(self.timeout, connect=min(self.timeout, 10.0))
         try:
-            client = httpx.Client(base_url=self.url, timeout=limits, follow_redirects=True)
+            client = httpx.Client(
+                base_url=self.url,
+                timeout=limits,
+                follow_redirects=True,
+                trust_env=httpx.URL(self.url).host not in LOOPBACK,
+            )
         except httpx.InvalidURL as error:
             raise self._bad_address(error) from error
+        except (OSError, ValueError, ImportError) as error:
+            raise ConfigurationError(
+                f"no client of the source {self.url} can be created: {error}; see "
+                f"{', '.join(variables('SSL_CERT_FILE', 'SSL_CERT_DIR', *PROXIES))}"
+            ) from error
         pauses = (
             random.uniform(pause / 2, pause) for pause in backoff(self.backoff, _LONGEST_PAUSE)
         )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasador.environment import PROXIES, named
 from tasador.errors import (
     BundleError,
     ObjectLost,
@@ -45,6 +46,7 @@ class Lake:
         settings.require("s3_endpoint", "s3_access_key", "s3_secret_key")
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
 
         self._buckets = (
             settings.bucket_raw,
@@ -53,23 +55,30 @@ class Lake:
             settings.bucket_metaflow,
         )
         self._endpoint = settings.s3_endpoint
-        self._s3 = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint,
-            aws_access_key_id=settings.s3_access_key,
-            aws_secret_access_key=settings.s3_secret_key,
-            region_name=settings.s3_region,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                # SeaweedFS and rclone do not support the newer checksums.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                retries={"mode": "standard", "total_max_attempts": 3},
-                connect_timeout=5,
-                read_timeout=60,
-            ),
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            # SeaweedFS and rclone do not support the newer checksums.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=5,
+            read_timeout=60,
         )
+        try:
+            self._s3 = boto3.client(
+                "s3",
+                endpoint_url=settings.s3_endpoint,
+                aws_access_key_id=settings.s3_access_key,
+                aws_secret_access_key=settings.s3_secret_key,
+                region_name=settings.s3_region,
+                config=config,
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigurationError(
+                f"no client of the object store {settings.s3_endpoint} can be created: {error}"
+                f"{named('AWS_', *PROXIES)}"
+            ) from error
 
     def ensure_buckets(self) -> None:
         """Create the buckets that do not exist."""
@@ -78,6 +87,12 @@ class Lake:
                 existing = {entry["Name"] for entry in self._s3.list_buckets()["Buckets"]}
                 if bucket not in existing:
                     self._s3.create_bucket(Bucket=bucket)
+
+    def check_buckets(self) -> None:
+        """Raise TasadorError if a bucket does not exist; creates nothing."""
+        for bucket in self._buckets:
+            with self._translated_errors(f"s3://{bucket}"):
+                self._s3.head_bucket(Bucket=bucket)
 
     def put_file(self, bucket: str, key: str, path: str | Path) -> str:
         """Upload a file (multipart if large); returns its URI."""
@@ -227,6 +242,7 @@ class Lake:
             return TasadorError(f"{uri}: the object store {self._endpoint} answered {error}")
         return StoreUnavailable(
             f"{uri}: the object store {self._endpoint} does not answer: {error}"
+            f"{named('AWS_', *PROXIES)}"
         )
 
 

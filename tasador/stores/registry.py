@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tasador.environment import PROXIES, named
 from tasador.errors import RegistryError, StoreRefused, StoreUnavailable
 from tasador.model.model_ref import ModelRef
 from tasador.records import DecisionRecord
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 _BROKEN = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
 _REFUSED = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
 
+# Variables of MLflow's client; values that are set already stay.
+_MLFLOW = {
+    # Otherwise MLflow prints the URL of every run that ends, even of a trial.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Half a minute in which a server may start again. By default it is four minutes, and two for
+    # each answer.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 CHAMPION = "champion"
 PREVIOUS = "previous"
 
@@ -99,8 +109,8 @@ class Registry:
     @property
     def _client(self) -> MlflowClient:
         if self._mlflow is None:
-            # Otherwise MLflow prints the URL of every run that ends, even of a trial.
-            os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+            for name, value in _MLFLOW.items():
+                os.environ.setdefault(name, value)
             # Takes seconds to import, and few commands need it.
             from mlflow import MlflowClient
 
@@ -166,6 +176,13 @@ class Registry:
 
     def _experiment(self) -> str:
         experiment = self._client.get_experiment_by_name(self._name)
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
+            raise RegistryError(
+                f"the MLflow experiment {self._name} is deleted: restore it with "
+                f"`MLFLOW_TRACKING_URI={self._settings.mlflow_url} mlflow experiments restore "
+                f"--experiment-id {experiment.experiment_id}`, or choose another "
+                "TASADOR_MODEL_NAME"
+            )
         if experiment is not None:
             return str(experiment.experiment_id)
         location = f"s3://{self._settings.bucket_mlflow}/{self._name}"
@@ -288,14 +305,24 @@ class Registry:
         try:
             yield
         except MlflowException as error:
+            url = self._settings.mlflow_url
             if "Max retries exceeded" in str(error) or "failed with exception" in str(error):
+                remedy = "" if self._settings.platform == "cluster" else ": run `tasador up`"
                 raise StoreUnavailable(
-                    f"MLflow at {self._settings.mlflow_url} did not answer: {error}"
+                    f"MLflow at {url} does not answer ({_reason(error)}){remedy}"
+                    f"{named('MLFLOW_', *PROXIES)}"
                 ) from error
-            where = f"MLflow at {self._settings.mlflow_url}"
+            where = f"MLflow at {url}"
             if error.error_code in _REFUSED:
                 raise StoreRefused(f"{where} refuses this client: {error}") from error
             if error.error_code in _BROKEN:
                 # Its database or its object store may be away, or refuse its credentials.
                 raise StoreUnavailable(f"{where} failed: {error}") from error
-            raise RegistryError(f"MLflow refused: {error}") from error
+            raise RegistryError(f"{where} refused: {error}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the innermost cause of an error says, for example "Connection refused"."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return str(getattr(error, "strerror", None) or error or type(error).__name__).splitlines()[0]

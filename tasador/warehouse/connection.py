@@ -14,6 +14,7 @@ from psycopg2 import errors
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from tasador.environment import named
 from tasador.errors import ConfigurationError, StoreRefused, StoreUnavailable, TasadorError
 
 _UNAVAILABLE = (
@@ -153,5 +154,7 @@ def _translated_errors(engine: Engine) -> Iterator[None]:
                 f"the database {where} refuses the login of TASADOR_DATABASE_URL: {first}"
             ) from error
         if isinstance(cause, _UNAVAILABLE):
-            raise StoreUnavailable(f"the database {where} does not answer: {first}") from error
+            raise StoreUnavailable(
+                f"the database {where} does not answer: {first}{named('PG')}"
+            ) from error
         raise

@@ -27,6 +27,7 @@ SET = {
 def invoke(monkeypatch, tmp_path):
     for name, value in {**SET, "TASADOR_HOME": str(tmp_path), "COLUMNS": "200"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tasador.reachable.failure", lambda _url: "")
 
     def run(*arguments):
         result = CliRunner().invoke(make_app(), [str(a) for a in arguments])
@@ -175,12 +176,14 @@ def test_main_prints_an_error_as_one_line_and_exits(monkeypatch, capsys):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(entry, "make_app", lambda: fail)
+    # It would clear the environment of the tests.
+    monkeypatch.setattr(entry.environment, "enter", lambda _command: None)
+    monkeypatch.setattr(entry, "_run", fail)
     with pytest.raises(SystemExit) as stopped:
         entry.main()
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "error: no champion\n"
-    monkeypatch.setattr(entry, "make_app", lambda: interrupt)
+    monkeypatch.setattr(entry, "_run", interrupt)
     with pytest.raises(SystemExit) as stopped:
         entry.main()
     assert stopped.value.code == 130

@@ -147,9 +147,10 @@ def test_demo_plays_until_the_source_is_exhausted(played):
         "explain Priced at $250,000",
         "the source is exhausted",
         "prediction p1",
-        "addresses home",
+        "The platform is stopped; its data is in",
     ):
         assert part in text, text
+    assert "http" not in text.partition("done in")[2]
     assert Platform.calls == [("up", False), ("down",)]
 
 
@@ -159,7 +160,10 @@ def test_demo_stays_until_ctrl_c(played, monkeypatch):
 
     monkeypatch.setattr(demo.signal, "pause", pause)
     small_demo().play(stay=True)
-    assert "press Ctrl-C" in played.getvalue()
+    text = played.getvalue()
+    for part in ("addresses home", "Try, in another terminal", "lineage p1", "press Ctrl-C"):
+        assert part in text
+    assert text.index("The platform is stopped") > text.index("press Ctrl-C")
     assert Platform.calls == [("up", False), ("up", True), ("down",)]
 
 

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from tasador.cli import dead_letters, loop, output, platform, progress, tables
+from tasador.cli.console import heading, make_console, say
 from tasador.cli.narration import Narrator
 from tasador.errors import TasadorError
 from tasador.operations.lineage import Lineage
@@ -58,7 +59,7 @@ def model_version(number, *aliases):
 def test_models_table_with_and_without_a_decision(console):
     decision = make_decision(version=1, digest="d1", metrics={"r2": 0.7, "median_error": 0.12})
     versions = [model_version(2), model_version(1, "champion")]
-    text = printed(console, tables.models_table(versions, {decision.model.key: decision}))
+    text = printed(console, tables.models_report(versions, {decision.model.key: decision}))
     assert "none yet" in text
     for cell in ("champion", "promoted 2026-01-31 12:00", "0.700", "12.0%", "better"):
         assert cell in text
@@ -69,10 +70,10 @@ def test_monitoring_table_shows_errors_as_percentages(console):
         make_monitor_record(estimated_error=0.2, asked_says="training was requested"),
         make_monitor_record(realised_error=0.1, reasons=["nothing moved"], hurts=False),
     ]
-    text = printed(console, tables.monitoring_table(checks))
+    text = printed(console, tables.monitoring_report(checks))
     assert "22%" in text
     assert "11%" in text
-    assert "hurts: it hurts" in text
+    assert "· it hurts" in text
     assert "training was requested" in text
 
 
@@ -87,7 +88,7 @@ def test_metrics_and_dead_letters_tables(console):
     text = printed(
         console,
         tables.metrics_table({"r2": 0.71234, "rows": 1234.0}, "bundle x"),
-        tables.dead_letters_table([letter]),
+        tables.dead_letters_report([letter]),
     )
     for cell in ("0.7123", "1,234", "bundle x", "2026-01-31T12:00:00", "decision-7", "no answer"):
         assert cell in text
@@ -109,9 +110,9 @@ def test_lineage_tree_names_every_step(console):
         "serving since 2026-01-31 12:00:00: all traffic",
         "tasador-price@2",
         "MLflow run r",
-        "promoted 2026-01-31 12:00:00: better",
-        "drift verdict 'drift': price moved",
-        "requested by monitoring: it hurts",
+        "promoted 2026-01-31 12:00:00\n│   │   └── better\n",
+        "drift verdict 'drift'\n│   │   └── price moved\n",
+        "requested by monitoring\n│       └── it hurts\n",
         "trained on 2 batches",
         "batch 0 of http://source: 1,100 clean of 1,200 rows",
     ):
@@ -234,11 +235,29 @@ def test_monitor_repeats_after_an_error(monkeypatch, capsys):
         if len(pauses) == 2:
             raise KeyboardInterrupt
 
-    for name in ("DATABASE_URL", "MLFLOW_URL", "BROKER_URL"):
+    for name in ("DATABASE_URL", "S3_ENDPOINT", "MLFLOW_URL", "BROKER_URL"):
         monkeypatch.setenv(f"TASADOR_{name}", "http://127.0.0.1:9")
+    monkeypatch.setattr("tasador.reachable.failure", lambda _url: "")
     monkeypatch.setattr(loop, "_run_flows", fail)
     monkeypatch.setattr(loop.time, "sleep", sleep)
     with pytest.raises(KeyboardInterrupt):
         loop.monitor(every_minutes=0.5)
     assert pauses == [30.0, 30.0]
     assert capsys.readouterr().out.count("error MLflow does not answer") == 2
+
+
+def test_empty_reports_say_none(console):
+    for report in (tables.models_report([], {}), tables.monitoring_report([])):
+        console.print(report)
+    console.print(tables.dead_letters_report([]))
+    assert console.file.getvalue().count("none: ") == 3
+
+
+def test_no_line_is_broken_without_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    wide = make_console()
+    address = f"gateway up at http://127.0.0.1:12345/{'x' * 200} (1.0 s)"
+    wide.print(address)
+    say(wide, address)
+    heading(wide, "batch 1")
+    assert capsys.readouterr().out.splitlines() == [address, address, "── batch 1"]

@@ -115,7 +115,7 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
     assert trained["artifacts"]["correlation_id"] == check.correlation_id
     # The same data gives the same model, which the gate rejects.
     assert trained["artifacts"]["decision"] == "rejected"
-    card = card_text("monitor", "judge", checkout, checkout)
+    card = card_text("monitor", "judge", served.home, checkout)
     assert check.reasons[0] in card
     assert "Training was requested" in card
     assert "<iframe" in card

@@ -106,6 +106,16 @@ def test_up_restarts_a_killed_service(own, part):
     assert {p: pid_of(whole.home, p) for p in others} == others
 
 
+@pytest.mark.parametrize("part", CORE)
+def test_up_after_an_up_that_was_killed_before_it_recorded_a_part(own, part):
+    whole, _ = own
+    lost = pid_of(whole.home, part)
+    # As the killed command leaves it: the process runs, and no file describes it.
+    (whole.home / "run" / f"{part}.json").unlink()
+    check_all(whole.up(web=False))
+    assert started_at(lost) is None
+
+
 def test_mlflow_recovers_from_a_database_kill(own):
     from mlflow import MlflowClient
 
@@ -227,7 +237,8 @@ def test_unrecorded_daemon_is_stopped_before_a_new_one(tmp_path):
         daemons.start(daemon)
         lost = daemons.running("part")
         (tmp_path / "run" / "part.json").unlink()
-        daemons.start(daemon)
+        # Its port is still taken, so that of the new one differs, and so does the command.
+        daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(59)"))
         assert started_at(lost.pid) is None
     finally:
         daemons.stop("part")

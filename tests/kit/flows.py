@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 
+from tasador.environment import for_child
+from tasador.settings import find_home
 from tests.kit.waiting import wait_for
 
 
@@ -16,14 +18,12 @@ class Flow:
     """flows/NAME.py in a new process group, with its datastore in ``folder``."""
 
     def __init__(self, name, settings, folder, checkout, *arguments):
-        # Metaflow takes the nearest one above, if there is none here: tests would share it.
-        (folder / ".metaflow").mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, str(checkout / "flows" / f"{name}.py"), *arguments],
             cwd=folder,
             # Temporary files that a kill leaves behind are deleted with the test's folder.
             env={
-                **os.environ,
+                **environ_of(settings.home, folder),
                 **settings.as_environ(),
                 "TMPDIR": str(folder),
                 "PYTHONUNBUFFERED": "1",
@@ -64,6 +64,16 @@ class Flow:
         return code, "".join(self.lines)
 
 
+def environ_of(home, folder):
+    """What the pipeline would give a flow of this home, but with the datastore in ``folder``."""
+    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    return {
+        **for_child(home, os.environ, **kept),
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder),
+        "METAFLOW_CARD_LOCALROOT": str(folder / ".metaflow" / "mf.cards"),
+    }
+
+
 def artifacts(flow_class, folder, monkeypatch):
     """The artifacts of the newest successful run in the folder's datastore."""
     from metaflow import Flow as Finished
@@ -101,6 +111,7 @@ def card_text(name, step, folder, checkout):
     page = subprocess.run(
         [sys.executable, checkout / "flows" / f"{name}.py", "card", "get", step],
         cwd=folder,
+        env=environ_of(find_home(os.environ), folder),
         capture_output=True,
         text=True,
         check=True,

@@ -24,13 +24,19 @@ def daemon(settings: Settings) -> Daemon:
             *("--home", str(settings.home)),
             *("--port", str(urlsplit(settings.functions_url).port)),
         ),
-        env=settings.as_environ(),
+        env=_environ(settings),
         cwd=settings.home,
         ready=lambda: status_of(f"{settings.functions_url}/_admin/health") == 200,
         url=settings.functions_url,
         # Its functions have 25 s to finish the requests that they are answering.
         stop_seconds=40,
     )
+
+
+def _environ(settings: Settings) -> dict[str, str]:
+    """The settings, without those that a function never gets: the gateway outlives their change."""
+    others = ("TASADOR_WEB_", "TASADOR_CARDS_", "TASADOR_SOURCE_")
+    return {n: v for n, v in settings.as_environ().items() if not n.startswith(others)}
 
 
 def end_functions(home: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from tasador.environment import for_child
 from tasador.errors import ConfigurationError
 from tasador.local.gateway.services import Revision
 from tasador.local.process import write_private
@@ -92,11 +93,10 @@ def grant(service: str, settings: Settings) -> None:
 def function_environ(revision: Revision, settings: Settings, port: int) -> dict[str, str]:
     """The environment of a function process; ``grant`` has written its other settings."""
     known = settings.as_environ()
-    private = ("AWS_", "MLFLOW_")
     inherited = {
         name: value
-        for name, value in os.environ.items()
-        if name not in known and not name.startswith(private) and name != "TASADOR_SETTINGS"
+        for name, value in for_child(settings.home, os.environ).items()
+        if name not in known and name != "TASADOR_SETTINGS"
     }
     granted = {f"TASADOR_{name.upper()}": known[f"TASADOR_{name.upper()}"] for name in _COMMON}
     return {
