@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tasador.cli.output import print_json
+from tasador.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(help="Pause and resume rollouts, and show what serves.", no_args_is_help=True)
@@ -18,9 +19,10 @@ def pause(
     by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
 ) -> None:
     """Stop rollouts: promotions wait, and traffic that was split by hand stays."""
+    settings = require_running(Settings.load(), "database_url")
     from tasador.rollout.pause import pause as pause_rollouts
 
-    typer.echo(pause_rollouts(Settings.load(), reason, by).message)
+    typer.echo(pause_rollouts(settings, reason, by).message)
 
 
 @app.command()
@@ -28,9 +30,10 @@ def resume(
     by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
 ) -> None:
     """Continue with rollouts; the newest promotion is brought into service."""
+    settings = require_running(Settings.load().require("broker_url"), "database_url")
     from tasador.rollout.pause import resume as resume_rollouts
 
-    ended, announce_error = resume_rollouts(Settings.load().require("broker_url"), by)
+    ended, announce_error = resume_rollouts(settings, by)
     typer.echo(
         f"rollouts continue; they were paused by {ended.paused_by} since "
         f"{ended.paused_at:%Y-%m-%d %H:%M} UTC ({ended.reason})"
@@ -44,10 +47,10 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what serves, what is to serve, and whether rollouts are paused."""
+    settings = require_running(Settings.load(), "database_url")
     from tasador.rollout.status import read_status
     from tasador.warehouse.warehouse import Warehouse
 
-    settings = Settings.load().require("database_url")
     with Warehouse(settings.database_url) as warehouse:
         found = read_status(warehouse, settings.model_name)
     if json:

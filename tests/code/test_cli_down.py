@@ -31,8 +31,13 @@ def leaves(command, path=()):
 
 
 def needed(parameters):
-    """A "1" for each argument that a command needs."""
-    return ["1" for p in parameters if p.param_type_name == "argument" and p.required]
+    """A "1" for each argument and option that a command needs."""
+    words = []
+    for parameter in parameters:
+        if parameter.required:
+            is_option = parameter.param_type_name == "option"
+            words += [*parameter.opts[:is_option], "1"]
+    return words
 
 
 # So a command that somebody adds is tried too.
