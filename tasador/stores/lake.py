@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasador.environment import PROXIES, named
 from tasador.errors import (
     BundleError,
+    ConfigurationError,
     ObjectLost,
     StoreRefused,
     StoreUnavailable,
