@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import logging
 import re
@@ -24,6 +25,9 @@ from tasador.records import DeadLetter
 _BROKER_PREFIX = "knative"
 # A filter that answered for its subscriber has the path /triggers/NAMESPACE/TRIGGER/UID.
 _TRIGGER = re.compile(r"/triggers/[^/]+/([^/]+)")
+# A third of what an index of Postgres holds for three texts.
+_LONGEST_KEY = 500
+_STATUS = re.compile(r"[1-9][0-9]{0,2}")
 
 log = logging.getLogger("tasador.functions.dead_letters")
 
@@ -63,15 +67,16 @@ def dead_letter_of(headers: Mapping[str, str], body: bytes) -> DeadLetter:
     status = added.get("knativeerrorcode", "")
     answer = _detail(_decode(added.get("knativeerrordata", "")))
     return DeadLetter(
-        subscriber=_function_name(unquote(added.get("knativeerrordest", ""))),
-        source=attributes["source"],
-        event_id=attributes["id"],
+        subscriber=_key(_function_name(unquote(added.get("knativeerrordest", "")))),
+        source=_key(attributes["source"]),
+        event_id=_key(attributes["id"]),
         attributes=attributes,
         content_type=headers.get("content-type", ""),
         body=body,
         # Knative sends -1 if there was no answer.
-        status=int(status) if status.isdecimal() and 0 < int(status[:4]) < 1000 else None,
-        reason=answer or (f"HTTP {status}" if status.isdecimal() else "no answer"),
+        status=int(status) if _STATUS.fullmatch(status) else None,
+        reason=_storable(answer)
+        or (f"HTTP {status}" if _STATUS.fullmatch(status) else "no answer"),
     )
 
 
@@ -81,19 +86,36 @@ def _decode(data: str) -> str:
         text = base64.b64decode(unquote(data), validate=True).decode(errors="replace")
     except (binascii.Error, ValueError):
         text = unquote(data)
-    return text.replace("\x00", "").strip()
+    return text.strip()
+
+
+def _key(text: str) -> str:
+    """The text, shortened by its digest if it is too long for an index; ``attributes`` is whole."""
+    if len(text) <= _LONGEST_KEY:
+        return text
+    return f"{text[: _LONGEST_KEY - 65]}~{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _storable(text: str) -> str:
+    """The text without what Postgres cannot store: NUL and halves of surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\x00", "")
 
 
 def _function_name(url: str) -> str:
     """The trigger's name, or the first label of the host name."""
     trigger = _TRIGGER.search(url)
-    host = urlsplit(url).hostname or ""
-    return trigger[1] if trigger else host.partition(".")[0] or url
+    if trigger:
+        return _storable(trigger[1])
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # for example an IPv6 address without its end
+        host = ""
+    return _storable(host.partition(".")[0] or url)
 
 
 def _detail(answer: str) -> str:
     """The detail of a problem document, else the answer itself."""
     try:
         return str(json.loads(answer)["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return answer

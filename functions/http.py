@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 from functions.limits import BODY_BYTES, MAX_ERRORS
 from tasador import content_encoding
-from tasador.errors import ConfigurationError, TasadorError
+from tasador.errors import ConfigurationError, InvalidValue, TasadorError
 from tasador.events.event import Event, EventError
 from tasador.listings.listing import FieldProblem
 
@@ -152,6 +152,8 @@ def as_problem(error: Exception) -> HttpProblem:
         return error
     if isinstance(error, EventError):
         return HttpProblem(error.status, str(error))
+    if isinstance(error, InvalidValue):
+        return HttpProblem(422, str(error))
     if isinstance(error, TasadorError):
         # The request did not cause any of the others.
         log.warning("request failed: %s", error)

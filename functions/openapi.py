@@ -122,7 +122,8 @@ def _explain() -> Json:
 def _record() -> Json:
     page = [
         _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
-        _parameter("before", TIME),
+        _parameter("cursor", {**STRING, "description": "`next` of the page before"}),
+        _parameter("before", {**TIME, "description": "start before this time, without a cursor"}),
     ]
     identity = {**_parameter("prediction_id", STRING), "in": "path", "required": True}
     history = an_object(

@@ -42,6 +42,10 @@ class StoreRefused(StoreUnavailable):
     """A store refused the credentials. Trying again may help, because credentials are rotated."""
 
 
+class InvalidValue(TasadorError):
+    """The database refuses a value. Trying again is no use."""
+
+
 class RegistryError(TasadorError):
     """The model registry has no such model or version."""
 

@@ -15,7 +15,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from tasador.environment import named
-from tasador.errors import ConfigurationError, StoreRefused, StoreUnavailable, TasadorError
+from tasador.errors import (
+    ConfigurationError,
+    InvalidValue,
+    StoreRefused,
+    StoreUnavailable,
+    TasadorError,
+)
 
 _UNAVAILABLE = (
     psycopg2.OperationalError,
@@ -27,6 +33,8 @@ _REFUSED = re.compile(
     "password authentication failed|no password supplied|no pg_hba.conf entry"
     '|role "[^"]*" (does not exist|is not permitted to log in)|authentication failed'
 )
+# First, since the message of these may quote anything that was to be stored.
+_INVALID = (psycopg2.DataError, errors.CheckViolation)
 _NO_SCHEMA = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn)
 
 
@@ -144,6 +152,8 @@ def _translated_errors(engine: Engine) -> Iterator[None]:
         where = f"{engine.url.database} at {host}"
         lines = str(cause).strip().splitlines()
         first = lines[0] if lines else type(cause).__name__
+        if isinstance(cause, _INVALID):
+            raise InvalidValue(f"the database {where} refuses a value: {first}") from error
         if isinstance(cause, _NO_SCHEMA):
             raise TasadorError(
                 f"the database {where} lacks Tasador's current tables ({first}): "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.model.model_ref import ModelRef
@@ -69,11 +69,19 @@ class Predictions(Database):
         return written
 
     def predictions(
-        self, limit: int = 100, before: datetime | None = None
+        self, limit: int = 100, before: datetime | None = None, before_id: str | None = None
     ) -> list[PredictionRecord]:
-        """The predictions (made before ``before``, if given), newest first."""
+        """The predictions, newest first, and those of one time by their ids in reverse.
+
+        With ``before`` only those made before it, and with ``before_id`` also those of the same
+        time with a smaller id.
+        """
         c = schema.inference_logs.c
-        where = () if before is None else (c.predicted_at < before,)
+        where: tuple[ColumnElement[bool], ...] = ()
+        if before is not None and before_id is not None:
+            where = (tuple_(c.predicted_at, c.prediction_id) < (before, before_id),)
+        elif before is not None:
+            where = (c.predicted_at < before,)
         newest = [c.predicted_at.desc(), c.prediction_id.desc()]
         return self._select(
             PredictionRecord, schema.inference_logs, *where, order=newest, limit=limit

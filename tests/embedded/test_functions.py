@@ -7,11 +7,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from tasador.events import build, read
 from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.operations import dead_letters
 from tasador.warehouse.warehouse import Warehouse
+from tests.code.test_predictions_read import predictions
 from tests.kit.functions import function, is_ready
 from tests.kit.listener import http_sink
 from tests.kit.network import free_port
@@ -129,9 +133,71 @@ def test_invalid_history_query_is_named(record, query, field):
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
 
 
-def test_unknown_prediction_id_is_404(record):
-    answer = record.get("/predictions/none")
+@pytest.mark.parametrize("identity", ["none", "%00", "%ED%A0%80", "a%20b", "x" * 5000, "%FF%00"])
+def test_unknown_prediction_id_is_404(record, identity):
+    answer = record.get(f"/predictions/{identity}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_predictions_of_one_time_are_all_reached(record):
+    when = datetime.now(UTC) + timedelta(days=2)
+    predictions = [made(predicted_at=when) for _ in range(1200)]
+    for start in range(0, 1200, 600):
+        event = build.prediction_made(predictions[start : start + 600])
+        assert deliver(record, event).status_code == 204
+    found, query = [], {"limit": 500}
+    while len(found) < 1200:
+        page = record.get("/predictions/history", params=query).json()
+        found += [p["prediction_id"] for p in page["predictions"]]
+        query["cursor"] = page["next"]
+    assert sorted(found[:1200]) == sorted(p.prediction_id for p in predictions)
+    assert record.get("/predictions/history?cursor=x").json()["errors"][0]["field"] == "cursor"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"price": 1e200}, "price"),
+        ({"intervals": {"80": "abc"}}, "intervals.80"),
+        ({"listing": {"bed": "three"}}, "listing.bed"),
+        ({"latency_ms": 1e300}, "latency_ms"),
+    ],
+)
+def test_predictions_that_would_break_the_summary_are_not_recorded(record, change, named):
+    for _ in range(2):
+        data = {**GOOD, "prediction_id": uuid4().hex, **change}
+        event = Event(type=PREDICTION_MADE, source="/t", id="1", data=data)
+        answer = deliver(record, event)
+        assert (answer.status_code, named in answer.text) == (400, True)
+        assert record.get(f"/predictions/{data['prediction_id']}").status_code == 404
+    assert record.get("/metrics/summary").status_code == 200
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(st.lists(predictions(), max_size=3))
+def test_whatever_is_recorded_every_reader_can_read(record, several):
+    for data in several:
+        if isinstance(data.get("prediction_id"), str):
+            data["prediction_id"] += uuid4().hex[:8]
+    body = json.dumps({"predictions": several}).encode()
+    event = Event(type=PREDICTION_MADE, source="/t", id="1", data=None)
+    answer = record.post("/", content=body, headers=event.headers())
+    assert answer.status_code in (204, 400), answer.text
+    for path in ("/predictions/history?limit=10", "/metrics/summary"):
+        assert record.get(path).status_code == 200
+    if answer.status_code == 204:
+        for data in several:
+            assert record.get(f"/predictions/{data['prediction_id']}").status_code == 200
+
+
+def test_dead_letter_of_odd_texts_is_stored(record, warehouse):
+    event = Event(type=PREDICTION_REQUESTED, source="/" + "s" * 3000, id="i" * 3000, data=None)
+    detail = base64.b64encode(b'{"detail": "NUL \\u0000 and half \\ud800"}').decode()
+    answer = undelivered(record, event, b"\x00", dest="http://[::", code="9" * 30, data=detail)
+    assert answer.status_code == 204, answer.text
+    (letter,) = [each for each in warehouse.dead_letters() if each.event_id.startswith("iii")]
+    assert (letter.status, letter.reason) == (None, "NUL  and half ?")
+    assert letter.attributes["id"] == "i" * 3000
 
 
 GOOD = json.loads(json.dumps(build.prediction_as_json(made())))

@@ -9,6 +9,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import psycopg2
@@ -18,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tasador.clock import now
-from tasador.errors import ConfigurationError, StoreUnavailable, TasadorError
+from tasador.errors import ConfigurationError, InvalidValue, StoreUnavailable, TasadorError
 from tasador.listings.listing import COLUMNS, read_row
 from tasador.records import PauseRecord
 from tasador.warehouse.rows import ReadRow
@@ -96,6 +97,63 @@ def test_migrations_match_the_tables_of_the_schema(settings):
             assert compare_metadata(context, METADATA) == []
     finally:
         engine.dispose()
+
+
+def test_rules_of_predictions_are_those_of_the_schema(settings):
+    from tasador.warehouse.schema import PREDICTION_CHECKS
+
+    rows = query(
+        settings,
+        "select conname, convalidated from pg_constraint"
+        " where conrelid = 'raw.inference_logs'::regclass and contype = 'c'",
+    )
+    assert dict(rows) == dict.fromkeys(PREDICTION_CHECKS, True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prediction_id": "a/b"},
+        {"predicted_at": datetime(1, 1, 2, tzinfo=UTC)},
+        {"model_version": -1},
+        {"price": 1e200},
+        {"price": float("nan")},
+        {"latency_ms": float("inf")},
+        {"listing": []},
+        {"intervals": {"80": "abc"}},
+        {"intervals": {"80": [1.0]}},
+        {"intervals": {"80": [2.0, 1.0]}},
+        {"intervals": {"80": [1.0, "2"]}},
+        {"missing": {}},
+        {"missing": [1]},
+        {"warnings": "x"},
+    ],
+)
+def test_database_refuses_a_prediction_that_would_break_readers(warehouse, change):
+    with pytest.raises(InvalidValue, match="refuses a value"):
+        warehouse.log_predictions([make_prediction(**change)])
+
+
+def test_upgrade_moves_predictions_that_break_a_rule_to_the_dead_letters(platform):
+    kept = make_prediction()
+    broken = [
+        make_prediction(price=1e200),
+        make_prediction(intervals={"80": "abc"}),
+        make_prediction(missing=7),
+        make_prediction(prediction_id="a b/ñ"),
+    ]
+    with own_database(platform) as own, Warehouse(own.database_url) as warehouse:
+        _migrate(own, "0005")
+        assert warehouse.log_predictions([kept, *broken]) == 5
+        warehouse.migrate()
+        assert warehouse.predictions() == [kept]
+        assert warehouse.prediction_summary()["count"] == 1
+        letters = {letter.event_id: json.loads(letter.body) for letter in warehouse.dead_letters()}
+        assert {unquote(event_id) for event_id in letters} == {p.prediction_id for p in broken}
+        for prediction in broken:
+            row = letters[quote(prediction.prediction_id, safe="")]
+            assert float(row["price"]) == prediction.price
+            assert row["intervals"] == prediction.intervals
 
 
 def test_rows_of_an_older_release_get_the_digest_of_their_champion(platform):

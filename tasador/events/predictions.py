@@ -1,0 +1,181 @@
+"""The predictions in a prediction.made event, the inverse of ``build.prediction_as_json``.
+
+Their readers (the history, its summary, monitoring, lineage) rely on what is checked here, and so
+do the CHECK constraints of raw.inference_logs (``tasador.warehouse.schema``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from tasador.events.event import EventError
+from tasador.events.timestamps import parse_timestamp
+from tasador.listings.listing import BOUNDS, INPUTS, read_listing
+from tasador.prediction_record import PredictionRecord
+
+# Dollars, milliseconds (one day) and characters.
+MAX_PRICE = BOUNDS["price"][1]
+MAX_LATENCY = 86_400_000.0
+_LONGEST_TEXT, _LONGEST_WARNING, _MOST_WARNINGS = 200, 1_000, 100
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+# The id is part of an address, GET /predictions/ID.
+PREDICTION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+_LEVEL = re.compile(r"[0-9]{1,2}")
+
+
+def predictions_of(data: Any) -> list[PredictionRecord]:
+    """The records in a prediction.made event's data; raises EventError that names the field."""
+    if isinstance(data, Mapping) and isinstance(data.get("predictions"), list):
+        return [_record(item, f"predictions[{i}].") for i, item in enumerate(data["predictions"])]
+    return [_record(data, "")]
+
+
+class _Refused(Exception):
+    """Why a value is refused, as the end of a sentence that begins with its field.
+
+    ``part`` is the part of the value that is refused.
+    """
+
+    def __init__(self, reason: str, part: str = "") -> None:
+        super().__init__(reason)
+        self.part = part
+
+
+def _record(data: Any, where: str) -> PredictionRecord:
+    if not isinstance(data, Mapping):
+        raise EventError(f"{where.rstrip('.') or 'data'} is not a prediction (a JSON object)")
+    values: dict[str, Any] = {}
+    for field in fields(PredictionRecord):
+        if field.name not in data:
+            raise EventError(f"{where}{field.name} is missing")
+        try:
+            values[field.name] = _READERS[field.name](data[field.name])
+        except _Refused as refused:
+            raise EventError(f"{where}{field.name}{refused.part} {refused}") from None
+    return PredictionRecord(**values)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Refused("is not a text")
+    if len(value) > _LONGEST_TEXT:
+        raise _Refused(f"is longer than {_LONGEST_TEXT} characters")
+    if not value.isprintable():
+        raise _Refused("has unprintable characters")
+    return value
+
+
+def _prediction_id(value: object) -> str:
+    if not isinstance(value, str) or not PREDICTION_ID.fullmatch(value):
+        raise _Refused(
+            "is not an id: 1 to 100 letters, digits and characters of _.:- after the first"
+        )
+    return value
+
+
+def _version(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise _Refused("is not a version number")
+    return value
+
+
+def _number(value: object, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Refused("is not a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _Refused("is not a finite number")
+    if not 0 <= value <= most:
+        raise _Refused(f"is not between 0 and {most:,.0f}")
+    return float(value)
+
+
+def _price(value: object) -> float:
+    price = _number(value, MAX_PRICE)
+    if price == 0:
+        raise _Refused("is not above zero")
+    return price
+
+
+def _time(value: object) -> datetime:
+    try:
+        when = parse_timestamp(value if isinstance(value, str) else "").astimezone(UTC)
+    except ValueError as error:
+        raise _Refused(str(error)) from None
+    if not FIRST_YEAR <= when.year <= LAST_YEAR:
+        raise _Refused(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return when
+
+
+def _listing(value: object) -> dict[str, Any]:
+    """The inputs that the value has, read again: a reader gets what it would read itself."""
+    if not isinstance(value, Mapping):
+        raise _Refused("is not a JSON object")
+    if "price" in value:
+        raise _Refused("is not an input of a prediction", ".price")
+    listing, problems = read_listing(value)
+    for problem in problems:
+        raise _Refused(problem.reason, f".{problem.field}")
+    return {name: getattr(listing, name) for name in value}
+
+
+def _intervals(value: object) -> dict[str, list[float]]:
+    if not isinstance(value, Mapping):
+        raise _Refused("is not a JSON object")
+    intervals: dict[str, list[float]] = {}
+    for level, bounds in value.items():
+        part = f".{level[:20]}"
+        if not _LEVEL.fullmatch(level):
+            raise _Refused("is not a level like 80", part)
+        if not isinstance(bounds, list) or len(bounds) != 2:
+            raise _Refused("is not a list of two prices", part)
+        try:
+            low, high = (_number(bound, MAX_PRICE) for bound in bounds)
+        except _Refused as refused:
+            raise _Refused(f"has a price that {refused}", part) from None
+        if low > high:
+            raise _Refused("ends below its beginning", part)
+        intervals[level] = [low, high]
+    return intervals
+
+
+def _missing(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise _Refused("is not a list of names")
+    if unknown := [name for name in value if name not in INPUTS]:
+        raise _Refused(f"names {unknown[0][:100]!r}, which is no input of a prediction")
+    if len(set(value)) < len(value):
+        raise _Refused("has a name twice")
+    return value
+
+
+def _warnings(value: object) -> list[str]:
+    if not isinstance(value, list) or len(value) > _MOST_WARNINGS:
+        raise _Refused(f"is not a list of at most {_MOST_WARNINGS} texts")
+    for index, text in enumerate(value):
+        if not isinstance(text, str) or len(text) > _LONGEST_WARNING or not text.isprintable():
+            raise _Refused(
+                f"is not a printable text of at most {_LONGEST_WARNING:,} characters", f"[{index}]"
+            )
+    return value
+
+
+_READERS: dict[str, Any] = {
+    "prediction_id": _prediction_id,
+    "predicted_at": _time,
+    "correlation_id": _text,
+    "model_name": _text,
+    "model_version": _version,
+    "model_digest": _text,
+    "revision": _text,
+    "listing": _listing,
+    "price": _price,
+    "intervals": _intervals,
+    "missing": _missing,
+    "warnings": _warnings,
+    "latency_ms": lambda value: _number(value, MAX_LATENCY),
+}
