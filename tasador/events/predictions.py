@@ -15,11 +15,12 @@ from typing import Any
 
 from tasador.events.event import EventError
 from tasador.events.timestamps import parse_timestamp
-from tasador.listings.listing import BOUNDS, INPUTS, read_listing
+from tasador.listings.listing import INPUTS, read_listing
+from tasador.listings.rules import RULES
 from tasador.prediction_record import PredictionRecord
 
 # Dollars, milliseconds (one day) and characters.
-MAX_PRICE = BOUNDS["price"][1]
+MAX_PRICE = next(rule.high for rule in RULES if rule.column == "price")
 MAX_LATENCY = 86_400_000.0
 _LONGEST_TEXT, _LONGEST_WARNING, _MOST_WARNINGS = 200, 1_000, 100
 FIRST_YEAR, LAST_YEAR = 2000, 2199
