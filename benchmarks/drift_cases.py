@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from tasador.drift.baseline import learn_baseline
-from tasador.drift.judge import DriftReport, Judge
+from tasador.drift.judge import Judge
 from tasador.drift.reference import make_reference
+from tasador.drift.report import DriftReport
 from tasador.model.bundle import Bundle
 
 SIZES = (3_000, 10_000, 30_000)
@@ -105,6 +106,16 @@ def named(name: str, column: str, word: str = "") -> Callable[[DriftReport], boo
     return is_right
 
 
+def broken_feed(column: str) -> Callable[[DriftReport], bool]:
+    """Whether the verdict is a broken feed, and this field is named alone."""
+
+    def is_right(report: DriftReport) -> bool:
+        fields = report.scores.get("broken_fields")
+        return report.verdict == "broken_feed" and fields == [column]
+
+    return is_right
+
+
 def false_alarms(world: World, seed: int) -> list[Outcome]:
     """One pair of random halves, batches of each size."""
     one = Try(world, seed)
@@ -140,6 +151,14 @@ def detections(world: World, seed: int) -> list[Outcome]:
         outcomes.append(
             one.judge_case(f"a fifth of {column} missing", batch, named("missing", column))
         )
+    for column in LOST_FIELDS:
+        is_right = broken_feed(column)
+        batch = one.batch().assign(**{column: None})
+        outcomes.append(one.judge_case(f"broken feed: {column} is gone", batch, is_right))
+    sold = one.rest[one.rest["status"] == "sold"]
+    outcomes.append(
+        one.judge_case("sold rows only", _mixed(one, sold, N, sold), named("mix", "status"))
+    )
     harmless = one.judge_case(
         "more of the cheap houses: moved, not hurts",
         cheap_houses(one),

@@ -41,8 +41,12 @@ class TrainFlow(FlowSpec):
     @step
     def start(self) -> None:
         """Choose the data, and create the training id that all later steps use."""
+        from tasador.training.search import SearchOptions
         from tasador.training.verbs import plan
 
+        self.options = SearchOptions(
+            trials=self.trials, seed=self.seed, budget_seconds=self.budget_seconds
+        )
         self.planned = plan(load_settings(), self.correlation_id)
         self.next(self.search)
 
@@ -52,12 +56,11 @@ class TrainFlow(FlowSpec):
     def search(self) -> None:
         """Run the Optuna study, which is stored in Postgres."""
         from tasador.training import verbs
-        from tasador.training.search import SearchOptions
 
         self.search_result = verbs.search(
             load_settings(self.planned.correlation_id),
             self.planned,
-            SearchOptions(trials=self.trials, seed=self.seed, budget_seconds=self.budget_seconds),
+            self.options,
             progress=report_progress,
         )
         self.next(self.fit)

@@ -10,7 +10,7 @@ METAFLOW_PACKAGE_POLICY = "include"
 # Public name -> the module that defines it, and its name there.
 _PUBLIC = {
     "Bundle": ("tasador.model.bundle", "Bundle"),
-    "DriftReport": ("tasador.drift.judge", "DriftReport"),
+    "DriftReport": ("tasador.drift.report", "DriftReport"),
     "Evaluation": ("tasador.gate.measures", "Evaluation"),
     "Judge": ("tasador.drift.judge", "Judge"),
     "Listing": ("tasador.listings.listing", "Listing"),

@@ -1,9 +1,9 @@
 # What type checkers and editors see: the public names, which __init__.py imports at first use.
-from tasador.drift.judge import DriftReport as DriftReport
 from tasador.drift.judge import Judge as Judge
 from tasador.drift.judge import judge_batch as judge_batch
 from tasador.drift.judge import judge_requests as judge_requests
 from tasador.drift.reference import make_reference as make_reference
+from tasador.drift.report import DriftReport as DriftReport
 from tasador.errors import TasadorError as TasadorError
 from tasador.gate.checks import judge as judge_challenger
 from tasador.gate.measures import Evaluation as Evaluation

@@ -15,7 +15,7 @@ from tasador.clock import now
 from tasador.model.model_ref import DECISION, ROLLOUT, ModelRef
 
 BatchStatus = Literal["fetched", "validated", "ready"]
-Verdict = Literal["train", "drift", "no_drift"]
+Verdict = Literal["train", "drift", "no_drift", "broken_feed"]
 DecisionKind = Literal["promoted", "rejected", "rolled_back"]
 RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged", "paused"]
 Outcome = Literal["received", "exhausted", "restarted"]
@@ -27,7 +27,10 @@ class Batch:
 
     ``status`` is the last completed stage of ingestion. fetched: the payload is in the object
     store. validated: the rows are in raw.raw_data, clean.clean_data and ops.quarantine. ready: the
-    Parquet file is in the object store, and the batch may be used for training.
+    Parquet file is in the object store.
+
+    ``refused_at`` is when drift judged that the source's feed had broken, ``accepted_at`` when a
+    person accepted the batch all the same; None if that never happened.
     """
 
     batch_id: str
@@ -44,6 +47,13 @@ class Batch:
     rows_quarantined: int = 0
     fetched_at: datetime = field(default_factory=now)
     ready_at: datetime | None = None
+    refused_at: datetime | None = None
+    accepted_at: datetime | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether its rows may not be used: its feed broke, and nobody has accepted it."""
+        return self.refused_at is not None and self.accepted_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +77,13 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftRecord:
-    """ops.drift_history: the verdict on one batch against one champion (unique by both).
+    """ops.drift_history: the verdict on one batch against one champion (unique by both, and a batch
+    that was accepted after a "broken_feed" gets a second one).
 
     ``model_name``, ``champion_version`` and ``champion_digest`` name the champion; the version is 0
     and the digest empty if there was none. ``scores`` is the detectors' output as JSON:
     {"univariate": {column: {...}}, "multivariate": {...}, "quality": {...}, "performance": {...},
-    "moved": bool, "hurts": bool}.
+    "feed": {...}, "moved": bool, "hurts": bool, "broken_fields": [...]}.
     """
 
     batch_id: str
@@ -90,6 +101,11 @@ class DriftRecord:
     def champion(self) -> ModelRef:
         """The champion that the batch was judged against."""
         return ModelRef(self.model_name, self.champion_version, self.champion_digest)
+
+    @property
+    def requests_training(self) -> bool:
+        """Whether the verdict starts a training."""
+        return self.verdict in ("train", "drift")
 
     @property
     def moved(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tasador.cli import dead_letters, loop, models, platform, rollout, source
+from tasador.cli import batch, dead_letters, loop, models, platform, rollout, source
 from tasador.settings import git_sha
 
 
@@ -21,6 +21,7 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_options)
     app.add_typer(source.app, name="source")
+    app.add_typer(batch.app, name="batch")
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(rollout.app, name="rollout")
     for module in (platform, loop, models):

@@ -115,6 +115,7 @@ def models(json: AsJson = False) -> None:
             for d in reversed(warehouse.model_history(limit=1000))
             if d.decision != "rolled_back"
         }
+        refused = [batch for batch in warehouse.batches() if batch.refused]
     problems = _unreadable(settings, versions)
     if json:
         print_json(
@@ -132,6 +133,11 @@ def models(json: AsJson = False) -> None:
     from tasador.cli.tables import models_report
 
     console.print(models_report(versions, decisions))
+    for batch in refused:
+        typer.echo(
+            f"batch {batch.batch_number} ({batch.batch_id}) trains no model: its feed broke; "
+            "`tasador batch list` says why"
+        )
     for version, problem in problems.items():
         typer.echo(
             f"version {version} cannot be read: {problem}\n`tasador rollback VERSION` returns to a "

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from tasador.drift.reasons import verdict_headline
+from tasador.drift.reasons import how_to_accept, verdict_headline
 from tasador.monitoring import verdicts
 from tasador.operations.pipeline import FlowRun
 
@@ -17,6 +17,7 @@ _COLOURS = {
     "rejected": "yellow",
     "drift": "magenta",
     "train": "magenta",
+    "broken_feed": "red",
     "no_drift": "cyan",
     "no_champion": "cyan",
     "too_few": "cyan",
@@ -62,8 +63,11 @@ def _summarise(flow: str, artifacts: Mapping[str, Any]) -> tuple[str, Iterable[s
     if flow == "drift":
         verdict = artifacts["verdict"]
         headline = verdict_headline(verdict, artifacts["moved"], artifacts["hurts"])
-        # The only reason of a first training is the headline.
-        return _coloured(verdict, headline), () if verdict == "train" else artifacts["reasons"]
+        if verdict == "train":  # the only reason of a first training is the headline
+            return _coloured(verdict, headline), ()
+        broken = verdict == "broken_feed"
+        accept = [how_to_accept(artifacts["batch_id"])] if broken else []
+        return _coloured(verdict, headline), [*artifacts["reasons"], *accept]
     if flow == "monitor":
         verdict = artifacts["verdict"]
         details = [*artifacts["reasons"], *filter(None, [artifacts["asked_says"]])]

@@ -15,7 +15,7 @@ from tasador.cli.output import dollars
 
 if TYPE_CHECKING:
     from tasador.operations.lineage import Lineage
-    from tasador.records import DecisionRecord, MonitorRecord
+    from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord
     from tasador.stores.registry import ModelVersion
 
 
@@ -49,6 +49,31 @@ def models_report(
         )
         reasons.append(Text(f"version {version.version} {decision.decision}"))
         reasons += _bullets(decision.reasons)
+    return Group(table, *reasons)
+
+
+def batches_report(batches: Sequence[Batch], verdicts: Mapping[str, DriftRecord]) -> Group:
+    """Batches, and the reasons of the newest verdict on each that was refused or drifted."""
+    if not batches:
+        return Group("none: `tasador pipeline` ingests the source's batches")
+    table = Table(
+        "batch", Column("id", overflow="fold"), "status", "clean", "quarantine", "verdict"
+    )
+    reasons: list[Text] = []
+    for batch in batches:
+        verdict = verdicts.get(batch.batch_id)
+        refused = "refused" if batch.refused else batch.status
+        table.add_row(
+            str(batch.batch_number),
+            batch.batch_id,
+            "accepted" if batch.accepted_at else refused,
+            f"{batch.rows_clean:,}",
+            f"{batch.rows_quarantined:,}",
+            verdict.verdict.replace("_", " ") if verdict else "none yet",
+        )
+        if verdict is not None and verdict.verdict in ("broken_feed", "drift"):
+            reasons.append(Text(f"batch {batch.batch_number} {verdict.verdict.replace('_', ' ')}"))
+            reasons += _bullets(verdict.reasons)
     return Group(table, *reasons)
 
 
@@ -117,6 +142,7 @@ def lineage_tree(lineage: Lineage) -> Tree:
         data.add(
             f"batch {batch.batch_number} of {batch.source}: {batch.rows_clean:,} clean of "
             f"{batch.rows_raw:,} rows, {batch.raw_uri}"
+            + (f", accepted by hand {batch.accepted_at:%F %T}" if batch.accepted_at else "")
         )
     return tree
 

@@ -57,7 +57,7 @@ def write(
             raise TasadorError(
                 f"version {version} has not been judged yet: a dossier documents a decision"
             )
-        batches = warehouse.batches(status="ready")
+        batches = warehouse.usable_batches()
         champion = inputs.replaced_by(registry, warehouse, record)
     trained = set(planned.batch_ids)
     reference, baseline = reference_of(lake, registered)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasador.drift.plots import frame, page
-from tasador.drift.reasons import verdict_headline
+from tasador.drift.reasons import how_to_accept, verdict_headline
 
 if TYPE_CHECKING:
     from tasador.drift.checks import Finding
-    from tasador.drift.judge import DriftReport
+    from tasador.drift.report import DriftReport
     from tasador.drift.verbs import Case
 
 
@@ -22,6 +22,8 @@ def sections(case: Case, report: DriftReport) -> Iterator[Any]:
     yield Markdown(f"# Batch {case.batch.batch_number}: {headline}")
     for reason in report.reasons:
         yield Markdown(f"- {reason}")
+    if report.verdict == "broken_feed":
+        yield Markdown(how_to_accept(case.batch.batch_id))
     if report.findings:
         yield Markdown("## The checks (closest to its limit first)")
         yield findings_table(report.findings)
@@ -36,6 +38,7 @@ def sections(case: Case, report: DriftReport) -> Iterator[Any]:
         [
             ["batch id", case.batch.batch_id],
             ["clean rows", f"{case.batch.rows_clean:,} in {case.batch.clean_uri}"],
+            ["rows in quarantine", f"{case.batch.rows_quarantined:,}"],
             ["champion", champion],
             ["reference", case.champion.reference_uri if case.champion else "none"],
             ["correlation id", case.correlation_id],

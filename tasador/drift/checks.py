@@ -22,6 +22,7 @@ from tasador.drift.measures import (
     CATEGORIES,
     MOVED_BROKERS,
     RATIO,
+    expected_missing,
     in_market,
 )
 from tasador.drift.reasons import describe_brokers, describe_mix, describe_shift
@@ -38,15 +39,15 @@ class Finding:
     """The outcome of one check: a measured value and the limit it is compared with.
 
     ``effect`` says what an exceeded limit means: the data "moved", the champion's error rose
-    ("hurts"), or "both". ``message`` is for people and gives the numbers, whether or not the limit
-    is exceeded.
+    ("hurts"), "both", or the source's feed is "broken". ``message`` is for people and gives the
+    numbers, whether or not the limit is exceeded.
     """
 
     name: str
     column: str
     value: float
     limit: float
-    effect: Literal["moved", "hurts", "both"]
+    effect: Literal["moved", "hurts", "both", "broken"]
     message: str
 
     @property
@@ -157,7 +158,8 @@ def _compare_numbers(
         column=column,
         value=value,
         limit=limit,
-        effect="moved",
+        # Half of the values in another unit: the source changed, not the market.
+        effect="broken" if unit and unit.share >= profile.thresholds.broken else "moved",
         message=describe_shift(reference, current, value, limit, unit),
     )
     with_limits(result, (column, "kolmogorov_smirnov"), None, limit)
@@ -171,11 +173,12 @@ def _compare_numbers(
 
 
 def missing(profile: ReferenceProfile, batch: pd.DataFrame) -> CheckResult:
-    """Compare how often each input is missing; raw rows."""
+    """Compare how often each input is missing, beyond a change of the status mix; raw rows."""
     checked = CheckResult()
     result = profile.detectors.missing(batch)
+    expected = expected_missing(profile.detectors.raw, batch)
     for column in INPUTS:
-        usual = float(profile.detectors.raw[column].isna().mean())
+        usual = expected[column]
         limit = profile.thresholds.share(
             profile.thresholds.missing,
             usual,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tasador.drift import checks, performance
+from tasador.drift import checks, feed, performance
 from tasador.drift.baseline import Baseline, learn_baseline
-from tasador.drift.checks import CheckResult, Finding, ReferenceProfile
+from tasador.drift.checks import CheckResult, ReferenceProfile
 from tasador.drift.detectors import Detectors
+from tasador.drift.feed import Refusals
 from tasador.drift.measures import (
     AMOUNTS,
     ANSWER,
@@ -22,31 +23,16 @@ from tasador.drift.measures import (
     measures_of,
     require_columns,
 )
+from tasador.drift.report import DriftReport, broken_feed, reasons_of
 from tasador.drift.thresholds import Thresholds
 from tasador.listings.arrays import Columns
 from tasador.listings.listing import INPUTS
 from tasador.listings.table import columns_of
-from tasador.records import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SAMPLE_SEED = 0
-# Causes before effects: a wrong unit or a new state explains a price level, not the reverse.
-_CAUSES_FIRST = (
-    "unit",
-    "unseen",
-    "brokers",
-    "missing",
-    "outside_market",
-    "price_level",
-    "realised_error",
-    "estimated_error",
-    "distribution",
-    "mix",
-    "answers",
-    "structure",
-)
 
 
 class Priced(Protocol):
@@ -58,36 +44,6 @@ class Champion(Protocol):
     """What is required of the model in service; ``tasador.model.bundle.Bundle`` is one."""
 
     def predict(self, columns: Columns) -> Priced: ...
-
-
-@dataclass(slots=True)
-class DriftReport:
-    """The verdict, its reasons (the most important first) and the findings behind it.
-
-    ``scores`` are JSON values by detector. ``results`` maps the (name, column) of a finding to
-    NannyML's own result object, which draws its plots.
-    """
-
-    verdict: Verdict
-    reasons: list[str]
-    scores: dict[str, Any] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    results: dict[tuple[str, str], Any] = field(default_factory=dict)
-
-    @property
-    def exceeded(self) -> list[Finding]:
-        """The findings beyond their limits, in the order of the reasons."""
-        return _causes_first(self.findings)
-
-    @property
-    def moved(self) -> bool:
-        """Whether the listings differ from the champion's data."""
-        return any(f.exceeded and f.effect != "hurts" for f in self.findings)
-
-    @property
-    def hurts(self) -> bool:
-        """Whether the champion's error on them rose, as measured or as estimated."""
-        return any(f.exceeded and f.effect != "moved" for f in self.findings)
 
 
 class Judge:
@@ -117,12 +73,19 @@ class Judge:
             detectors=Detectors(reference), baseline=baseline, thresholds=self._limits
         )
 
-    def batch(self, batch: pd.DataFrame, champion: Champion) -> DriftReport:
+    def batch(
+        self, batch: pd.DataFrame, champion: Champion, *, accepted: bool = False
+    ) -> DriftReport:
         """Judge listings with prices; see ``judge_batch``."""
         require_columns(batch, "batch")
         rows, scores, too_small = self._begin(batch)
         if too_small is not None:
             return too_small
+        if not accepted:
+            gone = feed.lost(self._profile, rows)
+            scores["feed"] = {"lost": gone.scores}
+            if broken := broken_feed(gone.findings, scores):
+                return broken
         self._say(f"pricing {len(rows):,} listings with the champion")
         measured = measures_of(rows, _predict(champion, rows))
         self._say("the champion's error on the batch, realised and estimated (DLE)")
@@ -130,7 +93,8 @@ class Judge:
             "performance": performance.check_with_prices(self._profile, measured),
             "outside_market": checks.outside_market(self._profile, rows),
         }
-        return self._end(results, rows, measured, scores, (*AMOUNTS, RATIO, *CATEGORIES))
+        columns = (*AMOUNTS, RATIO, *CATEGORIES)
+        return self._end(results, rows, measured, scores, columns, of_feed=not accepted)
 
     def requests(self, requests: pd.DataFrame, predicted: np.ndarray[Any, Any]) -> DriftReport:
         """Judge listings without prices; see ``judge_requests``."""
@@ -147,7 +111,8 @@ class Judge:
         self._say("the champion's error on the requests, estimated (DLE)")
         results = {"performance": performance.check_without_prices(self._profile, measured)}
         inputs = tuple(name for name in AMOUNTS if name != "price")
-        return self._end(results, rows, measured, scores, (*inputs, ANSWER, *CATEGORIES))
+        columns = (*inputs, ANSWER, *CATEGORIES)
+        return self._end(results, rows, measured, scores, columns, of_feed=False)
 
     def _begin(
         self, batch: pd.DataFrame
@@ -172,8 +137,13 @@ class Judge:
         measured: pd.DataFrame,
         scores: dict[str, Any],
         columns: tuple[str, ...],
+        *,
+        of_feed: bool,
     ) -> DriftReport:
-        """Run the checks that need no prices, and build the report."""
+        """Run the checks that need no prices, and build the report.
+
+        ``of_feed`` is whether the rows may show that a feed broke; else they moved.
+        """
         self._say("missing values, new categories, brokers")
         results["missing"] = checks.missing(self._profile, rows)
         results["unseen"] = checks.unseen(self._profile, measured)
@@ -187,9 +157,13 @@ class Judge:
             scores[name] = results[name].scores
         scores["quality"] = {name: results[name].scores for name in quality if name in results}
         findings = [finding for checked in results.values() for finding in checked.findings]
+        if not of_feed:
+            findings = [replace(f, effect="moved") if f.effect == "broken" else f for f in findings]
+        elif broken := broken_feed(findings, scores):
+            return broken
         report = DriftReport(
             verdict="drift" if any(f.exceeded for f in findings) else "no_drift",
-            reasons=_reasons(findings),
+            reasons=reasons_of(findings),
             scores=scores,
             findings=findings,
             results={k: r for checked in results.values() for k, r in checked.results.items()},
@@ -204,6 +178,9 @@ def judge_batch(
     champion: Champion | None,
     *,
     baseline: Baseline | None = None,
+    refusals: Refusals | None = None,
+    earlier: Sequence[Refusals] = (),
+    accepted: bool = False,
     thresholds: Thresholds | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> DriftReport:
@@ -211,15 +188,24 @@ def judge_batch(
 
     ``batch`` has the columns of a listing, with prices in dollars. ``reference`` comes from
     ``make_reference`` and ``baseline`` from ``learn_baseline``, which is called if it is missing.
-    The verdict is "train" without a champion, "drift" if any limit is exceeded, else "no_drift".
-    The same input gives the same report. A batch of fewer than ``thresholds.fewest_rows`` rows is
-    too small to tell a change from chance and gets "no_drift".
+    ``refusals`` counts the rows of the batch that were refused and are not in ``batch``,
+    ``earlier`` those of the batches before it.
+
+    The verdict is "broken_feed" if the source's feed broke (``tasador.drift.feed``), unless a
+    person ``accepted`` the batch. Otherwise it is "train" without a champion, "drift" if any limit
+    is exceeded, else "no_drift". The same input gives the same report. A batch of fewer than
+    ``thresholds.fewest_rows`` rows is too small to tell a change from chance and gets "no_drift".
 
     Raises DriftError for frames that are not a batch or a reference, and when a detector fails: an
     error is never a verdict.
     """
     require_columns(batch, "batch")
     scores = _first_scores(batch, thresholds or Thresholds())
+    if refusals is not None and not accepted:
+        found = feed.refused(refusals, earlier, thresholds)
+        scores["feed"] = {"refused": found.scores}
+        if broken := broken_feed(found.findings, scores):
+            return broken
     if batch.empty:
         return DriftReport("no_drift", ["the batch has no listing to judge"], scores)
     if champion is None:
@@ -227,7 +213,9 @@ def judge_batch(
     if reference is None:
         raise DriftError("the champion's reference is missing")
     judge = Judge(reference, baseline, thresholds=thresholds, progress=progress)
-    return judge.batch(batch, champion)
+    report = judge.batch(batch, champion, accepted=accepted)
+    report.scores["feed"] = {**scores.get("feed", {}), **report.scores.get("feed", {})}
+    return report
 
 
 def judge_requests(
@@ -263,22 +251,3 @@ def _predict(champion: Champion, batch: pd.DataFrame) -> np.ndarray[Any, Any]:
     if price.shape != (len(batch),) or not (np.isfinite(price) & (price > 0)).all():
         raise DriftError("the champion gave no price for some of the listings")
     return price
-
-
-def _causes_first(findings: list[Finding]) -> list[Finding]:
-    """The findings beyond their limits, causes first; within a name the largest excess first."""
-    exceeded = [f for f in findings if f.exceeded]
-    return sorted(exceeded, key=lambda f: (_CAUSES_FIRST.index(f.name), -f.value / f.limit))
-
-
-def _reasons(findings: list[Finding]) -> list[str]:
-    """What was exceeded, likely causes first; for a quiet batch, how close it came to a limit."""
-    if exceeded := _causes_first(findings):
-        return [f.message for f in exceeded]
-    nearest = max((f for f in findings if f.effect == "moved"), key=lambda f: f.value / f.limit)
-    about = f"{nearest.name} of {nearest.column}" if nearest.column else nearest.name
-    quiet = (
-        f"nothing moved beyond its limit; the closest is the {about.replace('_', ' ')} with "
-        f"{nearest.value:.2f} of {nearest.limit:.2f}"
-    )
-    return [quiet, *(f.message for f in findings if f.effect == "hurts")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador.errors import TasadorError
-from tasador.listings.listing import COLUMNS, MARKET_PRICE
+from tasador.listings.listing import COLUMNS, INPUTS, MARKET_PRICE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ ANSWER = "answer"  # log(the champion's price), compared if there is no label
 CATEGORIES = ("status", "state", "zip_area")
 BROKER = "brokered_by"
 MOVED_BROKERS = 10  # how many brokers are "a few"
+_FEWEST_OF_KIND = 30  # rows of the reference
 
 
 class DriftError(TasadorError):
@@ -57,6 +58,38 @@ def measures_of(frame: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
         frame["zip_code"].astype("str").str[:3].where(frame["zip_code"].notna())
     )
     return pd.DataFrame(measured)
+
+
+def expected_missing(
+    reference: pd.DataFrame, batch: pd.DataFrame, *, given_land: bool = False
+) -> dict[str, float]:
+    """How often each input is expected to be missing in the batch, given its mix of statuses.
+
+    A sold home has a date of sale and one that is to be built has none, so a batch of sold homes
+    only is another mix, not another rate. ``given_land`` also takes the share of land as given:
+    listings without rooms and size. Kinds with few rows in the reference count as usual.
+    """
+    kinds, now = _kinds(reference, given_land), _kinds(batch, given_land)
+    counts = kinds.value_counts()
+    mix = now.value_counts() / max(len(now), 1)
+    mix = mix[[kind for kind in mix.index if counts.get(kind, 0) >= _FEWEST_OF_KIND]]
+    expected = {}
+    for column in INPUTS:
+        absent = reference[column].isna()
+        usual = float(absent.mean())
+        rates = absent.groupby(kinds).mean()
+        known = sum(share * float(rates[kind]) for kind, share in mix.items())
+        expected[column] = usual if column == "status" else known + (1 - float(mix.sum())) * usual
+    return expected
+
+
+def _kinds(frame: pd.DataFrame, given_land: bool) -> pd.Series:
+    """The status of each row, and whether it is land; NaN without a status."""
+    status = frame["status"].astype(object)
+    if not given_land:
+        return status
+    land = frame[["bed", "bath", "house_size"]].isna().all(axis=1)
+    return status.where(~land, status + " land")
 
 
 def require_columns(frame: pd.DataFrame, what: str, columns: tuple[str, ...] = COLUMNS) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from tasador.drift.judge import DriftReport
+    from tasador.drift.report import DriftReport
 
 _HEIGHT = 300  # pixels of one plot
 _STYLE = (

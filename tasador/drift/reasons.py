@@ -19,12 +19,22 @@ def verdict_headline(verdict: str, moved: bool, hurts: bool) -> str:
     """The verdict in one line: whether the market moved and whether that hurts the champion."""
     if verdict == "train":
         return "there is no champion to judge by: train one"
+    if verdict == "broken_feed":
+        return "broken feed: the batch trains nothing"
     if moved:
         return f"the market moved, and it {'hurts' if hurts else 'does not hurt'} the champion"
     return (
         "the champion's error rose, though nothing moved"
         if hurts
         else "no drift: the champion keeps serving"
+    )
+
+
+def how_to_accept(batch_id: str) -> str:
+    """What a person can do about a batch whose feed broke."""
+    return (
+        "The batch is not trained on, now or later. If its rows are right all the same, run "
+        f"`tasador batch accept {batch_id}`."
     )
 
 

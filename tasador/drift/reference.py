@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Fewer out-of-sample predictions than this say nothing about the champion's usual error.
-_FEWEST_PREDICTIONS = 30
+FEWEST_PREDICTIONS = 30
 
 
 def make_reference(
@@ -36,10 +36,10 @@ def make_reference(
         )
     price = frame["price"].to_numpy(dtype=np.float64, na_value=np.nan)
     out_of_sample = np.isfinite(predicted) & in_market(price)
-    if out_of_sample.sum() < _FEWEST_PREDICTIONS:
+    if out_of_sample.sum() < FEWEST_PREDICTIONS:
         raise DriftError(
             f"only {int(out_of_sample.sum())} rows have a prediction by a model that was not "
-            f"fitted on them; a reference needs {_FEWEST_PREDICTIONS}: pass predictions for the "
+            f"fitted on them; a reference needs {FEWEST_PREDICTIONS}: pass predictions for the "
             "holdout rows"
         )
     order = np.random.default_rng(seed).permutation(len(frame))

@@ -33,7 +33,9 @@ class Thresholds:
     reconstruction error, in its standard deviations. ``price_level``: shift of the median
     log(price/prediction). ``brokers``: share of the listings gained by the ten brokers that gained
     most. ``error_rise``: relative rise of the champion's mean absolute log error, estimated or
-    realised.
+    realised. ``refused``: rise of the share of rows in quarantine, and ``broken``: share of the
+    listings without a field that they usually have, or with it in another unit; both mean that the
+    feed broke.
 
     A batch of fewer than ``fewest_rows`` rows is not judged; of more than ``most_rows`` rows, a
     random sample is judged.
@@ -47,6 +49,8 @@ class Thresholds:
     price_level: float = 0.05
     error_rise: float = 0.20
     brokers: float = 0.30
+    refused: float = 0.10
+    broken: float = 0.50
     fewest_rows: int = 100
     most_rows: int = 50_000
 

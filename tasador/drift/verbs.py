@@ -6,14 +6,17 @@ always has the same id.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasador.drift.baseline import Baseline
-from tasador.drift.judge import DriftReport, judge_batch
+from tasador.drift.feed import ALL, Refusals, refused
+from tasador.drift.judge import judge_batch
 from tasador.drift.measures import DriftError
-from tasador.errors import BundleError, ObjectLost, TasadorError
+from tasador.drift.report import DriftReport
+from tasador.errors import BundleError, ObjectLost, ServiceUnavailable, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
@@ -25,6 +28,9 @@ from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_MOST_VERDICTS = 10_000
+_MOST_EARLIER = 50  # batches that the shares of refused rows are compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +83,72 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
     """Judge the batch's clean rows against the champion and its reference, both from the store."""
     lake = Lake(settings)
     batch = lake.read_parquet(case.batch.clean_uri)
+    with Warehouse(settings.database_url) as warehouse:
+        refusals = _refusals(warehouse, [case.batch])[0]
+        earlier = _refusals(warehouse, _batches_before(warehouse, case.batch))
+    judged = partial(
+        judge_batch,
+        batch,
+        refusals=refusals,
+        earlier=earlier,
+        accepted=case.batch.accepted_at is not None,
+        progress=say,
+    )
     if case.champion is None:
-        return judge_batch(batch, None, None, progress=say)
+        return judged(None, None)
     try:
         reference, baseline = reference_of(lake, case.champion)
         bundle = lake.load_bundle(case.champion.model)
     except (BundleError, ObjectLost) as error:
         # Failing here would keep the loop from training a successor.
         say(f"the champion {case.champion.model} cannot be read: {error}")
-        report = judge_batch(batch, None, None, progress=say)
+        report = judged(None, None)
         if report.verdict == "train":
             report.reasons = [lost(case.champion, error)]
         return report
-    return judge_batch(batch, reference, bundle, baseline=baseline, progress=say)
+    return judged(reference, bundle, baseline=baseline)
+
+
+def awaits_refusal(warehouse: Warehouse, batches: Sequence[Batch]) -> list[Batch]:
+    """Those of the batches that no drift flow has judged yet and whose rows were mostly refused.
+
+    A training that starts between the ingestion of a broken batch and its verdict leaves it out.
+    """
+    judged = {verdict.batch_id for verdict in warehouse.drift_history(limit=_MOST_VERDICTS)}
+    return [
+        batch
+        for batch in batches
+        if batch.batch_id not in judged
+        and any(
+            finding.exceeded
+            for finding in refused(
+                _refusals(warehouse, [batch])[0],
+                _refusals(warehouse, _batches_before(warehouse, batch)),
+            ).findings
+        )
+    ]
+
+
+def _batches_before(warehouse: Warehouse, batch: Batch) -> list[Batch]:
+    """The newest batches before this one whose feed was not broken."""
+    usable = warehouse.usable_batches()
+    return [one for one in usable if one.fetched_at < batch.fetched_at][-_MOST_EARLIER:]
+
+
+def _refusals(warehouse: Warehouse, batches: Sequence[Batch]) -> list[Refusals]:
+    counted = warehouse.refused_rows([batch.batch_id for batch in batches])
+    return [
+        Refusals(
+            rows=batch.rows_raw,
+            refused={
+                ALL: batch.rows_quarantined,
+                **{name: one.rows for name, one in counted.get(batch.batch_id, {}).items()},
+            },
+            reasons={name: one.reason for name, one in counted.get(batch.batch_id, {}).items()},
+            accepted=batch.accepted_at is not None,
+        )
+        for batch in batches
+    ]
 
 
 def lost(champion: ModelVersion, error: Exception) -> str:
@@ -115,8 +174,13 @@ def reference_of(lake: Lake, champion: ModelVersion) -> tuple[pd.DataFrame, Base
 
 
 def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:
-    """Record the verdict; an existing one for this batch and champion is returned instead."""
+    """Record the verdict; an existing one for this batch and champion is returned instead.
+
+    A batch whose feed broke is marked first: from then on no training uses it.
+    """
     with Warehouse(settings.database_url) as warehouse:
+        if report.verdict == "broken_feed":
+            warehouse.refuse_batch(case.batch.batch_id)
         return warehouse.record_drift(
             DriftRecord(
                 batch_id=case.batch.batch_id,
@@ -131,10 +195,46 @@ def record(settings: Settings, case: Case, report: DriftReport) -> DriftRecord:
         )
 
 
+def accept(settings: Settings, batch_id: str) -> Batch:
+    """Accept a batch whose feed broke: from now on it is a batch like any other.
+
+    First the record, then the event that starts drift again. If the event cannot be published, the
+    batch is accepted all the same, and accepting it again publishes the event. Raises TasadorError
+    for a batch that was never refused.
+    """
+    settings.require("database_url", "broker_url")
+    with Warehouse(settings.database_url) as warehouse:
+        batch = warehouse.batch(batch_id)
+        if batch is None:
+            raise TasadorError(
+                f"there is no batch {batch_id}: `tasador batch list` shows their ids"
+            )
+        if batch.refused_at is None:
+            raise TasadorError(
+                f"batch {batch_id} was not refused, so there is nothing to accept: its status is "
+                f"{batch.status}"
+            )
+        warehouse.accept_batch(batch_id)
+        accepted = warehouse.batch(batch_id)
+    assert accepted is not None
+    try:
+        announce(build.batch_ingested(accepted), settings)
+    except ServiceUnavailable as error:
+        raise ServiceUnavailable(
+            f"batch {batch_id} is accepted, but its event was not published: {error}; run the "
+            "command again"
+        ) from error
+    return accepted
+
+
 def publish(settings: Settings, recorded: DriftRecord) -> list[Event]:
-    """Publish drift.detected if the verdict calls for training; returns the published events."""
+    """Publish drift.detected if the verdict calls for training, batch.refused if the feed broke.
+
+    Returns the published events.
+    """
     if recorded.verdict == "no_drift":
         return []
-    event = build.drift_detected(recorded)
+    broken = recorded.verdict == "broken_feed"
+    event = build.batch_refused(recorded) if broken else build.drift_detected(recorded)
     announce(event, settings)
     return [event]

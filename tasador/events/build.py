@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasador.clock import now
 from tasador.events.event import (
     BATCH_INGESTED,
+    BATCH_REFUSED,
     DRIFT_DETECTED,
     EXPLANATION_MADE,
     MODEL_PROMOTED,
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
 
 
 def batch_ingested(batch: Batch) -> Event:
-    """A batch is ready to be judged and trained on."""
+    """A batch is ready to be judged and trained on.
+
+    A batch that a person accepted after it was refused is announced again, under another id.
+    """
     return Event(
         type=BATCH_INGESTED,
         source="/tasador/ingest",
-        id=f"batch-{batch.batch_id}",
+        id=f"batch-{batch.batch_id}{'-accepted' if batch.accepted_at else ''}",
         subject=batch.batch_id,
-        time=(batch.ready_at or now()).isoformat(),
+        time=(batch.accepted_at or batch.ready_at or now()).isoformat(),
         extensions=_extensions(ModelRef(correlation_id=batch.correlation_id)),
         data={
             "batch_id": batch.batch_id,
@@ -67,6 +71,25 @@ def drift_detected(drift: DriftRecord) -> Event:
             "verdict": drift.verdict,
             "moved": drift.moved,
             "hurts": drift.hurts,
+            "reasons": drift.reasons,
+        },
+    )
+
+
+def batch_refused(drift: DriftRecord) -> Event:
+    """The source's feed broke: the batch trains nothing until a person accepts it."""
+    return Event(
+        type=BATCH_REFUSED,
+        source="/tasador/drift",
+        id=f"drift-{drift.drift_id}",
+        subject=drift.batch_id,
+        time=drift.decided_at.isoformat(),
+        extensions=_extensions(ModelRef(correlation_id=drift.correlation_id)),
+        data={
+            "batch_id": drift.batch_id,
+            "drift_id": drift.drift_id,
+            "verdict": drift.verdict,
+            "fields": list(drift.scores.get("broken_fields", [])),
             "reasons": drift.reasons,
         },
     )

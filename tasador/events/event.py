@@ -12,6 +12,7 @@ from tasador.clock import now
 from tasador.errors import TasadorError
 
 BATCH_INGESTED = "tasador.batch.ingested"
+BATCH_REFUSED = "tasador.batch.refused"
 DRIFT_DETECTED = "tasador.drift.detected"
 MODEL_PROMOTED = "tasador.model.promoted"
 MODEL_REJECTED = "tasador.model.rejected"

@@ -84,13 +84,14 @@ def calibrate(errors: Array, sizes: Array, groups: Array) -> Intervals:
 
     ``errors`` [n] are log(actual) - log(predicted), ``groups`` [n] indices into GROUPS. Each end is
     a conformal quantile of rank ceil((n + 1) level), so coverage holds for small n too. A group
-    with few rows also uses the rows of less complete groups, which makes its intervals wider.
+    with few rows also uses the rows of less complete groups, which makes its intervals wider; if
+    there are none, it uses all rows.
     """
     intervals: Intervals = {name: {} for name in LEVELS}
     for code, group in enumerate(GROUPS):
         rows = groups == code
         if np.count_nonzero(rows) < _MIN_ROWS:
-            rows = groups >= code
+            rows = groups >= code if (groups >= code).any() else np.ones(len(groups), dtype=bool)
         scaled = errors[rows] / sizes[rows]
         share = min(_shares_for(len(scaled)), key=partial(_mean_width, scaled, sizes[rows]))
         for name, level in LEVELS.items():

@@ -85,7 +85,7 @@ def _undecided(
     requested += [
         (verdict.decided_at, f"the verdict on batch {verdict.batch_id[:12]}")
         for verdict in history.verdicts
-        if verdict.verdict != "no_drift" and verdict.champion.key == champion.key
+        if verdict.requests_training and verdict.champion.key == champion.key
     ][:1]
     for when, source in requested:
         answered = bool(decided) and decided[0].decided_at > when

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasador.clock import now
-from tasador.drift.judge import DriftReport, judge_requests
+from tasador.drift.judge import judge_requests
+from tasador.drift.report import DriftReport
 from tasador.drift.thresholds import Thresholds
 from tasador.drift.verbs import lost, reference_of
 from tasador.errors import ObjectLost
@@ -259,7 +260,7 @@ def _history(warehouse: Warehouse, champion: ModelVersion) -> policy.History:
         ],
         verdicts=warehouse.drift_history(limit=_HISTORY_ROWS),
         decisions=warehouse.model_history(limit=_HISTORY_ROWS, name=champion.name),
-        ready=warehouse.batches(status="ready"),
+        ready=warehouse.usable_batches(),
     )
 
 

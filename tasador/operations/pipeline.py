@@ -176,20 +176,18 @@ def pending_flows(settings: Settings) -> list[tuple[str, dict[str, str]]]:
         verdicts = [
             verdict
             for verdict in warehouse.drift_history(limit=_VERDICT_LIMIT)
-            if verdict.model_name in (name, "")
+            if verdict.model_name in (name, "") and verdict.verdict != "broken_feed"
         ]
         checks = warehouse.monitor_history(limit=1, requested_training=True, name=name)
         decisions = warehouse.model_history(limit=1, name=name)
         judged = {verdict.batch_id for verdict in verdicts}
         pending = [
             ("drift", _flow_parameters(batch.batch_id, batch.correlation_id))
-            for batch in warehouse.batches(status="ready")
+            for batch in warehouse.usable_batches()
             if batch.batch_id not in judged
         ]
     requests = [
-        (v.decided_at, v.batch_id, v.correlation_id)
-        for v in verdicts[:1]
-        if v.verdict != "no_drift"
+        (v.decided_at, v.batch_id, v.correlation_id) for v in verdicts[:1] if v.requests_training
     ]
     requests += [(check.looked_at, "", check.correlation_id) for check in checks]
     if requests:

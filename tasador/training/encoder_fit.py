@@ -26,6 +26,7 @@ from tasador.training.local_regressions import (
 from tasador.training.rows import Rows
 
 _DIGITS = 6
+_FARTHEST_KM = 20_000.0  # half of the way around the earth
 # The weight of the prior "no premium" in the mean of a category, in listings.
 _PULL = {"zip": 4.0, "city": 6.0, "broker": 4.0, "spread": 6.0}
 # The scale of the residuals behind each premium: wide for zip codes, narrower for city and broker.
@@ -59,11 +60,14 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
         len(rows.vocabulary["state"]),
         geography,
     )
-    with_listings = np.flatnonzero(sums.count)
+    # If no row has a zip code, a place without listings stands in, and everything is far from it.
+    with_listings = np.flatnonzero(sums.count) if len(placed_rows) else geography.spread[:1]
     closest, apart = neighbours(geography, with_listings, np.arange(len(geography.codes)), 1)
     # Zip codes with listings come first. Some zip codes share a location with one of those.
     areas = np.concatenate([with_listings, extra_zips[apart[extra_zips, 0] > 0]])
     near, km = neighbours(geography, with_listings, areas)
+    if not len(placed_rows):
+        apart = np.full_like(apart, _FARTHEST_KM)
     around = fit_local_regressions(
         sums, closest[areas, 0], near, km, np.zeros(near.shape, dtype=bool)
     )
@@ -75,7 +79,8 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
     )
     premium, count = _category(area, len(areas), residual[:, _WIDE], _PULL["zip"])
     deviations = np.abs(residual[:, _NARROW])
-    spread, _ = _category(area, len(areas), deviations - deviations.mean(), _PULL["spread"])
+    usual = deviations.mean() if len(deviations) else 0.0
+    spread, _ = _category(area, len(areas), deviations - usual, _PULL["spread"])
     nearest, _ = neighbours(geography, areas, np.arange(len(geography.codes)), 1)
     states = sums.states - sums.nation
     places = Places(
@@ -148,14 +153,17 @@ def _comparables(
     # Rows are sorted by a hash, so the first ones are a random sample.
     kept = order[within < KEPT]
     start = np.concatenate([[0], np.cumsum(np.minimum(sizes, KEPT))])
+    known, premium = placed_rows[kept], residual[kept]
+    if not len(known):  # a listing in no area: look-ups need one, and give it no weight
+        known, premium = np.zeros(1, dtype=np.intp), np.zeros(1)
     return Comparables(
         start=start.astype(np.int32),
         areas=np.where(around.near >= 0, area_of[around.near], NOTHING).astype(np.int32),
         km=around.km.astype(np.float32),
-        traits=rows.traits[placed_rows[kept]],
-        premium=residual[kept].astype(np.float32),
-        log_price=rows.log_price[placed_rows[kept]].astype(np.float32),
-        given=rows.given[placed_rows[kept]],
+        traits=rows.traits[known],
+        premium=premium.astype(np.float32),
+        log_price=rows.log_price[known].astype(np.float32),
+        given=rows.given[known],
     )
 
 

@@ -142,10 +142,11 @@ def _encode(
     area = np.where(has_zip, places.near[zips], NOTHING).astype(np.int64)
     distance = np.where(has_zip, places.distance[zips], np.nan)
     # A category without rows outside the fold is unknown, as it would be in serving.
-    city = np.where((city >= 0) & (encoders.cities.count[city] > 0), city, NOTHING)
-    broker = np.where((broker >= 0) & (encoders.brokers.count[broker] > 0), broker, NOTHING)
+    city = _with_rows(city, encoders.cities.count)
+    broker = _with_rows(broker, encoders.brokers.count)
     by_city = ~has_zip if hidden is None else ~has_zip | hidden.no_zip
-    city_main = np.where(city >= 0, encoders.city_area[city], NOTHING)
+    city_main = np.full(len(city), NOTHING, dtype=np.int64)
+    city_main[city >= 0] = encoders.city_area[city[city >= 0]]
     area = np.where(by_city, city_main, area)
     place = np.where(by_city, NOTHING, zips)
     by_area = by_city & (area >= 0)
@@ -172,3 +173,12 @@ def _encode(
     located = Located(place, area, state, distance, own_zip)
     rest = encoders.learned_features(rows.terms[inside], located, city, broker)
     return np.concatenate([rows.own[inside], rest], axis=1).astype(np.float32)
+
+
+def _with_rows(codes: Array, count: Array) -> Array:
+    """The codes [n], or NOTHING for categories without rows; there may be no category at all."""
+    known = np.flatnonzero(codes >= 0)
+    found = np.full(len(codes), NOTHING, dtype=np.int64)
+    has_rows = known[count[codes[known]] > 0]
+    found[has_rows] = codes[has_rows]
+    return found

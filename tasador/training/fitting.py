@@ -227,11 +227,13 @@ def _calibrated(
 
 
 def _set_apart(states: Array) -> Array:
-    """Which rows lie in a fixed third of the states, bool [n]."""
+    """Which rows lie in a fixed third of the states, bool [n]; all of them without any state."""
     names = sorted(
         {state for state in states if state is not None},
         key=lambda name: hashlib.sha256(name.casefold().encode()).digest(),
     )
+    if not names:
+        return np.ones(len(states), dtype=bool)
     third = set(names[::3])
     return np.array([state in third for state in states], dtype=bool)
 

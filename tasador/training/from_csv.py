@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from tasador.errors import TrainingError
@@ -28,16 +29,22 @@ def train_to_folder(
     """
     from tasador.training import fitting
     from tasador.training.search import SearchOptions
+    from tasador.training.splits import describe_refused
 
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingError(f"{out} is not an empty folder: choose another one for the bundle")
     if progress is not None:
         progress("read", 0.0, str(csv_path))
+    options = SearchOptions(trials=trials, seed=seed)
     frame, rejected = read_csv(csv_path)
     if progress is not None:
         progress("read", 1.0, f"{len(frame):,} rows, {len(rejected):,} rejected")
-    model = fitting.train(frame, SearchOptions(trials=trials, seed=seed), progress=progress)
+    try:
+        model = fitting.train(frame, options, progress=progress)
+    except TrainingError as error:
+        refused = Counter((p.field, p.reason) for row in rejected for p in row.problems)
+        raise TrainingError(f"{csv_path}: {error}{describe_refused(refused)}") from error
     # Write next to the target, then rename, so that the bundle appears complete.
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     fitting.write(model, part, git_sha=git_sha())

@@ -17,6 +17,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.engine.xgboost_library import sleep_while_waiting
+from tasador.errors import TrainingError
 from tasador.model.features import BASE
 from tasador.progress import Progress
 from tasador.training.encoding import Sample
@@ -41,6 +42,7 @@ KNOWN_GOOD: Params = {
     "reg_lambda": 3.0,
 }
 MOST_ROUNDS = 160
+LARGEST_SEED = 2**31 - 1  # of xgboost
 _PATIENCE = 30
 _RUNG = 50
 
@@ -63,6 +65,8 @@ class SearchOptions:
     starts; at least one always runs. With a ``storage`` URL the study ``study_name`` is kept there
     and resumed; without one it is kept in memory. ``on_trial`` is called after each trial with
     (number, parameters, error or None if pruned, seconds).
+
+    Raises TrainingError for numbers that no search can have.
     """
 
     trials: int = 12
@@ -71,6 +75,14 @@ class SearchOptions:
     storage: str | None = None
     study_name: str | None = None
     on_trial: OnTrial | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise TrainingError(
+                f"seed is {self.seed}: choose a whole number from 0 to {LARGEST_SEED:,}"
+            )
+        if self.trials < 1:
+            raise TrainingError(f"trials is {self.trials}: at least 1 is needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +207,7 @@ def run_search(
         if progress is not None:
             progress("search", done / options.trials, f"trial {done + 1} of {options.trials}")
         study.sampler = optuna.samplers.TPESampler(
-            seed=options.seed * 100_003 + done, n_startup_trials=4
+            seed=(options.seed * 100_003 + done) % 2**32, n_startup_trials=4
         )
         # A killed trial is marked FAIL by now and does not count.
         if not done and not study.get_trials(False, (states.WAITING,)):

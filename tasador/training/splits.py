@@ -8,6 +8,7 @@ rest determines the number of rounds and the errors on unseen properties.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 
 LEAST_ROWS = 200
+# Every split is by property; with fewer of them one side of a split may be empty.
+LEAST_PROPERTIES = 50
+_SHOWN = 5
+_PROPERTY = ("street", "city", "zip_code")
 _FOLDS = 5
 # The share of properties used for early stopping and calibration.
 CALIBRATION_SHARE = 0.15
@@ -65,7 +70,8 @@ def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepare
     property.
 
     Rows priced outside MARKET_PRICE and properties in the permanent holdout are left out and
-    counted. Raises TrainingError if fewer than LEAST_ROWS remain.
+    counted. A column without values is no problem. Raises TrainingError if fewer than LEAST_ROWS
+    or LEAST_PROPERTIES remain, or all prices are equal.
     """
     import pandas as pd
 
@@ -74,16 +80,22 @@ def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepare
     low, high = MARKET_PRICE
     on_market = frame["price"].between(low, high).to_numpy(dtype=bool)
     held = holdout_mask(frame)
+    _check_properties(frame)
     usable = frame[on_market & ~held]
     left_out = {
         "price outside the market": int((~on_market).sum()),
         "permanent holdout": int((on_market & held).sum()),
     }
     if len(usable) < LEAST_ROWS:
-        reasons = ", ".join(f"{count:,} left out ({why})" for why, count in left_out.items())
+        reasons = ", ".join(f"{n:,} left out ({why})" for why, n in left_out.items() if n)
         raise TrainingError(
             f"only {len(usable):,} of {len(frame):,} rows can be trained on, "
-            f"at least {LEAST_ROWS} are needed: {reasons}"
+            f"at least {LEAST_ROWS} are needed{': ' if reasons else ''}{reasons}"
+        )
+    if usable["price"].nunique() == 1:
+        raise TrainingError(
+            f"every one of the {len(usable):,} rows that can be trained on has the price "
+            f"{usable['price'].iloc[0]:,.0f}: there is nothing to learn from them"
         )
     plain = pd.DataFrame(columns_of(usable))
     row_hash = pd.util.hash_pandas_object(plain, index=False).to_numpy()
@@ -108,4 +120,24 @@ def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepare
         holdout=frame[on_market & held],
         data=data,
         states=sorted({state for state in columns["state"] if state is not None}),
+    )
+
+
+def describe_refused(refused: Mapping[tuple[str, str], int]) -> str:
+    """The most frequent reasons, by (field, reason), for the end of an error; "" without any."""
+    most = sorted(refused.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+    shown = ", ".join(f"{name} {reason} ({rows:,})" for (name, reason), rows in most)
+    return f"; rows were refused before: {shown}" if shown else ""
+
+
+def _check_properties(frame: pd.DataFrame) -> None:
+    properties = frame["property_key"].nunique()
+    if len(frame) < LEAST_ROWS or properties >= LEAST_PROPERTIES:
+        return
+    empty = [name for name in _PROPERTY if frame[name].isna().all()]
+    why = f"; no row has a value of {' or '.join(empty)}" if empty else ""
+    of = "one property" if properties == 1 else f"only {properties:,} properties"
+    raise TrainingError(
+        f"the {len(frame):,} rows are of {of}, at least {LEAST_PROPERTIES} are needed to train on "
+        f"some and judge on others; street, city and zip_code identify a property{why}"
     )

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasador.drift.reference import FEWEST_PREDICTIONS
+from tasador.drift.verbs import awaits_refusal
 from tasador.errors import BundleError, TrainingError
 from tasador.events import build
 from tasador.events.announce import announce
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from tasador.model.bundle import Bundle
     from tasador.training.search import SearchOptions, SearchResult
+    from tasador.training.splits import Prepared
 
 
 # Monitoring checks that requested training and may still start one.
@@ -54,8 +58,18 @@ def plan(settings: Settings, correlation_id: str = "") -> Plan:
     """
     settings.require("database_url")
     with Warehouse(settings.database_url) as warehouse:
-        ready = warehouse.batches(status="ready")
+        usable = warehouse.usable_batches()
+        broken = {batch.batch_id for batch in awaits_refusal(warehouse, usable)}
+        ready = [batch for batch in usable if batch.batch_id not in broken]
+        refused = [
+            b for b in warehouse.batches(status="ready") if b.refused or b.batch_id in broken
+        ]
         requests = warehouse.monitor_history(_REQUESTS, requested_training=True)
+    if not ready and refused:
+        raise TrainingError(
+            f"no batch can be trained on: the feed of {len(refused)} was broken; "
+            "`tasador batch list` shows them, `tasador batch accept ID` accepts one"
+        )
     if not ready:
         raise TrainingError("no batch has been ingested yet: run `python flows/ingest.py run`")
     known = {batch.correlation_id for batch in ready} | {c.correlation_id for c in requests}
@@ -92,11 +106,11 @@ def search(
     The study is kept in the database under the training id, whatever ``options`` says about
     storage.
     """
-    from tasador.training import fitting, splits
+    from tasador.training import fitting
 
+    prepared = _prepared(settings, planned, progress)
     registry = Registry(settings)
     run_id = registry.open_run(planned.training_id, planned.correlation_id)
-    prepared = splits.prepare(training_frame(settings, planned), progress=progress)
     stored = replace(
         options,
         storage=study_storage(settings),
@@ -104,6 +118,28 @@ def search(
         on_trial=lambda number, params, value, _: registry.log_trial(run_id, number, params, value),
     )
     return fitting.search(prepared, stored, progress=progress)
+
+
+def _prepared(settings: Settings, planned: Plan, progress: Progress | None) -> Prepared:
+    """The prepared rows; what no later step could use is an error before the search."""
+    from tasador.training import splits
+
+    try:
+        prepared = splits.prepare(training_frame(settings, planned), progress=progress)
+    except TrainingError as error:
+        with Warehouse(settings.database_url) as warehouse:
+            refused = Counter[tuple[str, str]]()
+            for batch_id in planned.batch_ids:
+                for name, reason, rows, _ in warehouse.quarantine_reasons(batch_id):
+                    refused[name, reason] += rows
+        raise TrainingError(f"{error}{splits.describe_refused(refused)}") from error
+    if len(prepared.holdout) < FEWEST_PREDICTIONS:
+        raise TrainingError(
+            f"only {len(prepared.holdout)} rows of {planned.rows:,} are in the permanent holdout, "
+            f"one property in ten; at least {FEWEST_PREDICTIONS} are needed to judge a model: "
+            "ingest more batches"
+        )
+    return prepared
 
 
 def fit(
@@ -179,7 +215,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
             if decided is None
             else replaced_by(registry, warehouse, decided)
         )
-        batches = known_at(warehouse.batches(status="ready"), decided)
+        batches = known_at(warehouse.usable_batches(), decided)
         holdout = judged_rows(settings, batches, champion)
         challenger_evaluation = evaluate(bundle, holdout)
         champion_evaluation, lost = _evaluate_champion(lake, champion, holdout)

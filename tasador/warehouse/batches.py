@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from sqlalchemy import Connection, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -14,6 +14,13 @@ from tasador.records import Batch, BatchStatus, Fetch, Outcome
 from tasador.warehouse import rows, schema
 from tasador.warehouse.database import Database, values_of
 from tasador.warehouse.rows import ReadRow
+
+
+class RefusedField(NamedTuple):
+    """How many rows of a batch were refused because of a field, and the most frequent reason."""
+
+    rows: int
+    reason: str
 
 
 class Batches(Database):
@@ -79,6 +86,24 @@ class Batches(Database):
         where = () if status is None else (c.status == status,)
         return self._select(Batch, schema.batches, *where, order=[c.fetched_at, c.batch_id])
 
+    def usable_batches(self) -> list[Batch]:
+        """The batches that may be used: ready, and not refused because their feed broke."""
+        return [batch for batch in self.batches(status="ready") if not batch.refused]
+
+    def refuse_batch(self, batch_id: str) -> None:
+        """Record that the feed of the batch broke; the first time stands."""
+        table = schema.batches
+        marking = update(table).where(table.c.batch_id == batch_id, table.c.refused_at.is_(None))
+        with self._begin() as connection:
+            connection.execute(marking.values(refused_at=now()))
+
+    def accept_batch(self, batch_id: str) -> None:
+        """Record that a person accepted the batch; the first time stands."""
+        table = schema.batches
+        marking = update(table).where(table.c.batch_id == batch_id, table.c.accepted_at.is_(None))
+        with self._begin() as connection:
+            connection.execute(marking.values(accepted_at=now()))
+
     def unannounced_batches(self) -> list[Batch]:
         """The batches whose ingestion is unfinished, in the order they were fetched."""
         c = schema.batches.c
@@ -133,6 +158,23 @@ class Batches(Database):
         with self._begin() as connection:
             result = connection.execute(statement, {"batch_id": batch_id})
             return [(field, reason, count, value) for field, reason, count, value in result]
+
+    def refused_rows(self, batch_ids: Sequence[str]) -> dict[str, dict[str, RefusedField]]:
+        """By batch and field: how many rows were refused for it, and the most frequent reason."""
+        statement = text(
+            "select batch_id, field, sum(rows), (array_agg(reason order by rows desc, reason))[1]"
+            " from (select batch_id, r->>'field' as field, r->>'reason' as reason,"
+            " count(distinct row_number) as rows"
+            " from ops.quarantine, jsonb_array_elements(reasons) as r"
+            " where batch_id = any(:batch_ids) group by 1, 2, 3) as counted group by 1, 2"
+        )
+        refused: dict[str, dict[str, RefusedField]] = {}
+        with self._begin() as connection:
+            for batch_id, field, count, reason in connection.execute(
+                statement, {"batch_ids": list(batch_ids)}
+            ):
+                refused.setdefault(batch_id, {})[field] = RefusedField(int(count), reason)
+        return refused
 
 
 def _save_batch(connection: Connection, batch: Batch) -> None:

@@ -19,13 +19,18 @@ class Histories(Database):
     """ops.drift_history, ops.model_history, ops.rollout_history and ops.monitor_history."""
 
     def record_drift(self, record: DriftRecord) -> DriftRecord:
-        """Record a verdict; returns the existing one if this batch and champion have one."""
+        """Record a verdict; returns the existing one if this batch and champion have one.
+
+        A batch that was accepted after its feed broke may have another verdict as well.
+        """
         c = schema.drift_history.c
+        broken = c.verdict == "broken_feed"
         same = (
             c.batch_id == record.batch_id,
             c.model_name == record.model_name,
             c.champion_version == record.champion_version,
             c.champion_digest == record.champion_digest,
+            broken if record.verdict == "broken_feed" else ~broken,
         )
         return self._insert_once(schema.drift_history, record, *same)
 

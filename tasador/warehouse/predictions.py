@@ -49,7 +49,8 @@ select c.property_key, c.price, b.fetched_at
 from clean.clean_data as c
 join ops.batches as b using (batch_id)
 join unnest(cast(:keys as text[])) as wanted(property_key) using (property_key)
-where b.status = 'ready' and b.fetched_at > :since
+where b.status = 'ready' and (b.refused_at is null or b.accepted_at is not null)
+  and b.fetched_at > :since
 order by b.fetched_at, b.batch_id, c.row_number
 """)
 

@@ -103,6 +103,9 @@ batches = Table(
     _integer("rows_quarantined"),
     _time("fetched_at"),
     _time("ready_at", nullable=True),
+    # When drift found its feed broken, and when a person accepted it all the same.
+    _time("refused_at", nullable=True),
+    _time("accepted_at", nullable=True),
     # When its event was published; until then its ingestion is unfinished.
     _time("announced_at", nullable=True),
     schema="ops",
@@ -137,8 +140,24 @@ drift_history = Table(
     _json("reasons"),
     _json("scores"),
     _time("decided_at"),
+    # An accepted batch is judged again, so a broken feed does not count as its verdict.
     Index(
-        "drift_once", "batch_id", "model_name", "champion_version", "champion_digest", unique=True
+        "drift_once",
+        "batch_id",
+        "model_name",
+        "champion_version",
+        "champion_digest",
+        unique=True,
+        postgresql_where=text("verdict <> 'broken_feed'"),
+    ),
+    Index(
+        "broken_feed_once",
+        "batch_id",
+        "model_name",
+        "champion_version",
+        "champion_digest",
+        unique=True,
+        postgresql_where=text("verdict = 'broken_feed'"),
     ),
     schema="ops",
 )

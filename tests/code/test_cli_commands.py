@@ -14,7 +14,7 @@ from tasador.cli import main as entry
 from tasador.cli.app import make_app
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.stores.registry import ModelVersion
-from tests.kit.records import WHEN, make_decision
+from tests.kit.records import WHEN, make_batch, make_decision, make_drift_record
 from tests.kit.warehouse import OpenWarehouse
 
 SET = {
@@ -118,7 +118,18 @@ class Registry:
         return [version]
 
 
+BROKEN = make_batch(
+    batch_id="b6", batch_number=5, status="ready", rows_quarantined=2_234, refused_at=WHEN
+)
+
+
 class Warehouse(OpenWarehouse):
+    def batches(self):
+        return [make_batch(status="ready"), BROKEN]
+
+    def drift_history(self, limit):
+        return [make_drift_record(batch_id="b6", verdict="broken_feed", reasons=["89% refused"])]
+
     def model_history(self, limit):
         # Newest first; a rollback is not the decision about its version.
         return [make_decision(decision="rolled_back"), make_decision(metrics={"r2": 0.5})]
@@ -130,6 +141,29 @@ def test_models_lists_versions_with_the_decision_of_the_gate(invoke, monkeypatch
     (listed,) = json.loads(invoke("models", "--json").output)
     assert listed["version"]["aliases"] == ["champion"]
     assert listed["decision"]["decision"] == "promoted"
+
+
+def test_a_refused_batch_is_listed_and_told_with_the_models(invoke, monkeypatch):
+    monkeypatch.setattr("tasador.stores.registry.Registry", Registry)
+    monkeypatch.setattr("tasador.warehouse.warehouse.Warehouse", Warehouse)
+    for name in ("tasador.stores.bundles.check_readable",):
+        monkeypatch.setattr(name, lambda *_: None)
+    assert "batch 5 (b6) trains no model: its feed broke" in invoke("models").output
+    text = invoke("batch", "list").output
+    for part in ("b6", "refused", "2,234", "broken feed", "89% refused", "none yet"):
+        assert part in text, text
+    listed = json.loads(invoke("batch", "list", "--json").output)
+    assert [one["verdict"] and one["verdict"]["verdict"] for one in listed] == [None, "broken_feed"]
+
+
+@pytest.mark.parametrize("argo", ["", "http://127.0.0.1:9"])
+def test_accepting_a_batch_says_what_judges_it_again(invoke, monkeypatch, argo):
+    monkeypatch.setattr("tasador.drift.verbs.accept", lambda settings, batch_id: BROKEN)
+    monkeypatch.setenv("TASADOR_ARGO_EVENTS_URL", argo)
+    text = invoke("batch", "accept", "b6").output
+    assert text.startswith("batch 5 is accepted")
+    assert ("the drift flow judges it" in text) == bool(argo)
+    assert ("python flows/drift.py run --batch-id b6" in text) == (not argo)
 
 
 @dataclass

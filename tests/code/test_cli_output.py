@@ -133,6 +133,17 @@ BATCH = {"batch_number": 1, "rows_raw": 1_000, "rows_clean": 990, "rows_quaranti
             ["moved", "· price moved"],
         ),
         (
+            run(
+                "drift",
+                verdict="broken_feed",
+                moved=False,
+                hurts=False,
+                reasons=["2,234 of 2,500 rows were refused"],
+                batch_id="b6",
+            ),
+            ["broken feed", "· 2,234 of 2,500", "tasador batch accept b6"],
+        ),
+        (
             run("monitor", verdict="quiet", reasons=["nothing moved"], asked_says="no need"),
             ["· nothing moved", "· no need"],
         ),
@@ -141,7 +152,7 @@ BATCH = {"batch_number": 1, "rows_raw": 1_000, "rows_clean": 990, "rows_quaranti
             ["version 4 rejected", "· not better"],
         ),
     ],
-    ids=["ingested", "repeated", "exhausted", "drift", "monitor", "train"],
+    ids=["ingested", "repeated", "exhausted", "drift", "broken feed", "monitor", "train"],
 )
 def test_narrator_summarises_a_finished_flow(console, finished, expected):
     narrator = Narrator(console)

@@ -10,7 +10,9 @@ import pytest
 
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import build, publish, read
+from tasador.events.announce import argo_event
 from tasador.events.event import MODEL_REJECTED, Event, EventError
+from tasador.operations import pipeline
 from tests.kit.records import (
     WHEN,
     make_batch,
@@ -22,12 +24,16 @@ from tests.kit.records import (
 
 BATCH = make_batch(batch_number=2, clean_uri="s3://clean/b1", rows_clean=8, ready_at=WHEN)
 DRIFT = make_drift_record(drift_id=4)
+BROKEN = make_drift_record(
+    drift_id=5, verdict="broken_feed", scores={"broken_fields": ["house_size"]}
+)
 DECISION = make_decision(promotion=7)
 ROLLOUT = make_rollout()
 PREDICTION = make_prediction(prediction_id="p1")
 BUILT = {
     "batch-b1": build.batch_ingested(BATCH),
     "drift-4": build.drift_detected(DRIFT),
+    "drift-5": build.batch_refused(BROKEN),
     "decision-7": build.model_promoted(DECISION),
     "serving-predict-00007-20260131T120000000000": build.model_serving(ROLLOUT),
     "p1": build.prediction_made([PREDICTION]),
@@ -46,6 +52,19 @@ def test_event_round_trip_in_binary_and_structured_mode(event):
 def test_event_ids_are_derived_and_carry_the_correlation_id(identity):
     assert BUILT[identity].id == identity
     assert BUILT[identity].correlation_id == "c-1"
+
+
+def test_a_refused_batch_names_its_fields_and_starts_no_flow():
+    event = build.batch_refused(BROKEN)
+    assert (event.type, event.data["fields"]) == ("tasador.batch.refused", ["house_size"])
+    assert event.data["reasons"] == BROKEN.reasons
+    assert event.type not in pipeline.STARTS
+    assert argo_event(event)["name"] == "tasador.batch.refused"
+
+
+def test_an_accepted_batch_is_announced_under_another_id():
+    accepted = replace(BATCH, refused_at=WHEN, accepted_at=WHEN)
+    assert build.batch_ingested(accepted).id == "batch-b1-accepted"
 
 
 def test_model_rejected_names_decision_and_champion():

@@ -7,6 +7,7 @@ import pytest
 
 from tasador.drift import verbs
 from tasador.errors import TasadorError
+from tasador.operations.pipeline import pending_flows
 from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.stores.registry import CHAMPION, Registry
@@ -72,6 +73,49 @@ def test_drift_flow_without_a_champion_requests_training_once(
     assert data.events[0]["data"]["verdict"] == "train"
     assert data.events[0]["correlationid"] == batch.correlation_id
     assert "no champion yet" in card_text("drift", "judge", tmp_path, checkout)
+
+
+def test_broken_feed_trains_nothing_until_it_is_accepted(settings, tmp_path, checkout, monkeypatch):
+    own, published = settings
+    sound, garbage = generate(3, "demo", 0, 300), generate(3, "demo", 5, 300)
+    before, batch = ingested(own, [sound, garbage])
+    # Not even a training that starts before the verdict uses it.
+    assert training.plan(own).batch_ids == (before.batch_id,)
+    published.clear()
+    code, output = Flow("drift", own, tmp_path, checkout, "run").end()
+    assert code == 0, output
+    (recorded,) = history(own)
+    assert recorded.verdict == "broken_feed"
+    assert "house_size" in recorded.scores["broken_fields"]
+    assert "rows (8" in recorded.reasons[0] or "rows (9" in recorded.reasons[0]
+    assert published == [("tasador.batch.refused", f"drift-{recorded.drift_id}")]
+    data = artifacts("DriftFlow", tmp_path, monkeypatch)
+    assert data.verdict == "broken_feed"
+    card = card_text("drift", "judge", tmp_path, checkout)
+    assert "broken feed" in card
+    assert f"tasador batch accept {batch.batch_id}" in card
+    # No training uses it, and the pipeline asks for none.
+    assert training.plan(own).batch_ids == (before.batch_id,)
+    assert pending_flows(own) == [pending(before)]
+
+    published.clear()
+    accepted = verbs.accept(own, batch.batch_id)
+    assert published == [("tasador.batch.ingested", f"batch-{batch.batch_id}-accepted")]
+    assert verbs.accept(own, batch.batch_id) == accepted
+    assert training.plan(own).batch_ids == (before.batch_id, batch.batch_id)
+    assert pending_flows(own) == [pending(before), pending(batch)]
+    case = verbs.choose(own, batch.batch_id)
+    again = verbs.record(own, case, verbs.judge(own, case, print))
+    assert again.verdict == "train"
+    assert [one.verdict for one in history(own)] == ["broken_feed", "train"]
+    with pytest.raises(TasadorError, match="was not refused"):
+        verbs.accept(own, before.batch_id)
+    with pytest.raises(TasadorError, match="there is no batch abc"):
+        verbs.accept(own, "abc")
+
+
+def pending(batch):
+    return "drift", {"batch-id": batch.batch_id, "correlation-id": batch.correlation_id}
 
 
 def test_drift_flow_against_a_champion(settings, tmp_path, checkout, monkeypatch):

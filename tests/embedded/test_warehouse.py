@@ -485,6 +485,37 @@ def test_record_drift_twice(warehouse):
     assert warehouse.drift_history() == [other, first]
 
 
+def test_a_refused_batch_is_not_usable_until_it_is_accepted(warehouse):
+    batch = make_batch(batch_id="garbage", status="ready", ready_at=now())
+    warehouse.save_batch(batch)
+    assert batch in warehouse.usable_batches()
+    for _ in range(2):
+        warehouse.refuse_batch("garbage")
+    refused = warehouse.batch("garbage")
+    assert refused.refused
+    assert refused not in warehouse.usable_batches()
+    broken = replace(DRIFT, batch_id="garbage", verdict="broken_feed")
+    first = warehouse.record_drift(broken)
+    assert warehouse.record_drift(broken) == first
+    warehouse.accept_batch("garbage")
+    accepted = warehouse.batch("garbage")
+    assert not accepted.refused
+    assert accepted in warehouse.usable_batches()
+    # It is judged again, and both verdicts stay in the history.
+    again = warehouse.record_drift(replace(broken, verdict="no_drift"))
+    assert again.verdict == "no_drift"
+    assert warehouse.record_drift(replace(broken, verdict="drift")) == again
+    assert [one for one in warehouse.drift_history() if one.batch_id == "garbage"] == [again, first]
+
+
+def test_refused_rows_by_field(warehouse):
+    rows = [{"price": 1}, {"price": -1, "bed": -1}, {"price": -1}, {"price": 1, "bed": "x"}]
+    store(warehouse, "fields", rows)
+    assert warehouse.refused_rows(["fields", "unknown"]) == {
+        "fields": {"bed": (2, "is negative"), "price": (2, "is negative")}
+    }
+
+
 DECISION = make_decision(
     version=1,
     checks=[{"name": "r2", "passed": True, "value": 0.7, "limit": 0.35, "says": "good"}],

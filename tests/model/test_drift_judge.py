@@ -106,9 +106,15 @@ def test_mix_change_is_detected_as_smaller_houses(champion_and_reference, judge)
 
 def test_unit_square_metres_is_named(champion_and_reference, judge):
     champion, _ = champion_and_reference
-    report = judge.batch(batch_of("broken-schema", 2), champion)
-    assert report.verdict == "drift"
+    batch = batch_of("broken-schema", 2)
+    report = judge.batch(batch, champion)
+    # All sizes in another unit are the source's doing, not the market's.
+    assert report.verdict == "broken_feed"
+    assert report.scores["broken_fields"] == ["house_size"]
     assert report.reasons[0].startswith("house_size looks like square metres")
+    accepted = judge.batch(batch, champion, accepted=True)
+    assert accepted.verdict == "drift"
+    assert accepted.reasons[0] == report.reasons[0]
 
 
 def test_unit_square_metres_in_some_listings_is_named_with_its_share(champion_and_reference, judge):
@@ -119,6 +125,7 @@ def test_unit_square_metres_in_some_listings_is_named_with_its_share(champion_an
     report = judge.batch(batch, champion)
     match = re.match(r"house_size looks like square metres in (\d+)% of the", report.reasons[0])
     assert match, report.reasons
+    assert report.verdict == "drift"
     assert int(match[1]) == pytest.approx(30, abs=3)
 
 
@@ -130,17 +137,39 @@ def test_unit_cents_is_named(champion_and_reference, judge):
     assert report.reasons[0].startswith("price looks like cents")
 
 
-@pytest.mark.parametrize("share", [0.2, 1.0])
 @pytest.mark.parametrize("field", ["house_size", "state", "prev_sold_date"])
-def test_missing_field_is_named(champion_and_reference, judge, field, share):
+def test_missing_field_is_named(champion_and_reference, judge, field):
     champion, _ = champion_and_reference
     batch = batch_of("steady", 1)
-    lost = np.random.default_rng(0).random(len(batch)) < share
+    lost = np.random.default_rng(0).random(len(batch)) < 0.2
     batch[field] = batch[field].where(~lost)
     report = judge.batch(batch, champion)
     assert report.verdict == "drift"
     assert ("missing", field) in exceeded(report.findings)
     assert any(reason.startswith(f"{field} is missing in") for reason in report.reasons)
+
+
+@pytest.mark.parametrize("field", INPUTS)
+def test_lost_field_is_a_broken_feed_until_it_is_accepted(champion_and_reference, judge, field):
+    champion, _ = champion_and_reference
+    batch = batch_of("steady", 1).assign(**{field: None})
+    report = judge.batch(batch, champion)
+    assert report.verdict == "broken_feed"
+    assert (report.moved, report.hurts) == (False, False)
+    assert report.scores["broken_fields"] == [field]
+    assert report.reasons[0].startswith(f"{field} is missing in 100% of the listings")
+    accepted = judge.batch(batch, champion, accepted=True)
+    assert accepted.verdict == "drift"
+    assert any(reason.startswith(f"{field} is missing in 100%") for reason in accepted.reasons)
+
+
+def test_sold_rows_only_are_another_mix_of_statuses(champion_and_reference, judge):
+    champion, _ = champion_and_reference
+    market = pd.concat([batch_of("steady", n) for n in (1, 2, 3)], ignore_index=True)
+    report = judge.batch(market[market["status"] == "sold"], champion)
+    assert report.verdict == "drift"
+    assert report.reasons[0].startswith("the mix of status changed")
+    assert not any(reason.startswith("prev_sold_date is missing") for reason in report.reasons)
 
 
 def test_estimated_error_tracks_realised_error(trained):
