@@ -33,11 +33,16 @@ class Dossier:
 
 def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -> Dossier:
     """Measure, and write everything into a folder, which is created if needed."""
-    measured = measure_all(facts, progress)
     record = facts.record
     model = str(record.model)
+    # Measuring takes longest. What fails without it fails before it.
+    boms = {
+        f"sbom-{image}.cdx.json": _json(sbom(image, model, record.digest, record.decided_at))
+        for image in IMAGES
+    }
     contract = data_contract(facts.frame, facts.bundle.manifest)
     baseline = drift_baseline(facts.reference, facts.baseline)
+    measured = measure_all(facts, progress)
     card = list(model_card(facts, measured, contract, baseline))
     licences: list[Block] = [
         Text(f"# Licences of the packages that train and serve {model}"),
@@ -56,10 +61,7 @@ def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -
         "metrics.json": _json({"by_what_is_known": measured.by_group, "slices": measured.slices}),
         "leave-out.json": _json(left_out),
         "licences.md": to_markdown(licences).encode(),
-        **{
-            f"sbom-{image}.cdx.json": _json(sbom(image, model, record.digest, record.decided_at))
-            for image in IMAGES
-        },
+        **boms,
         **{block.file: block.content for block in card if isinstance(block, Picture)},
     }
     index = {

@@ -3,11 +3,13 @@
 import hashlib
 import json
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from tasador.dossier import facts as dossier_facts
+from tasador.dossier import folder as dossier_folder
 from tasador.dossier.blocks import Picture
 from tasador.dossier.facts import Facts
 from tasador.dossier.folder import write_folder
@@ -71,6 +73,13 @@ def test_index_lists_all_files(folder):
     for name, digest in dossier.index["files"].items():
         assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
     assert sum(path.stat().st_size for path in made.rglob("*.png")) < 1_000_000
+
+
+def test_failure_of_a_document_comes_before_measuring(facts, tmp_path, monkeypatch):
+    monkeypatch.setattr(dossier_folder, "measure_all", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(dossier_folder, "sbom", Mock(side_effect=ImportError("no cyclonedx")))
+    with pytest.raises(ImportError, match="no cyclonedx"):
+        write_folder(facts, tmp_path)
 
 
 def test_write_folder_is_deterministic(folder, facts, tmp_path):
