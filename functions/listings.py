@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.http import invalid_fields, require_object
-from tasador.listings.listing import INPUTS, Listing, read_listing
+from tasador.listings.listing import INPUTS, Listing, read_inputs
 from tasador.listings.reading import REWORDED, is_reworded
 
 
 def listing_from_json(data: Any, field_name: str = "body") -> Listing:
     """The listing in a JSON object, without its price; raises HttpProblem 422."""
     row = require_object(data, field_name)
-    listing, problems = read_listing({name: row[name] for name in row if name != "price"})
+    listing, problems = read_inputs(row)
     if problems:
         raise invalid_fields(problems)
     return listing
@@ -21,12 +21,13 @@ def listing_from_json(data: Any, field_name: str = "body") -> Listing:
 
 def read_as(data: Mapping[str, Any], listing: Listing) -> dict[str, str]:
     """The texts that were read as another one, by field: {"state": "Texas"} for "TX"."""
-    return {
-        name: value
-        for name in REWORDED
-        if (value := getattr(listing, name)) is not data.get(name)
-        and is_reworded(data.get(name), value)
-    }
+    found = {}
+    for name in REWORDED:
+        if (sent := data.get(name)) is not None:
+            value = getattr(listing, name)
+            if value is not sent and is_reworded(sent, value):
+                found[name] = value
+    return found
 
 
 def inputs_of(listing: Listing) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasador.listings.reading import READERS, Refused, Value, not_a_column, shown
+from tasador.listings.reading import READERS, Reader, Refused, Value, not_a_column, shown
 from tasador.listings.reading import FieldProblem as FieldProblem  # for those who read listings
 from tasador.listings.rules import RULES
 
@@ -18,6 +18,8 @@ COLUMNS = tuple(rule.column for rule in RULES)
 # The columns of a request; the price is the answer.
 INPUTS = tuple(name for name in COLUMNS if name != "price")
 NUMBERS = tuple(rule.column for rule in RULES if rule.kind == "number" and rule.column != "price")
+
+_INPUT_READERS: dict[str, Reader] = {**READERS, "price": lambda _: None}
 
 # Models are trained and evaluated on prices in this range (dollars). Below it are rents, shares and
 # placeholders; above it a few hundred estates in a million, which no comparable explains.
@@ -64,10 +66,21 @@ def read_listing(raw: Mapping[str, object]) -> tuple[Listing, list[FieldProblem]
     An absent column is a missing value; any other column than the twelve is a problem. A field with
     a problem is None in the listing.
     """
+    return _read(raw, READERS)
+
+
+def read_inputs(raw: Mapping[str, object]) -> tuple[Listing, list[FieldProblem]]:
+    """Read one listing as ``read_listing`` does, whatever its price is: that stays None."""
+    return _read(raw, _INPUT_READERS)
+
+
+def _read(
+    raw: Mapping[str, object], readers: Mapping[str, Reader]
+) -> tuple[Listing, list[FieldProblem]]:
     problems: list[FieldProblem] = []
     values: dict[str, Value] = {}
     for name, value in raw.items():
-        reader = READERS.get(name)
+        reader = readers.get(name)
         if reader is None:
             problems.append(not_a_column(name, value))
             continue

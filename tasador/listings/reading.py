@@ -25,6 +25,7 @@ from tasador.listings.rules import (
 from tasador.listings.states import state_name
 
 Value = str | float | None
+Reader = Callable[[object], Value]
 
 _LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -193,7 +194,7 @@ def _date(value: object) -> str | None:
     raise Refused("is not a date like 2022-02-23")
 
 
-_OF_KIND: dict[Kind, Callable[[object], Value]] = {
+_OF_KIND: dict[Kind, Reader] = {
     "name": _name,
     "state": _state,
     "code": _code,
@@ -203,7 +204,7 @@ _OF_KIND: dict[Kind, Callable[[object], Value]] = {
 }
 
 # The reader of each column: the value as read, or Refused.
-READERS: dict[str, Callable[[object], Value]] = {
+READERS: dict[str, Reader] = {
     rule.column: _number(rule) if rule.kind == "number" else _OF_KIND[rule.kind] for rule in RULES
 }
 

@@ -72,6 +72,7 @@ def _split(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> SplitC
     header, lines = open_csv(path, require=_RULE if order == "course" else ("price",))
     # Older editions lack some columns: their values are missing, but the rows are not incomplete.
     places = [header.index(name) if name in header else None for name in COLUMNS]
+    existing = [place for place in places if place is not None]
     shuffle = random.Random(_SHUFFLE_SEED)
     turns: list[int] = []
     rows = incomplete = unmatched = malformed = 0
@@ -80,14 +81,14 @@ def _split(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> SplitC
         if isinstance(values, FieldProblem):
             malformed += 1
             continue
-        cells = [cleaned(value) for value in values]
+        cells = list(map(cleaned, values))
         texts = ["" if place is None else cells[place] for place in places]
         if order == "random":
             # Every six rows go to six batches, so batches are of one size and cover the whole file.
             if not turns:
                 turns = shuffle.sample(range(BATCHES), BATCHES)
             number: int | None = turns.pop()
-        elif any(cells[place].lower() in MISSING_TEXTS for place in places if place is not None):
+        elif not MISSING_TEXTS.isdisjoint([cells[place].lower() for place in existing]):
             incomplete += 1
             continue
         else:
