@@ -3,7 +3,11 @@
 import importlib
 
 import pytest
+import schemathesis
+from hypothesis import given, settings
+from schemathesis import GenerationMode
 
+from functions.listings import listing_from_json
 from functions.openapi import document
 from tasador.events.build import prediction_as_json
 from tasador.listings.listing import COLUMNS, NUMBERS, read_listing
@@ -45,6 +49,18 @@ def test_openapi_limits_equal_those_of_read_listing(field):
     most = SCHEMAS["Listing"]["properties"][field]["maximum"]
     assert read_listing({field: most})[1] == []
     assert read_listing({field: most + 1})[1] != []
+
+
+def test_every_listing_that_the_document_allows_is_read():
+    operations = schemathesis.openapi.from_dict(document("predict")).get_all_operations()
+    (operation,) = (o.ok() for o in operations if o.ok().label == "POST /predict")
+
+    @settings(deadline=None, max_examples=80, database=None, derandomize=True)
+    @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def accepted(case):
+        listing_from_json(case.body)
+
+    accepted()
 
 
 def test_answers_have_exactly_the_documented_fields(tmp_path):

@@ -93,6 +93,14 @@ def names_of(fields: list[str]) -> list[str]:
     return [FIELDS.get(field, field) for field in fields]
 
 
+def read_as_of(prediction: dict[str, Any]) -> str:
+    """The values that were read as another text than was typed; empty if there are none."""
+    read = [
+        f"{FIELDS.get(name, name)} {text}" for name, text in prediction.get("read_as", {}).items()
+    ]
+    return f"Read as: {', '.join(read)}." if read else ""
+
+
 def estimate_of(prediction: dict[str, Any]) -> Estimate:
     """The price, its position and where it comes from."""
     low, high = _span(prediction["intervals"])

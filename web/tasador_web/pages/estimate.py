@@ -76,6 +76,10 @@ def _answer() -> rx.Component:
                 lambda warning: notice(warning, icon="info", color="amber"),
             ),
             rx.cond(
+                EstimateState.read_as != "",
+                rx.text(EstimateState.read_as, class_name="hint", id="read-as"),
+            ),
+            rx.cond(
                 EstimateState.missing.length() > 0,
                 rx.flex(
                     rx.text("Not given:", class_name="hint"),

@@ -27,6 +27,7 @@ class EstimateState(rx.State):
     intervals: rx.Field[list[Interval]] = rx.field(default_factory=list)
     missing: rx.Field[list[str]] = rx.field(default_factory=list)
     warnings: rx.Field[list[str]] = rx.field(default_factory=list)
+    read_as: str = ""
     steps: rx.Field[list[Step]] = rx.field(default_factory=list)
     sentence: str = ""
 
@@ -70,6 +71,7 @@ class EstimateState(rx.State):
         self.intervals = view.intervals_of(prediction)
         self.missing = view.names_of(prediction["missing"])
         self.warnings = prediction["warnings"]
+        self.read_as = view.read_as_of(prediction)
 
     def _show_explanation(
         self, prediction: dict[str, Any], explanation: dict[str, Any] | BaseException
