@@ -37,6 +37,7 @@ class Settings:
     bucket_mlflow: str = "mlflow-artifacts"
     bucket_metaflow: str = "metaflow"
     mlflow_url: str = ""
+    mlflow_hosts: str = ""  # further names of MLflow's server for browsers: HOST[:PORT],...
     broker_url: str = ""  # POST CloudEvents here
     argo_events_url: str = ""  # on a cluster: the webhook whose events start flows
     functions_url: str = ""  # one address for the HTTP paths of all functions

@@ -21,6 +21,7 @@ def daemon(settings: Settings) -> Daemon:
             "MLFLOW_BACKEND_STORE_URI": f"{database}/mlflow",
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"s3://{settings.bucket_mlflow}",
             "MLFLOW_S3_ENDPOINT_URL": settings.s3_endpoint,
+            "TASADOR_MLFLOW_HOSTS": settings.mlflow_hosts,
             "AWS_ACCESS_KEY_ID": settings.s3_access_key,
             "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key,
             "AWS_DEFAULT_REGION": settings.s3_region,

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import uuid
+from typing import Any
 
 from tasador.clock import backoff, retry
 
 _DATABASE_SECONDS = 90.0
 _PAUSE = 0.05
+_OWN_MACHINE = ("127.0.0.1", "localhost")
 
 
 def main() -> None:
@@ -25,10 +27,19 @@ def main() -> None:
     port = parser.parse_args().port
     store = os.environ["MLFLOW_BACKEND_STORE_URI"]
     root = os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"]
-    hosts = ",".join(f"{h}{p}" for h in ("127.0.0.1", "localhost") for p in ("", f":{port}"))
+    further = [
+        h.strip() for h in os.environ.get("TASADOR_MLFLOW_HOSTS", "").split(",") if h.strip()
+    ]
     os.environ |= {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
+        # Any port, for tunnels such as `ssh -L 9000:127.0.0.1:PORT`: what another site cannot have
+        # is the name.
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(
+            [*_OWN_MACHINE, *(f"{h}:*" for h in _OWN_MACHINE), *further]
+        ),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
+            f"{scheme}://{host}" for host in further for scheme in ("http", "https")
+        ),
         "MLFLOW_ENABLE_WORKSPACES": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "_MLFLOW_SGI_NAME": "uvicorn",
@@ -42,9 +53,20 @@ def main() -> None:
     from mlflow.server.fastapi_app import app
     from mlflow.server.handlers import initialize_backend_stores
 
+    _name_the_setting()
     _wait_for_database(store)
     initialize_backend_stores(store, store, root)
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, timeout_graceful_shutdown=3)
+
+
+def _name_the_setting() -> None:
+    """Let a refusal say which setting allows another name; MLflow's own text names none."""
+    from mlflow.server import fastapi_security
+
+    texts: Any = fastapi_security
+    hint = " - TASADOR_MLFLOW_HOSTS=HOST:PORT and `tasador up` allow a further name of this server"
+    texts.INVALID_HOST_MSG += hint
+    texts.CORS_BLOCKED_MSG += hint
 
 
 def _wait_for_database(store: str) -> None:

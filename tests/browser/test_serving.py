@@ -36,6 +36,25 @@ def test_other_origins_cannot_open_the_websocket(served):
         socket_of(served[0], "http://elsewhere.example")
 
 
+def test_tunnel_to_another_port_of_the_visitors_machine_works(served):
+    """As through `ssh -L 9000:127.0.0.1:PORT`: the browser's host and origin have port 9000."""
+    url = served[0].replace("http", "ws", 1) + "/_event/?EIO=4&transport=websocket"
+    tunnel = {"origin": "http://localhost:9000", "host": "localhost:9000", "timeout": 10}
+    websocket.create_connection(url, **tunnel).close()
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        websocket.create_connection(url, **{**tunnel, "host": "evil.example:9000"})
+
+
+def test_page_at_an_unknown_address_names_the_setting(served):
+    with httpx.Client(base_url=served[0], trust_env=False) as client:
+        page = {"accept": "text/html", "host": "box.example:9000"}
+        refused = client.get("/", headers=page)
+        assert refused.status_code == 403
+        assert "TASADOR_WEB_ORIGINS=http://box.example:9000" in refused.text
+        # A probe names the pod.
+        assert client.get("/ping", headers={"host": "10.0.0.7:3000"}).status_code == 200
+
+
 def test_server_listens_on_loopback_only(served):
     processes = [psutil.Process(served[1].pid)]
     processes += processes[0].children(recursive=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import reflex as rx
+from reflex.config import get_config
 
 from tasador_web import layout
+from tasador_web.origins import KnownOrigins
 from tasador_web.pages import estimate, models
 
 PAGES = (estimate, models)
@@ -15,6 +17,7 @@ app = rx.App(
     stylesheets=["/tasador.css"],
     head_components=[rx.el.link(rel="icon", href="/icon.svg", type="image/svg+xml")],
     html_lang="en",
+    api_transformer=lambda app: KnownOrigins(app, get_config().cors_allowed_origins),
 )
 for page in PAGES:
     app.add_page(page.page, route=page.ROUTE, title=f"{page.TITLE} · Tasador", on_load=page.ON_LOAD)
