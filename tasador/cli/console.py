@@ -18,7 +18,7 @@ def heading(console: Console, text: str) -> None:
     if console.width < _WITHOUT_EDGE:
         console.rule(text)
     else:
-        console.print(f"── {text}", highlight=False, markup=False)
+        console.print(f"-- {text}", highlight=False, markup=False)
 
 
 def say(console: Console, text: str, style: str = "") -> None:

@@ -271,4 +271,4 @@ def test_no_line_is_broken_without_a_terminal(monkeypatch, capsys):
     wide.print(address)
     say(wide, address)
     heading(wide, "batch 1")
-    assert capsys.readouterr().out.splitlines() == [address, address, "── batch 1"]
+    assert capsys.readouterr().out.splitlines() == [address, address, "-- batch 1"]
