@@ -1,4 +1,4 @@
-"""Which addresses of a browser the app answers, and what a visitor at another one is told.
+"""Which addresses of a browser the app answers, and what the visitor of another one reads.
 
 A page of another site must not talk to this server, so Reflex's websocket accepts the origins in
 TASADOR_WEB_ORIGINS only. This ASGI middleware also accepts a tunnel such as
