@@ -14,6 +14,7 @@ from tasador.listings.reading import FieldProblem, read_value
 from tasador.source.json_reader import TOO_DEEP, BrokenOff, JsonReader, Unreadable
 
 _HEAD = ("group_number", "day", "batch_number")
+_LARGEST = 2**31 - 1  # of a number in the head
 _SHOWN = 200  # characters of a value in a problem
 _PLAIN = frozenset({str, float, int, bool, type(None)})
 
@@ -185,4 +186,7 @@ def _whole_number(values: dict[str, object], name: str) -> int | None:
     text = str(value).strip()
     if isinstance(value, bool) or not text.isascii() or not text.isdigit():
         raise SourceError(f"the source's {name} is {text[:50]!r}, not a whole number")
+    text = text.lstrip("0") or "0"
+    if len(text) > len(str(_LARGEST)) or int(text) > _LARGEST:
+        raise SourceError(f"the source's {name} is {text[:50]}, at most {_LARGEST:,} is possible")
     return int(text)

@@ -162,7 +162,10 @@ def fit(
 def write(
     model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
 ) -> Manifest:
-    """Write the model as a bundle, with its metrics on the permanent holdout in the manifest."""
+    """Write the model as a bundle, with its metrics on the permanent holdout in the manifest.
+
+    Without holdout rows, or with one price only among them, it has no metrics.
+    """
     manifest = write_bundle(
         folder,
         encoders=model.encoders,
@@ -177,8 +180,8 @@ def write(
         git_sha=git_sha,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    if len(model.prepared.holdout) == 0:
-        return manifest
+    if model.prepared.holdout["price"].nunique() < 2:
+        return manifest  # no share of a variance can be explained
     evaluation = evaluate(Bundle.load(folder), model.prepared.holdout)
     return stamp_metrics(folder, evaluation.metrics)
 

@@ -133,6 +133,11 @@ def _prepared(settings: Settings, planned: Plan, progress: Progress | None) -> P
                 for name, reason, rows, _ in warehouse.quarantine_reasons(batch_id):
                     refused[name, reason] += rows
         raise TrainingError(f"{error}{splits.describe_refused(refused)}") from error
+    if prepared.holdout["price"].nunique() == 1:
+        raise TrainingError(
+            f"all {len(prepared.holdout):,} rows of the permanent holdout have one price, so no "
+            "model can be judged on them: ingest more batches"
+        )
     if len(prepared.holdout) < FEWEST_PREDICTIONS:
         raise TrainingError(
             f"only {len(prepared.holdout)} rows of {planned.rows:,} are in the permanent holdout, "

@@ -70,6 +70,12 @@ def test_columns_without_values_or_with_one_value_train_and_serve(tmp_path, chan
     assert explained.price == pytest.approx(prices[1], rel=1e-5)
 
 
+def test_a_holdout_with_one_price_has_no_metrics(tmp_path):
+    frame = frame_with()
+    frame.loc[frame["holdout"], "price"] = 250_000.0
+    assert bundle_of(frame, tmp_path / "bundle").manifest.metrics == {}
+
+
 @pytest.mark.parametrize("changes", [{}, *({name: None} for name in INPUTS)])
 def test_drift_of_a_market_without_a_column(changes):
     class Champion:
