@@ -26,6 +26,9 @@ _PARTS = {
     "gateway_admin_url": _GATEWAY,
     "source_url": "the batch source",
 }
+# The gateway passes other paths to a function, which it would have to start first. A server that
+# does not know this path says so, and that is an answer.
+_HEALTH = "/_admin/health"
 # A request for SSL, to which every Postgres replies with one byte.
 _POSTGRES_GREETING = bytes.fromhex("0000000804d2162f")
 
@@ -92,7 +95,7 @@ def failure(url: str) -> str:
     is_postgres = parts.scheme.startswith("postgres")
     port = parts.port or (5432 if is_postgres else 443 if parts.scheme == "https" else 80)
     host = parts.hostname or ""
-    request = f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode()
+    request = f"GET {_HEALTH} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode()
     try:
         with socket.create_connection((host, port), _PATIENCE) as connection:
             if parts.scheme == "https":

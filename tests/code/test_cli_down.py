@@ -120,6 +120,13 @@ def test_only_the_part_that_is_down_is_named(tmp_path):
         assert reachable.require_running(settings, *names[1:]) is settings
 
 
+def test_probe_of_the_gateway_starts_no_function():
+    with scripted(http(404, {})) as (alive, requests):
+        assert reachable.failure(alive) == ""
+    # As tasador/local/gateway serves it by itself; "/" is a route of predict.
+    assert requests == ["GET /_admin/health HTTP/1.1"]
+
+
 def test_a_part_that_accepts_but_never_answers_is_down(monkeypatch):
     import socket
 
