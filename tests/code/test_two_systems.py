@@ -90,6 +90,9 @@ class Systems:
     def gate_decision(self, model):
         return next((d for d in self.decisions if d.model.key == model.key), None)
 
+    def usable_batches(self):
+        return []
+
     def batches(self, status):
         return []
 
