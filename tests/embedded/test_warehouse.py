@@ -9,6 +9,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from tasador.clock import now
 from tasador.errors import ConfigurationError, InvalidValue, StoreUnavailable, TasadorError
 from tasador.listings.listing import COLUMNS, read_row
-from tasador.records import PauseRecord
+from tasador.records import DecisionKind, PauseRecord, RolloutOutcome, Verdict
 from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
@@ -555,6 +556,24 @@ def test_record_rollout_twice(warehouse):
     assert warehouse.record_rollout(record) == first
     assert warehouse.record_rollout(replace(record, started_at=now())) != first
     assert warehouse.rollout_history()[-1] == first
+
+
+@pytest.mark.parametrize("outcome", get_args(RolloutOutcome))
+def test_every_outcome_of_a_rollout_can_be_recorded(warehouse, outcome):
+    record = make_rollout(outcome=outcome, promotion=50, started_at=now())
+    assert warehouse.record_rollout(record).outcome == outcome
+
+
+@pytest.mark.parametrize("decision", get_args(DecisionKind))
+def test_every_decision_can_be_recorded(warehouse, decision):
+    record = make_decision(decision=decision, training_id=uuid4().hex, model_name="kinds")
+    assert warehouse.record_decision(replace(record, promotion=None)).decision == decision
+
+
+@pytest.mark.parametrize("verdict", get_args(Verdict))
+def test_every_verdict_can_be_recorded(warehouse, verdict):
+    record = make_drift_record(verdict=verdict, batch_id=uuid4().hex)
+    assert warehouse.record_drift(record).verdict == verdict
 
 
 def prediction(prediction_id, at, **changes):
