@@ -39,6 +39,7 @@ def prepare() -> None:
 def main(flow: type) -> None:
     """Run the flow's command line."""
     from metaflow import metaflow_config
+    from metaflow.plugins.cards.card_modules.basic import BlankCard
     from metaflow.util import get_username
 
     # Metaflow refuses to run for root without a user name. This process has read the variable on
@@ -47,6 +48,9 @@ def main(flow: type) -> None:
         os.environ["METAFLOW_USER"] = metaflow_config.USER = "tasador"
     # ruff checks the flows. Without pylint, Metaflow would print a warning on every run.
     os.environ.setdefault("METAFLOW_PYLINT", "false")
+    # A step makes its card once, at its end. One that could change before would cost a second
+    # process.
+    BlankCard.RUNTIME_UPDATABLE = False
     flow()
 
 

@@ -44,3 +44,11 @@ def test_plot_of_a_card_is_drawn_without_pyplot_and_shap():
     modules = imported(DRAW)
     assert "matplotlib" in modules
     assert not {"matplotlib.pyplot", "numba", "pandas", "shap", "sklearn"} & modules
+
+
+def test_card_costs_one_process():
+    code = "from tasador.flowkit import main\nmain(lambda: None)\n"
+    code += "from metaflow.plugins import CARDS\n"
+    code += "(blank,) = [card for card in CARDS if card.type == 'blank']\n"
+    # Metaflow starts a second one for cards that may change while a step runs.
+    imported(f"{code}assert blank.RUNTIME_UPDATABLE is False")
