@@ -103,7 +103,7 @@ def _predict() -> Json:
         },
         "/predict": _post("price one listing", _LISTING, ref("Prediction")),
         "/batch_predict": _batch(),
-        "/model": _get("the served model and its metrics", {"type": "object"}),
+        "/model": _get("the served model, its metrics and its ratio study", {"type": "object"}),
         "/states": _get("the states in the training data", an_object({"states": a_list(STRING)})),
     }
 

@@ -106,7 +106,7 @@ def post(request: Request) -> Response:
 
 
 def describe(_request: Request) -> Response:
-    """GET /model: the served model and its metrics."""
+    """GET /model: the served model, its metrics and its ratio study."""
     manifest = MODEL.wait_for_bundle().manifest
     return reply(
         {
@@ -115,6 +115,7 @@ def describe(_request: Request) -> Response:
             "created": manifest.created,
             "git_sha": manifest.git_sha,
             "metrics": manifest.metrics,
+            "ratio_study": manifest.ratio_study,
             "data": manifest.data,
             "params": manifest.params,
             "features": manifest.features,

@@ -12,11 +12,12 @@ from tasador.arrays import Array
 from tasador.dossier.effects import Effects, effects_of
 from tasador.errors import TrainingError
 from tasador.gate.measures import Evaluation
-from tasador.listings.arrays import is_missing
 from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
+from tasador.ratio_study.groups import COMPLETE, NO_SIZE, PARTIAL, completeness
+from tasador.ratio_study.study import ALL, Study
 from tasador.records import Batch, DecisionRecord
-from tasador.training.evaluation import by_slice, evaluate, measure
+from tasador.training.evaluation import by_slice, evaluate, measure, ratio_metrics, ratio_study
 from tasador.training.leave_out import LeftOut, leave_states_out
 
 if TYPE_CHECKING:
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
     from tasador.model.bundle import Bundle
     from tasador.progress import Progress
 
-
-ALL, COMPLETE, PARTIAL, NO_SIZE = (
-    "all rows",
-    "nothing missing",
-    "something missing",
-    "house size missing",
-)
-# The fields that complete rows have.
-_FIELDS = ("bed", "bath", "acre_lot", "house_size", "zip_code", "state")
 
 # Bounds of leave-states-out in the train flow; it ranks nothing, so a sample is enough.
 LEFT_OUT_ROWS = 3_000
@@ -68,6 +60,7 @@ class Measured:
     """
 
     evaluation: Evaluation
+    ratio_study: Study
     slices: list[dict[str, Any]]
     groups: dict[str, Array]
     by_group: dict[str, dict[str, float]]
@@ -95,6 +88,7 @@ def measure_all(facts: Facts, progress: Progress | None = None) -> Measured:
         why = str(error)
     return Measured(
         evaluation=evaluation,
+        ratio_study=ratio_study(evaluation),
         slices=by_slice(evaluation),
         groups=groups,
         by_group={
@@ -107,22 +101,19 @@ def measure_all(facts: Facts, progress: Progress | None = None) -> Measured:
 
 
 def _groups(columns: dict[str, Array]) -> dict[str, Array]:
-    absent = np.zeros(len(columns["price"]), dtype=bool)
-    for name in _FIELDS:
-        absent |= is_missing(columns[name])
-    no_size = is_missing(columns["house_size"])
-    return {
-        ALL: np.ones(len(absent), dtype=bool),
-        COMPLETE: ~absent,
-        PARTIAL: absent & ~no_size,
-        NO_SIZE: no_size,
-    }
+    known = completeness(columns)
+    groups = {name: known == name for name in (COMPLETE, PARTIAL, NO_SIZE)}
+    return {ALL: np.ones(len(known), dtype=bool), **groups}
 
 
 def _metrics_of(evaluation: Evaluation, rows: Array) -> dict[str, float]:
-    return measure(
-        evaluation.actual[rows],
-        evaluation.predicted[rows],
-        {level: values[rows] for level, values in evaluation.low.items()},
-        {level: values[rows] for level, values in evaluation.high.items()},
-    )
+    actual, predicted = evaluation.actual[rows], evaluation.predicted[rows]
+    return {
+        **measure(
+            actual,
+            predicted,
+            {level: values[rows] for level, values in evaluation.low.items()},
+            {level: values[rows] for level, values in evaluation.high.items()},
+        ),
+        **ratio_metrics(actual, predicted),
+    }

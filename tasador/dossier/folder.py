@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from tasador.dossier.baseline import drift_baseline
 from tasador.dossier.blocks import Block, Picture, Text, to_markdown
 from tasador.dossier.contract import data_contract
-from tasador.dossier.facts import Facts, measure_all
+from tasador.dossier.facts import Facts, Measured, measure_all
 from tasador.dossier.model_card import model_card
 from tasador.dossier.sbom import IMAGES, licence_rows, sbom
+from tasador.ratio_study.page import html
 
 if TYPE_CHECKING:
     from tasador.progress import Progress
@@ -59,6 +60,8 @@ def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -
         "drift-baseline.json": _json(baseline),
         "gate.json": _json(asdict(record)),
         "metrics.json": _json({"by_what_is_known": measured.by_group, "slices": measured.slices}),
+        "ratio-study.json": _json(measured.ratio_study.as_dict()),
+        "ratio-study.html": _ratio_page(facts, measured).encode(),
         "leave-out.json": _json(left_out),
         "licences.md": to_markdown(licences).encode(),
         **boms,
@@ -78,6 +81,16 @@ def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return Dossier(index=index, card=card)
+
+
+def _ratio_page(facts: Facts, measured: Measured) -> str:
+    record = facts.record
+    described = {
+        "digest": record.digest,
+        "decided": f"{record.decided_at:%Y-%m-%d}",
+        "rows": "the permanent holdout",
+    }
+    return html(measured.ratio_study, f"Ratio study of {record.model}", described)
 
 
 def _json(value: Any) -> bytes:

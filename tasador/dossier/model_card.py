@@ -10,15 +10,17 @@ import numpy as np
 from tasador.dossier.baseline import baseline_rows
 from tasador.dossier.blocks import Block, Rows, Text
 from tasador.dossier.contract import contract_rows
-from tasador.dossier.facts import ALL, Facts, Measured
+from tasador.dossier.facts import Facts, Measured
 from tasador.dossier.performance_sections import (
     FEWEST_SHOWN,
     effects,
     performance,
     unknown_states,
 )
+from tasador.dossier.ratio_section import ratios
 from tasador.dossier.sbom import IMAGES
 from tasador.listings.listing import MARKET_PRICE
+from tasador.ratio_study.study import ALL
 
 
 def model_card(
@@ -29,6 +31,7 @@ def model_card(
     yield from _use(facts, measured)
     yield from _data(facts, contract)
     yield from performance(measured)
+    yield from ratios(measured.ratio_study)
     yield from unknown_states(measured)
     yield from effects(measured)
     yield Text("## Limits\n\n" + _listed(_limits(facts, measured)))
@@ -184,6 +187,8 @@ def _training(facts: Facts) -> Iterator[Block]:
                 "[data-contract.json](data-contract.json): the twelve columns, machine-readable",
                 "[drift-baseline.json](drift-baseline.json): the summary of the drift reference",
                 "[gate.json](gate.json): the decision with the numbers of every check",
+                "[ratio-study.json](ratio-study.json): every figure of every group; "
+                "[ratio-study.html](ratio-study.html): the same with ratio curves",
                 "[metrics.json](metrics.json): every slice; [leave-out.json](leave-out.json): "
                 "every rotation",
                 *(

@@ -8,7 +8,8 @@ import numpy as np
 
 from tasador.dossier import plots
 from tasador.dossier.blocks import Block, Picture, Rows, Text
-from tasador.dossier.facts import ALL, Measured
+from tasador.dossier.facts import Measured
+from tasador.ratio_study.study import ALL
 
 # A slice with fewer rows says little; metrics.json has it all the same.
 FEWEST_SHOWN = 30

@@ -3,5 +3,7 @@
 Every check is computed and stored, whether or not it passed. Two models are compared on the same
 rows by a bootstrap over properties, so a difference counts only if it exceeds the sampling noise.
 
-May import ``arrays``, and nothing else of the project.
+``ratio_checks`` adds the standards of assessors, with the figures of ``ratio_study``.
+
+May import ``arrays`` and ``ratio_study``, and nothing else of the project.
 """

@@ -7,7 +7,8 @@ import numpy as np
 from tasador.gate.compare import Comparison, compare
 from tasador.gate.decision import Check, Decision, Policy, make_check
 from tasador.gate.measures import Evaluation, r2, rmse
-from tasador.gate.slices import slices_of
+from tasador.gate.ratio_checks import ratio_checks
+from tasador.gate.slices import Slice, slices_of
 
 _NO_CHAMPION = "There is no champion yet to compare with."
 
@@ -25,13 +26,18 @@ def judge(
     same order; raises ValueError otherwise.
     """
     policy = policy or Policy()
+    slices = slices_of(challenger, policy)
     if champion is None:
         comparison_checks = _checks_without_champion(policy, without)
     elif not _same_rows(challenger, champion):
         raise ValueError("challenger and champion were not evaluated on the same holdout rows")
     else:
-        comparison_checks = _comparison_checks(challenger, champion, policy)
-    checks = [*_absolute_checks(challenger, policy), *comparison_checks]
+        comparison_checks = _comparison_checks(challenger, champion, slices, policy)
+    checks = [
+        *_absolute_checks(challenger, policy),
+        *comparison_checks,
+        *ratio_checks(challenger, champion, slices, policy),
+    ]
     failed = [check.says for check in checks if not check.passed]
     if failed:
         return Decision(False, failed, checks)
@@ -93,8 +99,10 @@ def _checks_without_champion(policy: Policy, without: str) -> list[Check]:
     return [make_check(name, True, 0.0, limit, without) for name, limit in limits.items()]
 
 
-def _comparison_checks(challenger: Evaluation, champion: Evaluation, policy: Policy) -> list[Check]:
-    comparison = compare(challenger, champion, slices_of(challenger, policy), policy)
+def _comparison_checks(
+    challenger: Evaluation, champion: Evaluation, slices: list[Slice], policy: Policy
+) -> list[Check]:
+    comparison = compare(challenger, champion, slices, policy)
     return [
         *_overall_checks(comparison, policy),
         _slices_check(comparison, policy),

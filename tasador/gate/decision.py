@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+
+from tasador.ratio_study.limits import Limits
 
 # Stored in place of NaN and infinity, which JSON lacks.
 _NO_NUMBER = 1e300
@@ -24,6 +27,12 @@ class Policy:
     coverage on that many properties, assuming that calibration used about as many.
     ``states_covered`` is the share of the champion's states that the holdout must cover.
     ``confidence`` is two-sided.
+
+    ``ratio_limits`` are the standards' limits of the ratio study, and ``ratio_losses`` how much
+    farther from the ideal than the champion's a figure outside them may be (the COD relatively).
+    ``most_cod`` bounds the COD of a model without a champion. ``ratio_draws`` simulations say what
+    noise alone would give, and a state is judged if it has ``ratio_rows`` rows. See
+    ``tasador.gate.ratio_checks``.
     """
 
     least_r2: float = 0.35
@@ -39,6 +48,13 @@ class Policy:
     confidence: float = 0.95
     resamples: int = 1_000
     seed: int = 0
+    ratio_limits: Limits = field(default_factory=Limits)
+    ratio_losses: Mapping[str, float] = field(
+        default_factory=lambda: {"median": 0.03, "cod": 0.10, "prb": 0.02, "vei": 5.0, "mki": 0.02}
+    )
+    most_cod: float = 60.0
+    ratio_draws: int = 60
+    ratio_rows: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,9 @@ class Decision:
 
 
 def make_check(name: str, passed: bool, value: float, limit: float, says: str) -> Check:
-    """A check that JSON can represent, even if the measured value is NaN or infinite."""
-    finite = float(value) if np.isfinite(value) else _NO_NUMBER
-    return Check(name, bool(passed), finite, float(limit), says)
+    """A check that JSON can represent, even if the value or the limit is NaN or infinite."""
+    return Check(name, bool(passed), _finite(value), _finite(limit), says)
+
+
+def _finite(value: float) -> float:
+    return float(value) if np.isfinite(value) else _NO_NUMBER

@@ -17,7 +17,8 @@ class Evaluation:
     ``actual`` and ``predicted`` are dollars [n]; ``key`` the property keys [n] and ``state`` the
     states [n] (objects, None = missing). ``low`` and ``high`` map a level ("80", "90", "95") to the
     bounds of the interval [n]. ``golden_difference`` is ``Bundle.check_golden()``.
-    ``known_states`` are the display names of the states that the model was trained on.
+    ``known_states`` are the display names of the states that the model was trained on. ``parts``
+    maps a kind of group to the group of each row [n] (``tasador.ratio_study.groups.parts_of``).
     """
 
     actual: Array
@@ -29,6 +30,7 @@ class Evaluation:
     golden_difference: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     known_states: tuple[str, ...] = ()
+    parts: Mapping[str, Array] = field(default_factory=dict)
 
 
 def r2(actual: Array, predicted: Array) -> float:

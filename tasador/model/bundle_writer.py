@@ -103,9 +103,11 @@ def stamp_version(folder: str | Path, name: str, version: int) -> Manifest:
     return _stamp(Path(folder), name=name, version=version)
 
 
-def stamp_metrics(folder: str | Path, metrics: Mapping[str, float]) -> Manifest:
-    """Set the model's metrics on the permanent holdout; its digest stays."""
-    return _stamp(Path(folder), metrics=dict(metrics))
+def stamp_measures(
+    folder: str | Path, metrics: Mapping[str, float], ratio_study: Mapping[str, Any]
+) -> Manifest:
+    """Set the metrics and the ratio study on the permanent holdout; the digest stays."""
+    return _stamp(Path(folder), metrics=dict(metrics), ratio_study=dict(ratio_study))
 
 
 def _stamp(folder: Path, **labels: Any) -> Manifest:

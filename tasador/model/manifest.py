@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +37,9 @@ FILES = (ENCODERS, TABLES, MODEL, SPREAD, TREES, *FILLED, GOLDEN)
 _FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), FORMAT: FILES}
 
 # Fields that may change while the model stays the same.
-_LABELS = ("name", "version", "digest", "metrics", "git_sha", "created")
+_LABELS = ("name", "version", "digest", "metrics", "ratio_study", "git_sha", "created")
+# Fields that older bundles lack.
+_LATER = frozenset({"ratio_study"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,8 @@ class Manifest:
     ``tasador.model.intervals`` to the distances below and above the price, in units of the error
     that ``spread.ubj`` predicts. ``data`` has rows, properties, batch_ids and fingerprint of the
     training data; ``ranges`` the training range of each number; ``categories`` the known states;
-    ``files`` the sha256 of each file; ``created`` is ISO 8601 in UTC.
+    ``files`` the sha256 of each file; ``created`` is ISO 8601 in UTC. ``ratio_study`` is
+    ``Study.summary()`` of ``tasador.ratio_study``, empty for a bundle older than that.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Manifest:
     created: str
     xgboost: str
     format: int = FORMAT
+    ratio_study: dict[str, Any] = field(default_factory=dict)
 
 
 def sealed(manifest: Manifest) -> Manifest:
@@ -97,9 +101,9 @@ def read_manifest(folder: Path) -> Manifest:
     checksum = content.pop("checksum", None)
     if checksum != hashlib.sha256(_canonical(content)).hexdigest():
         raise BundleError(f"{path} is damaged: its content does not match its checksum")
-    names = {field.name for field in fields(Manifest)}
-    if set(content) != names:
-        difference = ", ".join(sorted(set(content) ^ names))
+    names = {column.name for column in fields(Manifest)}
+    if (set(content) ^ names) - (_LATER - set(content)):
+        difference = ", ".join(sorted((set(content) ^ names) - (_LATER - set(content))))
         raise BundleError(f"{path} has missing or unexpected fields: {difference}")
     return Manifest(**content)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +11,16 @@ import numpy as np
 from tasador.flowkit import image_of
 from tasador.gate.slices import PRICE_BANDS
 from tasador.model.threads import in_chunks
+from tasador.ratio_study import words
+from tasador.ratio_study.groups import DECILE
 from tasador.training.effects_plot import effects_figure
+from tasador.training.evaluation import ratio_study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tasador.gate.measures import Evaluation
+    from tasador.ratio_study.study import Group
     from tasador.training.search import SearchResult
     from tasador.training.verbs import Judgement
 
@@ -30,6 +34,13 @@ _MEASURES = (
     ("median error", "median_error", "{:.1%}"),
     ("coverage of the 90 % interval", "coverage_90", "{:.1%}"),
     ("median width of it, relative to the price", "width_90", "{:.0%}"),
+    ("median ratio", "median_ratio", "{:.3f}"),
+    ("COD", "cod", "{:.1f}"),
+    ("PRD", "prd", "{:.3f}"),
+    ("PRB", "prb", "{:+.3f}"),
+    ("MKI", "mki", "{:.3f}"),
+    ("VEI", "vei", "{:+.1f}"),
+    ("within 10 % of the price (PPE10)", "ppe_10", "{:.1%}"),
     ("rows of the permanent holdout", "rows", "{:,.0f}"),
 )
 
@@ -48,6 +59,7 @@ def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
         [["✔" if c["passed"] else "✘", c["name"], c["says"]] for c in record.checks],
         headers=["", "check", "result"],
     )
+    yield from _ratios(judgement.challenger)
     yield Markdown("## Errors")
     yield image_of(_residuals(judgement.challenger))
     yield Markdown("## Feature effects (SHAP, in log price)")
@@ -71,15 +83,47 @@ def _champion(judgement: Judgement) -> str:
 
 
 def _measures(judgement: Judgement) -> list[list[str]]:
+    challenger = judgement.challenger.metrics
     champion = {} if judgement.champion is None else judgement.champion.metrics
     return [
         [
             label,
-            form.format(judgement.challenger.metrics[name]),
+            form.format(challenger[name]) if name in challenger else "",
             form.format(champion[name]) if name in champion else "",
         ]
         for label, name, form in _MEASURES
     ]
+
+
+def _ratios(evaluation: Evaluation) -> Iterator[Any]:
+    from metaflow.cards import Markdown, Table
+
+    study = ratio_study(evaluation, states=False)
+    yield Markdown("## Ratio study")
+    if not study.overall.figures:
+        yield Markdown(f"{words.TOO_FEW}.")
+        return
+    yield Table(words.detail_rows(study.overall), headers=words.DETAIL_HEADERS)
+    tenths = words.kinds(study).get(DECILE, [])
+    if len(tenths) > 1:
+        yield image_of(_ratio_curve(tenths))
+    yield Markdown("\n".join(f"- {note}" for note in words.notes(study)))
+
+
+def _ratio_curve(tenths: Sequence[Group]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    middle = [group.estimate for group in tenths]
+    ends = np.array([group.ratios for group in tenths]).T
+    axes.fill_between(middle, ends[0], ends[4], alpha=0.15, linewidth=0, label="10 to 90 %")
+    axes.fill_between(middle, ends[1], ends[3], alpha=0.35, linewidth=0, label="quartiles")
+    axes.plot(middle, ends[2], "o-", color="black", label="median")
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set(xscale="log", xlabel="estimate ($, tenths)", ylabel="estimate / price")
+    axes.legend(fontsize=8)
+    return figure
 
 
 def _residuals(evaluation: Evaluation) -> Figure:

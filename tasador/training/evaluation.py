@@ -14,6 +14,8 @@ from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.model.bundle import Bundle
 from tasador.model.intervals import LEVELS
+from tasador.ratio_study.groups import STATE, parts_of
+from tasador.ratio_study.study import Study, point_figures, study
 from tasador.training.holdout import holdout_mask
 
 if TYPE_CHECKING:
@@ -42,8 +44,12 @@ def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
         low=predictions.low,
         high=predictions.high,
         golden_difference=bundle.check_golden(),
-        metrics=measure(actual, predictions.price, predictions.low, predictions.high),
+        metrics={
+            **measure(actual, predictions.price, predictions.low, predictions.high),
+            **ratio_metrics(actual, predictions.price),
+        },
         known_states=tuple(bundle.manifest.categories.get("state", ())),
+        parts=parts_of(columns),
     )
 
 
@@ -63,6 +69,19 @@ def measure(
         metrics[f"coverage_{level}"] = float(np.mean(inside))
         metrics[f"width_{level}"] = float(np.median((high[level] - low[level]) / predicted))
     return metrics
+
+
+def ratio_metrics(actual: Array, predicted: Array) -> dict[str, float]:
+    """The figures of a ratio study that are defined; empty for too few rows."""
+    found = point_figures(predicted, actual)
+    named = {"median_ratio" if name == "median" else name: found[name] for name in found}
+    return {name: value for name, value in named.items() if np.isfinite(value)}
+
+
+def ratio_study(evaluation: Evaluation, *, states: bool = True) -> Study:
+    """The ratio study of an evaluation; ``states`` says whether it has a group for each state."""
+    parts = {kind: names for kind, names in evaluation.parts.items() if states or kind != STATE}
+    return study(evaluation.predicted, evaluation.actual, evaluation.key, parts)
 
 
 def by_slice(evaluation: Evaluation) -> list[dict[str, Any]]:

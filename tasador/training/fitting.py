@@ -17,7 +17,7 @@ from tasador.arrays import Array
 from tasador.listings.arrays import Columns, absent_of, arrays_of, listing_at
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
-from tasador.model.bundle_writer import stamp_metrics, write_bundle
+from tasador.model.bundle_writer import stamp_measures, write_bundle
 from tasador.model.encoders import Encoders
 from tasador.model.features import BASE, places_known
 from tasador.model.golden import GoldenRow
@@ -33,7 +33,7 @@ from tasador.model.intervals import (
 from tasador.model.manifest import Manifest
 from tasador.progress import Progress
 from tasador.training.encoding import fit_out_of_fold
-from tasador.training.evaluation import evaluate
+from tasador.training.evaluation import evaluate, ratio_study
 from tasador.training.search import (
     MOST_ROUNDS,
     Params,
@@ -162,9 +162,10 @@ def fit(
 def write(
     model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
 ) -> Manifest:
-    """Write the model as a bundle, with its metrics on the permanent holdout in the manifest.
+    """Write the model as a bundle; the manifest gets its metrics and ratio study on the permanent
+    holdout.
 
-    Without holdout rows, or with one price only among them, it has no metrics.
+    Without holdout rows, or with one price only among them, it has neither.
     """
     manifest = write_bundle(
         folder,
@@ -183,7 +184,8 @@ def write(
     if model.prepared.holdout["price"].nunique() < 2:
         return manifest  # no share of a variance can be explained
     evaluation = evaluate(Bundle.load(folder), model.prepared.holdout)
-    return stamp_metrics(folder, evaluation.metrics)
+    study = ratio_study(evaluation, states=False)
+    return stamp_measures(folder, evaluation.metrics, study.summary())
 
 
 def _calibrated(

@@ -95,7 +95,8 @@ def leave_states_out(
         )
     if progress is not None:
         progress("leave states out", 1.0, f"{len(groups)} rotations")
-    names = turns[0].metrics
+    # A rotation that judges few rows lacks the figures of a ratio study.
+    names = [name for name in turns[0].metrics if all(name in turn.metrics for turn in turns)]
     return LeftOut(
         rows=len(sample),
         seed=seed,

@@ -12,7 +12,7 @@ from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import Listing, read_row
 from tasador.model.array_file import to_npz
 from tasador.model.bundle import Bundle
-from tasador.model.bundle_writer import stamp_metrics, stamp_version, write_bundle
+from tasador.model.bundle_writer import stamp_measures, stamp_version, write_bundle
 from tasador.model.features import BASE
 from tasador.model.golden import GOLDEN_TOLERANCE, GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
@@ -103,7 +103,7 @@ def test_digest_ignores_time_name_version_and_metrics(trained, folder, tmp_path)
     digest = read_verified(folder).manifest.digest
     assert write(tmp_path / "later", trained, created="2027-01-01T00:00:00+00:00").digest == digest
     assert stamp_version(folder, "other-name", 7).digest == digest
-    assert stamp_metrics(folder, {"r2": 0.5}).digest == digest
+    assert stamp_measures(folder, {"r2": 0.5}, {"groups": []}).digest == digest
     manifest = Bundle.load(folder, digest).manifest
     assert (manifest.name, manifest.version, manifest.metrics) == ("other-name", 7, {"r2": 0.5})
 

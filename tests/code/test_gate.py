@@ -9,6 +9,7 @@ import pytest
 from tasador.gate.checks import judge
 from tasador.gate.decision import Policy
 from tasador.gate.measures import Evaluation
+from tasador.ratio_study.limits import IDEAL, Limits
 
 CHECKS = [
     "r2",
@@ -20,8 +21,15 @@ CHECKS = [
     "r2_against_champion",
     "slices_against_champion",
     "holdout_covers_champion",
+    "ratio_median",
+    "ratio_cod",
+    "ratio_prb",
+    "ratio_vei",
+    "ratio_mki",
 ]
 ROWS = 3000
+# For errors that depend on the price or are added to it, which are no model's: they have a trend.
+ANY_RATIO = Limits(**dict.fromkeys([*IDEAL, "cod_land"], (-np.inf, np.inf)))
 _draw = np.random.default_rng(1)
 ACTUAL = np.exp(_draw.normal(12.7, 0.7, ROWS))
 NOISE = _draw.normal(size=ROWS)
@@ -30,9 +38,21 @@ KEYS = np.array([f"{n // 2}|town|00001" for n in range(ROWS)], dtype=object)
 STATES = np.array(["Ohio", "Texas", "Maine", None], dtype=object)[_draw.integers(0, 4, ROWS)]
 
 
-def evaluation(spread=0.25, *, noise=NOISE, half=None, shift=0.0, **other):
-    predicted = ACTUAL * np.exp(spread * noise + shift)
-    half = 1.645 * spread if half is None else half
+def shrunk(spread, noise=NOISE, actual=ACTUAL):
+    """Estimates from a signal with noise of this size, and the size of their errors.
+
+    A model that knows a price only by such a signal leans back to the mean of all log prices. So
+    its estimates are right on average wherever they lie, as those of a trained model are.
+    """
+    middle, variance = np.log(actual).mean(), np.log(actual).var()
+    trust = variance / (variance + np.square(spread))
+    signal = np.log(actual) - middle + spread * noise
+    return np.exp(middle + trust * signal), spread * np.sqrt(trust)
+
+
+def evaluation(spread=0.25, *, noise=NOISE, half=None, **other):
+    predicted, error = shrunk(spread, noise)
+    half = 1.645 * error if half is None else half
     values = {
         "actual": ACTUAL,
         "predicted": predicted,
@@ -70,8 +90,8 @@ def test_judge_promotes_a_better_challenger():
 
 def test_judge_rejects_low_r2():
     # Good in dollars, but the prices hardly vary.
-    actual = np.full(ROWS, 200_000.0) + _draw.normal(0, 1000, ROWS)
-    predicted = actual + _draw.normal(0, 2000, ROWS)
+    predicted = np.full(ROWS, 200_000.0) + _draw.normal(0, 1000, ROWS)
+    actual = predicted + _draw.normal(0, 2000, ROWS)
     ends = {"low": {"90": predicted - 3290}, "high": {"90": predicted + 3290}}
     decision = judge(evaluation(actual=actual, predicted=predicted, **ends), None)
     assert failed(decision) == ["r2"]
@@ -80,10 +100,10 @@ def test_judge_rejects_low_r2():
 
 def test_judge_rejects_high_rmse():
     actual = ACTUAL * 10
-    predicted = actual * np.exp(0.25 * NOISE)
+    predicted, error = shrunk(0.25, actual=actual)
     ends = {
-        "low": {"90": predicted * np.exp(-0.41)},
-        "high": {"90": predicted * np.exp(0.41)},
+        "low": {"90": predicted * np.exp(-1.645 * error)},
+        "high": {"90": predicted * np.exp(1.645 * error)},
     }
     decision = judge(evaluation(actual=actual, predicted=predicted, **ends), None)
     assert failed(decision) == ["rmse"]
@@ -104,7 +124,7 @@ def test_judge_rejects_wrong_coverage(half):
 
 def test_judge_coverage_allows_for_noise_of_few_properties():
     def of(rows):
-        half = 0.25 * 1.43  # covers about 85 %
+        half = 0.235 * 1.43  # covers about 85 %
         model = evaluation(half=half)
         picked = slice(0, rows)
         parts = {n: getattr(model, n)[picked] for n in ("actual", "predicted", "key", "state")}
@@ -147,7 +167,7 @@ def test_judge_rejects_lower_r2():
     predicted = np.where(expensive, ACTUAL * np.exp(0.45 * NOISE), ACTUAL * np.exp(0.15 * NOISE))
     half = np.where(expensive, 0.45, 0.15) * 1.645
     ends = {"low": {"90": predicted * np.exp(-half)}, "high": {"90": predicted * np.exp(half)}}
-    policy = Policy(slice_loss=9.0)
+    policy = Policy(slice_loss=9.0, ratio_limits=ANY_RATIO)
     decision = judge(evaluation(predicted=predicted, **ends), evaluation(0.25), policy)
     assert failed(decision) == ["r2_against_champion"]
 
@@ -160,7 +180,8 @@ def test_judge_names_a_large_state_that_got_worse():
         "low": {"90": predicted * np.exp(-1.645 * spread)},
         "high": {"90": predicted * np.exp(1.645 * spread)},
     }
-    decision = judge(evaluation(predicted=predicted, **ends), evaluation(0.32))
+    policy = Policy(ratio_limits=ANY_RATIO)
+    decision = judge(evaluation(predicted=predicted, **ends), evaluation(0.32), policy)
     assert failed(decision) == ["slices_against_champion"]
     assert "Maine" in decision.reasons[0]
     assert "Ohio" not in decision.reasons[0]
@@ -173,7 +194,7 @@ def test_judge_names_a_large_state_that_got_worse():
         low={"90": ACTUAL * np.exp(small * NOISE - 1.645 * small)},
         high={"90": ACTUAL * np.exp(small * NOISE + 1.645 * small)},
     )
-    assert failed(judge(challenger, evaluation(0.32, state=few))) == []
+    assert failed(judge(challenger, evaluation(0.32, state=few), policy)) == []
 
 
 def worse_on(rows, spread=0.4, elsewhere=0.1, **other):
@@ -188,7 +209,8 @@ def worse_on(rows, spread=0.4, elsewhere=0.1, **other):
 
 
 def test_judge_names_a_price_band_that_got_worse():
-    decision = judge(worse_on(ACTUAL < 150_000, spread=0.6), evaluation(0.32))
+    policy = Policy(ratio_limits=ANY_RATIO)
+    decision = judge(worse_on(ACTUAL < 150_000, spread=0.6), evaluation(0.32), policy)
     assert failed(decision) == ["slices_against_champion"]
     assert "$0 to $150,000 (log error" in decision.reasons[0]
     assert "$150,000 to" not in decision.reasons[0]
@@ -209,14 +231,15 @@ def test_judge_groups_small_states():
     small = np.arange(ROWS) % 10 == 0
     # 30 states of 10 rows each: none can be judged alone.
     states = np.where(small, [f"small {n % 300 // 10}" for n in range(ROWS)], "Texas")
-    decision = judge(worse_on(small, state=states), evaluation(0.32, state=states))
+    policy = Policy(ratio_limits=ANY_RATIO)
+    decision = judge(worse_on(small, state=states), evaluation(0.32, state=states), policy)
     assert failed(decision) == ["slices_against_champion"]
     assert "the smaller states together (log error" in decision.reasons[0]
     assert "300 rows" in decision.reasons[0]
 
 
 def test_slice_with_enough_rows_is_judged_whatever_its_share():
-    policy = Policy(slice_share=0.5, slice_enough=100)
+    policy = Policy(slice_share=0.5, slice_enough=100, ratio_limits=ANY_RATIO)
     states = np.where(np.arange(ROWS) % 20 == 0, "Maine", "Texas")
     decision = judge(
         worse_on(states == "Maine", state=states), evaluation(0.32, state=states), policy
@@ -239,7 +262,10 @@ def test_judge_rejects_if_holdout_lacks_the_champions_states():
 
 
 def test_judge_reports_every_failed_check():
-    hopeless = evaluation(2.5, half=0.01, golden_difference=1.0)
+    # Too low, regressive, and with errors that no noise explains.
+    predicted = 30_000 * (ACTUAL / 300_000) ** -0.6 * np.exp(2.5 * NOISE)
+    ends = {"low": {"90": predicted}, "high": {"90": predicted * 1.01}}
+    hopeless = evaluation(predicted=predicted, golden_difference=1.0, **ends)
     elsewhere = ("Utah", "Iowa", "Oregon")
     assert failed(judge(hopeless, evaluation(0.2, known_states=elsewhere))) == CHECKS
 

@@ -87,3 +87,77 @@ def test_better_model_is_not_rejected_for_noise_in_a_slice():
 def test_loss_in_a_large_state_is_detected_despite_overall_gain():
     passed = outcomes(0.2, 40, worse=largest_state)
     assert passed["slices_against_champion"] <= 0.05
+
+
+# -- the ratio study's checks ---------------------------------------------------------------------
+
+RATIO = ("ratio_median", "ratio_cod", "ratio_prb", "ratio_vei", "ratio_mki")
+
+
+class SoundMarket(Market):
+    """Prices with errors around the estimates of two models that know as much, but other things.
+
+    Cheap homes have larger errors, and one house has one price. Both models are right on average
+    wherever their estimates lie, as trained models are. ``spread`` is the size of their errors.
+    """
+
+    def __init__(self, seed, spread=0.3):
+        super().__init__(seed)
+        houses = len(self.common)
+        size = spread * np.where(self.price < np.median(self.price), 1.3, 0.8)
+        known, other, unknown = (
+            size * share * heavy(self.rng, houses)[self.owner] for share in (0.5, 0.5, 0.7)
+        )
+        self.size = size
+        self.estimates = [self.price * np.exp(known), self.price * np.exp(other)]
+        self.actual = self.price * np.exp(known + other + unknown)
+
+    def evaluation(self, number=0, power=1.0):
+        """The evaluation of one of the models; ``power`` plants inequity."""
+        estimate = self.estimates[number]
+        middle = np.exp(np.log(estimate).mean())
+        predicted = middle * (estimate / middle) ** power
+        return Evaluation(
+            actual=self.actual,
+            predicted=predicted,
+            key=self.key,
+            state=self.state,
+            low={"90": predicted * np.exp(-1.5 * self.size)},
+            high={"90": predicted * np.exp(1.5 * self.size)},
+        )
+
+
+def ratio_faults(challenger, champion=None):
+    """The ratio checks that fail."""
+    checks = judge(challenger, champion, POLICY).checks
+    return [check.name for check in checks if check.name in RATIO and not check.passed]
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.4])
+def test_sound_models_pass_the_ratio_checks(spread):
+    markets = [SoundMarket(seed, spread) for seed in range(40)]
+    rejected = [faults for market in markets if (faults := ratio_faults(market.evaluation()))]
+    # A confidence of 95 % over all checks and states.
+    assert len(rejected) <= 3, rejected
+
+
+def test_equally_sound_models_pass_the_ratio_checks_against_each_other():
+    markets = [SoundMarket(seed) for seed in range(30)]
+    pairs = [(market.evaluation(0), market.evaluation(1)) for market in markets]
+    rejected = [faults for pair in pairs if (faults := ratio_faults(*pair))]
+    assert len(rejected) <= 3, rejected
+
+
+@pytest.mark.parametrize("power", [0.85, 1.25])
+def test_planted_inequity_is_rejected_with_prb_named(power):
+    for seed in range(8):
+        market = SoundMarket(seed)
+        assert "ratio_prb" in ratio_faults(market.evaluation(power=power))
+        assert "ratio_prb" in ratio_faults(market.evaluation(power=power), market.evaluation(1))
+
+
+def test_champion_that_is_less_fair_does_not_stay():
+    # Regressive, but less than the champion: a rejection would keep the worse model.
+    markets = [SoundMarket(seed) for seed in range(8)]
+    pairs = [(market.evaluation(0, 0.85), market.evaluation(1, 0.6)) for market in markets]
+    assert sum("ratio_prb" in ratio_faults(*pair) for pair in pairs) <= 1

@@ -1,0 +1,141 @@
+"""``tasador ratio-study``: a model's estimates against the prices of a CSV."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tasador.cli.models import FORMATS
+from tasador.cli.output import print_json
+from tasador.settings import Settings
+
+if TYPE_CHECKING:
+    from tasador.operations.ratio_study import CsvStudy
+
+
+class Format(StrEnum):
+    """How the study is printed."""
+
+    table = "table"
+    json = "json"
+
+
+class Rows(StrEnum):
+    """Which properties of the CSV count."""
+
+    holdout = "holdout"
+    all = "all"
+
+
+def ratio_study(
+    bundle: Annotated[
+        str,
+        typer.Option(help="A folder, s3://BUCKET/PREFIX, models:/NAME@champion or models:/NAME/3."),
+    ],
+    csv: Annotated[Path, typer.Option(help=f"Listings with prices ({FORMATS}).")],
+    rows: Annotated[
+        Rows,
+        typer.Option(help="holdout: properties that no model is trained on; all: every property."),
+    ] = Rows.holdout,
+    format_: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
+    html: Annotated[Path | None, typer.Option(help="Write a page with ratio curves.")] = None,
+) -> None:
+    """Compare a model's estimates with prices as assessors do.
+
+    Prints the median ratio, COD, PRD, PRB, MKI, VEI, PPE and FSD with intervals, limits, and what
+    noise alone would give; overall and by status, state, tenth of the estimates, property type and
+    known fields.
+    """
+    from tasador.cli.progress import stages
+    from tasador.operations.ratio_study import study_csv
+
+    if html is not None:
+        _check_writable(html)
+    with stages(quiet=format_ is Format.json) as progress:
+        found = study_csv(bundle, csv, rows.value, Settings.load(), progress)
+    if html is not None:
+        _write_page(html, found, csv)
+    if format_ is Format.json:
+        print_json(
+            {
+                "model": found.model,
+                "digest": found.digest,
+                "csv": csv,
+                "left_out": found.left_out,
+                **found.study.as_dict(),
+            }
+        )
+        return
+    _print(found, csv)
+    if html is not None:
+        typer.echo(f"\nwritten: {html}")
+
+
+def _print(found: CsvStudy, csv: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from tasador.cli.console import console
+    from tasador.ratio_study import words
+
+    study = found.study
+    console.print(f"{found.model} on {csv}: {study.overall.rows:,} rows")
+    for why, count in found.left_out.items():
+        console.print(f"  left out: {count:,} {why}")
+    if study.overall.figures:
+        details = Table(
+            *words.DETAIL_HEADERS, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+        )
+        for row in words.detail_rows(study.overall):
+            details.add_row(*row)
+        console.print(details)
+    for kind, groups in words.kinds(study).items():
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for number, header in enumerate(words.headers(words.MAIN)):
+            table.add_column(header or kind, justify="right" if number else "left")
+        for group in groups:
+            table.add_row(*words.group_row(group, words.MAIN))
+        console.print(table)
+    if not study.overall.figures:
+        console.print(f"{words.TOO_FEW}; with --rows all every property counts")
+        return
+    for note in words.notes(study):
+        console.print(f"- {note}")
+
+
+def _check_writable(path: Path) -> None:
+    from tasador.errors import ConfigurationError
+
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ConfigurationError(f"--html {path}: name a file in an existing folder")
+
+
+def _write_page(path: Path, found: CsvStudy, csv: Path) -> None:
+    import os
+
+    from tasador.errors import ConfigurationError
+    from tasador.ratio_study.page import html
+
+    facts = {
+        "digest": found.digest[:16],
+        "file": csv.name,
+        **{f"left out ({why}):": f"{count:,}" for why, count in found.left_out.items()},
+    }
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(html(found.study, f"Ratio study of {found.model}", facts), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--html {path} cannot be written: {error.strerror or error}"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(ratio_study)
