@@ -28,7 +28,13 @@ from tasador.stores.registry import ModelVersion
 from tasador.training import verbs as training
 from tests.code.test_rollout_verbs import World as RolloutWorld
 from tests.kit.checkout import ROOT
-from tests.kit.records import make_decision, make_drift_record, make_monitor_record
+from tests.kit.records import (
+    WHEN,
+    make_batch,
+    make_decision,
+    make_drift_record,
+    make_monitor_record,
+)
 
 
 class Killed(BaseException):
@@ -47,6 +53,7 @@ class Systems:
     events: set = field(default_factory=set)
     closed: bool = False
     forced: int = 0
+    # Dead letters, or the batch that is accepted.
     letters: list = field(default_factory=list)
     dies_after: int | None = None
     writes: int = 0
@@ -103,6 +110,13 @@ class Systems:
             self.decisions.append(existing)
         self.written()
         return existing
+
+    def batch(self, batch_id):
+        return self.letters[0]
+
+    def accept_batch(self, batch_id):
+        self.letters[0] = replace(self.letters[0], accepted_at=WHEN)
+        self.written()
 
     def record_drift(self, record):
         if not self.drifts:
@@ -247,6 +261,15 @@ def judge_batch(systems, patch):
     drift.publish(SETTINGS, drift.record(SETTINGS, case, report))
 
 
+def refused_batch():
+    return Systems(letters=[make_batch(status="ready", ready_at=WHEN, refused_at=WHEN)])
+
+
+def accept(systems, patch):
+    patched(patch, drift, systems, "Warehouse")
+    drift.accept(SETTINGS, "b1")
+
+
 def replay(systems, patch):
     patch.setattr(dead_letters, "Warehouse", lambda url: systems)
 
@@ -282,6 +305,7 @@ VERBS = {
     "train, promoted": (two_versions, judge("promoted")),
     "train, rejected": (two_versions, judge("rejected")),
     "drift": (Systems, judge_batch),
+    "batch accept": (refused_batch, accept),
     "dead-letters replay": (letters, replay),
 }
 
@@ -393,7 +417,7 @@ def test_monitoring_record_finds_the_existing_check(monkeypatch):
 # The modules that write to two of Postgres, MLflow, the object store, the broker and the platform,
 # and the rows of the table in docs/architecture.md that describe their verbs.
 ROWS = {
-    "drift/verbs.py": ("drift",),
+    "drift/verbs.py": ("drift", "batch accept"),
     "dossier/verbs.py": ("train: dossier",),
     "ingestion/verbs.py": ("ingest",),
     "monitoring/verbs.py": ("monitor",),
