@@ -1,7 +1,7 @@
 """The states, territories and the federal district of the United States by their names and codes.
 
 Sources: postal codes and their names, USPS Publication 28, appendix B; the traditional
-abbreviations, GPO Style Manual, 9.48. It imports the standard library alone.
+abbreviations, GPO Style Manual, chapter 9. It imports the standard library alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CA California|calif
 CO Colorado|colo
 CT Connecticut|conn
 DE Delaware|del
-DC District of Columbia|washington dc|washington, dc|washington d c
+DC District of Columbia|washington dc|washington, dc|washington d c|washington, d c
 FL Florida|fla
 GA Georgia
 HI Hawaii
@@ -55,16 +55,16 @@ TX Texas|tex
 UT Utah
 VT Vermont
 VA Virginia
-WA Washington|wash|washington state
+WA Washington|wash
 WV West Virginia|w va|w virginia
 WI Wisconsin|wis|wisc
 WY Wyoming|wyo
 AS American Samoa
 GU Guam
-MP Northern Mariana Islands|cnmi|commonwealth of the northern mariana islands
-PR Puerto Rico|commonwealth of puerto rico
-VI Virgin Islands|us virgin islands|united states virgin islands|virgin islands, us|usvi
-UM United States Minor Outlying Islands|us minor outlying islands
+MP Northern Mariana Islands|cnmi|the northern mariana islands
+PR Puerto Rico
+VI Virgin Islands|us virgin islands|u s virgin islands|united states virgin islands|usvi
+UM United States Minor Outlying Islands|us minor outlying islands|u s minor outlying islands
 FM Federated States of Micronesia
 MH Marshall Islands
 PW Palau
@@ -84,6 +84,9 @@ def _spellings() -> dict[str, str]:
 
 
 _NAMES = _spellings()
+# What may stand before and after a name.
+_BEFORE = ("the ", "state of ", "commonwealth of ")
+_AFTER = (", usa", " usa", ", us", " state")
 
 STATE_NAMES = tuple(sorted(set(_NAMES.values())))
 
@@ -93,12 +96,11 @@ def state_name(text: str) -> str:
     known = _NAMES.get(text)
     if known is not None:
         return known
-    key = text.lower()
-    # "N. Dak." and "N.Dak." are two words, "N.Y." and "N. Y." are one code.
-    return (
-        _NAMES.get(key)
-        or _NAMES.get(key.replace(".", ""))
-        or _NAMES.get(key.replace(".", "").replace(" ", ""))
-        or _NAMES.get(" ".join(key.replace(".", " ").split()))
-        or text
-    )
+    key = " ".join(text.lower().replace(".", ". ").replace(" ,", ",").split())
+    for addition in _BEFORE:
+        key = key.removeprefix(addition)
+    for addition in _AFTER:
+        key = key.removesuffix(addition)
+    # "N. Dak." is two words, "N. Y." is one code.
+    words = key.replace(".", "")
+    return _NAMES.get(words) or _NAMES.get(words.replace(" ", "")) or text

@@ -86,6 +86,31 @@ def test_state_names_in_any_form(name):
         assert state_name(text) == name
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("State of Texas", "Texas"),
+        ("Texas, USA", "Texas"),
+        ("Washington State", "Washington"),
+        ("Washington DC", "District of Columbia"),
+        ("Washington, D. C.", "District of Columbia"),
+        ("The Commonwealth of Puerto Rico", "Puerto Rico"),
+        ("U. S. Virgin Islands", "Virgin Islands"),
+        ("USVI", "Virgin Islands"),
+        ("N. Dak.", "North Dakota"),
+        ("N.Dak.", "North Dakota"),
+        ("W.Va.", "West Virginia"),
+        ("West  Virginia.", "West Virginia"),
+        ("New Texas", "New Texas"),
+        ("T", "T"),
+        (".", "."),
+        ("New Brunswick", "New Brunswick"),
+    ],
+)
+def test_spellings_of_states(text, name):
+    assert state_name(text) == name
+
+
 def test_every_state_has_its_code():
     codes = "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV"
     codes += " NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI"

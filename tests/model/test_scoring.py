@@ -222,3 +222,18 @@ def test_states_of_every_form_have_one_price(folder, tmp_path):
 )
 def test_no_cell_is_a_formula(text, cell):
     assert safe_cell(text) == cell
+
+
+def test_older_editions_without_broker_and_street_train_and_serve(raw, tmp_path):
+    columns = [name for name in COLUMNS if name not in ("brokered_by", "street")]
+    edition = write_csv(tmp_path / "old.csv", raw[:500], columns)
+    train_to_folder(edition, tmp_path / "model", trials=1)
+    summary = score_csv(tmp_path / "model", edition, tmp_path / "old-out.csv")
+    assert (summary.rows, summary.absent) == (500, ("brokered_by", "street"))
+    # A model of an older edition prices today's listings too, and the broker is no surprise.
+    today = write_csv(tmp_path / "today.csv", raw[:500])
+    assert score_csv(tmp_path / "model", today, tmp_path / "out.csv").rows == 500
+    prices = [
+        [row["price"] for row in read_output(tmp_path / f"{n}.csv")] for n in ("out", "old-out")
+    ]
+    assert prices[0] == prices[1]
