@@ -136,13 +136,23 @@ def summary(_request: Request) -> Response:
     from tasador.rollout.status import read_status
 
     warehouse = DATABASE.warehouse()
-    status = read_status(warehouse, Settings.load().model_name)
+    name = Settings.load().model_name
+    status = read_status(warehouse, name)
     rollouts = {
         "healthy": status.healthy,
         "paused": status.pause is not None,
         "message": status.message,
     }
-    return reply({**warehouse.prediction_summary(), "rollouts": rollouts})
+    # Without a model in service, its reasons say what the newest version lacks.
+    decision = next(
+        (
+            {"version": d.version, "decision": d.decision, "reasons": d.reasons}
+            for d in warehouse.model_history(limit=1, name=name)
+        ),
+        None,
+    )
+    summary = warehouse.prediction_summary()
+    return reply({**summary, "rollouts": rollouts, "newest_decision": decision})
 
 
 def index(_request: Request) -> Response:

@@ -161,6 +161,7 @@ def test_warnings_are_shown_with_the_price(page, web, model):
     page.fill("house_size", "90000")
     assert estimate(page) > 0
     assert "house_size" in " ".join(page.texts(".rt-CalloutText"))
+    assert "no home like this one" in page.text("#trust")
 
 
 def test_clear_button_empties_form_and_answer(page, web, model):

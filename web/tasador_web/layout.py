@@ -73,16 +73,21 @@ def notice(text: rx.Var[str] | str, *, icon: str, color: str, alert: bool = Fals
     )
 
 
-def problem_notice(detail: rx.Var[str], no_model: rx.Var[bool]) -> rx.Component:
-    """The error message, if there is one; a missing first model is shown as a hint instead."""
+def problem_notice(
+    detail: rx.Var[str], no_model: rx.Var[bool], rejection: rx.Var[str] | None = None
+) -> rx.Component:
+    """The error message, if there is one; a missing first model is shown as a hint instead.
+
+    ``rejection`` says why the newest version was rejected, and takes the place of the hint.
+    """
+    first = (
+        "No model is in service yet. The first batch trains the first model: "
+        "run “tasador pipeline”, then reload this page."
+    )
+    hint = first if rejection is None else rx.cond(rejection != "", rejection, first)
     return rx.cond(
         no_model,
-        notice(
-            "No model is in service yet. The first batch trains the first model: "
-            "run “tasador pipeline”, then reload this page.",
-            icon="hourglass",
-            color="amber",
-        ),
+        notice(hint, icon="hourglass", color="amber"),
         rx.cond(detail != "", notice(detail, icon="triangle-alert", color="red", alert=True)),
     )
 

@@ -26,6 +26,18 @@ FIELDS = {
 }
 
 
+def rejection_of(summary: dict[str, Any]) -> str:
+    """Why the newest version was rejected, for a page without a model; empty if it was not."""
+    decision = summary.get("newest_decision") or {}
+    if decision.get("decision") != "rejected":
+        return ""
+    reasons = " ".join(str(reason) for reason in decision["reasons"])
+    return (
+        f"No model is in service yet. Version {decision['version']} was trained and rejected: "
+        f"{reasons} The next batch trains another one."
+    )
+
+
 @dataclass
 class Interval:
     """One prediction interval; ``left`` and ``width`` are per cent of the widest one."""

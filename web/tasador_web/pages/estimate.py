@@ -65,7 +65,16 @@ def _answer() -> rx.Component:
         card(
             "Price",
             rx.el.p(result.price, id="price", class_name="price"),
-            rx.text("The price lies in each range with the stated probability.", class_name="hint"),
+            rx.text(
+                rx.cond(
+                    EstimateState.warnings.length() > 0,
+                    "The model has seen no home like this one: the price may lie outside all of "
+                    "these ranges.",
+                    "The price lies in each range with the stated probability.",
+                ),
+                class_name="hint",
+                id="trust",
+            ),
             _table(
                 "Prediction intervals",
                 ["Probability", "From", "Range", "To"],
@@ -128,7 +137,7 @@ def page() -> rx.Component:
     return frame(
         TITLE,
         "What is this home worth? Every field is optional; each one you fill in narrows the range.",
-        problem_notice(EstimateState.error, EstimateState.no_model),
+        problem_notice(EstimateState.error, EstimateState.no_model, EstimateState.rejection),
         rx.el.div(
             listing_form(),
             rx.cond(

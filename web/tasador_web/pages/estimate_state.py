@@ -22,6 +22,7 @@ class EstimateState(rx.State):
     errors: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
     error: str = ""
     no_model: bool = False
+    rejection: str = ""  # why there is no model although one was trained
     done: bool = False
     result: rx.Field[Estimate] = rx.field(default_factory=Estimate)
     intervals: rx.Field[list[Interval]] = rx.field(default_factory=list)
@@ -38,7 +39,7 @@ class EstimateState(rx.State):
             async with Functions() as functions:
                 self.states = await functions.states()
         except (ApiError, ConfigurationError) as error:
-            self._show_error(error)
+            await self._show_error(error)
         else:
             self.error, self.no_model = "", False
 
@@ -59,7 +60,7 @@ class EstimateState(rx.State):
             if not self.states:
                 await self.load()
         except (ApiError, ConfigurationError) as error:
-            self._show_error(error)
+            await self._show_error(error)
         finally:
             self.busy = False
         if wrong := next((name for name in view.FIELDS if name in self.errors), None):
@@ -87,9 +88,10 @@ class EstimateState(rx.State):
         else:
             self.steps, self.sentence = view.steps_of(explanation), explanation["sentence"]
 
-    def _show_error(self, error: ApiError | ConfigurationError) -> None:
+    async def _show_error(self, error: ApiError | ConfigurationError) -> None:
         if isinstance(error, ApiError):
             self.no_model = error.no_model
+            self.rejection = await _rejection() if self.no_model else ""
             self.errors = {f: r for f, r in error.errors.items() if f in view.FIELDS}
             # An error shown at its field is not repeated above the form.
             self.error = "" if self.errors or self.no_model else error.detail
@@ -100,6 +102,16 @@ class EstimateState(rx.State):
     def clear(self) -> None:
         """Forget the answer; the browser empties the form."""
         self.done, self.errors, self.error = False, {}, ""
+
+
+async def _rejection() -> str:
+    """Why the newest version was rejected; empty if it was not, or if nothing says so."""
+    try:
+        async with Functions() as functions:
+            return view.rejection_of(await functions.summary())
+    except ApiError:
+        # The hint about the first batch is shown instead.
+        return ""
 
 
 async def _predict_and_explain(

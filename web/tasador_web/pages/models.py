@@ -68,6 +68,7 @@ class ServiceState(rx.State):
     no_model: bool = False
     model_error: str = ""
     record_error: str = ""
+    rejection: str = ""  # why there is no model although one was trained
     rollouts: str = ""  # why the newest promotion does not serve, or that rollouts are paused
     model: rx.Field[list[Fact]] = rx.field(default_factory=list)
     summary: rx.Field[list[Fact]] = rx.field(default_factory=list)
@@ -115,6 +116,7 @@ class ServiceState(rx.State):
                 raise answer
         summary, past = answers
         self.rollouts = _rollout_notice(summary.get("rollouts", {}))
+        self.rejection = view.rejection_of(summary)
         self.summary, self.versions = _summary_facts(summary), _versions(summary)
         self.past = [_past_prediction(record) for record in past]
 
@@ -221,7 +223,7 @@ def page() -> rx.Component:
     return frame(
         TITLE,
         "The model in service and its predictions.",
-        problem_notice(state.model_error, state.no_model),
+        problem_notice(state.model_error, state.no_model, state.rejection),
         rx.cond(
             (state.rollouts != "") & ~state.no_model,
             notice(state.rollouts, icon="circle-pause", color="amber"),
