@@ -18,6 +18,22 @@ values = np.arange(12.0).reshape(3, 4)
 assert image_of(effects_figure(values, values, list("abcd"))) is not None
 """
 
+PROFILE = """
+import tempfile
+from pathlib import Path
+import pyarrow.parquet
+from tasador.ingestion.batch_file import profile, write_parquet
+from tasador.listings.listing import COLUMNS
+head = ",".join([*COLUMNS, "property_key", "holdout", "batch_id", "row_number"])
+row = ",".join("t" if name == "holdout" else "1" for name in head.split(","))
+with tempfile.TemporaryDirectory() as folder:
+    (Path(folder) / "clean.csv").write_text(chr(10).join([head, row]))
+    write_parquet(Path(folder) / "clean.csv", Path(folder) / "clean.parquet")
+    file = pyarrow.parquet.ParquetFile(Path(folder) / "clean.parquet")
+    assert profile([file.read()])["rows"] == 1
+    file.close()
+"""
+
 
 def imported(code):
     """The modules that a new process has imported after running the code."""
@@ -52,3 +68,7 @@ def test_card_costs_one_process():
     code += "blanks = [card for card in CARDS if card.type == 'blank']\n"
     # Metaflow starts a second one for cards that may change while a step runs.
     imported(f"{code}assert blanks and not any(card.RUNTIME_UPDATABLE for card in blanks)")
+
+
+def test_batch_is_profiled_without_pandas():
+    assert not {"pandas", "sklearn"} & imported(PROFILE)
