@@ -41,6 +41,7 @@ class Gateway:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
             "TASADOR_BROKER_URL": f"{self.url}/broker",
+            "TASADOR_FUNCTIONS_URL": self.url,
             "TASADOR_GATEWAY_ADMIN_URL": f"{self.url}/_admin",
             "TASADOR_GATEWAY_TOKEN": TOKEN,
             "TASADOR_DATABASE_URL": "postgresql://a-secret",

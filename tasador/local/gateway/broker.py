@@ -107,6 +107,7 @@ class Broker:
             type=event.get("type"),
             id=event.get("id"),
             correlation_id=event.get("correlationid", ""),
+            seq=seq,
             subscribers=subscribers,
         )
         for subscriber in subscribers:
@@ -150,6 +151,7 @@ class Broker:
             id=event.get("id"),
             correlation_id=event.get("correlationid", ""),
             subscriber=subscriber,
+            seq=seq,
             attempt=attempt,
             status=status,
             reason=reason,
