@@ -46,6 +46,7 @@ SLOWEST_FIRST = (
     "tests/code/test_functions_host.py",
     "tests/code/test_images.py",
     "tests/embedded/test_fuzz.py",
+    "tests/embedded/test_fuzz_events.py",
     "tests/model/test_scoring.py",
     "tests/embedded/test_compiled_flows.py",
     "tests/code/test_benchmarks.py",
