@@ -61,7 +61,7 @@ def is_json(body):
 
 @pytest.fixture(scope="module")
 def gateway(platform, tmp_path_factory):
-    """A gateway with the real functions, a model, and a database of its own."""
+    """A gateway with the real functions, a model, and a separate database."""
     folder = tmp_path_factory.mktemp("events")
     make_bundle(folder / "bundle", rows=400)
     with own_database(platform) as own:
