@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasador.clock import backoff, now
 from tasador.errors import ServiceUnavailable, SourceExhausted, TasadorError
@@ -30,11 +30,13 @@ from tasador.ingestion.replay import catching_up, why_replay
 from tasador.listings.listing import canonical_line
 from tasador.records import Batch
 from tasador.settings import Settings
-from tasador.source.client import SourceClient
 from tasador.source.payload import read_payload_row, rows
 from tasador.stores.lake import Lake
 from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from tasador.source.client import SourceClient
 
 Say = Callable[[str], None]
 
@@ -61,6 +63,8 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
     """
     settings.require("database_url")
     lake = Lake(settings)
+    from tasador.source.client import SourceClient  # only this step talks to the source
+
     source = (source_url.rstrip("/"), group, day)
     # Retries happen here and are logged, because a broken answer may have used up a batch.
     client = SourceClient(*source, retries=0)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 HEAVY = {
-    *("flaml", "lightgbm", "matplotlib", "mlflow", "nannyml", "numba", "optuna", "pandas"),
+    *("flaml", "httpx", "lightgbm", "matplotlib", "mlflow", "nannyml", "numba", "optuna", "pandas"),
     *("plotly", "pyarrow", "scipy", "shap", "sklearn", "statsmodels", "xgboost"),
 }
 DRAW = """
