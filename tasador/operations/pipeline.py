@@ -173,18 +173,21 @@ def pending_flows(settings: Settings) -> list[tuple[str, dict[str, str]]]:
     with Warehouse(settings.database_url) as warehouse:
         name = settings.model_name
         # Rows of an older release have no name.
-        verdicts = [
+        every = [
             verdict
             for verdict in warehouse.drift_history(limit=_VERDICT_LIMIT)
-            if verdict.model_name in (name, "") and verdict.verdict != "broken_feed"
+            if verdict.model_name in (name, "")
         ]
+        verdicts = [verdict for verdict in every if verdict.verdict != "broken_feed"]
+        broken = {verdict.batch_id for verdict in every if verdict.verdict == "broken_feed"}
         checks = warehouse.monitor_history(limit=1, requested_training=True, name=name)
         decisions = warehouse.model_history(limit=1, name=name)
         judged = {verdict.batch_id for verdict in verdicts}
         pending = [
             ("drift", _flow_parameters(batch.batch_id, batch.correlation_id))
-            for batch in warehouse.usable_batches()
-            if batch.batch_id not in judged
+            for batch in warehouse.batches(status="ready")
+            # A broken feed is a verdict until a person accepts the batch.
+            if batch.batch_id not in judged and not (batch.refused and batch.batch_id in broken)
         ]
     requests = [
         (v.decided_at, v.batch_id, v.correlation_id) for v in verdicts[:1] if v.requests_training

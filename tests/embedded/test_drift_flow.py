@@ -81,6 +81,10 @@ def test_broken_feed_trains_nothing_until_it_is_accepted(settings, tmp_path, che
     before, batch = ingested(own, [sound, garbage])
     # Not even a training that starts before the verdict uses it.
     assert training.plan(own).batch_ids == (before.batch_id,)
+    # Killed after the mark and before the verdict: the batch is still to be judged.
+    with Warehouse(own.database_url) as warehouse:
+        warehouse.refuse_batch(batch.batch_id)
+    assert pending_flows(own) == [pending(before), pending(batch)]
     published.clear()
     code, output = Flow("drift", own, tmp_path, checkout, "run").end()
     assert code == 0, output
