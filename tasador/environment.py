@@ -91,8 +91,9 @@ def enter(command: Iterable[str]) -> None:
         for name in _METAFLOW_FOLDERS:
             del made[name]
     restart = _python_was_changed(made)
-    if restart:
-        made.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:replace")
+    if restart or "PYTHONIOENCODING" in made:
+        # For the processes to come, as above for this one.
+        made["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"
     os.environ.clear()
     os.environ.update(made)
     if restart:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.status import Status
 
 from tasador.drift.reasons import how_to_accept, verdict_headline
+from tasador.gate.checks import NO_CHAMPION
 from tasador.monitoring import verdicts
 from tasador.operations.pipeline import FlowRun
 
@@ -73,7 +74,9 @@ def _summarise(flow: str, artifacts: Mapping[str, Any]) -> tuple[str, Iterable[s
         details = [*artifacts["reasons"], *filter(None, [artifacts["asked_says"]])]
         return _coloured(verdict, verdicts.VERDICTS[verdict]), details
     decision = artifacts["decision"]
-    return _coloured(decision, f"version {artifacts['version']} {decision}"), artifacts["reasons"]
+    # The drift flow has just said that there is no champion.
+    reasons = [reason for reason in artifacts["reasons"] if reason != NO_CHAMPION]
+    return _coloured(decision, f"version {artifacts['version']} {decision}"), reasons
 
 
 def _coloured(outcome: str, text: str) -> str:

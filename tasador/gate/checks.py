@@ -10,7 +10,7 @@ from tasador.gate.measures import Evaluation, r2, rmse
 from tasador.gate.ratio_checks import ratio_checks
 from tasador.gate.slices import Slice, slices_of
 
-_NO_CHAMPION = "There is no champion yet to compare with."
+NO_CHAMPION = "There is no champion yet to compare with."
 
 
 def judge(
@@ -18,7 +18,7 @@ def judge(
     champion: Evaluation | None,
     policy: Policy | None = None,
     *,
-    without: str = _NO_CHAMPION,
+    without: str = NO_CHAMPION,
 ) -> Decision:
     """Judge the challenger on the permanent holdout, and against the champion if there is one.
 

@@ -11,6 +11,7 @@ from tasador.cli import dead_letters, loop, output, platform, progress, tables
 from tasador.cli.console import heading, make_console, say
 from tasador.cli.narration import Narrator
 from tasador.errors import TasadorError
+from tasador.gate.checks import NO_CHAMPION
 from tasador.operations.lineage import Lineage
 from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
@@ -272,3 +273,14 @@ def test_no_line_is_broken_without_a_terminal(monkeypatch, capsys):
     say(wide, address)
     heading(wide, "batch 1")
     assert capsys.readouterr().out.splitlines() == [address, address, "-- batch 1"]
+
+
+def test_first_training_says_once_that_there_is_no_champion(console):
+    narrator = Narrator(console)
+    missing = ["there is no champion to judge by: train one first"]
+    narrator.finished(run("drift", verdict="train", moved=False, hurts=False, reasons=missing))
+    reasons = [NO_CHAMPION, "R² on the permanent holdout is 0.818."]
+    narrator.finished(run("train", decision="promoted", version=1, reasons=reasons))
+    text = console.file.getvalue()
+    assert text.count("no champion") == 1
+    assert "R² on" in text

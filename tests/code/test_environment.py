@@ -131,6 +131,8 @@ def test_own_process_starts_again_without_variables_that_changed_python(tmp_path
     assert (utf8, warnings, optimize) == (1, [], 0)
     assert not {"AWS_PROFILE", "PGSERVICE", "METAFLOW_PROFILE", "GIT_DIR"} & set(inside)
     assert inside["NO_COLOR"] == "1"
+    # Neither this process nor a later one fails at a character that the terminal lacks.
+    assert inside["PYTHONIOENCODING"] == "ascii:replace"
     # There is no platform yet, so Metaflow must not create its folder in the home.
     assert "METAFLOW_DATASTORE_SYSROOT_LOCAL" not in inside
 
