@@ -32,6 +32,7 @@ SLOWEST_FIRST = (
     "tests/embedded/test_ingest_flow.py",
     "tests/embedded/test_serving_failures.py",
     "tests/embedded/test_rollout.py",
+    "tests/embedded/test_lost_champion.py",
     "tests/browser/test_pages.py",
     "tests/browser/test_serving.py",
     "tests/browser/test_client.py",

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
+from tasador.cli import rollout as commands
 from tasador.cli.app import make_app
 from tasador.records import PauseRecord
 from tasador.rollout import pause as pauses
@@ -54,6 +55,7 @@ def test_paused_rollout_has_no_next_attempt():
 def invoke(monkeypatch, tmp_path):
     monkeypatch.setenv("TASADOR_HOME", str(tmp_path))
     monkeypatch.setenv("TASADOR_BROKER_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(commands, "require_running", lambda settings, *_: settings)
 
     def run(*arguments):
         return CliRunner().invoke(make_app(), ["rollout", *arguments], catch_exceptions=False)

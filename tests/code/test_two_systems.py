@@ -436,6 +436,7 @@ READERS = {
     "cli/models.py",
     "ingestion/card.py",
     "operations/doctor.py",
+    "operations/ratio_study.py",
     "training/inputs.py",
 }
 
