@@ -4,6 +4,8 @@ Errors have heavy tails (Student's t of 4), houses are listed more than once, st
 different sizes: what makes a naive comparison fail.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,13 @@ from tasador.gate.checks import judge
 from tasador.gate.decision import Policy
 from tasador.gate.measures import Evaluation
 from tasador.gate.slices import slices_of
+from tasador.ratio_study.limits import IDEAL, Limits
 
 ROWS, STATES = 1500, 25
-POLICY = Policy(resamples=400)
+POLICY = Policy(resamples=400, ratio_draws=40)
+# The errors of ``Market`` lie around the prices instead of the estimates, which looks progressive.
+ANY_RATIO = Limits(**dict.fromkeys([*IDEAL, "cod_land"], (-np.inf, np.inf)))
+WITHOUT_RATIOS = replace(POLICY, ratio_limits=ANY_RATIO)
 
 
 def heavy(rng, count):
@@ -57,7 +63,7 @@ def outcomes(spread, repeats, listed=1.3, worse=None):
         market = Market(seed, listed)
         champion = market.model(0.25)
         challenger = market.model(spread, None if worse is None else worse(champion))
-        for check in judge(challenger, champion, POLICY).checks:
+        for check in judge(challenger, champion, WITHOUT_RATIOS).checks:
             passed.setdefault(check.name, []).append(check.passed)
     return {name: float(np.mean(values)) for name, values in passed.items()}
 
@@ -135,14 +141,14 @@ def ratio_faults(challenger, champion=None):
 
 @pytest.mark.parametrize("spread", [0.2, 0.4])
 def test_sound_models_pass_the_ratio_checks(spread):
-    markets = [SoundMarket(seed, spread) for seed in range(40)]
+    markets = [SoundMarket(seed, spread) for seed in range(30)]
     rejected = [faults for market in markets if (faults := ratio_faults(market.evaluation()))]
     # A confidence of 95 % over all checks and states.
     assert len(rejected) <= 3, rejected
 
 
 def test_equally_sound_models_pass_the_ratio_checks_against_each_other():
-    markets = [SoundMarket(seed) for seed in range(30)]
+    markets = [SoundMarket(seed) for seed in range(20)]
     pairs = [(market.evaluation(0), market.evaluation(1)) for market in markets]
     rejected = [faults for pair in pairs if (faults := ratio_faults(*pair))]
     assert len(rejected) <= 3, rejected
@@ -150,7 +156,7 @@ def test_equally_sound_models_pass_the_ratio_checks_against_each_other():
 
 @pytest.mark.parametrize("power", [0.85, 1.25])
 def test_planted_inequity_is_rejected_with_prb_named(power):
-    for seed in range(8):
+    for seed in range(5):
         market = SoundMarket(seed)
         assert "ratio_prb" in ratio_faults(market.evaluation(power=power))
         assert "ratio_prb" in ratio_faults(market.evaluation(power=power), market.evaluation(1))
@@ -158,6 +164,6 @@ def test_planted_inequity_is_rejected_with_prb_named(power):
 
 def test_champion_that_is_less_fair_does_not_stay():
     # Regressive, but less than the champion: a rejection would keep the worse model.
-    markets = [SoundMarket(seed) for seed in range(8)]
+    markets = [SoundMarket(seed) for seed in range(5)]
     pairs = [(market.evaluation(0, 0.85), market.evaluation(1, 0.6)) for market in markets]
     assert sum("ratio_prb" in ratio_faults(*pair) for pair in pairs) <= 1

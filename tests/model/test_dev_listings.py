@@ -1,8 +1,11 @@
 """Floors on real listings, with slack; split by property, prices from $10,000 to $5,000,000."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tasador.gate.checks import judge
 from tasador.listings.table import columns_of, read_csv
 from tasador.training.evaluation import evaluate
 from tests.kit.checkout import real_listings
@@ -49,3 +52,17 @@ def test_intervals_cover_each_group(real):
     complete = np.array([not set(missing) - {"street"} for missing in predictions.missing])
     assert abs(inside[complete].mean() - 0.9) < 0.04
     assert abs(inside[~complete].mean() - 0.9) < 0.04
+
+
+def test_gate_promotes_a_first_model(real):
+    decision = judge(real[1], None)
+    assert decision.promote, decision.reasons
+
+
+def test_gate_rejects_a_planted_regressive_model_with_prb_named(real):
+    evaluation = real[1]
+    middle = np.exp(np.log(evaluation.predicted).mean())
+    regressive = middle * (evaluation.predicted / middle) ** 0.85
+    for champion in (None, evaluation):
+        decision = judge(replace(evaluation, predicted=regressive), champion)
+        assert any("The PRB is not acceptable in the whole" in says for says in decision.reasons)
