@@ -71,12 +71,14 @@ class Function:
 def is_event(request: Request) -> bool:
     """As ``read.is_event``, for names in lower case: called for every price."""
     headers = request.headers
+    content_type = headers.get("content-type", "")
     return (
         "ce-specversion" in headers
         or "ce-type" in headers
         or "ce-id" in headers
         or "ce-source" in headers
-        or headers.get("content-type", "").lower().startswith("application/cloudevents")
+        or (content_type != "application/json"
+        and content_type.lower().startswith("application/cloudevents"))
     )
 
 

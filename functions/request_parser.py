@@ -13,6 +13,7 @@ from waitress.utilities import RequestEntityTooLarge
 from functions.http import Request
 from functions.limits import MAX_BODY_BYTES, MAX_HELD_BYTES, MEGABYTE, SMALL_BODY_BYTES
 
+_ANNOUNCING = frozenset(("CE_SPECVERSION", "CE_TYPE", "CE_ID", "CE_SOURCE"))
 _ATTRIBUTES = re.compile(rb"\nce-([^:\s]*)")
 
 
@@ -89,9 +90,10 @@ class RequestParser(HTTPRequestParser):
         would have an attribute that nobody sent, or lack one.
         """
         super().parse_header(header_plus)
-        if b"\nce-" not in (lower := header_plus.lower()):
+        # Without one of these it is no event (functions.function.is_event).
+        if _ANNOUNCING.isdisjoint(self.headers):
             return
-        names = _ATTRIBUTES.findall(lower)
+        names = _ATTRIBUTES.findall(header_plus.lower())
         for name in names:
             if b"_" in name or names.count(name) > 1:
                 fault = "has an underscore" if b"_" in name else "is there twice"

@@ -92,7 +92,8 @@ def test_a_repeated_header_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("lines", "named"), [("ce-id: 1\r\nCE-ID: 2", "ce-id"), ("ce-my_name: 1", "ce-my_name")]
+    ("lines", "named"),
+    [("ce-id: 1\r\nCE-ID: 2", "ce-id"), ("ce-type: t\r\nce-my_name: 1", "ce-my_name")],
 )
 def test_the_server_refuses_headers_that_waitress_would_change(lines, named):
     from waitress.adjustments import Adjustments
