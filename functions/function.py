@@ -77,8 +77,10 @@ def is_event(request: Request) -> bool:
         or "ce-type" in headers
         or "ce-id" in headers
         or "ce-source" in headers
-        or (content_type != "application/json"
-        and content_type.lower().startswith("application/cloudevents"))
+        or (
+            content_type != "application/json"
+            and content_type.lower().startswith("application/cloudevents")
+        )
     )
 
 
