@@ -16,7 +16,7 @@ from tasador.reachable import require_running
 from tasador.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
-    from tasador.stores.registry import ModelVersion
+    from tasador.stores.model_version import ModelVersion
 
 FORMATS = ".csv, .csv.gz, or a .zip with one CSV"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

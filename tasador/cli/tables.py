@@ -16,7 +16,7 @@ from tasador.cli.output import dollars
 if TYPE_CHECKING:
     from tasador.operations.lineage import Lineage
     from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord
-    from tasador.stores.registry import ModelVersion
+    from tasador.stores.model_version import ModelVersion
 
 
 def metrics_table(metrics: Mapping[str, float], title: str) -> Table:

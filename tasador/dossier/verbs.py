@@ -16,7 +16,8 @@ from tasador.dossier.blocks import Block
 from tasador.errors import TasadorError
 from tasador.settings import Settings
 from tasador.stores.lake import Lake, split
-from tasador.stores.registry import CHAMPION, ModelVersion, Registry
+from tasador.stores.model_version import ModelVersion
+from tasador.stores.registry import CHAMPION, Registry
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from tasador.events.event import Event
 from tasador.records import Batch, DriftRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
-from tasador.stores.registry import ModelVersion, Registry
+from tasador.stores.model_version import ModelVersion
+from tasador.stores.registry import Registry
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

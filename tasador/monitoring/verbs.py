@@ -29,7 +29,8 @@ from tasador.monitoring.realised import Realised
 from tasador.records import MonitorRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
-from tasador.stores.registry import ModelVersion, Registry
+from tasador.stores.model_version import ModelVersion
+from tasador.stores.registry import Registry
 from tasador.warehouse.predictions import RequestSample
 from tasador.warehouse.warehouse import Warehouse
 

@@ -14,7 +14,8 @@ from tasador.errors import ObjectLost
 from tasador.records import Batch, DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
-from tasador.stores.registry import ModelVersion, Registry
+from tasador.stores.model_version import ModelVersion
+from tasador.stores.registry import Registry
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

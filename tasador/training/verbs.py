@@ -28,7 +28,8 @@ from tasador.progress import Progress
 from tasador.records import DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
-from tasador.stores.registry import ModelVersion, Registry
+from tasador.stores.model_version import ModelVersion
+from tasador.stores.registry import Registry
 from tasador.training.inputs import (
     Plan,
     judged_rows,

@@ -8,9 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     Double,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -19,9 +17,17 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.dialects.postgresql import JSON
 
 from tasador.listings.listing import COLUMNS
+from tasador.warehouse.columns import (
+    integer_column,
+    json_column,
+    number_column,
+    row_key_columns,
+    text_column,
+    time_column,
+)
 
 METADATA = MetaData()
 
@@ -32,39 +38,12 @@ _CLEAN_TYPES = {
 }
 
 
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
-
-
-def _integer(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False)
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def _json(name: str) -> Column[object]:
-    return Column(name, JSONB, nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, Identity(always=True), primary_key=True)
-
-
-def _row_key() -> list[Column[object]]:
-    return [
-        Column("batch_id", Text, primary_key=True),
-        Column("row_number", Integer, primary_key=True),
-    ]
-
-
 # A row as received: its twelve values as text or, if it is not twelve plain values, the whole row
 # as JSON. json, not jsonb: it keeps escapes such as \u0000 that jsonb rejects.
 raw_data = Table(
     "raw_data",
     METADATA,
-    *_row_key(),
+    *row_key_columns(),
     *(Column(name, Text) for name in COLUMNS),
     Column("payload", JSON),
     schema="raw",
@@ -73,53 +52,53 @@ raw_data = Table(
 clean_data = Table(
     "clean_data",
     METADATA,
-    *_row_key(),
+    *row_key_columns(),
     *(
         Column(name, _CLEAN_TYPES[name], nullable=name != "price")  # a clean row has a price
         for name in COLUMNS
     ),
-    _text("property_key"),
+    text_column("property_key"),
     Column("holdout", Boolean, nullable=False),
     schema="clean",
 )
 
 # reasons: [{"field", "reason", "value"}]
-quarantine = Table("quarantine", METADATA, *_row_key(), _json("reasons"), schema="ops")
+quarantine = Table("quarantine", METADATA, *row_key_columns(), json_column("reasons"), schema="ops")
 
 batches = Table(
     "batches",
     METADATA,
     Column("batch_id", Text, primary_key=True),
-    _text("source"),
-    _integer("group_number"),
-    _text("day"),
-    _integer("batch_number"),
-    _text("correlation_id"),
-    _text("raw_uri"),
-    _text("status"),
-    _text("clean_uri"),
-    _integer("rows_raw"),
-    _integer("rows_clean"),
-    _integer("rows_quarantined"),
-    _time("fetched_at"),
-    _time("ready_at", nullable=True),
+    text_column("source"),
+    integer_column("group_number"),
+    text_column("day"),
+    integer_column("batch_number"),
+    text_column("correlation_id"),
+    text_column("raw_uri"),
+    text_column("status"),
+    text_column("clean_uri"),
+    integer_column("rows_raw"),
+    integer_column("rows_clean"),
+    integer_column("rows_quarantined"),
+    time_column("fetched_at"),
+    time_column("ready_at", nullable=True),
     # When drift found its feed broken, and when a person accepted it all the same.
-    _time("refused_at", nullable=True),
-    _time("accepted_at", nullable=True),
+    time_column("refused_at", nullable=True),
+    time_column("accepted_at", nullable=True),
     # When its event was published; until then its ingestion is unfinished.
-    _time("announced_at", nullable=True),
+    time_column("announced_at", nullable=True),
     schema="ops",
 )
 
 fetches = Table(
     "fetches",
     METADATA,
-    _number("fetch_id"),
-    _text("source"),
-    _integer("group_number"),
-    _text("day"),
-    _time("begun_at"),
-    _time("finished_at", nullable=True),
+    number_column("fetch_id"),
+    text_column("source"),
+    integer_column("group_number"),
+    text_column("day"),
+    time_column("begun_at"),
+    time_column("finished_at", nullable=True),
     Column("outcome", Text),
     Column("batch_number", Integer),
     Column("batch_id", Text),
@@ -130,16 +109,16 @@ fetches = Table(
 drift_history = Table(
     "drift_history",
     METADATA,
-    _number("drift_id"),
-    _text("batch_id"),
-    _text("model_name"),
-    _integer("champion_version"),
-    _text("champion_digest"),
-    _text("correlation_id"),
-    _text("verdict"),
-    _json("reasons"),
-    _json("scores"),
-    _time("decided_at"),
+    number_column("drift_id"),
+    text_column("batch_id"),
+    text_column("model_name"),
+    integer_column("champion_version"),
+    text_column("champion_digest"),
+    text_column("correlation_id"),
+    text_column("verdict"),
+    json_column("reasons"),
+    json_column("scores"),
+    time_column("decided_at"),
     # An accepted batch is judged again, so a broken feed does not count as its verdict.
     Index(
         "drift_once",
@@ -165,22 +144,22 @@ drift_history = Table(
 model_history = Table(
     "model_history",
     METADATA,
-    _number("promotion"),
-    _text("model_name"),
-    _integer("version"),
-    _text("digest"),
-    _text("model_uri"),
-    _text("run_id"),
-    _text("decision"),
-    _json("reasons"),
-    _json("checks"),
-    _json("metrics"),
-    _text("correlation_id"),
-    _text("training_id"),
-    _json("batch_ids"),
-    _integer("champion_version"),
-    _text("champion_digest"),
-    _time("decided_at"),
+    number_column("promotion"),
+    text_column("model_name"),
+    integer_column("version"),
+    text_column("digest"),
+    text_column("model_uri"),
+    text_column("run_id"),
+    text_column("decision"),
+    json_column("reasons"),
+    json_column("checks"),
+    json_column("metrics"),
+    text_column("correlation_id"),
+    text_column("training_id"),
+    json_column("batch_ids"),
+    integer_column("champion_version"),
+    text_column("champion_digest"),
+    time_column("decided_at"),
     # A training is decided once; there may be any number of rollbacks.
     Index(
         "decided_once",
@@ -194,29 +173,29 @@ model_history = Table(
 monitor_history = Table(
     "monitor_history",
     METADATA,
-    _number("monitor_id"),
-    _text("model_name"),
-    _integer("champion_version"),
-    _text("champion_digest"),
-    _text("correlation_id"),
-    _time("window_from"),
-    _time("window_to"),
-    _integer("predictions"),
-    _integer("judged"),
+    number_column("monitor_id"),
+    text_column("model_name"),
+    integer_column("champion_version"),
+    text_column("champion_digest"),
+    text_column("correlation_id"),
+    time_column("window_from"),
+    time_column("window_to"),
+    integer_column("predictions"),
+    integer_column("judged"),
     Column("moved", Boolean, nullable=False),
     Column("hurts", Boolean, nullable=False),
-    _json("reasons"),
-    _json("causes"),
+    json_column("reasons"),
+    json_column("causes"),
     Column("asked", Boolean, nullable=False),
-    _text("asked_says"),
+    text_column("asked_says"),
     Column("estimated_error", Double),
     Column("realised_error", Double),
     Column("usual_error", Double),
-    _integer("sold"),
-    _json("latency_ms"),
-    _json("missing"),
-    _json("scores"),
-    _time("looked_at"),
+    integer_column("sold"),
+    json_column("latency_ms"),
+    json_column("missing"),
+    json_column("scores"),
+    time_column("looked_at"),
     # A check that is repeated finds its row.
     Index(
         "look_once", "model_name", "champion_version", "champion_digest", "window_to", unique=True
@@ -228,18 +207,18 @@ monitor_history = Table(
 dead_letters = Table(
     "dead_letters",
     METADATA,
-    _number("letter_id"),
-    _text("subscriber"),
-    _text("source"),
-    _text("event_id"),
+    number_column("letter_id"),
+    text_column("subscriber"),
+    text_column("source"),
+    text_column("event_id"),
     Column("attributes", JSON, nullable=False),
-    _text("content_type"),
+    text_column("content_type"),
     Column("body", LargeBinary, nullable=False),
     Column("status", Integer),
-    _text("reason"),
-    _time("given_up_at"),
+    text_column("reason"),
+    time_column("given_up_at"),
     # Null while it is undelivered.
-    _time("replayed_at", nullable=True),
+    time_column("replayed_at", nullable=True),
     Index("given_up_once", "subscriber", "source", "event_id", unique=True),
     schema="ops",
 )
@@ -247,19 +226,19 @@ dead_letters = Table(
 rollout_history = Table(
     "rollout_history",
     METADATA,
-    _number("rollout_id"),
-    _text("service"),
-    _text("revision"),
-    _text("model_name"),
-    _integer("version"),
-    _text("digest"),
+    number_column("rollout_id"),
+    text_column("service"),
+    text_column("revision"),
+    text_column("model_name"),
+    integer_column("version"),
+    text_column("digest"),
     Column("promotion", BigInteger, nullable=False),
-    _text("outcome"),
-    _text("reason"),
-    _json("steps"),
-    _text("correlation_id"),
-    _time("started_at"),
-    _time("finished_at"),
+    text_column("outcome"),
+    text_column("reason"),
+    json_column("steps"),
+    text_column("correlation_id"),
+    time_column("started_at"),
+    time_column("finished_at"),
     Index("attempt_once", "service", "promotion", "started_at", unique=True),
     schema="ops",
 )
@@ -267,13 +246,13 @@ rollout_history = Table(
 rollout_pauses = Table(
     "rollout_pauses",
     METADATA,
-    _number("pause_id"),
-    _text("paused_by"),
-    _text("reason"),
-    _time("paused_at"),
+    number_column("pause_id"),
+    text_column("paused_by"),
+    text_column("reason"),
+    time_column("paused_at"),
     Column("forced_promotion", BigInteger),
-    _time("resumed_at", nullable=True),
-    _text("resumed_by"),
+    time_column("resumed_at", nullable=True),
+    text_column("resumed_by"),
     # At most one pause is open.
     Index("paused_once", text("(true)"), unique=True, postgresql_where=text("resumed_at is null")),
     schema="ops",
@@ -310,17 +289,17 @@ inference_logs = Table(
     "inference_logs",
     METADATA,
     Column("prediction_id", Text, primary_key=True),
-    _time("predicted_at"),
-    _text("correlation_id"),
-    _text("model_name"),
-    _integer("model_version"),
-    _text("model_digest"),
-    _text("revision"),
-    _json("listing"),
+    time_column("predicted_at"),
+    text_column("correlation_id"),
+    text_column("model_name"),
+    integer_column("model_version"),
+    text_column("model_digest"),
+    text_column("revision"),
+    json_column("listing"),
     Column("price", Double, nullable=False),
-    _json("intervals"),
-    _json("missing"),
-    _json("warnings"),
+    json_column("intervals"),
+    json_column("missing"),
+    json_column("warnings"),
     Column("latency_ms", Double, nullable=False),
     *(CheckConstraint(rule, name=name) for name, rule in PREDICTION_CHECKS.items()),
     Index("inference_logs_by_time", "predicted_at", "prediction_id"),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tasador.cli import main as entry
 from tasador.cli.app import make_app
 from tasador.errors import ConfigurationError, TasadorError
-from tasador.stores.registry import ModelVersion
+from tasador.stores.model_version import ModelVersion
 from tests.kit.records import WHEN, make_batch, make_decision, make_drift_record
 from tests.kit.warehouse import OpenWarehouse
 

@@ -15,7 +15,7 @@ from tasador.gate.checks import NO_CHAMPION
 from tasador.operations.lineage import Lineage
 from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
-from tasador.stores.registry import ModelVersion
+from tasador.stores.model_version import ModelVersion
 from tests.kit.records import (
     WHEN,
     make_batch,

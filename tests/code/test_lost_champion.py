@@ -14,7 +14,7 @@ from tasador.errors import BundleError, ObjectLost, StoreUnavailable
 from tasador.gate.checks import judge as judge_challenger
 from tasador.monitoring import verbs as monitoring
 from tasador.settings import Settings
-from tasador.stores.registry import ModelVersion
+from tasador.stores.model_version import ModelVersion
 from tasador.training import inputs
 from tasador.training import verbs as training
 from tests.code.test_gate import evaluation

@@ -24,7 +24,7 @@ from tasador.records import DeadLetter
 from tasador.rollout import plan, rollback, service_rollout
 from tasador.rollout import verbs as rollout
 from tasador.settings import Settings
-from tasador.stores.registry import ModelVersion
+from tasador.stores.model_version import ModelVersion
 from tasador.training import verbs as training
 from tests.code.test_rollout_verbs import World as RolloutWorld
 from tests.kit.checkout import ROOT

@@ -1,0 +1,39 @@
+"""Columns that several tables have."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+def text_column(name: str) -> Column[str]:
+    """A text that is always there."""
+    return Column(name, Text, nullable=False)
+
+
+def integer_column(name: str) -> Column[int]:
+    """A whole number that is always there."""
+    return Column(name, Integer, nullable=False)
+
+
+def time_column(name: str, *, nullable: bool = False) -> Column[object]:
+    """A time with its zone."""
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def json_column(name: str) -> Column[object]:
+    """JSON that is always there."""
+    return Column(name, JSONB, nullable=False)
+
+
+def number_column(name: str) -> Column[int]:
+    """The primary key: a number that Postgres assigns."""
+    return Column(name, BigInteger, Identity(always=True), primary_key=True)
+
+
+def row_key_columns() -> list[Column[object]]:
+    """The primary key of a row of a batch."""
+    return [
+        Column("batch_id", Text, primary_key=True),
+        Column("row_number", Integer, primary_key=True),
+    ]
