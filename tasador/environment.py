@@ -167,6 +167,8 @@ def _own(home: Path) -> dict[str, str]:
         "PGSSLMODE": "disable",
         "PGGSSENCMODE": "disable",
         "NETRC": _NOTHING,
+        # NannyML reads a .env file of the checkout or of a folder above it when it is imported.
+        "PYTHON_DOTENV_DISABLED": "1",
         # Instead of ~/.metaflowconfig; the folder need not exist.
         "METAFLOW_HOME": str(home / "metaflow-settings"),
         **dict(

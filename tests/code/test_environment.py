@@ -34,6 +34,23 @@ def test_child_gets_no_variable_of_another_tool():
     assert for_child(HOME, VARIABLES, PGSSLMODE="allow")["PGSSLMODE"] == "allow"
 
 
+def test_child_reads_no_env_file(tmp_path):
+    (tmp_path / ".env").write_text("AWS_PROFILE=work")
+    program = tmp_path / "package.py"
+    program.write_text(
+        "import os\nfrom dotenv import load_dotenv\n"
+        "load_dotenv()\nprint(os.environ.get('AWS_PROFILE'))"
+    )
+    done = subprocess.run(
+        [sys.executable, program],
+        env=for_child(HOME, os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "None\n"
+
+
 @given(
     st.sampled_from(
         ("AWS_", "PG", "METAFLOW_", "MLFLOW_", "PYTHON", "RCLONE_", "REFLEX_", "UVICORN_", "GIT_",
