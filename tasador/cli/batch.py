@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tasador.cli.output import print_json
+from tasador.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(help="List batches, and accept one whose feed broke.", no_args_is_help=True)
@@ -17,9 +18,9 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the ingested batches, oldest first, with their newest verdict."""
+    settings = require_running(Settings.load(), "database_url")
     from tasador.warehouse.warehouse import Warehouse
 
-    settings = Settings.load().require("database_url")
     with Warehouse(settings.database_url) as warehouse:
         batches = warehouse.batches()
         verdicts = {v.batch_id: v for v in reversed(warehouse.drift_history(limit=10_000))}
@@ -42,9 +43,9 @@ def accept(
 
     Drift judges it again, without the rules of a broken feed. Safe to repeat.
     """
+    settings = require_running(Settings.load(), "database_url", "broker_url")
     from tasador.drift.verbs import accept as accept_batch
 
-    settings = Settings.load().require("database_url", "broker_url")
     batch = accept_batch(settings, batch_id)
     next_step = (
         "the drift flow judges it again"

@@ -29,7 +29,7 @@ from tasador.gate.decision import Check, Policy, make_check
 from tasador.gate.measures import Evaluation
 from tasador.gate.slices import Slice
 from tasador.ratio_study import figures
-from tasador.ratio_study.limits import IDEAL, Range, assess, beyond, excess_of
+from tasador.ratio_study.limits import IDEAL, Range, assess, beyond, unexplained
 from tasador.ratio_study.noise import Noise, simulate
 from tasador.ratio_study.resampling import draw_weights, resample
 from tasador.ratio_study.study import point_figures
@@ -191,7 +191,7 @@ def _as_far_outside(name: str, model: _Model, champion: _Model, policy: Policy) 
 
     def out(of: _Model) -> float:
         noise = of.noise[name] if name in ("prb", "mki", "vei") else None
-        return abs(beyond(excess_of(name, of.values[name], noise), allowed))
+        return abs(unexplained(name, of.values[name], allowed, noise))
 
     lost = out(model) - out(champion)
     return lost <= policy.ratio_losses[name] * (out(champion) if name == "cod" else 1.0)
@@ -257,6 +257,6 @@ def _passed(name: str, pair: _Pair, policy: Policy) -> str:
     if name == "median":
         return f"{says}, but not beyond noise or not farther than the champion's"
     noise = model.noise[name]
-    if beyond(excess_of(name, value, noise), allowed) == 0:
+    if unexplained(name, value, allowed, noise) == 0:
         return f"{says}, but noise alone gives {shown(name, noise.mean)}"
     return f"{says}, but not beyond noise or not farther than the champion's"

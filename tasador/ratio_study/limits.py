@@ -50,6 +50,16 @@ def excess_of(figure: str, value: float, noise: Noise | None) -> float:
     return value if noise is None else value - noise.mean + IDEAL[figure]
 
 
+def unexplained(figure: str, value: float, limits: Range, noise: Noise | None) -> float:
+    """How far a value lies outside the limits, with its sign, once what noise gives is deducted.
+
+    0 for a value between the limits and what noise gives: it is closer to the limits than a sound
+    model with this noise would be. NaN for NaN.
+    """
+    before, after = beyond(value, limits), beyond(excess_of(figure, value, noise), limits)
+    return 0.0 if before * after <= 0 else after
+
+
 def assess(
     figure: str,
     value: float,
@@ -61,15 +71,15 @@ def assess(
 ) -> Verdict:
     """Whether a figure is within its limits, outside as noise explains, or outside.
 
-    Noise explains a figure with simulated ``noise`` if it is within the limits once the noise's
-    mean is deducted, or within ``steps`` standard deviations of the noise's mean, or within
+    Noise explains a figure with simulated ``noise`` if nothing is ``unexplained`` once the noise's
+    mean is deducted, or if it is within ``steps`` standard deviations of the noise's mean, or within
     the range of its simulations. It explains another figure if its interval ``ends`` reaches the
     limits. NaN is outside.
     """
     if beyond(value, limits) == 0:
         return "within"
     if noise is not None:
-        if beyond(excess_of(figure, value, noise), limits) == 0:
+        if unexplained(figure, value, limits, noise) == 0:
             return "noise"
         near = abs(value - noise.mean) <= steps * noise.spread
         return "noise" if near or noise.least <= value <= noise.most else "outside"

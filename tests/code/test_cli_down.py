@@ -18,7 +18,9 @@ from tests.kit.network import free_port
 from tests.kit.source import http, scripted
 
 # These need no platform, or start or stop it.
-WITHOUT_PLATFORM = {"up", "down", "status", "demo", "train", "score", "serve", "source serve"}
+WITHOUT_PLATFORM = {
+    *("up", "down", "status", "demo", "train", "score", "ratio-study", "serve", "source serve"),
+}
 
 
 def leaves(command, path=()):

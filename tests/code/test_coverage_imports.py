@@ -1,5 +1,6 @@
 """Coverage with and without the plugin that does not trace imports of other packages."""
 
+import os
 import subprocess
 import sys
 
@@ -76,8 +77,15 @@ def measure(tmp_path):
             f'include = ["{tmp_path}/program.py", "{tmp_path}/cluster/*"]\n'
         )
         command = ("-m", "coverage", "run", "--rcfile", settings, "program.py")
+        # Without the measurement of the suite itself.
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
         done = subprocess.run(
-            [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=True
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         data = coverage.CoverageData(str(data_file))
         data.read()

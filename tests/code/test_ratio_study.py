@@ -285,6 +285,10 @@ def test_assess():
     assert assess("prb", -0.04, limits.prb) == "within"
     assert assess("prb", -0.06, limits.prb, noise=Noise(-0.05, 0.001)) == "noise"
     assert assess("prb", -0.12, limits.prb, noise=Noise(-0.05, 0.04)) == "noise"
+    # Between the limit and what noise gives.
+    assert assess("prb", -0.06, limits.prb, noise=Noise(-0.13, 0.001)) == "noise"
+    assert assess("prb", 0.06, limits.prb, noise=Noise(-0.13, 0.001)) == "outside"
+    assert assess("prb", float("nan"), limits.prb, noise=Noise(-0.13, 0.001)) == "outside"
     assert assess("prb", -0.12, limits.prb, noise=Noise(-0.05, 0.01)) == "outside"
     assert assess("median", 1.12, limits.median, ends=(1.09, 1.15)) == "noise"
     assert assess("median", 1.12, limits.median, ends=(1.11, 1.13)) == "outside"

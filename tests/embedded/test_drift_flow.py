@@ -165,8 +165,8 @@ def test_drift_flow_against_a_champion(settings, tmp_path, checkout, monkeypatch
     assert "<iframe" in card
 
 
-def test_missing_reference_raises_and_records_no_verdict(settings):
-    own, published = settings
+def test_missing_reference_requests_a_training_with_the_reason(settings):
+    own, _ = settings
     (batch,) = ingested(own, [generate(3, "steady", 0, 300)])
     champion = Registry(own).reserve_version(
         Registry(own).open_run("none", batch.correlation_id), "none", batch.correlation_id
@@ -174,10 +174,9 @@ def test_missing_reference_raises_and_records_no_verdict(settings):
     case = verbs.Case(batch=batch, champion=champion, correlation_id=batch.correlation_id)
     with Warehouse(own.database_url) as warehouse:
         case = replace(case, batch=warehouse.batch(batch.batch_id))
-    with pytest.raises(TasadorError, match="does not exist in the object store"):
-        verbs.judge(own, case, print)
-    assert history(own) == []
-    assert [kind for kind, _ in published] == ["tasador.batch.ingested"]
+    report = verbs.judge(own, case, print)
+    assert report.verdict == "train"
+    assert "does not exist in the object store" in report.reasons[0]
 
 
 def test_unknown_or_unfinished_batch_is_refused(settings):

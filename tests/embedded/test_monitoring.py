@@ -100,7 +100,7 @@ def test_prices_that_arrived_since_request_one_training(rising_market):
         listing={"bed": "many", "zip_code": [1], "unheard": "of"},
     )
     with Warehouse(settings.database_url) as warehouse:
-        warehouse.log_predictions([odd, replace(odd, prediction_id="free", price=0.0)])
+        warehouse.log_predictions([odd, replace(odd, prediction_id="cheap", price=0.01)])
     assert verbs.due(settings) is True
 
     case, result = check_now(settings)
