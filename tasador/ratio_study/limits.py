@@ -71,10 +71,10 @@ def assess(
 ) -> Verdict:
     """Whether a figure is within its limits, outside as noise explains, or outside.
 
-    Noise explains a figure with simulated ``noise`` if nothing is ``unexplained`` once the noise's
-    mean is deducted, or if it is within ``steps`` standard deviations of the noise's mean, or within
-    the range of its simulations. It explains another figure if its interval ``ends`` reaches the
-    limits. NaN is outside.
+    Noise explains a figure with simulated ``noise`` if nothing is ``unexplained``, or if it is
+    within ``steps`` standard deviations of the noise's mean, or within the range of its
+    simulations. It explains another figure if its interval ``ends`` reaches the limits. NaN is
+    outside.
     """
     if beyond(value, limits) == 0:
         return "within"
