@@ -81,6 +81,15 @@ def test_choose_without_a_champion(platform):
         assert verbs.summary(None)[0] == "no_champion"
 
 
+def test_choose_window_starts_with_the_champion(rising_market):
+    settings, judgement, _ = rising_market
+    case = verbs.choose(settings)
+    assert case.champion.version == judgement.record.version
+    assert case.since == judgement.record.decided_at
+    case = verbs.choose(replace(settings, monitor_days=0))
+    assert case.since == case.until
+
+
 def test_prices_that_arrived_since_request_one_training(rising_market):
     settings, judgement, published = rising_market
     offered = list(generate(3, "price-shift", 2, ROWS))
@@ -178,12 +187,3 @@ def test_prices_that_arrived_since_request_one_training(rising_market):
         assert trace(prediction.prediction_id, warehouse).looks == [requesting]
     # Decided: nothing is left to resume.
     assert {flow for flow, _ in pending_flows(settings)} == {"drift"}
-
-
-def test_choose_window_starts_with_the_champion(rising_market):
-    settings, judgement, _ = rising_market
-    case = verbs.choose(settings)
-    assert case.champion.version == judgement.record.version
-    assert case.since == judgement.record.decided_at
-    case = verbs.choose(replace(settings, monitor_days=0))
-    assert case.since == case.until
