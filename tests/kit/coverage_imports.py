@@ -1,6 +1,6 @@
 """A plugin of coverage.py: it does not trace imports of other packages.
 
-Tracing makes an import half as dear again, and most of a flow step's time goes into imports.
+Tracing makes an import some 50 % slower, and most of a flow step's time goes into imports.
 Measured code that such an import runs is traced all the same. Where coverage.py uses
 sys.monitoring, which costs nothing in files that are not measured, this does nothing.
 """
