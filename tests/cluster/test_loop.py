@@ -108,10 +108,14 @@ def test_monitoring_runs_on_schedule_and_on_demand(loop, measured):
 def test_requested_training_that_is_rejected_starts_no_rollout(loop, measured):
     before = kit.get("services.serving.knative.dev", "predict")["status"]["traffic"]
     rollouts = kit.python("report(len(warehouse.rollout_history(limit=100)))")
-    # As the monitor flow does, with the correlation id of its check.
+    # As the monitor flow does for a check that requests training: the record first, then its event.
     correlation_id = kit.python(
+        "from tasador.clock import now\n"
         "from tasador.events import announce, build\n"
-        "check = warehouse.monitor_history(limit=1)[0]\n"
+        "check = dataclasses.replace(\n"
+        "    warehouse.monitor_history(limit=1)[0], monitor_id=None, window_to=now(), asked=True\n"
+        ")\n"
+        "check = warehouse.record_monitoring(check)\n"
         "announce.announce(build.training_requested(check), settings)\n"
         "report(check.correlation_id)"
     )
