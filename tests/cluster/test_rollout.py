@@ -19,10 +19,13 @@ DECIDE = """
 from dataclasses import replace
 from tasador.events import announce, build
 from tasador.clock import now
+from tasador.stores.registry import Registry
 newest = warehouse.gate_decisions(settings.model_name, VERSION)[0]
 made = warehouse.record_decision(
     replace(newest, decision="rolled_back", decided_at=now(), promotion=None, **CHANGES)
 )
+# A decision whose alias is missing is an interrupted rollback, which the next one would finish.
+Registry(settings).set_champion(made)
 event = build.model_promoted(made)
 for _ in range(TIMES):
     announce.announce(event, settings)
