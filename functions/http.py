@@ -214,13 +214,8 @@ def read_body(request: Request, limit: int) -> bytes:
 def _decoded(encoding: str, body: bytes, limit: int) -> bytes:
     try:
         return content_encoding.decoded(encoding, body, limit)
-    except content_encoding.UnsupportedEncoding as error:
-        headers = {"Accept-Encoding": content_encoding.ACCEPTED}
-        raise HttpProblem(415, str(error), headers=headers) from None
-    except content_encoding.TooLong as error:
-        raise HttpProblem(413, str(error)) from None
-    except content_encoding.DamagedEncoding as error:
-        raise HttpProblem(400, str(error)) from None
+    except content_encoding.EncodingError as error:
+        raise HttpProblem(error.status, str(error), headers=error.headers) from None
 
 
 def read_json(request: Request, limit: int = BODY_BYTES) -> Any:

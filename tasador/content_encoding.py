@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-# The value of the Accept-Encoding header of a 415 (RFC 9110, 12.5.3).
-ACCEPTED = "gzip"
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
 _GZIP = ("gzip", "x-gzip")
 _IDENTITY = ("", "identity")
 
 
-class UnsupportedEncoding(Exception):
-    """415: the body has an encoding that is not read."""
+class EncodingError(Exception):
+    """A body that cannot be decoded; ``status`` and ``headers`` are those of the answer."""
+
+    status: ClassVar[int]
+    headers: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
 
-class TooLong(Exception):
-    """413: the decoded body is longer than the limit."""
+class UnsupportedEncoding(EncodingError):
+    """The body has an encoding that is not read."""
+
+    status = 415
+    headers = MappingProxyType({"Accept-Encoding": "gzip"})  # RFC 9110, 12.5.3
 
 
-class DamagedEncoding(Exception):
-    """400: the body does not have the encoding that its header states."""
+class TooLong(EncodingError):
+    """The decoded body is longer than the limit."""
+
+    status = 413
+
+
+class DamagedEncoding(EncodingError):
+    """The body does not have the encoding that its header states."""
+
+    status = 400
 
 
 def decoded(encoding: str, body: bytes, limit: int) -> bytes:

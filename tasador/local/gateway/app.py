@@ -196,13 +196,8 @@ def _decoded(request: Request, body: bytes) -> bytes:
     try:
         encoding = request.headers.get("content-encoding", "")
         return content_encoding.decoded(encoding, body, _MAX_BODY)
-    except content_encoding.UnsupportedEncoding as error:
-        headers = {"Accept-Encoding": content_encoding.ACCEPTED}
-        raise Refusal(415, str(error), headers=headers) from None
-    except content_encoding.TooLong as error:
-        raise Refusal(413, str(error)) from None
-    except content_encoding.DamagedEncoding as error:
-        raise Refusal(400, str(error)) from None
+    except content_encoding.EncodingError as error:
+        raise Refusal(error.status, str(error), headers=error.headers) from None
 
 
 def _http_problem(_request: Request, error: Exception) -> Response:
