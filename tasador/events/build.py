@@ -58,28 +58,17 @@ def batch_ingested(batch: Batch) -> Event:
 
 def drift_detected(drift: DriftRecord) -> Event:
     """A batch calls for training: the market moved, or there is no champion yet."""
-    return Event(
-        type=DRIFT_DETECTED,
-        source="/tasador/drift",
-        id=f"drift-{drift.drift_id}",
-        subject=drift.batch_id,
-        time=drift.decided_at.isoformat(),
-        extensions=_extensions(ModelRef(correlation_id=drift.correlation_id)),
-        data={
-            "batch_id": drift.batch_id,
-            "drift_id": drift.drift_id,
-            "verdict": drift.verdict,
-            "moved": drift.moved,
-            "hurts": drift.hurts,
-            "reasons": drift.reasons,
-        },
-    )
+    return _judged(drift, DRIFT_DETECTED, {"moved": drift.moved, "hurts": drift.hurts})
 
 
 def batch_refused(drift: DriftRecord) -> Event:
     """The source's feed broke: the batch trains nothing until a person accepts it."""
+    return _judged(drift, BATCH_REFUSED, {"fields": list(drift.scores.get("broken_fields", []))})
+
+
+def _judged(drift: DriftRecord, kind: str, findings: dict[str, Any]) -> Event:
     return Event(
-        type=BATCH_REFUSED,
+        type=kind,
         source="/tasador/drift",
         id=f"drift-{drift.drift_id}",
         subject=drift.batch_id,
@@ -89,7 +78,7 @@ def batch_refused(drift: DriftRecord) -> Event:
             "batch_id": drift.batch_id,
             "drift_id": drift.drift_id,
             "verdict": drift.verdict,
-            "fields": list(drift.scores.get("broken_fields", [])),
+            **findings,
             "reasons": drift.reasons,
         },
     )
