@@ -86,7 +86,7 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
     batch = lake.read_parquet(case.batch.clean_uri)
     with Warehouse(settings.database_url) as warehouse:
         refusals = _refusals(warehouse, [case.batch])[0]
-        earlier = _refusals(warehouse, _batches_before(warehouse, case.batch))
+        earlier = _refusals(warehouse, _batches_before(case.batch, warehouse.usable_batches()))
     judged = partial(
         judge_batch,
         batch,
@@ -111,7 +111,7 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
 
 
 def awaits_refusal(warehouse: Warehouse, batches: Sequence[Batch]) -> list[Batch]:
-    """Those of the batches that no drift flow has judged yet and whose rows were mostly refused.
+    """Those of the usable batches that no drift flow has judged and whose rows were mostly refused.
 
     A training that starts between the ingestion of a broken batch and its verdict leaves it out.
     """
@@ -124,15 +124,14 @@ def awaits_refusal(warehouse: Warehouse, batches: Sequence[Batch]) -> list[Batch
             finding.exceeded
             for finding in refused(
                 _refusals(warehouse, [batch])[0],
-                _refusals(warehouse, _batches_before(warehouse, batch)),
+                _refusals(warehouse, _batches_before(batch, batches)),
             ).findings
         )
     ]
 
 
-def _batches_before(warehouse: Warehouse, batch: Batch) -> list[Batch]:
-    """The newest batches before this one whose feed was not broken."""
-    usable = warehouse.usable_batches()
+def _batches_before(batch: Batch, usable: Sequence[Batch]) -> list[Batch]:
+    """The newest of the usable batches before this one."""
     return [one for one in usable if one.fetched_at < batch.fetched_at][-_MOST_EARLIER:]
 
 

@@ -45,18 +45,14 @@ def beyond(value: float, limits: Range) -> float:
     return value - high if value > high else value - low if value < low else value - value
 
 
-def excess_of(figure: str, value: float, noise: Noise | None) -> float:
-    """The value that is left if what noise gives is deducted."""
-    return value if noise is None else value - noise.mean + IDEAL[figure]
-
-
 def unexplained(figure: str, value: float, limits: Range, noise: Noise | None) -> float:
     """How far a value lies outside the limits, with its sign, once what noise gives is deducted.
 
     0 for a value between the limits and what noise gives: it is closer to the limits than a sound
     model with this noise would be. NaN for NaN.
     """
-    before, after = beyond(value, limits), beyond(excess_of(figure, value, noise), limits)
+    deducted = value if noise is None else value - noise.mean + IDEAL[figure]
+    before, after = beyond(value, limits), beyond(deducted, limits)
     return 0.0 if before * after <= 0 else after
 
 
