@@ -25,6 +25,7 @@ from functions.http import (
     new_id,
     not_json,
     read_body,
+    require_unique,
 )
 from functions.limits import MAX_ROWS
 from tasador.clock import now
@@ -55,7 +56,9 @@ def read_batch(request: Request, limit: int) -> Batch:
 
     Raises HttpProblem that names each value, like ``listings[3].bed`` or ``columns.bed[3]``.
     """
-    data = _parse_json(read_body(request, limit))
+    body = read_body(request, limit)
+    data = _parse_json(body)
+    require_unique(body, _members(data))
     forms = [name for name in ("listings", "columns") if isinstance(data, Mapping) and name in data]
     if len(forms) != 1:
         reason = 'is not an object with either "listings" or "columns"'
@@ -79,6 +82,15 @@ def _parse_json(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise not_json(error) from None
+
+
+def _members(data: Any) -> int:
+    """How many members the objects of a request have; those of nested values do not count."""
+    objects = [data] if isinstance(data, dict) else []
+    for value in list(data.values()) if objects else ():
+        values = value if isinstance(value, list) else [value]
+        objects += [each for each in values if isinstance(each, dict)]
+    return sum(map(len, objects))
 
 
 def _by_row(listings: Any) -> Batch:

@@ -228,9 +228,32 @@ def parse_json(body: bytes) -> Any:
     if not body:
         raise HttpProblem(400, "the body is empty; JSON is expected")
     try:
-        return json.loads(body)
+        data = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise not_json(error) from None
+    require_unique(body, len(data) if isinstance(data, dict) else 0)
+    return data
+
+
+def require_unique(body: bytes, members: int) -> None:
+    """Raise HttpProblem 400 if an object in ``body``, which is JSON, has a member twice.
+
+    ``members`` is how many members its objects have after parsing. Parsers keep the last of two
+    members with one name, so the body then has more colons.
+    """
+    if body.count(b":") == members:
+        return
+    from tasador.events.strict_json import repeated_member
+
+    try:
+        name = repeated_member(body)
+    except (ValueError, RecursionError) as error:
+        raise not_json(error) from None
+    if name is not None:
+        problem = FieldProblem(name, "is there twice", "")
+        raise HttpProblem(
+            400, f"{name or repr(name)} is there twice; send it once", errors=[problem]
+        )
 
 
 def not_json(error: Exception) -> HttpProblem:

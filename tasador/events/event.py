@@ -24,6 +24,21 @@ PREDICTION_MADE = "tasador.prediction.made"
 EXPLANATION_MADE = "tasador.explanation.made"
 TRAINING_REQUESTED = "tasador.training.requested"
 
+TYPES = (
+    BATCH_INGESTED,
+    BATCH_REFUSED,
+    DRIFT_DETECTED,
+    MODEL_PROMOTED,
+    MODEL_REJECTED,
+    MODEL_SERVING,
+    MODEL_UNAVAILABLE,
+    ROLLOUT_FAILED,
+    PREDICTION_REQUESTED,
+    PREDICTION_MADE,
+    EXPLANATION_MADE,
+    TRAINING_REQUESTED,
+)
+
 # CloudEvent type -> the event name in a flow's @trigger. Metaflow's @trigger waits for all of
 # several events, so all events that start one flow share one name
 # (docs/decisions/0031-one-argo-event-name.md).
@@ -47,6 +62,12 @@ class UnsupportedEvent(EventError):
     """The event has a mode or a media type that is not read."""
 
     status = 415
+
+
+class UnknownType(EventError):
+    """The event has a type that nobody reads."""
+
+    status = 422
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +120,9 @@ class Event:
 
 # The characters that are not percent-encoded in a binary-mode header value.
 _PLAIN = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '%"')
+
+
+def require_known_type(event: Event) -> None:
+    """Raise UnknownType, which names the known types, for an event that nobody would read."""
+    if event.type not in TYPES:
+        raise UnknownType(f"type is {event.type[:100]!r}; the known types are {', '.join(TYPES)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 # Levels of objects and arrays. Python's reader and writer both have a limit that depends on their
@@ -53,6 +54,42 @@ def loads(body: bytes) -> Any:
     return value
 
 
+def repeated_member(body: bytes) -> str | None:
+    """The first member that an object has twice, like ``listings[3].bed``, or None.
+
+    ``body`` is JSON as ``json.loads`` reads it; raises what that raises.
+    """
+    return _repeated(json.loads(body, object_pairs_hook=_marked), "")
+
+
+class _Repeating(dict[str, Any]):
+    """An object that has the member ``name`` twice."""
+
+    name = ""
+
+
+def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    name = _twice(pairs)
+    if name is None:
+        return dict(pairs)
+    marked = _Repeating(pairs)
+    marked.name = name
+    return marked
+
+
+def _repeated(value: Any, path: str) -> str | None:
+    if isinstance(value, _Repeating):
+        return f"{path}.{value.name[:64]}" if path else value.name[:64]
+    if isinstance(value, dict):
+        members = ((f"{path}.{name}" if path else name, each) for name, each in value.items())
+    elif isinstance(value, list):
+        members = ((f"{path}[{index}]", each) for index, each in enumerate(value))
+    else:
+        return None
+    found = (_repeated(each, where) for where, each in members)
+    return next((name for name in found if name is not None), None)
+
+
 def _check_values(value: Any, path: str) -> None:
     """Raise NotJson that names the first value which JSON cannot have."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -80,12 +117,17 @@ def _is_text(text: str) -> bool:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NotJson(f"the member {twice[:64]!r} is there twice")
-    return members
+    if (name := _twice(pairs)) is not None:
+        raise NotJson(f"the member {name[:64]!r} is there twice")
+    return dict(pairs)
+
+
+def _twice(pairs: list[tuple[str, Any]]) -> str | None:
+    """The first name that is there twice."""
+    if len(dict(pairs)) == len(pairs):
+        return None
+    counts = Counter(name for name, _ in pairs)
+    return next(name for name, count in counts.items() if count > 1)
 
 
 def _is_deeper(value: Any, most: int) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import build, publish, read
+from tasador.events import event as events
 from tasador.events.announce import argo_event
 from tasador.events.event import MODEL_REJECTED, Event, EventError
 from tasador.operations import pipeline
@@ -38,6 +39,12 @@ BUILT = {
     "serving-predict-00007-20260131T120000000000": build.model_serving(ROLLOUT),
     "p1": build.prediction_made([PREDICTION]),
 }
+
+
+def test_every_type_is_known():
+    named = {v for k, v in vars(events).items() if k.isupper() and str(v).startswith("tasador.")}
+    assert set(events.TYPES) == named
+    assert {made.type for made in BUILT.values()} <= named
 
 
 @pytest.mark.parametrize("event", BUILT.values(), ids=BUILT)

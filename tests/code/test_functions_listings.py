@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from hypothesis import given, strategies
 
 from functions.batches import read_batch
-from functions.http import Request
+from functions.http import HttpProblem, Request, parse_json
 from functions.listings import listing_from_json, read_as
 
 SENT = {
@@ -53,8 +54,65 @@ def test_read_as_by_column_has_each_text_once():
     }
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"bed": 3, "bath": 2, "bed": 4}', "bed"),
+        (b'{"bed" \n: 3, "city": "a\\":b", "bed": 3}', "bed"),
+        (b'{"bed": 3, "\\u0062ed": null}', "bed"),
+        (b'\xef\xbb\xbf{"bed": 3, "bed": NaN}', "bed"),
+        ('{"bed": 3, "bed": 4}'.encode("utf-16"), "bed"),
+        (b'{"bed": 3, "note": {"a": 1, "a": 1}}', "note.a"),
+        (b'{"state": {"a:b": 1, "a:b": 2}}', "state.a:b"),
+    ],
+)
+def test_field_that_is_there_twice_is_named(body, name):
+    with pytest.raises(HttpProblem, match=f"^{name} is there twice") as raised:
+        parse_json(body)
+    assert (raised.value.status, raised.value.errors[0].field) == (400, name)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"listings": [{"bed": 1}, {"bed": 3, "city": ":", "bed": 4}]}', r"listings\[1\].bed"),
+        (b'{"listings": [{"bed": 3, "bed": NaN}]}', r"listings\[0\].bed"),
+        (b'{"columns": {"bed": [1, 2], "bath": [1, 2], "bed": [3, 4]}}', "columns.bed"),
+        (b'{"listings": [{}], "listings": [{"bed": 3}]}', "listings"),
+    ],
+)
+def test_field_of_a_batch_that_is_there_twice_is_named(body, name):
+    with pytest.raises(HttpProblem, match=f"^{name} is there twice") as raised:
+        batch_of_bytes(body)
+    assert raised.value.status == 400
+
+
+MEMBERS = strategies.lists(
+    strategies.tuples(
+        strategies.sampled_from(["bed", "a:b", 'a"', "é", ""]),
+        strategies.none() | strategies.integers(0, 9) | strategies.sampled_from([":", '":', '"']),
+    ),
+    max_size=5,
+)
+
+
+@given(MEMBERS, strategies.sampled_from([":", " :", "\n\t:  "]))
+def test_only_fields_that_are_there_twice_are_refused(members, colon):
+    body = (
+        "{" + ",".join(f"{json.dumps(k)}{colon}{json.dumps(v)}" for k, v in members) + "}"
+    ).encode()
+    if len(dict(members)) == len(members):
+        assert parse_json(body) == dict(members)
+    else:
+        with pytest.raises(HttpProblem, match="is there twice"):
+            parse_json(body)
+
+
 def batch_of(data):
-    body = json.dumps(data).encode()
+    return batch_of_bytes(json.dumps(data).encode())
+
+
+def batch_of_bytes(body):
     return read_batch(
         Request(method="POST", path="/", headers={}, length=len(body), read=lambda: body), 10**6
     )

@@ -452,6 +452,15 @@ def test_delivery_is_retried_without_blocking_others(make):
     assert gateway.admin("GET", "/dead-letters").json() == []
 
 
+def test_broker_refuses_an_event_that_nobody_reads(gateway):
+    answer = gateway.publish("com.example.other", "o-1", {})
+    assert answer.status_code == 422
+    detail = answer.json()["detail"]
+    assert "'com.example.other'" in detail
+    assert all(name in detail for name in (MADE, PROMOTED, REQUESTED))
+    assert gateway.admin("GET", "/events").json() == []
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "named"),
     [

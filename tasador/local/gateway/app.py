@@ -167,10 +167,9 @@ class Gateway:
     async def _take_event(self, request: Request) -> Response:
         body = _decoded(request, await read_body(request))
         try:
-            event = read.parse(request.headers, body)
+            self.broker.publish(read.parse(request.headers, body))
         except EventError as error:
             raise Refusal(error.status, str(error)) from None
-        self.broker.publish(event)
         return Response(status_code=202)
 
 

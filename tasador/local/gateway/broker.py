@@ -14,6 +14,7 @@ from tasador.events.event import (
     PREDICTION_REQUESTED,
     Event,
     EventError,
+    require_known_type,
 )
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.dead_letters import DeadLetters
@@ -66,7 +67,11 @@ class Broker:
         }
 
     def publish(self, event: Event) -> None:
-        """Accept an event: once this returns, it will be delivered, even after a restart."""
+        """Accept an event: once this returns, it will be delivered, even after a restart.
+
+        Raises UnknownType for an event that nobody would read.
+        """
+        require_known_type(event)
         self._accept(event.structured(), [t.subscriber for t in TRIGGERS if t.type == event.type])
 
     def replay(self, ids: Collection[str] = ()) -> int:
