@@ -17,7 +17,7 @@ from hypothesis import given, strategies
 
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
 from tests.code.test_predictions_read import predictions
-from tests.embedded.test_fuzz import SECONDS, SETTINGS, settings
+from tests.embedded.test_fuzz import SETTINGS, settings
 from tests.embedded.test_gateway import Gateway
 from tests.kit.events import ANY_JSON, as_json, binary_requests, mostly, structured_requests
 from tests.kit.ingestion import own_database
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 EVENTS = int(os.environ.get("TASADOR_FUZZ_EVENTS", "400"))
 RETRIES = 2
+SECONDS = 120  # for an answer, on a machine that is busy
 DATA = {
     PREDICTION_REQUESTED: strategies.fixed_dictionaries(
         {}, optional={"bed": mostly(3, ANY_JSON), "state": strategies.just("Texas")}
@@ -74,7 +75,7 @@ def gateway(platform, tmp_path_factory):
         environ |= {
             "TASADOR_DELIVERY_BACKOFF_SECONDS": "0.02",
             "TASADOR_DELIVERY_RETRIES": str(RETRIES),
-            "TASADOR_COLD_START_SECONDS": "60",
+            "TASADOR_COLD_START_SECONDS": "300",
             "TASADOR_SCALE_TO_ZERO_SECONDS": "600",
         }
         command = f"{sys.executable} -m functions.host functions/{{name}}"
@@ -83,7 +84,7 @@ def gateway(platform, tmp_path_factory):
             uri = str(folder / "bundle")
             gateway.serve("predict", ("predict-00001", 100, ""), MODEL_URI=uri)
             for name in ("predict", "record"):
-                wait_for(lambda name=name: gateway.client.get(f"/fn/{name}/ready").is_success, 60)
+                wait_for(lambda name=name: gateway.client.get(f"/fn/{name}/ready").is_success, 300)
             yield gateway
         finally:
             gateway.stop()

@@ -66,7 +66,7 @@ class Gateway:
                 env={**os.environ, **self.environ},
                 stderr=log,
             )
-        wait_for(lambda: status_of(f"{self.url}/_admin/health") == 200, 30)
+        wait_for(lambda: status_of(f"{self.url}/_admin/health") == 200, 120)
 
     def kill(self) -> None:
         self.process.kill()
