@@ -23,6 +23,10 @@ class BundleError(TasadorError):
     """A model bundle is damaged, incomplete or not the expected one."""
 
 
+class SignatureError(BundleError):
+    """A model bundle is not signed by a trusted key, or was changed since."""
+
+
 class ObjectLost(TasadorError):
     """An object that the object store should hold is missing or damaged. Retrying does not help."""
 

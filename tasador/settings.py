@@ -48,6 +48,8 @@ class Settings:
     cards_drift_url: str = ""
     cards_train_url: str = ""
     cards_monitor_url: str = ""
+    signing_key: str = ""  # flows sign what they promote: Ed25519, 32 bytes in base64
+    signing_public_keys: str = ""  # whose bundles are loaded: the same, separated by commas
     source_url: str = ""
     source_group: int = 5
     source_day: str = "Tuesday"
@@ -84,6 +86,11 @@ class Settings:
                 f"TASADOR_PLATFORM is {settings.platform!r}; it must be embedded or cluster"
             )
         return settings
+
+    @property
+    def accepts_unsigned(self) -> bool:
+        """Whether a bundle without a signature may be loaded: only on one machine."""
+        return self.platform == "embedded"
 
     def require(self, *names: str) -> Settings:
         """Return self if every named field is set, else raise ConfigurationError with a hint."""

@@ -242,7 +242,39 @@ def rollback(
     )
 
 
+def sign(
+    version: Annotated[int | None, typer.Argument(help="A promoted version.")] = None,
+    digest: Annotated[
+        str, typer.Option(help="First digits of the digest, if several versions have the number.")
+    ] = "",
+    every: Annotated[bool, typer.Option("--all", help="Every promoted version.")] = False,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Only create and print a pair of keys.")
+    ] = False,
+) -> None:
+    """Sign the bundle of a promoted version with TASADOR_SIGNING_KEY.
+
+    Promotions are signed by the train flow. This is for versions from before, and for a new key.
+    """
+    if sum((version is not None, every, new_key)) != 1:
+        raise typer.BadParameter("give a VERSION, --all or --new-key")
+    if new_key:
+        from tasador.stores import signing
+
+        key, public_key = signing.new_key()
+        typer.echo(f"TASADOR_SIGNING_KEY={key}\nTASADOR_SIGNING_PUBLIC_KEYS={public_key}")
+        return
+    settings = require_running(Settings.load(), "database_url", "s3_endpoint")
+    from tasador.operations.signing import sign_versions
+
+    signed = sign_versions(settings, version, digest)
+    for model, problem in signed:
+        typer.echo(f"{model} (digest {model.digest[:12]}) {problem or 'is signed'}")
+    if any(problem for _, problem in signed):
+        raise typer.Exit(1)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (train, score, serve, models, dossier, lineage, rollback):
+    for command in (train, score, serve, models, dossier, lineage, rollback, sign):
         app.command()(command)

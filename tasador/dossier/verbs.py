@@ -63,7 +63,8 @@ def write(
     trained = set(planned.batch_ids)
     reference, baseline = reference_of(lake, registered)
     facts = Facts(
-        bundle=lake.load_bundle(registered.model),
+        # Only promoted versions are signed.
+        bundle=lake.load_bundle(registered.model, signed=record.decision == "promoted"),
         record=record,
         batches=[batch for batch in batches if batch.batch_id in trained],
         frame=inputs.training_frame(settings, planned),

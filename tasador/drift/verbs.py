@@ -16,7 +16,7 @@ from tasador.drift.feed import ALL, Refusals, refused
 from tasador.drift.judge import judge_batch
 from tasador.drift.measures import DriftError
 from tasador.drift.report import DriftReport
-from tasador.errors import BundleError, ObjectLost, ServiceUnavailable, TasadorError
+from tasador.errors import BundleError, ObjectLost, ServiceUnavailable, SignatureError, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
@@ -100,6 +100,9 @@ def judge(settings: Settings, case: Case, say: Callable[[str], None]) -> DriftRe
     try:
         reference, baseline = reference_of(lake, case.champion)
         bundle = lake.load_bundle(case.champion.model)
+    except SignatureError:
+        # It is there, and somebody else put it there: that is for people to look into.
+        raise
     except (BundleError, ObjectLost) as error:
         # Failing here would keep the loop from training a successor.
         say(f"the champion {case.champion.model} cannot be read: {error}")

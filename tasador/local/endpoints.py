@@ -71,6 +71,13 @@ def _values(ports: dict[str, int], kept: dict[str, str]) -> dict[str, str]:
     }
     for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "GATEWAY_TOKEN"):
         values[f"TASADOR_{name}"] = kept.get(f"TASADOR_{name}") or values[f"TASADOR_{name}"]
+    if not kept.get("TASADOR_SIGNING_KEY"):
+        from tasador.stores.signing import new_key  # once for each home
+
+        values["TASADOR_SIGNING_KEY"], public = new_key()
+        # What another key signed stays trusted.
+        others = kept.get("TASADOR_SIGNING_PUBLIC_KEYS", "")
+        values["TASADOR_SIGNING_PUBLIC_KEYS"] = f"{public},{others}".rstrip(",")
     values |= {ADDRESSES[part]: url for part, url in urls.items() if part in web_parts.NAMES}
     # Other lines that a user wrote into the file stay.
     return {**kept, **values}

@@ -19,7 +19,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from tasador.clock import backoff, retry
 from tasador.errors import BundleError, ConfigurationError, StoreRefused, StoreUnavailable
-from tasador.model.manifest import Verified, read_verified
+from tasador.model.manifest import MANIFEST, Verified, read_verified
+from tasador.model.signature import SIGNATURE, Trust, read_public_keys
 from tasador.settings import Settings
 
 _ATTEMPTS = 4
@@ -33,13 +34,20 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verif
     """Return the bundle at ``uri``, every byte of it verified against ``digest``.
 
     A folder (path or file://) is used in place. s3://bucket/prefix is downloaded into ``into``
-    once and reused from there. An empty digest stands for the one in the manifest.
+    once and reused from there, and its signature is verified first. An empty digest stands for the
+    one in the manifest. Outside the embedded platform a bundle must be signed, and lie in the
+    bucket of the registry.
 
-    Raises BundleError for a bundle that is missing, damaged or has another digest, StoreUnavailable
-    if the store does not answer, StoreRefused if it refuses the key, ConfigurationError for an
-    invalid URI.
+    Raises BundleError for a bundle that is missing, damaged or has another digest, SignatureError
+    if nobody trusted signed it, StoreUnavailable if the store does not answer, StoreRefused if it
+    refuses the key, ConfigurationError for an invalid URI.
     """
     parts = urlsplit(uri)
+    if not settings.accepts_unsigned and not uri.startswith(f"s3://{settings.bucket_mlflow}/"):
+        raise BundleError(
+            f"{uri} is not in s3://{settings.bucket_mlflow} (TASADOR_BUCKET_MLFLOW): no bundle is "
+            "loaded from anywhere else"
+        )
     if parts.scheme in ("", "file"):
         folder = Path(unquote(parts.path) if parts.scheme else uri)
         if not folder.is_dir():
@@ -49,6 +57,11 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verif
         raise ConfigurationError(f"MODEL_URI is {uri!r}, neither a folder nor s3://bucket/prefix")
     settings.require("s3_endpoint")
     return _from_s3(uri.rstrip("/"), digest, into, settings)
+
+
+def trust_of(settings: Settings) -> Trust:
+    """Whose bundles the settings allow to load."""
+    return Trust(read_public_keys(settings.signing_public_keys), not settings.accepts_unsigned)
 
 
 def check_readable(uri: str, digest: str, settings: Settings) -> None:
@@ -67,11 +80,12 @@ def check_access(uri: str, settings: Settings) -> None:
     """
     if uri.startswith("s3://"):
         with suppress(BundleError):
-            _get(f"{uri.rstrip('/')}/manifest.json", settings.require("s3_endpoint"))
+            _get(f"{uri.rstrip('/')}/{MANIFEST}", settings.require("s3_endpoint"))
 
 
 def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
-    content = _get(f"{uri}/manifest.json", settings)
+    content = _get(f"{uri}/{MANIFEST}", settings)
+    _check_signature(uri, content, settings)
     try:
         manifest = json.loads(content)
         stated, files = manifest["digest"], list(manifest["files"])
@@ -84,13 +98,13 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
     folder = into / name
     if folder.is_dir():
         try:
-            return read_verified(folder, digest)
+            return _read_download(folder, content, digest)
         except BundleError:
             shutil.rmtree(folder, ignore_errors=True)
     into.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=into))
     try:
-        (scratch / "manifest.json").write_bytes(content)
+        (scratch / MANIFEST).write_bytes(content)
         for file in files:
             if not isinstance(file, str) or file.startswith(".") or "/" in file or "\\" in file:
                 raise BundleError(f"{uri}/manifest.json names a file {file!r} outside its folder")
@@ -100,11 +114,34 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
             scratch.rename(folder)
         except OSError:
             # Another process was faster.
-            verified = read_verified(folder, digest)
+            verified = _read_download(folder, content, digest)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _delete_old(into)
     return verified._replace(folder=folder)
+
+
+def _check_signature(uri: str, manifest: bytes, settings: Settings) -> None:
+    """Verify signature.json before anything in the bundle is used; raises SignatureError."""
+    trust = trust_of(settings)
+    if not trust.public_keys and not trust.required:
+        return
+    try:
+        version = json.loads(manifest)["version"]
+    except (ValueError, TypeError, KeyError):
+        version = "VERSION"  # what reads the manifest next reports it
+    signature = None
+    with suppress(_ObjectMissing):
+        signature = _get(f"{uri}/{SIGNATURE}", settings)
+    trust.check(manifest, signature, uri, version)
+
+
+def _read_download(folder: Path, manifest: bytes, digest: str) -> Verified:
+    """An earlier download, if it is of this manifest.json, whose signature was verified."""
+    with suppress(OSError):
+        if (folder / MANIFEST).read_bytes() == manifest:
+            return read_verified(folder, digest)
+    raise BundleError(f"{folder} does not hold the manifest that it is named after")
 
 
 def _delete_old(into: Path) -> None:
@@ -136,7 +173,7 @@ def _get(uri: str, settings: Settings) -> bytes:
             f"({error})"
         ) from error.__cause__
     if status == 404:
-        raise BundleError(f"{uri} does not exist: the model bundle is missing or incomplete")
+        raise _ObjectMissing(f"{uri} does not exist: the model bundle is missing or incomplete")
     if status != 200:
         raise StoreRefused(
             f"{uri} may not be read: the object store at {settings.s3_endpoint} answered "
@@ -144,6 +181,10 @@ def _get(uri: str, settings: Settings) -> bytes:
             "(TASADOR_S3_ACCESS_KEY and _SECRET_KEY)"
         )
     return body
+
+
+class _ObjectMissing(BundleError):
+    """The object store has no such object."""
 
 
 class _NoAnswer(Exception):

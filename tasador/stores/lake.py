@@ -6,7 +6,7 @@ An object is named by its URI, ``s3://bucket/key``. Writes are atomic: no reader
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,10 @@ from tasador.errors import (
     StoreUnavailable,
     TasadorError,
 )
+from tasador.model.manifest import MANIFEST
+from tasador.model.signature import SIGNATURE
 from tasador.settings import Settings
+from tasador.stores.bundles import trust_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +59,7 @@ class Lake:
             settings.bucket_metaflow,
         )
         self._endpoint = settings.s3_endpoint
+        self.trust = trust_of(settings)
         config = Config(
             signature_version="s3v4",
             s3={"addressing_style": "path"},
@@ -168,19 +172,52 @@ class Lake:
             self.get_file(object_uri, target)
         return Path(folder)
 
-    def load_bundle(self, model: ModelRef) -> Bundle:
-        """Download the bundle of ``model`` and verify it against its digest.
+    def load_bundle(self, model: ModelRef, *, signed: bool = True) -> Bundle:
+        """Download the bundle of ``model`` and verify it against its digest and its signature.
 
-        Raises BundleError if it is missing, damaged or another one.
+        ``signed=False``: it is not promoted yet, so it has none. Raises BundleError if it is
+        missing, damaged or another one, SignatureError if nobody trusted signed it.
         """
         from tasador.model.bundle import Bundle
 
+        with self.bundle_folder(model) as folder:
+            if signed:
+                signature = folder / SIGNATURE
+                self.trust.check(
+                    _manifest(folder),
+                    signature.read_bytes() if signature.is_file() else None,
+                    model.uri,
+                    model.version,
+                )
+            return Bundle.load(folder, model.digest)
+
+    def sign_bundle(self, model: ModelRef, sign: Callable[[bytes], bytes]) -> None:
+        """Verify the stored bundle of ``model`` and add its signature.json.
+
+        ``sign`` returns the content of that file for the content of a manifest.json. Raises
+        BundleError if the bundle is missing, damaged or not that of ``model``.
+        """
+        from tasador.model.manifest import read_verified
+
+        with self.bundle_folder(model) as folder:
+            manifest = read_verified(folder, model.digest).manifest
+            if (manifest.name, manifest.version, manifest.digest) != model.key:
+                raise BundleError(
+                    f"{model.uri} says that it is {manifest.name}@{manifest.version}, and {model} "
+                    "is to be signed"
+                )
+            content = sign(_manifest(folder))
+        self.put_bytes(*split(f"{model.uri}/{SIGNATURE}"), content)
+
+    @contextmanager
+    def bundle_folder(self, model: ModelRef) -> Iterator[Path]:
+        """The files of a stored bundle in a temporary folder; nothing of them is verified."""
         with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
             try:
                 folder = self.download_folder(model.uri, scratch)
             except ObjectLost as error:
                 raise BundleError(str(error)) from error
-            return Bundle.load(folder, model.digest)
+            yield folder
 
     # -- Parquet ---------------------------------------------------------------------------------
 
@@ -245,6 +282,13 @@ class Lake:
             f"{uri}: the object store {self._endpoint} does not answer: {error}"
             f"{named('AWS_', *PROXIES)}"
         )
+
+
+def _manifest(folder: Path) -> bytes:
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{folder} is not a model bundle: it has no {MANIFEST}") from None
 
 
 def split(uri: str) -> tuple[str, str]:

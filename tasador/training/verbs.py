@@ -17,7 +17,7 @@ import numpy as np
 
 from tasador.drift.reference import FEWEST_PREDICTIONS
 from tasador.drift.verbs import awaits_refusal
-from tasador.errors import BundleError, TrainingError
+from tasador.errors import BundleError, SignatureError, TrainingError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
@@ -30,6 +30,7 @@ from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
 from tasador.stores.model_version import ModelVersion
 from tasador.stores.registry import Registry
+from tasador.stores.signing import check_key, sign_bundle
 from tasador.training.inputs import (
     Plan,
     judged_rows,
@@ -58,6 +59,7 @@ def plan(settings: Settings, correlation_id: str = "") -> Plan:
     an event, which anybody can post.
     """
     settings.require("database_url")
+    check_key(settings)
     with Warehouse(settings.database_url) as warehouse:
         usable = warehouse.usable_batches()
         broken = {batch.batch_id for batch in awaits_refusal(warehouse, usable)}
@@ -212,7 +214,8 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
 
     settings.require("broker_url")
     registry, lake = Registry(settings), Lake(settings)
-    bundle = lake.load_bundle(candidate.model)
+    check_key(settings)
+    bundle = lake.load_bundle(candidate.model, signed=False)
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         decided = warehouse.decision_of_training(planned.training_id)
         newest = warehouse.latest_promotion(candidate.model.name)
@@ -226,16 +229,13 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         challenger_evaluation = evaluate(bundle, holdout)
         champion_evaluation, lost = _evaluate_champion(lake, champion, holdout)
         if decided is None:
-            decided = warehouse.record_decision(
-                _decision(
-                    planned,
-                    candidate,
-                    champion,
-                    challenger_evaluation,
-                    champion_evaluation,
-                    lost,
-                )
+            decision = _decision(
+                planned, candidate, champion, challenger_evaluation, champion_evaluation, lost
             )
+            if decision.decision == "promoted":
+                # Before the promotion exists, since reload brings it into service at once.
+                sign_bundle(settings, lake, candidate.model)
+            decided = warehouse.record_decision(decision)
         if decided.decision == "promoted":
             newest = warehouse.latest_promotion(candidate.model.name)
             if newest is None or newest.promotion == decided.promotion:
@@ -268,6 +268,9 @@ def _evaluate_champion(
         return None, ""
     try:
         bundle = lake.load_bundle(champion.model)
+    except SignatureError:
+        # It is not lost: judging without it would let a stranger choose the weaker checks.
+        raise
     except BundleError as error:
         return None, (
             f"The champion {champion.model} cannot be read, so only the absolute checks judge the "

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasador.drift import verbs as drift
-from tasador.errors import BundleError, ObjectLost, StoreUnavailable
+from tasador.errors import BundleError, ObjectLost, SignatureError, StoreUnavailable
 from tasador.gate.checks import judge as judge_challenger
 from tasador.monitoring import verbs as monitoring
 from tasador.settings import Settings
@@ -40,7 +40,7 @@ class Lake:
     def exists(self, uri):
         return False
 
-    def load_bundle(self, model):
+    def load_bundle(self, model, *, signed=True):
         if "bundle" in self.lost:
             raise self.error
         return "a bundle"
@@ -97,6 +97,16 @@ def test_drift_does_not_take_a_store_that_is_down_for_a_lost_champion(monkeypatc
     case = drift.Case(batch=BATCH, champion=CHAMPION, correlation_id="c-1")
     with pytest.raises(StoreUnavailable):
         drift.judge(SETTINGS, case, lambda _: None)
+
+
+def test_champion_that_somebody_else_signed_stops_drift_and_judgement(monkeypatch):
+    lose(monkeypatch, drift, "bundle", SignatureError("it was changed"))
+    case = drift.Case(batch=BATCH, champion=CHAMPION, correlation_id="c-1")
+    with pytest.raises(SignatureError):
+        drift.judge(SETTINGS, case, lambda _: None)
+    lake = Lake("bundle", SignatureError("it was changed"))
+    with pytest.raises(SignatureError):
+        training._evaluate_champion(lake, CHAMPION, simulated_frame(50))
 
 
 def test_monitoring_names_the_lost_reference_as_the_cause(monkeypatch):

@@ -2,10 +2,8 @@
 
 import dataclasses
 import json
-import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from botocore.auth import S3SigV4Auth
@@ -16,6 +14,7 @@ from tasador.errors import BundleError, ConfigurationError, StoreRefused, StoreU
 from tasador.model.bundle_writer import stamp_version
 from tasador.settings import Settings
 from tasador.stores import bundles
+from tests.kit.bundle_store import URI, store
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
 
@@ -24,36 +23,6 @@ from tests.kit.network import free_port
 def bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fetch") / "a bundle+ñ"
     return folder, make_bundle(folder, rows=400)
-
-
-@contextmanager
-def store(folder, fail=lambda count, name: None):
-    """Serve a folder as s3://bucket/run 1/bundle; ``fail`` may name a status for a request."""
-    requests = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            name = self.path.removeprefix("/bucket/run%201/bundle/")
-            requests.append(name)
-            status = fail(len(requests), name) or (200 if (folder / name).is_file() else 404)
-            self.send_response(status)
-            self.end_headers()
-            if status == 200:
-                self.wfile.write((folder / name).read_bytes())
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", requests
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-URI = "s3://bucket/run 1/bundle"
 
 
 def settings(tmp_path, endpoint):

@@ -53,6 +53,7 @@ class Systems:
     events: set = field(default_factory=set)
     closed: bool = False
     forced: int = 0
+    signed: set = field(default_factory=set)
     # Dead letters, or the batch that is accepted.
     letters: list = field(default_factory=list)
     dies_after: int | None = None
@@ -104,6 +105,8 @@ class Systems:
         return []
 
     def record_decision(self, record):
+        # reload may bring it into service at once.
+        assert record.decision != "promoted" or record.version in self.signed
         existing = self.decision_of_training(record.training_id)
         if existing is None or record.decision == "rolled_back":
             existing = replace(record, promotion=len(self.decisions) + 1)
@@ -156,6 +159,12 @@ class Systems:
     def champion_of(self, newest):
         return None if newest is None else ModelVersion.of_decision(newest)
 
+    # -- the object store -----------------------------------------------------------------------
+
+    def sign(self, model):
+        self.signed.add(model.version)
+        self.written()
+
     # -- the broker -----------------------------------------------------------------------------
 
     def announce(self, event, settings):
@@ -170,6 +179,7 @@ class Systems:
             self.champion,
             self.events,
             self.closed,
+            self.signed,
             self.letters,
         )
 
@@ -223,8 +233,9 @@ def judge(decision):
 
     def verb(systems, patch):
         patched(patch, training, systems, "Warehouse", "Registry")
-        lake = SimpleNamespace(load_bundle=lambda model: "a bundle")
+        lake = SimpleNamespace(load_bundle=lambda model, **_: "a bundle")
         patch.setattr(training, "Lake", lambda settings: lake)
+        patch.setattr(training, "sign_bundle", lambda _settings, _lake, model: systems.sign(model))
         patch.setattr(training, "judged_rows", lambda *_: "rows")
         patch.setattr(
             "tasador.training.evaluation.evaluate", lambda *_: SimpleNamespace(metrics={})
@@ -430,13 +441,14 @@ ROWS = {
 }
 # Their names in an import. ModelVersion and the like only read.
 SYSTEMS = ("Warehouse", "Registry", "Lake", "announce", "publish", "Backend")
-# They read two systems and write to none.
+# They read two systems, and write to one or to none.
 READERS = {
     "cli/loop.py",
     "cli/models.py",
     "ingestion/card.py",
     "operations/doctor.py",
     "operations/ratio_study.py",
+    "operations/signing.py",
     "training/inputs.py",
 }
 
