@@ -148,7 +148,7 @@ def test_unsigned_bundle_is_refused_outside_the_embedded_platform(bundle, tmp_pa
 
 
 def forge(folder, name="model.ubj"):
-    """Change one byte and compute every digest again, as a client with the keys of the store can."""
+    """Change one byte and compute every digest again, as a client with the store's keys can."""
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)

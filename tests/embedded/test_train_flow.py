@@ -13,9 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasador.errors import RolloutError
+from tasador.errors import RolloutError, SignatureError
+from tasador.model.signature import SIGNATURE
+from tasador.operations.signing import sign_versions
 from tasador.rollout import rollback
-from tasador.stores.lake import Lake
+from tasador.stores.bundles import check_readable
+from tasador.stores.lake import Lake, split
 from tasador.stores.registry import CHAMPION, PREVIOUS, Registry
 from tasador.training import verbs
 from tasador.training.search import SearchOptions
@@ -55,7 +58,20 @@ def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
     registry = Registry(settings)
     champion = registry.aliased(CHAMPION)
     assert (champion.version, champion.digest) == (first.version, first.digest)
-    assert Lake(settings).exists(champion.reference_uri)
+    lake = Lake(settings)
+    assert lake.exists(champion.reference_uri)
+    # Only the promotion is signed, and a cluster loads only what is signed.
+    assert lake.exists(f"{champion.uri}/{SIGNATURE}")
+    assert not lake.exists(f"{registry.version(second.version).uri}/{SIGNATURE}")
+    strict = replace(settings, platform="cluster")
+    check_readable(champion.uri, champion.digest, strict)
+    lake.put_bytes(*split(f"{champion.uri}/{SIGNATURE}"), b"{}")
+    with pytest.raises(SignatureError, match="cannot be read"):
+        check_readable(champion.uri, champion.digest, strict)
+    assert sign_versions(settings) == [(first.model, "")]
+    check_readable(champion.uri, champion.digest, strict)
+    with pytest.raises(RolloutError, match=f"no version {second.version}"):
+        sign_versions(settings, second.version)
     failed = [c["name"] for c in second.checks if not c["passed"]]
     assert failed == ["better_than_champion"]
     assert second.reasons
