@@ -28,12 +28,19 @@ _LOG = logging.getLogger("tasador.flow")
 def prepare() -> None:
     """Make the environment of a flow; call it before Metaflow is imported, which reads it then."""
     if "argo-workflows" in sys.argv:
-        for name, value in argo_environ(Settings.load()).items():
-            os.environ.setdefault(name, value)
+        _set_defaults(argo_environ(Settings.load()))
     elif environment.is_of_user():
         if sys.argv[1:2] in (["run"], ["resume"]):
             _require_platform()
         environment.enter(sys.argv)
+    elif (settings := Settings.load()).platform == "cluster":
+        # Runs and cards of the cluster, in its pods and on a laptop that `tasador connect` set up.
+        _set_defaults(store_environ(settings))
+
+
+def _set_defaults(values: dict[str, str]) -> None:
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
 
 
 def main(flow: type) -> None:
@@ -42,6 +49,9 @@ def main(flow: type) -> None:
     from metaflow.plugins.cards.card_modules.basic import BlankCard
     from metaflow.util import get_username
 
+    from tasador import metadata_provider
+
+    metadata_provider.install()
     # Metaflow refuses to run for root without a user name. This process has read the variable on
     # import; the processes of the steps will read it.
     if get_username() is None:
@@ -68,14 +78,9 @@ def argo_environ(settings: Settings) -> dict[str, str]:
     The names of event bus, event source and accounts are those in argo-workflows/.
     """
     return {
-        "METAFLOW_DEFAULT_DATASTORE": "s3",
-        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{settings.bucket_metaflow}",
-        "METAFLOW_S3_ENDPOINT_URL": settings.s3_endpoint,
-        "AWS_ACCESS_KEY_ID": settings.s3_access_key,
-        "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key,
-        "AWS_DEFAULT_REGION": settings.s3_region,
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        **store_environ(settings),
+        # It would refuse to compile a flow while the service is down.
+        "METAFLOW_SERVICE_VERSION_CHECK": "0",
         "METAFLOW_KUBERNETES_NAMESPACE": "tasador",
         "METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "flow",
         "METAFLOW_KUBERNETES_SECRETS": "tasador-endpoints,tasador-flows",
@@ -93,6 +98,26 @@ def argo_environ(settings: Settings) -> dict[str, str]:
         "METAFLOW_ARGO_EVENTS_WEBHOOK_URL": (
             "http://metaflow-webhook-eventsource-svc.tasador:12000/metaflow-event"
         ),
+    }
+
+
+def store_environ(settings: Settings) -> dict[str, str]:
+    """Where Metaflow keeps data and metadata on a cluster, as variables."""
+    service = {
+        "METAFLOW_DEFAULT_METADATA": "service",
+        "METAFLOW_SERVICE_URL": settings.metaflow_service_url,
+        "METAFLOW_UI_URL": settings.metaflow_ui_url,
+    }
+    return {
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{settings.bucket_metaflow}",
+        "METAFLOW_S3_ENDPOINT_URL": settings.s3_endpoint,
+        "AWS_ACCESS_KEY_ID": settings.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key,
+        "AWS_DEFAULT_REGION": settings.s3_region,
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        **(service if settings.metaflow_service_url else {}),
     }
 
 

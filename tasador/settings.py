@@ -38,6 +38,8 @@ class Settings:
     bucket_metaflow: str = "metaflow"
     mlflow_url: str = ""
     mlflow_hosts: str = ""  # further names of MLflow's server for browsers: HOST[:PORT],...
+    metaflow_service_url: str = ""  # Metaflow's metadata service; without it runs are local
+    metaflow_ui_url: str = ""
     broker_url: str = ""  # POST CloudEvents here
     argo_events_url: str = ""  # on a cluster: the webhook whose events start flows
     functions_url: str = ""  # one address for the HTTP paths of all functions

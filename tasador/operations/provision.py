@@ -15,6 +15,7 @@ from tasador.warehouse.connection import ensure_databases
 from tasador.warehouse.warehouse import Warehouse
 
 MLFLOW_DATABASE = "mlflow"
+METAFLOW_DATABASE = "metaflow"
 
 
 def prepare(settings: Settings) -> list[str]:
@@ -31,9 +32,14 @@ def prepare(settings: Settings) -> list[str]:
     ]
 
 
-def prepare_database(settings: Settings) -> tuple[str, str]:
-    """Create Tasador's and MLflow's database and migrate the tables; returns both names."""
-    databases = (urlsplit(settings.database_url).path.lstrip("/"), MLFLOW_DATABASE)
+def prepare_database(settings: Settings) -> tuple[str, ...]:
+    """Create the databases, and migrate Tasador's tables; returns the databases' names.
+
+    MLflow migrates its own. So does Metaflow's service, where there is one.
+    """
+    databases: tuple[str, ...] = (urlsplit(settings.database_url).path.lstrip("/"), MLFLOW_DATABASE)
+    if settings.metaflow_service_url:
+        databases += (METAFLOW_DATABASE,)
     ensure_databases(settings.database_url, databases)
     with Warehouse(settings.database_url) as warehouse:
         warehouse.migrate()
