@@ -10,6 +10,8 @@ import pytest
 
 from tasador.events import event
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
+from tasador.operations.provision import METAFLOW_DATABASE
+from tasador.settings import Settings
 from tests.kit import manifests as kit
 
 pytestmark = pytest.mark.skipif(
@@ -32,9 +34,9 @@ def what(each):
     return f"{each['kind']} {each['metadata']['name']}"
 
 
-@pytest.fixture(scope="module")
-def dev():
-    return kit.built(DEV)
+@pytest.fixture(scope="module", params=[DEV, METAFLOW])
+def dev(request):
+    return kit.built(request.param)
 
 
 @pytest.mark.parametrize("folder", kit.KUSTOMIZATIONS)
@@ -144,7 +146,7 @@ def test_every_pod_has_a_restricted_security_context(dev):
 def test_long_running_pods_have_probes(dev):
     for each in dev:
         if each["kind"] in ("Deployment", "StatefulSet"):
-            for _, container in kit.containers([each]):
+            for container in each["spec"]["template"]["spec"]["containers"]:
                 assert {"readinessProbe", "livenessProbe"} <= set(container), what(each)
 
 
@@ -385,3 +387,27 @@ def test_dead_letter_sink_and_reconcile_ping_have_existing_targets(dev):
         assert services[name]["apiVersion"] == sink["ref"]["apiVersion"]
         routes = importlib.import_module(f"functions.{name}.func").FUNCTION.routes
         assert ("POST", sink["uri"]) in {(route.method, route.path) for route in routes}
+
+
+def test_metaflow_service_and_ui_read_what_the_flows_write():
+    objects = kit.built(METAFLOW)
+    secrets = {
+        name: {key: kit.decoded(value) for key, value in each["data"].items()}
+        for name, each in kit.named(objects, "Secret").items()
+    }
+    service, flows = secrets["tasador-metaflow"], secrets["tasador-endpoints"]
+    assert service["METAFLOW_S3_ENDPOINT_URL"] == flows["TASADOR_S3_ENDPOINT"]
+    assert service["METAFLOW_DATASTORE_SYSROOT_S3"] == f"s3://{Settings.load({}).bucket_metaflow}"
+    assert service["MF_METADATA_DB_NAME"] == METAFLOW_DATABASE
+    assert flows["TASADOR_METAFLOW_SERVICE_URL"].endswith(
+        "//metaflow.tasador.svc.cluster.local:8080"
+    )
+    identities = kit.json.loads(secrets["tasador-objects"]["s3.json"])["identities"]
+    (actions,) = [i["actions"] for i in identities if i["name"] == "metaflow"]
+    assert actions == ["Read:metaflow", "List:metaflow"]
+    for each in kit.named(objects, "Deployment").values():
+        for _, spec in kit.pod_specs(each):
+            for container in spec.get("initContainers", []):
+                own = container["securityContext"]
+                assert own["readOnlyRootFilesystem"] is True
+                assert own["capabilities"] == {"drop": ["ALL"]}
