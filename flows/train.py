@@ -38,6 +38,10 @@ class TrainFlow(FlowSpec):
         "correlation-id", default="", help="Default: that of the newest batch."
     )
 
+    started_by = Parameter(
+        "started-by", default="", help="Who starts the training; default: you, or an event."
+    )
+
     @step
     def start(self) -> None:
         """Choose the data, and create the training id that all later steps use."""
@@ -47,7 +51,8 @@ class TrainFlow(FlowSpec):
         self.options = SearchOptions(
             trials=self.trials, seed=self.seed, budget_seconds=self.budget_seconds
         )
-        self.planned = plan(load_settings(), self.correlation_id)
+        started_by = self.started_by or ("event" if current.trigger else current.username)
+        self.planned = plan(load_settings(), self.correlation_id, started_by)
         self.next(self.search)
 
     @retry(times=2, minutes_between_retries=0)

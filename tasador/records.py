@@ -16,9 +16,15 @@ from tasador.model.model_ref import DECISION, ROLLOUT, ModelRef
 
 BatchStatus = Literal["fetched", "validated", "ready"]
 Verdict = Literal["train", "drift", "no_drift", "broken_feed"]
-DecisionKind = Literal["promoted", "rejected", "rolled_back"]
+DecisionKind = Literal["promoted", "rejected", "waiting", "approved", "declined", "rolled_back"]
 RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged", "paused"]
 Outcome = Literal["received", "exhausted", "restarted"]
+
+# The decisions that the gate makes, those of a person on a waiting one, and those that put a
+# version into service.
+OF_THE_GATE: tuple[DecisionKind, ...] = ("promoted", "rejected", "waiting")
+OF_A_REVIEW: tuple[DecisionKind, ...] = ("approved", "declined")
+PROMOTING: tuple[DecisionKind, ...] = ("promoted", "approved", "rolled_back")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,11 @@ class DriftRecord:
 class DecisionRecord:
     """ops.model_history: the decision about one model version, with the figures of every check.
 
+    The gate decides "promoted" or "rejected"; or "waiting", if it would promote and promotions need
+    a person's approval (TASADOR_APPROVAL). A person decides "approved" or "declined" then, or
+    "rolled_back". ``started_by`` started the training, ``decided_by`` is the person; empty for an
+    event and for the gate.
+
     ``promotion`` is the number that the database gives to the decision. It only grows: of two
     promotions the larger number is the later one, even if that one rolls back to an older version.
     ``checks`` is a list of {"name", "passed", "value", "limit", "says"}.
@@ -142,7 +153,14 @@ class DecisionRecord:
     champion_version: int = 0
     champion_digest: str = ""
     decided_at: datetime = field(default_factory=now)
+    started_by: str = ""
+    decided_by: str = ""
     promotion: int | None = None
+
+    @property
+    def promotes(self) -> bool:
+        """Whether the version is to serve."""
+        return self.decision in PROMOTING
 
     @property
     def model(self) -> ModelRef:

@@ -57,6 +57,7 @@ class Settings:
     source_day: str = "Tuesday"
     model_name: str = "tasador-price"
     canary: str = ""  # canary steps of a rollout: PERCENT:SECONDS,...
+    approval: str = "automatic"  # or "required": a person approves each promotion
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time
 
@@ -86,6 +87,10 @@ class Settings:
         if settings.platform not in ("embedded", "cluster"):
             raise ConfigurationError(
                 f"TASADOR_PLATFORM is {settings.platform!r}; it must be embedded or cluster"
+            )
+        if settings.approval not in ("automatic", "required"):
+            raise ConfigurationError(
+                f"TASADOR_APPROVAL is {settings.approval!r}; it must be automatic or required"
             )
         return settings
 

@@ -140,7 +140,7 @@ def _recorded(number: int) -> ModelRef:
     """The model that was promoted under the number; raises HttpProblem 422 for any other number."""
     name = DATABASE.settings().model_name
     decision = DATABASE.warehouse().promotion(number)
-    if decision is None or decision.decision == "rejected":
+    if decision is None or not decision.promotes:
         reason = f"promotion {number} is not in ops.model_history"
     elif decision.model_name != name:
         reason = (

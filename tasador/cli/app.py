@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from tasador.cli import batch, dead_letters, loop, models, platform, ratio_study, rollout, source
+from tasador.cli import (
+    batch,
+    dead_letters,
+    loop,
+    models,
+    platform,
+    ratio_study,
+    review,
+    rollout,
+    source,
+)
 from tasador.settings import git_sha
 
 
@@ -24,7 +34,7 @@ def make_app() -> typer.Typer:
     app.add_typer(batch.app, name="batch")
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(rollout.app, name="rollout")
-    for module in (platform, loop, models, ratio_study):
+    for module in (platform, loop, models, review, ratio_study):
         module.add_to(app)
     return app
 

@@ -16,6 +16,7 @@ from tasador.operations.pipeline import FlowRun
 _COLOURS = {
     "promoted": "green",
     "rejected": "yellow",
+    "waiting": "yellow",
     "drift": "magenta",
     "train": "magenta",
     "broken_feed": "red",
@@ -76,6 +77,8 @@ def _summarise(flow: str, artifacts: Mapping[str, Any]) -> tuple[str, Iterable[s
     decision = artifacts["decision"]
     # The drift flow has just said that there is no champion.
     reasons = [reason for reason in artifacts["reasons"] if reason != NO_CHAMPION]
+    if decision == "waiting":
+        reasons.append(f"`tasador approve {artifacts['version']}` promotes it")
     return _coloured(decision, f"version {artifacts['version']} {decision}"), reasons
 
 

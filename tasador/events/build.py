@@ -21,6 +21,7 @@ from tasador.events.event import (
     MODEL_REJECTED,
     MODEL_SERVING,
     MODEL_UNAVAILABLE,
+    MODEL_WAITING,
     PREDICTION_MADE,
     ROLLOUT_FAILED,
     TRAINING_REQUESTED,
@@ -120,6 +121,12 @@ def model_rejected(decision: DecisionRecord) -> Event:
     """A version did not pass the gate; ``reasons`` say why."""
     data = {**decision.model.write(REJECTED), "champion_version": decision.champion_version}
     return _decided(decision, MODEL_REJECTED, data)
+
+
+def model_waiting(decision: DecisionRecord) -> Event:
+    """A version passed the gate and waits for a person's approval."""
+    data = {**decision.model.write(REJECTED), "champion_version": decision.champion_version}
+    return _decided(decision, MODEL_WAITING, data)
 
 
 def _decided(decision: DecisionRecord, kind: str, data: dict[str, Any]) -> Event:

@@ -25,7 +25,7 @@ DECISION: Form = {
 CANDIDATE: Form = {field: key for field, key in DECISION.items() if field != "promotion"}
 # The data of a model.promoted event.
 PROMOTED: Form = {field: key for field, key in DECISION.items() if field != "correlation_id"}
-# The data of a model.rejected event: nobody is to fetch that bundle.
+# The data of a model.rejected or model.waiting event: nobody is to fetch that bundle.
 REJECTED: Form = {field: key for field, key in PROMOTED.items() if field != "uri"}
 # Columns of ops.rollout_history (RolloutRecord), and the data of a rollout's events.
 ROLLOUT: Form = {field: key for field, key in DECISION.items() if field != "uri"}

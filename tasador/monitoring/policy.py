@@ -107,11 +107,13 @@ def _nothing_new(
     trained_on = set(newest.batch_ids)
     if any(batch.batch_id not in trained_on for batch in ready):
         return ""
-    if newest.decision == "rejected" and newest.champion.key == champion.key:
+    if newest.decision in ("rejected", "declined") and newest.champion.key == champion.key:
         return (
-            f"version {newest.version} was rejected against version {champion.version} at "
+            f"version {newest.version} was {newest.decision} against version {champion.version} at "
             f"{_time(newest.decided_at)}, and no batch has arrived since"
         )
+    if newest.decision == "waiting" and newest.champion.key == champion.key:
+        return f"version {newest.version} waits for approval, and no batch has arrived since"
     if last is not None and newest.decided_at > last.looked_at:
         return (
             f"the training requested at {_time(last.looked_at)} ended with version "

@@ -149,7 +149,8 @@ def follow(
     while queue:
         flow, parameters = queue.pop(0)
         if flow == "train":
-            parameters |= dict(train_parameters or {})
+            # Who lets the pipeline run starts no training: a verdict does.
+            parameters |= {"started-by": "event", **(train_parameters or {})}
         if on_start is not None:
             on_start(flow)
         run = run_flow(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-
 from tasador.errors import TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.records import PauseRecord
+from tasador.rollout.people import whoami
 from tasador.rollout.verbs import LOCK
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
@@ -41,14 +40,6 @@ def resume(settings: Settings, by: str = "") -> tuple[PauseRecord, str]:
         except TasadorError as error:
             announce_error = str(error)
     return ended, announce_error
-
-
-def whoami() -> str:
-    """The user that runs this process; "unknown" where the system has no name."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _warehouse(settings: Settings) -> Warehouse:

@@ -45,7 +45,7 @@ def promotion_in(event: Event) -> int:
 
 def promoted_by_decision(decision: DecisionRecord) -> ModelRef:
     """The model that a stored decision promotes; raises TasadorError if it promotes none."""
-    if decision.decision == "rejected" or decision.promotion is None:
+    if not decision.promotes or decision.promotion is None:
         raise TasadorError(
             f"{decision.model} was {decision.decision}: "
             "only a promoted version can be brought into service"

@@ -16,6 +16,7 @@ from tasador.errors import RolloutError, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.records import DecisionRecord
+from tasador.rollout.people import whoami
 from tasador.settings import Settings
 from tasador.stores.bundles import check_readable
 from tasador.stores.registry import CHAMPION, Registry
@@ -34,13 +35,19 @@ class RolledBack(NamedTuple):
 
 
 def roll_back(
-    settings: Settings, version: int | None = None, digest: str = "", *, force: bool = False
+    settings: Settings,
+    version: int | None = None,
+    digest: str = "",
+    *,
+    force: bool = False,
+    by: str = "",
 ) -> RolledBack:
     """Make an older version champion again, under a new promotion number and with the usual event.
 
     Without ``version``, the previous champion. ``digest`` (or its first digits) selects one of
     several versions with the same number. ``force``: also while rollouts are paused; this one
-    is then rolled out, and the pause stays. Raises RolloutError or RegistryError, and records
+    is then rolled out, and the pause stays. ``by``: who decides; default: the user of this process.
+    Raises RolloutError or RegistryError, and records
     nothing, if there is nothing to go back to, the registry does not hold the version, its bundle
     cannot be read, or rollouts are paused.
 
@@ -60,7 +67,7 @@ def roll_back(
         history = warehouse.model_history(_SEARCHED, name=settings.model_name)
         record = _unfinished(history, registry, version)
         if record is None:
-            chosen = choose(history, version, digest)
+            chosen = choose(history, version, digest, by or whoami())
             check_servable(chosen, registry, settings)
             record = warehouse.record_decision(chosen)
         if paused is not None and record.promotion is not None:
@@ -78,17 +85,19 @@ def roll_back(
 
 
 def choose(
-    history: Sequence[DecisionRecord], version: int | None, digest: str = ""
+    history: Sequence[DecisionRecord], version: int | None, digest: str = "", by: str = ""
 ) -> DecisionRecord:
     """The decision that makes ``version`` (None: the one before the current) serve again. Pure.
 
     ``history`` has the decisions on one registered model, newest first. The result is not yet
     recorded. Raises RolloutError if there is nothing to go back to, or more than one choice.
     """
-    current = next((d for d in history if d.decision != "rejected"), None)
+    current = next((d for d in history if d.promotes), None)
     if current is None:
         raise RolloutError("no version has been promoted yet: there is nothing to go back to")
-    target = _earlier(history, current) if version is None else _named(history, version, digest)
+    target = (
+        _earlier(history, current) if version is None else named_version(history, version, digest)
+    )
     if target is None:
         wanted = "one before it" if version is None else f"version {version}"
         if digest:
@@ -97,9 +106,14 @@ def choose(
             f"{current.model} is in service and there is no {wanted} to go "
             "back to; `tasador models` lists the versions"
         )
-    if target.decision == "rejected":
+    if target.decision == "waiting":
         raise RolloutError(
-            f"version {target.version} was rejected ({'; '.join(target.reasons)}): "
+            f"version {target.version} waits for approval: `tasador approve {target.version}` "
+            "promotes it"
+        )
+    if not target.promotes:
+        raise RolloutError(
+            f"version {target.version} was {target.decision} ({'; '.join(target.reasons)}): "
             "only a version that was promoted can serve again"
         )
     if target.model.key == current.model.key:
@@ -111,6 +125,7 @@ def choose(
         champion_version=current.version,
         champion_digest=current.digest,
         decided_at=now(),
+        decided_by=by,
         promotion=None,
     )
 
@@ -134,12 +149,17 @@ def check_servable(chosen: DecisionRecord, registry: Registry, settings: Setting
         ) from error
 
 
-def _named(history: Sequence[DecisionRecord], version: int, digest: str) -> DecisionRecord | None:
-    """The newest gate decision on the version; raises RolloutError if it may be one of several."""
+def named_version(
+    history: Sequence[DecisionRecord], version: int, digest: str = ""
+) -> DecisionRecord | None:
+    """The newest decision on the version that is no rollback, or None.
+
+    Raises RolloutError if it may be one of several versions.
+    """
     matches: dict[str, DecisionRecord] = {}
     for decision in history:
-        is_gates = decision.decision != "rolled_back" and decision.version == version
-        if is_gates and decision.digest.startswith(digest):
+        is_named = decision.decision != "rolled_back" and decision.version == version
+        if is_named and decision.digest.startswith(digest):
             matches.setdefault(decision.digest, decision)
     if len(matches) > 1:
         choices = "; ".join(
@@ -159,7 +179,7 @@ def _earlier(history: Sequence[DecisionRecord], current: DecisionRecord) -> Deci
         (
             decision
             for decision in history
-            if decision.decision != "rejected"
+            if decision.promotes
             and decision.model.key != current.model.key
             and (decision.promotion or 0) < (current.promotion or 0)
         ),
@@ -171,7 +191,7 @@ def _unfinished(
     history: Sequence[DecisionRecord], registry: Registry, version: int | None
 ) -> DecisionRecord | None:
     """The rollback that an earlier call recorded but did not finish; this call finishes it."""
-    current = next((d for d in history if d.decision != "rejected"), None)
+    current = next((d for d in history if d.promotes), None)
     if current is None or current.decision != "rolled_back":
         return None
     if version is not None and version != current.version:

@@ -39,7 +39,8 @@ def read_status(warehouse: Warehouse, model_name: str) -> RolloutStatus:
     """What serves, what is to serve, and why the two differ."""
     newest = warehouse.latest_promotion(model_name)
     attempts = warehouse.rollout_history(limit=_ROWS)
-    return describe(newest, attempts, warehouse.rollout_pause(), now())
+    decided = warehouse.model_history(limit=1, name=model_name)
+    return describe(newest, attempts, warehouse.rollout_pause(), now(), decided)
 
 
 def describe(
@@ -47,8 +48,9 @@ def describe(
     attempts: Sequence[RolloutRecord],
     open_pause: PauseRecord | None,
     when: datetime,
+    decided: Sequence[DecisionRecord] = (),
 ) -> RolloutStatus:
-    """The status by the histories, newest first. Pure."""
+    """The status by the histories, newest first. Pure. ``decided``: the newest decision."""
     serving: dict[str, RolloutRecord] = {}
     for attempt in attempts:
         if attempt.outcome in ("serving", "unchanged"):
@@ -73,6 +75,11 @@ def describe(
             if open_pause is None:
                 is_down = any(name not in serving for name in SERVICES)
                 sentences.append(_next_attempt(failures.next_attempt(down=is_down), when))
+    sentences += [
+        f"version {decision.version} waits for approval (`tasador approve {decision.version}`)"
+        for decision in decided
+        if decision.decision == "waiting"
+    ]
     return RolloutStatus(
         newest=newest,
         serving=serving,

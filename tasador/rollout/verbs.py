@@ -105,7 +105,7 @@ class Rollout:
             decision.promotion or 0: decision.model
             for decision in decisions
             if decision is not None
-            and decision.decision != "rejected"
+            and decision.promotes
             and decision.model_name == self.settings.model_name
         }
 

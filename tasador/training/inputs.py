@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one training covers; fixed by the first step of the flow."""
+    """What one training covers; fixed by the first step of the flow.
+
+    ``started_by``: the user who started it, or "event".
+    """
 
     training_id: str
     correlation_id: str
     batch_ids: tuple[str, ...]
     rows: int
+    started_by: str = ""
 
 
 def training_frame(settings: Settings, planned: Plan) -> pd.DataFrame:

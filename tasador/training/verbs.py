@@ -25,7 +25,7 @@ from tasador.gate.checks import judge as judge_challenger
 from tasador.gate.measures import Evaluation
 from tasador.model.model_ref import CANDIDATE, ModelRef
 from tasador.progress import Progress
-from tasador.records import DecisionRecord
+from tasador.records import DecisionKind, DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
 from tasador.stores.model_version import ModelVersion
@@ -48,11 +48,13 @@ if TYPE_CHECKING:
     from tasador.training.splits import Prepared
 
 
+# The last reason of a version that passed the gate where promotions need approval.
+AWAITS_APPROVAL = "A person must approve the promotion (TASADOR_APPROVAL is required)."
 # Monitoring checks that requested training and may still start one.
 _REQUESTS = 1000
 
 
-def plan(settings: Settings, correlation_id: str = "") -> Plan:
+def plan(settings: Settings, correlation_id: str = "", started_by: str = "") -> Plan:
     """Plan a training on all clean batches; the default correlation id is the newest batch's.
 
     Raises TrainingError for a correlation id of no batch and no monitoring check: it may come from
@@ -86,6 +88,7 @@ def plan(settings: Settings, correlation_id: str = "") -> Plan:
         correlation_id=correlation_id or ready[-1].correlation_id,
         batch_ids=tuple(batch.batch_id for batch in ready),
         rows=sum(batch.rows_clean for batch in ready),
+        started_by=started_by,
     )
 
 
@@ -230,10 +233,17 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         champion_evaluation, lost = _evaluate_champion(lake, champion, holdout)
         if decided is None:
             decision = _decision(
-                planned, candidate, champion, challenger_evaluation, champion_evaluation, lost
+                planned,
+                candidate,
+                champion,
+                challenger_evaluation,
+                champion_evaluation,
+                lost,
+                approval=settings.approval,
             )
-            if decision.decision == "promoted":
-                # Before the promotion exists, since reload brings it into service at once.
+            if decision.decision in ("promoted", "waiting"):
+                # Before the promotion exists, since reload brings it into service at once. Who
+                # approves a version needs no key.
                 sign_bundle(settings, lake, candidate.model)
             decided = warehouse.record_decision(decision)
         if decided.decision == "promoted":
@@ -241,6 +251,8 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
             if newest is None or newest.promotion == decided.promotion:
                 registry.set_champion(decided)
             event = build.model_promoted(decided)
+        elif decided.decision == "waiting":
+            event = build.model_waiting(decided)
         else:
             event = build.model_rejected(decided)
     registry.close_run(candidate.run_id)
@@ -286,20 +298,29 @@ def _decision(
     challenger_evaluation: Evaluation,
     champion_evaluation: Evaluation | None,
     lost: str,
+    *,
+    approval: str,
 ) -> DecisionRecord:
     decision = (
         judge_challenger(challenger_evaluation, None, without=lost)
         if lost
         else judge_challenger(challenger_evaluation, champion_evaluation)
     )
+    kind: DecisionKind = "rejected"
+    reasons = decision.reasons
+    if decision.promote and approval == "required":
+        kind, reasons = "waiting", [*reasons, AWAITS_APPROVAL]
+    elif decision.promote:
+        kind = "promoted"
     return DecisionRecord(
         **candidate.model.write(CANDIDATE),
         run_id=candidate.run_id,
-        decision="promoted" if decision.promote else "rejected",
-        reasons=decision.reasons,
+        decision=kind,
+        reasons=reasons,
         checks=[check.as_dict() for check in decision.checks],
         metrics=dict(challenger_evaluation.metrics),
         training_id=planned.training_id,
+        started_by=planned.started_by,
         batch_ids=list(planned.batch_ids),
         champion_version=0 if champion is None else champion.version,
         champion_digest="" if champion is None else champion.digest,

@@ -7,7 +7,15 @@ from datetime import datetime
 from sqlalchemy import ColumnElement
 
 from tasador.model.model_ref import ModelRef
-from tasador.records import DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+from tasador.records import (
+    OF_A_REVIEW,
+    OF_THE_GATE,
+    PROMOTING,
+    DecisionRecord,
+    DriftRecord,
+    MonitorRecord,
+    RolloutRecord,
+)
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database
 
@@ -40,12 +48,14 @@ class Histories(Database):
         return self._select(DriftRecord, schema.drift_history, order=newest, limit=limit)
 
     def record_decision(self, record: DecisionRecord) -> DecisionRecord:
-        """Record a decision and number it; returns the existing one if this training has one.
+        """Record a decision and number it.
 
-        A rollback is always recorded as a new decision.
+        Returns the existing one if the gate has decided about this training, or a person has
+        reviewed it, before. A rollback is always recorded as a new decision.
         """
         c = schema.model_history.c
-        same = (c.training_id == record.training_id, c.decision != "rolled_back")
+        kinds = OF_A_REVIEW if record.decision in OF_A_REVIEW else OF_THE_GATE
+        same = (c.training_id == record.training_id, c.decision.in_(kinds))
         return self._insert_once(schema.model_history, record, *same)
 
     def model_history(self, limit: int = 100, *, name: str = "") -> list[DecisionRecord]:
@@ -56,7 +66,7 @@ class Histories(Database):
     def promotions(self, name: str, limit: int = 100) -> list[DecisionRecord]:
         """The promotions and rollbacks of a registered model, newest first."""
         c = schema.model_history.c
-        return self._decisions(c.model_name == name, c.decision != "rejected", limit=limit)
+        return self._decisions(c.model_name == name, c.decision.in_(PROMOTING), limit=limit)
 
     def latest_promotion(self, name: str) -> DecisionRecord | None:
         """The decision that should be in service: the model's newest promotion or rollback."""
@@ -64,17 +74,17 @@ class Histories(Database):
         return matches[0] if matches else None
 
     def promotion(self, number: int) -> DecisionRecord | None:
-        """The decision with that number, which may be a rejection."""
+        """The decision with that number, which may promote nothing."""
         matches = self._decisions(schema.model_history.c.promotion == number, limit=1)
         return matches[0] if matches else None
 
     def gate_decision(self, model: ModelRef) -> DecisionRecord | None:
-        """What the gate decided about the version with that name, number and digest."""
+        """The newest decision about the version with that name, number and digest."""
         matches = self.gate_decisions(model.name, model.version)
         return next((d for d in matches if d.digest == model.digest), None)
 
     def gate_decisions(self, name: str, version: int) -> list[DecisionRecord]:
-        """The gate's decisions (no rollbacks) on every version of that name and number.
+        """The decisions of the gate and of reviews on every version of that name and number.
 
         Newest first. There are several if the model was deleted from the registry and begun again.
         """
@@ -85,7 +95,7 @@ class Histories(Database):
     def decision_of_training(self, training_id: str) -> DecisionRecord | None:
         """What the gate decided about the version of that training."""
         c = schema.model_history.c
-        where = (c.training_id == training_id, c.decision != "rolled_back")
+        where = (c.training_id == training_id, c.decision.in_(OF_THE_GATE))
         matches = self._decisions(*where, limit=1)
         return matches[0] if matches else None
 

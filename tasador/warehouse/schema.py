@@ -160,12 +160,20 @@ model_history = Table(
     integer_column("champion_version"),
     text_column("champion_digest"),
     time_column("decided_at"),
-    # A training is decided once; there may be any number of rollbacks.
+    text_column("started_by"),
+    text_column("decided_by"),
+    # A training is decided once and reviewed at most once; there may be any number of rollbacks.
     Index(
         "decided_once",
         "training_id",
         unique=True,
-        postgresql_where=text("decision <> 'rolled_back'"),
+        postgresql_where=text("decision in ('promoted', 'rejected', 'waiting')"),
+    ),
+    Index(
+        "reviewed_once",
+        "training_id",
+        unique=True,
+        postgresql_where=text("decision in ('approved', 'declined')"),
     ),
     schema="ops",
 )

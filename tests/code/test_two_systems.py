@@ -20,8 +20,8 @@ from tasador.gate.decision import Decision
 from tasador.model.model_ref import ModelRef
 from tasador.monitoring import verbs as monitoring
 from tasador.operations import dead_letters
-from tasador.records import DeadLetter
-from tasador.rollout import plan, rollback, service_rollout
+from tasador.records import OF_A_REVIEW, OF_THE_GATE, DeadLetter
+from tasador.rollout import plan, review, rollback, service_rollout
 from tasador.rollout import verbs as rollout
 from tasador.settings import Settings
 from tasador.stores.model_version import ModelVersion
@@ -83,17 +83,11 @@ class Systems:
         return [d for d in self.decisions[::-1] if not name or d.model_name == name]
 
     def latest_promotion(self, name):
-        return next((d for d in self.model_history(0, name) if d.decision != "rejected"), None)
+        return next((d for d in self.model_history(0, name) if d.promotes), None)
 
-    def decision_of_training(self, training_id):
-        return next(
-            (
-                d
-                for d in self.decisions
-                if d.training_id == training_id and d.decision != "rolled_back"
-            ),
-            None,
-        )
+    def decision_of_training(self, training_id, kinds=OF_THE_GATE):
+        matches = (d for d in self.decisions if d.training_id == training_id)
+        return next((d for d in matches if d.decision in kinds), None)
 
     def gate_decision(self, model):
         return next((d for d in self.decisions if d.model.key == model.key), None)
@@ -107,7 +101,8 @@ class Systems:
     def record_decision(self, record):
         # reload may bring it into service at once.
         assert record.decision != "promoted" or record.version in self.signed
-        existing = self.decision_of_training(record.training_id)
+        kinds = OF_A_REVIEW if record.decision in OF_A_REVIEW else OF_THE_GATE
+        existing = self.decision_of_training(record.training_id, kinds)
         if existing is None or record.decision == "rolled_back":
             existing = replace(record, promotion=len(self.decisions) + 1)
             self.decisions.append(existing)
@@ -228,6 +223,26 @@ def roll_back(version):
     return verb
 
 
+def waiting_version():
+    """Version 2 serves, and version 3 waits for approval."""
+    systems = two_versions()
+    waiting = decided(3, decision="waiting", started_by="ana")
+    systems.decisions.append(waiting)
+    systems.versions.append(ModelVersion.of_decision(waiting))
+    return systems
+
+
+def approve(systems, patch):
+    patched(patch, review, systems, "Warehouse", "Registry")
+    patch.setattr(rollback, "check_readable", lambda *_: None)
+    review.approve(SETTINGS, 3, "ben")
+
+
+def decline(systems, patch):
+    patched(patch, review, systems, "Warehouse", "Registry")
+    review.decline(SETTINGS, 3, "ben", "no")
+
+
 def judge(decision):
     """The train flow's last step, for version 3."""
 
@@ -315,6 +330,8 @@ VERBS = {
     "rollback to a version": (two_versions, roll_back(1)),
     "train, promoted": (two_versions, judge("promoted")),
     "train, rejected": (two_versions, judge("rejected")),
+    "approve": (waiting_version, approve),
+    "decline": (waiting_version, decline),
     "drift": (Systems, judge_batch),
     "batch accept": (refused_batch, accept),
     "dead-letters replay": (letters, replay),
@@ -435,6 +452,7 @@ ROWS = {
     "operations/dead_letters.py": ("dead-letters replay",),
     "operations/provision.py": ("provision, `tasador up`",),
     "rollout/pause.py": ("rollout resume",),
+    "rollout/review.py": ("approve, decline",),
     "rollout/rollback.py": ("rollback",),
     "rollout/verbs.py": ("reload",),
     "training/verbs.py": ("train: fit", "train: judge"),

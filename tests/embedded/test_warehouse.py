@@ -549,6 +549,20 @@ def test_record_decision_numbers_and_repeats(warehouse):
     assert warehouse.model_history(limit=2) == [again, back]
 
 
+def test_review_is_recorded_once_beside_the_decision_of_the_gate(warehouse):
+    waiting = warehouse.record_decision(
+        replace(DECISION, model_name="reviewed", training_id="w1", decision="waiting")
+    )
+    assert warehouse.latest_promotion("reviewed") is None
+    approval = replace(DECISION, model_name="reviewed", training_id="w1", decided_by="ben")
+    approved = warehouse.record_decision(replace(approval, decision="approved"))
+    assert approved.promotion > waiting.promotion
+    assert warehouse.record_decision(replace(approval, decision="declined")) == approved
+    assert warehouse.decision_of_training("w1") == waiting
+    assert warehouse.gate_decision(waiting.model) == approved
+    assert warehouse.latest_promotion("reviewed") == approved
+
+
 def test_record_rollout_twice(warehouse):
     record = make_rollout(steps=[{"name": "ready", "seconds": 0.4}])
     first = warehouse.record_rollout(record)

@@ -1,0 +1,78 @@
+"""Commands by which a person approves or declines a version that waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tasador.cli.output import print_json
+from tasador.reachable import require_running
+from tasador.settings import Settings
+
+if TYPE_CHECKING:
+    from tasador.rollout.review import Reviewed
+
+Version = Annotated[int, typer.Argument(help="The version that waits; `tasador models` lists it.")]
+By = Annotated[str, typer.Option(help="Who reviews it; default: your user name.")]
+Digest = Annotated[
+    str, typer.Option(help="First digits of the digest, if several versions have the number.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def approve(
+    version: Version,
+    note: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    by: By = "",
+    digest: Digest = "",
+    json: AsJson = False,
+) -> None:
+    """Promote a version that waits for approval (TASADOR_APPROVAL=required).
+
+    The person who started its training cannot approve it.
+    """
+    settings = _settings()
+    from tasador.rollout import review
+    from tasador.rollout.people import whoami
+
+    _report(review.approve(settings, version, by or whoami(), note=note, digest=digest), json)
+
+
+def decline(
+    version: Version,
+    note: Annotated[str, typer.Option(help="Why; kept with the decision.")],
+    by: By = "",
+    digest: Digest = "",
+    json: AsJson = False,
+) -> None:
+    """Reject a version that waits for approval."""
+    settings = _settings()
+    from tasador.rollout import review
+    from tasador.rollout.people import whoami
+
+    _report(review.decline(settings, version, by or whoami(), note, digest=digest), json)
+
+
+def _settings() -> Settings:
+    settings = Settings.load().require("broker_url", "s3_endpoint")
+    return require_running(settings, "database_url", "s3_endpoint", "mlflow_url")
+
+
+def _report(reviewed: Reviewed, json: bool) -> None:
+    decision, left = reviewed
+    if json:
+        print_json({"decision": decision, "left": left})
+        return
+    what = f"version {decision.version} is {decision.decision} by {decision.decided_by}"
+    if decision.promotes:
+        rollout = f"{left}: reload finds it at its next check" if left else "reload rolls it out"
+        typer.echo(f"{what} (promotion {decision.promotion}); {rollout}")
+    else:
+        typer.echo(f"{what}{f'; {left}' if left else ''}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (approve, decline):
+        app.command()(command)

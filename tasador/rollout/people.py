@@ -1,0 +1,13 @@
+"""Who changes what serves."""
+
+from __future__ import annotations
+
+import getpass
+
+
+def whoami() -> str:
+    """The user that runs this process; "unknown" where the system has no name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
