@@ -23,14 +23,15 @@ from tasador.events.announce import announce
 from tasador.events.event import Event
 from tasador.gate.checks import judge as judge_challenger
 from tasador.gate.measures import Evaluation
-from tasador.model.model_ref import CANDIDATE, ModelRef
+from tasador.model.model_ref import ModelRef
 from tasador.progress import Progress
-from tasador.records import DecisionKind, DecisionRecord
+from tasador.records import DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
 from tasador.stores.model_version import ModelVersion
 from tasador.stores.registry import Registry
 from tasador.stores.signing import check_key, sign_bundle
+from tasador.training.decision import decision_record
 from tasador.training.inputs import (
     Plan,
     judged_rows,
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from tasador.training.splits import Prepared
 
 
-# The last reason of a version that passed the gate where promotions need approval.
-AWAITS_APPROVAL = "A person must approve the promotion (TASADOR_APPROVAL is required)."
 # Monitoring checks that requested training and may still start one.
 _REQUESTS = 1000
 
@@ -232,14 +231,19 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         challenger_evaluation = evaluate(bundle, holdout)
         champion_evaluation, lost = _evaluate_champion(lake, champion, holdout)
         if decided is None:
-            decision = _decision(
+            gate = (
+                judge_challenger(challenger_evaluation, None, without=lost)
+                if lost
+                else judge_challenger(challenger_evaluation, champion_evaluation)
+            )
+            decision = decision_record(
+                gate,
                 planned,
-                candidate,
-                champion,
-                challenger_evaluation,
-                champion_evaluation,
-                lost,
-                approval=settings.approval,
+                candidate.model,
+                None if champion is None else champion.model,
+                needs_approval=settings.approval == "required",
+                run_id=candidate.run_id,
+                metrics=dict(challenger_evaluation.metrics),
             )
             if decision.decision in ("promoted", "waiting"):
                 # Before the promotion exists, since reload brings it into service at once. Who
@@ -289,42 +293,6 @@ def _evaluate_champion(
             f"challenger: {error}."
         )
     return evaluate(bundle, holdout), ""
-
-
-def _decision(
-    planned: Plan,
-    candidate: Candidate,
-    champion: ModelVersion | None,
-    challenger_evaluation: Evaluation,
-    champion_evaluation: Evaluation | None,
-    lost: str,
-    *,
-    approval: str,
-) -> DecisionRecord:
-    decision = (
-        judge_challenger(challenger_evaluation, None, without=lost)
-        if lost
-        else judge_challenger(challenger_evaluation, champion_evaluation)
-    )
-    kind: DecisionKind = "rejected"
-    reasons = decision.reasons
-    if decision.promote and approval == "required":
-        kind, reasons = "waiting", [*reasons, AWAITS_APPROVAL]
-    elif decision.promote:
-        kind = "promoted"
-    return DecisionRecord(
-        **candidate.model.write(CANDIDATE),
-        run_id=candidate.run_id,
-        decision=kind,
-        reasons=reasons,
-        checks=[check.as_dict() for check in decision.checks],
-        metrics=dict(challenger_evaluation.metrics),
-        training_id=planned.training_id,
-        started_by=planned.started_by,
-        batch_ids=list(planned.batch_ids),
-        champion_version=0 if champion is None else champion.version,
-        champion_digest="" if champion is None else champion.digest,
-    )
 
 
 def study_storage(settings: Settings) -> str:

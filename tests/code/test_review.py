@@ -1,7 +1,5 @@
 """Promotions that wait for a person: who may approve, what is refused, what stays recorded."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from tasador.errors import ConfigurationError, RolloutError
@@ -14,7 +12,8 @@ from tasador.rollout.plan import promoted_by_decision
 from tasador.rollout.review import choose_approval, choose_decline
 from tasador.rollout.status import describe
 from tasador.settings import Settings
-from tasador.training import verbs
+from tasador.training.decision import AWAITS_APPROVAL, decision_record
+from tasador.training.inputs import Plan
 from tests.kit.records import WHEN, make_batch, make_decision
 
 
@@ -118,16 +117,18 @@ def test_approved_version_can_be_rolled_back_to_and_from():
         ("required", False, "rejected"),
     ],
 )
-def test_gate_waits_only_with_a_version_that_passed(monkeypatch, approval, passes, expected):
-    monkeypatch.setattr(verbs, "judge_challenger", lambda *_, **__: Decision(passes, ["so"], []))
-    planned = verbs.Plan(
-        training_id="t", correlation_id="c", batch_ids=("b",), rows=1, started_by="ana"
+def test_gate_waits_only_with_a_version_that_passed(approval, passes, expected):
+    record = decision_record(
+        Decision(passes, ["so"], []),
+        Plan(training_id="t", correlation_id="c", batch_ids=("b",), rows=1, started_by="ana"),
+        ModelRef("tasador-price", 3, "d3"),
+        None,
+        needs_approval=approval == "required",
+        run_id="r",
+        metrics={},
     )
-    candidate = verbs.Candidate(model=ModelRef("tasador-price", 3, "d3"), run_id="r")
-    measured = SimpleNamespace(metrics={})
-    record = verbs._decision(planned, candidate, None, measured, None, "", approval=approval)
     assert (record.decision, record.started_by) == (expected, "ana")
-    assert (verbs.AWAITS_APPROVAL in record.reasons) is (expected == "waiting")
+    assert (AWAITS_APPROVAL in record.reasons) is (expected == "waiting")
 
 
 def test_event_of_a_waiting_version_gives_no_address():
