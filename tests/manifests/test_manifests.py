@@ -22,7 +22,7 @@ DEV = "cluster/overlays/dev"
 METAFLOW = "cluster/overlays/dev-metaflow"
 # The oldest supported Kubernetes.
 KUBERNETES = "1.32"
-BUILT_IN = ("v1", "apps/v1", "batch/v1", "rbac.authorization.k8s.io/v1")
+BUILT_IN = (*("v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1"),)
 # Services that are not in the manifests: created by a cluster, or installed by operators.
 MADE = {"metaflow-webhook-eventsource-svc"}
 # reload creates their Services from the PodTemplates of the same names.
