@@ -2,8 +2,9 @@
 
 python flows/deploy.py        # in a pod of the flows image, as the deploy-flows job does
 
-Metaflow creates the templates (``argo-workflows create``). Settings that its command has no option
-for are patched in afterwards: how long finished workflows and pods are kept, and their user.
+Metaflow creates the templates and sensors (``argo-workflows create``). Settings that its command
+has no option for are patched in afterwards: how long finished workflows and pods are kept, and what
+Pod Security "restricted" demands of each pod.
 """
 
 import json
@@ -11,22 +12,49 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DAY = 24 * 60 * 60
 
-# Retention of the objects in the cluster (a run's data is in S3), and the user of the pods.
+POD_CONTEXT = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+CONTAINER_CONTEXT = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+READ_ONLY = {**CONTAINER_CONTEXT, "readOnlyRootFilesystem": True}
+
+# What Argo makes of a step: `main` runs it; `init` and `wait` are Argo's and write to their root. A
+# step writes to its home, where it unpacks its code, and to the folder for temporary files.
+POD_PATCH = {
+    "initContainers": [{"name": "init", "securityContext": CONTAINER_CONTEXT}],
+    "containers": [
+        {
+            "name": "main",
+            "securityContext": READ_ONLY,
+            "volumeMounts": [
+                {"name": "home", "mountPath": "/home/tasador"},
+                {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+            ],
+        },
+        {"name": "wait", "securityContext": CONTAINER_CONTEXT},
+    ],
+    "volumes": [{"name": "home", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+}
+
+# Retention of the objects in the cluster (a run's data is in S3), and the security of the pods.
 TEMPLATE_PATCH = {
     "ttlStrategy": {"secondsAfterSuccess": DAY, "secondsAfterFailure": 7 * DAY},
     "podGC": {"strategy": "OnPodSuccess"},
-    "securityContext": {
-        "runAsNonRoot": True,
-        "runAsUser": 10001,
-        "fsGroup": 10001,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    },
+    "securityContext": {**POD_CONTEXT, "runAsUser": 10001, "fsGroup": 10001},
+    "podSpecPatch": json.dumps(POD_PATCH),
+}
+
+# The user of Argo Events' image.
+SENSOR_PATCH = {
+    "template": {
+        "securityContext": {**POD_CONTEXT, "runAsUser": 9731},
+        "container": {"securityContext": READ_ONLY},
+    }
 }
 
 
@@ -59,6 +87,7 @@ def own_image(namespace: str) -> str:
 def main() -> None:
     """Deploy all flows, in the cluster or from outside with KUBECONFIG and an image."""
     from kubernetes import client, config
+    from kubernetes.client.exceptions import ApiException
 
     if NAMESPACE_FILE.is_file():
         config.load_incluster_config()
@@ -72,14 +101,24 @@ def main() -> None:
         "METAFLOW_KUBERNETES_NAMESPACE": namespace,
         "METAFLOW_KUBERNETES_CONTAINER_IMAGE": image,
     }
-    templates = client.CustomObjectsApi()
-    for flow in flows():
-        name = create(flow, environ)
-        templates.patch_namespaced_custom_object(
-            *("argoproj.io", "v1alpha1", namespace, "workflowtemplates", name),
-            {"spec": TEMPLATE_PATCH},
+    objects = client.CustomObjectsApi()
+
+    def patch(kind: str, name: str, spec: Mapping[str, object]) -> None:
+        objects.patch_namespaced_custom_object(
+            *("argoproj.io", "v1alpha1", namespace, kind, name),
+            {"spec": spec},
             _content_type="application/merge-patch+json",
         )
+
+    for flow in flows():
+        name = create(flow, environ)
+        patch("workflowtemplates", name, TEMPLATE_PATCH)
+        try:
+            # Metaflow's name of the sensor: dots are not allowed in it.
+            patch("sensors", name.replace(".", "-"), SENSOR_PATCH)
+        except ApiException as error:
+            if error.status != 404:  # a flow without a trigger has no sensor
+                raise
         print(f"{flow.stem} is deployed as {name} with {image}", flush=True)
 
 
