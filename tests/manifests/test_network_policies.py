@@ -117,7 +117,7 @@ def test_every_pod_is_selected_by_the_denying_policy(policies, pods):
 
 def test_policies_name_existing_pods(policies, pods):
     """Values that no pod of these manifests has belong to parts that an overlay adds."""
-    added = {"metaflow-service", "metaflow-ui", "exporter", "console", "source"}
+    added = {"metaflow", "metaflow-ui", "exporter", "console", "source"}
     known = {pod.labels.get(NAME) for pod in pods.values()} | added
     named = set()
     for text in (str(policy["spec"]) for policy in policies):
