@@ -32,7 +32,7 @@ class Image:
 
     dockerfile: str
     target: str = ""
-    # Built only by name: its base image is large, and the dev overlay does without.
+    # Built only by name: the dev overlay does without.
     by_name: bool = False
 
 
@@ -45,6 +45,7 @@ IMAGES = {
     "reload": Image("functions/Dockerfile", "reload"),
     "web": Image("web/Dockerfile"),
     "metaflow": Image("cluster/metaflow/Dockerfile", by_name=True),
+    "git": Image("cluster/git/Dockerfile", by_name=True),
 }
 
 

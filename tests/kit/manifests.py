@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from functools import cache
 
+import jsonschema
 import yaml
 
 from tests.kit.checkout import ROOT
@@ -16,6 +17,8 @@ KUSTOMIZATIONS = sorted(
     str(path.parent.relative_to(ROOT))
     for folder in ("argo-workflows", "knative", "cluster")
     for path in (ROOT / folder).rglob("kustomization.yaml")
+    # Components are no kustomizations, and the add-ons read upstream's manifests from the network.
+    if "kind: Component" not in path.read_text() and "addons" not in path.parts
 )
 
 
@@ -39,6 +42,11 @@ def built(folder):
 def schema(api_version, kind):
     """The vendored schema of a custom resource."""
     return json.loads((SCHEMAS / f"{api_version.replace('/', '_')}_{kind}.json").read_text())
+
+
+def validate(each):
+    """Check a custom resource; raises jsonschema.ValidationError."""
+    jsonschema.validate(each, schema(each["apiVersion"], each["kind"]))
 
 
 def named(objects, kind):
@@ -77,3 +85,21 @@ def containers(objects):
 def decoded(value):
     """The text of a Secret's value."""
     return base64.b64decode(value).decode()
+
+
+def secrets_read(spec):
+    """(name, keys) of every Secret that a pod reads; no keys where it reads all of them."""
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        for source in container.get("envFrom", []):
+            if "secretRef" in source:
+                yield source["secretRef"]["name"], []
+        for variable in container.get("env", []):
+            if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+                yield reference["name"], [reference["key"]]
+    for volume in spec.get("volumes", []):
+        if "secret" in volume:
+            yield volume["secret"]["secretName"], []
+        for source in volume.get("projected", {}).get("sources", []):
+            if "secret" in source:
+                items = source["secret"].get("items", [])
+                yield source["secret"]["name"], [item["key"] for item in items]

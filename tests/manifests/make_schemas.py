@@ -3,8 +3,8 @@
 python tests/manifests/make_schemas.py      # needs Go; writes tests/manifests/schemas/*.json
 
 To keep them small, they omit descriptions and the parts that the manifests do not use. Objects
-allow no additional properties, so that a typing error is found. All four projects are under the
-Apache License 2.0.
+allow no additional properties, so that a typing error is found. All projects are under the Apache
+License 2.0, k3d under the MIT License.
 """
 
 import json
@@ -19,6 +19,8 @@ SERVING = "knative.dev/serving@v0.47.1"
 EVENTING = "knative.dev/eventing@v0.47.0"
 EVENTS = "github.com/argoproj/argo-events@v1.9.7"
 WORKFLOWS = "github.com/argoproj/argo-workflows/v3@v3.6.12"
+ARGO_CD = "github.com/argoproj/argo-cd/v3@v3.2.11"
+K3D = "github.com/k3d-io/k3d/v5@v5.9.0"
 
 CRDS = [
     (SERVING, "config/core/300-resources/service.yaml"),
@@ -26,6 +28,8 @@ CRDS = [
     (EVENTING, "config/core/resources/trigger.yaml"),
     (EVENTING, "config/core/resources/sinkbindings.yaml"),
     (EVENTING, "config/core/resources/pingsource.yaml"),
+    (ARGO_CD, "manifests/crds/application-crd.yaml"),
+    (ARGO_CD, "manifests/crds/appproject-crd.yaml"),
 ]
 DEFINITIONS = [
     (EVENTS, "io.argoproj.events.v1alpha1.EventBus", "EventBus", {}),
@@ -94,6 +98,9 @@ def of_crd(path):
         if not version["served"]:
             continue
         schema = strict(version["schema"]["openAPIV3Schema"])
+        # A manifest sets neither, and for Argo CD they are most of the schema.
+        for field in ("status", "operation"):
+            schema["properties"].pop(field, None)
         schema["properties"] |= {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
@@ -147,6 +154,8 @@ def main():
     for name, path in CRDS:
         for api_version, kind, schema in of_crd(module(name) / path):
             write(api_version, kind, schema)
+    configuration = json.loads((module(K3D) / "pkg/config/v1alpha5/schema.json").read_text())
+    write("k3d.io/v1alpha5", "Simple", strict(configuration))
     for name, root, kind, only in DEFINITIONS:
         path = module(name) / "api/jsonschema/schema.json"
         write(ARGO, kind, of_definition(path, root, only))

@@ -1,0 +1,73 @@
+"""How a person reaches each part: addresses, and the commands that print passwords."""
+
+from dataclasses import dataclass
+
+# The command that prints a value of a Secret.
+DECODED = "kubectl -n {namespace} get secret {name} -o jsonpath='{{.data.{key}}}' | base64 -d"
+
+
+@dataclass(frozen=True)
+class Address:
+    """One part of the platform."""
+
+    name: str
+    #: the application that installs it
+    application: str
+    url: str
+    #: how to log in, or an empty text
+    login: str = ""
+
+
+ADDRESSES = (
+    Address("web app", "web", "http://127.0.0.1:30501"),
+    Address("predict", "functions", "http://predict.tasador.localhost:30800/predict"),
+    Address("explain", "functions", "http://explain.tasador.localhost:30800/explain"),
+    Address("Broker", "functions", "http://broker.localhost:30800/tasador/default"),
+    Address("MLflow", "platform", "http://127.0.0.1:30500"),
+    Address("Metaflow UI", "metaflow", "http://127.0.0.1:30080"),
+    Address(
+        "Argo CD",
+        "argo-cd",
+        "https://127.0.0.1:30443",
+        "user admin, password: "
+        + DECODED.format(namespace="argocd", name="argocd-initial-admin-secret", key="password"),
+    ),
+    Address(
+        "Argo Workflows",
+        "argo-workflows",
+        "https://127.0.0.1:30746",
+        'token: echo "Bearer $(kubectl -n argo create token argo-server)"',
+    ),
+    Address("Prometheus", "monitoring", "http://127.0.0.1:30090"),
+    Address("Grafana", "monitoring", "http://127.0.0.1:30300"),
+    Address("Alertmanager", "monitoring", "http://127.0.0.1:30903"),
+    Address(
+        "Postgres",
+        "platform",
+        "kubectl -n tasador port-forward service/postgres 5432",
+        "user tasador, password: "
+        + DECODED.format(namespace="tasador", name="tasador-postgres", key="POSTGRES_PASSWORD"),
+    ),
+    Address(
+        "S3",
+        "platform",
+        "kubectl -n tasador port-forward service/objects 8333",
+        "key flows, secret: "
+        + DECODED.format(namespace="tasador", name="tasador-flows", key="AWS_DECODED_ACCESS_KEY"),
+    ),
+    Address(
+        "console", "source", "kubectl -n tasador exec -it deployment/console -- tasador batch list"
+    ),
+)
+
+
+def table(applications: set[str]) -> str:
+    """The addresses of the parts that these applications install, as text."""
+    rows = [each for each in ADDRESSES if each.application in applications]
+    width = max((len(each.name) for each in rows), default=0)
+    lines = []
+    for each in rows:
+        lines.append(f"{each.name:<{width}}  {each.url}")
+        if each.login:
+            lines.append(f"{'':<{width}}  {each.login}")
+    return "\n".join(lines)
