@@ -13,6 +13,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tasador import environment
 from tasador.errors import TasadorError
@@ -28,7 +29,14 @@ _LOG = logging.getLogger("tasador.flow")
 def prepare() -> None:
     """Make the environment of a flow; call it before Metaflow is imported, which reads it then."""
     if "argo-workflows" in sys.argv:
-        _set_defaults(argo_environ(Settings.load()))
+        settings = Settings.load()
+        if "create" in sys.argv and is_connected(settings):
+            raise SystemExit(
+                f"error: a flow that is compiled here would look for its data at "
+                f"{settings.s3_endpoint}, which is this machine. The job deploy-flows compiles the "
+                "flows in the cluster"
+            )
+        _set_defaults(argo_environ(settings))
     elif environment.is_of_user():
         if sys.argv[1:2] in (["run"], ["resume"]):
             _require_platform()
@@ -36,6 +44,12 @@ def prepare() -> None:
     elif (settings := Settings.load()).platform == "cluster":
         # Runs and cards of the cluster, in its pods and on a laptop that `tasador connect` set up.
         _set_defaults(store_environ(settings))
+
+
+def is_connected(settings: Settings) -> bool:
+    """Whether these are a cluster's settings as `tasador connect` writes them for a laptop."""
+    host = urlsplit(settings.s3_endpoint).hostname
+    return settings.platform == "cluster" and host in environment.LOOPBACK
 
 
 def _set_defaults(values: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from tasador.cli import (
     batch,
+    connect,
     dead_letters,
     loop,
     models,
@@ -34,7 +35,7 @@ def make_app() -> typer.Typer:
     app.add_typer(batch.app, name="batch")
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(rollout.app, name="rollout")
-    for module in (platform, loop, models, review, ratio_study):
+    for module in (platform, loop, models, review, ratio_study, connect):
         module.add_to(app)
     return app
 

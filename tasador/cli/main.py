@@ -12,7 +12,9 @@ from tasador.errors import TasadorError
 def main() -> None:
     """Run the command line; a TasadorError is one line on stderr and exit status 1."""
     try:
-        environment.enter(("-m", "tasador", *sys.argv[1:]))
+        # kubectl needs the user's environment: KUBECONFIG, and what its login programs read.
+        if sys.argv[1:2] != ["connect"]:
+            environment.enter(("-m", "tasador", *sys.argv[1:]))
         # Somebody waits: MLflow's client tries once more at once, flows try longer.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         _run()
