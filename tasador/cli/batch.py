@@ -23,7 +23,7 @@ def list_(
 
     with Warehouse(settings.database_url) as warehouse:
         batches = warehouse.batches()
-        verdicts = {v.batch_id: v for v in reversed(warehouse.drift_history(limit=10_000))}
+        verdicts = warehouse.newest_verdicts()
     if json:
         print_json([{"batch": b, "verdict": verdicts.get(b.batch_id)} for b in batches])
         return

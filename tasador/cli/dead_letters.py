@@ -43,12 +43,12 @@ def replay(
 
 def _reachable_settings() -> Settings:
     settings = Settings.load()
-    where = "gateway_admin_url" if settings.platform == "embedded" else "database_url"
-    return require_running(settings, where)
+    where = ["database_url", *(["gateway_admin_url"] * (settings.platform == "embedded"))]
+    return require_running(settings, *where)
 
 
 def _backend(settings: Settings) -> Any:
-    """Where dead letters are stored: the gateway on one machine, the database on a cluster."""
+    """Where dead letters are: in the gateway and the database; on a cluster in the database."""
     if settings.platform == "embedded":
         from tasador.local import dead_letters as gateway_dead_letters
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,8 @@ class Demo:
                     say(console, _next_steps(home, settings, prediction_id))
             if stay:
                 say(console, "\nThe platform keeps running; press Ctrl-C to stop it.")
-                signal.pause()
-        except KeyboardInterrupt:
-            pass
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
         finally:
             with console.status("stopping the platform"):
                 platform.down()

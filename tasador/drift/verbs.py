@@ -30,7 +30,6 @@ from tasador.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_VERDICTS = 10_000
 _MOST_EARLIER = 50  # batches that the shares of refused rows are compared with
 
 
@@ -118,7 +117,7 @@ def awaits_refusal(warehouse: Warehouse, batches: Sequence[Batch]) -> list[Batch
 
     A training that starts between the ingestion of a broken batch and its verdict leaves it out.
     """
-    judged = {verdict.batch_id for verdict in warehouse.drift_history(limit=_MOST_VERDICTS)}
+    judged = warehouse.verdicts_by_batch()
     return [
         batch
         for batch in batches

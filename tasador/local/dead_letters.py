@@ -1,23 +1,31 @@
-"""The dead letters of the gateway, through its admin API."""
+"""The dead letters of the embedded platform.
+
+The gateway stores events that it could not deliver, and answers through its admin API. The database
+holds rows that a migration moved out of a table because they break a new rule.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from tasador.errors import ConfigurationError, ServiceUnavailable
+from tasador.operations import dead_letters as stored
 from tasador.settings import Settings
 
 
 def dead_letters(settings: Settings) -> list[dict[str, Any]]:
     """All undelivered events, the oldest first: time, subscriber, status, reason, event."""
     letters: list[dict[str, Any]] = _request(settings, "GET", "/dead-letters")
-    return letters
+    return sorted([*letters, *stored.dead_letters(settings)], key=itemgetter("time"))
 
 
 def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
     """Deliver them again, all or the events with these ids; returns how many."""
-    return int(_request(settings, "POST", "/dead-letters/replay", {"ids": list(ids)})["replayed"])
+    answer = _request(settings, "POST", "/dead-letters/replay", {"ids": list(ids)})
+    # Last: one that fails again becomes a dead letter of the gateway.
+    return int(answer["replayed"]) + stored.replay(settings, ids)
 
 
 def _request(settings: Settings, method: str, path: str, body: Any = None) -> Any:

@@ -53,7 +53,11 @@ class Platform:
         with self._locked(say):
             wanted = [*CORE, *(web_parts.NAMES if web else ())]
             kept = [p for p in web_parts.NAMES if self._daemons.running(p) and p not in wanted]
-            settings = endpoints.settle(self.home, [*wanted, *kept], self._runs)
+            # Starting ends an unrecorded process, which frees its port.
+            unrecorded = self._daemons.unrecorded()
+            settings = endpoints.settle(
+                self.home, [*wanted, *kept], lambda name: self._runs(name) or name in unrecorded
+            )
             self._start_all(settings, wanted, say)
             return settings
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -106,6 +106,10 @@ class Daemons:
     def running(self, name: str) -> Running | None:
         """The process of this name, if it is alive."""
         return Running.read(self._file(name))
+
+    def unrecorded(self) -> set[str]:
+        """The names of daemons whose starter was killed before it recorded them."""
+        return {name for _, name in self._marked() if self.running(name) is None}
 
     def start(self, daemon: Daemon) -> bool:
         """Start the daemon unless it runs as described already, and wait until it serves.
@@ -214,15 +218,17 @@ class Daemons:
 
         Its command may differ: its port is taken, so the new daemon has another one.
         """
+        for process, name in self._marked():
+            if name == daemon.name and (found := _described(daemon, process.pid)) is not None:
+                found.end()
+
+    def _marked(self) -> Iterator[tuple[psutil.Process, str]]:
+        """The processes of this home's daemons, and those that they started."""
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
                 environ = process.environ()
-                if (
-                    environ.get(_DAEMON) == daemon.name
-                    and environ.get("TASADOR_HOME") == str(self._home)
-                    and (unrecorded := _described(daemon, process.pid)) is not None
-                ):
-                    unrecorded.end()
+                if _DAEMON in environ and environ.get("TASADOR_HOME") == str(self._home):
+                    yield process, environ[_DAEMON]
 
 
 class _Ended(Exception):

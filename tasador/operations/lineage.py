@@ -60,11 +60,7 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
             if record.revision == prediction.revision and record.model.key == prediction.model.key
         ],
         decision=decision,
-        drift=[
-            record
-            for record in reversed(warehouse.drift_history(limit=_HISTORY_LIMIT))
-            if record.correlation_id == decision.correlation_id
-        ],
+        drift=warehouse.verdicts_of(decision.correlation_id),
         looks=[
             record
             for record in reversed(

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from typing import Any
 from tasador.environment import for_child
 from tasador.errors import TasadorError
 from tasador.events.event import BATCH_INGESTED, DRIFT_DETECTED, TRAINING_REQUESTED
+from tasador.records import Batch, Verdict
 from tasador.settings import CHECKOUT, Settings
 from tasador.warehouse.warehouse import Warehouse
 
-# More verdicts than any source has batches.
-_VERDICT_LIMIT = 10_000
+# How long a flow that is ended may take before it is killed.
+_END_SECONDS = 10.0
 # Lines of a failed flow's log that its error message holds.
 _TAIL_LINES = 40
 
@@ -103,11 +105,16 @@ def run_flow(
             ) as process,
         ):
             assert process.stdout is not None
-            for line in process.stdout:
-                log_file.write(line)
-                tail = [*tail[1 - _TAIL_LINES :], line.rstrip()]
-                if on_line is not None:
-                    on_line(line.rstrip())
+            try:
+                for line in process.stdout:
+                    log_file.write(line)
+                    tail = [*tail[1 - _TAIL_LINES :], line.rstrip()]
+                    if on_line is not None:
+                        on_line(line.rstrip())
+            except BaseException:
+                # SIGTERM reaches only this process, not the flow and its steps.
+                _end_tree(process.pid)
+                raise
         run_id = run_id_file.read_text().strip() if run_id_file.exists() else ""
     if process.returncode != 0:
         resume = f"python flows/{flow}.py resume --origin-run-id {run_id}" if run_id else ""
@@ -122,6 +129,22 @@ def run_flow(
         seconds=time.monotonic() - started,
         artifacts=_artifacts(flow, settings.home, run_id),
     )
+
+
+def _end_tree(pid: int) -> None:
+    """End a process and all that it started."""
+    import psutil  # seldom needed
+
+    try:
+        parent = psutil.Process(pid)
+        tree = [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for process in tree:
+            with suppress(psutil.NoSuchProcess):
+                end(process)
+        _, tree = psutil.wait_procs(tree, timeout=_END_SECONDS)
 
 
 def _artifacts(flow: str, home: Path, run_id: str) -> dict[str, Any]:
@@ -173,32 +196,29 @@ def pending_flows(settings: Settings) -> list[tuple[str, dict[str, str]]]:
     """
     with Warehouse(settings.database_url) as warehouse:
         name = settings.model_name
-        # Rows of an older release have no name.
-        every = [
-            verdict
-            for verdict in warehouse.drift_history(limit=_VERDICT_LIMIT)
-            if verdict.model_name in (name, "")
-        ]
-        verdicts = [verdict for verdict in every if verdict.verdict != "broken_feed"]
-        broken = {verdict.batch_id for verdict in every if verdict.verdict == "broken_feed"}
+        verdicts = warehouse.verdicts_by_batch(name)
+        newest = warehouse.newest_verdict(name)
         checks = warehouse.monitor_history(limit=1, requested_training=True, name=name)
         decisions = warehouse.model_history(limit=1, name=name)
-        judged = {verdict.batch_id for verdict in verdicts}
         pending = [
             ("drift", _flow_parameters(batch.batch_id, batch.correlation_id))
             for batch in warehouse.batches(status="ready")
-            # A broken feed is a verdict until a person accepts the batch.
-            if batch.batch_id not in judged and not (batch.refused and batch.batch_id in broken)
+            if not _is_judged(batch, verdicts.get(batch.batch_id, set()))
         ]
-    requests = [
-        (v.decided_at, v.batch_id, v.correlation_id) for v in verdicts[:1] if v.requests_training
-    ]
+    requests = []
+    if newest is not None and newest.requests_training:
+        requests.append((newest.decided_at, newest.batch_id, newest.correlation_id))
     requests += [(check.looked_at, "", check.correlation_id) for check in checks]
     if requests:
         requested_at, batch_id, correlation_id = max(requests)
         if not decisions or decisions[0].decided_at < requested_at:
             pending.insert(0, ("train", _flow_parameters(batch_id, correlation_id)))
     return pending
+
+
+def _is_judged(batch: Batch, verdicts: set[Verdict]) -> bool:
+    """A broken feed is a verdict until a person accepts the batch."""
+    return bool(verdicts - {"broken_feed"}) or (batch.refused and bool(verdicts))
 
 
 def _parameters_of(event: Mapping[str, Any]) -> dict[str, str]:

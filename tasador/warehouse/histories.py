@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func, select
 
 from tasador.model.model_ref import ModelRef
 from tasador.records import (
@@ -15,6 +15,7 @@ from tasador.records import (
     DriftRecord,
     MonitorRecord,
     RolloutRecord,
+    Verdict,
 )
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database
@@ -46,6 +47,37 @@ class Histories(Database):
         """The verdicts, newest first."""
         newest = [schema.drift_history.c.drift_id.desc()]
         return self._select(DriftRecord, schema.drift_history, order=newest, limit=limit)
+
+    def newest_verdicts(self) -> dict[str, DriftRecord]:
+        """The newest verdict on each batch that has one, by batch id."""
+        c = schema.drift_history.c
+        newest = select(func.max(c.drift_id)).group_by(c.batch_id)
+        records = self._select(DriftRecord, schema.drift_history, c.drift_id.in_(newest))
+        return {record.batch_id: record for record in records}
+
+    def verdicts_by_batch(self, name: str = "") -> dict[str, set[Verdict]]:
+        """Which verdicts each batch has, by batch id; for ``name`` see ``newest_verdict``."""
+        c = schema.drift_history.c
+        statement = select(c.batch_id, c.verdict).where(*_judged_for(name)).distinct()
+        verdicts: dict[str, set[Verdict]] = {}
+        with self._begin() as connection:
+            for batch_id, verdict in connection.execute(statement):
+                verdicts.setdefault(batch_id, set()).add(verdict)
+        return verdicts
+
+    def newest_verdict(self, name: str) -> DriftRecord | None:
+        """The newest verdict against the champions of ``name`` that is not a broken feed."""
+        c = schema.drift_history.c
+        where = (*_judged_for(name), c.verdict != "broken_feed")
+        newest = [c.drift_id.desc()]
+        matches = self._select(DriftRecord, schema.drift_history, *where, order=newest, limit=1)
+        return matches[0] if matches else None
+
+    def verdicts_of(self, correlation_id: str) -> list[DriftRecord]:
+        """The verdicts with that correlation id, oldest first."""
+        c = schema.drift_history.c
+        where = c.correlation_id == correlation_id
+        return self._select(DriftRecord, schema.drift_history, where, order=[c.drift_id])
 
     def record_decision(self, record: DecisionRecord) -> DecisionRecord:
         """Record a decision and number it.
@@ -144,6 +176,11 @@ class Histories(Database):
         return self._select(
             MonitorRecord, schema.monitor_history, *where, order=newest, limit=limit
         )
+
+
+def _judged_for(name: str) -> tuple[ColumnElement[bool], ...]:
+    """Verdicts against the champions of a registered model; rows of older releases have no name."""
+    return (schema.drift_history.c.model_name.in_((name, "")),) if name else ()
 
 
 def _same_check(champion: ModelRef, window_to: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -127,8 +127,9 @@ class Warehouse(OpenWarehouse):
     def batches(self):
         return [make_batch(status="ready"), BROKEN]
 
-    def drift_history(self, limit):
-        return [make_drift_record(batch_id="b6", verdict="broken_feed", reasons=["89% refused"])]
+    def newest_verdicts(self):
+        verdict = make_drift_record(batch_id="b6", verdict="broken_feed", reasons=["89% refused"])
+        return {"b6": verdict}
 
     def model_history(self, limit):
         # Newest first; a rollback is not the decision about its version.

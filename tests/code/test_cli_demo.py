@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -130,6 +133,33 @@ def played(tmp_path, monkeypatch):
     with functions(ANSWERS) as url:
         monkeypatch.setenv("TASADOR_FUNCTIONS_URL", url)
         yield screen.file
+
+
+SIGNALLED = """
+import os, signal, sys
+from tasador.cli import demo, main
+
+class Platform:
+    def __init__(self, home): pass
+    def up(self, **_): os.kill(os.getpid(), signal.{name})
+    def down(self): print("platform is down", flush=True)
+
+demo.Platform = Platform
+main.main()
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_signal_ends_the_demo_and_its_platform(tmp_path, name, status):
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED.format(name=name), "demo", "--once"],
+        env={**os.environ, "TASADOR_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status, done.stderr
+    assert "platform is down" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def small_demo(**changes):

@@ -1,9 +1,11 @@
 """The pipeline runs a flow in the checkout and reads its artifacts, from any directory."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from tasador.local.process import started_at
 from tasador.operations import pipeline
 from tasador.settings import Settings
 
@@ -70,3 +72,24 @@ def test_run_flow_failure_names_log_cause_and_resume_command(settings):
     assert "no batch today" in message
     assert str(settings.home / "log" / "flows" / "ingest.log") in message
     assert "python flows/ingest.py resume --origin-run-id" in message
+
+
+def test_run_flow_ends_the_flow_and_its_steps_if_it_is_ended(settings):
+    sleeping = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+    started = f"""
+import os, subprocess
+with subprocess.Popen({sleeping!r}, stdout=subprocess.PIPE) as step:
+    step.stdout.readline()
+    print(os.getpid(), step.pid, flush=True)
+"""
+    (pipeline.CHECKOUT / "flows" / "ingest.py").write_text(started)
+    pids = []
+
+    def terminated(line):
+        pids.extend(map(int, line.split()))
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        pipeline.run_flow("ingest", settings, on_line=terminated)
+    assert len(pids) == 2
+    assert [started_at(pid) for pid in pids] == [None, None]

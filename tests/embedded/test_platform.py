@@ -296,7 +296,10 @@ def test_unrecorded_daemon_is_stopped_before_a_new_one(tmp_path):
     try:
         daemons.start(daemon)
         lost = daemons.running("part")
+        assert daemons.unrecorded() == set()
         (tmp_path / "run" / "part.json").unlink()
+        # So that `up` keeps its port.
+        assert daemons.unrecorded() == {"part"}
         # Its port is still taken, so that of the new one differs, and so does the command.
         daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(59)"))
         assert started_at(lost.pid) is None

@@ -484,6 +484,8 @@ def test_record_drift_twice(warehouse):
     assert other.drift_id > first.drift_id
     assert warehouse.drift_history(limit=1) == [other]
     assert warehouse.drift_history() == [other, first]
+    assert warehouse.newest_verdicts() == {first.batch_id: other}
+    assert warehouse.verdicts_of(first.correlation_id) == [first, other]
 
 
 def test_a_refused_batch_is_not_usable_until_it_is_accepted(warehouse):
@@ -507,6 +509,16 @@ def test_a_refused_batch_is_not_usable_until_it_is_accepted(warehouse):
     assert again.verdict == "no_drift"
     assert warehouse.record_drift(replace(broken, verdict="drift")) == again
     assert [one for one in warehouse.drift_history() if one.batch_id == "garbage"] == [again, first]
+    assert warehouse.newest_verdicts()["garbage"] == again
+    assert warehouse.verdicts_by_batch()["garbage"] == {"broken_feed", "no_drift"}
+    assert warehouse.newest_verdict(DRIFT.model_name) == again
+    # A broken feed says nothing of the market, and another model's verdicts are not this one's.
+    last = warehouse.record_drift(replace(broken, batch_id="worse"))
+    other = warehouse.record_drift(replace(DRIFT, batch_id="worse", model_name="other"))
+    assert warehouse.newest_verdict(DRIFT.model_name) == again
+    assert warehouse.newest_verdict("other") == other
+    assert warehouse.newest_verdicts()["worse"] == other
+    assert warehouse.verdicts_by_batch(DRIFT.model_name)["worse"] == {last.verdict}
 
 
 def test_refused_rows_by_field(warehouse):
