@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from tasador.errors import TasadorError
-from tasador.listings.listing import COLUMNS
+from tasador.listings.listing import COLUMNS, INPUTS
 from tasador.listings.reading import FieldProblem, cleaned
 
 # The csv module's limit. No listing has such a cell; an unclosed quote swallows many rows.
@@ -84,8 +84,8 @@ def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], 
     if "\x00" in "".join(header):
         raise TableError(f"{path} is binary, or UTF-16 text without a byte order mark: {_SAVE}")
     absent = [name for name in require if name not in header]
-    if not set(COLUMNS) & set(header):
-        _refuse_delimiter(path, first[1])
+    if set(INPUTS).isdisjoint(header):
+        _refuse_header(path, first[1])
     if absent:
         raise TableError(
             f"{path} has no column {', '.join(absent)}; its columns are {', '.join(header)[:300]}"
@@ -110,11 +110,22 @@ def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], 
     return header, read()
 
 
-def _refuse_delimiter(path: Path, header: list[str]) -> None:
+def _refuse_header(path: Path, header: list[str]) -> None:
+    """Raise TableError for a first line that is no header, or has another delimiter or spelling."""
+    if not any(map(cleaned, header)):
+        raise TableError(f"{path}, line 1 is empty: it must be the header with the columns' names")
+    if re.fullmatch("sep=.?", header[0]):
+        raise TableError(
+            f"{path}, line 1 is {header[0]!r}, which only Excel reads: delete the line"
+        )
     for delimiter, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         names = [cleaned(name) for cell in header for name in cell.split(delimiter)]
-        if set(COLUMNS) & set(names):
+        if len(names) > len(header) and set(COLUMNS) & set(names):
             raise TableError(f"{path} separates its columns by {name}: save it with commas")
+    for name in map(cleaned, header):
+        plain = re.sub("[ -]", "_", name.lower())
+        if plain in INPUTS:
+            raise TableError(f"{path} has the column {name}: it is read if it is named {plain}")
 
 
 def _refuse_line_breaks(path: Path, line: int, header: list[str], values: list[str]) -> None:

@@ -143,6 +143,12 @@ def test_line_ends_of_windows_and_of_old_macs(tmp_path):
         (b'[{"price": 1}]', "is JSON, not a CSV"),
         (b"PK\x03\x04", "is a damaged .gz or .zip file"),
         (b"", "is empty"),
+        (b"\xef\xbb\xbf", "line 1 is empty: it must be the header"),
+        (b"\n\n" + TABLE, "line 1 is empty: it must be the header"),
+        (b" , ,\n" + TABLE, "line 1 is empty"),
+        (b"sep=,\n" + TABLE, "line 1 is 'sep=', which only Excel reads: delete the line"),
+        (b"sep=;\n" + TABLE, "line 1 is 'sep=;'"),
+        (b"Price,House Size\n1,2\n", "has the column House Size: it is read if it is named house_"),
         (GOOD.encode() + b"\n", "has no column price; its columns are 352.0"),
     ],
 )
