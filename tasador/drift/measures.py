@@ -24,6 +24,9 @@ CATEGORIES = ("status", "state", "zip_area")
 BROKER = "brokered_by"
 MOVED_BROKERS = 10  # how many brokers are "a few"
 _FEWEST_OF_KIND = 30  # rows of the reference
+_LAND = " land"
+_EDGES = (0.2, 0.4, 0.6, 0.8)  # quantiles of lots and prices
+_MIXTURE_STEPS = 100
 
 
 class DriftError(TasadorError):
@@ -67,11 +70,16 @@ def expected_missing(
 
     A sold home has a date of sale and one that is to be built has none, so a batch of sold homes
     only is another mix, not another rate. ``given_land`` also takes the share of land as given:
-    listings without rooms and size. Kinds with few rows in the reference count as usual.
+    listings without rooms and size, except those that have the lots and prices of homes. Kinds with
+    few rows in the reference count as usual.
     """
     kinds, now = _kinds(reference, given_land), _kinds(batch, given_land)
     counts = kinds.value_counts()
     mix = now.value_counts() / max(len(now), 1)
+    if given_land and (homes := _homes_without_rooms(reference, batch)):
+        land = mix[[kind for kind in mix.index if kind.endswith(_LAND)]]
+        mix = mix.sub(land * homes, fill_value=0)
+        mix = mix.add((land * homes).rename(lambda kind: kind.removesuffix(_LAND)), fill_value=0)
     mix = mix[[kind for kind in mix.index if counts.get(kind, 0) >= _FEWEST_OF_KIND]]
     expected = {}
     for column in INPUTS:
@@ -86,10 +94,53 @@ def expected_missing(
 def _kinds(frame: pd.DataFrame, given_land: bool) -> pd.Series:
     """The status of each row, and whether it is land; NaN without a status."""
     status = frame["status"].astype(object)
-    if not given_land:
-        return status
-    land = frame[["bed", "bath", "house_size"]].isna().all(axis=1)
-    return status.where(~land, status + " land")
+    return status.where(~_is_land(frame), status + _LAND) if given_land else status
+
+
+def _is_land(frame: pd.DataFrame) -> pd.Series:
+    land: pd.Series = frame[["bed", "bath", "house_size"]].isna().all(axis=1)
+    return land
+
+
+def _homes_without_rooms(reference: pd.DataFrame, batch: pd.DataFrame) -> float:
+    """The share of the batch's land that are homes whose rooms and size were lost, at least.
+
+    The lots and prices of its land are a mixture of those of the reference's land and homes. This
+    is the share of homes of the greatest likelihood, by expectation and maximisation, less two
+    standard errors.
+    """
+    was_land, is_land = _is_land(reference), _is_land(batch)
+    if min(was_land.sum(), (~was_land).sum(), is_land.sum()) < _FEWEST_OF_KIND:
+        return 0.0
+    cells, cells_now = _cells(reference, reference), _cells(reference, batch[is_land])
+    size = int(cells.max()) + 1
+    land, home = (
+        (np.bincount(cells[rows], minlength=size) + 0.5) / (rows.sum() + 0.5 * size)
+        for rows in (was_land.to_numpy(), ~was_land.to_numpy())
+    )
+    counts = np.bincount(cells_now[cells_now < size], minlength=size)
+    if not counts.sum():
+        return 0.0
+    share = 0.5
+    for _ in range(_MIXTURE_STEPS):
+        weights = share * home / (share * home + (1 - share) * land)
+        share = float(counts @ weights / counts.sum())
+    mixed = share * home + (1 - share) * land
+    information = float(counts @ ((home - land) / mixed) ** 2)
+    return max(share - 2 / np.sqrt(information), 0.0) if information else 0.0
+
+
+def _cells(reference: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
+    """The cell of each row in a grid of lots and prices with as many reference rows a column."""
+    cells = np.zeros(len(frame), dtype=np.intp)
+    for name in ("acre_lot", "price"):
+        known = reference[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        known = known[np.isfinite(known)]
+        edges = np.unique(np.quantile(known, _EDGES)) if len(known) else known
+        place = np.searchsorted(edges, values, side="right")
+        cells = cells * (len(_EDGES) + 2) + np.where(np.isnan(values), len(_EDGES) + 1, place)
+    return cells
 
 
 def require_columns(frame: pd.DataFrame, what: str, columns: tuple[str, ...] = COLUMNS) -> None:

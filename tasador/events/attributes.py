@@ -58,7 +58,7 @@ def checked(attributes: Mapping[str, Any]) -> dict[str, str]:
     if version is None:
         raise EventError("specversion: a CloudEvent needs this attribute; '1.0' is read")
     if version != "1.0":
-        raise EventError(f"specversion is {str(version)[:20]!r}; '1.0' is read")
+        raise EventError(f"specversion is {repr(version)[:20]}; the text '1.0' is read")
     texts = {name: _text(name, value) for name, value in attributes.items() if value is not None}
     for name in _REQUIRED:
         if not texts.get(name):

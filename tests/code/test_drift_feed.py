@@ -127,3 +127,23 @@ def test_expected_missing_of_land():
     assert expected_missing(reference, lost, given_land=True)["bed"] == pytest.approx(
         reference["bed"].isna().mean(), abs=0.02
     )
+
+
+ROOMS = dict.fromkeys(("bed", "bath", "house_size"), np.nan)
+
+
+@pytest.mark.parametrize("prices", [1.0, 1.5, 0.5])
+def test_homes_that_lost_their_rooms_are_no_land(prices):
+    reference, other = frame(rows=3_000), frame(1, rows=2_500)
+    land = other[["bed", "bath", "house_size"]].isna().all(axis=1)
+    other["price"] *= prices
+
+    def expected(rows):
+        return expected_missing(reference, rows, given_land=True)["bed"]
+
+    assert expected(other[land]) > 0.95
+    assert expected(other) == pytest.approx(other["bed"].isna().mean(), abs=0.05)
+    assert expected(other.assign(**ROOMS)) < 0.5
+    # What cannot be compared counts as land.
+    assert expected(other.assign(**ROOMS, price=np.nan, acre_lot=np.nan)) > 0.9
+    assert expected(other.assign(**ROOMS).head(20)) > 0.9

@@ -163,6 +163,18 @@ def test_lost_field_is_a_broken_feed_until_it_is_accepted(champion_and_reference
     assert any(reason.startswith(f"{field} is missing in 100%") for reason in accepted.reasons)
 
 
+def test_lost_rooms_and_sizes_are_a_broken_feed_and_land_is_not(champion_and_reference, judge):
+    champion, _ = champion_and_reference
+    batch = batch_of("steady", 1)
+    rooms = ["bed", "bath", "house_size"]
+    report = judge.batch(batch.assign(**dict.fromkeys(rooms, np.nan)), champion)
+    assert report.verdict == "broken_feed"
+    assert sorted(report.scores["broken_fields"]) == sorted(rooms)
+    market = pd.concat([batch_of("steady", n) for n in (1, 2, 3)], ignore_index=True)
+    land = market[market[rooms].isna().all(axis=1)]
+    assert judge.batch(land, champion).verdict == "drift"
+
+
 def test_sold_rows_only_are_another_mix_of_statuses(champion_and_reference, judge):
     champion, _ = champion_and_reference
     market = pd.concat([batch_of("steady", n) for n in (1, 2, 3)], ignore_index=True)
