@@ -58,6 +58,7 @@ class Settings:
     model_name: str = "tasador-price"
     canary: str = ""  # canary steps of a rollout: PERCENT:SECONDS,...
     approval: str = "automatic"  # or "required": a person approves each promotion
+    churn_limit: int = 100  # per cent of the recorded requests that a promotion may move by 10 %
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time
 
@@ -91,6 +92,10 @@ class Settings:
         if settings.approval not in ("automatic", "required"):
             raise ConfigurationError(
                 f"TASADOR_APPROVAL is {settings.approval!r}; it must be automatic or required"
+            )
+        if not 0 <= settings.churn_limit <= 100:
+            raise ConfigurationError(
+                f"TASADOR_CHURN_LIMIT is {settings.churn_limit}; it is a percentage, 0 to 100"
             )
         return settings
 

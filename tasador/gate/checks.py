@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tasador.gate.churn import Churn, churn_check
 from tasador.gate.compare import Comparison, compare
 from tasador.gate.decision import Check, Decision, Policy, make_check
 from tasador.gate.measures import Evaluation, r2, rmse
@@ -19,10 +20,12 @@ def judge(
     policy: Policy | None = None,
     *,
     without: str = NO_CHAMPION,
+    churn: Churn | None = None,
 ) -> Decision:
     """Judge the challenger on the permanent holdout, and against the champion if there is one.
 
-    ``without`` is the reason why there is none. Both evaluations must cover the same rows in the
+    ``without`` is the reason why there is none, ``churn`` how far the values of recorded requests
+    move. Both evaluations must cover the same rows in the
     same order; raises ValueError otherwise.
     """
     policy = policy or Policy()
@@ -37,6 +40,7 @@ def judge(
         *_absolute_checks(challenger, policy),
         *comparison_checks,
         *ratio_checks(challenger, champion, slices, policy),
+        churn_check(churn, policy),
     ]
     failed = [check.says for check in checks if not check.passed]
     if failed:

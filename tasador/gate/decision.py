@@ -33,6 +33,9 @@ class Policy:
     ``most_cod`` bounds the COD of a model without a champion. ``ratio_draws`` simulations say what
     noise alone would give, and a state is judged if it has ``ratio_rows`` rows. See
     ``tasador.gate.ratio_checks``.
+
+    At most ``most_churn`` of the recorded requests may move by more than ``churn_threshold`` (a
+    share of the champion's price); 1 allows all.
     """
 
     least_r2: float = 0.35
@@ -55,6 +58,8 @@ class Policy:
     most_cod: float = 60.0
     ratio_draws: int = 60
     ratio_rows: int = 100
+    churn_threshold: float = 0.10
+    most_churn: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

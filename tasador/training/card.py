@@ -19,6 +19,7 @@ from tasador.training.evaluation import ratio_study
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tasador.gate.churn import Churn
     from tasador.gate.measures import Evaluation
     from tasador.ratio_study.study import Group
     from tasador.training.search import SearchResult
@@ -60,6 +61,8 @@ def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
         headers=["", "check", "result"],
     )
     yield from _ratios(judgement.challenger)
+    if judgement.churn is not None:
+        yield from _churn(judgement.churn)
     yield Markdown("## Errors")
     yield image_of(_residuals(judgement.challenger))
     yield Markdown("## Feature effects (SHAP, in log price)")
@@ -108,6 +111,30 @@ def _ratios(evaluation: Evaluation) -> Iterator[Any]:
     if len(tenths) > 1:
         yield image_of(_ratio_curve(tenths))
     yield Markdown("\n".join(f"- {note}" for note in words.notes(study)))
+
+
+def _churn(churn: Churn) -> Iterator[Any]:
+    from metaflow.cards import Markdown, Table
+
+    yield Markdown(
+        f"## Requests priced again\n\nOf {churn.requests:,} distinct requests to the champion, "
+        f"{churn.moved:.1%} would move by more than {churn.threshold:.0%}; the median change is "
+        f"{churn.median:+.1%}. The largest moves:"
+    )
+    yield Table(largest_moves(churn), headers=["champion", "challenger", "change", "request"])
+
+
+def largest_moves(churn: Churn) -> list[list[str]]:
+    """A row for each listed move: both prices, the change, and what was given in the request."""
+    return [
+        [
+            f"${move.before:,.0f}",
+            f"${move.after:,.0f}",
+            f"{move.change:+.0%}",
+            ", ".join(f"{name} {value}" for name, value in move.listing.items()),
+        ]
+        for move in churn.worst
+    ]
 
 
 def _ratio_curve(tenths: Sequence[Group]) -> Figure:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tasador.errors import ObjectLost
+from tasador.clock import now
+from tasador.errors import BundleError, ObjectLost, SignatureError
 from tasador.records import Batch, DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
@@ -20,6 +21,8 @@ from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tasador.model.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,34 @@ def judged_rows(
         with suppress(ObjectLost):
             kept = lake.read_parquet(champion.reference_uri)
     return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
+
+
+def champion_bundle(lake: Lake, champion: ModelVersion | None) -> tuple[Bundle | None, str]:
+    """The champion's bundle, or why it has none although there is a champion.
+
+    A champion that is lost must not keep its successor from being judged. Raises SignatureError if
+    nobody trusted signed it: it is not lost, and judging without it would let a stranger choose the
+    weaker checks.
+    """
+    if champion is None:
+        return None, ""
+    try:
+        return lake.load_bundle(champion.model), ""
+    except SignatureError:
+        raise
+    except BundleError as error:
+        return None, (
+            f"The champion {champion.model} cannot be read, so only the absolute checks judge the "
+            f"challenger: {error}."
+        )
+
+
+def recorded_requests(
+    warehouse: Warehouse, champion: ModelVersion, limit: int
+) -> list[dict[str, Any]]:
+    """The newest recorded requests to the champion, newest first."""
+    samples = warehouse.request_samples(champion.model, champion.created, now(), limit)
+    return [sample.listing for sample in samples]
 
 
 def replaced_by(

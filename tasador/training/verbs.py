@@ -17,25 +17,29 @@ import numpy as np
 
 from tasador.drift.reference import FEWEST_PREDICTIONS
 from tasador.drift.verbs import awaits_refusal
-from tasador.errors import BundleError, SignatureError, TrainingError
+from tasador.errors import TrainingError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
+from tasador.gate.checks import NO_CHAMPION
 from tasador.gate.checks import judge as judge_challenger
+from tasador.gate.churn import Churn
+from tasador.gate.decision import Policy
 from tasador.gate.measures import Evaluation
 from tasador.model.model_ref import ModelRef
 from tasador.progress import Progress
 from tasador.records import DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
-from tasador.stores.model_version import ModelVersion
 from tasador.stores.registry import Registry
 from tasador.stores.signing import check_key, sign_bundle
 from tasador.training.decision import decision_record
 from tasador.training.inputs import (
     Plan,
+    champion_bundle,
     judged_rows,
     known_at,
+    recorded_requests,
     replaced_by,
     training_frame,
 )
@@ -204,6 +208,7 @@ class Judgement:
     holdout: pd.DataFrame
     challenger: Evaluation
     champion: Evaluation | None
+    churn: Churn | None
 
 
 def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
@@ -213,6 +218,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
     repeated, the decision stands; aliases and event are repeated, which changes nothing.
     """
     from tasador.training.evaluation import evaluate
+    from tasador.training.replay import MOST_REQUESTS, replay
 
     settings.require("broker_url")
     registry, lake = Registry(settings), Lake(settings)
@@ -229,12 +235,20 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         batches = known_at(warehouse.usable_batches(), decided)
         holdout = judged_rows(settings, batches, champion)
         challenger_evaluation = evaluate(bundle, holdout)
-        champion_evaluation, lost = _evaluate_champion(lake, champion, holdout)
+        replaced, lost = champion_bundle(lake, champion)
+        champion_evaluation, churn = None, None
+        policy = Policy(most_churn=settings.churn_limit / 100)
+        if champion is not None and replaced is not None:
+            champion_evaluation = evaluate(replaced, holdout)
+            requests = recorded_requests(warehouse, champion, MOST_REQUESTS)
+            churn = replay(requests, replaced, bundle, policy)
         if decided is None:
-            gate = (
-                judge_challenger(challenger_evaluation, None, without=lost)
-                if lost
-                else judge_challenger(challenger_evaluation, champion_evaluation)
+            gate = judge_challenger(
+                challenger_evaluation,
+                champion_evaluation,
+                policy,
+                without=lost or NO_CHAMPION,
+                churn=churn,
             )
             decision = decision_record(
                 gate,
@@ -268,31 +282,8 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         holdout=holdout,
         challenger=challenger_evaluation,
         champion=champion_evaluation,
+        churn=churn,
     )
-
-
-def _evaluate_champion(
-    lake: Lake, champion: ModelVersion | None, holdout: pd.DataFrame
-) -> tuple[Evaluation | None, str]:
-    """The champion's evaluation, or why it has none although there is a champion.
-
-    A champion that is lost must not keep its successor from being judged.
-    """
-    from tasador.training.evaluation import evaluate
-
-    if champion is None:
-        return None, ""
-    try:
-        bundle = lake.load_bundle(champion.model)
-    except SignatureError:
-        # It is not lost: judging without it would let a stranger choose the weaker checks.
-        raise
-    except BundleError as error:
-        return None, (
-            f"The champion {champion.model} cannot be read, so only the absolute checks judge the "
-            f"challenger: {error}."
-        )
-    return evaluate(bundle, holdout), ""
 
 
 def study_storage(settings: Settings) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tasador.gate.checks import judge
+from tasador.gate.churn import churn_of
 from tasador.gate.decision import Policy
 from tasador.gate.measures import Evaluation
 from tasador.ratio_study.limits import IDEAL, Limits
@@ -26,6 +27,7 @@ CHECKS = [
     "ratio_prb",
     "ratio_vei",
     "ratio_mki",
+    "churn",
 ]
 ROWS = 3000
 # For errors that depend on the price or are added to it, which are no model's: they have a trend.
@@ -267,7 +269,9 @@ def test_judge_reports_every_failed_check():
     ends = {"low": {"90": predicted}, "high": {"90": predicted * 1.01}}
     hopeless = evaluation(predicted=predicted, golden_difference=1.0, **ends)
     elsewhere = ("Utah", "Iowa", "Oregon")
-    assert failed(judge(hopeless, evaluation(0.2, known_states=elsewhere))) == CHECKS
+    moved = churn_of([{"bed": 3}], np.array([200_000.0]), np.array([400_000.0]))
+    champion = evaluation(0.2, known_states=elsewhere)
+    assert failed(judge(hopeless, champion, Policy(most_churn=0.5), churn=moved)) == CHECKS
 
 
 def test_judge_rejects_nan_predictions():

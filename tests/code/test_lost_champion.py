@@ -16,7 +16,6 @@ from tasador.monitoring import verbs as monitoring
 from tasador.settings import Settings
 from tasador.stores.model_version import ModelVersion
 from tasador.training import inputs
-from tasador.training import verbs as training
 from tests.code.test_gate import evaluation
 from tests.kit.listings import simulated_frame
 from tests.kit.records import WHEN, make_batch, make_decision
@@ -106,7 +105,7 @@ def test_champion_that_somebody_else_signed_stops_drift_and_judgement(monkeypatc
         drift.judge(SETTINGS, case, lambda _: None)
     lake = Lake("bundle", SignatureError("it was changed"))
     with pytest.raises(SignatureError):
-        training._evaluate_champion(lake, CHAMPION, simulated_frame(50))
+        inputs.champion_bundle(lake, CHAMPION)
 
 
 def test_monitoring_names_the_lost_reference_as_the_cause(monkeypatch):
@@ -121,8 +120,8 @@ def test_monitoring_names_the_lost_reference_as_the_cause(monkeypatch):
 
 def test_challenger_of_a_lost_champion_is_judged_by_the_absolute_checks():
     lake = Lake("bundle", BundleError("model.ubj is damaged"))
-    evaluated, lost = training._evaluate_champion(lake, CHAMPION, simulated_frame(50))
-    assert evaluated is None
+    bundle, lost = inputs.champion_bundle(lake, CHAMPION)
+    assert bundle is None
     decision = judge_challenger(evaluation(), None, without=lost)
     says = {check.name: check.says for check in decision.checks}
     assert "The champion tasador-price@2 cannot be read" in says["better_than_champion"]
