@@ -69,6 +69,7 @@ def test_waves_are_in_the_order_in_which_the_parts_need_each_other():
         *((addon, "flows") for addon in ("argo-workflows", "argo-events")),
         *((addon, "functions") for addon in ("knative-eventing", "knative-serving", "traefik")),
         ("platform", "web"),
+        ("policies", "platform"),
     ]:
         assert waves[earlier] < waves[later], f"{earlier} before {later}"
 
