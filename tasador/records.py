@@ -22,8 +22,8 @@ Outcome = Literal["received", "exhausted", "restarted"]
 
 # The decisions that the gate makes, those of a person on a waiting one, and those that put a
 # version into service.
-OF_THE_GATE: tuple[DecisionKind, ...] = ("promoted", "rejected", "waiting")
-OF_A_REVIEW: tuple[DecisionKind, ...] = ("approved", "declined")
+GATE_DECISIONS: tuple[DecisionKind, ...] = ("promoted", "rejected", "waiting")
+APPROVER_DECISIONS: tuple[DecisionKind, ...] = ("approved", "declined")
 PROMOTING: tuple[DecisionKind, ...] = ("promoted", "approved", "rolled_back")
 
 

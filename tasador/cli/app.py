@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tasador.cli import (
+    approval,
     batch,
     connect,
     dead_letters,
@@ -14,7 +15,6 @@ from tasador.cli import (
     models,
     platform,
     ratio_study,
-    review,
     rollout,
     source,
 )
@@ -35,7 +35,7 @@ def make_app() -> typer.Typer:
     app.add_typer(batch.app, name="batch")
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(rollout.app, name="rollout")
-    for module in (platform, loop, models, review, ratio_study, connect):
+    for module in (platform, loop, models, approval, ratio_study, connect):
         module.add_to(app)
     return app
 

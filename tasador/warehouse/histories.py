@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, func, select
 
 from tasador.model.model_ref import ModelRef
 from tasador.records import (
-    OF_A_REVIEW,
-    OF_THE_GATE,
+    APPROVER_DECISIONS,
+    GATE_DECISIONS,
     PROMOTING,
     DecisionRecord,
     DriftRecord,
@@ -86,7 +86,7 @@ class Histories(Database):
         reviewed it, before. A rollback is always recorded as a new decision.
         """
         c = schema.model_history.c
-        kinds = OF_A_REVIEW if record.decision in OF_A_REVIEW else OF_THE_GATE
+        kinds = APPROVER_DECISIONS if record.decision in APPROVER_DECISIONS else GATE_DECISIONS
         same = (c.training_id == record.training_id, c.decision.in_(kinds))
         return self._insert_once(schema.model_history, record, *same)
 
@@ -127,7 +127,7 @@ class Histories(Database):
     def decision_of_training(self, training_id: str) -> DecisionRecord | None:
         """What the gate decided about the version of that training."""
         c = schema.model_history.c
-        where = (c.training_id == training_id, c.decision.in_(OF_THE_GATE))
+        where = (c.training_id == training_id, c.decision.in_(GATE_DECISIONS))
         matches = self._decisions(*where, limit=1)
         return matches[0] if matches else None
 

@@ -20,8 +20,8 @@ from tasador.gate.decision import Decision
 from tasador.model.model_ref import ModelRef
 from tasador.monitoring import verbs as monitoring
 from tasador.operations import dead_letters
-from tasador.records import OF_A_REVIEW, OF_THE_GATE, DeadLetter
-from tasador.rollout import plan, review, rollback, service_rollout
+from tasador.records import APPROVER_DECISIONS, GATE_DECISIONS, DeadLetter
+from tasador.rollout import approval, plan, rollback, service_rollout
 from tasador.rollout import verbs as rollout
 from tasador.settings import Settings
 from tasador.stores.model_version import ModelVersion
@@ -85,7 +85,7 @@ class Systems:
     def latest_promotion(self, name):
         return next((d for d in self.model_history(0, name) if d.promotes), None)
 
-    def decision_of_training(self, training_id, kinds=OF_THE_GATE):
+    def decision_of_training(self, training_id, kinds=GATE_DECISIONS):
         matches = (d for d in self.decisions if d.training_id == training_id)
         return next((d for d in matches if d.decision in kinds), None)
 
@@ -101,7 +101,7 @@ class Systems:
     def record_decision(self, record):
         # reload may bring it into service at once.
         assert record.decision != "promoted" or record.version in self.signed
-        kinds = OF_A_REVIEW if record.decision in OF_A_REVIEW else OF_THE_GATE
+        kinds = APPROVER_DECISIONS if record.decision in APPROVER_DECISIONS else GATE_DECISIONS
         existing = self.decision_of_training(record.training_id, kinds)
         if existing is None or record.decision == "rolled_back":
             existing = replace(record, promotion=len(self.decisions) + 1)
@@ -236,14 +236,14 @@ def waiting_version():
 
 
 def approve(systems, patch):
-    patched(patch, review, systems, "Warehouse", "Registry")
+    patched(patch, approval, systems, "Warehouse", "Registry")
     patch.setattr(rollback, "check_readable", lambda *_: None)
-    review.approve(SETTINGS, 3, "ben")
+    approval.approve(SETTINGS, 3, "ben")
 
 
 def decline(systems, patch):
-    patched(patch, review, systems, "Warehouse", "Registry")
-    review.decline(SETTINGS, 3, "ben", "no")
+    patched(patch, approval, systems, "Warehouse", "Registry")
+    approval.decline(SETTINGS, 3, "ben", "no")
 
 
 def judge(decision):
@@ -455,7 +455,7 @@ ROWS = {
     "operations/dead_letters.py": ("dead-letters replay",),
     "operations/provision.py": ("provision, `tasador up`",),
     "rollout/pause.py": ("rollout resume",),
-    "rollout/review.py": ("approve, decline",),
+    "rollout/approval.py": ("approve, decline",),
     "rollout/rollback.py": ("rollback",),
     "rollout/verbs.py": ("reload",),
     "training/verbs.py": ("train: fit", "train: judge"),

@@ -11,10 +11,10 @@ from tasador.reachable import require_running
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
-    from tasador.rollout.review import Reviewed
+    from tasador.rollout.approval import Answered
 
 Version = Annotated[int, typer.Argument(help="The version that waits; `tasador models` lists it.")]
-By = Annotated[str, typer.Option(help="Who reviews it; default: your user name.")]
+By = Annotated[str, typer.Option(help="Who decides; default: your user name.")]
 Digest = Annotated[
     str, typer.Option(help="First digits of the digest, if several versions have the number.")
 ]
@@ -33,10 +33,10 @@ def approve(
     The person who started its training cannot approve it.
     """
     settings = _settings()
-    from tasador.rollout import review
+    from tasador.rollout import approval
     from tasador.rollout.people import whoami
 
-    _report(review.approve(settings, version, by or whoami(), note=note, digest=digest), json)
+    _report(approval.approve(settings, version, by or whoami(), note=note, digest=digest), json)
 
 
 def decline(
@@ -48,10 +48,10 @@ def decline(
 ) -> None:
     """Reject a version that waits for approval."""
     settings = _settings()
-    from tasador.rollout import review
+    from tasador.rollout import approval
     from tasador.rollout.people import whoami
 
-    _report(review.decline(settings, version, by or whoami(), note, digest=digest), json)
+    _report(approval.decline(settings, version, by or whoami(), note, digest=digest), json)
 
 
 def _settings() -> Settings:
@@ -59,8 +59,8 @@ def _settings() -> Settings:
     return require_running(settings, "database_url", "s3_endpoint", "mlflow_url")
 
 
-def _report(reviewed: Reviewed, json: bool) -> None:
-    decision, left = reviewed
+def _report(answered: Answered, json: bool) -> None:
+    decision, left = answered
     if json:
         print_json({"decision": decision, "left": left})
         return

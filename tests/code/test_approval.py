@@ -8,8 +8,8 @@ from tasador.gate.decision import Decision
 from tasador.model.model_ref import ModelRef
 from tasador.monitoring.policy import History, QuietPeriods, decide
 from tasador.rollout import rollback
+from tasador.rollout.approval import choose_approval, choose_decline
 from tasador.rollout.plan import promoted_by_decision
-from tasador.rollout.review import choose_approval, choose_decline
 from tasador.rollout.status import describe
 from tasador.settings import Settings
 from tasador.training.decision import AWAITS_APPROVAL, decision_record

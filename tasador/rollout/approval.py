@@ -24,8 +24,8 @@ from tasador.warehouse.warehouse import Warehouse
 _SEARCHED = 1000
 
 
-class Reviewed(NamedTuple):
-    """A review that is recorded. ``left``: what is left to others, and why, or ""."""
+class Answered(NamedTuple):
+    """An approval or a decline that is recorded. ``left``: what is left to others, and why, or ""."""
 
     decision: DecisionRecord
     left: str
@@ -33,7 +33,7 @@ class Reviewed(NamedTuple):
 
 def approve(
     settings: Settings, version: int, by: str, *, note: str = "", digest: str = ""
-) -> Reviewed:
+) -> Answered:
     """Promote a version that waits. It is rolled out like any other promotion.
 
     ``digest`` (or its first digits) selects one of several versions with the same number. Raises
@@ -59,10 +59,10 @@ def approve(
                 left.append(f"{error} (the next flow sets MLflow's aliases)")
     if is_newest:
         _announce(build.model_promoted(record), settings, left)
-    return Reviewed(record, "; ".join(left))
+    return Answered(record, "; ".join(left))
 
 
-def decline(settings: Settings, version: int, by: str, note: str, *, digest: str = "") -> Reviewed:
+def decline(settings: Settings, version: int, by: str, note: str, *, digest: str = "") -> Answered:
     """Reject a version that waits, for the reason in ``note``.
 
     Raises RolloutError, and records nothing, if no such version waits or ``note`` is empty.
@@ -77,7 +77,7 @@ def decline(settings: Settings, version: int, by: str, note: str, *, digest: str
                 choose_decline(history, version, by, note, digest),
             )
     _announce(build.model_rejected(record), settings, left)
-    return Reviewed(record, "; ".join(left))
+    return Answered(record, "; ".join(left))
 
 
 def choose_approval(
@@ -106,7 +106,7 @@ def choose_approval(
             f"version {version} {judged}, and the champion is now {now_champion}: decline it and "
             "train again, so that it is compared with the champion"
         )
-    return _reviewed(waiting, "approved", by, note)
+    return _answered(waiting, "approved", by, note)
 
 
 def choose_decline(
@@ -115,14 +115,14 @@ def choose_decline(
     """The decision that declines a version; not yet recorded. Pure. See ``choose_approval``."""
     if not note.strip():
         raise RolloutError("a decline needs a note that says why")
-    return _reviewed(_waiting(history, version, digest), "declined", by, note)
+    return _answered(_waiting(history, version, digest), "declined", by, note)
 
 
-def _reviewed(
+def _answered(
     waiting: DecisionRecord, decision: DecisionKind, by: str, note: str
 ) -> DecisionRecord:
     if not by.strip():
-        raise RolloutError("a review needs the name of the reviewer")
+        raise RolloutError("an approval needs the name of the person")
     sentence = f"{decision} by {by.strip()}" + (f": {note.strip()}" if note.strip() else "")
     return replace(
         waiting,
@@ -151,7 +151,7 @@ def _waiting(history: Sequence[DecisionRecord], version: int, digest: str) -> De
 def _recorded(
     history: Sequence[DecisionRecord], version: int, digest: str, decision: DecisionKind
 ) -> DecisionRecord | None:
-    """The same review, if an earlier call recorded it."""
+    """The same answer, if an earlier call recorded it."""
     newest = named_version(history, version, digest)
     return newest if newest is not None and newest.decision == decision else None
 
