@@ -25,7 +25,7 @@ _SEARCHED = 1000
 
 
 class Answered(NamedTuple):
-    """An approval or a decline that is recorded. ``left``: what is left to others, and why, or ""."""
+    """A recorded approval or decline. ``left``: what is left to others, and why, or ""."""
 
     decision: DecisionRecord
     left: str
