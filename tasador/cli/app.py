@@ -15,6 +15,7 @@ from tasador.cli import (
     models,
     platform,
     ratio_study,
+    review,
     rollout,
     source,
 )
@@ -35,6 +36,7 @@ def make_app() -> typer.Typer:
     app.add_typer(batch.app, name="batch")
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(rollout.app, name="rollout")
+    app.add_typer(review.app, name="review")
     for module in (platform, loop, models, approval, ratio_study, connect):
         module.add_to(app)
     return app

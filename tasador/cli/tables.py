@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from tasador.cli.output import dollars
 
 if TYPE_CHECKING:
     from tasador.operations.lineage import Lineage
-    from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord
+    from tasador.records import (
+        Batch,
+        DecisionRecord,
+        DriftRecord,
+        MonitorRecord,
+        ReviewRecord,
+    )
     from tasador.stores.model_version import ModelVersion
 
 
@@ -75,6 +82,27 @@ def batches_report(batches: Sequence[Batch], verdicts: Mapping[str, DriftRecord]
             reasons.append(Text(f"batch {batch.batch_number} {verdict.verdict.replace('_', ' ')}"))
             reasons += _bullets(verdict.reasons)
     return Group(table, *reasons)
+
+
+def reviews_report(reviews: Sequence[ReviewRecord]) -> Group:
+    """Drawn predictions, the verdicts of people, and how many have each."""
+    if not reviews:
+        return Group("none: no prediction was drawn")
+    table = Table(
+        "week", Column("prediction", overflow="fold"), "version", "price", "verdict", "by", "note"
+    )
+    for review in reviews:
+        table.add_row(
+            review.week,
+            review.prediction_id,
+            str(review.model_version),
+            dollars(review.price),
+            (review.verdict or "open").replace("_", " "),
+            review.reviewed_by,
+            review.note,
+        )
+    counts = Counter((review.verdict or "open").replace("_", " ") for review in reviews)
+    return Group(table, ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 
 
 def monitoring_report(checks: Sequence[MonitorRecord]) -> Group:

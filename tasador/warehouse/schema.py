@@ -266,6 +266,28 @@ rollout_pauses = Table(
     schema="ops",
 )
 
+# Holds all that a reviewer sees, so that it outlives the prediction.
+prediction_reviews = Table(
+    "prediction_reviews",
+    METADATA,
+    number_column("review_id"),
+    Column("prediction_id", Text, nullable=False, unique=True),
+    time_column("predicted_at"),
+    text_column("model_name"),
+    integer_column("model_version"),
+    text_column("model_digest"),
+    Column("price", Double, nullable=False),
+    json_column("listing"),
+    text_column("week"),
+    time_column("drawn_at"),
+    Column("verdict", Text),
+    text_column("note"),
+    text_column("reviewed_by"),
+    time_column("reviewed_at", nullable=True),
+    Index("reviews_of_week", "week"),
+    schema="ops",
+)
+
 # What readers of predictions rely on, as ``tasador.events.predictions`` checks it: sums of prices
 # stay finite, and JSON has the form that the summary expects.
 _EACH = 'strict $[*] ? (@.type() != "string")'

@@ -7,9 +7,10 @@ from tasador.warehouse.dead_letters import DeadLetters
 from tasador.warehouse.histories import Histories
 from tasador.warehouse.pauses import Pauses
 from tasador.warehouse.predictions import Predictions
+from tasador.warehouse.reviews import Reviews
 
 
-class Warehouse(Batches, Histories, Pauses, Predictions, DeadLetters):
+class Warehouse(Batches, Histories, Pauses, Predictions, Reviews, DeadLetters):
     """The platform's Postgres database.
 
     Every write is one transaction and may be repeated safely. Every method may raise

@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 from urllib.parse import quote, unquote
@@ -696,3 +697,22 @@ def test_reconnects_after_connections_are_terminated(settings, warehouse):
         " where datname = current_database() and pid <> pg_backend_pid()",
     )
     assert warehouse.batches() is not None
+
+
+def test_draw_reviews_is_random_repeatable_and_final(warehouse):
+    monday = now().replace(minute=0, second=0, microsecond=0) - timedelta(days=900)
+    made = [prediction(f"r{n}", monday + timedelta(hours=n)) for n in range(48)]
+    warehouse.log_predictions(made)
+    window = (monday, monday + timedelta(hours=24))
+    sample = warehouse.draw_reviews("2024-W01", *window, 5, now())
+    ids = [review.prediction_id for review in sample]
+    in_window = [f"r{n}" for n in range(24)]
+    assert ids == sorted(in_window, key=lambda i: sha256(f"2024-W01{i}".encode()).digest())[:5]
+    assert warehouse.draw_reviews("2024-W01", *window, 9, now()) == sample
+    first = sample[0]
+    assert (first.verdict, first.price, first.listing) == (None, made[0].price, made[0].listing)
+    reviewed = warehouse.record_review(ids[0], "too_high", "a ruin", "ana", now())
+    assert (reviewed.verdict, reviewed.note, reviewed.reviewed_by) == ("too_high", "a ruin", "ana")
+    assert warehouse.record_review(ids[0], "accept", "", "ben", now()) == reviewed
+    assert warehouse.record_review("unknown", "accept", "", "ben", now()) is None
+    assert [r.prediction_id for r in warehouse.reviews(week="2024-W01", is_open=True)] == ids[1:]
