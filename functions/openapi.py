@@ -105,6 +105,7 @@ def _predict() -> Json:
         "/batch_predict": _batch(),
         "/model": _get("the served model, its metrics and its ratio study", {"type": "object"}),
         "/states": _get("the states in the training data", an_object({"states": a_list(STRING)})),
+        "/places": _get("the cities and zip codes in the training data, by column", ref("Places")),
     }
 
 
@@ -142,6 +143,7 @@ def _record() -> Json:
         "/metrics/summary": _get(
             "counts, prices and latencies; the state of rollouts", {"type": "object"}
         ),
+        **_histories(),
         "/dead-letters": {
             "post": {
                 "summary": "store an event that a broker could not deliver",
@@ -150,6 +152,26 @@ def _record() -> Json:
                 "responses": _responses(None, 400, 413, status=204, description="stored"),
             }
         },
+    }
+
+
+def _histories() -> Json:
+    rows = [_parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})]
+    version = {**_parameter("version", STRING), "in": "path", "required": True}
+    objects = a_list({"type": "object"})
+
+    def newest(summary: str, name: str) -> Json:
+        return _get(f"{summary}, newest first", an_object({name: objects}), 422, parameters=rows)
+
+    return {
+        "/models": newest("decisions on model versions", "decisions"),
+        "/models/{version}": _get(
+            "the gate's decision on a version", {"type": "object"}, 404, parameters=[version]
+        ),
+        "/batches": newest("batches with their verdicts", "batches"),
+        "/rollouts": newest("attempts to bring a version into service", "rollouts"),
+        "/monitoring": newest("checks of the champion's requests", "checks"),
+        "/changes": _get("a text that changes with the histories", an_object({"mark": STRING})),
     }
 
 

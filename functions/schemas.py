@@ -85,8 +85,17 @@ _COMPARABLE = an_object(
         "zip_code": STRING,
         "km": {**NUMBER, "description": "between the centres of the two zip codes"},
         "alike": {**NUMBER, "description": "between 0 and 1"},
+        "adjusted": {
+            **NUMBER,
+            "description": "its price, if it had the place, size, rooms and lot of the listing",
+        },
     }
 )
+_INTERVALS: Json = {
+    "type": "object",
+    "description": "by level: the probability in percent that the price is inside",
+    "additionalProperties": an_object({"low": NUMBER, "high": NUMBER}),
+}
 LINKS: Json = {"type": "object", "additionalProperties": STRING}
 _READ_AS: Json = {
     "type": "object",
@@ -125,11 +134,7 @@ SCHEMAS: Json = {
         {
             "prediction_id": STRING,
             "price": {"type": "number", "exclusiveMinimum": 0, "description": "dollars"},
-            "intervals": {
-                "type": "object",
-                "description": "by level: the probability in percent that the price is inside",
-                "additionalProperties": an_object({"low": NUMBER, "high": NUMBER}),
-            },
+            "intervals": _INTERVALS,
             "model": ref("Model"),
             "warnings": a_list(STRING),
             **_COMMON,
@@ -168,8 +173,31 @@ SCHEMAS: Json = {
             "columns": a_list(_CONTRIBUTION),
             "comparables": a_list(_COMPARABLE),
             "sentence": STRING,
+            "intervals": _INTERVALS,
+            "warnings": a_list(STRING),
             "model": ref("Model"),
             **_COMMON,
+        }
+    ),
+    "Places": an_object(
+        {
+            "model": ref("Model"),
+            "states": a_list(STRING),
+            "cities": an_object(
+                {
+                    "name": a_list(STRING),
+                    "state": a_list(STRING),
+                    "listings": a_list({"type": "integer"}),
+                    "zip_code": a_list(STRING),
+                }
+            ),
+            "zip_codes": an_object(
+                {
+                    "code": a_list(STRING),
+                    "state": a_list(STRING),
+                    "listings": a_list({"type": "integer"}),
+                }
+            ),
         }
     ),
     "Recorded": an_object(

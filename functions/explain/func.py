@@ -58,6 +58,11 @@ def _explain(data: Any, field_name: str = "body") -> dict[str, Any]:
         "contributions": [_as_json(c) for c in explanation.contributions],
         "columns": [_as_json(c) for c in explanation.columns],
         "comparables": [c._asdict() for c in explanation.comparables],
+        "intervals": {
+            level: {"low": low, "high": high}
+            for level, (low, high) in explanation.intervals.items()
+        },
+        "warnings": explanation.warnings,
         "sentence": explanation.sentence,
         "model": model.served(bundle.manifest).answer,
         "revision": model.revision(),

@@ -131,6 +131,23 @@ def states(_request: Request) -> Response:
     return reply({"states": MODEL.wait_for_bundle().manifest.categories["state"]})
 
 
+def places(_request: Request) -> Response:
+    """GET /places: the cities and zip codes in the training data, by column."""
+    from tasador.model.known_places import known_places  # for a search, not for prices
+
+    bundle = MODEL.wait_for_bundle()
+    states_known = bundle.manifest.categories["state"]
+    known = known_places(bundle.encoders, states_known)
+    return reply(
+        {
+            "model": model.served(bundle.manifest).answer,
+            "states": states_known,
+            "cities": known.cities._asdict(),
+            "zip_codes": known.zip_codes._asdict(),
+        }
+    )
+
+
 def index(_request: Request) -> Response:
     """GET /: the function, its model and its routes."""
     bundle = MODEL.wait_for_bundle()
@@ -213,6 +230,7 @@ FUNCTION = Function(
         Route("POST", "/batch_predict", batch_predict),
         Route("GET", "/model", describe),
         Route("GET", "/states", states),
+        Route("GET", "/places", places),
     ),
     load=load,
     check_ready=check_ready,

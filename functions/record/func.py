@@ -13,7 +13,7 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import dead_letters, paging
+from functions import dead_letters, histories, paging
 from functions.database import Database
 from functions.function import Function, Route
 from functions.http import (
@@ -158,6 +158,7 @@ def summary(_request: Request) -> Response:
 def index(_request: Request) -> Response:
     """GET /: the function and its routes."""
     links = {"history": "/predictions/history", "summary": "/metrics/summary"}
+    links |= {"models": "/models", "batches": "/batches", "rollouts": "/rollouts"}
     return reply({"name": "record", "links": links | {"ready": "/ready", "metrics": "/metrics"}})
 
 
@@ -171,6 +172,7 @@ FUNCTION = Function(
         Route("GET", "/predictions/history", history),
         Route("GET", "/predictions/<prediction_id>", one),
         Route("GET", "/metrics/summary", summary),
+        *histories.routes(DATABASE),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),
     body_limit=MAX_BODY_BYTES,

@@ -24,7 +24,7 @@ from tasador.listings.listing import INPUTS, Listing
 from tasador.model.categories import ParsedRows
 from tasador.model.comparables import Comparable
 from tasador.model.encoder_files import from_files
-from tasador.model.encoders import Encoders
+from tasador.model.encoders import EncodedListing, Encoders
 from tasador.model.features import BASE, FEATURE_NAMES, place_known, places_known
 from tasador.model.golden import GoldenRow, read_golden
 from tasador.model.intervals import (
@@ -58,13 +58,13 @@ if TYPE_CHECKING:
 # A table is priced by this many threads, if each gets at least so many rows.
 _THREADS, _ROWS_PER_THREAD = 2, 1_000
 
-_COMPARABLES_SHOWN = 5
+_COMPARABLES_SHOWN = 10
 
 
 class LogEffects(NamedTuple):
     """The terms of a log price: ``base``, the Tree-SHAP values by feature [len(FEATURES)], and the
     terms of the local regression [len(TERMS)] relative to the national level. ``features``
-    [len(FEATURES)] is the row that the trees saw."""
+    [len(FEATURES)] is the row that the trees saw, ``prediction`` what ``predict_one`` returns."""
 
     of_trees: Array
     of_terms: Array
@@ -72,6 +72,7 @@ class LogEffects(NamedTuple):
     log_price: float
     features: Array
     comparables: list[Comparable]
+    prediction: dict[str, Any]
 
 
 class Bundle:
@@ -174,7 +175,11 @@ class Bundle:
         without a value) and ``warnings`` (sentences on values that the model has not seen).
         """
         encoded = self.encoders.encode(listing)
-        log_price, log_size = self._evaluate_one(encoded.matrix)
+        return self._priced(listing, encoded, *self._evaluate_one(encoded.matrix))
+
+    def _priced(
+        self, listing: Listing, encoded: EncodedListing, log_price: float, log_size: float
+    ) -> dict[str, Any]:
         group = group_of(listing, place_known(encoded.distance))
         size = size_of_one(log_size)
         intervals = {}
@@ -216,13 +221,15 @@ class Bundle:
         level = float(self.encoders.places.nation[0])
         of_terms = encoded.design * encoded.coefficients
         of_terms[0] -= level
+        log_price, log_size = self._evaluate_one(matrix)
         return LogEffects(
             of_trees=of_trees,
             of_terms=of_terms,
             base=level + base,
-            log_price=self._evaluate_one(matrix)[0],
+            log_price=log_price,
             features=matrix[0],
             comparables=self.encoders.nearest(encoded, _COMPARABLES_SHOWN),
+            prediction=self._priced(listing, encoded, log_price, log_size),
         )
 
     def _evaluate(self, matrix: Array) -> tuple[Array, Array]:

@@ -44,7 +44,9 @@ class Comparable(NamedTuple):
     """A known listing that is like the one in question; ``alike`` is between 0 and 1.
 
     ``price`` in dollars, ``house_size`` in square feet, ``acre_lot`` in acres, ``km`` the distance
-    between the centres of the two zip codes; None is a missing value.
+    between the centres of the two zip codes; None is a missing value. ``adjusted`` is the price
+    that it would have in the place, with the size, rooms and lot of the listing in question: the
+    local regression is exchanged, and what sets it apart from its own regression stays.
     """
 
     price: float
@@ -55,6 +57,7 @@ class Comparable(NamedTuple):
     zip_code: str
     km: float
     alike: float
+    adjusted: float
 
 
 class ComparableQuery(NamedTuple):
@@ -197,11 +200,18 @@ class Comparables:
         )
 
     def nearest(
-        self, area: int, query: ComparableQuery, zips: Array, means: Array, count: int
+        self,
+        area: int,
+        query: ComparableQuery,
+        zips: Array,
+        means: Array,
+        level: float,
+        count: int,
     ) -> list[Comparable]:
         """The ``count`` comparables most like the listing, the most alike first.
 
-        ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED.
+        ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED, ``level``
+        the log price of the listing that premiums are relative to.
         """
         neighbours = self.neighbours(area, query)
         order = np.argsort(neighbours.squared, kind="stable")[:count]
@@ -217,6 +227,7 @@ class Comparables:
             zips[areas],
             km,
             neighbours.squared[order],
+            level + self.premium[rows].astype(np.float64),
         )
         return [
             _comparable(*row) for row in zip(*(column.tolist() for column in columns), strict=True)
@@ -230,6 +241,7 @@ def _comparable(
     zip_code: int,
     km: float,
     squared: float,
+    log_adjusted: float,
 ) -> Comparable:
     house_size, bed, bath, acre_lot = from_centred(*numbers)
     has_size, has_bed, has_bath, has_lot = given
@@ -242,6 +254,7 @@ def _comparable(
         zip_code=f"{zip_code:05d}",
         km=round(km, 1),
         alike=round(math.exp(-squared / 2), 4),
+        adjusted=round(math.exp(log_adjusted)),
     )
 
 

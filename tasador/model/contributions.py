@@ -49,7 +49,8 @@ class Explanation:
     ``contributions`` are by model feature; the terms of the local regression are named
     ``local_...``. ``columns`` are the same by listing column: city, state and zip code together are
     "place", the prices of listings nearby are "comparables". Both are sorted by size.
-    ``comparables`` are the most similar listings, the most similar one first.
+    ``comparables`` are the most similar listings, the most similar one first. ``intervals`` and
+    ``warnings`` are those of ``Bundle.predict_one``.
     """
 
     price: float
@@ -58,6 +59,8 @@ class Explanation:
     columns: list[Contribution]
     comparables: list[Comparable]
     sentence: str
+    intervals: dict[str, list[float]]
+    warnings: list[str]
 
 
 def explain(bundle: Bundle, listing: Listing) -> Explanation:
@@ -84,6 +87,8 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         columns,
         effects.comparables,
         _sentence(price, base, columns),
+        effects.prediction["intervals"],
+        effects.prediction["warnings"],
     )
 
 

@@ -37,7 +37,13 @@ from tasador.model.own_features import (
     terms,
     terms_of_one,
 )
-from tasador.model.places import BASE_REGRESSION, Located, Location, Places
+from tasador.model.places import (
+    BASE_REGRESSION,
+    PREMIUM_REGRESSION,
+    Located,
+    Location,
+    Places,
+)
 from tasador.model.traits import traits_of, traits_of_one
 
 # The columns whose values may be unknown to the model.
@@ -58,7 +64,8 @@ class EncodedListing(NamedTuple):
     ``matrix`` [1, len(FEATURES)] are its features, ``distance`` log1p of the distance to the
     nearest listings (km). The base price is the product of ``design``, its terms, and
     ``coefficients`` [len(TERMS)]. ``area`` is where it is (-1: unknown), and ``query`` searches its
-    comparables. ``unknown_categories`` are the columns whose value is not in the training data.
+    comparables; ``premium_level`` is the log price that their premiums are relative to.
+    ``unknown_categories`` are the columns whose value is not in the training data.
     """
 
     matrix: Array
@@ -67,6 +74,7 @@ class EncodedListing(NamedTuple):
     coefficients: Array
     area: int
     query: ComparableQuery
+    premium_level: float
     unknown_categories: list[str]
 
 
@@ -165,6 +173,7 @@ class Encoders:
             coefficients=regressions[BASE_REGRESSION],
             area=location.area,
             query=query,
+            premium_level=levels[PREMIUM_REGRESSION],
             unknown_categories=self.unknown_categories_of_one(listing, codes, location),
         )
 
@@ -209,4 +218,6 @@ class Encoders:
     def nearest(self, encoded: EncodedListing, count: int) -> list[Comparable]:
         """The known listings most like an encoded one; none where its place is unknown."""
         means = np.array([self.means[name] for name in CENTRED])
-        return self.comparables.nearest(encoded.area, encoded.query, self.places.zips, means, count)
+        return self.comparables.nearest(
+            encoded.area, encoded.query, self.places.zips, means, encoded.premium_level, count
+        )

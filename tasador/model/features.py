@@ -35,6 +35,8 @@ RANGED = (*NUMBERS, "prev_sold_year")
 SCALES = (1000, 200, 50, 15)
 # The local regression whose prediction the trees correct.
 BASE_SCALE = 50
+# That of the premium of comparables, cities and brokers.
+PREMIUM_SCALE = 200
 # By regression (state, then SCALES): at this distance (km) from the nearest known listing, what it
 # adds to the next wider regression counts half.
 HALF_KM = (400.0, 100.0, 40.0, 20.0, 10.0)

@@ -15,13 +15,21 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.model.categories import NOT_KNOWN
-from tasador.model.features import BASE_SCALE, HALF_KM, REACHES_KM, SCALES, TERMS
+from tasador.model.features import (
+    BASE_SCALE,
+    HALF_KM,
+    PREMIUM_SCALE,
+    REACHES_KM,
+    SCALES,
+    TERMS,
+)
 
 _ZIP_CODES = 100_000
 _NOWHERE = [math.nan] * len(REACHES_KM)
 # The regressions of a place: that of its state, then those of SCALES.
 REGRESSIONS = 1 + len(SCALES)
 BASE_REGRESSION = 1 + SCALES.index(BASE_SCALE)
+PREMIUM_REGRESSION = 1 + SCALES.index(PREMIUM_SCALE)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

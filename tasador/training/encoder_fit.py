@@ -12,7 +12,7 @@ from tasador.model.candidates import KEPT
 from tasador.model.categories import Category
 from tasador.model.comparables import Comparables
 from tasador.model.encoders import Encoders
-from tasador.model.features import BASE_SCALE, SCALES
+from tasador.model.features import BASE_SCALE, PREMIUM_SCALE, SCALES
 from tasador.model.places import Places
 from tasador.training.geography import Geography
 from tasador.training.local_regressions import (
@@ -30,7 +30,7 @@ _FARTHEST_KM = 20_000.0  # half of the way around the earth
 # The weight of the prior "no premium" in the mean of a category, in listings.
 _PULL = {"zip": 4.0, "city": 6.0, "broker": 4.0, "spread": 6.0}
 # The scale of the residuals behind each premium: wide for zip codes, narrower for city and broker.
-_WIDE, _MIDDLE, _NARROW = (SCALES.index(scale) for scale in (1000, 200, BASE_SCALE))
+_WIDE, _MIDDLE, _NARROW = (SCALES.index(scale) for scale in (1000, PREMIUM_SCALE, BASE_SCALE))
 
 
 @dataclass(frozen=True, slots=True)

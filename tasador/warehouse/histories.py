@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, text
 
 from tasador.model.model_ref import ModelRef
 from tasador.records import (
@@ -23,9 +23,27 @@ from tasador.warehouse.database import Database
 # Versions of one name and number, after as many models were deleted and begun again.
 _SAME_NUMBER = 100
 
+# A few look-ups in indexes; pages ask for it several times a second.
+_CHANGE_MARK = text("""
+select concat_ws('.',
+    (select max(drift_id) from ops.drift_history),
+    (select max(promotion) from ops.model_history),
+    (select max(rollout_id) from ops.rollout_history),
+    (select max(monitor_id) from ops.monitor_history),
+    (select max(pause_id) || '-' || count(resumed_at) from ops.rollout_pauses),
+    (select count(*) || '-' || extract(epoch from
+        max(greatest(fetched_at, ready_at, refused_at, accepted_at))) from ops.batches)
+)
+""")
+
 
 class Histories(Database):
     """ops.drift_history, ops.model_history, ops.rollout_history and ops.monitor_history."""
+
+    def change_mark(self) -> str:
+        """A text that differs once a batch, verdict, decision, rollout, pause or check is added."""
+        with self._begin() as connection:
+            return str(connection.execute(_CHANGE_MARK).scalar_one())
 
     def record_drift(self, record: DriftRecord) -> DriftRecord:
         """Record a verdict; returns the existing one if this batch and champion have one.

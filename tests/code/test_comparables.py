@@ -113,7 +113,7 @@ def test_index_changes_no_bit(known, requested):
         return (
             known.features(areas, traits, base),
             np.array([known.features_of_one(*one) for one in singles]),
-            [known.nearest(area, queries[0], zips, means, 4) for area in range(-1, AREAS)],
+            [known.nearest(area, queries[0], zips, means, 12.0, 4) for area in range(-1, AREAS)],
         )
 
     before = answers()
@@ -144,6 +144,8 @@ def test_lot_of_a_comparable_is_its_own(acre_lot, offset, monkeypatch):
     other = Listing(price=900_000.0, house_size=4_000.0, bed=6.0, acre_lot=1.0, zip_code="33131")
     encoders = fit_all_rows(prepare_rows(arrays_of([sold, other] * 40)))
     nearest = encoders.nearest(encoders.encode(sold), 1)[0]
+    # The listing itself needs no adjustment.
+    assert nearest.adjusted == nearest.price
     # Prices are in dollars and lots are shown to a hundredth of an acre.
     assert (nearest.price, nearest.acre_lot) == (200_000, round(acre_lot, 2))
 

@@ -142,6 +142,22 @@ def test_nearest_comparables_are_the_most_alike():
     assert encoders.nearest(encoders.encode(Listing(house_size=1_000.0)), 3) == []
 
 
+def test_comparables_are_adjusted_to_the_listing():
+    sizes = np.random.default_rng(5).uniform(900, 3_000, 300)
+    known = [
+        Listing(price=200.0 * size, house_size=size, bed=3.0, bath=2.0, zip_code="33131")
+        for size in sizes.tolist()
+    ]
+    encoders = fit_all_rows(prepare_rows(arrays_of(known)))
+    home = Listing(house_size=1_500.0, bed=3.0, bath=2.0, zip_code="33131")
+    nearest = encoders.nearest(encoders.encode(home), 60)
+    apart = [c for c in nearest if c.house_size is not None and abs(c.house_size - 1_500) > 40]
+    assert apart
+    for comparable in apart:
+        # The price per square foot is the same everywhere, so size explains the whole difference.
+        assert abs(comparable.adjusted - 300_000) < 0.5 * abs(comparable.price - 300_000)
+
+
 def test_out_of_fold_features_ignore_the_row_itself():
     columns = dict(COLUMNS_ARRAYS)
     folds = np.arange(len(LISTINGS)) % 4

@@ -39,6 +39,7 @@ FUNCTION_OF_PATH = {
     "/ready": "predict",
     "/model": "predict",
     "/states": "predict",
+    "/places": "predict",
     "/metrics": "predict",
     "/predict": "predict",
     "/batch_predict": "predict",
@@ -48,6 +49,12 @@ FUNCTION_OF_PATH = {
     "/predictions/history": "record",
     "/predictions/{prediction_id}": "record",
     "/metrics/summary": "record",
+    "/models": "record",
+    "/models/{version}": "record",
+    "/batches": "record",
+    "/rollouts": "record",
+    "/monitoring": "record",
+    "/changes": "record",
 }
 Pick = Callable[[], Revision]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -1,0 +1,239 @@
+"""What record answers about the past of models, batches, rollouts and monitoring: read-only.
+
+Pages and alerts read these answers. They have stable shapes, and none is a table's private layout:
+a new column does not appear in them by itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from functions.database import Database
+from functions.function import Route
+from functions.http import HttpProblem, Request, Response, invalid_fields, reply
+from tasador.listings.listing import FieldProblem
+from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+from tasador.settings import Settings
+from tasador.warehouse.warehouse import Warehouse
+
+_ROWS, _MOST_ROWS = 100, 1_000
+# Verdicts that are searched for those of the batches.
+_VERDICTS = 10_000
+
+
+def routes(database: Database) -> tuple[Route, ...]:
+    """The routes, answered from the warehouse."""
+    return (
+        Route("GET", "/models", partial(_models, database)),
+        Route("GET", "/models/<version>", partial(_model, database)),
+        Route("GET", "/batches", partial(_batches, database)),
+        Route("GET", "/rollouts", partial(_rollouts, database)),
+        Route("GET", "/monitoring", partial(_monitoring, database)),
+        Route("GET", "/changes", partial(_changes, database)),
+    )
+
+
+def _models(database: Database, request: Request) -> Response:
+    """GET /models?limit=: the newest decisions on versions, newest first, and what serves."""
+    from tasador.rollout.status import read_status
+
+    name, limit = Settings.load().model_name, _limit(request)
+    warehouse = database.warehouse()
+    status = read_status(warehouse, name)
+    newest = status.newest
+    return reply(
+        {
+            "name": name,
+            "champion": None if newest is None else newest.version,
+            "rollouts": {
+                "healthy": status.healthy,
+                "paused": status.pause is not None,
+                "message": status.message,
+                "serving": {service: row.version for service, row in status.serving.items()},
+            },
+            "decisions": [_decision(d) for d in warehouse.model_history(limit, name=name)],
+        }
+    )
+
+
+def _model(database: Database, _request: Request, version: str) -> Response:
+    """GET /models/VERSION: the gate's decision on a version with every check, and its rollouts."""
+    name, warehouse = Settings.load().model_name, database.warehouse()
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0
+    decisions = warehouse.gate_decisions(name, number) if number else []
+    if not decisions:
+        raise HttpProblem(404, f"no decision on version {version[:64]!r} of {name} is recorded")
+    newest = decisions[0]
+    before = warehouse.gate_decisions(name, newest.champion_version)
+    champion = next((d for d in before if d.digest == newest.champion_digest), None)
+    return reply(
+        {
+            **_decision(newest),
+            "checks": newest.checks,
+            "champion": None if champion is None else _decision(champion),
+            "rollouts": [
+                _rollout(row)
+                for row in warehouse.rollout_history(_MOST_ROWS)
+                if row.version == number and row.digest == newest.digest
+            ],
+        }
+    )
+
+
+def _batches(database: Database, request: Request) -> Response:
+    """GET /batches?limit=: the newest batches, newest first, with their verdicts, the scores behind
+    them, and the decision on the model that each led to."""
+    limit, warehouse = _limit(request), database.warehouse()
+    batches = sorted(warehouse.batches(), key=lambda b: b.fetched_at, reverse=True)[:limit]
+    verdicts: defaultdict[str, list[DriftRecord]] = defaultdict(list)
+    for verdict in warehouse.drift_history(_VERDICTS):
+        verdicts[verdict.batch_id].append(verdict)
+    led_to = _by_correlation(warehouse)
+    return reply(
+        {
+            "batches": [
+                _batch(batch, verdicts[batch.batch_id], led_to.get(batch.correlation_id))
+                for batch in batches
+            ]
+        }
+    )
+
+
+def _by_correlation(warehouse: Warehouse) -> dict[str, DecisionRecord]:
+    """The gate's newest decision by the correlation id of the batch that led to it."""
+    decisions: dict[str, DecisionRecord] = {}
+    for decision in warehouse.model_history(_VERDICTS, name=Settings.load().model_name):
+        if decision.decision != "rolled_back":
+            decisions.setdefault(decision.correlation_id, decision)
+    return decisions
+
+
+def _rollouts(database: Database, request: Request) -> Response:
+    """GET /rollouts?limit=: the newest attempts to bring a version into service."""
+    rows = database.warehouse().rollout_history(_limit(request))
+    return reply({"rollouts": [_rollout(row) for row in rows]})
+
+
+def _monitoring(database: Database, request: Request) -> Response:
+    """GET /monitoring?limit=: the newest checks of the requests to the champion."""
+    rows = database.warehouse().monitor_history(_limit(request))
+    return reply({"checks": [_check(row) for row in rows]})
+
+
+def _changes(database: Database, _request: Request) -> Response:
+    """GET /changes: a text that changes when another answer of this function may have changed."""
+    warehouse = database.warehouse()
+    return reply({"mark": warehouse.change_mark()})
+
+
+def _limit(request: Request) -> int:
+    text = request.args.get("limit", str(_ROWS))
+    digits = text.isascii() and text.isdigit() and len(text) < 9
+    if not digits or not 1 <= int(text) <= _MOST_ROWS:
+        reason = f"is not a whole number from 1 to {_MOST_ROWS}"
+        raise invalid_fields([FieldProblem("limit", reason, text[:200])])
+    return int(text)
+
+
+def _decision(d: DecisionRecord) -> dict[str, Any]:
+    return {
+        "model_name": d.model_name,
+        "version": d.version,
+        "digest": d.digest,
+        "decision": d.decision,
+        "promotion": d.promotion,
+        "reasons": d.reasons,
+        "metrics": d.metrics,
+        "champion_version": d.champion_version,
+        "run_id": d.run_id,
+        "correlation_id": d.correlation_id,
+        "training_id": d.training_id,
+        "batch_ids": d.batch_ids,
+        "started_by": d.started_by,
+        "decided_by": d.decided_by,
+        "decided_at": d.decided_at.isoformat(),
+    }
+
+
+def _batch(
+    batch: Batch, verdicts: Sequence[DriftRecord], decision: DecisionRecord | None
+) -> dict[str, Any]:
+    return {
+        "batch_id": batch.batch_id,
+        "batch_number": batch.batch_number,
+        "source": batch.source,
+        "day": batch.day,
+        "correlation_id": batch.correlation_id,
+        "status": batch.status,
+        "refused": batch.refused,
+        "rows": batch.rows_raw,
+        "clean": batch.rows_clean,
+        "quarantined": batch.rows_quarantined,
+        "fetched_at": batch.fetched_at.isoformat(),
+        "ready_at": batch.ready_at.isoformat() if batch.ready_at else None,
+        "accepted_at": batch.accepted_at.isoformat() if batch.accepted_at else None,
+        "verdicts": [_verdict(v) for v in verdicts],
+        "decision": None
+        if decision is None
+        else {
+            "version": decision.version,
+            "decision": decision.decision,
+            "reasons": decision.reasons,
+            "decided_at": decision.decided_at.isoformat(),
+        },
+    }
+
+
+def _verdict(v: DriftRecord) -> dict[str, Any]:
+    scores = v.scores
+    return {
+        "verdict": v.verdict,
+        "moved": v.moved,
+        "hurts": v.hurts,
+        "reasons": v.reasons,
+        "champion_version": v.champion_version,
+        "decided_at": v.decided_at.isoformat(),
+        "scores": scores.get("univariate", {}),
+        "relations": scores.get("multivariate", {}),
+        "missing": scores.get("quality", {}).get("missing", {}),
+        "unseen": scores.get("quality", {}).get("unseen", {}),
+        "refused": scores.get("feed", {}).get("refused", {}),
+        "performance": scores.get("performance", {}),
+    }
+
+
+def _rollout(r: RolloutRecord) -> dict[str, Any]:
+    return {
+        "service": r.service,
+        "revision": r.revision,
+        "version": r.version,
+        "promotion": r.promotion,
+        "outcome": r.outcome,
+        "reason": r.reason,
+        "steps": r.steps,
+        "correlation_id": r.correlation_id,
+        "started_at": r.started_at.isoformat(),
+        "finished_at": r.finished_at.isoformat(),
+    }
+
+
+def _check(m: MonitorRecord) -> dict[str, Any]:
+    return {
+        "champion_version": m.champion_version,
+        "verdict": m.verdict,
+        "window_from": m.window_from.isoformat(),
+        "window_to": m.window_to.isoformat(),
+        "predictions": m.predictions,
+        "judged": m.judged,
+        "reasons": m.reasons,
+        "requested_training": m.asked,
+        "request_reason": m.asked_says,
+        "estimated_error": m.estimated_error,
+        "realised_error": m.realised_error,
+        "usual_error": m.usual_error,
+        "sold": m.sold,
+        "checked_at": m.looked_at.isoformat(),
+    }

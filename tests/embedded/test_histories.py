@@ -1,0 +1,126 @@
+"""What record answers about models, batches, rollouts and monitoring, from the real database."""
+
+from datetime import timedelta
+
+import pytest
+
+from tasador.warehouse.warehouse import Warehouse
+from tests.kit.functions import function, is_ready
+from tests.kit.records import (
+    WHEN,
+    make_batch,
+    make_decision,
+    make_drift_record,
+    make_monitor_record,
+    make_rollout,
+)
+from tests.kit.waiting import wait_for
+
+MODEL = "tasador-histories"
+CHECK = {"name": "r2", "passed": True, "value": 0.8, "limit": 0.35, "says": "R² is 0.8."}
+
+
+@pytest.fixture(scope="module")
+def warehouse(platform):
+    with Warehouse(platform.database_url) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture(scope="module")
+def record(platform, tmp_path_factory):
+    env = {"TASADOR_DATABASE_URL": platform.database_url, "TASADOR_MODEL_NAME": MODEL}
+    with function("record", tmp_path_factory.mktemp("record"), **env) as client:
+        wait_for(lambda: is_ready(client))
+        yield client
+
+
+def decision(version, **changes):
+    named = {
+        "model_name": MODEL,
+        "version": version,
+        "digest": f"d{version}",
+        "champion_version": version - 1,
+        "training_id": f"h{version}",
+        "correlation_id": f"h-{version}",
+        "metrics": {"r2": 0.7 + version / 100},
+        "checks": [CHECK],
+    }
+    return make_decision(**{**named, **changes})
+
+
+def test_models_are_answered_before_and_after_decisions(record, warehouse):
+    before = record.get("/models").json()
+    assert (before["champion"], before["decisions"]) == (None, [])
+    assert record.get("/models/1").status_code == 404
+    mark = record.get("/changes").json()["mark"]
+    first = warehouse.record_decision(decision(1))
+    assert record.get("/changes").json()["mark"] != mark
+    warehouse.record_decision(decision(2, decision="rejected", reasons=["R² is 0.1"]))
+    warehouse.record_rollout(
+        make_rollout(model_name=MODEL, version=1, digest="d1", promotion=first.promotion)
+    )
+    models = record.get("/models", params={"limit": 10}).json()
+    assert models["champion"] == 1
+    assert [(d["version"], d["decision"]) for d in models["decisions"]] == [
+        (2, "rejected"),
+        (1, "promoted"),
+    ]
+    assert models["rollouts"]["serving"] == {"predict": 1}
+    assert not models["rollouts"]["healthy"]
+    # The list is short: the checks are on the version's own page.
+    assert "checks" not in models["decisions"][0]
+    one = record.get("/models/2").json()
+    assert one["checks"] == [CHECK]
+    assert (one["reasons"], one["champion"]["version"]) == (["R² is 0.1"], 1)
+    rolled_out = record.get("/models/1").json()["rollouts"]
+    assert [(r["service"], r["outcome"]) for r in rolled_out] == [("predict", "serving")]
+
+
+def test_batches_have_their_verdicts_and_what_came_of_them(record, warehouse):
+    newest = WHEN + timedelta(days=3650)
+    for number in (0, 1):
+        warehouse.save_batch(
+            make_batch(
+                batch_id=f"h{number}",
+                batch_number=number,
+                correlation_id=f"hb-{number}",
+                fetched_at=newest + timedelta(hours=number),
+            )
+        )
+    scores = {
+        "moved": True,
+        "univariate": {"price": {"value": 0.2, "limit": 0.1, "exceeded": True}},
+        "performance": {"estimated_error": 0.2},
+    }
+    warehouse.record_drift(make_drift_record(batch_id="h1", scores=scores))
+    warehouse.record_decision(
+        decision(3, correlation_id="hb-1", decision="rejected", reasons=["worse"])
+    )
+    later, earlier = record.get("/batches", params={"limit": 2}).json()["batches"]
+    assert (later["batch_id"], earlier["batch_id"]) == ("h1", "h0")
+    assert (earlier["verdicts"], earlier["decision"]) == ([], None)
+    verdict = later["verdicts"][0]
+    assert (verdict["verdict"], verdict["moved"], verdict["hurts"]) == ("drift", True, False)
+    assert verdict["scores"]["price"]["exceeded"]
+    assert verdict["performance"] == {"estimated_error": 0.2}
+    assert (later["decision"]["version"], later["decision"]["reasons"]) == (3, ["worse"])
+
+
+def test_rollouts_and_monitoring_are_newest_first(record, warehouse):
+    for hour in (1, 2):
+        window = {"window_to": WHEN + timedelta(days=4000, hours=hour), "model_name": MODEL}
+        warehouse.record_monitoring(make_monitor_record(**window, estimated_error=hour / 10))
+    checks = record.get("/monitoring", params={"limit": 2}).json()["checks"]
+    assert [c["estimated_error"] for c in checks] == [0.2, 0.1]
+    assert checks[0]["verdict"] == "hurts"
+    assert len(record.get("/rollouts", params={"limit": 1}).json()["rollouts"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/models", "/batches", "/rollouts", "/monitoring"])
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "1.5", "٣", ""])
+def test_wrong_limits_are_refused(record, path, limit):
+    answer = record.get(path, params={"limit": limit})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "limit"
+    for version in ("0", "-1", "x", "9" * 30):
+        assert record.get(f"/models/{version}").status_code == 404
