@@ -24,6 +24,7 @@ from functions.http import (
     reply,
 )
 from functions.observability import Traffic
+from tasador import tracing
 
 # A process that has not been ready for this long fails its liveness probe: the platform starts it
 # again, with the current settings (seconds).
@@ -36,6 +37,7 @@ class Exchange(NamedTuple):
     started: float
     request_id: str
     correlation_id: str
+    span: tracing.Span | None = None
 
 
 class Endpoints:
@@ -105,14 +107,22 @@ class Endpoints:
         if not (0 < len(request_id) <= 64 and request_id.isascii()):
             request_id = new_id()
         correlation_id = request.headers.get("ce-correlationid", "")[:64]
-        return Exchange(time.perf_counter(), request_id, correlation_id)
+        span = None
+        if tracing.is_on() and request.path not in self.probes:
+            span = self._traffic.begin_span(request.headers, correlation_id)
+        return Exchange(time.perf_counter(), request_id, correlation_id, span)
 
     def finish(self, exchange: Exchange, method: str, route: str, status: int) -> str:
         """Count and log an answered request, unless it was a probe; its id."""
-        started, request_id, correlation_id = exchange
+        started, request_id, correlation_id, span = exchange
         if route not in self.probes:
             seconds = time.perf_counter() - started
-            self._traffic.answered(method, route, status, seconds, request_id, correlation_id)
+            trace_id = ""
+            if span is not None:
+                trace_id = self._traffic.end_span(span, method, route, status)
+            self._traffic.answered(
+                method, route, status, seconds, request_id, correlation_id, trace_id
+            )
         return request_id
 
     def _health(self, _request: Request) -> Response:

@@ -34,6 +34,7 @@ from functions.function import Function
 from functions.http import HttpProblem
 from functions.logs import log_to_stdout
 from functions.server import Server
+from tasador import tracing
 from tasador.errors import ConfigurationError
 
 log = logging.getLogger("tasador.functions.host")
@@ -59,6 +60,7 @@ class Host:
         # store is unavailable, so the collector is turned on first.
         gc.freeze()
         gc.enable()
+        tracing.start(self.function.name)
         try:
             self.function.load()
         except HttpProblem as problem:
@@ -93,6 +95,7 @@ class Host:
         if left := server.drain(_DRAIN_SECONDS):
             log.warning("%d connections cut off", left)
         self.function.stop()
+        tracing.flush()
         log.info("ended")
 
     def _wsgi(self, environ: Any, start_response: Any) -> Any:

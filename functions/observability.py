@@ -7,10 +7,13 @@ a request.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from functions.logs import common_fields, write_line
 from functions.metrics import Histogram, Value, counter, gauge, histogram
+from tasador import tracing
+from tasador.trace_context import parse, trace_id_of
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _DOLLARS = (25e3, 50e3, 100e3, 200e3, 300e3, 400e3, 600e3, 800e3, 1e6, 1.5e6, 2.5e6, 5e6)
@@ -53,6 +56,8 @@ EVENTS = counter("events_total", "CloudEvents received.", "type", "outcome")
 ROLLOUTS = counter("rollouts_total", "Promotions handled.", "outcome")
 
 
+# Requests of which spans are sent: one costs as much as a tenth of a prediction.
+_SPANS_PER_SECOND = 20.0
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -65,6 +70,8 @@ class Traffic:
     def __init__(self, function: str) -> None:
         self._common = common_fields(function)
         self._model_correlation_id = os.environ.get("MODEL_CORRELATION_ID", "")
+        self._model_trace_id = trace_id_of(self._model_correlation_id)
+        self._sampler = tracing.Sampler(_SPANS_PER_SECOND)
         self._counters: dict[tuple[str, str, int], tuple[Value, Histogram]] = {}
 
     def answered(
@@ -75,6 +82,7 @@ class Traffic:
         seconds: float,
         request_id: str,
         correlation_id: str,
+        trace_id: str = "",
     ) -> None:
         """Count and log one request."""
         method = method if method in _METHODS else "other"
@@ -98,5 +106,39 @@ class Traffic:
                 "ms": round(seconds * 1000, 2),
                 "request_id": request_id,
                 "correlation_id": correlation_id or self._model_correlation_id,
+                "trace_id": trace_id
+                or (trace_id_of(correlation_id) if correlation_id else self._model_trace_id),
             }
         )
+
+    def begin_span(self, headers: Mapping[str, str], correlation_id: str) -> tracing.Span | None:
+        """Begin the span of a request, unless the sampler or the caller declines it.
+
+        It continues the caller's trace. Without one it belongs to that of the event's correlation
+        id, or of the model's.
+        """
+        parent = parse(headers.get("ce-traceparent") or headers.get("traceparent") or "")
+        if (parent is not None and not parent.sampled) or not self._sampler.takes():
+            return None
+        return tracing.begin(
+            self._common["function"],
+            tracing.SERVER,
+            parent=parent,
+            correlation_id=correlation_id or self._model_correlation_id,
+        )
+
+    def end_span(self, span: tracing.Span, method: str, route: str, status: int) -> str:
+        """End the span of a request; returns its trace id."""
+        method = method if method in _METHODS else "other"
+        span.name = f"{self._common['function']} {method} {route}"
+        span.attributes.update(
+            {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+                "tasador.revision": self._common["revision"],
+            }
+        )
+        trace_id = span.context.trace_id
+        tracing.end(span, f"status {status}" if status >= 500 else "")
+        return trace_id

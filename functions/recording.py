@@ -13,13 +13,15 @@ import os
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from functions.http import HttpProblem
 from functions.observability import RECORDINGS
+from tasador import tracing
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import build
+from tasador.events.event import Event
 from tasador.events.publish import Publisher
 from tasador.prediction_record import PredictionRecord
 
@@ -45,6 +47,7 @@ class _Item:
     settled: threading.Event | None = None
     error: Exception | None = None
     sent: int = 0
+    traceparent: str = ""
 
 
 class Recorder:
@@ -87,6 +90,8 @@ class Recorder:
             return
         waits = self.mode == "required"
         item = _Item(records, threading.Event() if waits else None)
+        if (span := tracing.current()) is not None:
+            item.traceparent = span.context.traceparent
         if not self._put(item):
             if waits:
                 raise HttpProblem(503, "too many predictions are waiting for the broker; try again")
@@ -132,7 +137,7 @@ class Recorder:
             ]
             error: Exception | None = None
             try:
-                publisher.publish(build.prediction_made(records), retries=_RETRIES[self.mode])
+                publisher.publish(_event(records, group), retries=_RETRIES[self.mode])
                 RECORDINGS.labels("sent").inc(len(records))
             except Exception as raised:
                 error = raised
@@ -176,6 +181,15 @@ class Recorder:
             if item.sent == len(item.records) and item.settled is not None:
                 item.error = error and _as_unavailable(error)
                 item.settled.set()
+
+
+def _event(records: Sequence[PredictionRecord], group: Sequence[_Item]) -> Event:
+    """prediction.made; of several traced requests the event continues the first."""
+    event = build.prediction_made(records)
+    traceparent = next((item.traceparent for item in group if item.traceparent), "")
+    if not traceparent:
+        return event
+    return replace(event, extensions={**event.extensions, "traceparent": traceparent})
 
 
 def _as_unavailable(error: Exception) -> Exception:

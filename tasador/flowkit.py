@@ -6,19 +6,22 @@ Under ``if __name__ == "__main__"`` a flow file begins with ``prepare()`` and en
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tasador import environment
+from tasador import environment, tracing
 from tasador.errors import TasadorError
 from tasador.reachable import require_running
 from tasador.settings import Settings
+from tasador.trace_context import trace_id_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,6 +69,8 @@ def main(flow: type) -> None:
     from tasador import metadata_provider
 
     metadata_provider.install()
+    if tracing.start("flows"):
+        _trace_steps(flow)
     # Metaflow refuses to run for root without a user name. This process has read the variable on
     # import; the processes of the steps will read it.
     if get_username() is None:
@@ -76,6 +81,39 @@ def main(flow: type) -> None:
     # process.
     BlankCard.RUNTIME_UPDATABLE = False
     flow()
+
+
+def _trace_steps(flow: type) -> None:
+    """Make a span of each step. The trace is that of the correlation id that the step leaves."""
+    for name in dir(flow):
+        step = getattr(flow, name)
+        if getattr(step, "is_step", False):
+            setattr(flow, name, _traced(flow.__name__, step))
+
+
+def _traced(flow: str, step: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(step)
+    def traced(self: Any, *inputs: Any) -> None:
+        from metaflow import current
+
+        span = tracing.begin(f"{flow} {step.__name__}")
+        span.attributes.update(
+            {"metaflow.pathspec": current.pathspec, "metaflow.attempt": current.retry_count}
+        )
+        error = ""
+        try:
+            step(self, *inputs)
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            planned = getattr(self, "planned", None)
+            tracing.join(
+                getattr(self, "correlation_id", "") or getattr(planned, "correlation_id", "")
+            )
+            tracing.end(span, error)
+
+    return traced
 
 
 def _require_platform() -> None:
@@ -138,6 +176,7 @@ def store_environ(settings: Settings) -> dict[str, str]:
 def load_settings(correlation_id: str = "") -> Settings:
     """The settings of a step. From now on ``say`` logs with the correlation id."""
     settings = Settings.load()
+    tracing.join(correlation_id)
     handler = logging.StreamHandler(sys.stdout)
     if settings.platform == "cluster":
         handler.setFormatter(_JsonLines(correlation_id))
@@ -180,5 +219,6 @@ class _JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "message": record.getMessage(),
             "correlation_id": self._correlation_id,
+            "trace_id": trace_id_of(self._correlation_id),
         }
         return json.dumps(line)

@@ -151,7 +151,8 @@ def lineage_tree(lineage: Lineage) -> Tree:
         f"at {prediction.predicted_at:%F %T}"
     )
     revision = tree.add(
-        f"revision {prediction.revision or '(none)'}, correlation id {prediction.correlation_id}"
+        f"revision {prediction.revision or '(none)'}, correlation id {prediction.correlation_id}, "
+        f"trace {lineage.trace_id}"
     )
     for rollout in lineage.rollouts:
         revision.add(f"{rollout.outcome} since {rollout.finished_at:%F %T}: {rollout.reason}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tasador import tracing
 from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events.event import Event, EventError
+from tasador.trace_context import root_of
 
 if TYPE_CHECKING:
     import http.client
@@ -33,7 +36,7 @@ class Publisher:
         No answer, 408, 429 and 5xx are tried again ``retries`` times, after 0.2, 0.4, ... seconds;
         then ServiceUnavailable is raised. Any other refusal raises EventError at once.
         """
-        self.send(event.type, event.headers(), event.body(), retries=retries)
+        self.send(event.type, traced(event).headers(), event.body(), retries=retries)
 
     def send(self, name: str, headers: dict[str, str], body: bytes, *, retries: int = 3) -> None:
         """POST as ``publish`` does; ``name`` is the event's name in an error."""
@@ -92,7 +95,25 @@ class Publisher:
 
 def publish(event: Event, broker_url: str, *, retries: int = 3, timeout: float = 10.0) -> None:
     """Publish one event, as ``Publisher.publish`` does."""
-    send(event.type, broker_url, event.headers(), event.body(), retries=retries, timeout=timeout)
+    headers = traced(event).headers()
+    send(event.type, broker_url, headers, event.body(), retries=retries, timeout=timeout)
+
+
+def traced(event: Event) -> Event:
+    """The event with the attribute ``traceparent``, while spans are sent.
+
+    It names the current span, else the root of the event's correlation id.
+    """
+    if not tracing.is_on() or "traceparent" in event.extensions:
+        return event
+    tracing.join(event.correlation_id)
+    if (span := tracing.current()) is not None:
+        context = span.context
+    elif event.correlation_id:
+        context = root_of(event.correlation_id)
+    else:
+        return event
+    return replace(event, extensions={**event.extensions, "traceparent": context.traceparent})
 
 
 def send(

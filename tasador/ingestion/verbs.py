@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasador import tracing
 from tasador.clock import backoff, now
 from tasador.errors import ServiceUnavailable, SourceExhausted, TasadorError
 from tasador.events import build
@@ -150,13 +151,15 @@ def _fetch(
             shutil.copyfileobj(plain, packed, _COPY_BYTES)
         raw_uri = lake.put_file(bucket, f"{batch_id}.json.gz", zipped)
     source_url, group, day = source
+    correlation_id = f"corr-{uuid.uuid4().hex}"
+    tracing.join(correlation_id, begins=True)
     return number, Batch(
         batch_id=batch_id,
         source=source_url,
         group_number=group,
         day=day,
         batch_number=number,
-        correlation_id=f"corr-{uuid.uuid4().hex}",
+        correlation_id=correlation_id,
         raw_uri=raw_uri,
     )
 

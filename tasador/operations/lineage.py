@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasador.errors import TasadorError
 from tasador.prediction_record import PredictionRecord
 from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+from tasador.trace_context import trace_id_of
 
 if TYPE_CHECKING:
     from tasador.warehouse.warehouse import Warehouse
@@ -21,9 +22,11 @@ class Lineage:
     """One prediction and what led to it. Lists are oldest first.
 
     ``drift`` and ``looks`` are the verdicts and monitoring checks that requested the training.
+    ``trace_id`` is the trace from the batch to the prediction, where spans are sent.
     """
 
     prediction: PredictionRecord
+    trace_id: str
     rollouts: list[RolloutRecord]
     decision: DecisionRecord
     drift: list[DriftRecord]
@@ -54,6 +57,7 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
     batch_ids = set(decision.batch_ids)
     return Lineage(
         prediction=prediction,
+        trace_id=trace_id_of(prediction.correlation_id),
         rollouts=[
             record
             for record in reversed(warehouse.rollout_history(limit=_HISTORY_LIMIT))

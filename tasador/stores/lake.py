@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasador import tracing
 from tasador.environment import PROXIES, named
 from tasador.errors import (
     BundleError,
@@ -258,8 +259,10 @@ class Lake:
         from boto3.exceptions import S3UploadFailedError
         from botocore.exceptions import BotoCoreError, ClientError
 
+        bucket = uri.removeprefix("s3://").partition("/")[0]
         try:
-            yield
+            with tracing.part(f"s3 {bucket}", tracing.CLIENT, **{"aws.s3.bucket": bucket}):
+                yield
         except S3UploadFailedError as error:
             raise self._error(uri, error.__cause__ or error.__context__ or error) from error
         except (BotoCoreError, ClientError) as error:

@@ -14,6 +14,7 @@ from psycopg2 import errors
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from tasador import tracing
 from tasador.environment import named
 from tasador.errors import (
     ConfigurationError,
@@ -60,7 +61,32 @@ def connect(database_url: str | Callable[[], str]) -> Engine:
     def use_current_url(dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
         parameters.update(dialect.create_connect_args(_parse(current()))[1])
 
+    if tracing.is_on():
+        _trace(engine)
     return engine
+
+
+def _trace(engine: Engine) -> None:
+    """Make each statement a part of the span that it is executed for."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin(_c: Any, _cursor: Any, statement: str, _p: Any, context: Any, _many: bool) -> None:
+        if tracing.current() is not None:
+            verb = statement.split(maxsplit=1)[0].upper()[:20]
+            context.span = tracing.begin(f"postgres {verb}", tracing.CLIENT)
+            context.span.attributes.update(
+                {"db.system.name": "postgresql", "db.operation.name": verb}
+            )
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def end(_c: Any, _cursor: Any, _s: str, _p: Any, context: Any, _many: bool) -> None:
+        if (span := getattr(context, "span", None)) is not None:
+            tracing.end(span)
+
+    @event.listens_for(engine, "handle_error")
+    def fail(error: Any) -> None:
+        if (span := getattr(error.execution_context, "span", None)) is not None:
+            tracing.end(span, type(error.original_exception).__name__)
 
 
 def _parse(database_url: str) -> URL:

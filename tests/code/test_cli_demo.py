@@ -93,6 +93,7 @@ class Warehouse(OpenWarehouse):
 
 def trace(prediction_id, warehouse):
     return Lineage(
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
         prediction=warehouse.prediction(prediction_id),
         rollouts=[],
         decision=make_decision(version=1),

@@ -97,6 +97,7 @@ def test_metrics_and_dead_letters_tables(console):
 
 def test_lineage_tree_names_every_step(console):
     lineage = Lineage(
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
         prediction=make_prediction(prediction_id="p1", revision=""),
         rollouts=[make_rollout()],
         decision=make_decision(),
