@@ -3,7 +3,7 @@
 Metaflow sends each request five times and then fails the task. A task does not need the service:
 its data is in the datastore, and on Argo its ids come from Argo. This provider keeps what the
 service does not take, sends it as soon as the service answers again, and invents an id where the
-service would have given one. (docs/decisions/0040-metadata-outage.md)
+service would have given one. (docs/decisions/0042-metadata-outage.md)
 """
 
 from __future__ import annotations
