@@ -212,6 +212,26 @@ def test_as_json_writes_records_times_and_paths(tmp_path):
     assert output.dollars(-1_234.6) == "-$1,235"
 
 
+def test_dead_letters_of_one_machine_are_those_of_gateway_and_database(monkeypatch):
+    from tasador.local import dead_letters as both
+
+    settings = Settings.load({"TASADOR_PLATFORM": "embedded"})
+    requests = []
+
+    def gateway(_, method, path, body=None):
+        requests.append((method, path, body))
+        newest = {"time": "2026-02-01T00:00:00+00:00", "subscriber": "record"}
+        return [newest] if method == "GET" else {"replayed": 1}
+
+    moved = {"time": "2026-01-01T00:00:00+00:00", "subscriber": "record"}
+    monkeypatch.setattr(both, "_request", gateway)
+    monkeypatch.setattr(both.stored, "dead_letters", lambda _: [moved])
+    monkeypatch.setattr(both.stored, "replay", lambda _, ids: len(ids))
+    assert [letter["time"][5:7] for letter in both.dead_letters(settings)] == ["01", "02"]
+    assert both.replay(settings, ["a", "b"]) == 3
+    assert requests[-1] == ("POST", "/dead-letters/replay", {"ids": ["a", "b"]})
+
+
 def test_dead_letters_backend_depends_on_the_platform():
     from tasador.local import dead_letters as gateway
     from tasador.operations import dead_letters as database
