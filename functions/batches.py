@@ -32,6 +32,7 @@ from tasador.clock import now
 from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
 from tasador.listings.listing import COLUMNS, INPUTS, FieldProblem
+from tasador.listings.reading import not_a_column
 from tasador.model.bundle import Bundle
 from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
@@ -81,7 +82,7 @@ def _parse_json(body: bytes) -> Any:
         # The standard library accepts NaN, which some clients write for a missing value.
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise not_json(error) from None
+        raise not_json(error, body) from None
 
 
 def _members(data: Any) -> int:
@@ -104,7 +105,7 @@ def _by_row(listings: Any) -> Batch:
             value = repr(listing)[:200]
             wrong.append((row, FieldProblem("", "is not a JSON object", value)))
         elif not listing.keys() <= _KNOWN:
-            wrong += [(row, _unknown(name)) for name in listing if name not in _KNOWN]
+            wrong += [(row, not_a_column(name, "")) for name in listing if name not in _KNOWN]
     rows = [each if isinstance(each, dict) else {} for each in listings] if wrong else listings
     read = read_columns(
         {name: [listing.get(name) for listing in rows] for name in INPUTS}, len(rows)
@@ -127,7 +128,8 @@ def _by_column(columns: Any) -> Batch:
         reason = "is not an object of at least one column"
         raise invalid_fields([FieldProblem("columns", reason, "")])
     wrong = [
-        _unknown(name)._replace(field=f"columns.{name[:100]}") for name in columns.keys() - _KNOWN
+        not_a_column(name, "")._replace(field=f"columns.{name[:100]}")
+        for name in columns.keys() - _KNOWN
     ]
     lists = {name: values for name, values in columns.items() if isinstance(values, list)}
     wrong += [
@@ -167,10 +169,6 @@ def _reworded_rows(
             if (sent := listing.get(name)) in texts:
                 reworded[row][name] = texts[sent]
     return reworded
-
-
-def _unknown(name: str) -> FieldProblem:
-    return FieldProblem(name[:100], "is not a column of a listing", "")
 
 
 def _check_size(field: str, rows: int) -> None:

@@ -56,6 +56,12 @@ def make_app(module: Any, endpoints: Endpoints) -> flask.Flask:
     return app
 
 
+_DETAILS = {
+    404: "there is nothing at this path; GET /openapi.json lists what there is",
+    405: "this path has no such method; the header Allow lists those that it has",
+}
+
+
 def _flask_view(view: Callable[..., Response]) -> Callable[..., flask.Response]:
     return lambda **path_values: to_flask(guarded(view, from_flask(flask.request), **path_values))
 
@@ -65,7 +71,8 @@ def _problem(error: Exception) -> flask.Response:
         headers = {}
         if allowed := getattr(error, "valid_methods", None):
             headers["Allow"] = ", ".join(sorted(allowed))
-        problem = HttpProblem(error.code, error.description or "", headers=headers)
+        detail = _DETAILS.get(error.code, error.description or "")
+        problem = HttpProblem(error.code, detail, headers=headers)
     else:
         problem = as_problem(error)
     return to_flask(problem.response())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,14 @@ from tasador.listings.listing import FieldProblem
 
 # json.dumps with options would create an encoder on every call.
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+# What a body that is no JSON may be, by its beginning.
+_NOT_JSON = (
+    (re.compile(rb"\x1f\x8b"), "gzip: send the header Content-Encoding: gzip with it"),
+    (re.compile(rb"\s*<"), "XML or HTML; JSON is expected"),
+    (re.compile(rb"--"), "a multipart form; JSON is expected"),
+    (re.compile(rb"[\w.+%-]+="), 'a form; JSON is expected, such as {"state": "Texas"}'),
+)
 
 log = logging.getLogger("tasador.functions")
 
@@ -103,6 +112,7 @@ _TITLES = {
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
@@ -230,7 +240,7 @@ def parse_json(body: bytes) -> Any:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise not_json(error) from None
+        raise not_json(error, body) from None
     require_unique(body, len(data) if isinstance(data, dict) else 0)
     return data
 
@@ -248,7 +258,7 @@ def require_unique(body: bytes, members: int) -> None:
     try:
         name = repeated_member(body)
     except (ValueError, RecursionError) as error:
-        raise not_json(error) from None
+        raise not_json(error, body) from None
     if name is not None:
         problem = FieldProblem(name, "is there twice", "")
         raise HttpProblem(
@@ -256,10 +266,15 @@ def require_unique(body: bytes, members: int) -> None:
         )
 
 
-def not_json(error: Exception) -> HttpProblem:
-    """400 for a body that is no JSON; ``error`` says where."""
+def not_json(error: Exception, body: bytes) -> HttpProblem:
+    """400 for a body that is no JSON: what it is, or else where ``error`` was."""
+    for begin, kind in _NOT_JSON:
+        if begin.match(body):
+            return HttpProblem(400, f"the body is {kind}")
     if isinstance(error, UnicodeDecodeError):
         return HttpProblem(400, f"the body is not JSON: byte {error.start} is not UTF-8")
+    if isinstance(error, RecursionError):
+        return HttpProblem(400, "the body is not JSON that can be read: it has too many levels")
     return HttpProblem(400, f"the body is not JSON: {str(error)[:200]}")
 
 

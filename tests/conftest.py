@@ -11,12 +11,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.kit.checkout import RUN_FOLDER
 from tests.kit.processor_time import (  # noqa: F401 (hooks)
     pytest_runtest_makereport,
     pytest_terminal_summary,
 )
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # Without bytecode files each of the tests' processes would compile all of its imports again.
 sys.dont_write_bytecode = False

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from tasador.listings.rules import (
@@ -235,7 +236,19 @@ def is_reworded(raw: object, read: Value) -> bool:
 
 def not_a_column(name: object, value: object) -> FieldProblem:
     """The problem of a value under a name that no column has."""
-    return FieldProblem(str(name)[:100], "is not a column of a listing", shown(value))
+    name = str(name)[:100]
+    near = _column_like(name)
+    reason = "is not a column of a listing" + (f"; is it {near}?" if near else "")
+    return FieldProblem(name, reason, shown(value))
+
+
+@lru_cache(maxsize=1000)
+def _column_like(name: str) -> str:
+    """The column that a name may be a misspelling of; empty if there is none."""
+    from difflib import get_close_matches  # seldom needed
+
+    plain = name.lower().replace(" ", "_").replace("-", "_")
+    return next(iter(get_close_matches(plain, [rule.column for rule in RULES], 1, 0.85)), "")
 
 
 def shown(value: object) -> str:

@@ -1,5 +1,6 @@
 """Answers say which texts were read as another one."""
 
+import gzip
 import json
 
 import pytest
@@ -85,6 +86,52 @@ def test_field_of_a_batch_that_is_there_twice_is_named(body, name):
     with pytest.raises(HttpProblem, match=f"^{name} is there twice") as raised:
         batch_of_bytes(body)
     assert raised.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (gzip.compress(b"{}"), "the body is gzip: send the header Content-Encoding: gzip with it"),
+        (b"state=TX&bed=3", 'the body is a form; JSON is expected, such as {"state": "Texas"}'),
+        (
+            b"--x\r\nContent-Disposition: form-data",
+            "the body is a multipart form; JSON is expected",
+        ),
+        (b" <listing/>", "the body is XML or HTML; JSON is expected"),
+        (b"[" * 100_000, "the body is not JSON that can be read: it has too many levels"),
+        (b'{"city": "Ca\xf1on"}', "the body is not JSON: byte 12 is not UTF-8"),
+        (b"-x", "the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"", "the body is empty; JSON is expected"),
+    ],
+)
+def test_a_body_that_is_no_json_is_named_as_what_it_is(body, detail):
+    for read in (parse_json, batch_of_bytes):
+        with pytest.raises(HttpProblem) as raised:
+            read(body)
+        assert (raised.value.status, raised.value.detail) == (400, detail)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Bed", "; is it bed?"),
+        ("zip code", "; is it zip_code?"),
+        ("House-Size", "; is it house_size?"),
+        ("batch", "; is it bath?"),
+        ("rooms", ""),
+        ("listings", ""),
+    ],
+)
+def test_a_misspelled_field_is_named_with_the_right_one(name, hint):
+    requests = (
+        lambda: listing_from_json({name: 1}),
+        lambda: batch_of({"listings": [{name: 1}]}),
+        lambda: batch_of({"columns": {name: [1]}}),
+    )
+    for request in requests:
+        with pytest.raises(HttpProblem) as raised:
+            request()
+        assert raised.value.errors[0].reason == f"is not a column of a listing{hint}"
 
 
 MEMBERS = strategies.lists(
