@@ -4,6 +4,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from mlflow import MlflowClient
 
 from tasador.clock import now
 from tasador.drift import verbs as drift
@@ -117,7 +118,7 @@ def test_successor_is_judged_by_the_absolute_checks_and_rollback_returns(world):
 
 def test_rollback_to_a_version_that_mlflow_lacks_records_nothing(world):
     settings, _, second, _ = world
-    Registry(settings)._client.delete_model_version(settings.model_name, str(second.version))
+    MlflowClient(settings.mlflow_url).delete_model_version(settings.model_name, str(second.version))
     with Warehouse(settings.database_url) as warehouse:
         before = warehouse.model_history()
         with pytest.raises(Exception, match=f"has no version {second.version}"):
