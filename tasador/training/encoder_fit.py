@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tasador.model.places import Places
 from tasador.training.geography import Geography
 from tasador.training.local_regressions import (
     NOTHING,
+    PLACES_AT_ONCE,
     Sums,
     Surroundings,
     fit_local_regressions,
@@ -45,10 +46,17 @@ class EncoderFit:
     zips_with_listings: Array
 
 
-def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Array) -> EncoderFit:
+def fit_encoders(
+    rows: Rows,
+    used: Array,
+    geography: Geography,
+    extra_zips: Array,
+    encoded_zips: Array | None = None,
+) -> EncoderFit:
     """Fit encoders on the rows where ``used`` [n] is true.
 
     They cover the zip codes of those rows and ``extra_zips`` (unique positions in the geography).
+    They can encode rows with the zip codes ``encoded_zips`` (positions too; default: all of them).
     """
     placed_rows = np.flatnonzero(used & (rows.zips >= 0))
     used_rows = np.flatnonzero(used)
@@ -62,15 +70,19 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
     )
     # If no row has a zip code, a place without listings stands in, and everything is far from it.
     with_listings = np.flatnonzero(sums.count) if len(placed_rows) else geography.spread[:1]
-    closest, apart = neighbours(geography, with_listings, np.arange(len(geography.codes)), 1)
+    if encoded_zips is None:
+        encoded_zips = np.arange(len(geography.codes))
+    else:
+        encoded_zips = np.union1d(np.concatenate([with_listings, extra_zips]), encoded_zips)
+    closest = np.full(len(geography.codes), NOTHING)
+    apart = np.full(len(geography.codes), np.nan)
+    closest[encoded_zips], apart[encoded_zips] = _nearest_of(geography, with_listings, encoded_zips)
     # Zip codes with listings come first. Some zip codes share a location with one of those.
-    areas = np.concatenate([with_listings, extra_zips[apart[extra_zips, 0] > 0]])
+    areas = np.concatenate([with_listings, extra_zips[apart[extra_zips] > 0]])
     near, km = neighbours(geography, with_listings, areas)
     if not len(placed_rows):
         apart = np.full_like(apart, _FARTHEST_KM)
-    around = fit_local_regressions(
-        sums, closest[areas, 0], near, km, np.zeros(near.shape, dtype=bool)
-    )
+    around = fit_local_regressions(sums, closest[areas], near, km, np.zeros(near.shape, dtype=bool))
     area_of = np.full(len(geography.codes), NOTHING)
     area_of[areas] = np.arange(len(areas))
     area = area_of[rows.zips[placed_rows]]
@@ -81,18 +93,20 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
     deviations = np.abs(residual[:, _NARROW])
     usual = deviations.mean() if len(deviations) else 0.0
     spread, _ = _category(area, len(areas), deviations - usual, _PULL["spread"])
-    nearest, _ = neighbours(geography, areas, np.arange(len(geography.codes)), 1)
+    nearest, _ = _nearest_of(geography, areas, encoded_zips)
+    near_area = np.full(len(geography.codes), NOTHING, dtype=np.int32)
+    near_area[encoded_zips] = area_of[nearest]
     states = sums.states - sums.nation
     places = Places(
         zips=geography.codes[areas].astype(np.int32),
         codes=geography.codes.astype(np.int32),
-        near=area_of[nearest[:, 0]].astype(np.int32),
-        distance=np.log1p(apart[:, 0]).astype(np.float32),
+        near=near_area,
+        distance=np.log1p(apart).astype(np.float32),
         around=geography.around,
         coefficients=(around.coefficients - sums.nation).astype(np.float16),
         nation=np.round(sums.nation, _DIGITS),
         states=states.astype(np.float32),
-        state=sums.state[closest[areas, 0]].astype(np.int32),
+        state=sums.state[closest[areas]].astype(np.int32),
         count=count,
         premium=premium,
         spread=spread,
@@ -115,6 +129,12 @@ def fit_encoders(rows: Rows, used: Array, geography: Geography, extra_zips: Arra
         comparables=_comparables(rows, placed_rows, area, residual[:, _MIDDLE], around, area_of),
     )
     return EncoderFit(encoders, sums, with_listings)
+
+
+def _nearest_of(geography: Geography, known: Array, at: Array) -> tuple[Array, Array]:
+    """For each of ``at`` [n] the nearest zip code of ``known``, and the distance (km)."""
+    near, km = neighbours(geography, known, at, 1)
+    return near[:, 0], km[:, 0]
 
 
 def _category(codes: Array, size: int, values: Array, pull: float) -> tuple[Array, Array]:
@@ -180,6 +200,7 @@ def encoders_without(
     distinct, which = np.unique(np.column_stack([zips, state]), axis=0, return_inverse=True)
     apart = np.full(len(distinct), np.nan)
     left_out: list[_LeftOutAreas] = []
+    nearest: list[_Nearest] = []
     for code in np.unique(distinct[:, 1]):
         members = np.flatnonzero(distinct[:, 1] == code)
         allowed = fit.zips_with_listings
@@ -191,14 +212,52 @@ def encoders_without(
         near, km = neighbours(geography, allowed, distinct[members, 0])
         excluded = (near == distinct[members, 0][:, None]) & (code == NOTHING)
         first = np.arange(len(members)), excluded[:, 0].astype(np.intp)
-        closest, apart[members] = near[first], km[first]
-        surroundings = fit_local_regressions(fit.sums, closest, near, km, excluded)
-        left_out.append(_LeftOutAreas(members, fit.sums.state[closest], surroundings))
+        apart[members] = km[first]
+        nearest.append(_Nearest(members, near[first], near, km, excluded))
+        # One call for many small states, since each has a cost; few rows at once, since each zip
+        # code has many neighbours.
+        if sum(len(each.rows) for each in nearest) >= PLACES_AT_ONCE:
+            left_out.append(_left_out_areas(fit, nearest))
+            nearest = []
+    if nearest:
+        left_out.append(_left_out_areas(fit, nearest))
     encoders, first_area = _with_areas(fit, left_out)
     area = np.full(len(distinct), NOTHING, dtype=np.int64)
     placed = np.concatenate([areas.rows for areas in left_out] or [np.empty(0, dtype=np.int64)])
     area[placed] = first_area + np.arange(len(placed))
     return encoders, area[which.ravel()], np.log1p(apart)[which.ravel()]
+
+
+class _Nearest(NamedTuple):
+    """The nearest zip codes of some of the requested, as ``fit_local_regressions`` takes them."""
+
+    rows: Array
+    closest: Array
+    near: Array
+    km: Array
+    excluded: Array
+
+
+def _left_out_areas(fit: EncoderFit, nearest: list[_Nearest]) -> _LeftOutAreas:
+    """The local regressions around zip codes that may have different numbers of neighbours."""
+    widest = max(each.near.shape[1] for each in nearest)
+
+    def joined(arrays: list[Array], **padding: Any) -> Array:
+        return np.concatenate(
+            [np.pad(array, ((0, 0), (0, widest - array.shape[1])), **padding) for array in arrays]
+        )
+
+    closest = np.concatenate([each.closest for each in nearest])
+    # The last neighbour again, but excluded: it changes neither the bandwidths nor the sums.
+    around = fit_local_regressions(
+        fit.sums,
+        closest,
+        joined([each.near for each in nearest], mode="edge"),
+        joined([each.km for each in nearest], mode="edge"),
+        joined([each.excluded for each in nearest], constant_values=True),
+    )
+    rows = np.concatenate([each.rows for each in nearest])
+    return _LeftOutAreas(rows, fit.sums.state[closest], around)
 
 
 class _LeftOutAreas(NamedTuple):

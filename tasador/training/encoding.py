@@ -85,7 +85,7 @@ def fit_out_of_fold(
         if progress is not None:
             progress(done / (len(numbers) + 1), f"fold {done + 1} of {len(numbers)}")
         inside = np.flatnonzero(folds == number)
-        fit = fit_encoders(rows, folds != number, geography, row_zips)
+        fit = fit_encoders(rows, folds != number, geography, row_zips, row_zips)
         matrix[inside] = _encode(fit, rows, inside, geography)
         for view, (into, masks) in enumerate(zip(masked, hidden, strict=True)):
             together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number), view)

@@ -29,7 +29,7 @@ _PULL = {"state": 60.0, 1000: 30.0, 200: 20.0, 50: 12.0, 15: 6.0}
 # The most zip codes in one regression; sparse areas get fewer listings than the scale.
 _REACH = 192
 _ROWS_AT_ONCE = 100_000
-_PLACES_AT_ONCE = 2_048
+PLACES_AT_ONCE = 2_048
 # The least bandwidth (km): all listings of a zip code are at its centre.
 _LEAST_KM = 1.0
 
@@ -119,8 +119,8 @@ def fit_local_regressions(
     from scipy import sparse
 
     coefficients = np.empty((len(at), len(SCALES), WIDTH))
-    for begin in range(0, len(at), _PLACES_AT_ONCE):
-        rows = slice(begin, begin + _PLACES_AT_ONCE)
+    for begin in range(0, len(at), PLACES_AT_ONCE):
+        rows = slice(begin, begin + PLACES_AT_ONCE)
         around, apart, left_out = near[rows], km[rows], excluded[rows]
         count = np.where(left_out, 0, sums.count[around])
         reached = np.cumsum(count, axis=1)
