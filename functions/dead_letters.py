@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
+from functions.access import require_token_or_origin
 from functions.database import Database
 from functions.http import HttpProblem, Request, Response, no_content, read_body
 from functions.limits import MAX_BODY_BYTES
@@ -34,6 +35,7 @@ log = logging.getLogger("tasador.functions.dead_letters")
 
 def store(database: Database, request: Request) -> Response:
     """POST /dead-letters: an event in binary mode with any data. 503 asks the broker to retry."""
+    require_token_or_origin(request)
     letter = dead_letter_of(request.headers, read_body(request, MAX_BODY_BYTES))
     try:
         database.warehouse().save_dead_letter(letter)

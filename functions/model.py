@@ -28,7 +28,7 @@ from tasador.model.bundle import Bundle
 from tasador.model.golden import GOLDEN_TOLERANCE
 from tasador.model.manifest import Manifest
 from tasador.model.model_ref import ANSWER, ENVIRONMENT, PREDICTION, ModelRef
-from tasador.settings import may_change
+from tasador.settings import Settings, may_change
 
 log = logging.getLogger("tasador.functions.model")
 
@@ -191,7 +191,11 @@ def _report(reason: str) -> None:
         return
     service = os.environ.get("K_SERVICE", "")
     try:
-        publish(build.model_unavailable(_promoted(), service, revision(), reason), broker_url)
+        publish(
+            build.model_unavailable(_promoted(), service, revision(), reason),
+            broker_url,
+            key=Settings.load().events_key,
+        )
     except TasadorError as error:
         log.warning("%s", error)
 

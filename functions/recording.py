@@ -23,7 +23,9 @@ from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import build
 from tasador.events.event import Event
 from tasador.events.publish import Publisher
+from tasador.events.seal import sealed
 from tasador.prediction_record import PredictionRecord
+from tasador.settings import Settings
 
 log = logging.getLogger("tasador.functions.recording")
 
@@ -137,7 +139,8 @@ class Recorder:
             ]
             error: Exception | None = None
             try:
-                publisher.publish(_event(records, group), retries=_RETRIES[self.mode])
+                event = sealed(_event(records, group), Settings.load().events_key)
+                publisher.publish(event, retries=_RETRIES[self.mode])
                 RECORDINGS.labels("sent").inc(len(records))
             except Exception as raised:
                 error = raised

@@ -41,7 +41,10 @@ class Settings:
     metaflow_service_url: str = ""  # Metaflow's metadata service; without it runs are local
     metaflow_ui_url: str = ""
     broker_url: str = ""  # POST CloudEvents here
+    events_key: str = ""  # seals events, so that their readers know who published them
     argo_events_url: str = ""  # on a cluster: the webhook whose events start flows
+    argo_events_token: str = ""  # the bearer token of that webhook
+    functions_token: str = ""  # the bearer token of record's and reload's closed routes
     functions_url: str = ""  # one address for the HTTP paths of all functions
     gateway_admin_url: str = ""  # the local gateway's admin API; empty on a cluster
     gateway_token: str = ""

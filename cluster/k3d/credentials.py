@@ -24,6 +24,7 @@ def credentials(
     :param random: returns a new password of letters and digits at each call
     """
     password, flows_key, serving_key, metaflow_key = (random() for _ in range(4))
+    events_key, functions_token, webhook_token = (random() for _ in range(3))
     signing_key, public_key = new_key()
     database = f"postgresql://tasador:{password}@postgres.{DOMAIN}:5432/tasador"
     store = f"http://objects.{DOMAIN}:8333"
@@ -55,14 +56,24 @@ def credentials(
             "TASADOR_S3_SECRET_KEY": flows_key,
             "TASADOR_SIGNING_KEY": signing_key,
             "TASADOR_SIGNING_PUBLIC_KEYS": public_key,
+            "TASADOR_EVENTS_KEY": events_key,
+            "TASADOR_FUNCTIONS_TOKEN": functions_token,
+            "TASADOR_ARGO_EVENTS_TOKEN": webhook_token,
             **aws,
         },
         "tasador-serving": {
             "TASADOR_S3_ACCESS_KEY": "serving",
             "TASADOR_S3_SECRET_KEY": serving_key,
             "TASADOR_SIGNING_PUBLIC_KEYS": public_key,
+            "TASADOR_EVENTS_KEY": events_key,
         },
-        "tasador-history": {"TASADOR_DATABASE_URL": database},
+        "tasador-history": {
+            "TASADOR_DATABASE_URL": database,
+            "TASADOR_EVENTS_KEY": events_key,
+            "TASADOR_FUNCTIONS_TOKEN": functions_token,
+        },
+        "tasador-web": {"TASADOR_FUNCTIONS_TOKEN": functions_token},
+        "tasador-webhook": {"TASADOR_ARGO_EVENTS_TOKEN": webhook_token},
         "tasador-mlflow": {
             "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://tasador:{password}"
             f"@postgres.{DOMAIN}:5432/mlflow",

@@ -27,8 +27,10 @@ from functions.recording import Recorder
 from tasador.clock import now
 from tasador.events import build
 from tasador.events.event import PREDICTION_REQUESTED, Event
+from tasador.events.seal import sealed
 from tasador.listings.listing import Listing
 from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
+from tasador.settings import Settings
 
 MODEL = model.ServedModel()
 RECORDER = Recorder()
@@ -97,7 +99,9 @@ def _answer(event: Event) -> PredictionRecord:
 
 
 def _reply(event: Event, record: PredictionRecord) -> Response:
-    return reply_event(build.in_reply_to(event, build.prediction_made([record])))
+    # A broker routes the reply to record, which accepts sealed events only.
+    made = build.in_reply_to(event, build.prediction_made([record]))
+    return reply_event(sealed(made, Settings.load().events_key))
 
 
 def post(request: Request) -> Response:

@@ -14,6 +14,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import dead_letters, histories, paging
+from functions.access import protected, require_seal
 from functions.database import Database
 from functions.function import Function, Route
 from functions.http import (
@@ -47,6 +48,7 @@ def on_event(event: Event) -> Response:
     if event.type != PREDICTION_MADE:
         EVENTS.labels("other", "refused").inc()
         raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_MADE} is expected")
+    _require_seal(event)
     try:
         records = predictions_of(event.data)
         new = DATABASE.warehouse().log_predictions(records)
@@ -86,6 +88,7 @@ def on_batch(batch: Sequence[Event | EventError]) -> Response:
             reason = f"is not of type {PREDICTION_MADE}"
             wrong.append(FieldProblem(f"{where}.type", reason, event.type[:200]))
         else:
+            _require_seal(event)
             try:
                 records += predictions_of(event.data)
             except EventError as error:
@@ -101,6 +104,14 @@ def on_batch(batch: Sequence[Event | EventError]) -> Response:
     if wrong:
         raise invalid_fields(wrong)
     return no_content()
+
+
+def _require_seal(event: Event) -> None:
+    try:
+        require_seal(event)
+    except HttpProblem:
+        EVENTS.labels(event.type, "refused").inc()
+        raise
 
 
 def on_json(_request: Request) -> Response:
@@ -169,10 +180,10 @@ FUNCTION = Function(
     on_event=on_event,
     on_batch=on_batch,
     routes=(
-        Route("GET", "/predictions/history", history),
-        Route("GET", "/predictions/<prediction_id>", one),
-        Route("GET", "/metrics/summary", summary),
-        *histories.routes(DATABASE),
+        Route("GET", "/predictions/history", protected(history)),
+        Route("GET", "/predictions/<prediction_id>", protected(one)),
+        Route("GET", "/metrics/summary", protected(summary)),
+        *(r._replace(view=protected(r.view)) for r in histories.routes(DATABASE)),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),
     body_limit=MAX_BODY_BYTES,

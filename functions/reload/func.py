@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+from functions.access import protected, require_seal
 from functions.database import Database
 from functions.function import Function, Route
 from functions.http import (
@@ -42,6 +44,10 @@ from tasador.stores.bundles import check_access
 
 DATABASE = Database("broker_url", also=lambda: check_stores())
 
+ENDED = threading.Event()
+# Between two checks whether the newest promotion serves, on a cluster.
+RECONCILE_SECONDS = 120.0
+
 log = logging.getLogger("tasador.functions.reload")
 
 
@@ -56,7 +62,8 @@ def on_event(event: Event) -> Response:
     """
     try:
         number = promotion_in(event)
-    except TasadorError:
+        require_seal(event)
+    except (TasadorError, HttpProblem):
         EVENTS.labels("other", "refused").inc()
         raise
     try:
@@ -126,14 +133,39 @@ def reconcile_now(_request: Request) -> Response:
 
 
 def load() -> None:
-    """Reach the database, then roll out what was promoted while the function was down."""
+    """Reach the database, then roll out what was promoted while the function was down.
+
+    On a cluster it repeats that at intervals, in its one process: an event can be lost, and a
+    promotion in the database cannot. On one machine the gateway calls /reconcile.
+    """
     DATABASE.load()
     DATABASE.check_ready()
+    _reconcile()
+    if DATABASE.settings().platform == "cluster":
+        threading.Thread(target=_reconcile_regularly, name="reconcile", daemon=True).start()
+
+
+def _reconcile() -> None:
     try:
         with _rollout() as rollout:
             _count(rollout.reconcile())
     except TasadorError as error:
         log.warning("cannot reconcile with the newest promotion: %s", error)
+
+
+def _reconcile_regularly() -> None:
+    while not ENDED.wait(RECONCILE_SECONDS):
+        try:
+            _reconcile()
+        except Exception:
+            # The next check may succeed; without the thread there would be none.
+            log.exception("cannot reconcile with the newest promotion")
+
+
+def stop() -> None:
+    """End the checks and close the connections."""
+    ENDED.set()
+    DATABASE.close()
 
 
 def _recorded(number: int) -> ModelRef:
@@ -182,7 +214,7 @@ def _rollout() -> Iterator[Rollout]:
             backend=backend,
             warehouse=DATABASE.warehouse(),
             settings=settings,
-            publish=partial(publish, broker_url=settings.broker_url),
+            publish=partial(publish, broker_url=settings.broker_url, key=settings.events_key),
         )
 
 
@@ -219,12 +251,15 @@ def index(_request: Request) -> Response:
 FUNCTION = Function(
     name="reload",
     index=index,
-    on_json=reload,
+    on_json=protected(reload),
     on_event=on_event,
-    routes=(Route("POST", "/reload", reload), Route("POST", "/reconcile", reconcile_now)),
+    routes=(
+        Route("POST", "/reload", protected(reload)),
+        Route("POST", "/reconcile", protected(reconcile_now)),
+    ),
     load=load,
     check_ready=DATABASE.check_ready,
-    stop=DATABASE.close,
+    stop=stop,
 )
 
 

@@ -29,11 +29,13 @@ def announce(event: Event, settings: Settings) -> None:
     """
     settings.require("broker_url")
     if not settings.argo_events_url:
-        publish(event, settings.broker_url)
+        publish(event, settings.broker_url, key=settings.events_key)
         return
-    publish(event, settings.broker_url, retries=PATIENCE)
+    publish(event, settings.broker_url, key=settings.events_key, retries=PATIENCE)
     body = json.dumps(argo_event(event), separators=(",", ":")).encode()
     headers = {"content-type": "application/json"}
+    if settings.argo_events_token:
+        headers["authorization"] = f"Bearer {settings.argo_events_token}"
     send(event.type, settings.argo_events_url, headers, body, retries=PATIENCE)
 
 

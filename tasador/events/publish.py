@@ -10,6 +10,7 @@ from tasador import tracing
 from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events.event import Event, EventError
+from tasador.events.seal import sealed
 from tasador.trace_context import root_of
 
 if TYPE_CHECKING:
@@ -93,9 +94,11 @@ class Publisher:
             self._connection = None
 
 
-def publish(event: Event, broker_url: str, *, retries: int = 3, timeout: float = 10.0) -> None:
-    """Publish one event, as ``Publisher.publish`` does."""
-    headers = traced(event).headers()
+def publish(
+    event: Event, broker_url: str, *, key: str = "", retries: int = 3, timeout: float = 10.0
+) -> None:
+    """Publish one event, as ``Publisher.publish`` does, sealed with ``key`` if there is one."""
+    headers = traced(sealed(event, key)).headers()
     send(event.type, broker_url, headers, event.body(), retries=retries, timeout=timeout)
 
 

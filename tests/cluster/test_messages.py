@@ -139,7 +139,8 @@ def test_undeliverable_events_become_dead_letters_and_can_be_replayed(served, me
         "for n, (kind, data) in enumerate(bad):\n"
         "    attributes = dict(source='/tests/cluster', id=f'poison-{n}')\n"
         "    event = Event(type=kind, data=data, **attributes)\n"
-        "    publish.publish(event, settings.broker_url, retries=announce.PATIENCE)\n"
+        "    key = settings.events_key\n"
+        "    publish.publish(event, settings.broker_url, key=key, retries=announce.PATIENCE)\n"
         "report(1)"
     )
 

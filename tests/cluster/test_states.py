@@ -41,10 +41,12 @@ def serves():
 
 
 def reconcile():
-    """What reload's /reconcile did, as the PingSource requests it every two minutes."""
+    """What reload's /reconcile did, which reload calls itself every two minutes."""
     return kit.python(
         "import httpx\n"
-        "answer = httpx.post('http://reload.tasador.svc.cluster.local/reconcile', timeout=280)\n"
+        "headers = {'authorization': f'Bearer {settings.functions_token}'}\n"
+        "url = 'http://reload.tasador.svc.cluster.local/reconcile'\n"
+        "answer = httpx.post(url, headers=headers, timeout=280)\n"
         "report([[r['service'], r['outcome'], r['promotion']] for r in answer.json()['rollouts']])"
     )
 
@@ -53,7 +55,9 @@ def inside(service, path):
     """(status, body) of a GET from inside the cluster."""
     return kit.python(
         "import httpx\n"
-        f"answer = httpx.get('http://{service}.tasador.svc.cluster.local{path}', timeout=60)\n"
+        "headers = {'authorization': f'Bearer {settings.functions_token}'}\n"
+        f"url = 'http://{service}.tasador.svc.cluster.local{path}'\n"
+        "answer = httpx.get(url, headers=headers, timeout=60)\n"
         "report([answer.status_code, answer.text])"
     )
 

@@ -27,7 +27,6 @@ CRDS = [
     (EVENTING, "config/core/resources/broker.yaml"),
     (EVENTING, "config/core/resources/trigger.yaml"),
     (EVENTING, "config/core/resources/sinkbindings.yaml"),
-    (EVENTING, "config/core/resources/pingsource.yaml"),
     (ARGO_CD, "manifests/crds/application-crd.yaml"),
     (ARGO_CD, "manifests/crds/appproject-crd.yaml"),
 ]

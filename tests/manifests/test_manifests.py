@@ -231,11 +231,16 @@ def test_urls_in_settings_point_to_services(dev):
     assert {"postgres", "objects", "mlflow", *MADE} <= seen
 
 
-def test_web_app_calls_existing_functions_and_has_no_secrets(dev, monkeypatch):
+def test_web_app_calls_existing_functions_and_has_one_token(dev, monkeypatch):
     pod = kit.named(dev, "Deployment")["web"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert "envFrom" not in container
     environ = {variable["name"]: variable["value"] for variable in container["env"]}
+    (secret,) = (v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v)
+    assert set(kit.named(dev, "Secret")[secret]["data"]) == {"TASADOR_FUNCTIONS_TOKEN"}
+    assert {"name": "secrets", "mountPath": environ["TASADOR_SETTINGS"], "readOnly": True} in (
+        container["volumeMounts"]
+    )
     url = environ["TASADOR_FUNCTIONS_URL"]
     assert url == "http://{function}.tasador.svc.cluster.local"
     hosts = hosts_called_by_the_web_app(url, monkeypatch)
@@ -336,6 +341,30 @@ def test_functions_have_only_the_secrets_they_need(dev):
     assert [i["actions"] for i in serving if i["name"] == "serving"] == [["Read:mlflow-artifacts"]]
 
 
+def test_readers_and_publishers_hold_the_same_tokens_and_keys(dev):
+    secrets = {
+        name: {k: kit.decoded(v) for k, v in each["data"].items()}
+        for name, each in kit.named(dev, "Secret").items()
+    }
+    holders = {
+        "TASADOR_EVENTS_KEY": {"tasador-flows", "tasador-serving", "tasador-history"},
+        "TASADOR_FUNCTIONS_TOKEN": {"tasador-flows", "tasador-history", "tasador-web"},
+        "TASADOR_ARGO_EVENTS_TOKEN": {"tasador-flows", "tasador-webhook"},
+        "TASADOR_SIGNING_PUBLIC_KEYS": {"tasador-flows", "tasador-serving"},
+        # Only flows sign.
+        "TASADOR_SIGNING_KEY": {"tasador-flows"},
+    }
+    for name, expected in holders.items():
+        values = {secret: v[name] for secret, v in secrets.items() if name in v}
+        assert set(values) == expected, name
+        assert len(set(values.values())) == 1, name
+    webhook = kit.named(dev, "EventSource")["metaflow-webhook"]["spec"]["webhook"]["metaflow-event"]
+    token = webhook["authSecret"]
+    assert token["key"] in secrets[token["name"]]
+    # Argo Events mounts the whole Secret into the event source's pod.
+    assert len(secrets[token["name"]]) == 1
+
+
 def test_only_public_functions_are_reachable_from_outside(dev):
     inside = {
         name
@@ -374,12 +403,11 @@ def test_triggers_filter_known_events_and_have_subscribers(dev):
     }
 
 
-def test_dead_letter_sink_and_reconcile_ping_have_existing_targets(dev):
+def test_dead_letter_sink_has_an_existing_target(dev):
     import importlib
 
     sinks = [
         kit.named(dev, "Broker")["default"]["spec"]["delivery"]["deadLetterSink"],
-        kit.named(dev, "PingSource")["reconcile"]["spec"]["sink"],
     ]
     services = kit.named(dev, "Service")
     for sink in sinks:

@@ -52,6 +52,12 @@ class Functions:
         # The functions are on the same network, so the proxies of the environment do not apply.
         self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
 
+    @staticmethod
+    def _token() -> dict[str, str]:
+        """The header that opens record's history, read at each request: tokens are rotated."""
+        token = Settings.load().functions_token.split(",")[0].strip()
+        return {"authorization": f"Bearer {token}"} if token else {}
+
     async def __aenter__(self) -> Functions:
         return self
 
@@ -94,7 +100,9 @@ class Functions:
     ) -> dict[str, Any]:
         url = self._url.replace("{function}", function)
         try:
-            response = await self._http.request(method, f"{url}{path}", **options)
+            # predict and explain are open, and need not learn the token.
+            headers = self._token() if function == "record" else {}
+            response = await self._http.request(method, f"{url}{path}", headers=headers, **options)
         except httpx.HTTPError:
             raise ApiError(f"The functions at {url} do not answer. Are they up?") from None
         if not response.is_success:

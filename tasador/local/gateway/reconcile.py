@@ -1,4 +1,4 @@
-"""What the PingSource of knative/reconcile.yaml is on a cluster: reload checks at intervals."""
+"""What reload does itself on a cluster: check at intervals what should serve."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.forward import Forwarder
 from tasador.local.gateway.services import Services
+from tasador.settings import Settings
 
 _ANSWER_SECONDS = 600.0
 
@@ -20,7 +21,7 @@ async def reconcile_regularly(services: Services, forwarder: Forwarder, seconds:
                 services.get("reload").pick(),
                 "POST",
                 "/reconcile",
-                [(b"content-type", b"application/json")],
+                _headers(),
                 b"",
                 seconds=_ANSWER_SECONDS,
             )
@@ -37,3 +38,11 @@ async def reconcile_regularly(services: Services, forwarder: Forwarder, seconds:
             log("reconcile", reason=repr(error))
         finally:
             await answer.close()
+
+
+def _headers() -> list[tuple[bytes, bytes]]:
+    headers = [(b"content-type", b"application/json")]
+    # Of several tokens each one is accepted.
+    if token := Settings.load().functions_token.split(",")[0].strip():
+        headers.append((b"authorization", f"Bearer {token}".encode()))
+    return headers
