@@ -117,8 +117,10 @@ class Traffic:
         It continues the caller's trace. Without one it belongs to that of the event's correlation
         id, or of the model's.
         """
+        if not self._sampler.takes():
+            return None
         parent = parse(headers.get("ce-traceparent") or headers.get("traceparent") or "")
-        if (parent is not None and not parent.sampled) or not self._sampler.takes():
+        if parent is not None and not parent.sampled:
             return None
         return tracing.begin(
             self._common["function"],
