@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from functions.http import not_ready
-from functions.observability import STORE_FAILURES
+from functions.observability import STORE_FAILURES, STORES_REACHABLE
 from tasador.clock import backoff
 from tasador.errors import ConfigurationError, StoreRefused, TasadorError
 from tasador.settings import Settings, may_change
@@ -40,6 +40,9 @@ class Database:
         self._failures = 0
         self._reached = False
         self._closed = threading.Event()
+        STORES_REACHABLE.labels().set(0)
+        for cause in ("unavailable", "refused", "other"):
+            STORE_FAILURES.labels(cause)
 
     def settings(self) -> Settings:
         """The current settings; raises ConfigurationError that names a missing one."""
@@ -108,9 +111,11 @@ class Database:
         if self._failures:
             log.info("the stores are in reach again")
         self._reached, self._failures = True, 0
+        STORES_REACHABLE.labels().set(1)
         return True
 
     def _failed(self, cause: str, reason: str) -> None:
         self._reason, self._failures, self._reached = reason, self._failures + 1, False
+        STORES_REACHABLE.labels().set(0)
         STORE_FAILURES.labels(cause).inc()
         log.log(logging.ERROR if self._final else logging.WARNING, reason)

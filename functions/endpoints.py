@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from functions import metrics
 from functions.function import Function, Route, View
 from functions.http import (
     REASON_SECONDS,
@@ -23,7 +22,7 @@ from functions.http import (
     not_ready,
     reply,
 )
-from functions.observability import Traffic
+from functions.observability import READY, Traffic
 from tasador import tracing
 
 # A process that has not been ready for this long fails its liveness probe: the platform starts it
@@ -53,7 +52,6 @@ class Endpoints:
             "/health/liveness": self._health,
             "/ready": self._readiness,
             "/health/readiness": self._routability,
-            "/metrics": lambda _request: Response(*metrics.metrics_text()),
         }
         self._posts: dict[str, Callable[..., Response]] = {
             route.path: route.view for route in self.routes if route.method == "POST"
@@ -61,6 +59,7 @@ class Endpoints:
         self._posts["/"] = function.post
         self._paths = {"/", *(route.path for route in self.routes)}
         self._traffic = Traffic(function.name)
+        self._ready = READY.labels()
         self._ending = False
         self._failure = ""
 
@@ -153,6 +152,11 @@ class Endpoints:
 
     def _unready(self) -> HttpProblem | None:
         """The reason why the function cannot work, if it cannot."""
+        problem = self._problem()
+        self._ready.set(float(problem is None))
+        return problem
+
+    def _problem(self) -> HttpProblem | None:
         if self._ending:
             return not_ready("the process is ending")
         try:

@@ -2,7 +2,8 @@
 
 It loads the function as parliament does and serves it until SIGTERM. HOST (default 127.0.0.1), PORT
 (8080), THREADS (4), QUEUE (64, the requests that may wait) and UNREADY_SECONDS (300, after which
-/health fails if the function has not been ready) come from the environment.
+/health fails if the function has not been ready) come from the environment. METRICS_PORT, if it is
+set, serves the metrics, apart from the requests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from functions import fetching, metrics
+from functions import fetching, metrics, metrics_server
 from functions.endpoints import UNREADY_SECONDS, Endpoints
 from functions.function import Function
 from functions.http import HttpProblem
@@ -134,8 +135,15 @@ def main() -> None:
         )
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
+    address = os.environ.get("HOST", "127.0.0.1")
     host = Host(module, unready)
-    host.serve(os.environ.get("HOST", "127.0.0.1"), port, threads, queue)
+    if os.environ.get("METRICS_PORT"):
+        metrics_port = _positive("METRICS_PORT", 0)
+        try:
+            metrics_server.start(address, metrics_port)
+        except OSError as error:
+            raise SystemExit(f"METRICS_PORT {metrics_port} cannot be used: {error}") from None
+    host.serve(address, port, threads, queue)
 
 
 def _use_one_arena() -> None:

@@ -29,7 +29,7 @@ _GATHER_SECONDS = 0.02
 _FLUSH_SECONDS = 1.0
 
 DROPPED = counter(
-    "log_lines_dropped_total", "Log lines dropped because nothing read stdout."
+    "tasador_log_lines_dropped_total", "Log lines dropped because nothing read stdout."
 ).labels()
 
 _encode = json.JSONEncoder(default=str).encode

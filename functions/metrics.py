@@ -98,7 +98,10 @@ class Family(Generic[T]):
         return child
 
     def collect(self) -> Iterator[Metric]:
-        """The metric in prometheus_client's form; part of its collector interface."""
+        """The metric in prometheus_client's form; part of its collector interface.
+
+        A metric without values belongs to another function and is left out.
+        """
         from prometheus_client import core
 
         kinds = {
@@ -109,6 +112,8 @@ class Family(Generic[T]):
         metric = kinds[self._kind](self._name, self._help, labels=self._labels)
         with self._lock:
             children = sorted(self._children.items())
+        if not children:
+            return
         for values, child in children:
             if isinstance(child, Value):
                 metric.add_metric(values, child.value)
@@ -122,9 +127,9 @@ def counter(name: str, help_text: str, *labels: str) -> Family[Value]:
     return Family("counter", name, help_text, labels, Value)
 
 
-def gauge(name: str, help_text: str) -> Value:
-    """A gauge without labels."""
-    return Family("gauge", name, help_text, (), Value).labels()
+def gauge(name: str, help_text: str, *labels: str) -> Family[Value]:
+    """A gauge by labels."""
+    return Family("gauge", name, help_text, labels, Value)
 
 
 def histogram(
@@ -148,9 +153,10 @@ def metrics_text() -> tuple[bytes, str]:
 
 @cache
 def _registry() -> CollectorRegistry:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, ProcessCollector
 
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     for family in _REGISTERED:
         registry.register(cast("Collector", family))
     return registry

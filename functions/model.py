@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from functions.fetching import fetched
 from functions.http import REASON_SECONDS, not_ready, use_fast_json
-from functions.observability import MODEL_LOAD_FAILURES, MODEL_LOADED
+from functions.observability import MODEL_INFO, MODEL_LOAD_FAILURES, MODEL_LOADED
 from functions.peers import another_serves
 from tasador.clock import backoff
 from tasador.errors import (
@@ -32,6 +32,8 @@ from tasador.settings import Settings, may_change
 
 log = logging.getLogger("tasador.functions.model")
 
+# Why an attempt to load the model fails.
+_CAUSES = ("unavailable", "refused", "bundle", "setting", "other")
 # Between two attempts to load the model (seconds).
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 # A starting process lets requests wait for its model this long (seconds): it loads sooner than a
@@ -59,6 +61,9 @@ class ServedModel:
         self._has_peer = False
         self._attempted = threading.Event()
         self._load_started: float | None = None
+        MODEL_LOADED.labels().set(0)
+        for cause in _CAUSES:
+            MODEL_LOAD_FAILURES.labels(cause)
 
     def load(self) -> None:
         """Load until it succeeds, however long a store or an object is missing.
@@ -152,7 +157,10 @@ class ServedModel:
                     }
                 },
             )
-            MODEL_LOADED.set(1)
+            MODEL_LOADED.labels().set(1)
+            MODEL_INFO.labels(manifest.name, str(manifest.version), str(_promoted().promotion)).set(
+                1
+            )
             return True
 
     def _failed(self, cause: str, reason: str) -> bool:

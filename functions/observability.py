@@ -15,45 +15,75 @@ from functions.metrics import Histogram, Value, counter, gauge, histogram
 from tasador import tracing
 from tasador.trace_context import parse, trace_id_of
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+# Up to what a rollout takes, which is the answer to a request too.
+_REQUEST_SECONDS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+    *(10.0, 30.0, 60.0, 120.0, 300.0),
+)
+_MODEL_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+_ROLLOUT_SECONDS = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 _DOLLARS = (25e3, 50e3, 100e3, 200e3, 300e3, 400e3, 600e3, 800e3, 1e6, 1.5e6, 2.5e6, 5e6)
 
 HTTP_REQUESTS = counter(
-    "http_requests_total",
-    "Requests answered, without health checks and metrics.",
+    "tasador_http_requests_total",
+    "Requests answered, without probes.",
     "route",
     "method",
     "status",
 )
 HTTP_DURATION = histogram(
-    "http_request_duration_seconds", "Time to answer a request.", _SECONDS, "route", "method"
+    "tasador_http_request_duration_seconds",
+    "Time to answer a request.",
+    _REQUEST_SECONDS,
+    "route",
+    "method",
 )
+READY = gauge("tasador_ready", "1 while the function can do its work.")
 # mode: single, batch, event
-PREDICTIONS = counter("predictions_total", "Listings priced.", "mode")
-PREDICTION_LATENCY = histogram(
-    "prediction_latency_seconds", "Time in the model.", _SECONDS
-).labels()
-PREDICTION_PRICE = histogram("prediction_price_dollars", "Predicted prices.", _DOLLARS).labels()
-MODEL_LOADED = gauge("model_loaded", "1 when a verified model is loaded.")
+PREDICTIONS = counter("tasador_predictions_total", "Listings priced.", "mode")
+PREDICTION_DURATION = histogram(
+    "tasador_prediction_duration_seconds", "Time in the model for one listing.", _MODEL_SECONDS
+)
+PREDICTION_PRICE = histogram("tasador_prediction_price_dollars", "Predicted prices.", _DOLLARS)
+MODEL_LOADED = gauge("tasador_model_loaded", "1 when a verified model is loaded.")
+MODEL_INFO = gauge(
+    "tasador_model_info", "The model that the process has loaded.", "model", "version", "promotion"
+)
 # cause: unavailable (no answer), refused (the key), bundle (missing or damaged), setting, other
 MODEL_LOAD_FAILURES = counter(
-    "model_load_failures_total", "Attempts to load the model that failed.", "cause"
+    "tasador_model_load_failures_total", "Attempts to load the model that failed.", "cause"
 )
+STORES_REACHABLE = gauge(
+    "tasador_stores_reachable",
+    "1 while the database and the other stores of the function accept its credentials.",
+)
+# cause: unavailable, refused, other
 STORE_FAILURES = counter(
-    "store_failures_total",
-    "Checks of the database and the other stores of record and reload that failed.",
+    "tasador_store_failures_total",
+    "Checks of the database and the other stores of the function that failed.",
     "cause",
 )
-EXPLAINER_LOADED = gauge("explainer_loaded", "1 when the explainer is ready.")
+EXPLAINER_LOADED = gauge("tasador_explainer_loaded", "1 when the explainer is ready.")
 RECORDINGS = counter(
-    "recordings_total",
+    "tasador_recordings_total",
     "Predictions that the broker accepted (sent), that were dropped (lost), or whose caller got a "
     "503 (refused).",
     "outcome",
 )
 # outcome: done, refused, retry
-EVENTS = counter("events_total", "CloudEvents received.", "type", "outcome")
-ROLLOUTS = counter("rollouts_total", "Promotions handled.", "outcome")
+EVENTS = counter("tasador_events_total", "CloudEvents received.", "type", "outcome")
+# outcome: serving, unchanged, superseded, failed, paused
+ROLLOUTS = counter(
+    "tasador_rollouts_total",
+    "Attempts to bring a promotion into service; one for all services together.",
+    "outcome",
+)
+ROLLOUT_DURATION = histogram(
+    "tasador_rollout_duration_seconds",
+    "Time of an attempt that tried a candidate.",
+    _ROLLOUT_SECONDS,
+    "outcome",
+)
 
 
 # Requests of which spans are sent: one costs as much as a tenth of a prediction.
@@ -92,6 +122,8 @@ class Traffic:
                 HTTP_REQUESTS.labels(route, method, f"{status // 100}xx"),
                 HTTP_DURATION.labels(route, method),
             )
+            # A counter that appears with its first failure has no rate before the second.
+            HTTP_REQUESTS.labels(route, method, "5xx")
         counters[0].inc()
         counters[1].observe(seconds)
         write_line(

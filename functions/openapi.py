@@ -200,13 +200,11 @@ def _parameter(name: str, schema: Json) -> Json:
 def _health(name: str) -> Json:
     state = an_object({"status": STRING, "function": {"const": name}})
     live, ready = _get("liveness", state), _get("readiness", state)
-    text = {"200": {"description": "Prometheus", "content": {"text/plain": {"schema": STRING}}}}
     return {
         "/health": live,
         "/health/liveness": live,
         "/ready": ready,
         "/health/readiness": ready,
-        "/metrics": {"get": {"summary": "metrics", "responses": text}},
         "/openapi.json": _get("this document", {"type": "object"}),
     }
 

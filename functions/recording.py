@@ -61,6 +61,8 @@ class Recorder:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._ended = False
+        for outcome in ("sent", "lost", "refused"):
+            RECORDINGS.labels(outcome)
 
     @cached_property
     def mode(self) -> str:

@@ -28,6 +28,7 @@ from tasador.model.contributions import Contribution
 
 MODEL = model.ServedModel(explains=True)
 PREPARED = threading.Event()
+_LOADED = EXPLAINER_LOADED.labels()
 
 _SINGLE_PATHS = frozenset({"/", "/explain"})
 
@@ -92,7 +93,7 @@ def index(_request: Request) -> Response:
             "name": "explain",
             "model": model.served(MODEL.wait_for_bundle().manifest).answer,
             "revision": model.revision(),
-            "links": {"explain": "/explain", "ready": "/ready", "metrics": "/metrics"},
+            "links": {"explain": "/explain", "ready": "/ready"},
         }
     )
 
@@ -102,7 +103,7 @@ def load() -> None:
     MODEL.load()
     contributions.explain(MODEL.require(), Listing())
     PREPARED.set()
-    EXPLAINER_LOADED.set(1)
+    _LOADED.set(1)
 
 
 def check_ready() -> None:

@@ -22,7 +22,7 @@ from functions.http import (
     reply_event,
 )
 from functions.limits import MAX_BODY_BYTES
-from functions.observability import EVENTS, PREDICTION_LATENCY, PREDICTION_PRICE, PREDICTIONS
+from functions.observability import EVENTS, PREDICTION_DURATION, PREDICTION_PRICE, PREDICTIONS
 from functions.recording import Recorder
 from tasador.clock import now
 from tasador.events import build
@@ -36,6 +36,7 @@ MODEL = model.ServedModel()
 RECORDER = Recorder()
 
 _SINGLE, _BATCH, _EVENT = (PREDICTIONS.labels(mode) for mode in ("single", "batch", "event"))
+_DURATION, _PRICE = PREDICTION_DURATION.labels(), PREDICTION_PRICE.labels()
 
 _SINGLE_PATHS = frozenset({"/", "/predict"})
 
@@ -59,8 +60,8 @@ def batch_predict(request: Request) -> Response:
     started = time.perf_counter()
     predictions = bundle.predict(batch.columns)
     seconds = time.perf_counter() - started
-    PREDICTION_LATENCY.observe(seconds / batch.rows, batch.rows)
-    PREDICTION_PRICE.observe_all(predictions.price)
+    _DURATION.observe(seconds / batch.rows, batch.rows)
+    _PRICE.observe_all(predictions.price)
     _BATCH.inc(batch.rows)
     priced = batches.PricedBatch(bundle, batch, predictions, seconds)
     _record(request, priced)
@@ -160,8 +161,7 @@ def index(_request: Request) -> Response:
             "name": "predict",
             "model": model.served(bundle.manifest).answer,
             "revision": model.revision(),
-            "links": {r.path.strip("/"): r.path for r in FUNCTION.routes}
-            | {"ready": "/ready", "metrics": "/metrics"},
+            "links": {r.path.strip("/"): r.path for r in FUNCTION.routes} | {"ready": "/ready"},
         }
     )
 
@@ -171,8 +171,8 @@ def _predict_one(listing: Listing, identity: str) -> PredictionRecord:
     started = time.perf_counter()
     prediction = bundle.predict_one(listing)
     seconds = time.perf_counter() - started
-    PREDICTION_LATENCY.observe(seconds)
-    PREDICTION_PRICE.observe(prediction["price"])
+    _DURATION.observe(seconds)
+    _PRICE.observe(prediction["price"])
     return PredictionRecord(
         prediction_id=identity,
         predicted_at=now(),

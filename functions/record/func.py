@@ -170,7 +170,7 @@ def index(_request: Request) -> Response:
     """GET /: the function and its routes."""
     links = {"history": "/predictions/history", "summary": "/metrics/summary"}
     links |= {"models": "/models", "batches": "/batches", "rollouts": "/rollouts"}
-    return reply({"name": "record", "links": links | {"ready": "/ready", "metrics": "/metrics"}})
+    return reply({"name": "record", "links": links | {"ready": "/ready"}})
 
 
 FUNCTION = Function(

@@ -28,13 +28,13 @@ from functions.http import (
     require_object,
 )
 from functions.limits import RELOAD_BODY_BYTES
-from functions.observability import EVENTS, ROLLOUTS
+from functions.observability import EVENTS, ROLLOUT_DURATION, ROLLOUTS
 from tasador.errors import ServiceUnavailable, TasadorError
 from tasador.events.event import Event
 from tasador.events.publish import publish
 from tasador.listings.listing import FieldProblem
 from tasador.model.model_ref import ModelRef
-from tasador.records import RolloutRecord
+from tasador.records import RolloutOutcome, RolloutRecord
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import SERVICES, promoted_by_decision, promotion_in
@@ -43,6 +43,14 @@ from tasador.settings import Settings
 from tasador.stores.bundles import check_access
 
 DATABASE = Database("broker_url", also=lambda: check_stores())
+# The outcome of an attempt is the first of these that a service reports.
+_OUTCOMES: tuple[RolloutOutcome, ...] = (
+    "failed",
+    "paused",
+    "serving",
+    "superseded",
+    "unchanged",
+)
 
 ENDED = threading.Event()
 # Between two checks whether the newest promotion serves, on a cluster.
@@ -138,6 +146,8 @@ def load() -> None:
     On a cluster it repeats that at intervals, in its one process: an event can be lost, and a
     promotion in the database cannot. On one machine the gateway calls /reconcile.
     """
+    for outcome in _OUTCOMES:
+        ROLLOUTS.labels(outcome)
     DATABASE.load()
     DATABASE.check_ready()
     _reconcile()
@@ -219,8 +229,18 @@ def _rollout() -> Iterator[Rollout]:
 
 
 def _count(records: list[RolloutRecord]) -> None:
+    """Count an attempt once, though it has a record for each service, and log the records."""
+    outcome = next((each for each in _OUTCOMES if any(r.outcome == each for r in records)), None)
+    if outcome is not None:
+        ROLLOUTS.labels(outcome).inc()
+    if outcome in ("failed", "serving"):
+        ROLLOUT_DURATION.labels(outcome).observe(
+            (
+                max(record.finished_at for record in records)
+                - min(record.started_at for record in records)
+            ).total_seconds()
+        )
     for record in records:
-        ROLLOUTS.labels(record.outcome).inc()
         log.info(
             "rollout %s: %s",
             record.outcome,
@@ -244,7 +264,7 @@ def _as_json(record: RolloutRecord) -> dict[str, Any]:
 
 def index(_request: Request) -> Response:
     """GET /: the function and its routes."""
-    links = {"reload": "/reload", "ready": "/ready", "metrics": "/metrics"}
+    links = {"reload": "/reload", "ready": "/ready"}
     return reply({"name": "reload", "links": links})
 
 

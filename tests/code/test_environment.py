@@ -94,7 +94,7 @@ def test_function_gets_its_settings_and_nothing_of_the_user(monkeypatch):
     revision = Revision(
         service="predict", name="predict-00001", env={"MODEL_URI": "s3://m/1"}, created=""
     )
-    made = function_environ(revision, settings, 8123)
+    made = function_environ(revision, settings, 8123, 8124)
     assert made["MODEL_URI"] == "s3://m/1"
     assert "TASADOR_DATABASE_URL" not in made
     assert {name for name, value in VARIABLES.items() if made.get(name) == value} == PASSED_ON

@@ -25,7 +25,7 @@ from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle
 from tests.kit.waiting import wait_for
 
-PROBES = ("/health", "/ready", "/metrics", "/health/liveness", "/health/readiness")
+PROBES = ("/health", "/ready", "/health/liveness", "/health/readiness")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def answer_of(sock):
 
 def metric(client, series):
     """The value of a series in the metrics; 0 where it does not exist yet."""
-    lines = [x for x in client.get("/metrics").text.splitlines() if x.startswith(series)]
+    lines = [x for x in client.metrics().splitlines() if x.startswith(series)]
     return float(lines[0].rsplit(" ", 1)[1]) if lines else 0.0
 
 
@@ -90,7 +90,7 @@ def test_full_queue_answers_503_and_probes_still_answer(folder, tmp_path):
         def refused():
             """How many requests were refused, by the metrics that operators see."""
             labels = '{method="POST",route="/predict",status="5xx"}'
-            return metric(client, f"http_requests_total{labels}")
+            return metric(client, f"tasador_http_requests_total{labels}")
 
         def call():
             return [shared.post("/predict", json={"bed": 3}) for _ in range(5)]
@@ -360,7 +360,7 @@ def test_connection_header_keeps_or_closes_the_connection(predict):
 
 
 def test_head_has_no_body_and_wrong_method_is_405_with_allow(predict):
-    for path in ("/health", "/ready", "/metrics"):
+    for path in ("/health", "/ready"):
         answer = predict.head(path)
         assert (answer.status_code, answer.content) == (200, b"")
         refused = predict.post(path, content=b"{}")

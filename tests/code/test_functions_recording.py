@@ -32,7 +32,7 @@ def predicting(folder, home, **env):
 
 
 def metric(client, text):
-    line = next((x for x in client.get("/metrics").text.splitlines() if x.startswith(text)), "0 0")
+    line = next((x for x in client.metrics().splitlines() if x.startswith(text)), "0 0")
     return float(line.split()[-1])
 
 

@@ -235,13 +235,13 @@ def test_nan_in_a_batch_is_a_missing_value(predict):
 
 def test_metrics_count_every_row_of_a_batch(predict):
     def counted():
-        lines = predict.get("/metrics").text.splitlines()
+        lines = predict.metrics().splitlines()
         values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         keys = (
-            'predictions_total{mode="batch"}',
-            "prediction_price_dollars_count",
-            "prediction_latency_seconds_count",
-            'prediction_price_dollars_bucket{le="+Inf"}',
+            'tasador_predictions_total{mode="batch"}',
+            "tasador_prediction_price_dollars_count",
+            "tasador_prediction_duration_seconds_count",
+            'tasador_prediction_price_dollars_bucket{le="+Inf"}',
         )
         return [float(values[key]) for key in keys]
 
@@ -394,20 +394,20 @@ def test_events_of_other_types_are_rejected(predict, explain):
 def test_probes_are_not_counted_and_labels_are_closed_sets(predict):
     predict.post("/predict", json={})
     predict.request("BREW", "/coffee")
-    for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
+    for path in ("/health", "/ready", "/health/liveness", "/health/readiness"):
         assert predict.get(path).status_code == 200
-    text = predict.get("/metrics").text
-    assert 'http_requests_total{method="POST",route="/predict",status="2xx"}' in text
-    assert 'http_requests_total{method="other",route="unmatched",status="4xx"}' in text
-    for never in ("coffee", "BREW", "/health", "/ready", 'route="/metrics"'):
+    text = predict.metrics()
+    assert 'tasador_http_requests_total{method="POST",route="/predict",status="2xx"}' in text
+    assert 'tasador_http_requests_total{method="other",route="unmatched",status="4xx"}' in text
+    for never in ("coffee", "BREW", "/health", "/ready"):
         assert never not in text
-    for name in ("predictions_total", "prediction_latency_seconds", "prediction_price_dollars"):
-        assert name in text
-    assert "model_loaded 1.0" in text
+    for name in ("predictions_total", "prediction_duration_seconds", "prediction_price_dollars"):
+        assert f"tasador_{name}" in text
+    assert "tasador_model_loaded 1.0" in text
 
 
 def test_explain_reports_its_explainer_as_a_metric(explain):
-    assert "explainer_loaded 1.0" in explain.get("/metrics").text
+    assert "tasador_explainer_loaded 1.0" in explain.metrics()
 
 
 def test_request_log_has_request_id_and_correlation_id(predict):
@@ -581,8 +581,8 @@ def test_restored_bundle_is_served_by_the_same_process(folder, listing, tmp_path
         wait_for(lambda: client.get("/health").status_code == 503)
         assert "there is no folder" in client.get("/health").json()["detail"]
         wait_for(lambda: client.get("/health/readiness").status_code == 200)
-        text = wait_for(lambda: client.get("/metrics").text)
-        assert 'model_load_failures_total{cause="bundle"}' in text
+        text = wait_for(client.metrics)
+        assert 'tasador_model_load_failures_total{cause="bundle"}' in text
         # Half of it first, as a slow restore does.
         copy.mkdir()
         shutil.copy(away / "manifest.json", copy)

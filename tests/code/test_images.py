@@ -124,7 +124,7 @@ def test_a_function_answers_with_the_packages_of_its_image_alone(pythons, bundle
         if name == "predict":
             rows = {"listings": [{"bed": 3}, {}]}
             assert client.post("/batch_predict", json=rows).status_code == 200
-        for path in ("/", "/metrics", "/openapi.json"):
+        for path in ("/", "/openapi.json"):
             assert client.get(path).status_code == 200
         assert set(imported()) & NOT_FOR_ANSWERS == set()
 

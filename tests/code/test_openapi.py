@@ -24,7 +24,6 @@ COMMON = {
     ("GET", "/ready"),
     ("GET", "/health/liveness"),
     ("GET", "/health/readiness"),
-    ("GET", "/metrics"),
     ("GET", "/openapi.json"),
 }
 

@@ -106,8 +106,8 @@ def test_record_uses_a_rotated_password_without_a_restart(login, tmp_path):
         wait_for(lambda: is_ready(client), 30)
         assert deliver(client) == 204
         assert time.monotonic() - began < 20
-        metrics = client.get("/metrics").text
-        assert 'store_failures_total{cause="refused"}' in metrics
+        metrics = client.metrics()
+        assert 'tasador_store_failures_total{cause="refused"}' in metrics
 
 
 def test_reload_names_a_refused_key_and_goes_on_once_it_is_accepted(platform, login, tmp_path):

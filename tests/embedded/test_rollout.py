@@ -29,6 +29,7 @@ from tasador.warehouse.warehouse import Warehouse
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
 from tests.kit.records import make_decision
+from tests.kit.scraping import scraped
 from tests.kit.waiting import wait_for
 
 SERVICES = plan.SERVICES
@@ -438,8 +439,8 @@ def test_forged_promotion_event_changes_nothing(world):
     assert answer.status_code == 422
     assert "promotion 1000000 is not in ops.model_history" in answer.json()["detail"]
     assert in_service(world) == good
-    metrics = world.client.get("/fn/reload/metrics").text
-    assert 'outcome="refused"' in metrics
+    text = scraped(str(world.client.base_url), "reload")
+    assert 'tasador_events_total{outcome="refused",type="tasador.model.promoted"} 1.0' in text
     # Other values under a recorded number: the recorded ones are rolled out.
     decision = world.decide(1)
     spoilt = build.model_promoted(replace(decision, digest="0" * 64, model_uri="s3://elsewhere"))

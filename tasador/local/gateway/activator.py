@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from tasador.errors import TasadorError
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.daemon import FUNCTION_PROCESSES
 from tasador.local.gateway.instance import Instance, unready
+from tasador.local.gateway.metrics import GatewayMetrics
 from tasador.local.gateway.options import Options, current_settings, function_environ, grant
 from tasador.local.gateway.services import Revision
 from tasador.local.process import Running, listens, port_is_free, started_at, write_private
@@ -47,10 +49,17 @@ class _Slot:
 class Activator:
     """Provides ready processes to requests."""
 
-    def __init__(self, settings: Settings, options: Options, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        client: httpx.AsyncClient,
+        metrics: GatewayMetrics,
+    ) -> None:
         self._settings = settings
         self._options = options
         self._client = client
+        self._metrics = metrics
         self._slots: dict[str, _Slot] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._files = settings.home / FUNCTION_PROCESSES
@@ -118,6 +127,11 @@ class Activator:
         if slot is not None and slot.instance is not None:
             self._spawn_task(self._retire(slot, slot.instance))
 
+    def running(self) -> list[Instance]:
+        """The processes that are alive."""
+        instances = [slot.instance for slot in self._slots.values()]
+        return [each for each in instances if each is not None and each.alive]
+
     # -- for the gateway ------------------------------------------------------------------------
 
     async def scale_down(self) -> None:
@@ -140,7 +154,7 @@ class Activator:
         while True:
             await asyncio.sleep(self._options.liveness_seconds)
             self._grant_current_settings()
-            for instance in self._running():
+            for instance in self.running():
                 if instance.settled.is_set():
                     await self._check_health(instance)
 
@@ -183,7 +197,7 @@ class Activator:
         path.parent.mkdir(parents=True, exist_ok=True)
         settings = current_settings(self._settings)
         grant(revision.service, settings)
-        port = _free_port()
+        port, metrics_port = _free_ports(2)
         with path.open("ab") as out:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -192,7 +206,7 @@ class Activator:
                     stdout=out,
                     stderr=out,
                     cwd=CHECKOUT,
-                    env=function_environ(revision, settings, port),
+                    env=function_environ(revision, settings, port, metrics_port),
                     start_new_session=True,
                 )
             except OSError as error:
@@ -200,7 +214,7 @@ class Activator:
                     503, f"{revision.name} cannot be started: {error}", retry_after=5
                 ) from error
         self._record_process(process.pid, revision)
-        instance = Instance(revision, process, port, path)
+        instance = Instance(revision, process, port, metrics_port, path)
         slot.instance = instance
         log("function started", revision=revision.name, pid=process.pid, port=port)
         self._spawn_task(self._watch(instance))
@@ -237,18 +251,15 @@ class Activator:
                         reason=instance.reason,
                     )
                 if instance.ready:
+                    self._metrics.started(instance.revision.service, seconds)
                     return
             await asyncio.sleep(1.0 if instance.settled.is_set() else next(pauses))
-
-    def _running(self) -> list[Instance]:
-        instances = [slot.instance for slot in self._slots.values()]
-        return [each for each in instances if each is not None and each.alive]
 
     def _grant_current_settings(self) -> None:
         """Pass rotated secrets on to running processes; the kubelet does so on a cluster."""
         try:
             settings = current_settings(self._settings)
-            for service in {each.revision.service for each in self._running()}:
+            for service in {each.revision.service for each in self.running()}:
                 grant(service, settings)
         except (OSError, TasadorError) as error:
             log("the settings cannot be read", reason=str(error))
@@ -290,8 +301,10 @@ class Activator:
         task.add_done_callback(self._tasks.discard)
 
 
-def _free_port() -> int:
-    for port in random.sample(_PORTS, 200):
-        if port_is_free(port):
-            return port
-    raise Refusal(503, f"there is no free port from {_PORTS.start} to {_PORTS.stop}", retry_after=5)
+def _free_ports(count: int) -> list[int]:
+    free = islice(filter(port_is_free, random.sample(_PORTS, 200)), count)
+    if len(ports := list(free)) == count:
+        return ports
+    raise Refusal(
+        503, f"there are too few free ports from {_PORTS.start} to {_PORTS.stop}", retry_after=5
+    )

@@ -27,6 +27,7 @@ from tasador.local.gateway.daemon import end_functions
 from tasador.local.gateway.dead_letters import DeadLetters
 from tasador.local.gateway.forward import Forwarder, Relay
 from tasador.local.gateway.journal import Journal
+from tasador.local.gateway.metrics import GatewayMetrics
 from tasador.local.gateway.options import Options
 from tasador.local.gateway.reconcile import reconcile_regularly
 from tasador.local.gateway.services import Revision, Services
@@ -40,7 +41,6 @@ FUNCTION_OF_PATH = {
     "/model": "predict",
     "/states": "predict",
     "/places": "predict",
-    "/metrics": "predict",
     "/predict": "predict",
     "/batch_predict": "predict",
     "/explain": "explain",
@@ -73,11 +73,14 @@ class Gateway:
             trust_env=False,
         )
         self.services = Services(settings.home / "gateway.json")
-        self.activator = Activator(settings, options, self._client)
+        self._metrics = GatewayMetrics()
+        self.activator = Activator(settings, options, self._client, self._metrics)
         self._forwarder = Forwarder(self.activator, self._client)
         self._journal = Journal(settings.home / "events.sqlite")
         dead_letters = DeadLetters(settings.home / "dead-letters.jsonl")
-        self.broker = Broker(self.services, self._forwarder, self._journal, dead_letters, options)
+        self.broker = Broker(
+            self.services, self._forwarder, self._journal, dead_letters, options, self._metrics
+        )
         admin = Admin(
             settings.gateway_token,
             self.services,
@@ -89,6 +92,14 @@ class Gateway:
         self.app = Starlette(
             routes=[
                 Mount("/_admin", routes=admin.routes()),
+                Mount(
+                    "/_metrics",
+                    routes=self._metrics.routes(
+                        sorted(set(FUNCTION_OF_PATH.values())),
+                        self.activator.running,
+                        lambda: len(dead_letters.all()),
+                    ),
+                ),
                 Route("/broker", self._take_event, methods=["POST"]),
                 Route("/fn/{name}", self._function, methods=_METHODS),
                 Route("/fn/{name}/{rest:path}", self._function, methods=_METHODS),
@@ -130,14 +141,15 @@ class Gateway:
 
     async def _route(self, function: str, request: Request) -> Response:
         service = self.services.get(function)
-        return await self._forward(request, service.pick, request.scope["path"])
+        return await self._forward(request, service.name, service.pick, request.scope["path"])
 
     async def _function(self, request: Request) -> Response:
         service, tagged = self.services.at(request.path_params["name"])
         pick = service.pick if tagged is None else (lambda: tagged)
-        return await self._forward(request, pick, "/" + request.path_params.get("rest", ""))
+        path = "/" + request.path_params.get("rest", "")
+        return await self._forward(request, service.name, pick, path)
 
-    async def _forward(self, request: Request, pick: Pick, path: str) -> Response:
+    async def _forward(self, request: Request, function: str, pick: Pick, path: str) -> Response:
         began = time.monotonic()
         request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
         revision = ""
@@ -157,6 +169,7 @@ class Gateway:
             response: Response = Relay(answer, request_id)
         except Refusal as refusal:
             response = refusal.response({"X-Request-Id": request_id})
+        self._metrics.answered(function, response.status_code)
         log(
             "request",
             method=request.method,

@@ -20,6 +20,7 @@ from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.dead_letters import DeadLetters
 from tasador.local.gateway.forward import Forwarder
 from tasador.local.gateway.journal import Journal
+from tasador.local.gateway.metrics import GatewayMetrics
 from tasador.local.gateway.options import Options
 from tasador.local.gateway.services import Services
 
@@ -56,12 +57,14 @@ class Broker:
         journal: Journal,
         dead_letters: DeadLetters,
         options: Options,
+        metrics: GatewayMetrics,
     ) -> None:
         self._services = services
         self._forwarder = forwarder
         self._journal = journal
         self._dead_letters = dead_letters
         self._options = options
+        self._metrics = metrics
         self._queues: dict[str, asyncio.Queue[int]] = {
             t.subscriber: asyncio.Queue() for t in TRIGGERS
         }
@@ -148,6 +151,7 @@ class Broker:
         except Exception as error:
             status, reason = 0, f"it could not be sent: {error!r}"
         if not reason:
+            self._metrics.delivered(subscriber, "delivered")
             self._journal.done(seq, subscriber)
             return None
         log(
@@ -164,8 +168,10 @@ class Broker:
         is_refused = 400 <= status < 500 and status not in (408, 429)
         if is_refused or attempt > self._options.delivery_retries:
             self._dead_letters.add(event, subscriber, reason, status or None)
+            self._metrics.delivered(subscriber, "dead_letter")
             self._journal.done(seq, subscriber)
             return None
+        self._metrics.delivered(subscriber, "failed")
         backoff: float = self._options.delivery_backoff_seconds * 2 ** (attempt - 1)
         return min(backoff, _LONGEST_BACKOFF)
 

@@ -22,6 +22,7 @@ class Instance:
     revision: Revision
     process: asyncio.subprocess.Process
     port: int
+    metrics_port: int
     log: Path
     started: float = field(default_factory=time.monotonic)
     last_used: float = field(default_factory=time.monotonic)

@@ -90,7 +90,9 @@ def grant(service: str, settings: Settings) -> None:
         write_private(file, text)
 
 
-def function_environ(revision: Revision, settings: Settings, port: int) -> dict[str, str]:
+def function_environ(
+    revision: Revision, settings: Settings, port: int, metrics_port: int
+) -> dict[str, str]:
     """The environment of a function process; ``grant`` has written its other settings."""
     known = settings.as_environ()
     inherited = {
@@ -107,6 +109,7 @@ def function_environ(revision: Revision, settings: Settings, port: int) -> dict[
         "TASADOR_HOME": str(settings.home / "functions" / revision.service),
         "HOST": "127.0.0.1",
         "PORT": str(port),
+        "METRICS_PORT": str(metrics_port),
         "K_SERVICE": revision.service,
         "K_REVISION": revision.name,
         "K_SINK": settings.broker_url,
