@@ -1,4 +1,4 @@
-"""Commands for the embedded platform: up, down, status, doctor."""
+"""Commands for the embedded platform: up, down, status, doctor, exporter."""
 
 from __future__ import annotations
 
@@ -112,6 +112,19 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+def exporter(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9464,
+) -> None:
+    """Serve what the warehouse says about the loop as Prometheus metrics, at /metrics."""
+    from tasador.operations.exporter import run
+    from tasador.reachable import require_running
+
+    require_running(Settings.load(), "database_url")
+    typer.echo(f"http://{host}:{port}/metrics")
+    run(host, port)
+
+
 def print_addresses(settings: Settings) -> None:
     """Print the URLs that a user opens, one per line."""
     _print_lines(_addresses(settings))
@@ -150,5 +163,5 @@ def embedded_home() -> Path:
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (up, down, status, doctor):
+    for command in (up, down, status, doctor, exporter):
         app.command()(command)
