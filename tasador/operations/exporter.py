@@ -1,6 +1,6 @@
 """The exporter: what the warehouse says about the loop, for Prometheus.
 
-It answers each scrape with queries, keeps nothing and writes nothing. Decision 0040 says why it is
+It answers each scrape with queries, keeps nothing and writes nothing. Decision 0050 says why it is
 not postgres_exporter.
 """
 
