@@ -20,7 +20,8 @@ from prometheus_client.registry import Collector
 
 from tasador.errors import TasadorError
 from tasador.settings import Settings
-from tasador.warehouse.overview import DEAD_LETTERS, FAMILIES, Measured, Overview
+from tasador.warehouse.overview.figures import DEAD_LETTERS
+from tasador.warehouse.overview.overview import FAMILIES, Measured, Overview
 
 log = logging.getLogger("tasador.exporter")
 

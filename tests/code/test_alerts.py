@@ -101,6 +101,12 @@ CASES = [
         'stage="drift"',
         context=['tasador_stage_waiting_seconds{stage="train"} 2000'],
     ),
+    case(
+        "ApprovalWaiting",
+        'tasador_stage_waiting_seconds{stage="approval"} 90000',
+        'stage="approval"',
+    ),
+    case("ConnectionsExhausted", "tasador_database_connections_ratio 0.9"),
     case("FlowFailed", 'argo_workflows_total_count{phase="Failed"} +1'),
     case(
         "NoNewBatch",

@@ -50,7 +50,7 @@ def test_best_effort_answers_at_once_and_sends_every_prediction(folder, tmp_path
         kept = broker.events[0].data
         assert (kept["price"], kept["listing"]["bed"]) == (one["price"], 3.0)
         assert kept["intervals"]["80"] == list(one["intervals"]["80"].values())
-        wait_for(lambda: metric(client, 'recordings_total{outcome="sent"}') == 451)
+        wait_for(lambda: metric(client, 'tasador_recordings_total{outcome="sent"}') == 451)
 
 
 def test_rejected_requests_smoke_tests_and_event_replies_are_not_published(folder, tmp_path):
@@ -124,7 +124,7 @@ def test_undelivered_predictions_are_counted_as_lost(folder, tmp_path):
     away = f"http://127.0.0.1:{free_port()}"
     with predicting(folder, tmp_path, K_SINK=away) as client:
         assert client.post("/predict", json={}).status_code == 200
-        wait_for(lambda: metric(client, 'recordings_total{outcome="lost"}') == 1)
+        wait_for(lambda: metric(client, 'tasador_recordings_total{outcome="lost"}') == 1)
 
 
 def test_off_publishes_nothing(folder, tmp_path):

@@ -11,7 +11,8 @@ from tasador.clock import now
 from tasador.operations import exporter
 from tasador.records import PauseRecord
 from tasador.rollout.verbs import LOCK
-from tasador.warehouse.overview import DEAD_LETTERS, FAMILIES
+from tasador.warehouse.overview.figures import DEAD_LETTERS
+from tasador.warehouse.overview.overview import FAMILIES
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
 from tests.kit.network import free_port
@@ -87,7 +88,7 @@ def test_every_answer_of_the_on_call(scrape, warehouse):
 
     def waits():
         found = scrape()
-        stages = ("ingest", "drift", "train", "rollout")
+        stages = ("ingest", "drift", "train", "approval", "rollout")
         return {s for s in stages if value(found, "tasador_stage_waiting_seconds", stage=s) > 0}
 
     begun = now() - timedelta(hours=1)
@@ -108,6 +109,12 @@ def test_every_answer_of_the_on_call(scrape, warehouse):
     ]
     rejected = make_decision(decision="rejected", checks=checks, decided_at=now(), training_id="1")
     warehouse.record_decision(rejected)
+    assert waits() == set()
+    waiting = make_decision(version=3, decision="waiting", decided_at=now(), training_id="0")
+    warehouse.record_decision(waiting)
+    assert waits() == {"approval"}
+    declined = replace(waiting, decision="declined", decided_at=now())
+    warehouse.record_decision(declined)
     assert waits() == set()
     promoted = warehouse.record_decision(
         make_decision(version=3, decided_at=now(), training_id="2", metrics={"r2": 0.8})
@@ -152,6 +159,9 @@ def test_every_answer_of_the_on_call(scrape, warehouse):
     assert value(found, "tasador_batches", state="ready") == 1
     measure = {"role": "promoted", "version": "3", "measure": "r2"}
     assert value(found, "tasador_model_measure", **measure) == 0.8
+    assert value(found, "tasador_decisions_total", decision="declined") == 1
+    assert value(found, "tasador_database_size_bytes") > 1e6
+    assert 0 < value(found, "tasador_database_connections_ratio") < 1
     assert 0 < value(found, "tasador_drift_to_service_seconds") < 60
     for stage in ("ingest", "drift", "train", "rollout"):
         assert value(found, "tasador_stage_last_duration_seconds", stage=stage) >= 0
