@@ -29,7 +29,7 @@ INTERNET = Pod("internet", {}, "")
 # Destination and port: who may connect.
 FUNCTIONS = ("predict", "explain", "record", "reload")
 ALLOWED = {
-    ("postgres", 5432): {"mlflow", "record", "reload", "prepare", "step"},
+    ("postgres", 5432): {"mlflow", "record", "reload", "prepare", "step", "exporter"},
     ("objects", 8333): {
         *("mlflow", "predict", "explain", "reload", "prepare", "deploy-flows", "step"),
     },
@@ -40,7 +40,7 @@ ALLOWED = {
     ("bus", 6222): {"bus"},
     **{(name, 8012): {"activator", "ingress"} for name in FUNCTIONS},
     **{(name, 9090): {"activator", "prometheus"} for name in FUNCTIONS},
-    **{(name, 8080): {"prometheus"} for name in FUNCTIONS},
+    **{(name, 9464): {"prometheus"} for name in (*FUNCTIONS, "exporter")},
     ("bus", 7777): {"prometheus"},
     # SeaweedFS without keys: nobody.
     **{("objects", port): set() for port in (8888, 9333, 8080 + 10000, 18333, 19333, 18888)},
