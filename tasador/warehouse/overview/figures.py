@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from tasador.records import OF_THE_GATE, DecisionKind
+from tasador.records import GATE_DECISIONS, DecisionKind
 from tasador.warehouse.overview.family import NEWEST, SINCE, USABLE, Family, texts
 
 DATA = (
@@ -110,7 +110,7 @@ MODELS = (
         ("check", "passed"),
         "select distinct on (1) \"check\" ->> 'name', \"check\" ->> 'passed',"
         " (\"check\" ->> 'value')::float from (select checks from ops.model_history"
-        f" where model_name = :model and decision in ({texts(OF_THE_GATE)})"
+        f" where model_name = :model and decision in ({texts(GATE_DECISIONS)})"
         " order by promotion desc limit 1)"
         ' as newest, jsonb_array_elements(checks) as "check" order by 1',
     ),
@@ -124,7 +124,7 @@ MODELS = (
         select role, version::text, measure.key, (measure.value #>> '{{}}')::float
         from (
             (select 'newest' as role, version, metrics from ops.model_history
-             where model_name = :model and decision in ({texts(OF_THE_GATE)})
+             where model_name = :model and decision in ({texts(GATE_DECISIONS)})
              order by promotion desc limit 1)
             union all
             select 'promoted', version, metrics from ops.model_history

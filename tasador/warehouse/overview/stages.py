@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasador.records import OF_THE_GATE, PROMOTING
+from tasador.records import GATE_DECISIONS, PROMOTING
 from tasador.warehouse.overview.family import (
     NEWEST,
     SERVICES,
@@ -23,7 +23,7 @@ _REQUEST = """
 """
 _DECISION = f"""
     select max(decided_at) as at from ops.model_history
-    where model_name = :model and decision in ({texts(OF_THE_GATE)})
+    where model_name = :model and decision in ({texts(GATE_DECISIONS)})
 """
 # Versions that wait for a person: nothing was decided about them since, nor promoted.
 _WAITING = f"""
@@ -81,7 +81,7 @@ STAGES = (
         union all
         (select 'train', extract(epoch from m.decided_at - d.decided_at)
          from ops.model_history as m join ops.drift_history as d using (correlation_id)
-         where m.model_name = :model and m.decision in ({texts(OF_THE_GATE)})
+         where m.model_name = :model and m.decision in ({texts(GATE_DECISIONS)})
            and d.verdict in ('train', 'drift') and d.decided_at < m.decided_at
          order by m.promotion desc, d.drift_id desc limit 1)
         union all
