@@ -17,10 +17,13 @@ from tasador.settings import CHECKOUT, Settings
 from tests.kit.network import free_port
 from tests.kit.source import http, scripted
 
-# These need no platform, or start or stop it.
+# These need no platform, or start or stop it, or need one on a cluster.
 WITHOUT_PLATFORM = {
     *("up", "down", "status", "demo", "train", "score", "ratio-study", "serve", "source serve"),
+    "connect",
 }
+# Arguments of which a command needs one.
+EITHER = {"sign": ["1"]}
 
 
 def leaves(command, path=()):
@@ -33,18 +36,19 @@ def leaves(command, path=()):
 
 
 def needed(parameters):
-    """A "1" for each argument and option that a command needs."""
+    """A value for each argument and option that a command needs: its first choice, or "1"."""
     words = []
     for parameter in parameters:
         if parameter.required:
             is_option = parameter.param_type_name == "option"
-            words += [*parameter.opts[:is_option], "1"]
+            value = next(iter(getattr(parameter.type, "choices", ())), "1")
+            words += [*parameter.opts[:is_option], value]
     return words
 
 
 # So a command that somebody adds is tried too.
 COMMANDS = {
-    " ".join(path): [*path, *needed(parameters)]
+    " ".join(path): [*path, *needed(parameters), *EITHER.get(" ".join(path), ())]
     for path, parameters in leaves(typer.main.get_command(make_app()))
 }
 
