@@ -62,13 +62,18 @@ def tag() -> str:
     return git("rev-parse", "--short=12", "HEAD") + suffix
 
 
-def build(name: str, image: Image, reference: str) -> None:
-    """Run the builder; its output is not captured."""
-    builder = shlex.split(os.environ.get("TASADOR_IMAGE_BUILDER") or "docker build -t")
-    command = [*builder, reference, ".", "-f", image.dockerfile]
+def build_command(image: Image, reference: str, builder: str = "docker build -t") -> list[str]:
+    """The command that builds an image; to run in the root of the checkout."""
+    command = [*shlex.split(builder), reference, ".", "-f", image.dockerfile]
     if image.target:
         command += ["--target", image.target]
-    command += ["--build-arg", f"GIT_SHA={git('rev-parse', 'HEAD')}"]
+    return [*command, "--build-arg", f"GIT_SHA={git('rev-parse', 'HEAD')}"]
+
+
+def build(name: str, image: Image, reference: str) -> None:
+    """Run the builder; its output is not captured."""
+    builder = os.environ.get("TASADOR_IMAGE_BUILDER") or "docker build -t"
+    command = build_command(image, reference, builder)
     began = time.monotonic()
     subprocess.run(command, cwd=ROOT, check=True)
     print(f"{name}: {reference} ({time.monotonic() - began:.0f} s)", flush=True)

@@ -53,7 +53,7 @@ ADDRESSES = (
         "platform",
         "kubectl -n tasador port-forward service/objects 8333",
         "key flows, secret: "
-        + DECODED.format(namespace="tasador", name="tasador-flows", key="AWS_DECODED_ACCESS_KEY"),
+        + DECODED.format(namespace="tasador", name="tasador-flows", key="AWS_SECRET_ACCESS_KEY"),
     ),
     Address(
         "console", "source", "kubectl -n tasador exec -it deployment/console -- tasador batch list"

@@ -46,8 +46,8 @@ def ports() -> list[int]:
 
 
 def version(text: str) -> tuple[int, ...]:
-    """The first version number in a program's output; () if there is none."""
-    match = re.search(r"\bv?(\d+(?:\.\d+)+)", text)
+    """The version number in the first line of a program's output; () if there is none."""
+    match = re.search(r"\bv?(\d+(?:\.\d+)+)", text.partition("\n")[0])
     return tuple(map(int, match[1].split("."))) if match else ()
 
 

@@ -1,10 +1,9 @@
 """How the command runs other programs: for real, or only printed (--dry-run)."""
 
-import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -18,13 +17,7 @@ class Runner(Protocol):
     #: whether programs only are printed
     dry: bool
 
-    def run(
-        self,
-        *command: str,
-        stdin: str = "",
-        about: str = "",
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
+    def run(self, *command: str, stdin: str = "", about: str = "") -> None:
         """Run a command whose output the user sees; raises CommandFailed.
 
         :param about: what ``stdin`` is, for the user
@@ -44,18 +37,10 @@ class Real:
 
     dry = False
 
-    def run(
-        self,
-        *command: str,
-        stdin: str = "",
-        about: str = "",
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
+    def run(self, *command: str, stdin: str = "", about: str = "") -> None:
         print(f"$ {shown(command, about)}", flush=True)
         try:
-            done = subprocess.run(
-                command, input=stdin or None, text=True, env={**os.environ, **(environ or {})}
-            )
+            done = subprocess.run(command, input=stdin or None, text=True)
         except OSError as error:
             raise CommandFailed(f"{command[0]}: {error.strerror}") from error
         if done.returncode:
@@ -79,17 +64,8 @@ class Dry:
 
     dry = True
 
-    def run(
-        self,
-        *command: str,
-        stdin: str = "",
-        about: str = "",
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        settings = "".join(
-            f"{name}={shlex.quote(value)} " for name, value in (environ or {}).items()
-        )
-        print(f"{settings}{shown(command, about)}")
+    def run(self, *command: str, stdin: str = "", about: str = "") -> None:
+        print(shown(command, about))
 
     def output(self, *command: str, stdin: str = "", check: bool = True) -> str:
         return ""

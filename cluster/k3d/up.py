@@ -1,8 +1,6 @@
 """./taskw k3d:up: from nothing to the whole platform. Each step finds what an earlier run did."""
 
 import json
-import sys
-from pathlib import Path
 
 from cluster import images
 from cluster.k3d import addresses, applications, checks, credentials, repository
@@ -63,10 +61,10 @@ def start(runner: Runner, state: str) -> None:
 def push_images(runner: Runner) -> str:
     """Build every image and push it into k3d's registry; returns their tag."""
     tag = images.tag()
-    builder = {"TASADOR_IMAGE_BUILDER": "docker build -t", "TASADOR_IMAGE_PREFIX": PUSH_TO}
-    runner.run(sys.executable, str(Path(images.__file__)), *images.IMAGES, environ=builder)
-    for name in images.IMAGES:
-        runner.run("docker", "push", "--quiet", f"{PUSH_TO}tasador-{name}:{tag}")
+    for name, image in images.IMAGES.items():
+        reference = f"{PUSH_TO}tasador-{name}:{tag}"
+        runner.run(*images.build_command(image, reference))
+        runner.run("docker", "push", "--quiet", reference)
     return tag
 
 

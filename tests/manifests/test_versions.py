@@ -81,6 +81,17 @@ def test_dockerfiles_use_only_pinned_base_images():
     assert strangers(dockerfiles(), in_dockerfile) == []
 
 
+def test_every_pin_is_used():
+    texts = [
+        path.read_text()
+        for path in tracked("cluster", "knative", "argo-workflows", "*Dockerfile", ".github")
+        if path.name != "versions" and path.suffix not in (".md", ".png")
+    ]
+    for name, value in pins().items():
+        named = re.compile(rf"\b{name}\b")
+        assert any(value in text or named.search(text) for text in texts), f"nothing uses {name}"
+
+
 def test_pins_of_addresses_contain_a_commit():
     for name, value in pins().items():
         if value.startswith("http"):
