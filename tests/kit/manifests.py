@@ -88,13 +88,14 @@ def decoded(value):
 
 
 def secrets_read(spec):
-    """(name, keys) of every Secret that a pod reads; no keys where it reads all of them."""
+    """(name, keys) of every Secret that a pod needs; no keys where it reads all of them."""
     for container in [*spec.get("initContainers", []), *spec["containers"]]:
         for source in container.get("envFrom", []):
             if "secretRef" in source:
                 yield source["secretRef"]["name"], []
         for variable in container.get("env", []):
-            if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+            reference = variable.get("valueFrom", {}).get("secretKeyRef")
+            if reference and not reference.get("optional"):
                 yield reference["name"], [reference["key"]]
     for volume in spec.get("volumes", []):
         if "secret" in volume:
