@@ -7,7 +7,7 @@ goes through ``read_value``, value by value, so a table and its rows are always 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,16 +23,19 @@ from tasador.listings.reading import (
     read_value,
     shown,
 )
-from tasador.listings.rules import LONGEST_TEXT, MISSING_TEXTS, RULES, Kind, Rule
+from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, MISSING_TEXTS, RULES, Kind, Rule
 from tasador.listings.text_column import TextColumn, digit_matrix, digits_of, distinct
 
 _MISSING = type(None)
 _TEXT = {str, _MISSING}
+_NUMBER = {int, float, _MISSING}
 # Kinds whose values may consist of digits alone, and the allowed numbers of digits. Those of a zip
 # code are five: fewer are read as another text.
 _DIGITS: dict[Kind, range] = {"code": range(1, LONGEST_TEXT + 1), "zip code": range(5, 6)}
 # The columns that a model looks up by number.
 _NUMBERED = ("brokered_by", "zip_code")
+# A zip code sent as a number is written with five digits.
+_ZIP_DIGITS = 5
 _DATE = "0000-00-00"
 # The days of each month, January being 1; none for a month that does not exist.
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])
@@ -76,14 +79,13 @@ def _read_numbers(
 ) -> Array:
     if values is None:
         return np.full(rows, np.nan)
-    if set(map(type, values)) <= {int, float, _MISSING}:
-        try:
-            numbers = np.array(values, dtype=np.float64)
-        except OverflowError:  # JSON has integers of any length
-            pass
-        else:
-            if not ((numbers < rule.low) | (numbers > rule.high)).any():
-                return numbers + 0.0  # -0.0 is 0
+    types = set(map(type, values))
+    if types <= _NUMBER:
+        numbers = _floats(values)
+        if numbers is not None and not ((numbers < rule.low) | (numbers > rule.high)).any():
+            return numbers + 0.0  # -0.0 is 0
+    if types <= _TEXT:
+        return _read_number_texts(rule, values, problems)
     read = []
     for row, value in enumerate(values):
         number, problem = read_value(rule.column, value)
@@ -93,14 +95,44 @@ def _read_numbers(
     return np.array(read, dtype=np.float64)
 
 
+def _read_number_texts(rule: Rule, values: Sequence[object], problems: list[RowProblem]) -> Array:
+    """Numbers sent as text; each distinct text is read once."""
+    raw, indices = distinct(values)
+    read = [read_value(rule.column, value) for value in raw]
+    problems.extend(_problems_by_row([problem for _, problem in read], indices))
+    numbers = [math.nan if number is None else number for number, _ in read]
+    return np.array(numbers, dtype=np.float64)[indices]
+
+
+def _floats(values: Sequence[object]) -> Array | None:
+    """Numbers or None as float64 with NaN for None; None if one is beyond a float."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:  # JSON has integers of any length
+        return None
+
+
+def _problems_by_row(
+    problems: Sequence[FieldProblem | None], indices: Array
+) -> Iterator[RowProblem]:
+    """The problems of the rows, given those of the distinct values and each row's index in them."""
+    refused = np.array([problem is not None for problem in problems], dtype=bool)
+    for row in np.flatnonzero(refused[indices]).tolist():
+        problem = problems[indices[row]]
+        assert problem is not None
+        yield RowProblem(row, problem)
+
+
 def _read_texts(
     rule: Rule, values: Sequence[object] | None, rows: int, read: ReadColumns
 ) -> TextColumn:
     if values is None:
         return TextColumn([None] * rows)
     # Most codes are distinct.
-    if rule.kind in _DIGITS and (codes := _plain_codes(rule, values)) is not None:
-        return codes
+    if rule.kind in _DIGITS:
+        codes = _plain_codes(rule, values) or _codes_of_numbers(rule, values, read)
+        if codes is not None:
+            return codes
     try:
         raw, indices = distinct(values)
     except TypeError:  # a list or an object
@@ -112,29 +144,54 @@ def _read_texts(
     if not plain and not set(map(type, values)) <= {int, _MISSING}:
         return TextColumn(_read_each(rule.column, values, read))
     texts: list[Any] = []
-    refused: dict[int, FieldProblem] = {}
+    problems: list[FieldProblem | None] = []
     reader, may_reword = READERS[rule.column], rule.column in REWORDED
-    for index, value in enumerate(raw):
+    for value in raw:
+        text, problem = None, None
         try:
             text = reader(value)
         except Refused as error:
-            text = None
-            refused[index] = FieldProblem(rule.column, str(error), shown(value))
+            problem = FieldProblem(rule.column, str(error), shown(value))
         texts.append(text)
+        problems.append(problem)
         if may_reword and is_reworded(value, text):
             read.read_as.setdefault(rule.column, {})[value] = str(text)
-    if refused:
-        read.problems.extend(
-            RowProblem(row, refused[index])
-            for row, index in enumerate(indices.tolist())
-            if index in refused
-        )
+    read.problems.extend(_problems_by_row(problems, indices))
     return TextColumn(texts, indices)
 
 
 def _emptied(values: Sequence[Any]) -> list[Any]:
     """Empty text is missing."""
     return [value or None for value in values]
+
+
+def _codes_of_numbers(rule: Rule, values: Sequence[object], read: ReadColumns) -> TextColumn | None:
+    """The codes of whole numbers, if each value is one, or one as text such as "33156.0"."""
+    types = set(map(type, values))
+    if types <= _TEXT and rule.kind == "code":
+        texts: list[Any] = [value.removesuffix(".0") if value else None for value in values]  # type: ignore[attr-defined]
+        # ".0" is no whole number.
+        return None if "" in texts else _plain_codes(rule, texts)
+    numbers = _floats(values) if types <= _NUMBER else None
+    if numbers is None:
+        return None
+    missing = np.isnan(numbers)
+    limit = 10**_ZIP_DIGITS if rule.kind == "zip code" else LARGEST_EXACT
+    whole = ~np.signbit(numbers) & (numbers < limit) & (np.floor(numbers) == numbers)
+    if not (whole | missing).all():
+        return None
+    wholes = np.where(missing, -1, numbers).astype(np.int64)
+    codes: list[Any] = list(map(str, wholes.tolist()))
+    if rule.kind == "zip code":
+        codes = [code.zfill(_ZIP_DIGITS) for code in codes]
+        short = wholes < 10 ** (_ZIP_DIGITS - 1)
+        if (reworded := np.flatnonzero(short & ~missing)).size:
+            read_as = read.read_as.setdefault(rule.column, {})
+            for row in reworded.tolist():
+                read_as[values[row]] = codes[row]
+    for row in np.flatnonzero(missing).tolist():
+        codes[row] = None
+    return TextColumn(codes, numbers=wholes if rule.column in _NUMBERED else None, missing=missing)
 
 
 def _plain_codes(rule: Rule, values: Sequence[Any]) -> TextColumn | None:
