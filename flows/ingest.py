@@ -28,7 +28,11 @@ class IngestFlow(FlowSpec):
 
     @step
     def start(self) -> None:
-        """Fetch a batch: its payload goes to the object store, its record to ops.batches."""
+        """Fetch a batch, store it, and publish its event.
+
+        One step, so that the answer is decoded once. If it is killed, ops.batches says what the
+        batch still needs.
+        """
         from tasador.ingestion import verbs
 
         settings = load_settings()
@@ -42,34 +46,13 @@ class IngestFlow(FlowSpec):
         say(result.message)
         self.status, self.message = result.status, result.message
         self.events: list[dict[str, Any]] = []
-        self.batch = verbs.as_json(result.batch) if result.batch else None
         self.batch_id = result.batch.batch_id if result.batch else ""
         self.correlation_id = result.batch.correlation_id if result.batch else ""
-        self.next(self.validate)
-
-    @step
-    def validate(self) -> None:
-        """Write every row to raw.raw_data, and to clean.clean_data or ops.quarantine."""
-        from tasador.ingestion import verbs
-
-        settings = load_settings(self.correlation_id)
-        if self.status == "ingested":
-            self.batch = verbs.as_json(verbs.validate(settings, self.batch_id, say))
-        else:
-            say(f"nothing to validate: {self.message}")
-        self.next(self.store)
-
-    @step
-    def store(self) -> None:
-        """Write the clean rows to the object store as Parquet and publish the event."""
-        from tasador.ingestion import verbs
-
-        settings = load_settings(self.correlation_id)
-        if self.status == "ingested":
-            batch, event = verbs.store(settings, self.batch_id, say)
-            self.batch, self.events = verbs.as_json(batch), [event.structured()]
-        else:
-            say(f"nothing to store: {self.message}")
+        batch, self.events = result.batch, []
+        if result.status == "ingested":
+            batch, event = verbs.complete(load_settings(self.correlation_id), self.batch_id, say)
+            self.events = [event.structured()]
+        self.batch = verbs.as_json(batch) if batch else None
         self.next(self.end)
 
     @card(type="blank")

@@ -3,55 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasador.listings.listing import COLUMNS, NUMBERS
+from tasador.listings.listing import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Bytes of CSV held in memory at a time: about 50,000 rows.
-_BLOCK = 8 << 20
+_ROW_GROUP = 100_000  # rows
 
 
-def write_parquet(clean_csv: Path, out: Path) -> None:
-    """Convert the CSV of ``Warehouse.copy_clean`` to Parquet, one block at a time.
+def write_parquet(columns: Path, out: Path, batch_id: str) -> None:
+    """Convert the clean rows of ``loading.read_payload`` to Parquet, a row group at a time.
 
     Columns: the twelve (prev_sold_date as text), property_key, holdout, batch_id, row_number.
     """
     import pyarrow as pa
-    import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
-    schema = pa.schema(
-        [
-            *(
-                (name, pa.float64() if name in ("price", *NUMBERS) else pa.string())
-                for name in COLUMNS
-            ),
-            ("property_key", pa.string()),
-            ("holdout", pa.bool_()),
-            ("batch_id", pa.string()),
-            ("row_number", pa.int32()),
-        ]
-    )
-    convert = pc.ConvertOptions(
-        column_types=schema,
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-        true_values=["t"],
-        false_values=["f"],
-    )
-    read = pc.ReadOptions(block_size=_BLOCK)
-    with (
-        pc.open_csv(clean_csv, read_options=read, convert_options=convert) as blocks,
-        pq.ParquetWriter(out, schema, compression="zstd") as file,
-    ):
-        for block in blocks:
-            file.write_batch(block)
+    from tasador.ingestion.arrow import scalar
+
+    with pa.memory_map(str(columns)) as file, pa.ipc.open_stream(file) as blocks:
+        place = blocks.schema.get_field_index("row_number")
+        schema = blocks.schema.insert(place, pa.field("batch_id", pa.string()))
+        with pq.ParquetWriter(out, schema, compression="zstd") as parquet:
+            for group in _groups(blocks):
+                batch_ids = pa.repeat(scalar(batch_id), group.num_rows)
+                parquet.write_table(group.add_column(place, schema.field(place), batch_ids))
+
+
+def _groups(blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for block in blocks:
+        waiting.append(block)
+        rows += block.num_rows
+        if rows >= _ROW_GROUP:
+            yield pa.Table.from_batches(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 # Decades that the histograms cover, ten bins each: dollars and square feet.

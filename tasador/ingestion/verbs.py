@@ -1,4 +1,4 @@
-"""The verbs of the ingest flow: take a batch from the source, validate its rows, store the clean.
+"""The verbs of the ingest flow: take a batch from the source, and complete its ingestion.
 
 Each verb may be killed at any point and called again. A batch is identified by the digest of its
 content. A request to the source is logged before it is sent (see replay.py). The row of a batch in
@@ -7,13 +7,11 @@ ops.batches says which steps it still needs.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import shutil
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -28,12 +26,9 @@ from tasador.events.announce import announce
 from tasador.events.event import Event
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.replay import catching_up, why_replay
-from tasador.listings.listing import canonical_line
 from tasador.records import Batch
 from tasador.settings import Settings
-from tasador.source.payload import read_payload_row, rows
 from tasador.stores.lake import Lake
-from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -43,8 +38,23 @@ Say = Callable[[str], None]
 
 _ATTEMPTS = 5
 _PAUSE = 0.5  # seconds before the first retry
-_ROWS_PER_MESSAGE = 100_000
-_COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """Where batches are stored."""
+
+    lake: Lake
+    warehouse: Warehouse
+    bucket_raw: str
+    bucket_clean: str
+
+
+@contextmanager
+def _stores(settings: Settings) -> Iterator[_Stores]:
+    lake = Lake(settings)
+    with Warehouse(settings.database_url) as warehouse:
+        yield _Stores(lake, warehouse, settings.bucket_raw, settings.bucket_clean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +67,22 @@ class TakeResult:
 
 
 def take(settings: Settings, source_url: str, group: int, day: str, say: Say) -> TakeResult:
-    """Take the next batch: store its payload in the object store and its row in ops.batches.
+    """Take the next batch, and store its payload, its record, its rows and its Parquet file.
 
     A batch whose ingestion was interrupted is resumed before another one is requested. Concurrent
     runs on one source take turns. Raises SourceError, ServiceUnavailable or ConfigurationError.
     """
     settings.require("database_url")
-    lake = Lake(settings)
     from tasador.source.client import SourceClient  # only this step talks to the source
 
     source = (source_url.rstrip("/"), group, day)
     # Retries happen here and are logged, because a broken answer may have used up a batch.
     client = SourceClient(*source, retries=0)
     with (
-        Warehouse(settings.database_url) as warehouse,
-        warehouse.lock("ingest from {} for group {} on {}".format(*source)),
+        _stores(settings) as stores,
+        stores.warehouse.lock("ingest from {} for group {} on {}".format(*source)),
     ):
+        warehouse = stores.warehouse
         if unfinished := warehouse.unannounced_batches():
             return _resumed(unfinished[0])
         pauses = islice(backoff(_PAUSE), _ATTEMPTS - 1)
@@ -84,7 +94,7 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
             fetch_id = warehouse.begin_fetch(*source)
             batch = None
             try:
-                number, batch = _fetch(client, source, lake, warehouse, settings.bucket_raw)
+                batch = _fetch(client, source, stores, fetch_id, say)
             except SourceExhausted as exhausted:
                 warehouse.finish_fetch(fetch_id, "exhausted")
                 message = str(exhausted)
@@ -96,8 +106,6 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
                 say(f"retrying: {error}")
                 time.sleep(pause)
                 continue
-            else:
-                warehouse.finish_fetch(fetch_id, "received", batch, number)
             history = warehouse.fetches(*source)
             if why_replay(history):
                 continue
@@ -129,91 +137,59 @@ def _describe(batch: Batch) -> str:
 def _fetch(
     client: SourceClient,
     source: tuple[str, int, str],
-    lake: Lake,
-    warehouse: Warehouse,
-    bucket: str,
-) -> tuple[int, Batch]:
-    """Fetch once: the batch number in the answer, and the batch.
+    stores: _Stores,
+    fetch_id: int,
+    say: Say,
+) -> Batch:
+    """Fetch once. The batch is the known one with the same content, or a new one, which is ready.
 
-    The batch is the known one with the same content, or a new one whose payload is stored.
+    The answer is decoded once: its rows wait in the transaction until the payload and the row of
+    the batch are stored.
     """
+    from tasador.ingestion import loading
+
+    lake, warehouse = stores.lake, stores.warehouse
     with tempfile.TemporaryDirectory(prefix="tasador-take-") as scratch:
         payload = Path(scratch) / "payload.json"
         number = client.fetch(payload).batch_number
-        digest = hashlib.blake2b(digest_size=16)
-        for row in rows(payload):
-            digest.update(canonical_line(*read_payload_row(row)))
-        batch_id = digest.hexdigest()
-        if known := warehouse.batch(batch_id):
-            return number, known
-        zipped = Path(scratch) / "payload.json.gz"
-        with payload.open("rb") as plain, gzip.open(zipped, "wb", compresslevel=1) as packed:
-            shutil.copyfileobj(plain, packed, _COPY_BYTES)
-        raw_uri = lake.put_file(bucket, f"{batch_id}.json.gz", zipped)
-    source_url, group, day = source
-    correlation_id = f"corr-{uuid.uuid4().hex}"
-    tracing.join(correlation_id, begins=True)
-    return number, Batch(
-        batch_id=batch_id,
-        source=source_url,
-        group_number=group,
-        day=day,
-        batch_number=number,
-        correlation_id=correlation_id,
-        raw_uri=raw_uri,
-    )
+        columns = Path(scratch) / "columns.arrow"
+        with warehouse.staging() as staging:
+            with payload.open("rb") as file:
+                batch_id = loading.read_payload(file, columns, staging.add, say).digest
+            known = warehouse.batch(batch_id)
+            if known is not None:
+                warehouse.finish_fetch(fetch_id, "received", known, number)
+                return known
+            packed = Path(scratch) / "payload.json.zst"
+            loading.pack(payload, packed)
+            source_url, group, day = source
+            correlation_id = f"corr-{uuid.uuid4().hex}"
+            tracing.join(correlation_id, begins=True)
+            batch = Batch(
+                batch_id=batch_id,
+                source=source_url,
+                group_number=group,
+                day=day,
+                batch_number=number,
+                correlation_id=correlation_id,
+                raw_uri=lake.put_file(stores.bucket_raw, f"{batch_id}.json.zst", packed),
+            )
+            warehouse.finish_fetch(fetch_id, "received", batch, number)
+            batch = staging.merge_into(batch_id)
+        return _with_parquet(batch, columns, stores, say)
 
 
-def validate(settings: Settings, batch_id: str, say: Say) -> Batch:
-    """Read every row of the payload into raw.raw_data, and clean.clean_data or ops.quarantine.
-
-    One transaction, in bounded memory. Returns the batch with its counts. Does nothing if the
-    batch is validated already.
-    """
-    settings.require("database_url")
-    lake = Lake(settings)
-    with (
-        Warehouse(settings.database_url) as warehouse,
-        warehouse.lock(f"batch {batch_id}"),
-        tempfile.TemporaryDirectory(prefix="tasador-validate-") as scratch,
-    ):
-        batch = _batch(warehouse, batch_id)
-        if batch.status != "fetched":
-            say(f"{_describe(batch)} is validated already")
-            return batch
-        payload = Path(scratch) / "payload.json"
-        zipped = lake.get_file(batch.raw_uri, Path(scratch) / "payload.json.gz")
-        with gzip.open(zipped) as packed, payload.open("wb") as plain:
-            shutil.copyfileobj(packed, plain, _COPY_BYTES)
-        batch = warehouse.store_rows(batch, _read(payload, say))
-    say(
-        f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
-        f"{batch.rows_quarantined:,} in quarantine"
-    )
-    return batch
-
-
-def _read(payload: Path, say: Say) -> Iterator[ReadRow]:
-    for number, row in enumerate(rows(payload)):
-        yield ReadRow(number, row.raw, *read_payload_row(row))
-        if (number + 1) % _ROWS_PER_MESSAGE == 0:
-            say(f"{number + 1:,} rows read")
-
-
-def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
-    """Write the clean rows to the object store as Parquet and publish the event of the batch.
+def complete(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
+    """Do what the batch still needs: its rows, its Parquet file, its event.
 
     Returns the event even if an earlier call published it; its id is the same.
     """
     settings.require("database_url", "broker_url")
-    lake = Lake(settings)
-    with Warehouse(settings.database_url) as warehouse, warehouse.lock(f"batch {batch_id}"):
+    with _stores(settings) as stores, stores.warehouse.lock(f"batch {batch_id}"):
+        warehouse = stores.warehouse
         batch = _batch(warehouse, batch_id)
-        if batch.status == "fetched":
-            raise TasadorError(f"{_describe(batch)} is not validated yet")
-        if batch.status == "validated":
-            batch = _stored(batch, lake, warehouse, settings.bucket_clean)
-            say(f"{batch.rows_clean:,} clean rows in {batch.clean_uri}")
+        if batch.status != "ready":
+            batch = _read_again(batch, stores, say)
         event = build.batch_ingested(batch)
         if batch_id in [other.batch_id for other in warehouse.unannounced_batches()]:
             announce(event, settings)
@@ -222,15 +198,37 @@ def store(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
     return batch, event
 
 
-def _stored(batch: Batch, lake: Lake, warehouse: Warehouse, bucket: str) -> Batch:
-    with tempfile.TemporaryDirectory(prefix="tasador-store-") as scratch:
-        csv, file = Path(scratch) / "clean.csv", Path(scratch) / "clean.parquet"
-        with csv.open("w", encoding="utf-8", newline="") as out:
-            warehouse.copy_clean(batch.batch_id, out)
-        write_parquet(csv, file)
-        clean_uri = lake.put_file(bucket, f"{batch.batch_id}.parquet", file)
+def _read_again(batch: Batch, stores: _Stores, say: Say) -> Batch:
+    """Read the stored payload of a batch whose ingestion was interrupted."""
+    from tasador.ingestion import loading
+
+    with tempfile.TemporaryDirectory(prefix="tasador-read-") as scratch:
+        packed = Path(scratch) / batch.raw_uri.rpartition("/")[2]
+        stores.lake.get_file(batch.raw_uri, packed)
+        columns = Path(scratch) / "columns.arrow"
+        with stores.warehouse.staging() as staging, loading.unpack(packed) as payload:
+            stage = staging.add if batch.status == "fetched" else _nowhere
+            loading.read_payload(payload, columns, stage, say)
+            batch = staging.merge_into(batch.batch_id)
+        return _with_parquet(batch, columns, stores, say)
+
+
+def _nowhere(*_: object) -> None:
+    """The rows are stored already."""
+
+
+def _with_parquet(batch: Batch, columns: Path, stores: _Stores, say: Say) -> Batch:
+    """Store the clean rows as Parquet; the batch is ready then."""
+    say(
+        f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
+        f"{batch.rows_quarantined:,} in quarantine"
+    )
+    file = columns.with_suffix(".parquet")
+    write_parquet(columns, file, batch.batch_id)
+    clean_uri = stores.lake.put_file(stores.bucket_clean, f"{batch.batch_id}.parquet", file)
     ready = replace(batch, status="ready", clean_uri=clean_uri, ready_at=now())
-    warehouse.save_batch(ready)
+    stores.warehouse.save_batch(ready)
+    say(f"{batch.rows_clean:,} clean rows in {clean_uri}")
     return ready
 
 

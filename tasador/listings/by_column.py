@@ -61,8 +61,11 @@ class ReadColumns(NamedTuple):
     read_as: dict[str, dict[Any, str]]
 
 
-def read_columns(given: Mapping[str, Sequence[object]], rows: int) -> ReadColumns:
-    """Read a table given by column, each of ``rows`` values; an absent column is missing."""
+def read_columns(given: Mapping[str, Sequence[object] | Array], rows: int) -> ReadColumns:
+    """Read a table given by column, each of ``rows`` values; an absent column is missing.
+
+    An array holds numbers as float64, NaN for a missing one.
+    """
     read = ReadColumns({}, [], {})
     for rule in RULES:
         values = given.get(rule.column)
@@ -75,15 +78,16 @@ def read_columns(given: Mapping[str, Sequence[object]], rows: int) -> ReadColumn
 
 
 def _read_numbers(
-    rule: Rule, values: Sequence[object] | None, rows: int, problems: list[RowProblem]
+    rule: Rule, values: Sequence[object] | Array | None, rows: int, problems: list[RowProblem]
 ) -> Array:
     if values is None:
         return np.full(rows, np.nan)
-    types = set(map(type, values))
+    types = _types(values)
     if types <= _NUMBER:
         numbers = _floats(values)
         if numbers is not None and not ((numbers < rule.low) | (numbers > rule.high)).any():
             return numbers + 0.0  # -0.0 is 0
+    values = _each(values)
     if types <= _TEXT:
         return _read_number_texts(rule, values, problems)
     read = []
@@ -104,8 +108,19 @@ def _read_number_texts(rule: Rule, values: Sequence[object], problems: list[RowP
     return np.array(numbers, dtype=np.float64)[indices]
 
 
-def _floats(values: Sequence[object]) -> Array | None:
+def _types(values: Sequence[object] | Array) -> set[type]:
+    return {float} if isinstance(values, np.ndarray) else set(map(type, values))
+
+
+def _each(values: Sequence[object] | Array) -> Sequence[object]:
+    """The values as Python's own."""
+    return values.tolist() if isinstance(values, np.ndarray) else values
+
+
+def _floats(values: Sequence[object] | Array) -> Array | None:
     """Numbers or None as float64 with NaN for None; None if one is beyond a float."""
+    if isinstance(values, np.ndarray):
+        return values
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError:  # JSON has integers of any length
@@ -124,15 +139,18 @@ def _problems_by_row(
 
 
 def _read_texts(
-    rule: Rule, values: Sequence[object] | None, rows: int, read: ReadColumns
+    rule: Rule, values: Sequence[object] | Array | None, rows: int, read: ReadColumns
 ) -> TextColumn:
     if values is None:
         return TextColumn([None] * rows)
     # Most codes are distinct.
     if rule.kind in _DIGITS:
-        codes = _plain_codes(rule, values) or _codes_of_numbers(rule, values, read)
+        codes = _codes_of_numbers(rule, values, read)
+        if codes is None and not isinstance(values, np.ndarray):
+            codes = _plain_codes(rule, values) or _codes_of_whole_texts(rule, values)
         if codes is not None:
             return codes
+    values = _each(values)
     try:
         raw, indices = distinct(values)
     except TypeError:  # a list or an object
@@ -165,33 +183,49 @@ def _emptied(values: Sequence[Any]) -> list[Any]:
     return [value or None for value in values]
 
 
-def _codes_of_numbers(rule: Rule, values: Sequence[object], read: ReadColumns) -> TextColumn | None:
-    """The codes of whole numbers, if each value is one, or one as text such as "33156.0"."""
-    types = set(map(type, values))
-    if types <= _TEXT and rule.kind == "code":
-        texts: list[Any] = [value.removesuffix(".0") if value else None for value in values]  # type: ignore[attr-defined]
-        # ".0" is no whole number.
-        return None if "" in texts else _plain_codes(rule, texts)
-    numbers = _floats(values) if types <= _NUMBER else None
-    if numbers is None:
-        return None
+def whole_codes(rule: Rule, numbers: Array) -> Array | None:
+    """The codes of numbers (float64, NaN for a missing one), int64 [n] with -1 for a missing one.
+
+    None if any is not a whole number that the column accepts. The text of a zip code has five
+    digits, that of any other code no leading zeros.
+    """
     missing = np.isnan(numbers)
     limit = 10**_ZIP_DIGITS if rule.kind == "zip code" else LARGEST_EXACT
     whole = ~np.signbit(numbers) & (numbers < limit) & (np.floor(numbers) == numbers)
     if not (whole | missing).all():
         return None
-    wholes = np.where(missing, -1, numbers).astype(np.int64)
+    return np.where(missing, -1, numbers).astype(np.int64)
+
+
+def _codes_of_numbers(
+    rule: Rule, values: Sequence[object] | Array, read: ReadColumns
+) -> TextColumn | None:
+    """The codes of numbers, if each is a whole one."""
+    numbers = _floats(values) if _types(values) <= _NUMBER else None
+    if numbers is None or (wholes := whole_codes(rule, numbers)) is None:
+        return None
+    missing = wholes < 0
     codes: list[Any] = list(map(str, wholes.tolist()))
     if rule.kind == "zip code":
         codes = [code.zfill(_ZIP_DIGITS) for code in codes]
-        short = wholes < 10 ** (_ZIP_DIGITS - 1)
-        if (reworded := np.flatnonzero(short & ~missing)).size:
-            read_as = read.read_as.setdefault(rule.column, {})
-            for row in reworded.tolist():
-                read_as[values[row]] = codes[row]
+        short = ~missing & (wholes < 10 ** (_ZIP_DIGITS - 1))
+        if short.any():
+            rows, given = np.flatnonzero(short).tolist(), _each(values)
+            read.read_as.setdefault(rule.column, {}).update(
+                (given[row], codes[row]) for row in rows
+            )
     for row in np.flatnonzero(missing).tolist():
         codes[row] = None
     return TextColumn(codes, numbers=wholes if rule.column in _NUMBERED else None, missing=missing)
+
+
+def _codes_of_whole_texts(rule: Rule, values: Sequence[Any]) -> TextColumn | None:
+    """The codes of whole numbers sent as text, such as "33156.0"."""
+    if rule.kind != "code" or not set(map(type, values)) <= _TEXT:
+        return None
+    texts = [value.removesuffix(".0") if value else None for value in values]
+    # ".0" is no whole number.
+    return None if "" in texts else _plain_codes(rule, texts)
 
 
 def _plain_codes(rule: Rule, values: Sequence[Any]) -> TextColumn | None:

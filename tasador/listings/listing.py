@@ -105,24 +105,49 @@ def read_row(raw: object) -> tuple[Listing, list[FieldProblem]]:
         listing, problems = read_listing(dict(zip(COLUMNS, raw, strict=True)))
     else:
         return Listing(), [FieldProblem("row", "is neither an object nor a list", shown(raw))]
-    if not any(p.field == "price" for p in problems):
-        if listing.price is None:
-            problems.append(FieldProblem("price", "is missing", ""))
-        elif listing.price <= 0:
-            problems.append(FieldProblem("price", "is not above zero", shown(listing.price)))
+    if (problem := price_problem(listing.price, problems)) is not None:
+        problems.append(problem)
     return listing, problems
+
+
+def price_problem(price: float | None, problems: Sequence[FieldProblem]) -> FieldProblem | None:
+    """Why a row of a batch has no label, unless its price is refused already."""
+    if any(problem.field == "price" for problem in problems):
+        return None
+    if price is None:
+        return FieldProblem("price", "is missing", "")
+    return FieldProblem("price", "is not above zero", shown(price)) if price <= 0 else None
 
 
 def property_key(listing: Listing) -> str:
     """The identity of a property, street + city + zip code: what every split keeps together."""
-    parts = (listing.street, listing.city, listing.zip_code)
-    return "|".join((part or "").casefold() for part in parts)
+    return property_keys([listing.street], [listing.city], [listing.zip_code])[0]
+
+
+def property_keys(
+    streets: Sequence[str | None], cities: Sequence[str | None], zip_codes: Sequence[str | None]
+) -> list[str]:
+    """``property_key`` of each row of three columns."""
+    return [
+        f"{street or ''}|{city or ''}|{zip_code or ''}".casefold()
+        for street, city, zip_code in zip(streets, cities, zip_codes, strict=True)
+    ]
 
 
 def in_holdout(key: str) -> bool:
     """Whether the property is in the permanent holdout (one in ten, by hash)."""
-    digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"holdout").digest()
-    return int.from_bytes(digest, "big") % HOLDOUT_SHARE == 0
+    return holdout_of([key])[0]
+
+
+def holdout_of(keys: Sequence[str]) -> list[bool]:
+    """``in_holdout`` of each key."""
+    start, to_number = hashlib.blake2b(digest_size=8, person=b"holdout"), int.from_bytes
+    held = []
+    for key in keys:
+        hashed = start.copy()
+        hashed.update(key.encode())
+        held.append(to_number(hashed.digest(), "big") % HOLDOUT_SHARE == 0)
+    return held
 
 
 def canonical_line(listing: Listing, problems: Sequence[FieldProblem] = ()) -> bytes:

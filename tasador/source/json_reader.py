@@ -101,8 +101,22 @@ class JsonReader:
             if not self._more():
                 self.fail("it breaks off", BrokenOff)
 
+    def ahead(self, characters: int) -> str:
+        """The text from the next value on, ``characters`` of it; less at the end of the file."""
+        self.peek()
+        while len(self._text) - self._at < characters and self._more():
+            pass
+        return self._text[self._at : self._at + characters]
+
+    def move(self, characters: int) -> None:
+        """Move the cursor on, within the text that ``ahead`` returned."""
+        self._at += characters
+
     def items(self) -> Iterator[int]:
-        """Step through an array: yields the number of each item, which the caller then reads."""
+        """Step through an array: yields the number of each item, which the caller then reads.
+
+        The caller may read several items at a time, up to the comma behind the last one.
+        """
         self.skip("[")
         number = 0
         while self.peek() != "]":
@@ -184,6 +198,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # Not strict: control characters are the listing's to refuse, with its field.
+LENIENT = json.JSONDecoder(strict=False)
 _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_pairs)
 
 

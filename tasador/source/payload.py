@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from tasador.errors import SourceError
 from tasador.listings.listing import COLUMNS, Listing, read_row
 from tasador.listings.reading import FieldProblem, read_value
 from tasador.source.json_reader import TOO_DEEP, BrokenOff, JsonReader, Unreadable
+from tasador.source.plain_rows import PlainRows, read_plain
 
 _HEAD = ("group_number", "day", "batch_number")
 _LARGEST = 2**31 - 1  # of a number in the head
+# Characters of the blocks in which rows are decoded at once. A block that is not plain is tried
+# again with an eighth, and after the smallest one some rows are read one by one.
+_LARGEST_BLOCK = 4 << 20
+_SMALLEST_BLOCK = 16 << 10
+_ROWS_ALONE = 64
+_WAITING_ROWS = 4_096
 _SHOWN = 200  # characters of a value in a problem
 _PLAIN = frozenset({str, float, int, bool, type(None)})
 
@@ -32,6 +39,9 @@ class Row(NamedTuple):
 
     raw: object
     problems: tuple[FieldProblem, ...] = ()
+
+
+Block = PlainRows | list[Row]
 
 
 def read_head(path: Path) -> Head:
@@ -71,6 +81,16 @@ def rows(path: Path) -> Iterator[Row]:
                 yield value
 
 
+def blocks(file: BinaryIO) -> Iterator[Block]:
+    """Decode the rows as ``rows`` does, about twenty thousand at a time and ten times as fast.
+
+    Plain rows come as columns; the others, one by one, as a list of Row.
+    """
+    for key, value in _members(JsonReader(file), _blocks):
+        if key == "data" and isinstance(value, PlainRows | list):
+            yield value
+
+
 def read_payload_row(row: Row) -> tuple[Listing, list[FieldProblem]]:
     """Read a row as ``listing.read_row`` does, with the problems of its JSON."""
     listing, problems = read_row(row.raw)
@@ -96,8 +116,13 @@ def is_truncated(path: Path) -> bool:
     return False
 
 
-def _members(reader: JsonReader) -> Iterator[tuple[str, object]]:
-    """The payload's keys and values; of ``data``, first None and then each Row."""
+def _members(
+    reader: JsonReader, read: Callable[[JsonReader], Iterator[object]] | None = None
+) -> Iterator[tuple[str, object]]:
+    """The payload's keys and values; of ``data``, first None and then what ``read`` yields.
+
+    That is each Row by default.
+    """
     has_data = False
     for key in reader.keys():  # noqa: SIM118 - a step through the text, not a dictionary
         if key != "data":
@@ -113,11 +138,44 @@ def _members(reader: JsonReader) -> Iterator[tuple[str, object]]:
             kind = {"{": "an object", '"': "text"}.get(first, "a single value")
             raise SourceError(f"the source's data is no list of rows but {kind}")
         yield key, None
-        for number in reader.items():
-            reader.place = f"row {number}"
-            yield key, _row(*reader.value())
+        for item in (read or _rows)(reader):
+            yield key, item
         reader.place = ""
     reader.end()
+
+
+def _rows(reader: JsonReader) -> Iterator[Row]:
+    for number in reader.items():
+        reader.place = f"row {number}"
+        yield _row(*reader.value())
+
+
+def _blocks(reader: JsonReader) -> Iterator[Block]:
+    """The rows in blocks: as many at once as plain JSON goes on, the others one by one."""
+    size, alone, number = _LARGEST_BLOCK, 0, 0
+    waiting: list[Row] = []
+    for _ in reader.items():
+        reader.place = f"row {number}"
+        plain = None
+        while not alone and (plain := read_plain(reader.ahead(size))) is None:
+            if size > _SMALLEST_BLOCK:
+                size //= 8
+            else:
+                alone = _ROWS_ALONE
+        if plain is None:
+            waiting.append(_row(*reader.value()))
+            alone -= 1
+            number += 1
+        if waiting and (plain is not None or len(waiting) == _WAITING_ROWS):
+            yield waiting
+            waiting = []
+        if plain is not None:
+            reader.move(plain.characters)
+            yield plain
+            number += plain.rows
+            size = min(2 * size, _LARGEST_BLOCK)
+    if waiting:
+        yield waiting
 
 
 def _row(raw: object, text: str) -> Row:

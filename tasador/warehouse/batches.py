@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple, TextIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, text, update
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.clock import now
 from tasador.records import Batch, BatchStatus, Fetch, Outcome
-from tasador.warehouse import rows, schema
+from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
-from tasador.warehouse.rows import ReadRow
+from tasador.warehouse.rows import Staging
 
 
 class RefusedField(NamedTuple):
@@ -125,28 +126,11 @@ class Batches(Database):
 
     # -- rows --------------------------------------------------------------------------------------
 
-    def store_rows(self, batch: Batch, read: Iterable[ReadRow]) -> Batch:
-        """Store every row of the batch: raw, and either clean or quarantined with its reasons.
-
-        One transaction, by COPY, in bounded memory. Returns the batch as saved in the same
-        transaction: validated, with its counts.
-        """
+    @contextmanager
+    def staging(self) -> Iterator[RowStaging]:
+        """Stage the rows of a batch in one transaction, and merge them once its id is known."""
         with self._begin() as connection:
-            counts = rows.store(connection, batch.batch_id, read)
-            validated = replace(
-                batch,
-                status="validated",
-                rows_raw=counts.raw,
-                rows_clean=counts.clean,
-                rows_quarantined=counts.quarantined,
-            )
-            _save_batch(connection, validated)
-        return validated
-
-    def copy_clean(self, batch_id: str, out: TextIO) -> None:
-        """Write the clean rows of a batch as CSV (see ``rows.copy_clean``)."""
-        with self._begin() as connection:
-            rows.copy_clean(connection, batch_id, out)
+            yield RowStaging(connection)
 
     def quarantine_reasons(self, batch_id: str) -> list[tuple[str, str, int, str]]:
         """(field, reason, rows, an example value) of a batch, most frequent first."""
@@ -175,6 +159,33 @@ class Batches(Database):
             ):
                 refused.setdefault(batch_id, {})[field] = RefusedField(int(count), reason)
         return refused
+
+
+class RowStaging(Staging):
+    """The staged rows of a batch, and the row of ops.batches that counts them."""
+
+    def merge_into(self, batch_id: str) -> Batch:
+        """Store the staged rows as those of a batch in ops.batches, which becomes validated.
+
+        Whoever is second, here or in another process, changes nothing. Returns the batch as saved
+        in the same transaction.
+        """
+        c = schema.batches.c
+        columns = [c[field.name] for field in fields(Batch)]
+        locking = select(*columns).where(c.batch_id == batch_id).with_for_update()
+        batch = Batch(**self._connection.execute(locking).one()._mapping)
+        if batch.status != "fetched":
+            return batch
+        counts = self.merge(batch_id)
+        validated = replace(
+            batch,
+            status="validated",
+            rows_raw=counts.raw,
+            rows_clean=counts.clean,
+            rows_quarantined=counts.quarantined,
+        )
+        _save_batch(self._connection, validated)
+        return validated
 
 
 def _save_batch(connection: Connection, batch: Batch) -> None:

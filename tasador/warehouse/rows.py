@@ -1,39 +1,18 @@
-"""The rows of a batch, by COPY: written as they are read, and the clean ones read back as CSV."""
+"""The rows of a batch, by COPY: staged while they are read, then merged under the batch's id."""
 
 from __future__ import annotations
 
 import io
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from psycopg2 import sql
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, text
 
-from tasador.listings.listing import COLUMNS, FieldProblem, Listing, in_holdout, property_key
 from tasador.warehouse.schema import clean_data, quarantine, raw_data
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-# Rows held in memory at a time, about 10 MB of text.
-_CHUNK = 10_000
-
-_COLUMN_SET = frozenset(COLUMNS)
-_NULL = "\\N"
-_SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-class ReadRow(NamedTuple):
-    """One row of a batch: its number, the raw row, and the result of ``listing.read_row``."""
-
-    number: int
-    raw: object
-    listing: Listing
-    problems: list[FieldProblem]
+_READ = 1 << 20  # bytes that psycopg2 takes at a time
 
 
 class Counts(NamedTuple):
@@ -44,141 +23,61 @@ class Counts(NamedTuple):
     quarantined: int
 
 
-def store(connection: Connection, batch_id: str, rows: Iterable[ReadRow]) -> Counts:
-    """COPY the rows into staging tables and merge them by (batch_id, row_number).
+class Staging:
+    """Temporary tables of one transaction, for the rows of a batch whose id is not known yet.
 
-    Rows without problems go to clean.clean_data, the others to ops.quarantine, and all of them to
-    raw.raw_data. Existing rows stay unchanged. Memory is bounded.
+    The id is the digest of all rows, so they are read before it is known.
     """
-    tables = (raw_data, clean_data, quarantine)
-    with _cursor(connection) as cursor:
-        for table in tables:
-            cursor.execute(
-                f"create temp table staged_{table.name} (like {table.fullname}) on commit drop"
-            )
-        counts = [0, 0, 0]
-        remaining = iter(rows)
-        while chunk := list(islice(remaining, _CHUNK)):
-            clean = [row for row in chunk if not row.problems]
-            quarantined = [row for row in chunk if row.problems]
-            lines = (
-                [_raw_line(batch_id, row) for row in chunk],
-                [_clean_line(batch_id, row) for row in clean],
-                [_quarantine_line(batch_id, row) for row in quarantined],
-            )
-            for i, table in enumerate(tables):
-                counts[i] += len(lines[i])
-                _copy(cursor, table, lines[i])
-        for table in tables:
-            cursor.execute(
-                f"insert into {table.fullname} select * from staged_{table.name}"  # noqa: S608
-                " on conflict (batch_id, row_number) do nothing"
-            )
-    return Counts(*counts)
 
+    def __init__(self, connection: Connection) -> None:
+        """Create the tables; they end with the transaction."""
+        self._connection = connection
+        with self._cursor() as cursor:
+            for table in (raw_data, clean_data, quarantine):
+                cursor.execute(
+                    f"create temp table staged_{table.name} (like {table.fullname}) on commit drop;"
+                    f" alter table staged_{table.name} drop column batch_id"
+                )
 
-def copy_clean(connection: Connection, batch_id: str, out: TextIO) -> None:
-    """Write the clean rows of a batch as CSV with a header, in the order of the batch.
+    def add(self, raw: Any, clean: Any, quarantined: Any) -> None:
+        """Stage rows, given as the lines of COPY's text format, in buffers.
 
-    Columns: the twelve of a listing, property_key, holdout, batch_id, row_number. Missing values
-    are empty and unquoted; booleans are t and f.
-    """
-    names = (*COLUMNS, "property_key", "holdout", "batch_id", "row_number")
-    query = sql.SQL(
-        "copy (select {} from clean.clean_data where batch_id = {} order by row_number)"
-        " to stdout with (format csv, header)"
-    ).format(sql.SQL(", ").join(map(sql.Identifier, names)), sql.Literal(batch_id))
-    with _cursor(connection) as cursor:
-        cursor.copy_expert(query, out)
+        Their values are the number of the row, then, of each table, the columns of ``schema``.
+        """
+        with self._cursor() as cursor:
+            for table, lines in ((raw_data, raw), (clean_data, clean), (quarantine, quarantined)):
+                if len(lines):
+                    cursor.copy_expert(
+                        f"copy staged_{table.name} from stdin", io.BytesIO(lines), _READ
+                    )
 
-
-def _cursor(connection: Connection) -> Cursor:
-    # psycopg2's cursor, in the transaction that SQLAlchemy began.
-    return connection.connection.cursor()  # type: ignore[return-value]
-
-
-def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
-    if lines:
-        cursor.copy_expert(
-            f"copy staged_{table.name} ({', '.join(table.columns.keys())}) from stdin",
-            io.BytesIO(b"".join(lines)),
+    def merge(self, batch_id: str) -> Counts:
+        """Copy the staged rows into the tables; existing rows of the batch stay unchanged."""
+        return Counts(
+            self._merge(raw_data, batch_id),
+            self._merge(clean_data, batch_id),
+            self._merge(quarantine, batch_id),
         )
 
+    def _merge(self, table: Table, batch_id: str) -> int:
+        of_batch = {"batch_id": batch_id}
+        columns = ", ".join(column.name for column in table.columns if column.name != "batch_id")
+        exists = text(f"select exists (select from {table.fullname} where batch_id = :batch_id)")  # noqa: S608
+        # It takes Postgres twice the time, and no other process writes rows of this batch.
+        conflict = " on conflict (batch_id, row_number) do nothing"
+        known = self._connection.execute(exists, of_batch).scalar_one()
+        inserted = self._connection.execute(
+            text(
+                f"insert into {table.fullname} (batch_id, {columns})"  # noqa: S608
+                f" select :batch_id, {columns} from staged_{table.name}{conflict if known else ''}"
+            ),
+            of_batch,
+        )
+        if not known:
+            return inserted.rowcount
+        count = text(f"select count(*) from staged_{table.name}")  # noqa: S608
+        return int(self._connection.execute(count).scalar_one())
 
-def _raw_line(batch_id: str, row: ReadRow) -> bytes:
-    texts = _as_columns(row.raw)
-    if texts is not None:
-        try:
-            line = _line(batch_id, row.number, *texts, None)
-        except UnicodeEncodeError:  # lone surrogates, which a text column rejects
-            line = b"\x00"
-        if b"\x00" not in line:
-            return line
-    nulls = (None,) * len(COLUMNS)
-    return _line(batch_id, row.number, *nulls, _as_payload(row.raw))
-
-
-def _as_columns(raw: object) -> list[str | None] | None:
-    """The twelve values as text, or None if the row is not twelve plain values."""
-    values: Iterable[Any]
-    if isinstance(raw, Mapping):
-        if not raw.keys() <= _COLUMN_SET:
-            return None
-        values = map(raw.get, COLUMNS)
-    elif isinstance(raw, list | tuple) and len(raw) == len(COLUMNS):
-        values = raw
-    else:
-        return None
-    texts: list[str | None] = []
-    for value in values:
-        if value is None or isinstance(value, str):
-            texts.append(value)
-        elif isinstance(value, bool):
-            texts.append("true" if value else "false")
-        elif isinstance(value, dict | list | tuple):
-            return None
-        else:
-            texts.append(str(value))
-    return texts
-
-
-def _as_payload(raw: object) -> str:
-    try:
-        return json.dumps(raw, allow_nan=False, default=str)
-    except (ValueError, RecursionError):
-        return json.dumps(repr(raw)[:10_000])
-
-
-def _clean_line(batch_id: str, row: ReadRow) -> bytes:
-    key = property_key(row.listing)
-    values = (None if v is None else str(v) for v in row.listing.values())
-    return _line(batch_id, row.number, *values, key, "t" if in_holdout(key) else "f")
-
-
-def _quarantine_line(batch_id: str, row: ReadRow) -> bytes:
-    # jsonb rejects NUL and lone surrogates even as escapes, so write them as text.
-    reasons = [
-        {"field": _printable(p.field), "reason": p.reason, "value": _printable(p.value)}
-        for p in row.problems
-    ]
-    return _line(batch_id, row.number, json.dumps(reasons))
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _line(batch_id: str, number: int, *values: str | None) -> bytes:
-    return ("\t".join([batch_id, str(number), *_fields(values)]) + "\n").encode()
-
-
-def _fields(values: Iterable[str | None]) -> Iterator[str]:
-    for value in values:
-        if value is None:
-            yield _NULL
-        elif _SPECIAL.search(value):
-            yield value.translate(_ESCAPES)
-        else:
-            yield value
+    def _cursor(self) -> Cursor:
+        # psycopg2's cursor, in the transaction that SQLAlchemy began.
+        return self._connection.connection.cursor()  # type: ignore[return-value]

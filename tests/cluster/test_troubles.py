@@ -72,9 +72,9 @@ def test_loop_completes_when_each_component_is_killed_once(served, measured):
         workflows = kit.workflows(template)
         return workflows[number]["metadata"]["name"] if len(workflows) > number else None
 
-    pod, _ = kit.until("the pod of validate", lambda: running(workflow, "validate"), 180, pause=0.5)
+    pod, _ = kit.until("the pod of start", lambda: running(workflow, "start"), 180, pause=0.5)
     kit.kill(pod)
-    kit.until("store runs", lambda: running(workflow, "store"), 300, pause=0.5)
+    kit.until("end runs", lambda: running(workflow, "end"), 300, pause=0.5)
     kit.kill("eventbus-default-js-0")
     for role in ("ingress", "filter"):
         kill_labelled("knative-eventing", f"eventing.knative.dev/brokerRole={role}")

@@ -19,18 +19,21 @@ assert image_of(effects_figure(values, values, list("abcd"))) is not None
 """
 
 PROFILE = """
+import io
+import json
 import tempfile
 from pathlib import Path
 import pyarrow.parquet
+from tasador.ingestion import loading
 from tasador.ingestion.batch_file import profile, write_parquet
-from tasador.listings.listing import COLUMNS
-head = ",".join([*COLUMNS, "property_key", "holdout", "batch_id", "row_number"])
-row = ",".join("t" if name == "holdout" else "1" for name in head.split(","))
+rows = [{"price": 1.5, "bed": None, "city": "Ponce"}, {"price": 2}, {"price": -0.0}, {"colour": 1}]
+payload = io.BytesIO(json.dumps({"data": rows}).encode())
 with tempfile.TemporaryDirectory() as folder:
-    (Path(folder) / "clean.csv").write_text(chr(10).join([head, row]))
-    write_parquet(Path(folder) / "clean.csv", Path(folder) / "clean.parquet")
-    file = pyarrow.parquet.ParquetFile(Path(folder) / "clean.parquet")
-    assert profile([file.read()])["rows"] == 1
+    columns, clean = Path(folder) / "columns.arrow", Path(folder) / "clean.parquet"
+    loading.read_payload(payload, columns, lambda *lines: None, print)
+    write_parquet(columns, clean, "b")
+    file = pyarrow.parquet.ParquetFile(clean)
+    assert profile([file.read()])["rows"] == 2
     file.close()
 """
 
@@ -70,5 +73,5 @@ def test_card_costs_one_process():
     imported(f"{code}assert blanks and not any(card.RUNTIME_UPDATABLE for card in blanks)")
 
 
-def test_batch_is_profiled_without_pandas():
+def test_batch_is_read_and_profiled_without_pandas():
     assert not {"pandas", "sklearn"} & imported(PROFILE)

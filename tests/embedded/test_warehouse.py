@@ -1,15 +1,16 @@
 """The warehouse on a real Postgres."""
 
-import csv
 import io
 import json
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 from urllib.parse import quote, unquote
 from uuid import uuid4
@@ -22,9 +23,9 @@ from hypothesis import strategies as st
 
 from tasador.clock import now
 from tasador.errors import ConfigurationError, InvalidValue, StoreUnavailable, TasadorError
-from tasador.listings.listing import COLUMNS, read_row
+from tasador.ingestion.loading import read_payload
+from tasador.listings.listing import COLUMNS
 from tasador.records import DecisionKind, PauseRecord, RolloutOutcome, Verdict
-from tasador.warehouse.rows import ReadRow
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
 from tests.kit.records import (
@@ -71,8 +72,14 @@ def query(settings, statement, *values):
 
 
 def store(warehouse, batch_id, raws):
-    read = [ReadRow(number, raw, *read_row(raw)) for number, raw in enumerate(raws)]
-    return warehouse.store_rows(make_batch(batch_id=batch_id), read)
+    """Store the rows as ingestion does."""
+    if warehouse.batch(batch_id) is None:
+        warehouse.save_batch(make_batch(batch_id=batch_id))
+    body = json.dumps({"data": raws}).encode()
+    with TemporaryDirectory() as folder, warehouse.staging() as staging:
+        columns = Path(folder) / "columns.arrow"
+        read_payload(io.BytesIO(body), columns, staging.add, print)
+        return staging.merge_into(batch_id)
 
 
 def test_migrations_match_the_tables_of_the_schema(settings):
@@ -349,13 +356,14 @@ def test_raw_text_is_stored_unchanged(warehouse, settings, form):
     assert saved.rows_raw == len(UGLY) == saved.rows_clean + saved.rows_quarantined
 
 
-def test_copy_clean_keeps_text_unchanged(warehouse):
+def test_clean_text_is_stored_unchanged(warehouse, settings):
     texts = [text for text in UGLY if text.strip() and text.isprintable()]
     store(warehouse, "clean-text", [GOOD | {"city": text, "state": None} for text in texts])
-    out = io.StringIO()
-    warehouse.copy_clean("clean-text", out)
-    out.seek(0)
-    assert [row["city"] for row in csv.DictReader(out)] == texts
+    rows = query(
+        settings,
+        "select city from clean.clean_data where batch_id = 'clean-text' order by row_number",
+    )
+    assert [city for (city,) in rows] == texts
 
 
 def test_rows_that_are_not_twelve_plain_values_are_stored_as_json(warehouse, settings):
@@ -406,6 +414,9 @@ def test_store_rows_twice(warehouse, settings):
     raws = [GOOD, GOOD | {"price": "free"}, GOOD | {"bed": -1}]
     once = store(warehouse, "twice", raws)
     assert once == store(warehouse, "twice", raws) == warehouse.batch("twice")
+    # The row of the batch was lost, its rows were not.
+    warehouse.save_batch(make_batch(batch_id="twice", fetched_at=once.fetched_at))
+    assert store(warehouse, "twice", raws) == once
     assert (once.status, once.rows_raw, once.rows_clean, once.rows_quarantined) == (
         "validated",
         3,
@@ -422,20 +433,40 @@ def test_store_rows_twice(warehouse, settings):
     ) == [(105000.0, 3.0, "00601", "2022-02-23", "1962661|adjuntas|00601")]
 
 
-def test_store_rows_rolls_back_when_the_payload_breaks_off(warehouse, settings):
+@pytest.mark.parametrize("merged", [False, True])
+def test_nothing_is_stored_if_the_transaction_breaks_off(warehouse, settings, merged):
     def broken():
-        yield ReadRow(0, GOOD, *read_row(GOOD))
-        raise RuntimeError("the payload ends here")
+        with warehouse.staging() as staging:
+            staging.add(b"0" + b"\t\\N" * 13 + b"\n", b"", b"")
+            if merged:
+                staging.merge_into("half")
+            raise RuntimeError("the payload ends here")
 
+    warehouse.save_batch(make_batch(batch_id="half"))
     with pytest.raises(RuntimeError):
-        warehouse.store_rows(make_batch(batch_id="half"), broken())
+        broken()
     assert query(settings, "select 1 from raw.raw_data where batch_id = 'half'") == []
-    assert warehouse.batch("half") is None
+    assert warehouse.batch("half").status == "fetched"
 
 
-def test_store_rows_in_several_chunks(warehouse):
-    rows = (ReadRow(number, GOOD, *read_row(GOOD)) for number in range(25_000))
-    assert warehouse.store_rows(make_batch(batch_id="large"), rows).rows_clean == 25_000
+def test_two_processes_store_one_batch_once(warehouse, settings):
+    row = b"0" + b"\t\\N" * 13 + b"\n"
+    warehouse.save_batch(make_batch(batch_id="both"))
+
+    def second():
+        with Warehouse(settings.database_url) as other, other.staging() as staging:
+            staging.add(row, b"", b"")
+            return staging.merge_into("both")
+
+    with ThreadPoolExecutor(1) as pool:
+        with warehouse.staging() as staging:
+            staging.add(row, b"", b"")
+            saved = staging.merge_into("both")
+            waiting = pool.submit(second)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+        assert waiting.result(30) == saved
+    assert query(settings, "select count(*) from raw.raw_data where batch_id = 'both'") == [(1,)]
 
 
 def test_batches_are_ordered_by_fetch_time(warehouse):

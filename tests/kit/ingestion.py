@@ -100,8 +100,7 @@ def ingest_one(settings, url, say=lambda text: None):
     """One ingestion by its verbs, as the flow's steps call them; returns what was fetched."""
     taken = verbs.take(settings, url, 5, "Tuesday", say)
     if taken.status == "ingested":
-        verbs.validate(settings, taken.batch.batch_id, say)
-        verbs.store(settings, taken.batch.batch_id, say)
+        verbs.complete(settings, taken.batch.batch_id, say)
     return taken
 
 

@@ -1,0 +1,66 @@
+"""Read a payload once: its digest, its rows into staging tables, its clean rows into a file."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import pyarrow as pa
+
+from tasador.ingestion.read_rows import CLEAN_SCHEMA, read_rows
+from tasador.source.payload import blocks
+
+_ROWS_PER_MESSAGE = 100_000
+_COPY_BYTES = 1 << 20
+
+
+class ReadPayload(NamedTuple):
+    """The digest of a payload, which is the id of its batch, and how many rows are clean."""
+
+    digest: str
+    rows: int
+    rows_clean: int
+
+
+def read_payload(
+    payload: BinaryIO,
+    columns: Path,
+    stage: Callable[[Any, Any, Any], None],
+    say: Callable[[str], None],
+) -> ReadPayload:
+    """Read every row of the payload, in bounded memory.
+
+    Writes the clean ones to ``columns`` (Arrow IPC, for ``batch_file.write_parquet``) and gives the
+    lines of each table to ``stage`` (``Staging.add``). Raises SourceError where the payload is no
+    JSON.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    rows = clean = told = 0
+    with pa.OSFile(str(columns), "wb") as file, pa.ipc.new_stream(file, CLEAN_SCHEMA) as writer:
+        for read in read_rows(blocks(payload)):
+            digest.update(read.canonical)
+            stage(read.raw, read.clean, read.quarantined)
+            writer.write_batch(read.listings)
+            rows += read.rows
+            clean += read.rows_clean
+            if rows // _ROWS_PER_MESSAGE > told:
+                told = rows // _ROWS_PER_MESSAGE
+                say(f"{rows:,} rows read")
+    return ReadPayload(digest.hexdigest(), rows, clean)
+
+
+def pack(payload: Path, packed: Path) -> None:
+    """Compress a payload, with zstd."""
+    with payload.open("rb") as plain, pa.CompressedOutputStream(str(packed), "zstd") as file:
+        while chunk := plain.read(_COPY_BYTES):
+            file.write(chunk)
+
+
+def unpack(packed: Path) -> BinaryIO:
+    """The payload in a file of ``pack``, or of an older version, which used gzip."""
+    if packed.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(packed))
+    return cast(BinaryIO, pa.input_stream(str(packed), compression="zstd"))
