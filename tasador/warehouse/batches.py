@@ -167,7 +167,7 @@ class RowStaging(Staging):
     def merge_into(self, batch_id: str) -> Batch:
         """Store the staged rows as those of a batch in ops.batches, which becomes validated.
 
-        Whoever is second, here or in another process, changes nothing. Returns the batch as saved
+        A second call, here or in another process, changes nothing. Returns the batch as saved
         in the same transaction.
         """
         c = schema.batches.c
