@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +42,10 @@ def ratio_study(
     ] = Rows.holdout,
     format_: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
     html: Annotated[Path | None, typer.Option(help="Write a page with ratio curves.")] = None,
+    census: Annotated[
+        Path | None,
+        typer.Option(help="A CSV with zip_code and figures of its make-up, to compare by."),
+    ] = None,
 ) -> None:
     """Compare a model's estimates with prices as assessors do.
 
@@ -55,7 +59,7 @@ def ratio_study(
     if html is not None:
         _check_writable(html)
     with stages(quiet=format_ is Format.json) as progress:
-        found = study_csv(bundle, csv, rows.value, Settings.load(), progress)
+        found = study_csv(bundle, csv, rows.value, Settings.load(), progress, census)
     if html is not None:
         _write_page(html, found, csv)
     if format_ is Format.json:
@@ -65,6 +69,7 @@ def ratio_study(
                 "digest": found.digest,
                 "csv": csv,
                 "left_out": found.left_out,
+                "disparities": found.disparities,
                 **found.study.as_dict(),
             }
         )
@@ -82,22 +87,26 @@ def _print(found: CsvStudy, csv: Path) -> None:
     from tasador.ratio_study import words
 
     study = found.study
+    layout: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
     console.print(f"{found.model} on {csv}: {study.overall.rows:,} rows")
     for why, count in found.left_out.items():
         console.print(f"  left out: {count:,} {why}")
     if study.overall.figures:
-        details = Table(
-            *words.DETAIL_HEADERS, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-        )
+        details = Table(*words.DETAIL_HEADERS, **layout)
         for row in words.detail_rows(study.overall):
             details.add_row(*row)
         console.print(details)
     for kind, groups in words.kinds(study).items():
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        table = Table(**layout)
         for number, header in enumerate(words.headers(words.MAIN)):
             table.add_column(header or kind, justify="right" if number else "left")
         for group in groups:
             table.add_row(*words.group_row(group, words.MAIN))
+        console.print(table)
+    if found.disparities:
+        table = Table(*words.DISPARITY_HEADERS, **layout)
+        for row in words.disparity_rows(found.disparities):
+            table.add_row(*row)
         console.print(table)
     if not study.overall.figures:
         console.print(f"{words.TOO_FEW}; with --rows all every property counts")
@@ -126,7 +135,10 @@ def _write_page(path: Path, found: CsvStudy, csv: Path) -> None:
     }
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(html(found.study, f"Ratio study of {found.model}", facts), encoding="utf-8")
+        part.write_text(
+            html(found.study, f"Ratio study of {found.model}", facts, found.disparities),
+            encoding="utf-8",
+        )
         part.replace(path)
     except OSError as error:
         raise ConfigurationError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,8 @@ from tasador.errors import ConfigurationError, TasadorError
 from tasador.listings.csv_file import TableError
 from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import Rejected, columns_of, read_csv
+from tasador.operations.census import by_row, read_census
+from tasador.ratio_study.fairness import Disparity, disparities, fifths
 from tasador.ratio_study.groups import parts_of
 from tasador.ratio_study.study import Study, study
 from tasador.settings import Settings
@@ -30,13 +32,15 @@ _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<ve
 class CsvStudy:
     """A study, the model (name@version) and its digest, and which rows of the file were left out.
 
-    ``left_out`` counts rows by reason.
+    ``left_out`` counts rows by reason. ``disparities`` compare zip codes by the columns of a
+    census; empty without one.
     """
 
     study: Study
     model: str
     digest: str
     left_out: dict[str, int]
+    disparities: list[Disparity] = field(default_factory=list)
 
 
 def study_csv(
@@ -45,12 +49,16 @@ def study_csv(
     rows: RowsOf,
     settings: Settings,
     progress: Progress | None = None,
+    census: Path | None = None,
 ) -> CsvStudy:
     """Price the listings of a CSV and study the estimates against its prices.
 
     ``rows`` are the properties of the permanent holdout, which no model is trained on, or all.
-    Raises TableError, naming the file, if no row is left, and what ``open_bundle`` raises.
+    ``census`` is a table of zip codes (see ``read_census``): the study has a group for each fifth
+    of its columns. Raises TableError, naming the file, if no row is left, and what ``open_bundle``
+    and ``read_census`` raise.
     """
+    figures = {} if census is None else read_census(census)
     model = open_bundle(bundle, settings)
     report = progress or (lambda _stage, _fraction, _message: None)
     report("read", 0.0, str(csv_path))
@@ -71,13 +79,16 @@ def study_csv(
     keys = usable["property_key"].to_numpy(dtype=object)
     report("study", 0.0, f"{len(usable):,} rows")
     estimate = np.asarray(model.predict(columns).price)
-    found = study(estimate, columns["price"], keys, parts_of(columns))
+    makeup = by_row(figures, columns["zip_code"])
+    parts = {**parts_of(columns), **{name: fifths(values) for name, values in makeup.items()}}
+    found = study(estimate, columns["price"], keys, parts)
     report("study", 1.0, f"{len(usable):,} rows, {len(found.groups)} groups")
     return CsvStudy(
         study=found,
         model=f"{model.manifest.name}@{model.manifest.version}",
         digest=model.manifest.digest,
         left_out={why: count for why, count in left_out.items() if count},
+        disparities=disparities(estimate, columns["price"], columns["zip_code"], makeup),
     )
 
 

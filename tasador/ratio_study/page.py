@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from tasador.ratio_study import curves, words
+from tasador.ratio_study.fairness import Disparity
 from tasador.ratio_study.groups import DECILE, STATE
 from tasador.ratio_study.study import Group, Study
 
@@ -55,7 +56,9 @@ td.meaning { white-space: normal; min-width: 16rem; color: var(--soft); }
 _KINDS = {DECILE: "By tenth of the estimates", STATE: "By state"}
 
 
-def html(study: Study, title: str, facts: Mapping[str, str]) -> str:
+def html(
+    study: Study, title: str, facts: Mapping[str, str], disparities: Sequence[Disparity] = ()
+) -> str:
     """The page: figures, charts and groups. ``facts`` are name and value pairs below the title."""
     kinds = words.kinds(study)
     few = [g for kind, groups in kinds.items() if kind not in (DECILE, STATE) for g in groups]
@@ -85,6 +88,7 @@ def html(study: Study, title: str, facts: Mapping[str, str]) -> str:
     body = (
         f"<h1>{escape(title)}</h1><p class=soft>{described}</p>"
         f"<h2>{study.overall.rows:,} rows</h2>{_details(study.overall)}"
+        f"{_disparities(disparities)}"
         f"<h2>Ratio curves</h2><div class=charts>{shown}</div>{tables}"
         f"<h2>How to read it</h2><ul>{notes}</ul>"
     )
@@ -107,6 +111,23 @@ def _details(group: Group) -> str:
         meaning = f"<td class='text meaning'>{escape(words.MEANINGS[name])}</td>"
         rows.append(f"<tr><td>{label}</td>{_cells([value])}{marked}{_cells(others)}{meaning}</tr>")
     return _table([*words.DETAIL_HEADERS, "meaning"], rows, texts=("verdict", "meaning"))
+
+
+def _disparities(disparities: Sequence[Disparity]) -> str:
+    if not disparities:
+        return ""
+    rows = []
+    for found, cells in zip(disparities, words.disparity_rows(disparities), strict=True):
+        level, accuracy = (
+            f'<td class="text {verdict}">{escape(cell)}</td>'
+            for verdict, cell in (
+                (found.level_verdict, cells[5]),
+                (found.accuracy_verdict, cells[8]),
+            )
+        )
+        rows.append(f"<tr>{_cells(cells[:5])}{level}{_cells(cells[6:8])}{accuracy}</tr>")
+    table = _table(words.DISPARITY_HEADERS, rows, texts=("verdict",))
+    return f"<h2>By the make-up of zip codes</h2>{table}"
 
 
 def _groups(groups: Sequence[Group]) -> str:

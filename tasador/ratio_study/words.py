@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
+from tasador.ratio_study.fairness import Disparity
 from tasador.ratio_study.figures import FEWEST_ROWS
 from tasador.ratio_study.study import Figure, Group, Study
 
@@ -117,6 +118,44 @@ def detail_rows(group: Group) -> list[list[str]]:
 
 
 DETAIL_HEADERS = ["figure", "value", "verdict", "95 % interval", "noise", "limits"]
+
+
+DISPARITY_HEADERS = [
+    "make-up of the zip codes",
+    "from",
+    "to",
+    "ratio changes by",
+    "interval",
+    "verdict",
+    "PPE10 changes by",
+    "interval",
+    "verdict",
+]
+
+
+def disparity_rows(disparities: Sequence[Disparity]) -> list[list[str]]:
+    """Each disparity as cells; the headers are DISPARITY_HEADERS."""
+    return [
+        [
+            found.column,
+            f"{found.low:.4g}",
+            f"{found.high:.4g}",
+            f"{found.level:+.1%}",
+            f"{found.level_ends[0]:+.1%} to {found.level_ends[1]:+.1%}",
+            _of_disparity(found.level_verdict, "valued", found.level),
+            f"{found.accuracy:+.1%}",
+            f"{found.accuracy_ends[0]:+.1%} to {found.accuracy_ends[1]:+.1%}",
+            _of_disparity(found.accuracy_verdict, "estimated", found.accuracy),
+        ]
+        for found in disparities
+    ]
+
+
+def _of_disparity(verdict: str, what: str, change: float) -> str:
+    if verdict != "outside":
+        return _VERDICTS[verdict]
+    directions = {"valued": ("lower", "higher"), "estimated": ("worse", "better")}
+    return f"outside: {what} {directions[what][change > 0]} where it is high"
 
 
 def notes(study: Study) -> list[str]:
