@@ -24,7 +24,7 @@ def credentials(
     :param random: returns a new password of letters and digits at each call
     """
     password, flows_key, serving_key, metaflow_key = (random() for _ in range(4))
-    events_key, functions_token, webhook_token = (random() for _ in range(3))
+    events_key, functions_token, webhook_token, mlflow_password = (random() for _ in range(4))
     signing_key, public_key = new_key()
     database = f"postgresql://tasador:{password}@postgres.{DOMAIN}:5432/tasador"
     store = f"http://objects.{DOMAIN}:8333"
@@ -59,6 +59,8 @@ def credentials(
             "TASADOR_EVENTS_KEY": events_key,
             "TASADOR_FUNCTIONS_TOKEN": functions_token,
             "TASADOR_ARGO_EVENTS_TOKEN": webhook_token,
+            "MLFLOW_TRACKING_USERNAME": "flows",
+            "MLFLOW_TRACKING_PASSWORD": mlflow_password,
             **aws,
         },
         "tasador-serving": {
@@ -79,6 +81,7 @@ def credentials(
             f"@postgres.{DOMAIN}:5432/mlflow",
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": "s3://mlflow-artifacts",
             "MLFLOW_S3_ENDPOINT_URL": store,
+            "TASADOR_MLFLOW_PASSWORD": mlflow_password,
             **aws,
         },
         "tasador-metaflow": {
