@@ -37,6 +37,7 @@ class Settings:
     bucket_mlflow: str = "mlflow-artifacts"
     bucket_metaflow: str = "metaflow"
     mlflow_url: str = ""
+    mlflow_password: str = ""  # where MLflow's server has one (cluster/mlflow/password)
     mlflow_hosts: str = ""  # further names of MLflow's server for browsers: HOST[:PORT],...
     metaflow_service_url: str = ""  # Metaflow's metadata service; without it runs are local
     metaflow_ui_url: str = ""

@@ -61,6 +61,7 @@ def credentials(
             "TASADOR_ARGO_EVENTS_TOKEN": webhook_token,
             "MLFLOW_TRACKING_USERNAME": "flows",
             "MLFLOW_TRACKING_PASSWORD": mlflow_password,
+            "TASADOR_MLFLOW_PASSWORD": mlflow_password,
             **aws,
         },
         "tasador-serving": {

@@ -50,6 +50,8 @@ class MlflowRest:
         settings.require("mlflow_url")
         self._url = settings.mlflow_url
         self._platform = settings.platform
+        # Of several passwords each one is accepted.
+        self._password = settings.mlflow_password.split(",")[0].strip()
         self._http: httpx.Client | None = None
 
     def get(self, endpoint: str, **params: Any) -> dict[str, Any] | None:
@@ -108,7 +110,7 @@ class MlflowRest:
         if self._http is None:
             import httpx
 
-            authorization, basic = _credentials(os.environ)
+            authorization, basic = _credentials(os.environ, self._password)
             self._http = httpx.Client(
                 base_url=f"{self._url.rstrip('/')}/api/2.0/mlflow/",
                 headers={"content-type": "application/json", **authorization},
@@ -127,9 +129,12 @@ class _NotDone(Exception):
 
 
 def _credentials(
-    environ: Mapping[str, str],
+    environ: Mapping[str, str], password: str = ""
 ) -> tuple[dict[str, str], tuple[str, str] | None]:
-    """A header with MLFLOW_TRACKING_TOKEN, or user and password for basic authentication."""
+    """A header with MLFLOW_TRACKING_TOKEN, or user and password for basic authentication.
+
+    Without these variables of MLflow's client, TASADOR_MLFLOW_PASSWORD.
+    """
     for name in _UNSUPPORTED:
         if environ.get(name, "").lower() not in ("", "false", "0"):
             raise ConfigurationError(
@@ -138,7 +143,7 @@ def _credentials(
             )
     if user := environ.get(_USER):
         return {}, (user, environ.get(_PASSWORD, ""))
-    token = environ.get(_TOKEN)
+    token = environ.get(_TOKEN) or password
     return ({"authorization": f"Bearer {token}"} if token else {}), None
 
 
