@@ -75,7 +75,9 @@ def _print_cluster_status(settings: Settings, json: bool) -> None:
     """Print whether each address in the environment answers."""
     from tasador.reachable import failure, without_password
 
-    names = ("database_url", "s3_endpoint", "mlflow_url", "broker_url", "argo_events_url")
+    names = ["database_url", "s3_endpoint", "mlflow_url", "broker_url", "argo_events_url"]
+    if settings.metaflow_service_url:
+        names.append("metaflow_service_url")
     rows = []
     for name in names:
         url = getattr(settings, name)

@@ -15,7 +15,7 @@ SECRETS = {
     "tasador-endpoints": {
         "TASADOR_PLATFORM": "cluster",
         "TASADOR_S3_ENDPOINT": f"http://objects.{INSIDE}:8333",
-        "TASADOR_MLFLOW_URL": "https://mlflow.company.example",
+        "TASADOR_MLFLOW_URL": "https://company.example",
         "TASADOR_METAFLOW_SERVICE_URL": f"http://metaflow.{INSIDE}:8080",
         "TASADOR_BROKER_URL": "http://broker-ingress.knative-eventing.svc.cluster.local/tasador/default",
         "TASADOR_ARGO_EVENTS_URL": f"http://metaflow-webhook-eventsource-svc.{INSIDE}:12000/event",
@@ -41,7 +41,7 @@ def test_names_inside_the_cluster_become_ports_of_this_machine():
         "postgresql://tasador:dont-show-me@127.0.0.1:41001/tasador"
     )
     assert values["TASADOR_BROKER_URL"] == "http://127.0.0.1:41005/tasador/default"
-    assert values["TASADOR_MLFLOW_URL"] == "https://mlflow.company.example"
+    assert values["TASADOR_MLFLOW_URL"] == "https://company.example"
     assert Forward("broker_url", "knative-eventing", "broker-ingress", 80, 41005) in forwards
     assert {each.service for each in forwards} == {
         *("postgres", "objects", "metaflow", "broker-ingress", "metaflow-webhook-eventsource-svc")
