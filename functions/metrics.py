@@ -9,6 +9,7 @@ and it reads them through its custom collector interface
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
     from prometheus_client.registry import Collector
+    from prometheus_client.samples import Exemplar
 
 
 class Value:
@@ -44,14 +46,18 @@ class Histogram:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
+        # Bucket -> the newest value of a trace: (trace id, value, seconds since 1970).
+        self._examples: dict[int, tuple[str, float, float]] = {}
         self._lock = threading.Lock()
 
-    def observe(self, value: float, times: int = 1) -> None:
-        """Count a value ``times`` times."""
+    def observe(self, value: float, times: int = 1, trace_id: str = "") -> None:
+        """Count a value ``times`` times. The value of a trace becomes its bucket's exemplar."""
         bucket = bisect_left(self._bounds, value)
         with self._lock:
             self._counts[bucket] += times
             self._sum += value * times
+        if trace_id:
+            self._examples[bucket] = (trace_id, value, time.time())
 
     def observe_all(self, values: Any) -> None:
         """Count every value of a numpy array."""
@@ -63,6 +69,13 @@ class Histogram:
         with self._lock:
             self._counts = [a + b for a, b in zip(self._counts, counts, strict=True)]
             self._sum += float(values.sum())
+
+    def exemplars(self) -> list[Exemplar | None]:
+        """The exemplar of each bucket, "+Inf" last; only the OpenMetrics format shows them."""
+        from prometheus_client.samples import Exemplar
+
+        examples = (self._examples.get(bucket) for bucket in range(len(self._counts)))
+        return [each and Exemplar({"trace_id": each[0]}, each[1], each[2]) for each in examples]
 
     def cumulative(self) -> tuple[list[tuple[str, float]], float]:
         """(upper bound, number of values up to it) for each bucket, "+Inf" last; and the sum."""
@@ -118,7 +131,12 @@ class Family(Generic[T]):
             if isinstance(child, Value):
                 metric.add_metric(values, child.value)
             else:
-                metric.add_metric(values, *child.cumulative())
+                buckets, total = child.cumulative()
+                with_exemplars = [
+                    (bound, count, exemplar)
+                    for (bound, count), exemplar in zip(buckets, child.exemplars(), strict=True)
+                ]
+                metric.add_metric(values, with_exemplars, total)
         yield metric
 
 
@@ -144,8 +162,16 @@ def prepare() -> None:
     _registry()
 
 
-def metrics_text() -> tuple[bytes, str]:
-    """Every metric in Prometheus' text format, and its content type."""
+def metrics_text(accept: str = "") -> tuple[bytes, str]:
+    """Every metric, and the content type: Prometheus' text, or OpenMetrics if it is accepted.
+
+    Only OpenMetrics has exemplars: the trace of one request in each bucket.
+    """
+    if "application/openmetrics-text" in accept:
+        from prometheus_client.openmetrics import exposition
+
+        text: bytes = exposition.generate_latest(_registry())  # type: ignore[no-untyped-call]
+        return text, exposition.CONTENT_TYPE_LATEST
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     return generate_latest(_registry()), CONTENT_TYPE_LATEST

@@ -38,7 +38,8 @@ def _serve(listener: socket.socket) -> None:
             if self.path.partition("?")[0] != _PATH:
                 self.send_error(404, explain=f"the metrics are at {_PATH}")
                 return
-            body, content_type = metrics.metrics_text()
+            accept = self.headers.get("accept", "")
+            body, content_type = metrics.metrics_text(accept)
             self.send_response(200)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))

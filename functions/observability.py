@@ -125,7 +125,7 @@ class Traffic:
             # A counter that appears with its first failure has no rate before the second.
             HTTP_REQUESTS.labels(route, method, "5xx")
         counters[0].inc()
-        counters[1].observe(seconds)
+        counters[1].observe(seconds, trace_id=trace_id)
         write_line(
             {
                 "time": datetime.now(UTC).isoformat(),

@@ -7,7 +7,10 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import exposition
 
+from functions import metrics
 from tasador import tracing
 from tasador.events import read
 from tasador.events.event import Event
@@ -216,3 +219,26 @@ def test_published_event_has_the_attribute(sink):
     with http_sink() as (url, posts):
         publish(event(correlationid=BATCH), url)
     assert posts[0][0]["ce-traceparent"] == root_of(BATCH).traceparent
+
+
+def test_latency_histogram_shows_the_trace_of_a_request():
+    histogram = metrics.Histogram((0.1, 1.0))
+    histogram.observe(0.05)
+    histogram.observe(0.5, trace_id=TRACE)
+    family = metrics.Family("histogram", "h_seconds", "Time.", (), lambda: histogram)
+    metrics._REGISTERED.remove(family)
+    family.labels()
+    registry = CollectorRegistry()
+    registry.register(family)
+    text = exposition.generate_latest(registry).decode()
+    assert f'h_seconds_bucket{{le="1.0"}} 2.0 # {{trace_id="{TRACE}"}} 0.5' in text
+    assert 'h_seconds_bucket{le="0.1"} 1.0\n' in text
+    assert "trace_id" not in generate_latest(registry).decode()
+
+
+def test_metrics_are_openmetrics_for_a_scraper_that_accepts_it():
+    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2"
+    body, content_type = metrics.metrics_text(accept)
+    assert content_type.startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+    assert metrics.metrics_text("text/plain")[1].startswith("text/plain")
