@@ -54,7 +54,6 @@ _FLOWS = (
     "packaging",
     "plotly",
     "statsmodels",
-    "zipcodes",
 )
 
 

@@ -1,15 +1,23 @@
-"""The locations of US zip codes, from PyPI's ``zipcodes``; only training needs them."""
+"""The locations of US zip codes; only training needs them.
+
+``zip_codes.npz`` has them from PyPI's ``zipcodes``, which takes over a second to list them.
+``python -m tests.kit.zip_codes`` renews it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from tasador.arrays import Array
 from tasador.model.features import REACHES_KM
 
+FILE = Path(__file__).with_name("zip_codes.npz")
+# The file has whole numbers, which compress better.
+UNITS_PER_DEGREE = 10_000
 _EARTH_KM = 6_371.0
 _APART_KM = 30.0
 
@@ -38,16 +46,12 @@ class Geography:
 @cache
 def load_geography() -> Geography:
     """Load the zip codes that have coordinates."""
-    import zipcodes
     from scipy.spatial import cKDTree
 
-    places = {
-        int(entry["zip_code"]): (float(entry["lat"]), float(entry["long"]))
-        for entry in zipcodes.list_all()  # type: ignore[no-untyped-call]
-        if entry["lat"] and entry["long"]
-    }
-    codes = np.array(sorted(places), dtype=np.int64)
-    latitude, longitude = np.radians([places[code] for code in codes.tolist()]).T
+    with np.load(FILE) as file:
+        codes = file["codes"].astype(np.int64)
+        degrees = np.column_stack([file["latitude"], file["longitude"]]) / UNITS_PER_DEGREE
+    latitude, longitude = np.radians(degrees).T
     points = _EARTH_KM * np.column_stack(
         [
             np.cos(latitude) * np.cos(longitude),
