@@ -38,6 +38,7 @@ _STORE = ("psycopg2-binary", "sqlalchemy")
 _PLATFORM = (
     "alembic",
     "boto3",
+    "cryptography",
     "mlflow",
     "pandas",
     "pyarrow",
