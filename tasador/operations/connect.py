@@ -26,9 +26,7 @@ from tasador.settings import CHECKOUT, ENDPOINTS_FILE, Settings
 
 SECRETS = ("tasador-endpoints", "tasador-flows")
 # The names that resolve inside a cluster. The short form SERVICE.NAMESPACE could be any domain.
-_INSIDE = re.compile(
-    r"(?P<service>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\.cluster\.local)?"
-)
+_INSIDE = re.compile(r"(?P<service>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\.cluster\.local)?")
 _AFTER_FAILURE = 1.0
 
 
