@@ -1,12 +1,15 @@
 """One set of rules: every reader gives the same reading of the same values.
 
-TASADOR_FUZZ_CASES is the number of rows that each reader gets; the same ones every time unless
+Hypothesis draws few rows, which it shrinks if a reader differs. Python's random numbers make many:
+TASADOR_FUZZ_CASES is how many each reader gets. They are the same ones every time unless
 TASADOR_FUZZ_RANDOM is set, as `./taskw test:fuzz` does.
 """
 
 import io
 import json
 import os
+import random
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,12 +29,14 @@ from tasador.model.categories import keys_of, zips_of
 from tasador.model.own_features import sale_year_of_one, sale_years
 from tests.kit.readers import CSV_READERS, JSON_READERS, differences, one_by_one, write_csv
 
-ROWS = int(os.environ.get("TASADOR_FUZZ_CASES", "300"))
+ROWS = int(os.environ.get("TASADOR_FUZZ_CASES", "400"))
+SEED = int(time.time()) if "TASADOR_FUZZ_RANDOM" in os.environ else 0
 PER_TABLE = 12
+PER_LARGE_TABLE = 200
 SETTINGS = settings(
     deadline=None,
     database=None,
-    max_examples=max(ROWS // PER_TABLE, 1),
+    max_examples=20,
     derandomize="TASADOR_FUZZ_RANDOM" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )
@@ -51,6 +56,8 @@ ODD = [
     *("0x10", "1e5", "3.5", "1d5", "½", "²", "a\x00b", "a\u200bb", "a\x1bb", "x" * 200, "x" * 201),
     *("9" * 400, "true", "=1+1", 'a "b" c', "a,b", "a;b", "é" * 100, "\U0001f3e0", "\u0301", "-"),
 ]  # fmt: skip
+MISSING = sorted(MISSING_TEXTS)
+BLANKS = sorted(BLANK)
 NUMBERS = [
     *(True, False, 1, 1.0, -1, -0.0, 601, 33156.0, 33156.5, 1e-7, 1e16, 1e22, 2**53, 2**53 + 1),
     *(10**20, 10**400, -(10**400), float("inf"), float("-inf"), float("nan"), 1e300, 20220223),
@@ -66,7 +73,7 @@ def texts(draw, kind):
     text = draw(
         st.sampled_from(GOOD[kind])
         | st.sampled_from(ODD)
-        | st.sampled_from(sorted(MISSING_TEXTS))
+        | st.sampled_from(MISSING)
         | st.text(max_size=6)
     )
     if not draw(st.integers(0, 3)):
@@ -95,12 +102,77 @@ ANY = (
 )
 
 
+def random_text(rng, kind):
+    """As ``texts``; the random ones have characters of any plane, but no surrogates."""
+    pool = rng.choice((GOOD[kind], GOOD[kind], ODD, MISSING, None))
+    if pool is None:
+        planes = rng.choices((0x80, 0x800, 0xD800, 0x110000), (4, 2, 1, 1), k=rng.randrange(7))
+        text = "".join(chr(rng.randrange(plane)) for plane in planes).encode(errors="ignore")
+        text = text.decode()
+    else:
+        text = rng.choice(pool)
+    if rng.random() < 0.25:
+        before, after = (rng.choices(BLANKS, k=rng.randrange(3)) for _ in range(2))
+        text = "".join((*before, text, *after))
+    return rng.choice((str, str, str, str.upper, str.lower))(text)
+
+
+def random_value(rng, kind, *, only_texts):
+    share = rng.random()
+    if share < 0.1:
+        return None
+    if only_texts or share < 0.7:
+        return random_text(rng, kind)
+    if share < 0.8:
+        return rng.choice(NUMBERS)
+    other = (rng.randrange(-10, 10**19), rng.gauss(0, 1e3), [], [None], {}, "\ud800", "a\udfff")
+    return rng.choice(other)
+
+
+def random_tables(*, only_texts):
+    """Tables of rows as in ``tables``, ROWS in all, each with its seed."""
+    for seed in range(SEED, SEED + max(ROWS // PER_LARGE_TABLE, 1)):
+        rng = random.Random(seed)
+        yield (
+            seed,
+            [
+                {
+                    rule.column: random_value(rng, rule.kind, only_texts=only_texts)
+                    for rule in RULES
+                    if rule.column != "price" and rng.random() < 0.9
+                }
+                for _ in range(PER_LARGE_TABLE)
+            ],
+        )
+
+
+def test_readers_of_json_agree_on_many_rows():
+    for seed, rows in random_tables(only_texts=False):
+        check_json(rows, seed)
+
+
+def test_readers_of_csv_and_parquet_agree_on_many_rows():
+    for seed, rows in random_tables(only_texts=True):
+        check_csv(rows, seed)
+        check_parquet([without_refused(row) for row in rows], seed)
+
+
+def without_refused(row):
+    """The values of a row that are not refused; else few random rows would be clean."""
+    refused = {problem.field for problem in read_listing(row)[1]}
+    return {name: value for name, value in row.items() if name not in refused}
+
+
 @SETTINGS
 @given(tables(ANY))
 def test_readers_of_json_agree(rows):
+    check_json(rows)
+
+
+def check_json(rows, seed=None):
     expected = one_by_one(rows)
     for name, reader in JSON_READERS.items():
-        assert differences(expected, reader(rows)) == [], name
+        assert differences(expected, reader(rows)) == [], (name, seed)
     for row in rows:
         check_read(*read_row({**row, "price": 1.0}))
 
@@ -108,6 +180,10 @@ def test_readers_of_json_agree(rows):
 @SETTINGS
 @given(tables())
 def test_readers_of_csv_agree(rows):
+    check_csv(rows)
+
+
+def check_csv(rows, seed=None):
     # A line break in a cell is refused with the file; see test_listings_csv_file.py.
     texts_ = [
         {name: "".join(text.splitlines()) if text else None for name, text in row.items()}
@@ -117,7 +193,7 @@ def test_readers_of_csv_agree(rows):
     with TemporaryDirectory() as folder:
         path = write_csv(texts_, Path(folder) / "rows.csv")
         for name, reader in CSV_READERS.items():
-            assert differences(expected, reader(path, len(rows))) == [], name
+            assert differences(expected, reader(path, len(rows))) == [], (name, seed)
 
 
 def check_read(listing, problems):
@@ -132,6 +208,10 @@ def check_read(listing, problems):
 @SETTINGS
 @given(tables())
 def test_parquet_holds_what_was_read(rows):
+    check_parquet(rows)
+
+
+def check_parquet(rows, seed=None):
     texts_ = [{"price": "1", **row} for row in rows]
     read = [read_row(row) for row in texts_]
     expected = arrays_of([listing for listing, problems in read if not problems])
@@ -145,7 +225,7 @@ def test_parquet_holds_what_was_read(rows):
 
         found = columns_of(pd.read_parquet(out))
     for name in INPUTS:
-        np.testing.assert_array_equal(found[name], expected[name])
+        np.testing.assert_array_equal(found[name], expected[name], f"{name}, {seed}")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.column)
