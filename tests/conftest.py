@@ -35,6 +35,9 @@ SLOWEST_FIRST = (
     "tests/embedded/test_loop.py",
     "tests/embedded/test_drift_flow.py",
     "tests/embedded/test_ingest_flow.py",
+    "tests/model/test_drift_judge.py",
+    "tests/embedded/test_fuzz.py",
+    "tests/model/test_dev_listings.py",
     "tests/embedded/test_serving_failures.py",
     "tests/embedded/test_rollout.py",
     "tests/embedded/test_lost_champion.py",
@@ -42,21 +45,23 @@ SLOWEST_FIRST = (
     "tests/browser/test_serving.py",
     "tests/browser/test_client.py",
     "tests/embedded/test_gateway.py",
-    "tests/model/test_drift_judge.py",
     "tests/embedded/test_platform.py",
-    "tests/embedded/test_monitoring.py",
     "tests/model/test_training.py",
     "tests/model/test_gate_trained.py",
+    "tests/code/test_benchmarks.py",
+    "tests/model/test_degenerate.py",
+    "tests/embedded/test_credentials.py",
+    "tests/embedded/test_monitoring.py",
     "tests/model/test_dossier_folder.py",
     "tests/code/test_functions_serving.py",
     "tests/code/test_functions_host.py",
     "tests/code/test_images.py",
-    "tests/embedded/test_fuzz.py",
     "tests/embedded/test_fuzz_events.py",
     "tests/model/test_scoring.py",
     "tests/embedded/test_compiled_flows.py",
-    "tests/code/test_benchmarks.py",
 )
+# Each may start a platform and train, which takes over a gigabyte.
+MOST_WORKERS = 4
 # Every test of these starts all it needs, but for the platform: any process may run it.
 INDEPENDENT = (
     "tests/embedded/test_train_flow.py",
@@ -72,6 +77,12 @@ def file_of(nodeid):
 def pytest_collection_modifyitems(items):
     rank = {name: number for number, name in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(file_of(item.nodeid), len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """For ``-n auto``: one more than there are cores, because many tests wait for processes."""
+    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
