@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasador.dossier.blocks import Block
+from tasador.dossier.blocks import Block, to_markdown
+from tasador.dossier.evidence import evidence
 from tasador.errors import TasadorError
 from tasador.settings import Settings
 from tasador.stores.lake import Lake, split
@@ -23,6 +24,11 @@ from tasador.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     from tasador.progress import Progress
     from tasador.training.inputs import Plan
+
+# The page that is written when a dossier is fetched.
+EVIDENCE = "evidence.md"
+# Decisions that are searched, newest first.
+_DECISIONS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +69,8 @@ def write(
     trained = set(planned.batch_ids)
     reference, baseline = reference_of(lake, registered)
     facts = Facts(
-        # Only promoted versions are signed.
-        bundle=lake.load_bundle(registered.model, signed=record.decision == "promoted"),
+        # Rejected versions are not signed.
+        bundle=lake.load_bundle(registered.model, signed=record.decision != "rejected"),
         record=record,
         batches=[batch for batch in batches if batch.batch_id in trained],
         frame=inputs.training_frame(settings, planned),
@@ -114,7 +120,8 @@ class Fetched:
 def fetch(settings: Settings, version: int | None = None, out: Path | None = None) -> Fetched:
     """Download the dossier of a version (default: the champion) into a folder.
 
-    ``out`` defaults to dossiers/NAME-VERSION-DIGEST in the home folder. Raises TasadorError if
+    ``out`` defaults to dossiers/NAME-VERSION-DIGEST in the home folder. With the database the
+    folder gets evidence.md: what people decided and reviewed since. Raises TasadorError if
     there is no such version or it has no dossier.
     """
     from tasador.dossier.folder import INDEX
@@ -132,4 +139,31 @@ def fetch(settings: Settings, version: int | None = None, out: Path | None = Non
     # The digest too: a model that was begun again counts its versions from 1 again.
     name = f"{registered.name}-{registered.version}-{registered.digest[:12]}"
     folder = out or settings.home / "dossiers" / name
-    return Fetched(version=registered, uri=uri, folder=lake.download_folder(uri, folder))
+    fetched = Fetched(version=registered, uri=uri, folder=lake.download_folder(uri, folder))
+    if settings.database_url:
+        _add_evidence(settings, fetched)
+    return fetched
+
+
+def _add_evidence(settings: Settings, fetched: Fetched) -> None:
+    """Write what people decided and reviewed since, which the stored dossier cannot hold."""
+    model = fetched.version.model
+    with Warehouse(settings.database_url) as warehouse:
+        decisions = [
+            decision
+            for decision in reversed(warehouse.model_history(_DECISIONS, name=model.name))
+            if decision.model.key == model.key
+        ]
+        batches = warehouse.batches()
+        reviews = [
+            review
+            for review in warehouse.reviews()
+            if (review.model_name, review.model_version, review.model_digest) == model.key
+        ]
+    if not decisions:
+        return
+    trained = set(decisions[0].batch_ids)
+    page = evidence(decisions, [b for b in batches if b.batch_id in trained], reviews)
+    part = fetched.folder / f".{EVIDENCE}.part"
+    part.write_text(to_markdown(page), encoding="utf-8")
+    part.replace(fetched.folder / EVIDENCE)

@@ -15,12 +15,14 @@ from packaging.requirements import Requirement
 from tasador.dossier.baseline import baseline_rows, drift_baseline
 from tasador.dossier.blocks import Picture, Rows, Text, number, to_card, to_markdown
 from tasador.dossier.contract import contract_rows, data_contract
+from tasador.dossier.evidence import evidence
 from tasador.dossier.sbom import IMAGES, licence_of, licence_rows, packages, sbom
 from tasador.drift.baseline import Baseline
 from tasador.drift.thresholds import Thresholds
 from tasador.listings.listing import COLUMNS, Listing, read_listing, read_row
 from tasador.listings.table import frame_of
 from tasador.model.manifest import Manifest
+from tests.kit.records import make_batch, make_decision, make_review
 
 MANIFEST = Manifest(
     name="tasador-price",
@@ -241,3 +243,36 @@ def test_to_card_removes_links_to_files():
     assert text["source"].strip() == "See a file and [a site](https://example.org)."
     assert "code" in str(table)
     assert "`" not in str(table)
+
+
+# -- the evidence for an auditor ------------------------------------------------------------------
+
+
+def test_evidence_names_who_started_who_approved_and_the_verdicts_on_the_sample():
+    check = {"name": "ratio_prb", "passed": True, "says": "PRB is -0.01."}
+    gate = make_decision(decision="waiting", started_by="ana", checks=[check], reasons=["better"])
+    approval = make_decision(decision="approved", decided_by="ben", reasons=["approved by ben"])
+    batch = make_batch(batch_id="b1", rows_raw=100, rows_clean=90, rows_quarantined=10)
+    reviews = [
+        make_review(prediction_id="p1", verdict="too_high", reviewed_by="cleo", note="a ruin"),
+        make_review(prediction_id="p2"),
+    ]
+    page = to_markdown(evidence([gate, approval], [batch], reviews))
+    for text in (
+        "Started by: ana",
+        "a person other than the one who started the training had to approve",
+        "| approved | ben | approved by ben |",
+        "✔ `ratio_prb` | PRB is -0.01.",
+        "| b1 | 100 | 90 | 10 |",
+        "1 open, 1 too high",
+        "| too high | cleo | a ruin |",
+        "(e) Nondiscrimination",
+    ):
+        assert text in page, text
+
+
+def test_evidence_says_what_is_missing():
+    page = to_markdown(evidence([make_decision(checks=[])], [], []))
+    assert "no approval by a person was required" in page
+    assert "unknown: a release before approvals" in page
+    assert "No prediction of this version has been drawn" in page

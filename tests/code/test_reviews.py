@@ -10,9 +10,8 @@ from tasador.cli.app import make_app
 from tasador.cli.tables import reviews_report
 from tasador.errors import TasadorError
 from tasador.operations import reviews
-from tasador.records import ReviewRecord
 from tasador.settings import Settings
-from tests.kit.records import WHEN
+from tests.kit.records import make_review
 
 THURSDAY = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -42,23 +41,6 @@ def stored(monkeypatch, review=None):
     warehouse = Stored(review)
     monkeypatch.setattr(reviews, "Warehouse", lambda url: warehouse)
     return warehouse
-
-
-def drawn(**changes):
-    return ReviewRecord(
-        **{
-            "prediction_id": "p1",
-            "predicted_at": WHEN,
-            "model_name": "tasador-price",
-            "model_version": 2,
-            "model_digest": "d2",
-            "price": 250_000.0,
-            "listing": {"bed": 3},
-            "week": "2026-W47",
-            "drawn_at": WHEN,
-            **changes,
-        }
-    )
 
 
 @pytest.fixture
@@ -98,7 +80,7 @@ def test_week_of_new_year_is_the_iso_week():
 
 
 def test_verdict_against_a_price_needs_a_note(monkeypatch, settings):
-    warehouse = stored(monkeypatch, drawn(verdict="too_high", reviewed_by="ana"))
+    warehouse = stored(monkeypatch, make_review(verdict="too_high", reviewed_by="ana"))
     with pytest.raises(TasadorError, match="too_high needs a note"):
         reviews.record(settings, "p1", "too_high", " ", "ana")
     assert warehouse.calls == []
@@ -109,16 +91,18 @@ def test_prediction_that_was_not_drawn_and_second_verdict_are_refused(monkeypatc
     stored(monkeypatch)
     with pytest.raises(TasadorError, match="was not drawn; `tasador review list`"):
         reviews.record(settings, "p9", "accept", "", "ana")
-    stored(monkeypatch, drawn(verdict="accept", reviewed_by="ben"))
+    stored(monkeypatch, make_review(verdict="accept", reviewed_by="ben"))
     with pytest.raises(TasadorError, match="ben has reviewed prediction p1 already: accept"):
         reviews.record(settings, "p1", "too_low", "sold for more", "ana")
 
 
 def test_report_shows_verdicts_and_counts():
     console = Console(width=120, record=True, file=None)
-    reviewed = drawn(prediction_id="p2", verdict="too_low", reviewed_by="ana", note="new roof")
+    reviewed = make_review(
+        prediction_id="p2", verdict="too_low", reviewed_by="ana", note="new roof"
+    )
     with console.capture() as capture:
-        console.print(reviews_report([drawn(), reviewed]))
+        console.print(reviews_report([make_review(), reviewed]))
     report = capture.get()
     assert "new roof" in report
     assert "1 open, 1 too low" in report

@@ -9,7 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 from tasador.prediction_record import PredictionRecord
-from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+from tasador.records import (
+    Batch,
+    DecisionRecord,
+    DriftRecord,
+    MonitorRecord,
+    ReviewRecord,
+    RolloutRecord,
+)
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -65,6 +72,23 @@ def make_decision(**changes: Any) -> DecisionRecord:
             "champion_version": 1,
             "champion_digest": f"d{changes.get('champion_version', 1)}",
             "decided_at": WHEN,
+            **changes,
+        }
+    )
+
+
+def make_review(**changes: Any) -> ReviewRecord:
+    return ReviewRecord(
+        **{
+            "prediction_id": "p1",
+            "predicted_at": WHEN,
+            "model_name": "tasador-price",
+            "model_version": 2,
+            "model_digest": "d2",
+            "price": 250_000.0,
+            "listing": {"bed": 3},
+            "week": "2026-W47",
+            "drawn_at": WHEN,
             **changes,
         }
     )
