@@ -31,8 +31,8 @@ def evidence(
     )
     yield Text(
         "## (a) Confidence in the estimates\n\nThe ratio study is in "
-        "[ratio-study.html](ratio-study.html), the model card in [README.md](README.md). The checks "
-        "of the gate:"
+        "[ratio-study.html](ratio-study.html), the model card in [README.md](README.md). The gate "
+        "checked:"
     )
     checks = [check for check in gate.checks if check["name"] in _RATIOS]
     yield Rows(
@@ -42,8 +42,8 @@ def evidence(
     yield Text(
         "## (b) Protection against manipulation of data\n\n"
         f"The model is identified by the digest `{gate.digest}` over all its files, and outside "
-        "one machine it is loaded only with a signature of the training flow. Each batch is identified "
-        "by the digest of its content, and refused rows are kept with the reason:"
+        "one machine it is loaded only with a signature of the training flow. Each batch is "
+        "identified by the digest of its content, and refused rows are kept with the reason:"
     )
     yield Rows(
         ["batch", "digest", "rows", "clean", "in quarantine", "accepted by hand"],

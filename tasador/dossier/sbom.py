@@ -40,6 +40,7 @@ _PLATFORM = (
     "boto3",
     "cryptography",
     "mlflow",
+    "msgspec",
     "pandas",
     "pyarrow",
     "pydantic",
