@@ -14,7 +14,7 @@ import pytest
 
 from cluster.k3d.repository import IMAGES
 from tests.kit import cluster as kit
-from tests.kit import gitops
+from tests.kit import gitops, manifests
 
 pytestmark = [
     pytest.mark.timeout(1500),
@@ -47,9 +47,8 @@ def wave(application):
 
 def test_applications_start_once_the_wave_before_is_installed(repository):
     found = [each for each in gitops.get() if each["metadata"]["name"] != "root"]
-    assert {"policies", "platform", "flows", "functions", "web", "source"} == {
-        each["metadata"]["name"] for each in found
-    }
+    wanted = manifests.named(manifests.built("cluster/environments/test"), "Application")
+    assert set(wanted) == {each["metadata"]["name"] for each in found}
     for earlier in found:
         installed = gitops.when(earlier["status"]["history"][0]["deployedAt"])
         for later in found:

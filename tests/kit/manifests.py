@@ -104,3 +104,30 @@ def secrets_read(spec):
             if "secret" in source:
                 items = source["secret"].get("items", [])
                 yield source["secret"]["name"], [item["key"] for item in items]
+
+
+def built_offline(folder, upstream, scratch):
+    """Every object of a kustomization whose remote resources are files below ``upstream``.
+
+    `https://HOST/PATH` is UPSTREAM/HOST/PATH; `https://HOST/OWNER/NAME//PATH?ref=COMMIT` is
+    UPSTREAM/HOST/OWNER/NAME/COMMIT/PATH.
+    """
+    target = scratch / "copy"
+    shutil.copytree(ROOT / folder, target)
+    for number, line in enumerate(remote_resources(target)):
+        address, _, commit = line.removeprefix("https://").partition("?ref=")
+        source = upstream / address.replace("//", f"/{commit}/")
+        local = target / f"upstream-{number}{source.suffix}"
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copied = source if not source.is_dir() else source.parent
+        copy(copied, local)
+        name = local.name if not source.is_dir() else f"{local.name}/{source.name}"
+        file = target / "kustomization.yaml"
+        file.write_text(file.read_text().replace(line, name))
+    return built(str(target))
+
+
+def remote_resources(folder):
+    """The addresses in a kustomization."""
+    resources = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+    return [each for each in resources if each.startswith("https://")]

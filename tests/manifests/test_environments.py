@@ -122,6 +122,25 @@ def test_no_environment_contains_a_secret():
             assert not kit.named(objects, "Secret")
 
 
+def test_production_reads_every_secret_from_a_store():
+    secrets = kit.named(rendered("cluster/environments/production")["secrets"], "ExternalSecret")
+    assert set(secrets) == set(credentials())
+    for name, each in secrets.items():
+        assert each["spec"]["target"]["name"] == name
+        (source,) = each["spec"]["dataFrom"]
+        assert source["extract"]["key"] == name.replace("-", "/", 1)
+
+
+def test_production_exposes_no_port_and_plays_no_simulation():
+    production = rendered("cluster/environments/production")
+    assert "source" not in production
+    for name, objects in production.items():
+        if name in ("monitoring", "exporter"):
+            continue
+        for service in kit.named(objects, "Service").values():
+            assert "nodePort" not in str(service), name
+
+
 def test_every_secret_and_key_that_a_pod_reads_is_created():
     created = credentials()
     for objects in rendered(K3D).values():
