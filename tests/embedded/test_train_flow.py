@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from mlflow import MlflowClient
 
 from tasador.errors import RolloutError, SignatureError
 from tasador.model.signature import SIGNATURE
@@ -80,10 +81,11 @@ def test_train_flow_promotes_a_first_model_and_rejects_its_equal(
     assert (data.decision, data.version) == ("rejected", second.version)
     assert data.events[0]["correlationid"] == second.correlation_id
     assert second.reasons[0] in card_text("train", "judge", tmp_path, checkout)
-    children = registry._client.search_runs(
+    children = MlflowClient(settings.mlflow_url).search_runs(
         [registry._experiment()], f"tags.mlflow.parentRunId = '{second.run_id}'"
     )
     assert len(children) == 2
+    assert all("max_depth" in child.data.params for child in children)
 
     # Each version has a dossier next to its bundle, among the artifacts of its run.
     assert "# " + f"{second.model_name}@{second.version}" in card_text(
