@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,8 +50,14 @@ class Request:
 
     @cached_property
     def args(self) -> dict[str, str]:
-        """The query parameters; the first value of each name."""
-        return dict(reversed(parse_qsl(self.query, keep_blank_values=True)))
+        """The query parameters; raises HttpProblem 422 for a name that is there twice."""
+        pairs = parse_qsl(self.query, keep_blank_values=True)
+        args = dict(pairs)
+        if len(args) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            twice = [name[:100] for name, count in counts.items() if count > 1]
+            raise invalid_fields([FieldProblem(name, "is there twice", "") for name in twice])
+        return args
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.http import HttpProblem
+from functions.http import HttpProblem, Request
 from functions.paging import next_page, read_page
 from tests.kit.records import WHEN, make_prediction
 
@@ -92,3 +92,12 @@ def test_invalid_parameters_are_refused(arguments):
     with pytest.raises(HttpProblem) as caught:
         read_page(arguments)
     assert caught.value.status == 422
+
+
+def test_a_parameter_that_is_there_twice_is_refused():
+    request = Request(method="GET", path="/", headers={}, query="limit=3&cursor=&limit=9&cursor")
+    with pytest.raises(HttpProblem) as raised:
+        request.args  # noqa: B018
+    assert raised.value.status == 422
+    assert [problem.field for problem in raised.value.errors] == ["limit", "cursor"]
+    assert Request(method="GET", path="/", headers={}, query="a=&b=%26").args == {"a": "", "b": "&"}
