@@ -165,6 +165,6 @@ def test_dollars_are_rounded_to_whole_numbers(amount, written, changed):
     ],
 )
 def test_service_page_says_what_is_unusual_about_rollouts(rollouts, expected):
-    from tasador_web.pages.models import _rollout_notice
+    from tasador_web.pages.service import _rollout_notice
 
     assert _rollout_notice(rollouts) == expected

@@ -1,7 +1,7 @@
 """A pod of another namespace tries what a stranger would; all of it is refused.
 
-The network of the test cluster may enforce no NetworkPolicy, so these are the second line: what stops
-a stranger who can connect. tests/manifests/test_network_policies.py proves the first one.
+The network of the test cluster may enforce no NetworkPolicy, so these are the second line: what
+stops a stranger who can connect. tests/manifests/test_network_policies.py proves the first one.
 """
 
 import json
@@ -17,7 +17,7 @@ DOMAIN = "tasador.svc.cluster.local"
 # Runs in the stranger's pod, which has no secret: {name: status, or the name of an exception}.
 ATTEMPTS = """
 import httpx, json, socket, sys
-domain, forged_id, broker = sys.argv[1:]
+domain, forged_id, broker, address = sys.argv[1:]
 found = {}
 
 def attempt(name, method, url, **options):
@@ -54,7 +54,6 @@ attempt("webhook", "POST",
         f"http://metaflow-webhook-eventsource-svc.{domain}:12000/metaflow-event",
         json={"name": "tasador.training.requested", "payload": {}})
 attempt("broker", "POST", broker, **made)
-(address,) = {info[4][0] for info in socket.getaddrinfo(f"objects-0.objects.{domain}", None)} or {""}
 for port in (8888, 9333, 8080):
     with socket.socket() as connection:
         connection.settimeout(5)
@@ -101,7 +100,8 @@ def stranger(loop):
 def test_what_a_stranger_tries_is_refused(stranger):
     forged = uuid.uuid4().hex
     broker = kit.python("report(settings.broker_url)")
-    found = stranger(ATTEMPTS, DOMAIN, forged, broker)
+    objects = kit.get("pod", "objects-0")["status"]["podIP"]
+    found = stranger(ATTEMPTS, DOMAIN, forged, broker, objects)
     closed = (
         *("history", "summary", "guessed token", "forged prediction", "forged dead letter"),
         *("reconcile", "reload", "forged promotion", "experiments", "alias"),

@@ -7,9 +7,9 @@ from reflex.config import get_config
 
 from tasador_web import layout
 from tasador_web.origins import KnownOrigins
-from tasador_web.pages import estimate, models
+from tasador_web.pages import estimate, service
 
-PAGES = (estimate, models)
+PAGES = (estimate, service)
 
 layout.NAVIGATION.extend((page.TITLE, page.ROUTE) for page in PAGES)
 
