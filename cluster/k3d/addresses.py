@@ -39,7 +39,7 @@ ADDRESSES = (
         'token: echo "Bearer $(kubectl -n argo create token argo-server)"',
     ),
     Address("Prometheus", "monitoring", "http://127.0.0.1:30090"),
-    Address("Grafana", "monitoring", "http://127.0.0.1:30300"),
+    Address("Grafana", "grafana", "http://127.0.0.1:30300"),
     Address("Alertmanager", "monitoring", "http://127.0.0.1:30903"),
     Address(
         "Postgres",

@@ -4,7 +4,7 @@ python tests/manifests/make_schemas.py      # needs Go; writes tests/manifests/s
 
 To keep them small, they omit descriptions and the parts that the manifests do not use. Objects
 allow no additional properties, so that a typing error is found. The schema of ExternalSecret is
-`of_crd` of config/crds/bases in the repository of External Secrets at v2.9.0, whose module not$
+`of_crd` of config/crds/bases in the repository of External Secrets at v2.9.0, whose module not
 every Go proxy has. All projects are under the Apache License 2.0, k3d under the MIT License.
 """
 

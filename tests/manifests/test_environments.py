@@ -230,6 +230,17 @@ def test_every_node_port_is_mapped_and_every_address_has_a_port():
             assert int(port) in checks.ports(), each.name
 
 
+def test_the_docs_list_every_address_and_every_application_in_its_wave():
+    text = (kit.ROOT / "docs" / "k3d.md").read_text()
+    for each in addresses.ADDRESSES:
+        if each.url.startswith("http") and each.application in applications(K3D):
+            assert re.search(r":\d+", each.url)[0] in text, each.name
+    table = dict(re.findall(r"^\| (\d) \| (.*) \|$", text, re.MULTILINE))
+    for environment in ENVIRONMENTS:
+        for name, each in applications(environment).items():
+            assert re.search(rf"\b{name}\b", table[str(wave(each))]), name
+
+
 def test_everything_listens_on_this_machine_only():
     configured = checks.config()
     assert all(each["port"].startswith("127.0.0.1:") for each in configured["ports"])
