@@ -38,6 +38,9 @@ class Batch:
 
     ``refused_at`` is when drift judged that the source's feed had broken, ``accepted_at`` when a
     person accepted the batch all the same; None if that never happened.
+
+    ``failures`` is how often in a row its ingestion failed for the same reason, ``failure``. After
+    three times it is set aside, at ``set_aside_at``, so that the batches after it are ingested.
     """
 
     batch_id: str
@@ -56,6 +59,9 @@ class Batch:
     ready_at: datetime | None = None
     refused_at: datetime | None = None
     accepted_at: datetime | None = None
+    failures: int = 0
+    failure: str = ""
+    set_aside_at: datetime | None = None
 
     @property
     def refused(self) -> bool:

@@ -1,4 +1,4 @@
-"""Commands for batches: list them, and accept one whose feed broke."""
+"""Commands for batches: list them, accept one whose feed broke, skip or retry one that fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from tasador.cli.output import print_json
 from tasador.reachable import require_running
 from tasador.settings import Settings
 
-app = typer.Typer(help="List batches, and accept one whose feed broke.", no_args_is_help=True)
+app = typer.Typer(
+    help="List batches, accept one whose feed broke, skip or retry one that fails.",
+    no_args_is_help=True,
+)
+
+BatchId = Annotated[str, typer.Argument(help="Id of the batch, as `tasador batch list` shows.")]
 
 
 @app.command("list")
@@ -35,9 +40,7 @@ def list_(
 
 @app.command()
 def accept(
-    batch_id: Annotated[
-        str, typer.Argument(help="Id of the batch, as `tasador batch list` shows.")
-    ],
+    batch_id: BatchId,
 ) -> None:
     """Use a batch although its feed broke.
 
@@ -54,3 +57,29 @@ def accept(
         "again"
     )
     typer.echo(f"batch {batch.batch_number} is accepted ({batch.rows_clean:,} rows); {next_step}")
+
+
+@app.command()
+def skip(batch_id: BatchId) -> None:
+    """Set a batch aside whose ingestion fails, so that the ones after it are ingested.
+
+    Its payload is kept. Safe to repeat.
+    """
+    settings = require_running(Settings.load(), "database_url")
+    from tasador.ingestion import verbs
+
+    batch = verbs.skip(settings, batch_id)
+    typer.echo(f"batch {batch.batch_number} is set aside; its payload stays at {batch.raw_uri}")
+
+
+@app.command()
+def retry(batch_id: BatchId) -> None:
+    """Try a batch again that was set aside: the next run of ingestion reads its stored payload."""
+    settings = require_running(Settings.load(), "database_url")
+    from tasador.ingestion import verbs
+
+    batch = verbs.retry(settings, batch_id)
+    typer.echo(
+        f"batch {batch.batch_number} is tried again by `tasador pipeline` or "
+        "`python flows/ingest.py run`"
+    )

@@ -69,7 +69,9 @@ def batches_report(batches: Sequence[Batch], verdicts: Mapping[str, DriftRecord]
     reasons: list[Text] = []
     for batch in batches:
         verdict = verdicts.get(batch.batch_id)
-        refused = "refused" if batch.refused else batch.status
+        refused: str = "refused" if batch.refused else batch.status
+        if batch.set_aside_at is not None:
+            refused = "set aside"
         table.add_row(
             str(batch.batch_number),
             batch.batch_id,
@@ -81,6 +83,9 @@ def batches_report(batches: Sequence[Batch], verdicts: Mapping[str, DriftRecord]
         if verdict is not None and verdict.verdict in ("broken_feed", "drift"):
             reasons.append(Text(f"batch {batch.batch_number} {verdict.verdict.replace('_', ' ')}"))
             reasons += _bullets(verdict.reasons)
+        if batch.failure:
+            reasons.append(Text(f"batch {batch.batch_number} failed {batch.failures} times"))
+            reasons += _bullets([batch.failure])
     return Group(table, *reasons)
 
 

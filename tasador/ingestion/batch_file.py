@@ -25,7 +25,7 @@ def write_parquet(columns: Path, out: Path, batch_id: str) -> None:
 
     from tasador.ingestion.arrow import scalar
 
-    with pa.memory_map(str(columns)) as file, pa.ipc.open_stream(file) as blocks:
+    with pa.OSFile(str(columns)) as file, pa.ipc.open_stream(file) as blocks:
         place = blocks.schema.get_field_index("row_number")
         schema = blocks.schema.insert(place, pa.field("batch_id", pa.string()))
         with pq.ParquetWriter(out, schema, compression="zstd") as parquet:

@@ -52,6 +52,12 @@ def read_payload(
     return ReadPayload(digest.hexdigest(), rows, clean)
 
 
+def digest_of(payload: Path) -> str:
+    """The digest of the bytes of a payload, for one whose rows cannot be read."""
+    with payload.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 def pack(payload: Path, packed: Path) -> None:
     """Compress a payload, with zstd."""
     with payload.open("rb") as plain, pa.CompressedOutputStream(str(packed), "zstd") as file:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from tasador.arrays import Array
 from tasador.ingestion.arrow import bool_array, bytes_array, number_array, scalar, text_array
+from tasador.ingestion.row_texts import column_texts, number_texts, row_as_json, row_texts
 from tasador.listings.arrays import arrays_of
 from tasador.listings.by_column import read_columns, whole_codes
 from tasador.listings.listing import (
@@ -29,13 +30,12 @@ from tasador.listings.listing import (
     price_problem,
     property_keys,
 )
-from tasador.listings.rules import LARGEST_EXACT, RULES, Kind
+from tasador.listings.rules import RULES, Kind
 from tasador.listings.text_column import TextColumn
 from tasador.source.payload import Block, Row, read_payload_row
 from tasador.source.plain_rows import PlainRows
 
 _NUMERIC = ("price", *NUMBERS)
-_COLUMN_SET = frozenset(COLUMNS)
 _NOTHING = type(None)
 _SPECIAL = (b"\\", b"\t", b"\n", b"\r")
 
@@ -89,7 +89,7 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
     for rule in RULES:
         values = block.columns[rule.column]
         numbers = _numbers(values)
-        raw.append(_raw_texts(values) if numbers is None else _number_texts(numbers))
+        raw.append(column_texts(values) if numbers is None else number_texts(numbers))
         given[rule.column] = values if numbers is None else numbers
         if numbers is not None and rule.kind in ("code", "zip code"):
             codes = whole_codes(rule, numbers)
@@ -115,13 +115,14 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
 def _read_each(block: Sequence[Row], first: int) -> ReadRows:
     read = [read_payload_row(row) for row in block]
     problems = {number: found for number, (_, found) in enumerate(read) if found}
-    texts = [_texts(row.raw) for row in block]
+    texts = [row_texts(row.raw) for row in block]
     raw = [
         text_array([None if row is None else row[place] for row in texts])
         for place in range(len(COLUMNS))
     ]
     payloads = [
-        _as_json(row.raw) if text is None else None for row, text in zip(block, texts, strict=True)
+        row_as_json(row.raw) if text is None else None
+        for row, text in zip(block, texts, strict=True)
     ]
     raw.append(text_array(payloads))
     return _of_columns(arrays_of([listing for listing, _ in read]), problems, raw, first)
@@ -195,29 +196,6 @@ def _numbers(values: list[Any]) -> Array | None:
     return numbers if np.isnan(numbers).sum() == values.count(None) else None
 
 
-def _raw_texts(values: Sequence[Any]) -> pa.Array:
-    """A column of plain values as it is stored: text unchanged, numbers as Python writes them."""
-    if not set(map(type, values)) <= {str, _NOTHING}:
-        values = [_text(value) for value in values]
-    return text_array(values)
-
-
-def _number_texts(numbers: Array) -> pa.Array:
-    """``repr`` of each number; NaN is a missing one."""
-    missing = np.isnan(numbers)
-    negative_zero = np.signbit(numbers) & (numbers == 0)
-    if negative_zero.any():  # which Arrow does not tell from zero
-        texts = [None if number != number else repr(number) for number in numbers.tolist()]
-        return text_array(texts)
-    whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < LARGEST_EXACT)
-    if (whole | missing).all():
-        wholes = number_array(np.where(missing, 0, numbers).astype(np.int64), missing)
-        return pc.binary_join_element_wise(wholes.cast(pa.string()), scalar(".0"), scalar(""))
-    encoded = number_array(numbers, missing).dictionary_encode()
-    texts = text_array(list(map(repr, encoded.dictionary.to_pylist())))
-    return texts.take(encoded.indices)
-
-
 def _code_texts(codes: Array, kind: Kind) -> pa.Array:
     """The texts of ``whole_codes``."""
     texts = number_array(codes, codes < 0).cast(pa.string())
@@ -230,7 +208,7 @@ def _as_read(
     """A column as read: its values, their texts, and their literals in the digest (``repr``)."""
     if name in _NUMERIC:
         numbers = np.asarray(column)
-        texts = _number_texts(numbers)
+        texts = number_texts(numbers)
         return number_array(numbers, np.isnan(numbers)), texts, texts
     if isinstance(column, pa.Array):
         quote = scalar("'")
@@ -242,50 +220,6 @@ def _as_read(
         indices = number_array(text.indices)
         values, literals = values.take(indices), literals.take(indices)
     return values, values, literals
-
-
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _texts(raw: object) -> list[str | None] | None:
-    """The twelve values of a row as text; None if it is not twelve values that text can hold."""
-    values: Iterable[Any]
-    if isinstance(raw, Mapping):
-        if not raw.keys() <= _COLUMN_SET:
-            return None
-        values = map(raw.get, COLUMNS)
-    elif isinstance(raw, list | tuple) and len(raw) == len(COLUMNS):
-        values = raw
-    else:
-        return None
-    texts: list[str | None] = []
-    for value in values:
-        if isinstance(value, dict | list | tuple):
-            return None
-        text = _text(value)
-        if text is not None and not _is_storable(text):
-            return None
-        texts.append(text)
-    return texts
-
-
-def _is_storable(text: str) -> bool:
-    """Whether a column of text can hold it: no NUL, no lone surrogates."""
-    return "\x00" not in text and (
-        text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
-    )
-
-
-def _as_json(raw: object) -> str:
-    try:
-        return json.dumps(raw, allow_nan=False, default=str)
-    except (ValueError, RecursionError):
-        return json.dumps(repr(raw)[:10_000])
 
 
 def _quarantine_line(number: int, problems: Sequence[FieldProblem]) -> bytes:

@@ -19,14 +19,14 @@ MOST_PASSES = 3
 
 @dataclass(slots=True)
 class _Pass:
-    """What was received between one start of the source and the next, and the skipped numbers.
+    """What was received between one start of the source and the next, and the ranges it skipped.
 
     ``restarted`` is whether Tasador restarted the source at the beginning of the pass.
     """
 
     restarted: bool
     numbers: list[int] = field(default_factory=list)
-    skipped: set[int] = field(default_factory=set)
+    skipped: list[range] = field(default_factory=list)
 
     @property
     def reached(self) -> int:
@@ -43,9 +43,13 @@ def why_replay(history: Sequence[Fetch]) -> str:
     passes = _passes(history)
     received = {number for one in passes for number in one.numbers}
     reached = passes[-1].reached
-    for number in range(reached):
-        skips = sum(number in one.skipped for one in passes)
-        if number not in received and skips < MOST_PASSES:
+    skipped = [numbers for one in passes for numbers in one.skipped]
+    # The first number that is missing is 0, or follows one that is not. Nothing counts through the
+    # numbers, since a source may use dates.
+    begins = {0, *(number + 1 for number in received), *(numbers.stop for numbers in skipped)}
+    for number in sorted(begins):
+        skips = sum(number in numbers for numbers in skipped)
+        if number < reached and number not in received and skips < MOST_PASSES:
             return f"batch {reached} arrived, but batch {number} before it never did"
     since = _since_last_batch(history)
     if "exhausted" in since:
@@ -81,7 +85,7 @@ def _passes(history: Sequence[Fetch]) -> list[_Pass]:
             if number < passes[-1].reached:  # restarted by another client
                 passes.append(_Pass(restarted=False))
             if not broken:
-                passes[-1].skipped.update(range(passes[-1].reached + 1, number))
+                passes[-1].skipped.append(range(passes[-1].reached + 1, number))
             passes[-1].numbers.append(number)
         broken = fetch.outcome is None or (broken and fetch.outcome == "exhausted")
     return passes

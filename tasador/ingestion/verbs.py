@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tasador import tracing
 from tasador.clock import backoff, now
-from tasador.errors import ServiceUnavailable, SourceExhausted, TasadorError
+from tasador.errors import (
+    InvalidValue,
+    ObjectLost,
+    ServiceUnavailable,
+    SourceError,
+    SourceExhausted,
+    TasadorError,
+)
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 _ATTEMPTS = 5
+# After as many failures for one reason a batch is set aside.
+_MOST_FAILURES = 3
 _PAUSE = 0.5  # seconds before the first retry
 
 
@@ -119,8 +128,9 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
             elif unfinished:
                 return _resumed(unfinished[0])
             elif batch is not None:
+                known = "set aside" if batch.set_aside_at else "already ingested"
                 return TakeResult(
-                    status="repeated", batch=batch, message=f"{_describe(batch)} already ingested"
+                    status="repeated", batch=batch, message=f"{_describe(batch)} {known}"
                 )
             else:
                 return TakeResult(status="exhausted", batch=None, message=message)
@@ -151,20 +161,14 @@ def _fetch(
     lake, warehouse = stores.lake, stores.warehouse
     with tempfile.TemporaryDirectory(prefix="tasador-take-") as scratch:
         payload = Path(scratch) / "payload.json"
+        packed = payload.with_suffix(".json.zst")
         number = client.fetch(payload).batch_number
-        columns = Path(scratch) / "columns.arrow"
-        with warehouse.staging() as staging:
-            with payload.open("rb") as file:
-                batch_id = loading.read_payload(file, columns, staging.add, say).digest
-            known = warehouse.batch(batch_id)
-            if known is not None:
-                warehouse.finish_fetch(fetch_id, "received", known, number)
-                return known
-            packed = Path(scratch) / "payload.json.zst"
-            loading.pack(payload, packed)
+
+        def fetched(batch_id: str) -> Batch:
             source_url, group, day = source
             correlation_id = f"corr-{uuid.uuid4().hex}"
             tracing.join(correlation_id, begins=True)
+            loading.pack(payload, packed)
             batch = Batch(
                 batch_id=batch_id,
                 source=source_url,
@@ -175,7 +179,28 @@ def _fetch(
                 raw_uri=lake.put_file(stores.bucket_raw, f"{batch_id}.json.zst", packed),
             )
             warehouse.finish_fetch(fetch_id, "received", batch, number)
-            batch = staging.merge_into(batch_id)
+            return batch
+
+        columns = Path(scratch) / "columns.arrow"
+        try:
+            with warehouse.staging() as staging:
+                with payload.open("rb") as file:
+                    batch_id = loading.read_payload(file, columns, staging.add, say).digest
+                known = warehouse.batch(batch_id)
+                if known is not None:
+                    warehouse.finish_fetch(fetch_id, "received", known, number)
+                    return known
+                fetched(batch_id)
+                batch = staging.merge_into(batch_id)
+        except SourceError as error:
+            # Identified by its bytes. The same bytes would fail again, so the next batch is next.
+            batch_id = f"unreadable-{loading.digest_of(payload)}"
+            batch = warehouse.batch(batch_id) or fetched(batch_id)
+            if batch.set_aside_at is None:
+                _failed(batch, error, warehouse, say)
+                raise
+            warehouse.finish_fetch(fetch_id, "received", batch, number)
+            return batch
         return _with_parquet(batch, columns, stores, say)
 
 
@@ -189,13 +214,50 @@ def complete(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]
         warehouse = stores.warehouse
         batch = _batch(warehouse, batch_id)
         if batch.status != "ready":
-            batch = _read_again(batch, stores, say)
+            try:
+                batch = _read_again(batch, stores, say)
+            except (SourceError, InvalidValue, ObjectLost) as error:
+                _failed(batch, error, warehouse, say)
+                raise
         event = build.batch_ingested(batch)
         if batch_id in [other.batch_id for other in warehouse.unannounced_batches()]:
             announce(event, settings)
             warehouse.mark_announced(batch_id)
             say(f"published {event.type}")
     return batch, event
+
+
+def _failed(batch: Batch, error: Exception, warehouse: Warehouse, say: Say) -> None:
+    """Count a failure that trying again does not help."""
+    failed = warehouse.fail_batch(batch.batch_id, str(error), _MOST_FAILURES)
+    if failed.set_aside_at is not None:
+        say(
+            f"{_describe(batch)} failed {failed.failures} times in the same way and is set aside: "
+            f"`tasador batch retry {batch.batch_id}` tries it again"
+        )
+
+
+def skip(settings: Settings, batch_id: str) -> Batch:
+    """Set a batch aside whose ingestion is unfinished; the batches after it are ingested."""
+    return _decide(settings, batch_id, Warehouse.set_aside_batch)
+
+
+def retry(settings: Settings, batch_id: str) -> Batch:
+    """Let the next run of ingestion try a batch again that was set aside, or failed."""
+    return _decide(settings, batch_id, Warehouse.retry_batch)
+
+
+def _decide(settings: Settings, batch_id: str, decide: Callable[[Warehouse, str], Batch]) -> Batch:
+    settings.require("database_url")
+    with Warehouse(settings.database_url) as warehouse, warehouse.lock(f"batch {batch_id}"):
+        batch = warehouse.batch(batch_id)
+        if batch is None:
+            raise TasadorError(
+                f"there is no batch {batch_id}: `tasador batch list` shows their ids"
+            )
+        if batch.status == "ready":
+            raise TasadorError(f"batch {batch_id} is ingested; see `tasador batch accept`")
+        return decide(warehouse, batch_id)
 
 
 def _read_again(batch: Batch, stores: _Stores, say: Say) -> Batch:

@@ -104,7 +104,7 @@ class SourceClient:
             message = _read_message(answer)
         try:
             json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise SourceError(f"{self.url} did not restart; it says: {_excerpt(message)}") from None
 
     def _query(self) -> dict[str, str]:
@@ -169,7 +169,7 @@ class SourceClient:
         try:
             # \u escapes would hide the accents from a search in the text.
             readable = json.dumps(json.loads(message), ensure_ascii=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             readable = message
         if is_used_up(readable):
             return SourceExhausted(f"the source at {self.url} has no further batch")
@@ -223,7 +223,7 @@ def _excerpt(message: str) -> str:
     """What an answer says, for an error: the detail of JSON, or the text of a page."""
     try:
         value = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         text = _TAG.sub(" ", message)
     else:
         detail = value.get("detail", value) if isinstance(value, dict) else value

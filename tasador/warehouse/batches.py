@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, case, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.clock import now
@@ -106,10 +106,41 @@ class Batches(Database):
             connection.execute(marking.values(accepted_at=now()))
 
     def unannounced_batches(self) -> list[Batch]:
-        """The batches whose ingestion is unfinished, in the order they were fetched."""
+        """The batches whose ingestion is unfinished, in the order they were fetched.
+
+        Without those that are set aside.
+        """
         c = schema.batches.c
-        order = [c.fetched_at, c.batch_id]
-        return self._select(Batch, schema.batches, c.announced_at.is_(None), order=order)
+        where = (c.announced_at.is_(None), c.set_aside_at.is_(None))
+        return self._select(Batch, schema.batches, *where, order=[c.fetched_at, c.batch_id])
+
+    def fail_batch(self, batch_id: str, reason: str, most: int) -> Batch:
+        """Count a failure of ingestion; sets the batch aside at the ``most``-th for one reason."""
+        table = schema.batches
+        failures = case((table.c.failure == reason, table.c.failures + 1), else_=1)
+        values = {
+            "failures": failures,
+            "failure": reason,
+            "set_aside_at": case((failures >= most, now()), else_=table.c.set_aside_at),
+        }
+        return self._update_batch(batch_id, values)
+
+    def set_aside_batch(self, batch_id: str) -> Batch:
+        """Set the batch aside: ingestion leaves it out. The first time stands."""
+        return self._update_batch(
+            batch_id, {"set_aside_at": func.coalesce(schema.batches.c.set_aside_at, now())}
+        )
+
+    def retry_batch(self, batch_id: str) -> Batch:
+        """Let ingestion try the batch again, with no failure counted."""
+        return self._update_batch(batch_id, {"failures": 0, "failure": "", "set_aside_at": None})
+
+    def _update_batch(self, batch_id: str, values: Mapping[str, Any]) -> Batch:
+        table = schema.batches
+        columns = [table.c[field.name] for field in fields(Batch)]
+        changing = update(table).where(table.c.batch_id == batch_id).values(values)
+        with self._begin() as connection:
+            return Batch(**connection.execute(changing.returning(*columns)).one()._mapping)
 
     def save_batch(self, batch: Batch) -> None:
         """Insert or update the batch."""

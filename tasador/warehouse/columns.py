@@ -6,14 +6,14 @@ from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 
-def text_column(name: str) -> Column[str]:
+def text_column(name: str, server_default: str | None = None) -> Column[str]:
     """A text that is always there."""
-    return Column(name, Text, nullable=False)
+    return Column(name, Text, nullable=False, server_default=server_default)
 
 
-def integer_column(name: str) -> Column[int]:
+def integer_column(name: str, server_default: str | None = None) -> Column[int]:
     """A whole number that is always there."""
-    return Column(name, Integer, nullable=False)
+    return Column(name, Integer, nullable=False, server_default=server_default)
 
 
 def time_column(name: str, *, nullable: bool = False) -> Column[object]:

@@ -85,6 +85,10 @@ batches = Table(
     # When drift found its feed broken, and when a person accepted it all the same.
     time_column("refused_at", nullable=True),
     time_column("accepted_at", nullable=True),
+    # How often ingestion failed in a row for one reason, and when the batch was set aside.
+    integer_column("failures", server_default="0"),
+    text_column("failure", server_default=""),
+    time_column("set_aside_at", nullable=True),
     # When its event was published; until then its ingestion is unfinished.
     time_column("announced_at", nullable=True),
     schema="ops",

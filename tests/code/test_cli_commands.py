@@ -157,6 +157,14 @@ def test_a_refused_batch_is_listed_and_told_with_the_models(invoke, monkeypatch)
     assert [one["verdict"] and one["verdict"]["verdict"] for one in listed] == [None, "broken_feed"]
 
 
+@pytest.mark.parametrize(
+    ("command", "says"), [("skip", "batch 5 is set aside"), ("retry", "batch 5 is tried again")]
+)
+def test_a_batch_that_fails_is_skipped_or_tried_again(invoke, monkeypatch, command, says):
+    monkeypatch.setattr(f"tasador.ingestion.verbs.{command}", lambda settings, batch_id: BROKEN)
+    assert says in invoke("batch", command, "b6").output
+
+
 @pytest.mark.parametrize("argo", ["", "http://127.0.0.1:9"])
 def test_accepting_a_batch_says_what_judges_it_again(invoke, monkeypatch, argo):
     monkeypatch.setattr("tasador.drift.verbs.accept", lambda settings, batch_id: BROKEN)

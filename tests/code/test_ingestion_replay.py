@@ -65,6 +65,15 @@ def test_why_replay_names_what_is_lost(entries, reason):
     assert reason in why_replay(log(*entries))
 
 
+def test_numbers_that_are_dates_are_compared_and_not_counted_through():
+    """They once filled 2.2 GB, at every run."""
+    days = (20_260_301, 20_260_302)
+    assert "batch 0 before it never did" in why_replay(log(*days))
+    assert why_replay(log(*(*days, "restarted") * MOST_PASSES, *days)) == ""
+    gap = why_replay(log(*(*days, "restarted") * MOST_PASSES, *days, 2**31 - 1))
+    assert "batch 20260303 before it never did" in gap
+
+
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [

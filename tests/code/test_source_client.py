@@ -79,6 +79,7 @@ def test_used_up_in_every_wording_and_shape(tmp_path, answer):
     ("answer", "says"),
     [
         (http(400, {"detail": "Número de grupo inválido"}), "400: Número de grupo inválido"),
+        (http(404, b"[" * 20_000), "404: .*"),
         (http(422, {"detail": [{"msg": "Field required"}]}), "422: .*Field required"),
         (http(500, b"Internal Server Error"), "500: Internal Server Error"),
         (http(404, b"<html><style>p {}</style><p>Not <b>here</b></p>"), "404: Not here"),

@@ -11,8 +11,15 @@ import httpx
 import psycopg2
 import pytest
 
-from tasador.errors import ConfigurationError, ServiceUnavailable
+from tasador.errors import (
+    ConfigurationError,
+    InvalidValue,
+    ServiceUnavailable,
+    SourceError,
+    TasadorError,
+)
 from tasador.ingestion import loading, verbs
+from tasador.source.refusals import USED_UP
 from tasador.stores.lake import Lake
 from tasador.warehouse.batches import RowStaging
 from tasador.warehouse.warehouse import Warehouse
@@ -240,6 +247,69 @@ def test_one_bad_row_of_each_kind_goes_to_quarantine_and_the_others_are_ingested
     with psycopg2.connect(settings.database_url) as connection, connection.cursor() as cursor:
         cursor.execute("select count(*) from raw.raw_data where batch_id = %s", (batch.batch_id,))
         assert cursor.fetchone() == (11,)
+
+
+def answer(number, rows):
+    head = f'{{"group_number": 5, "day": "Tuesday", "batch_number": {number}, "data": '
+    return http(200, f"{head}[{rows}]}}".encode())
+
+
+def test_a_batch_that_cannot_be_read_is_set_aside_and_the_next_one_is_ingested(settings):
+    messages = []
+    broken = answer(0, '{"price": 1}, {"price": 2} {"price": 3}')
+    good = answer(1, '{"price": 1, "city": "Ponce"}')
+    used_up = http(400, {"detail": USED_UP})
+    with scripted(broken, good, broken, used_up) as (url, requests):
+        for failures in (1, 2, 3):
+            with pytest.raises(SourceError, match=r"at byte \d+, row 1: ',' is expected"):
+                ingest_one(settings, url, messages.append)
+            with Warehouse(settings.database_url) as warehouse:
+                (batch,) = warehouse.batches()
+            assert batch.failures == failures
+            assert (batch.set_aside_at is None) == (failures < 3)
+        assert len(requests) == 1  # the payload was kept
+        assert f"tasador batch retry {batch.batch_id}" in messages[-1]
+        assert "row 1: ',' is expected" in batch.failure
+
+        taken = ingest_one(settings, url)
+        assert (taken.status, taken.batch.batch_number) == ("ingested", 1)
+        # The source sends it again, byte by byte the same.
+        again = ingest_one(settings, url)
+        assert (again.status, again.batch.batch_id) == ("repeated", batch.batch_id)
+        assert "set aside" in again.message
+        assert ingest_one(settings, url).status == "exhausted"
+
+        assert verbs.retry(settings, batch.batch_id).failures == 0
+        with pytest.raises(SourceError):
+            ingest_one(settings, url)
+        assert verbs.skip(settings, batch.batch_id) == verbs.skip(settings, batch.batch_id)
+        assert ingest_one(settings, url).status == "exhausted"
+        with pytest.raises(TasadorError, match="is ingested"):
+            verbs.skip(settings, taken.batch.batch_id)
+        with pytest.raises(TasadorError, match="there is no batch b9"):
+            verbs.retry(settings, "b9")
+
+
+def test_a_batch_whose_rows_the_database_refuses_is_set_aside_and_can_be_tried_again(
+    settings, monkeypatch
+):
+    def refuse(*_):
+        raise InvalidValue("the database refuses a value")
+
+    with Source(BATCHES).serving() as source:
+        with monkeypatch.context() as patch:
+            patch.setattr(RowStaging, "merge_into", refuse)
+            for _ in range(4):
+                with pytest.raises(InvalidValue):
+                    ingest_one(settings, source.url)
+        with Warehouse(settings.database_url) as warehouse:
+            (batch,) = warehouse.batches()
+        assert batch.set_aside_at is not None
+        assert [ingest_one(settings, source.url).batch.batch_number for _ in range(2)] == [1, 2]
+        verbs.retry(settings, batch.batch_id)
+        assert ingest_one(settings, source.url).batch.batch_number == 0
+        ingest_all(settings, source.url)
+    assert_ingested_once(settings, BATCHES)
 
 
 # -- the flow itself ------------------------------------------------------------------------------
