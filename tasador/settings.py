@@ -80,12 +80,7 @@ class Settings:
             if field.name == "home" or value is None:
                 continue
             if field.type == "int":
-                try:
-                    values[field.name] = int(value)
-                except ValueError:
-                    raise ConfigurationError(
-                        f"{variable} is {value!r}, not a whole number"
-                    ) from None
+                values[field.name] = whole_number(variable, value)
             else:
                 values[field.name] = value
         settings = cls(**values)  # type: ignore[arg-type]
@@ -145,6 +140,14 @@ def git_sha(environ: Mapping[str, str] | None = None) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()
+
+
+def whole_number(variable: str, text: str) -> int:
+    """The number in a setting's text; raises ConfigurationError unless it is 0 to 99,999."""
+    # int() also reads 1_000, the digits of other scripts, and what no clock can count back.
+    if not (text.isascii() and text.isdigit() and len(text) <= len("99999")):
+        raise ConfigurationError(f"{variable} is {text!r}, not a whole number from 0 to 99,999")
+    return int(text)
 
 
 def find_home(environ: Mapping[str, str]) -> Path:

@@ -63,5 +63,10 @@ def test_zero_seconds_is_never():
 def test_interval_is_a_setting():
     assert Options.load({}).reconcile_seconds == 300
     assert Options.load({"TASADOR_RECONCILE_SECONDS": "0"}).reconcile_seconds == 0
-    with pytest.raises(ConfigurationError, match="TASADOR_RECONCILE_SECONDS"):
-        Options.load({"TASADOR_RECONCILE_SECONDS": "often"})
+
+
+@pytest.mark.parametrize("text", ["often", "", "nan", "inf", "-1", "1e3", "1_0", "٣", "0.5s"])
+@pytest.mark.parametrize("name", ["RECONCILE_SECONDS", "COLD_START_SECONDS", "DELIVERY_RETRIES"])
+def test_options_that_no_clock_can_have(name, text):
+    with pytest.raises(ConfigurationError, match=f"TASADOR_{name} is '{text}', not a"):
+        Options.load({f"TASADOR_{name}": text})

@@ -54,7 +54,12 @@ def test_require_names_the_missing_variable_with_a_hint(tmp_path, platform, hint
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("TASADOR_SOURCE_GROUP", "five"), ("TASADOR_PLATFORM", "moon")]
+    ("variable", "value"),
+    [
+        ("TASADOR_SOURCE_GROUP", "five"),
+        ("TASADOR_PLATFORM", "moon"),
+        *(("TASADOR_MONITOR_DAYS", text) for text in ("-1", "1_0", "٣", "nan", "", "999999999")),
+    ],
 )
 def test_invalid_value_names_its_variable(tmp_path, variable, value):
     with pytest.raises(ConfigurationError, match=f"{variable} is '{value}'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,7 +12,7 @@ from tasador.environment import for_child
 from tasador.errors import ConfigurationError
 from tasador.local.gateway.services import Revision
 from tasador.local.process import write_private
-from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
+from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file, whole_number
 
 _OBJECTS = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region", "bucket_mlflow")
 _COMMON = ("platform", "model_name", "broker_url")
@@ -56,15 +57,18 @@ class Options:
         ):
             variable = f"TASADOR_{name.upper()}"
             if (text := environ.get(variable)) is not None:
-                try:
-                    seconds[name] = float(text)
-                except ValueError:
-                    raise ConfigurationError(f"{variable} is {text!r}, not a number") from None
-        retries = environ.get("TASADOR_DELIVERY_RETRIES", "8")
-        if not retries.isdigit():
-            raise ConfigurationError(f"TASADOR_DELIVERY_RETRIES is {retries!r}, not a whole number")
-        options = cls(delivery_retries=int(retries), **seconds)  # type: ignore[arg-type]
+                seconds[name] = _seconds(variable, text)
+        variable = "TASADOR_DELIVERY_RETRIES"
+        retries = whole_number(variable, environ.get(variable, "8"))
+        options = cls(delivery_retries=retries, **seconds)  # type: ignore[arg-type]
         return options if not command else cls(**{**_dict(options), "command": command})  # type: ignore[arg-type]
+
+
+def _seconds(variable: str, text: str) -> float:
+    # float() also reads nan, infinity, 1_0 and the digits of other scripts.
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]*)?|\.[0-9]+", text):
+        raise ConfigurationError(f"{variable} is {text!r}, not a number of seconds such as 0.5")
+    return float(text)
 
 
 def _dict(options: Options) -> dict[str, object]:
