@@ -1,14 +1,20 @@
 """`tasador connect`: what it writes, for whom, and what it says when it cannot."""
 
 import json
+import signal
 import stat
 
+import httpx
+import psutil
 import pytest
 
 from tasador.errors import ConfigurationError
 from tasador.operations.connect import Forward, reachable_from_here, write
 from tasador.settings import CHECKOUT, Settings, read_env_file
 from tests.kit.connected import Laptop
+from tests.kit.listener import http_sink
+from tests.kit.network import free_port
+from tests.kit.waiting import wait_for
 
 INSIDE = "tasador.svc.cluster.local"
 SECRETS = {
@@ -27,6 +33,7 @@ SECRETS = {
         "AWS_SECRET_ACCESS_KEY": "dont-show-me-either",
     },
 }
+KEYS = {"TASADOR_S3_ACCESS_KEY": "flows", "TASADOR_S3_SECRET_KEY": "x"}
 VALUES = {n: v for data in SECRETS.values() for n, v in data.items() if n.startswith("TASADOR_")}
 
 
@@ -123,3 +130,24 @@ def test_flow_is_not_compiled_for_a_cluster_that_could_not_reach_its_data(laptop
     flow = str(CHECKOUT / "flows" / "ingest.py")
     text = laptop.run(flow, "argo-workflows", "create", fails=True)
     assert "The job deploy-flows compiles the flows in the cluster" in text
+
+
+def test_port_forward_that_ends_is_started_again(tmp_path):
+    store = {"TASADOR_S3_ENDPOINT": VALUES["TASADOR_S3_ENDPOINT"]}
+    port = free_port()
+    with http_sink(status=200) as (url, _):
+        services = {"objects": int(url.split(":")[2].strip("/"))}
+        laptop = Laptop(tmp_path, {"tasador-endpoints": store, "tasador-flows": KEYS}, services)
+        process = laptop.forwarding("--port", str(port - 2))
+        try:
+            address = f"http://127.0.0.1:{port}/"
+            wait_for(lambda: httpx.post(address, content=b"x").status_code == 200)
+            (killed,) = psutil.Process(process.pid).children()
+            killed.kill()
+            wait_for(lambda: killed not in psutil.Process(process.pid).children())
+            wait_for(lambda: httpx.post(address, content=b"x").status_code == 200)
+        finally:
+            process.send_signal(signal.SIGINT)
+            text, _ = process.communicate(timeout=30)
+    assert "objects: the port-forward ended; it is started again" in text
+    assert "Traceback" not in text
