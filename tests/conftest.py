@@ -46,6 +46,7 @@ SLOWEST_FIRST = (
     "tests/browser/test_client.py",
     "tests/embedded/test_gateway.py",
     "tests/embedded/test_platform.py",
+    "tests/embedded/test_monitoring_stack.py",
     "tests/model/test_training.py",
     "tests/model/test_gate_trained.py",
     "tests/code/test_benchmarks.py",
