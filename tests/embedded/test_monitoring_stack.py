@@ -176,7 +176,7 @@ def test_prometheus_finds_every_process_and_starts_none(platform, stack, history
     assert {"predict", "record", "reload"} <= found
     (predict,) = stack.query('tasador_model_loaded{function="predict"}')
     assert (predict["metric"]["revision"], predict["value"][1]) == (REVISION, "1")
-    # Nobody has asked for an explanation, so explain is at zero, and stays there.
+    # Nobody has requested an explanation, so explain is at zero, and stays there.
     if "explain" not in {each["labels"]["function"] for each in targets(platform.functions_url)}:
         assert "explain" not in found
 
