@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tasador.cli.output import print_json
+from tasador.errors import TasadorError
 from tasador.reachable import require_running
 from tasador.settings import Settings
 
@@ -37,7 +38,15 @@ def replay(
 ) -> None:
     """Deliver events again, once the cause is fixed. Safe to repeat."""
     settings = _reachable_settings()
-    count = _backend(settings).replay(settings, ids or ())
+    backend = _backend(settings)
+    if ids:
+        known = {letter["event"]["id"] for letter in backend.dead_letters(settings)}
+        if unknown := [name for name in ids if name not in known]:
+            raise TasadorError(
+                f"no dead letter has the id {', '.join(unknown)}; `tasador dead-letters list` shows "
+                "them"
+            )
+    count = backend.replay(settings, ids or ())
     typer.echo(f"{count} event{'' if count == 1 else 's'} delivered")
 
 

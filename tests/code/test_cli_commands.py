@@ -230,3 +230,21 @@ def test_main_prints_an_error_as_one_line_and_exits(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         entry.main()
     assert stopped.value.code == 130
+
+
+def test_replay_names_ids_that_no_dead_letter_has(invoke, monkeypatch):
+    class Backend:
+        @staticmethod
+        def dead_letters(_settings):
+            return [{"event": {"id": "p-1"}}]
+
+        @staticmethod
+        def replay(_settings, ids):
+            return len(ids) or 1
+
+    monkeypatch.setenv("TASADOR_GATEWAY_ADMIN_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("tasador.cli.dead_letters._backend", lambda _: Backend)
+    assert invoke("dead-letters", "replay").output == "1 event delivered\n"
+    assert invoke("dead-letters", "replay", "p-1").output == "1 event delivered\n"
+    with pytest.raises(TasadorError, match="no dead letter has the id p-2, p-3; `tasador dead-"):
+        invoke("dead-letters", "replay", "p-1", "p-2", "p-3")
