@@ -89,12 +89,12 @@ def wait_until_quiet(
     """
     began, seen, last_busy = clock(), dict[str, str](), clock()
     while True:
-        first = not seen
+        first, busy = not seen, False
         for each in read():
             name = each["metadata"]["name"]
             phase = (each.get("status") or {}).get("phase") or "Pending"
             if phase in ("Pending", "Running"):
-                last_busy = clock()
+                last_busy, busy = clock(), True
             elif first:
                 # It ended before this wait began.
                 seen[name] = phase
@@ -107,7 +107,7 @@ def wait_until_quiet(
                         f"{name} {phase.lower()}: {message}\nIts steps: kubectl -n tasador get pods"
                         f" -l workflows.argoproj.io/workflow={name}"
                     )
-        if clock() - last_busy >= quiet_seconds:
+        if not busy and clock() - last_busy >= quiet_seconds:
             return
         if clock() - began >= seconds:
             raise CommandFailed(f"a batch took longer than {seconds:.0f} s: ./taskw k3d:status")
