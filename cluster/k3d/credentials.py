@@ -9,6 +9,8 @@ from tasador.stores.signing import new_key
 
 NAMESPACE = "tasador"
 DOMAIN = f"{NAMESPACE}.svc.cluster.local"
+# What MLflow's server does with the bucket of the models: its pages show and delete artifacts.
+MLFLOW_MAY = ("Read", "Write", "List")
 SIMULATED_SOURCE = f"http://source.{DOMAIN}:8000"
 
 
@@ -24,7 +26,9 @@ def credentials(
     :param random: returns a new password of letters and digits at each call
     """
     password, flows_key, serving_key, metaflow_key = (random() for _ in range(4))
-    events_key, functions_token, webhook_token, mlflow_password = (random() for _ in range(4))
+    events_key, functions_token, webhook_token, mlflow_password, mlflow_key = (
+        random() for _ in range(5)
+    )
     signing_key, public_key = new_key()
     database = f"postgresql://tasador:{password}@postgres.{DOMAIN}:5432/tasador"
     store = f"http://objects.{DOMAIN}:8333"
@@ -35,6 +39,7 @@ def credentials(
     }
     identities = [
         identity("flows", flows_key, ["Admin", "Read", "Write", "List", "Tagging"]),
+        identity("mlflow", mlflow_key, [f"{may}:mlflow-artifacts" for may in MLFLOW_MAY]),
         identity("serving", serving_key, ["Read:mlflow-artifacts"]),
         identity("metaflow", metaflow_key, ["Read:metaflow", "List:metaflow"]),
     ]
@@ -83,7 +88,8 @@ def credentials(
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": "s3://mlflow-artifacts",
             "MLFLOW_S3_ENDPOINT_URL": store,
             "TASADOR_MLFLOW_PASSWORD": mlflow_password,
-            **aws,
+            "AWS_ACCESS_KEY_ID": "mlflow",
+            "AWS_SECRET_ACCESS_KEY": mlflow_key,
         },
         "tasador-metaflow": {
             "MF_METADATA_DB_HOST": f"postgres.{DOMAIN}",
