@@ -1,13 +1,14 @@
 """The rules: each alert fires for its fault, not without it, ends after it, and has a runbook."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
 
 from cluster.monitoring import slos
 from tests.kit.checkout import ROOT
-from tests.kit.prometheus import needs, promtool
+from tests.kit.prometheus import needs, program, promtool
 
 MONITORING = ROOT / "cluster" / "monitoring"
 FILES = sorted((MONITORING / "rules").glob("*.yaml"))
@@ -286,3 +287,24 @@ def test_every_metric_of_a_rule_is_exported():
         for name in set(re.findall(r"\btasador_\w+", file.read_text())):
             plain = re.sub(r"_(bucket|count|sum)$", "", name)
             assert f'"{plain}"' in code or f'"{plain.removesuffix("_total")}"' in code, name
+
+
+@needs("promtool")
+def test_the_scrape_configuration_is_valid():
+    done = promtool("check", "config", "--syntax-only", MONITORING / "prometheus.yml", code=None)
+    if "unknown service discovery" in done or "not found" in done:
+        pytest.skip("this Prometheus cannot discover pods, as Debian's: see .ci/run")
+    assert "SUCCESS" in done, done
+
+
+@needs("amtool")
+def test_the_routes_reach_their_receivers():
+    file = MONITORING / "alertmanager.yml"
+    for labels, receiver in (
+        (("severity=page",), "page"),
+        (("severity=ticket",), "ticket"),
+        (("severity=none", "alertname=Watchdog"), "watchdog"),
+    ):
+        command = [program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.stdout.strip() == receiver, done.stdout + done.stderr

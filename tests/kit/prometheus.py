@@ -32,8 +32,8 @@ def needs(*names):
     return pytest.mark.skipif(bool(missing), reason=reason)
 
 
-def promtool(*arguments, stdin=None):
-    """The output of promtool; fails with it if promtool finds a fault."""
+def promtool(*arguments, stdin=None, code=0):
+    """The output of promtool; fails with it if promtool finds a fault (any ``code``: None)."""
     done = subprocess.run(
         [program("promtool"), *map(str, arguments)],
         input=stdin,
@@ -42,7 +42,7 @@ def promtool(*arguments, stdin=None):
         timeout=60,
     )
     output = done.stdout + done.stderr
-    assert done.returncode == 0, output
+    assert code is None or done.returncode == code, output
     return output
 
 
