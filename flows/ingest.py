@@ -12,7 +12,7 @@ from tasador.operations.steps import load_settings
 if __name__ == "__main__":
     prepare()
 
-from metaflow import FlowSpec, Parameter, card, current, step
+from metaflow import FlowSpec, Parameter, card, current, retry, step
 
 
 class IngestFlow(FlowSpec):
@@ -26,6 +26,7 @@ class IngestFlow(FlowSpec):
     group = Parameter("group", default=0, type=int, help="Default: TASADOR_SOURCE_GROUP.")
     day = Parameter("day", default="", help="Default: TASADOR_SOURCE_DAY.")
 
+    @retry(times=2, minutes_between_retries=0)
     @step
     def start(self) -> None:
         """Fetch a batch, store it, and publish its event.
@@ -56,6 +57,7 @@ class IngestFlow(FlowSpec):
         self.next(self.end)
 
     @card(type="blank")
+    @retry(times=2, minutes_between_retries=0)
     @step
     def end(self) -> None:
         """Make the card: row counts, quarantine reasons, distributions."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -26,6 +25,7 @@ from tasador.errors import (
     ServiceUnavailable,
     SourceError,
     SourceExhausted,
+    StoreUnavailable,
     TasadorError,
 )
 from tasador.events import build
@@ -33,37 +33,18 @@ from tasador.events.announce import announce
 from tasador.events.event import Event
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.replay import catching_up, why_replay
+from tasador.ingestion.stores import Say, Stores, open_stores
 from tasador.records import Batch
 from tasador.settings import Settings
-from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from tasador.source.client import SourceClient
 
-Say = Callable[[str], None]
-
 _ATTEMPTS = 5
 # After as many failures for one reason a batch is set aside.
 _MOST_FAILURES = 3
 _PAUSE = 0.5  # seconds before the first retry
-
-
-@dataclass(frozen=True, slots=True)
-class _Stores:
-    """Where batches are stored."""
-
-    lake: Lake
-    warehouse: Warehouse
-    bucket_raw: str
-    bucket_clean: str
-
-
-@contextmanager
-def _stores(settings: Settings) -> Iterator[_Stores]:
-    lake = Lake(settings)
-    with Warehouse(settings.database_url) as warehouse:
-        yield _Stores(lake, warehouse, settings.bucket_raw, settings.bucket_clean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +69,7 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
     # Retries happen here and are logged, because a broken answer may have used up a batch.
     client = SourceClient(*source, retries=0)
     with (
-        _stores(settings) as stores,
+        open_stores(settings) as stores,
         stores.warehouse.lock("ingest from {} for group {} on {}".format(*source)),
     ):
         warehouse = stores.warehouse
@@ -107,6 +88,8 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
             except SourceExhausted as exhausted:
                 warehouse.finish_fetch(fetch_id, "exhausted")
                 message = str(exhausted)
+            except StoreUnavailable:
+                raise  # the source did not break
             except ServiceUnavailable as error:
                 # The source may have advanced anyway: the number of the next batch shows it.
                 pause = next(pauses, None)
@@ -147,7 +130,7 @@ def _describe(batch: Batch) -> str:
 def _fetch(
     client: SourceClient,
     source: tuple[str, int, str],
-    stores: _Stores,
+    stores: Stores,
     fetch_id: int,
     say: Say,
 ) -> Batch:
@@ -158,7 +141,7 @@ def _fetch(
     """
     from tasador.ingestion import loading
 
-    lake, warehouse = stores.lake, stores.warehouse
+    warehouse = stores.warehouse
     with tempfile.TemporaryDirectory(prefix="tasador-take-") as scratch:
         payload = Path(scratch) / "payload.json"
         packed = payload.with_suffix(".json.zst")
@@ -176,7 +159,7 @@ def _fetch(
                 day=day,
                 batch_number=number,
                 correlation_id=correlation_id,
-                raw_uri=lake.put_file(stores.bucket_raw, f"{batch_id}.json.zst", packed),
+                raw_uri=stores.put(stores.bucket_raw, f"{batch_id}.json.zst", packed, say),
             )
             warehouse.finish_fetch(fetch_id, "received", batch, number)
             return batch
@@ -210,7 +193,7 @@ def complete(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]
     Returns the event even if an earlier call published it; its id is the same.
     """
     settings.require("database_url", "broker_url")
-    with _stores(settings) as stores, stores.warehouse.lock(f"batch {batch_id}"):
+    with open_stores(settings) as stores, stores.warehouse.lock(f"batch {batch_id}"):
         warehouse = stores.warehouse
         batch = _batch(warehouse, batch_id)
         if batch.status != "ready":
@@ -260,7 +243,7 @@ def _decide(settings: Settings, batch_id: str, decide: Callable[[Warehouse, str]
         return decide(warehouse, batch_id)
 
 
-def _read_again(batch: Batch, stores: _Stores, say: Say) -> Batch:
+def _read_again(batch: Batch, stores: Stores, say: Say) -> Batch:
     """Read the stored payload of a batch whose ingestion was interrupted."""
     from tasador.ingestion import loading
 
@@ -279,7 +262,7 @@ def _nowhere(*_: object) -> None:
     """The rows are stored already."""
 
 
-def _with_parquet(batch: Batch, columns: Path, stores: _Stores, say: Say) -> Batch:
+def _with_parquet(batch: Batch, columns: Path, stores: Stores, say: Say) -> Batch:
     """Store the clean rows as Parquet; the batch is ready then."""
     say(
         f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
@@ -287,7 +270,7 @@ def _with_parquet(batch: Batch, columns: Path, stores: _Stores, say: Say) -> Bat
     )
     file = columns.with_suffix(".parquet")
     write_parquet(columns, file, batch.batch_id)
-    clean_uri = stores.lake.put_file(stores.bucket_clean, f"{batch.batch_id}.parquet", file)
+    clean_uri = stores.put(stores.bucket_clean, f"{batch.batch_id}.parquet", file, say)
     ready = replace(batch, status="ready", clean_uri=clean_uri, ready_at=now())
     stores.warehouse.save_batch(ready)
     say(f"{batch.rows_clean:,} clean rows in {clean_uri}")

@@ -28,6 +28,7 @@ def run(name, *arguments):
         ("serve.py", "--without"),
         ("cli.py", "--against"),
         ("install.py", "--write"),
+        ("data.py", "--rows"),
     ],
 )
 def test_benchmark_prints_its_usage(name, option):

@@ -450,6 +450,7 @@ def test_monitoring_record_finds_the_existing_check(monkeypatch):
 ROWS = {
     "drift/verbs.py": ("drift", "batch accept"),
     "dossier/verbs.py": ("train: dossier",),
+    "ingestion/stores.py": ("ingest",),
     "ingestion/verbs.py": ("ingest",),
     "monitoring/verbs.py": ("monitor",),
     "operations/dead_letters.py": ("dead-letters replay",),

@@ -16,9 +16,10 @@ from tasador.errors import (
     InvalidValue,
     ServiceUnavailable,
     SourceError,
+    StoreUnavailable,
     TasadorError,
 )
-from tasador.ingestion import loading, verbs
+from tasador.ingestion import loading, stores, verbs
 from tasador.source.refusals import USED_UP
 from tasador.stores.lake import Lake
 from tasador.warehouse.batches import RowStaging
@@ -164,6 +165,41 @@ def test_crash_between_any_two_writes_is_completed_by_a_new_run(settings, monkey
         # Without its row, the batch was lost on the way, and the source was restarted.
         assert source.restarts == (0 if known else 1)
     assert_ingested_once(settings, BATCHES)
+
+
+def test_an_object_store_that_is_away_for_a_moment_costs_no_request(settings, monkeypatch):
+    put, away, messages = Lake.put_file, [1, 1, 1], []
+
+    def put_file(*args):
+        if away:
+            away.pop()
+            raise StoreUnavailable("no answer")
+        return put(*args)
+
+    monkeypatch.setattr(stores, "_STORE_PAUSE", 0.01)
+    monkeypatch.setattr(Lake, "put_file", put_file)
+    with Source(BATCHES[:1]).serving() as source:
+        assert ingest_one(settings, source.url, messages.append).status == "ingested"
+        assert source.requests == 1
+    assert messages[:3] == ["waiting for the object store: no answer"] * 3
+    assert_ingested_once(settings, BATCHES[:1])
+
+
+def test_an_object_store_that_stays_away_is_reported_and_the_source_is_not_asked_again(
+    settings, monkeypatch
+):
+    def put_file(*_):
+        raise StoreUnavailable("no answer")
+
+    with Source(BATCHES[:1]).serving() as source:
+        with monkeypatch.context() as patch:
+            patch.setattr(stores, "_STORE_AWAY", 0.0)
+            patch.setattr(Lake, "put_file", put_file)
+            with pytest.raises(StoreUnavailable, match="no answer"):
+                ingest_one(settings, source.url)
+        assert source.requests == 1
+        ingest_all(settings, source.url)
+    assert_ingested_once(settings, BATCHES[:1])
 
 
 def test_payload_of_an_older_version_is_read(settings, monkeypatch):

@@ -1,0 +1,272 @@
+"""Time and memory of ingestion, compared with pandas.to_sql and a bare COPY of the same rows.
+
+python benchmarks/data.py                        # simulated rows, 20,000 and 100,000
+python benchmarks/data.py --rows 20000 361457    # other sizes
+python benchmarks/data.py --csv FILE             # real listings, repeated to the size
+
+Starts an embedded platform in a temporary folder. Each subject is a process: seconds, its processor
+seconds, those of Postgres, and its peak memory. ADBC is measured if adbc-driver-postgresql is
+installed. The transfer of the answer is part of "ingest" and "flow" only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.report import ROOT, arguments, machine, table, write_section
+from tasador.settings import Settings
+from tasador.source.stored import StoredBatch
+
+_TABLES = ("raw.raw_data", "clean.clean_data", "ops.quarantine")
+_SUBJECTS = ("ingest", "flow", "copy", "pandas.to_sql", "adbc")
+
+
+class Measured(NamedTuple):
+    """Seconds, processor seconds of the process and of Postgres, and peak memory in MB."""
+
+    seconds: float
+    processor: float
+    postgres: float
+    memory: float
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = arguments(__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 100_000])
+    parser.add_argument("--subjects", nargs="+", choices=_SUBJECTS, default=list(_SUBJECTS))
+    parser.add_argument("--subject", help="run one subject (the benchmark starts itself)")
+    options = parser.parse_args()
+    if options.subject:
+        run_subject(options.subject, Path(os.environ["BENCH_FOLDER"]))
+        return
+    rows = []
+    with platform() as settings, tempfile.TemporaryDirectory() as scratch:
+        for size in options.rows:
+            for subject, measured in measure(options, settings, size, Path(scratch)):
+                rows.append(
+                    [
+                        *(f"{size:,}", subject, f"{measured.seconds:.1f}"),
+                        *(f"{measured.processor:.1f}", f"{measured.postgres:.1f}"),
+                        *(f"{size / measured.seconds:,.0f}", f"{measured.memory:,.0f}"),
+                    ]
+                )
+                print(*rows[-1], flush=True)
+    header = ["rows", "subject", "s", "processor s", "Postgres s", "rows a second", "peak MB"]
+    text = f"`./taskw bench:data` on {machine()}.\n\n{table(header, rows)}"
+    print(text)
+    if options.write:
+        write_section("data", text)
+
+
+@contextmanager
+def platform() -> Iterator[Settings]:
+    """An embedded platform in a temporary folder."""
+    from tasador.local.platform import Platform
+
+    with tempfile.TemporaryDirectory(prefix="tasador-bench-") as home:
+        os.environ["TASADOR_HOME"] = home
+        Path(home).chmod(0o755)
+        whole = Platform(Path(home))
+        try:
+            yield whole.up(web=False)
+        finally:
+            whole.down()
+
+
+def measure(
+    options: Any, settings: Settings, size: int, folder: Path
+) -> Iterator[tuple[str, Measured]]:
+    """Each subject with the same rows, each time in empty tables."""
+    batch = stored(options.csv, size)
+    payload = folder / "payload.json"
+    with payload.open("wb") as file:
+        file.write(b'{"group_number": 5, "day": "Tuesday", "batch_number": 0, "data": [')
+        file.writelines(batch.chunks())
+        file.write(b"]}")
+    prepare(payload, folder)
+    for subject in options.subjects:
+        if subject == "adbc" and find_spec("adbc_driver_postgresql") is None:
+            print("adbc: adbc-driver-postgresql is not installed", file=sys.stderr)
+            continue
+        empty(settings)
+        with serving(batch) as url:
+            yield subject, run(subject, replace(settings, source_url=url), folder)
+    batch.close()
+
+
+def stored(csv: str | None, size: int) -> StoredBatch:
+    """A batch of ``size`` rows, simulated or of a CSV whose rows are repeated."""
+    from tasador.listings.csv_file import open_csv
+    from tasador.listings.listing import COLUMNS
+    from tasador.source.simulator import generate
+
+    if csv is None:
+        return StoredBatch.of(generate(1, "steady", 0, size), "object")
+    header, read = open_csv(csv)
+    places = [header.index(name) if name in header else None for name in COLUMNS]
+    known = [row.values for row in read if isinstance(row.values, list)]
+    batch = StoredBatch("object")
+    for values in islice(cycle(known), size):
+        batch.add_texts(["" if place is None else values[place] for place in places])
+    return batch.finish()
+
+
+@contextmanager
+def serving(batch: StoredBatch) -> Iterator[str]:
+    """A source that serves the batch once."""
+    from tasador.source.server import SourceServer, build_app
+
+    server = SourceServer(build_app([batch]), "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server.url
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def prepare(payload: Path, folder: Path) -> None:
+    """The lines of COPY, for the subject that only copies."""
+    from tasador.ingestion.loading import read_payload
+
+    files = [(folder / name).open("wb") for name in _TABLES]
+
+    def keep(*lines: Any) -> None:
+        for file, buffer in zip(files, lines, strict=True):
+            file.writelines(b"b\t" + line for line in bytes(buffer).splitlines(keepends=True))
+
+    with payload.open("rb") as body:
+        read_payload(body, folder / "columns.arrow", keep, lambda _: None)
+    for file in files:
+        file.close()
+
+
+def empty(settings: Settings) -> None:
+    """Delete every batch."""
+    from sqlalchemy import text
+
+    from tasador.warehouse.connection import connect, transaction
+
+    engine = connect(settings.database_url)
+    with transaction(engine) as connection:
+        names = ", ".join((*_TABLES, "ops.batches", "ops.fetches"))
+        connection.execute(text(f"truncate {names}"))
+    engine.dispose()
+
+
+def run(subject: str, settings: Settings, folder: Path) -> Measured:
+    """One subject in a process."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "data.py"), "--subject", subject]
+    if subject == "flow":
+        command = [sys.executable, str(ROOT / "flows" / "ingest.py"), "run"]
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "BENCH_FOLDER": str(folder),
+        "TASADOR_SOURCE_URL": settings.source_url,
+    }
+    before, began = postgres_seconds(), time.perf_counter()
+    process = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{subject} failed")
+    return Measured(
+        time.perf_counter() - began,
+        usage.ru_utime + usage.ru_stime,
+        postgres_seconds() - before,
+        usage.ru_maxrss / 1024,
+    )
+
+
+def postgres_seconds() -> float:
+    """Processor seconds of this benchmark's Postgres, with its finished backends."""
+    import psutil
+
+    home = os.environ["TASADOR_HOME"]
+    seconds = 0.0
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if any(home in part for part in command) and "postgres" in command[0]:
+            times = process.cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+            for child in process.children():
+                own = child.cpu_times()
+                seconds += own.user + own.system
+    return seconds
+
+
+def run_subject(subject: str, folder: Path) -> None:
+    """What the process of a subject does."""
+    settings = Settings.load()
+    if subject == "ingest":
+        from tasador.ingestion import verbs
+
+        taken = verbs.take(settings, settings.source_url, 5, "Tuesday", print)
+        assert taken.batch is not None
+        verbs.complete(settings, taken.batch.batch_id, print)
+    elif subject == "copy":
+        _copy(settings, folder)
+    elif subject == "pandas.to_sql":
+        _to_sql(settings, folder)
+    else:
+        _adbc(settings, folder)
+
+
+def _copy(settings: Settings, folder: Path) -> None:
+    import psycopg2
+
+    with psycopg2.connect(settings.database_url) as connection, connection.cursor() as cursor:
+        for name in _TABLES:
+            with (folder / name).open("rb") as file:
+                cursor.copy_expert(f"copy {name} from stdin", file, 1 << 20)
+
+
+def _frames(folder: Path) -> Iterator[tuple[str, Any]]:
+    import pandas as pd
+    import pyarrow as pa
+
+    rows = json.loads((folder / "payload.json").read_bytes())["data"]
+    raw = pd.DataFrame(rows).astype("str")
+    raw.insert(0, "row_number", range(len(raw)))
+    yield "bench_raw", raw
+    with pa.OSFile(str(folder / "columns.arrow")) as file:
+        yield "bench_clean", pa.ipc.open_stream(file).read_all().to_pandas()
+
+
+def _to_sql(settings: Settings, folder: Path) -> None:
+    from sqlalchemy import create_engine
+
+    engine = create_engine(settings.database_url.replace("postgresql", "postgresql+psycopg2", 1))
+    for name, frame in _frames(folder):
+        frame.to_sql(name, engine, index=False, if_exists="replace", chunksize=10_000)
+    engine.dispose()
+
+
+def _adbc(settings: Settings, folder: Path) -> None:
+    import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-not-found]
+    import pyarrow as pa
+
+    with adbc.connect(settings.database_url) as connection, connection.cursor() as cursor:
+        for name, frame in _frames(folder):
+            cursor.adbc_ingest(name, pa.Table.from_pandas(frame), mode="replace")
+        connection.commit()
+
+
+if __name__ == "__main__":
+    main()
