@@ -43,8 +43,8 @@ def replay(
         known = {letter["event"]["id"] for letter in backend.dead_letters(settings)}
         if unknown := [name for name in ids if name not in known]:
             raise TasadorError(
-                f"no dead letter has the id {', '.join(unknown)}; `tasador dead-letters list` shows "
-                "them"
+                f"no dead letter has the id {', '.join(unknown)}; `tasador dead-letters list` "
+                "shows them"
             )
     count = backend.replay(settings, ids or ())
     typer.echo(f"{count} event{'' if count == 1 else 's'} delivered")
