@@ -74,8 +74,23 @@ def fit_out_of_fold(
 
     ``folds`` [n] is the fold of each row; rows of one property must share a fold.
     """
-    geography = load_geography()
     rows = prepare_rows(columns)
+    sample = _encode_out_of_fold(rows, folds, seed, progress)
+    if progress is not None:
+        folds_done = len(np.unique(folds))
+        progress(folds_done / (folds_done + 1), "all rows")
+    return fit_all_rows(rows), sample
+
+
+def encode_out_of_fold(columns: Columns, folds: Array, seed: int) -> Sample:
+    """The features that ``fit_out_of_fold`` gives, without the encoders of all rows."""
+    return _encode_out_of_fold(prepare_rows(columns), folds, seed, None)
+
+
+def _encode_out_of_fold(
+    rows: Rows, folds: Array, seed: int, progress: Callable[[float, str], None] | None
+) -> Sample:
+    geography = load_geography()
     hidden = [draw_hidden(len(folds), seed, view) for view in range(VIEWS)]
     shape = (len(folds), len(FEATURES))
     matrix, *masked = (np.empty(shape, dtype=np.float32) for _ in range(1 + VIEWS))
@@ -90,9 +105,7 @@ def fit_out_of_fold(
         for view, (into, masks) in enumerate(zip(masked, hidden, strict=True)):
             together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number), view)
             into[inside] = _encode(fit, rows, inside, geography, masks.take(inside), together)
-    if progress is not None:
-        progress(len(numbers) / (len(numbers) + 1), "all rows")
-    return fit_all_rows(rows), Sample(matrix, tuple(masked))
+    return Sample(matrix, tuple(masked))
 
 
 def fit_all_rows(rows: Rows) -> Encoders:

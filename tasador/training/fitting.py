@@ -32,7 +32,7 @@ from tasador.model.intervals import (
 )
 from tasador.model.manifest import Manifest
 from tasador.progress import Progress
-from tasador.training.encoding import fit_out_of_fold
+from tasador.training.encoding import encode_out_of_fold, fit_out_of_fold
 from tasador.training.evaluation import evaluate, ratio_study
 from tasador.training.search import (
     MOST_ROUNDS,
@@ -105,7 +105,7 @@ def search(
     # Sorted by place, so that properties stay whole.
     rows = rows[np.argsort(prepared.place[rows], kind="stable")][:_SEARCH_ROWS]
     columns, folds = _take(prepared.columns, rows), prepared.folds[rows]
-    _, sample = fit_out_of_fold(columns, folds, options.seed)
+    sample = encode_out_of_fold(columns, folds, options.seed)
     views = Views(sample, np.log(columns["price"]))
     judged = folds == 0
     return run_search(

@@ -86,16 +86,18 @@ def sum_listings(
         outer = part[:, _UPPER[0]] * part[:, _UPPER[1]]
         total_gram += part.T @ part
         total_cross += priced.sum(axis=0)
-        for keys, size, grams, crosses in (
-            (zips[rows], places, gram, cross),
-            (state[rows], states, state_gram, state_cross),
+        for keys, grams, crosses in (
+            (zips[rows], gram, cross),
+            (state[rows], state_gram, state_cross),
         ):
             known = np.flatnonzero(keys >= 0)
+            # Most zip codes of the country have no listing.
+            present, owner_of = np.unique(keys[known], return_inverse=True)
             owner = sparse.csr_matrix(
-                (np.ones(len(known)), (keys[known], known)), shape=(size, len(part))
+                (np.ones(len(known)), (owner_of, known)), shape=(len(present), len(part))
             )
-            grams += owner @ outer
-            crosses += owner @ priced
+            grams[present] += owner @ outer
+            crosses[present] += owner @ priced
     nation = np.linalg.solve(total_gram + 1e-3 * np.eye(WIDTH), total_cross)
     return Sums(
         gram=gram,

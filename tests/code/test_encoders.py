@@ -10,7 +10,13 @@ from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import COLUMNS, Listing
 from tasador.model.encoder_files import from_files, to_files
 from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, places_known
-from tasador.training.encoding import VIEWS, draw_hidden, fit_all_rows, fit_out_of_fold
+from tasador.training.encoding import (
+    VIEWS,
+    draw_hidden,
+    encode_out_of_fold,
+    fit_all_rows,
+    fit_out_of_fold,
+)
 from tasador.training.geography import load_geography
 from tasador.training.rows import prepare_rows
 from tests.kit.listings import simulated_listings
@@ -179,6 +185,14 @@ def test_out_of_fold_with_a_state_in_one_fold_only():
     # The other folds have never seen that state.
     assert (feature(sample.matrix, "zip_count")[folds != 2] > 0).any()
     assert np.isfinite(feature(sample.matrix, "price_state")).all()
+
+
+def test_a_search_sees_the_features_that_a_fit_sees():
+    folds = np.arange(len(LISTINGS)) % 4
+    _, fitted = fit_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
+    searched = encode_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
+    np.testing.assert_array_equal(searched.matrix, fitted.matrix)
+    np.testing.assert_array_equal(searched.masked, fitted.masked)
 
 
 @pytest.mark.parametrize("view", range(VIEWS))
