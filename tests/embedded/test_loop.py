@@ -12,8 +12,10 @@ import pytest
 from tasador.local.platform import Platform
 from tasador.operations.pipeline import pending_flows
 from tasador.source.simulator import generate
+from tasador.trace_context import root_of
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import Source, ingest_one, own_database
+from tests.kit.otlp_sink import otlp_sink
 from tests.kit.records import make_drift_record
 from tests.kit.waiting import wait_for
 
@@ -31,7 +33,15 @@ def tasador(settings, *arguments):
 
 
 @pytest.fixture(scope="module")
-def alone(new_home):
+def collector():
+    """What receives the spans of the platform and the flows."""
+    with otlp_sink() as sink, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def alone(new_home, collector):
     """A platform of this module's own: its champion is nobody else's."""
     platform = Platform(new_home())
     try:
@@ -40,7 +50,7 @@ def alone(new_home):
         platform.down()
 
 
-def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, monkeypatch):
+def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, collector, monkeypatch):
     batches = [list(generate(7, "steady", number, 1_500)) for number in range(2)]
     with Source(batches).serving() as source:
         monkeypatch.setenv("TASADOR_SOURCE_URL", source.url)
@@ -84,6 +94,34 @@ def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, monkeypatch
     listed = json.loads(tasador(alone, "models", "--json"))
     assert listed[0]["version"]["aliases"] == ["champion"]
     assert "champion tasador-price@" in tasador(alone, "doctor")
+    assert_one_trace(collector, lineage["trace_id"], answer["correlation_id"])
+
+
+# From the batch to the stored prediction; FlowSpec classes name the flows' spans.
+WORK = {
+    *("IngestFlow start", "IngestFlow validate", "IngestFlow store", "IngestFlow end"),
+    *("DriftFlow start", "TrainFlow search", "TrainFlow judge", "TrainFlow end"),
+    *("reload POST /", "predict POST /predict", "explain POST /explain", "record POST /"),
+}
+
+
+def assert_one_trace(collector, trace_id, correlation_id):
+    """Everything from the batch to the stored prediction is in the trace, below one root."""
+    wait_for(lambda: {span["name"] for span in collector.of(trace_id)} >= WORK, 30)
+    spans = collector.of(trace_id)
+    root = root_of(correlation_id)
+    (begins,) = [span for span in spans if "parentSpanId" not in span]
+    assert (begins["name"], begins["spanId"]) == ("IngestFlow start", root.span_id)
+    known = {span["spanId"] for span in spans}
+    assert {span["parentSpanId"] for span in spans if span is not begins} <= known
+    services = {span["service"] for span in spans}
+    assert {"flows", "reload", "predict", "explain", "record"} <= services
+    names = {span["name"] for span in spans}
+    assert {"postgres INSERT", "postgres SELECT", "s3 data-raw", "s3 data-clean"} <= names
+    # The event's attribute: record continues the prediction that it stores, or the root.
+    (stored,) = [span for span in spans if span["name"] == "record POST /"]
+    predicted = {span["spanId"] for span in spans if span["name"] == "predict POST /predict"}
+    assert stored["parentSpanId"] in predicted
 
 
 def test_pending_flows_after_a_killed_pipeline(platform):
