@@ -78,3 +78,24 @@ def test_probes_have_no_spans(traced):
         assert client.get(path).status_code == 200
     predicted(traced)
     assert {span["name"] for span in sink.spans} == {"predict POST /predict"}
+
+
+def test_requests_that_flask_answers_have_spans_too(traced):
+    client, sink, _ = traced
+    for path, status in (("/model", 200), ("/nowhere", 404), ("/states", 200)):
+        assert client.get(path).status_code == status
+    assert client.post("/batch_predict", json={"listings": []}).status_code == 422
+    assert client.post("/batch_predict", json={"listings": [LISTING]}).status_code == 200
+    wanted = {
+        ("GET", "/model"),
+        ("GET", "unmatched"),
+        ("GET", "/states"),
+        ("POST", "/batch_predict"),
+    }
+
+    def routes():
+        found = [attributes(span) for span in sink.spans]
+        return {(each["http.request.method"], each["http.route"]) for each in found}
+
+    wait_for(lambda: wanted <= routes())
+    assert {span["traceId"] for span in sink.spans} <= {root_of(BATCH).trace_id, CALLER}

@@ -94,7 +94,8 @@ def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, collector, 
     listed = json.loads(tasador(alone, "models", "--json"))
     assert listed[0]["version"]["aliases"] == ["champion"]
     assert "champion tasador-price@" in tasador(alone, "doctor")
-    assert_one_trace(collector, lineage["trace_id"], answer["correlation_id"])
+    if os.environ.get("TASADOR_TEST_LONG"):
+        assert_one_trace(collector, lineage["trace_id"], answer["correlation_id"])
 
 
 # From the batch to the stored prediction; FlowSpec classes name the flows' spans.
