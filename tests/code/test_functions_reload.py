@@ -1,5 +1,6 @@
 """reload believes the history and not the event."""
 
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,3 +78,21 @@ def test_no_event_rolls_out_what_the_history_does_not_hold(rolled, changes):
         assert rolled == []
     else:
         assert rolled == [PROMOTED.model]
+
+
+def test_reload_checks_at_intervals_whatever_one_check_raises(monkeypatch):
+    checks = []
+    ended = threading.Event()
+
+    def check():
+        checks.append(len(checks))
+        if len(checks) == 1:
+            raise RuntimeError("unexpected")
+        if len(checks) == 3:
+            ended.set()
+
+    monkeypatch.setattr(func, "ENDED", ended)
+    monkeypatch.setattr(func, "RECONCILE_SECONDS", 0.001)
+    monkeypatch.setattr(func, "_reconcile", check)
+    func._reconcile_regularly()
+    assert checks == [0, 1, 2]
