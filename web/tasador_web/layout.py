@@ -2,74 +2,74 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
-# (title, route) of every page, filled by the app.
-NAVIGATION: list[tuple[str, str]] = []
+# (title, route, icon) of every page, filled by the app.
+NAVIGATION: list[tuple[str, str, str]] = []
 
 
-def frame(title: str, lead: str, *content: rx.Component) -> rx.Component:
+def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options: Any) -> Any:
     """A whole page: navigation, heading, content."""
     return rx.fragment(
         rx.el.a("Skip to the content", href="#content", class_name="skip"),
-        rx.el.header(
-            rx.flex(
+        rx.el.div(
+            rx.el.header(
                 rx.link(
-                    rx.flex(
-                        rx.icon("house", size=20, aria_hidden="true"),
-                        rx.text("Tasador", weight="bold", size="4"),
-                        align="center",
-                        spacing="2",
-                    ),
+                    rx.icon("house", size=18, aria_hidden="true"),
+                    rx.el.span("Tasador"),
                     href="/",
                     underline="none",
-                    high_contrast=True,
+                    class_name="brand",
                     aria_label="Tasador, home",
                 ),
                 rx.el.nav(
                     *[
-                        _destination(name, route, current=name == title)
-                        for name, route in NAVIGATION
+                        _destination(name, route, icon, name == title)
+                        for name, route, icon in NAVIGATION
                     ],
                     aria_label="Pages",
                     class_name="pages",
                 ),
-                rx.spacer(),
-                rx.color_mode.button(aria_label="Switch between light and dark", size="2"),
-                align="center",
-                spacing="5",
-                class_name="wide",
+                rx.color_mode.button(
+                    aria_label="Switch between light and dark", size="2", class_name="mode"
+                ),
+                class_name="side",
             ),
-            class_name="top",
-        ),
-        rx.el.main(
-            rx.heading(title, as_="h1", size="7"),
-            rx.text(lead, color_scheme="gray", margin_bottom="1.25rem"),
-            *content,
-            id="content",
-            class_name="wide",
+            rx.el.main(
+                rx.el.div(
+                    rx.el.h1(title),
+                    rx.el.p(lead, class_name="lead"),
+                    class_name="title",
+                ),
+                *content,
+                id="content",
+                **options,
+            ),
+            class_name="shell",
         ),
     )
 
 
-def _destination(name: str, route: str, *, current: bool) -> rx.Component:
+def _destination(name: str, route: str, icon: str, current: bool) -> rx.Component:
     return rx.link(
-        name,
+        rx.icon(icon, size=16, aria_hidden="true"),
+        rx.el.span(name),
         href=route,
-        size="3",
-        weight="medium" if current else "regular",
+        underline="none",
+        class_name="destination",
         custom_attrs={"aria-current": "page"} if current else {},
     )
 
 
 def notice(text: rx.Var[str] | str, *, icon: str, color: str, alert: bool = False) -> rx.Component:
     """A message; screen readers announce an alert at once."""
-    return rx.callout.root(
-        rx.callout.icon(rx.icon(icon, size=18, aria_hidden="true")),
-        rx.callout.text(text),
-        color_scheme=color,
+    return rx.el.div(
+        rx.icon(icon, size=16, aria_hidden="true"),
+        rx.el.p(text),
+        class_name=f"notice {color}",
         role="alert" if alert else "status",
-        size="1",
     )
 
 
@@ -92,17 +92,18 @@ def problem_notice(
     )
 
 
-def card(title: str, *content: rx.Component, **options: object) -> rx.Component:
-    """A card with a title."""
-    return rx.card(
-        rx.el.section(
-            rx.heading(title, as_="h2", size="4", margin_bottom="0.75rem"),
-            *content,
-            aria_label=title,
-        ),
-        size="3",
-        **options,
+def card(title: str, *content: rx.Component, aside: Any = None, **options: Any) -> rx.Component:
+    """A section with a title; ``aside`` stands at the end of its line."""
+    heading = rx.el.div(
+        rx.el.h2(title), *([] if aside is None else [aside]), class_name="card-head"
     )
+    name = f"card {options.pop('class_name', '')}".strip()
+    return rx.el.section(heading, *content, aria_label=title, class_name=name, **options)
+
+
+def badge(text: rx.Var[str] | str, color: rx.Var[str] | str) -> rx.Component:
+    """A small label: green, red, amber, blue or gray."""
+    return rx.el.span(text, class_name=f"badge {color}")
 
 
 def facts(*pairs: tuple[str, rx.Var[str] | str]) -> rx.Component:
@@ -111,3 +112,31 @@ def facts(*pairs: tuple[str, rx.Var[str] | str]) -> rx.Component:
         *[rx.fragment(rx.el.dt(name), rx.el.dd(value)) for name, value in pairs],
         class_name="facts",
     )
+
+
+def table(
+    caption: str, heads: list[str], rows: rx.Component, class_name: str = "list"
+) -> rx.Component:
+    """A table that scrolls sideways where it does not fit; the caption is for screen readers."""
+    return rx.el.div(
+        rx.el.table(
+            rx.el.caption(caption, class_name="unseen"),
+            rx.el.thead(rx.el.tr(*[rx.el.th(head, scope="col") for head in heads])),
+            rx.el.tbody(rows),
+            class_name=class_name,
+        ),
+        class_name="scroll",
+        tab_index=0,
+        role="region",
+        aria_label=caption,
+    )
+
+
+def folded(title: str, *content: rx.Component, **options: Any) -> rx.Component:
+    """A section that opens at a click."""
+    return rx.el.details(rx.el.summary(title), *content, class_name="folded", **options)
+
+
+def nothing(text: rx.Var[str] | str) -> rx.Component:
+    """What a page says where there is nothing to show yet."""
+    return rx.el.p(text, class_name="nothing")

@@ -1,33 +1,133 @@
-"""The Estimate page: part of a listing in, a price with its intervals and its reasons out."""
+"""The Estimate page: part of a listing in, a range with its reasons and similar homes out."""
 
 from __future__ import annotations
 
 import reflex as rx
 
-from tasador_web.layout import card, facts, frame, notice, problem_notice
+from tasador_web.estimate_view import Band, Comparable, Step, WhatIf
+from tasador_web.layout import card, facts, folded, frame, notice, problem_notice
 from tasador_web.pages.estimate_form import listing_form
+from tasador_web.pages.estimate_map import map_of_comparables
 from tasador_web.pages.estimate_state import EstimateState
-from tasador_web.view import Interval, Step
 
-TITLE, ROUTE = "Estimate", "/"
+TITLE, ROUTE, ICON = "Estimate", "/", "tag"
 
 
-def _interval(interval: rx.Var[Interval]) -> rx.Component:
-    return rx.el.tr(
-        rx.el.th(interval.level, scope="row"),
-        rx.el.td(interval.low, class_name="number"),
-        rx.el.td(
+def _band(band: rx.Var[Band]) -> rx.Component:
+    return rx.el.span(
+        class_name=f"band p{band.level}",
+        style={"left": f"{band.left}%", "width": f"{band.width}%"},
+    )
+
+
+def _level(band: rx.Var[Band]) -> rx.Component:
+    return rx.el.li(
+        rx.el.i(class_name=f"swatch p{band.level}", aria_hidden="true"),
+        f"{band.level} in 100: ",
+        rx.el.span(f"{band.low} – {band.high}", class_name="number"),
+    )
+
+
+def _headline() -> rx.Component:
+    state, result = EstimateState, EstimateState.result
+    return rx.el.section(
+        rx.el.div(
+            rx.el.p("Likely between", class_name="over"),
+            rx.el.p(
+                rx.el.span(result.low),
+                " and ",
+                rx.el.span(result.high),
+                class_name="range",
+                id="range",
+            ),
             rx.el.div(
-                rx.el.span(
-                    class_name="bar base",
-                    style={"left": f"{interval.left}%", "width": f"{interval.width}%"},
+                rx.el.div(rx.foreach(state.bands, _band), class_name="bands"),
+                rx.el.div(
+                    rx.el.span(result.price, id="price"),
+                    class_name="pointer",
+                    style={"left": f"{result.mark}%"},
                 ),
-                rx.el.span(class_name="mark", style={"left": f"{EstimateState.result.mark}%"}),
-                class_name="track",
-                aria_hidden="true",
-            )
+                class_name="scale",
+            ),
+            rx.el.ul(rx.foreach(state.bands.reverse(), _level), class_name="levels"),
+            rx.el.p(
+                result.trust,
+                rx.cond(result.per_foot != "", f" The estimate is {result.per_foot}.", ""),
+                id="trust",
+                class_name="trust",
+            ),
+            custom_attrs={"aria-live": "polite"},
         ),
-        rx.el.td(interval.high, class_name="number"),
+        rx.foreach(state.warnings, lambda text: notice(text, icon="triangle-alert", color="amber")),
+        rx.cond(
+            (state.missing != "") | (state.read_as != ""),
+            rx.el.p(
+                rx.cond(state.missing != "", f"Not given: {state.missing}. ", ""),
+                state.read_as,
+                class_name="hint",
+                id="missing",
+            ),
+        ),
+        rx.el.div(
+            rx.el.button(
+                rx.icon("link", size=14, aria_hidden="true"),
+                rx.el.span("Copy link"),
+                type="button",
+                class_name="button small",
+                custom_attrs={"data-copy": "address"},
+            ),
+            rx.el.button(
+                rx.icon("printer", size=14, aria_hidden="true"),
+                "Print",
+                type="button",
+                class_name="button small",
+                custom_attrs={"data-print": ""},
+            ),
+            class_name="buttons",
+        ),
+        aria_label="Price",
+        class_name="card headline",
+    )
+
+
+def _slider(slider: rx.Var[WhatIf]) -> rx.Component:
+    return rx.el.label(
+        rx.el.span(slider.label, class_name="slider-name"),
+        rx.el.span(slider.shown, class_name="slider-value"),
+        rx.el.input(
+            type="range",
+            default_value=slider.value.to_string(),
+            min=slider.low,
+            max=slider.high,
+            step=slider.step,
+            on_change=lambda value: EstimateState.what_if(slider.name, value).throttle(60),
+            custom_attrs={"aria-valuetext": slider.shown, "data-slider": slider.name},
+        ),
+        key=f"{slider.name}{EstimateState.slider_key}",
+        class_name="slider",
+    )
+
+
+def _what_if() -> rx.Component:
+    return card(
+        "What if",
+        rx.el.div(rx.foreach(EstimateState.sliders, _slider), class_name="sliders"),
+        aside=rx.cond(
+            EstimateState.difference != "",
+            rx.el.span(
+                rx.el.b(EstimateState.difference, id="difference"),
+                " compared with the home you entered ",
+                rx.el.button(
+                    "Undo",
+                    type="button",
+                    class_name="button small",
+                    on_click=EstimateState.undo_what_if,
+                ),
+                class_name="aside",
+            ),
+            rx.el.span("Move a slider to see the price change.", class_name="aside hint"),
+        ),
+        class_name="screen-only",
     )
 
 
@@ -48,109 +148,133 @@ def _step(step: rx.Var[Step]) -> rx.Component:
     )
 
 
-def _table(caption: str, heads: list[str], rows: rx.Component) -> rx.Component:
-    return rx.el.table(
-        rx.el.caption(caption, class_name="unseen"),
-        rx.el.thead(
-            rx.el.tr(*[rx.el.th(head, scope="col") for head in heads]), class_name="unseen"
+def _why() -> rx.Component:
+    return card(
+        "Why this price",
+        rx.el.p(EstimateState.sentence, id="sentence", class_name="sentence"),
+        rx.cond(
+            EstimateState.steps.length() > 0,
+            rx.el.table(
+                rx.el.caption("From a typical home to the estimate", class_name="unseen"),
+                rx.el.thead(
+                    rx.el.tr(*[rx.el.th(h, scope="col") for h in ("Part", "Step", "Dollars")]),
+                    class_name="unseen",
+                ),
+                rx.el.tbody(rx.foreach(EstimateState.steps, _step)),
+                class_name="bars",
+            ),
         ),
-        rx.el.tbody(rows),
-        class_name="bars",
+    )
+
+
+def _comparable(home: rx.Var[Comparable]) -> rx.Component:
+    return rx.el.li(
+        rx.el.span(home.number, class_name="pin-number", aria_hidden="true"),
+        rx.el.div(
+            rx.el.p(rx.el.b(home.price)),
+            rx.el.p(home.facts),
+            rx.el.p(home.where, class_name="hint"),
+        ),
+        rx.el.div(
+            rx.el.p(rx.el.b(home.adjusted)),
+            rx.el.p(f"{home.adjustment} adjusted", class_name="hint"),
+            rx.el.p(
+                rx.el.span(
+                    rx.el.span(style={"width": f"{home.alike_share}%"}),
+                    class_name="meter",
+                    aria_hidden="true",
+                ),
+                home.alike,
+                class_name="hint alike",
+            ),
+        ),
+        class_name="comparable",
+        custom_attrs={"data-pin": home.number},
+    )
+
+
+def _comparables() -> rx.Component:
+    return card(
+        "Similar homes",
+        rx.el.p(
+            "Homes that the model knows, the most alike first. The price on the right is adjusted: "
+            "what the home would cost with your location, size, rooms and lot.",
+            class_name="hint",
+        ),
+        rx.el.div(
+            map_of_comparables(EstimateState.map),
+            rx.el.ol(rx.foreach(EstimateState.comparables, _comparable), class_name="comparables"),
+            class_name="map-and-list",
+        ),
+    )
+
+
+def _origin() -> rx.Component:
+    result = EstimateState.result
+    return folded(
+        "Where this estimate comes from",
+        facts(
+            ("Model", result.model),
+            ("Digest", result.digest),
+            ("Revision", result.revision),
+            ("Prediction", result.prediction_id),
+            ("Correlation", result.correlation_id),
+        ),
+        rx.el.button(
+            rx.icon("copy", size=14, aria_hidden="true"),
+            rx.el.span("Copy"),
+            type="button",
+            class_name="button small",
+            custom_attrs={"data-copy": "origin"},
+        ),
+        id="origin",
     )
 
 
 def _answer() -> rx.Component:
-    result = EstimateState.result
-    return rx.flex(
-        card(
-            "Price",
-            rx.el.p(result.price, id="price", class_name="price"),
-            rx.text(
-                rx.cond(
-                    EstimateState.warnings.length() > 0,
-                    "The model has seen no home like this one: the price may lie outside all of "
-                    "these ranges.",
-                    "The price lies in each range with the stated probability.",
-                ),
-                class_name="hint",
-                id="trust",
-            ),
-            _table(
-                "Prediction intervals",
-                ["Probability", "From", "Range", "To"],
-                rx.foreach(EstimateState.intervals, _interval),
-            ),
-            rx.foreach(
-                EstimateState.warnings,
-                lambda warning: notice(warning, icon="info", color="amber"),
-            ),
-            rx.cond(
-                EstimateState.read_as != "",
-                rx.text(EstimateState.read_as, class_name="hint", id="read-as"),
-            ),
-            rx.cond(
-                EstimateState.missing.length() > 0,
-                rx.flex(
-                    rx.text("Not given:", class_name="hint"),
-                    rx.foreach(
-                        EstimateState.missing,
-                        lambda name: rx.badge(name, color_scheme="gray", variant="soft"),
-                    ),
-                    wrap="wrap",
-                    spacing="2",
-                    align="center",
-                    id="missing",
+    return rx.fragment(
+        _headline(),
+        _what_if(),
+        _why(),
+        rx.cond(EstimateState.comparables.length() > 0, _comparables()),
+        _origin(),
+    )
+
+
+def _before() -> rx.Component:
+    return rx.el.div(
+        rx.cond(
+            EstimateState.busy,
+            rx.fragment(
+                rx.el.div(class_name="spinner", aria_hidden="true"),
+                rx.el.p("Pricing the home…"),
+                rx.el.p(
+                    "The model was asleep and is waking up. This takes a few seconds.",
+                    class_name="waking",
                 ),
             ),
-        ),
-        card(
-            "Why",
-            rx.text(EstimateState.sentence, margin_bottom="0.75rem", id="sentence"),
-            rx.cond(
-                EstimateState.steps.length() > 0,
-                _table(
-                    "From the base to the price, in dollars",
-                    ["Part", "Step", "Dollars"],
-                    rx.foreach(EstimateState.steps, _step),
-                ),
+            rx.fragment(
+                rx.icon("house", size=28, aria_hidden="true"),
+                rx.el.p("A price range, the reasons for it and similar homes appear here."),
+                rx.el.p("Every field is optional; each one narrows the range.", class_name="hint"),
             ),
         ),
-        card(
-            "Where it comes from",
-            facts(
-                ("Model", result.model),
-                ("Digest", result.digest),
-                ("Revision", result.revision),
-                ("Prediction", result.prediction_id),
-                ("Correlation", result.correlation_id),
-            ),
-        ),
-        direction="column",
-        spacing="4",
+        class_name="card empty",
         role="status",
-        custom_attrs={"aria-live": "polite"},
     )
 
 
 def page() -> rx.Component:
     """The page."""
+    state = EstimateState
     return frame(
         TITLE,
-        "What is this home worth? Every field is optional; each one you fill in narrows the range.",
-        problem_notice(EstimateState.error, EstimateState.no_model, EstimateState.rejection),
+        "What is this home worth?",
+        problem_notice(state.error, state.no_model, state.rejection),
         rx.el.div(
             listing_form(),
-            rx.cond(
-                EstimateState.done,
-                _answer(),
-                card(
-                    "Price",
-                    rx.text(
-                        "The price, its ranges and its reasons appear here.", class_name="hint"
-                    ),
-                ),
-            ),
-            class_name="halves",
+            rx.el.div(rx.cond(state.done, _answer(), _before()), id="answer", class_name="stack"),
+            class_name="form-and-answer",
         ),
     )
 

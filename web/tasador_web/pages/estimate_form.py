@@ -1,4 +1,4 @@
-"""The form of the Estimate page: every input of a listing, each with its error."""
+"""The form of the Estimate page: a place, the home, and what few people know."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import reflex as rx
 
 from tasador.listings.rules import STATUSES
-from tasador_web import view
-from tasador_web.layout import card
+from tasador_web.layout import folded
 from tasador_web.pages.estimate_state import EstimateState
+from tasador_web.words import FIELDS
 
 
 class Input(NamedTuple):
@@ -17,109 +17,162 @@ class Input(NamedTuple):
 
     name: str
     hint: str = ""
-    mode: str = "text"
+    mode: str = "decimal"
     kind: str = "text"
+    example: str = ""
 
 
-PLACE = (Input("city"), Input("zip_code", "five digits", "numeric"), Input("street", "code"))
 HOME = (
-    Input("house_size", "square feet", "decimal"),
-    Input("acre_lot", "acres", "decimal"),
-    Input("bed", "", "decimal"),
-    Input("bath", "", "decimal"),
+    Input("house_size", "sq ft", example="1,850"),
+    Input("acre_lot", "acres", example="0.2"),
+    Input("bed", example="3"),
+    Input("bath", example="2"),
 )
-SALE = (Input("brokered_by", "code"), Input("prev_sold_date", "", "none", "date"))
+MORE = (
+    Input("prev_sold_date", "", "none", "date"),
+    Input("street", "of the data set", "text"),
+    Input("brokered_by", "of the data set", "text"),
+)
 
 
-def _described(name: str, hint: str, control: rx.Component) -> rx.Component:
+def _described(name: str, label: str, hint: str, *control: rx.Component) -> rx.Component:
     """A control with its label and its error."""
     return rx.el.div(
         rx.el.label(
-            view.FIELDS[name],
-            rx.el.span(f" {hint}", class_name="hint") if hint else "",
-            html_for=name,
+            label, rx.el.span(f" {hint}", class_name="hint") if hint else "", html_for=name
         ),
-        control,
+        *control,
         rx.cond(
             EstimateState.errors.contains(name),
             rx.el.p(
                 EstimateState.errors[name], id=f"{name}-error", role="alert", class_name="error"
             ),
         ),
-        class_name="field",
+        class_name=f"field {name}",
     )
 
 
 def _aria(name: str) -> dict[str, Any]:
     wrong = EstimateState.errors.contains(name)
     return {
-        "custom_attrs": {
-            "aria-invalid": rx.cond(wrong, "true", "false"),
-            "aria-describedby": rx.cond(wrong, f"{name}-error", ""),
-        }
+        "aria-invalid": rx.cond(wrong, "true", "false"),
+        "aria-describedby": rx.cond(wrong, f"{name}-error", ""),
     }
 
 
 def _input(field: Input) -> rx.Component:
     return _described(
         field.name,
+        FIELDS[field.name],
         field.hint,
         rx.el.input(
             id=field.name,
             name=field.name,
             type=field.kind,
             input_mode=field.mode,
+            default_value=EstimateState.form.get(field.name, ""),
+            placeholder=field.example,
             auto_complete="off",
             class_name="control",
-            **_aria(field.name),
+            custom_attrs=_aria(field.name),
         ),
     )
 
 
-def _choice(name: str, options: rx.Component) -> rx.Component:
+def _option(text: rx.Var[str], position: rx.Var[int]) -> rx.Component:
+    return rx.el.li(
+        text,
+        id=f"place-{position}",
+        role="option",
+        on_mouse_down=EstimateState.choose(position).prevent_default,
+        custom_attrs={"aria-selected": EstimateState.active == position},
+    )
+
+
+def _place() -> rx.Component:
+    """A combobox (ARIA's pattern): arrows move, Enter takes, Escape closes."""
+    is_open = EstimateState.suggestions.length() > 0
     return _described(
-        name,
+        "place",
+        "Where is it?",
+        "",
+        rx.el.div(
+            rx.icon("map-pin", size=16, aria_hidden="true"),
+            rx.el.input(
+                id="place",
+                name="place",
+                value=EstimateState.place,
+                on_change=EstimateState.search,
+                on_key_down=EstimateState.key,
+                on_blur=EstimateState.close,
+                debounce_timeout=100,
+                placeholder="City, state or zip code",
+                auto_complete="off",
+                class_name="control",
+                role="combobox",
+                custom_attrs={
+                    **_aria("place"),
+                    "aria-autocomplete": "list",
+                    "aria-controls": "places",
+                    "aria-expanded": rx.cond(is_open, "true", "false"),
+                    "aria-activedescendant": rx.cond(
+                        EstimateState.active >= 0, f"place-{EstimateState.active}", ""
+                    ),
+                },
+            ),
+            rx.el.ul(
+                rx.foreach(EstimateState.suggestions, _option),
+                id="places",
+                role="listbox",
+                class_name=rx.cond(is_open, "options", "options unseen"),
+                custom_attrs={"aria-label": "Places"},
+            ),
+            class_name="combobox",
+        ),
+    )
+
+
+def _status() -> rx.Component:
+    return _described(
+        "status",
+        FIELDS["status"],
         "",
         rx.el.select(
             rx.el.option("Not given", value=""),
-            options,
-            id=name,
-            name=name,
+            *[rx.el.option(s.replace("_", " ").capitalize(), value=s) for s in STATUSES],
+            id="status",
+            name="status",
+            default_value=EstimateState.form.get("status", ""),
             class_name="control",
-            **_aria(name),
+            custom_attrs=_aria("status"),
         ),
     )
-
-
-def _group(title: str, *fields: rx.Component) -> rx.Component:
-    return rx.el.fieldset(rx.el.legend(title), rx.el.div(*fields, class_name="fields"))
 
 
 def listing_form() -> rx.Component:
-    """The card with the form."""
-    states = rx.foreach(EstimateState.states, lambda state: rx.el.option(state, value=state))
-    statuses = rx.fragment(
-        *[rx.el.option(status.replace("_", " "), value=status) for status in STATUSES]
-    )
-    return card(
-        "Listing",
-        rx.form(
-            _group("Place", _choice("state", states), *map(_input, PLACE)),
-            _group("Home", *map(_input, HOME)),
-            _group("Listing", _choice("status", statuses), *map(_input, SALE)),
-            rx.flex(
-                rx.button("Estimate", type="submit", loading=EstimateState.busy, size="3"),
-                rx.button(
-                    "Clear",
-                    type="reset",
-                    variant="soft",
-                    color_scheme="gray",
-                    size="3",
-                    on_click=EstimateState.clear,
-                ),
-                spacing="3",
-            ),
-            on_submit=EstimateState.estimate,
-            id="listing",
+    """The form; it starts again with the values of a link when its key changes."""
+    return rx.form(
+        _place(),
+        rx.el.div(
+            rx.el.div(*map(_input, HOME), class_name="fields"),
+            folded("More details", rx.el.div(_status(), *map(_input, MORE), class_name="fields")),
+            key=f"form-{EstimateState.form_key}",
         ),
+        rx.el.div(
+            rx.el.button(
+                rx.cond(EstimateState.busy, "Pricing…", "Estimate the price"),
+                type="submit",
+                class_name="button primary",
+                disabled=EstimateState.busy,
+            ),
+            rx.el.button("Clear", type="button", class_name="button", on_click=EstimateState.clear),
+            class_name="buttons",
+        ),
+        on_submit=EstimateState.estimate,
+        id="listing",
+        class_name="card form",
+        custom_attrs={
+            "aria-label": "The home",
+            "data-loaded": rx.cond(EstimateState.loaded, "true", "false"),
+        },
     )

@@ -9,15 +9,34 @@ from typing import Any
 import reflex as rx
 
 from tasador.errors import ConfigurationError
-from tasador_web import view
-from tasador_web.client import ApiError, Functions
-from tasador_web.view import Estimate, Interval, Step
+from tasador_web import estimate_view, map_view, view, words
+from tasador_web.client import ApiError, functions
+from tasador_web.estimate_view import Band, Comparable, Estimate, Step, WhatIf
+from tasador_web.geography import geography
+from tasador_web.map_view import Map
+from tasador_web.place_search import Place
+from tasador_web.places import place_index
+
+NUMBERS = ("house_size", "bed", "bath", "acre_lot")
+MORE = ("status", "prev_sold_date", "street", "brokered_by")
+PLACE = ("state", "city", "zip_code")
+_UNKNOWN_PLACE = "We know no such place. Choose one from the list, or leave it empty."
+# On a phone the answer lies below the form.
+_SHOW_ANSWER = (
+    "matchMedia('(max-width: 64rem)').matches && "
+    "document.getElementById('answer')?.scrollIntoView({behavior: 'smooth'})"
+)
 
 
 class EstimateState(rx.State):
-    """What the visitor sees; the form's values stay in the browser."""
+    """What the visitor sees; ``form`` has the values that the fields start with."""
 
-    states: rx.Field[list[str]] = rx.field(default_factory=list)
+    form: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
+    form_key: int = 0
+    loaded: bool = False  # the server has answered, so that it hears what is typed
+    place: str = ""
+    suggestions: rx.Field[list[str]] = rx.field(default_factory=list)
+    active: int = -1
     busy: bool = False
     errors: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
     error: str = ""
@@ -25,99 +44,233 @@ class EstimateState(rx.State):
     rejection: str = ""  # why there is no model although one was trained
     done: bool = False
     result: rx.Field[Estimate] = rx.field(default_factory=Estimate)
-    intervals: rx.Field[list[Interval]] = rx.field(default_factory=list)
-    missing: rx.Field[list[str]] = rx.field(default_factory=list)
+    bands: rx.Field[list[Band]] = rx.field(default_factory=list)
+    missing: str = ""
     warnings: rx.Field[list[str]] = rx.field(default_factory=list)
     read_as: str = ""
     steps: rx.Field[list[Step]] = rx.field(default_factory=list)
     sentence: str = ""
+    comparables: rx.Field[list[Comparable]] = rx.field(default_factory=list)
+    map: rx.Field[Map] = rx.field(default_factory=Map)
+    sliders: rx.Field[list[WhatIf]] = rx.field(default_factory=list)
+    slider_key: int = 0
+    difference: str = ""  # what the sliders changed, in dollars
+    _found: list[Place] = []  # noqa: RUF012 - Reflex copies it for each visitor
+    _chosen: Place = Place()
+    _listing: dict[str, str] = {}  # noqa: RUF012
+    _trial: dict[str, str] = {}  # noqa: RUF012
+    _prediction: dict[str, Any] = {}  # noqa: RUF012
 
     @rx.event
-    async def load(self) -> None:
-        """Fetch the states that the model knows."""
+    async def load(self) -> AsyncIterator[Any]:
+        """Fetch the places; price the home of a shared link."""
         try:
-            async with Functions() as functions:
-                self.states = await functions.states()
+            await place_index()
+        except (ApiError, ConfigurationError) as error:
+            self.loaded = True
+            await self._show_error(error)
+            return
+        self.loaded, self.error, self.no_model = True, "", False
+        query = dict(self.router.url.query_parameters)
+        linked = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
+        if linked and linked != self._listing:
+            self.form = {n: v for n, v in linked.items() if n not in PLACE}
+            self.form_key += 1
+            self._chosen = Place(*(linked.get(name, "") for name in PLACE))
+            self.place = self._chosen.label
+            async for event in self._price(linked):
+                yield event
+
+    # -- the search for a place -------------------------------------------------------------------
+
+    @rx.event
+    async def search(self, text: str) -> None:
+        """Offer places for what was typed."""
+        self.place, self._chosen, self.active = text, Place(), -1
+        try:
+            index = await place_index()
         except (ApiError, ConfigurationError) as error:
             await self._show_error(error)
-        else:
-            self.error, self.no_model = "", False
+            return
+        self._found = await asyncio.to_thread(index.search, text)
+        self.suggestions = [
+            f"{place.label} · {place.listings:,} listings" if place.listings else place.label
+            for place in self._found
+        ]
+
+    @rx.event
+    def key(self, key: str) -> None:
+        """Move in the list of places by the keyboard, or close it."""
+        if key == "Escape":
+            self.suggestions, self.active = [], -1
+        elif key in ("ArrowDown", "ArrowUp") and self.suggestions:
+            step = 1 if key == "ArrowDown" else -1
+            self.active = (self.active + step) % len(self.suggestions)
+
+    @rx.event
+    def choose(self, position: int) -> None:
+        """Take a place of the list."""
+        if 0 <= position < len(self._found):
+            self._chosen = self._found[position]
+            self.place = self._chosen.label
+        self.suggestions, self.active = [], -1
+
+    @rx.event
+    def close(self) -> None:
+        """Close the list of places."""
+        self.suggestions, self.active = [], -1
+
+    async def _placed(self, text: str) -> Place | None:
+        """The place that was chosen or typed; None if it is not known."""
+        if not text.strip():
+            return Place()
+        if 0 <= self.active < len(self._found):
+            return self._found[self.active]
+        if text.strip() == self._chosen.label:
+            return self._chosen
+        return (await place_index()).find(text)
+
+    # -- the estimate -----------------------------------------------------------------------------
 
     @rx.event
     async def estimate(self, form: dict[str, Any]) -> AsyncIterator[Any]:
-        """Request a price and its explanation; the price is shown even if the other fails."""
-        listing = {name: value for name, value in form.items() if str(value).strip()}
-        self.busy, self.done = True, False
+        """Price what the form says."""
         self.errors, self.error, self.no_model = {}, "", False
+        self.busy = True
         yield
         try:
-            async with Functions() as functions:
-                prediction, explanation = await _predict_and_explain(functions, listing)
+            place = await self._placed(str(form.get("place", "")))
+        except (ApiError, ConfigurationError) as error:
+            self.busy = False
+            await self._show_error(error)
+            return
+        if place is None:
+            self.busy, self.done, self.errors = False, False, {"place": _UNKNOWN_PLACE}
+            yield rx.set_focus("place")
+            return
+        self._chosen, self.place = place, place.label
+        self.suggestions, self.active = [], -1
+        given = {n: t for n in (*NUMBERS, *MORE) if (t := str(form.get(n, "")).strip())}
+        numbers = {n: words.read_number(n, t) if n in NUMBERS else t for n, t in given.items()}
+        async for event in self._price({**place.fields, **numbers}):
+            yield event
+
+    async def _price(self, listing: dict[str, str]) -> AsyncIterator[Any]:
+        """Request a price and its reasons; the price is shown even if the other fails."""
+        self.busy, self.done = True, False
+        yield
+        try:
+            prediction, explanation = await _predict_and_explain(listing)
             if isinstance(prediction, BaseException):
                 raise prediction
-            self._show_prediction(prediction)
-            self._show_explanation(prediction, explanation)
-            if not self.states:
-                await self.load()
+            self._listing, self._trial, self._prediction = listing, dict(listing), prediction
+            self.difference = ""
+            self._show_price(prediction)
+            self._show_reasons(explanation)
+            self._reset_sliders()
+            self.done = True
         except (ApiError, ConfigurationError) as error:
             await self._show_error(error)
         finally:
             self.busy = False
-        if wrong := next((name for name in view.FIELDS if name in self.errors), None):
+        if self.done:
+            link = estimate_view.link_of(listing)
+            yield rx.call_script(f"history.replaceState(history.state, '', {link!r})")
+            yield rx.call_script(_SHOW_ANSWER)
+        elif wrong := next((name for name in (*NUMBERS, *MORE) if name in self.errors), None):
             yield rx.set_focus(wrong)
 
-    def _show_prediction(self, prediction: dict[str, Any]) -> None:
-        self.done = True
-        self.result = view.estimate_of(prediction)
-        self.intervals = view.intervals_of(prediction)
-        self.missing = view.names_of(prediction["missing"])
-        self.warnings = prediction["warnings"]
-        self.read_as = view.read_as_of(prediction)
+    @rx.event
+    async def what_if(self, name: str, value: str) -> None:
+        """Price the home with another value, without recording it."""
+        self._trial[name] = value
+        try:
+            explanation = await functions().explain(self._trial)
+        except (ApiError, ConfigurationError) as error:
+            await self._show_error(error)
+            return
+        self._show_price(explanation)
+        self._show_reasons(explanation)
+        shown = {s.name: s.shown for s in estimate_view.sliders_of(self._trial)}
+        for slider in self.sliders:
+            slider.shown = shown[slider.name]
+        self.difference = words.change(explanation["price"] - self._prediction["price"])
 
-    def _show_explanation(
-        self, prediction: dict[str, Any], explanation: dict[str, Any] | BaseException
-    ) -> None:
-        self.steps = []
-        if isinstance(explanation, ApiError):
-            self.sentence = f"The price cannot be explained now: {explanation.detail}"
+    @rx.event
+    async def undo_what_if(self) -> None:
+        """Return to the home as it was entered."""
+        self._trial = dict(self._listing)
+        self.difference = ""
+        self._show_price(self._prediction)
+        try:
+            self._show_reasons(await functions().explain(self._trial))
+        except (ApiError, ConfigurationError) as error:
+            await self._show_error(error)
+        self._reset_sliders()
+
+    def _reset_sliders(self) -> None:
+        self.sliders = estimate_view.sliders_of(self._listing)
+        self.slider_key += 1
+
+    def _show_price(self, answer: dict[str, Any]) -> None:
+        self.result = estimate_view.estimate_of(answer, self._trial, self._prediction)
+        self.bands = estimate_view.bands_of(answer["intervals"])
+        self.warnings = [words.warning(text, self._trial) for text in answer["warnings"]]
+        names = [words.FIELDS[name].lower() for name in answer["missing"] if name not in PLACE]
+        self.missing = words.listed(names) if names else ""
+        self.read_as = view.read_as_of(answer)
+
+    def _show_reasons(self, explanation: dict[str, Any] | BaseException) -> None:
+        self.steps, self.comparables, self.map = [], [], Map()
+        if isinstance(explanation, ApiError | ConfigurationError):
+            self.sentence = f"The price cannot be explained now: {explanation}"
         elif isinstance(explanation, BaseException):
             raise explanation
-        elif explanation["model"] != prediction["model"]:
+        elif explanation["model"] != self._prediction["model"]:
             # Another model went into service between the two answers.
             self.sentence = "The model has just changed. Estimate again to see the reasons."
         else:
-            self.steps, self.sentence = view.steps_of(explanation), explanation["sentence"]
+            self.steps = estimate_view.steps_of(explanation)
+            self.sentence = estimate_view.sentence_of(explanation)
+            self.comparables = estimate_view.comparables_of(explanation, geography())
+            self.map = map_view.map_of(explanation["comparables"], self._trial, geography())
 
     async def _show_error(self, error: ApiError | ConfigurationError) -> None:
         if isinstance(error, ApiError):
             self.no_model = error.no_model
             self.rejection = await _rejection() if self.no_model else ""
-            self.errors = {f: r for f, r in error.errors.items() if f in view.FIELDS}
+            self.errors = {f: r for f, r in error.errors.items() if f in words.FIELDS}
+            if place := next((self.errors[f] for f in PLACE if f in self.errors), ""):
+                self.errors["place"] = place
             # An error shown at its field is not repeated above the form.
             self.error = "" if self.errors or self.no_model else error.detail
         else:
             self.error = str(error)
 
     @rx.event
-    def clear(self) -> None:
-        """Forget the answer; the browser empties the form."""
+    def clear(self) -> Any:
+        """Empty the form and the answer."""
+        self.form, self.form_key, self.place = {}, self.form_key + 1, ""
+        self._chosen, self._listing = Place(), {}
         self.done, self.errors, self.error = False, {}, ""
+        return rx.call_script("history.replaceState(history.state, '', '?')")
+
+
+Answer = dict[str, Any] | BaseException
+
+
+async def _predict_and_explain(listing: dict[str, str]) -> tuple[Answer, Answer]:
+    """Both answers, or the exceptions in their place."""
+    client = functions()
+    return await asyncio.gather(
+        client.predict(listing), client.explain(listing), return_exceptions=True
+    )
 
 
 async def _rejection() -> str:
     """Why the newest version was rejected; empty if it was not, or if nothing says so."""
     try:
-        async with Functions() as functions:
-            return view.rejection_of(await functions.summary())
+        return view.rejection_of(await functions().summary())
     except ApiError:
         # The hint about the first batch is shown instead.
         return ""
-
-
-async def _predict_and_explain(
-    functions: Functions, listing: dict[str, str]
-) -> tuple[dict[str, Any] | BaseException, dict[str, Any] | BaseException]:
-    """Both answers, or the exceptions in their place."""
-    return await asyncio.gather(
-        functions.predict(listing), functions.explain(listing), return_exceptions=True
-    )

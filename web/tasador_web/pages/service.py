@@ -10,11 +10,11 @@ from typing import Any
 import reflex as rx
 
 from tasador.errors import ConfigurationError
-from tasador_web import view
-from tasador_web.client import ApiError, Functions
-from tasador_web.layout import card, frame, notice, problem_notice
+from tasador_web import view, words
+from tasador_web.client import ApiError, functions
+from tasador_web.layout import card, frame, nothing, notice, problem_notice, table
 
-TITLE, ROUTE = "Service", "/service"
+TITLE, ROUTE, ICON = "Service", "/service", "activity"
 SHOWN = 20
 
 # Metrics of a manifest, measured on the permanent holdout: (label, format).
@@ -82,15 +82,9 @@ class ServiceState(rx.State):
         self.model_error = self.record_error = ""
         yield
         try:
-            async with Functions() as functions:
-                model, summary, past = await asyncio.gather(
-                    functions.model(),
-                    functions.summary(),
-                    functions.history(SHOWN),
-                    return_exceptions=True,
-                )
+            model, summary, page = await _requested()
             self._show_model(model)
-            self._show_record(summary, past)
+            self._show_record(summary, page)
         except ConfigurationError as error:
             self.model_error = str(error)
         finally:
@@ -114,11 +108,22 @@ class ServiceState(rx.State):
                 return
             if isinstance(answer, BaseException):
                 raise answer
-        summary, past = answers
+        summary, page = answers
         self.rollouts = _rollout_notice(summary.get("rollouts", {}))
         self.rejection = view.rejection_of(summary)
         self.summary, self.versions = _summary_facts(summary), _versions(summary)
-        self.past = [_past_prediction(record) for record in past]
+        self.past = [_past_prediction(record) for record in page["predictions"]]
+
+
+Answer = dict[str, Any] | BaseException
+
+
+async def _requested() -> tuple[Answer, Answer, Answer]:
+    """The model, the summary and the newest predictions, or exceptions in their place."""
+    client = functions()
+    return await asyncio.gather(
+        client.model(), client.summary(), client.history(SHOWN), return_exceptions=True
+    )
 
 
 def _rollout_notice(rollouts: dict[str, Any]) -> str:
@@ -132,8 +137,8 @@ def _model_facts(model: dict[str, Any]) -> list[Fact]:
         Fact("Model", view.name_of(model)),
         Fact("Digest", model["digest"]),
         Fact("Revision", model["revision"] or "none"),
-        Fact("Trained", view.moment(model["created"])),
-        Fact("Code", view.short(model["git_sha"]) or "unknown"),
+        Fact("Trained", words.moment(model["created"])),
+        Fact("Code", words.short(model["git_sha"]) or "unknown"),
         Fact("Features", str(len(model["features"]))),
     ]
     data = model["data"]
@@ -159,10 +164,10 @@ def _summary_facts(summary: dict[str, Any]) -> list[Fact]:
     return [
         Fact("Predictions", f"{summary['count']:,}"),
         Fact("With missing fields", f"{summary['with_missing']:,}"),
-        Fact("Mean price", view.dollars(summary["mean_price"])),
+        Fact("Mean price", words.dollars(summary["mean_price"])),
         Fact("Latency p50", f"{latency['p50']:.1f} ms"),
         Fact("Latency p95", f"{latency['p95']:.1f} ms"),
-        Fact("Last", view.moment(summary["last_at"])),
+        Fact("Last", words.moment(summary["last_at"])),
     ]
 
 
@@ -171,8 +176,8 @@ def _versions(summary: dict[str, Any]) -> list[Version]:
         Version(
             model=f"{row['model_name']}@{row['version']}",
             count=f"{row['count']:,}",
-            mean=view.dollars(row["mean_price"]),
-            last=view.moment(row["last_at"]),
+            mean=words.dollars(row["mean_price"]),
+            last=words.moment(row["last_at"]),
         )
         for row in summary["by_version"]
     ]
@@ -181,8 +186,8 @@ def _versions(summary: dict[str, Any]) -> list[Version]:
 def _past_prediction(record: dict[str, Any]) -> PastPrediction:
     place = [str(v) for n in ("city", "state", "zip_code") if (v := record["listing"].get(n))]
     return PastPrediction(
-        when=view.moment(record["predicted_at"]),
-        price=view.dollars(record["price"]),
+        when=words.moment(record["predicted_at"]),
+        price=words.dollars(record["price"]),
         place=", ".join(place) or "not given",
         model=f"{record['model_name']}@{record['model_version']}",
         revision=record["revision"] or "none",
@@ -195,21 +200,6 @@ def _facts(facts: rx.Var[list[Fact]]) -> rx.Component:
     return rx.el.dl(
         rx.foreach(facts, lambda f: rx.fragment(rx.el.dt(f.name), rx.el.dd(f.value))),
         class_name="facts",
-    )
-
-
-def _table(caption: str, heads: list[str], rows: rx.Component) -> rx.Component:
-    return rx.el.div(
-        rx.el.table(
-            rx.el.caption(caption, class_name="unseen"),
-            rx.el.thead(rx.el.tr(*[rx.el.th(head, scope="col") for head in heads])),
-            rx.el.tbody(rows),
-            class_name="list",
-        ),
-        class_name="scroll",
-        tab_index=0,
-        role="region",
-        aria_label=caption,
     )
 
 
@@ -236,7 +226,7 @@ def page() -> rx.Component:
                 _facts(state.summary),
                 rx.cond(
                     state.versions.length() > 0,
-                    _table(
+                    table(
                         "Predictions by version",
                         ["Model", "Predictions", "Mean price", "Last"],
                         rx.foreach(
@@ -251,7 +241,7 @@ def page() -> rx.Component:
             "Last predictions",
             rx.cond(
                 state.past.length() > 0,
-                _table(
+                table(
                     "Last predictions",
                     ["When", "Price", "Place", "Model", "Revision", "Missing", "Prediction"],
                     rx.foreach(
@@ -267,16 +257,18 @@ def page() -> rx.Component:
                         ),
                     ),
                 ),
-                rx.text(rx.cond(state.busy, "…", "None yet."), class_name="hint"),
+                nothing(rx.cond(state.busy, "…", "None yet.")),
             ),
-            margin_top="1rem",
         ),
-        rx.button(
-            "Refresh",
-            on_click=state.load,
-            loading=state.busy,
-            variant="soft",
-            margin_top="1rem",
+        rx.el.div(
+            rx.el.button(
+                "Refresh",
+                on_click=state.load,
+                disabled=state.busy,
+                type="button",
+                class_name="button",
+            ),
+            class_name="buttons",
         ),
     )
 

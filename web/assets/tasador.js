@@ -1,0 +1,87 @@
+// What needs no server: copying, printing, and panning and zooming of maps. Events are caught at
+// the document, so that pages may draw their parts again at any time.
+"use strict";
+
+function announce(button, text) {
+  const label = button.querySelector("span");
+  const before = label.textContent;
+  label.textContent = text;
+  setTimeout(() => { label.textContent = before; }, 1500);
+}
+
+function textToCopy(button) {
+  if (button.dataset.copy === "address") return location.href;
+  const terms = [...document.querySelectorAll(`#${button.dataset.copy} dt`)];
+  return terms.map((term) => `${term.innerText}: ${term.nextElementSibling.innerText}`).join("\n");
+}
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    try {
+      await navigator.clipboard.writeText(textToCopy(copy));
+      announce(copy, "Copied");
+    } catch {
+      announce(copy, "Not allowed here");
+    }
+  }
+  if (event.target.closest("[data-print]")) print();
+  const zoom = event.target.closest("[data-zoom]");
+  if (zoom) {
+    const map = zoom.closest("figure").querySelector("[data-map]");
+    const factor = Number(zoom.dataset.zoom);
+    if (factor) scaled(map, factor, 0.5, 0.5);
+    else map.setAttribute("viewBox", map.dataset.map);
+  }
+});
+
+function box(map) {
+  return map.getAttribute("viewBox").split(" ").map(Number);
+}
+
+// Zoom around a point, given as shares of the drawing's width and height.
+function scaled(map, factor, across, down) {
+  const [x, y, size] = box(map);
+  const whole = Number(map.dataset.map.split(" ")[2]);
+  const wanted = Math.min(Math.max(size * factor, whole / 20), whole * 2);
+  const gone = size - wanted;
+  map.setAttribute("viewBox", [x + gone * across, y + gone * down, wanted, wanted].join(" "));
+}
+
+document.addEventListener("wheel", (event) => {
+  const map = event.target.closest?.("[data-map]");
+  // Without Ctrl the page scrolls, so that nobody is caught in a map.
+  if (!map || !event.ctrlKey) return;
+  event.preventDefault();
+  const at = map.getBoundingClientRect();
+  scaled(map, event.deltaY > 0 ? 1.15 : 0.87,
+    (event.clientX - at.left) / at.width, (event.clientY - at.top) / at.height);
+}, { passive: false });
+
+let dragged = null;
+document.addEventListener("pointerdown", (event) => {
+  const map = event.target.closest?.("[data-map]");
+  if (map) dragged = { map, x: event.clientX, y: event.clientY, start: box(map) };
+});
+document.addEventListener("pointermove", (event) => {
+  if (!dragged) return;
+  const { map, start } = dragged;
+  const unit = start[2] / map.getBoundingClientRect().width;
+  const x = start[0] - (event.clientX - dragged.x) * unit;
+  const y = start[1] - (event.clientY - dragged.y) * unit;
+  map.setAttribute("viewBox", [x, y, start[2], start[3]].join(" "));
+});
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, () => { dragged = null; });
+}
+
+// A card and its pin are lit together.
+for (const [kind, lit] of [["pointerover", true], ["pointerout", false]]) {
+  document.addEventListener(kind, (event) => {
+    const number = event.target.closest?.("[data-pin]")?.dataset.pin;
+    if (!number) return;
+    for (const part of document.querySelectorAll(`[data-pin="${number}"]`)) {
+      part.classList.toggle("lit", lit);
+    }
+  });
+}

@@ -1,0 +1,292 @@
+"""What the Estimate page shows of the functions' answers: texts, and positions in per cent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from tasador_web import words
+from tasador_web.geography import Geography
+
+# The range of the headline: it contains 8 of 10 prices.
+HEADLINE = "80"
+_PLURAL = ("comparables", "bed", "bath")
+# Effects below this share of the price are folded into one step.
+_SMALL = 0.01
+# Room to the left of the waterfall's lowest point, as a share of its height.
+_ROOM = 0.35
+_NOT_GIVEN = "not given"
+
+
+@dataclass
+class Band:
+    """One interval, drawn from ``left``, ``width`` wide, in per cent of the scale."""
+
+    level: str
+    low: str
+    high: str
+    left: float
+    width: float
+
+
+@dataclass
+class Estimate:
+    """The headline: a range, the price in it, and what they are worth."""
+
+    price: str = ""
+    low: str = ""
+    high: str = ""
+    mark: float = 0.0
+    per_foot: str = ""
+    trust: str = ""
+    model: str = ""
+    digest: str = ""
+    revision: str = ""
+    prediction_id: str = ""
+    correlation_id: str = ""
+
+
+@dataclass
+class Step:
+    """One step of the waterfall; ``kind`` is base, up, down or total."""
+
+    name: str
+    value: str
+    dollars: str
+    kind: str
+    left: float
+    width: float
+
+
+@dataclass
+class Comparable:
+    """A similar listing: a card, and a pin on the map. ``number`` joins the two."""
+
+    number: str
+    price: str
+    facts: str
+    where: str
+    alike: str
+    alike_share: float
+    adjustment: str
+    adjusted: str
+
+
+@dataclass
+class WhatIf:
+    """A slider: its range and what it stands at."""
+
+    name: str
+    label: str
+    low: float
+    high: float
+    step: float
+    value: float
+    shown: str
+
+
+_SLIDERS = {
+    "house_size": (400.0, 6_000.0, 50.0, " sq ft"),
+    "bed": (1.0, 8.0, 1.0, ""),
+    "bath": (1.0, 8.0, 0.5, ""),
+    "acre_lot": (0.05, 3.0, 0.05, " acres"),
+}
+# Where a slider starts if the field was not given.
+_USUAL = {"house_size": 1_800.0, "bed": 3.0, "bath": 2.0, "acre_lot": 0.2}
+
+
+def bands_of(intervals: Mapping[str, Mapping[str, float]]) -> list[Band]:
+    """The intervals on one scale, the widest first, so that narrower ones are drawn over it."""
+    low, high = _scale(intervals)
+    levels = sorted(intervals.items(), key=lambda item: -float(item[0]))
+    return [
+        Band(
+            level=level,
+            low=words.rounded_dollars(ends["low"]),
+            high=words.rounded_dollars(ends["high"]),
+            left=_share(ends["low"] - low, high - low),
+            width=_share(ends["high"] - ends["low"], high - low),
+        )
+        for level, ends in levels
+    ]
+
+
+def estimate_of(
+    answer: Mapping[str, Any], listing: Mapping[str, Any], prediction: Mapping[str, Any]
+) -> Estimate:
+    """The headline of an answer with a price, intervals and warnings.
+
+    ``prediction`` is the recorded one, whose ids are shown.
+    """
+    low, high = _scale(answer["intervals"])
+    ends = answer["intervals"][HEADLINE]
+    size = float(listing.get("house_size") or 0)
+    return Estimate(
+        price=words.dollars(answer["price"]),
+        low=words.rounded_dollars(ends["low"]),
+        high=words.rounded_dollars(ends["high"]),
+        mark=_share(answer["price"] - low, high - low),
+        per_foot=f"{words.dollars(answer['price'] / size)} per sq ft" if size > 0 else "",
+        trust=_trust(answer["warnings"]),
+        model=f"{prediction['model']['name']}, version {prediction['model']['version']}",
+        digest=prediction["model"]["digest"],
+        revision=prediction["revision"] or "none",
+        prediction_id=prediction.get("prediction_id", ""),
+        correlation_id=prediction["correlation_id"],
+    )
+
+
+def _trust(warnings: list[str]) -> str:
+    if warnings:
+        return (
+            "This home is outside what the model knows well, so the price may lie outside this "
+            "range. Take it as a first guess."
+        )
+    return "8 in 10 homes like this one are priced within this range."
+
+
+def steps_of(explanation: Mapping[str, Any]) -> list[Step]:
+    """The waterfall from a typical home to the price. The steps add up.
+
+    What was not given is one step, and so are effects below a hundredth of the price; none is $0.
+    """
+    base, price = explanation["base"], explanation["price"]
+    bars: list[tuple[str, str, float, str]] = []
+    small, absent = 0.0, 0.0
+    small_names: list[str] = []
+    absent_names: list[str] = []
+    for column in explanation["columns"]:
+        name, value, amount = column["feature"], column["value"], column["dollars"]
+        label = words.FIELDS.get(name, name)
+        if value == _NOT_GIVEN:
+            absent += amount
+            absent_names.append(label.lower())
+        elif abs(amount) < _SMALL * price:
+            small += amount
+            small_names.append(label.lower())
+        else:
+            bars.append((label, "" if value == "nearby" else _written(value), amount, name))
+    if round(small):
+        bars.append(("Smaller effects", words.listed(small_names), small, ""))
+    if round(absent):
+        bars.append(("What you left out", words.listed(absent_names), absent, ""))
+    return _drawn(base, price, [bar[:3] for bar in bars])
+
+
+def _written(value: str) -> str:
+    return value.replace("_", " ")
+
+
+def _drawn(base: float, price: float, bars: list[tuple[str, str, float]]) -> list[Step]:
+    spans = [("A typical home", "across the country", base, "base", 0.0, base)]
+    at = base
+    for name, value, amount in bars:
+        kind = "up" if amount >= 0 else "down"
+        spans.append((name, value, amount, kind, min(at, at + amount), abs(amount)))
+        at += amount
+    spans.append(("Your estimate", "", price, "total", 0.0, price))
+    # The scale is that of the steps, since most are small against the price. The bars of base and
+    # price begin beyond its left end, where the page fades them.
+    moved = [end for *_, kind, left, width in spans[1:-1] for end in (left, left + width)]
+    low = min([*moved, base, price])
+    high = max(left + width for *_, left, width in spans)
+    start = low - _ROOM * (high - low) if high > low else 0.0
+    scale = high - start
+    return [
+        Step(
+            name=name,
+            value=value,
+            dollars=words.change(amount) if kind in ("up", "down") else words.dollars(amount),
+            kind=kind,
+            left=_share(max(left - start, 0.0), scale),
+            width=_share(left + width - max(left, start), scale),
+        )
+        for name, value, amount, kind, left, width in spans
+    ]
+
+
+def sentence_of(explanation: Mapping[str, Any]) -> str:
+    """The two largest reasons in a sentence."""
+    given = [c for c in explanation["columns"] if c["value"] != _NOT_GIVEN]
+    largest = [c for c in given[:2] if round(c["dollars"])]
+    if not largest:
+        return "Nothing sets this home apart from a typical one yet."
+    return f"Compared with a typical home, {' and '.join(map(_clause, largest))}."
+
+
+def _clause(contribution: Mapping[str, Any]) -> str:
+    name, amount = contribution["feature"], contribution["dollars"]
+    verbs = ("add", "take off") if name in _PLURAL else ("adds", "takes off")
+    label = words.FIELDS.get(name, name)
+    return f"{label.lower()} {verbs[amount < 0]} {words.rounded_dollars(abs(amount))}"
+
+
+def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list[Comparable]:
+    """The cards of the similar listings."""
+    return [_comparable(n, c, geography) for n, c in enumerate(explanation["comparables"], start=1)]
+
+
+def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comparable:
+    rooms = [
+        f"{words.number(c[name])} {unit}"
+        for name, unit in (("bed", "bed"), ("bath", "bath"), ("house_size", "sq ft"))
+        if c[name] is not None
+    ]
+    if c["acre_lot"] is not None:
+        rooms.append(f"{words.number(c['acre_lot'])} acres")
+    at = geography.by_code.get(c["zip_code"])
+    miles = c["km"] * words.MILES_OF_A_KM
+    per_foot = f"{words.dollars(c['price'] / c['house_size'])} per sq ft" if c["house_size"] else ""
+    place = f"{at.city} {at.code}" if at else f"Zip code {c['zip_code']}"
+    away = "same zip code" if miles == 0 else f"{miles:.1f} mi"
+    return Comparable(
+        number=str(number),
+        price=words.dollars(c["price"]),
+        facts=" · ".join(rooms) or "no details known",
+        where=" · ".join(part for part in (per_foot, place, away) if part),
+        alike=f"{100 * c['alike']:.0f}\N{NO-BREAK SPACE}% alike",
+        alike_share=round(100 * c["alike"], 1),
+        adjustment=words.change(c["adjusted"] - c["price"]),
+        adjusted=words.dollars(c["adjusted"]),
+    )
+
+
+def sliders_of(listing: Mapping[str, Any]) -> list[WhatIf]:
+    """The what-if sliders, at the listing's values."""
+    sliders = []
+    for name, (low, high, step, unit) in _SLIDERS.items():
+        given = listing.get(name)
+        value = float(given) if given else _USUAL[name]
+        shown = f"{words.number(value)}{unit}" if given else _NOT_GIVEN
+        # A slider reaches as far as the value that it starts from.
+        sliders.append(
+            WhatIf(
+                name,
+                words.FIELDS[name],
+                min(low, value),
+                max(high, value),
+                step,
+                value,
+                shown,
+            )
+        )
+    return sliders
+
+
+def link_of(listing: Mapping[str, str]) -> str:
+    """The query of the address that opens this estimate."""
+    return f"?{urlencode(listing)}" if listing else "?"
+
+
+def _scale(intervals: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
+    """The ends of the scale: the widest interval and some room."""
+    low = min(ends["low"] for ends in intervals.values())
+    high = max(ends["high"] for ends in intervals.values())
+    room = 0.06 * (high - low)
+    return low - room, high + room
+
+
+def _share(part: float, whole: float) -> float:
+    return round(min(max(100 * part / whole, 0.0), 100.0), 2) if whole else 0.0

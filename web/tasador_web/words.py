@@ -1,0 +1,122 @@
+"""Amounts, times and names as the pages write them. No Reflex."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+FIELDS = {
+    "place": "Location",
+    "state": "State",
+    "city": "City",
+    "zip_code": "Zip code",
+    "house_size": "House size",
+    "bed": "Bedrooms",
+    "bath": "Bathrooms",
+    "acre_lot": "Lot size",
+    "status": "Status",
+    "prev_sold_date": "Last sold",
+    "street": "Street code",
+    "brokered_by": "Broker code",
+    "comparables": "Homes like it nearby",
+}
+_UNITS = {"house_size": "square feet", "acre_lot": "acres"}
+MILES_OF_A_KM = 0.621371
+
+
+def dollars(amount: float) -> str:
+    """Whole dollars."""
+    whole = round(amount)
+    return f"−${-whole:,}" if whole < 0 else f"${whole:,}"
+
+
+def change(amount: float) -> str:
+    """Whole dollars with a sign."""
+    return f"+{dollars(amount)}" if round(amount) > 0 else dollars(amount)
+
+
+def short_dollars(amount: float) -> str:
+    """Dollars in k and M: $343k, $1.25M."""
+    size = abs(amount)
+    sign = "−" if round(amount) < 0 else ""
+    if size >= 999_500:
+        return f"{sign}${size / 1e6:.2f}".rstrip("0").rstrip(".") + "M"
+    return f"{sign}${size / 1e3:.0f}k" if size >= 1_000 else f"{sign}${size:.0f}"
+
+
+def rounded_dollars(amount: float) -> str:
+    """Dollars to three digits, as precise as a price can be meant: $343,000."""
+    if amount <= 0:
+        return dollars(amount)
+    step = 10 ** max(math.floor(math.log10(amount)) - 2, 0)
+    return dollars(round(amount / step) * step)
+
+
+def per_cent(share: float, digits: int = 1) -> str:
+    """A share as per cent."""
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def number(value: float) -> str:
+    """A number without needless digits: 1,800 and 2.5."""
+    return f"{value:,.10g}"
+
+
+def short(digest: str) -> str:
+    """The first 12 characters of a digest or an id."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def moment(time: str) -> str:
+    """An ISO 8601 time, shown in UTC to the minute."""
+    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def duration(seconds: float) -> str:
+    """How long something took: 4.2 s, 3 min 5 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def listed(names: list[str]) -> str:
+    """Names as a person lists them: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def read_number(name: str, text: str) -> str:
+    """A number as the functions read it, from one with marks of thousands or a decimal comma.
+
+    "1,850" and "1.850" square feet are 1850, "0,25" acres 0.25. Any other text is returned as it
+    is, so that the functions can say what is wrong with it.
+    """
+    plain = text.strip().replace(" ", "").replace("\N{NO-BREAK SPACE}", "").replace("'", "")
+    grouped = r"\d{1,3}(?:[.,]\d{3})+" if name == "house_size" else r"[1-9]\d{0,2}(?:,\d{3})+"
+    if re.fullmatch(grouped, plain):
+        return plain.replace(",", "").replace(".", "")
+    return plain.replace(",", ".") if re.fullmatch(r"\d*,\d{1,2}", plain) else plain
+
+
+def warning(text: str, listing: Mapping[str, Any]) -> str:
+    """A function's warning in a buyer's words; one of another form is shown as it is."""
+    outside = re.match(r"(\w+) (.+) is outside the training range \((.+) to (.+)\)", text)
+    if outside and outside[1] in FIELDS:
+        name, value, low, high = outside.groups()
+        unit = f" {_UNITS[name]}" if name in _UNITS else ""
+        what = FIELDS[name].lower()
+        return f"A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}."
+    unknown = re.match(r"(\w+) .+ is not in the training data", text)
+    if not unknown:
+        return text
+    name = unknown[1]
+    value = listing.get(name, "")
+    return {
+        "state": f"We have no prices from {value} yet.",
+        "city": f"We have no prices from {value} yet; its surroundings stand in.",
+        "zip_code": f"We have no prices from zip code {value} yet; the nearest ones stand in.",
+        "brokered_by": f"We know no broker with the code {value}.",
+    }.get(name, text)
