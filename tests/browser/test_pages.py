@@ -200,7 +200,8 @@ def test_map_zooms_and_lights_the_card_of_a_pin(page, web, platform, model):
     city, state = place_of(web, platform)
     ready(page, web, f"?city={city}&state={state}&house_size=1500")
     page.wait("document.querySelector('.map .pin')")
-    assert len(page.texts(".map g[data-pin]")) == len(page.texts(".comparable"))
+    pins = page.js("document.querySelectorAll('.map g[data-pin]').length")
+    assert pins == len(page.texts(".comparable")) > 0
     whole = page.js("document.querySelector('.map').getAttribute('viewBox')")
     page.click("[data-zoom='0.7']")
     assert page.js("document.querySelector('.map').getAttribute('viewBox')") != whole
@@ -303,7 +304,7 @@ def test_accessible_names_of_all_controls(page, web, model):
     estimate(page)
     nodes = page.accessible()
     controls = [name for role, name in nodes if role in ("textbox", "combobox", "Date", "button")]
-    assert len(controls) >= 12
+    assert len(controls) >= 9
     assert all(controls)
     assert {"main", "navigation", "banner"} <= {role for role, _ in nodes}
     assert {"Where is it?", "House size sq ft", "Bedrooms"} <= {name for _, name in nodes}

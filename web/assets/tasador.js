@@ -85,3 +85,24 @@ for (const [kind, lit] of [["pointerover", true], ["pointerout", false]]) {
     }
   });
 }
+
+// Pages that follow the platform have a hidden button; a press asks the server for news.
+setInterval(() => {
+  if (document.visibilityState !== "visible") return;
+  for (const button of document.querySelectorAll("[data-tick]")) button.click();
+}, 500);
+
+// A slider that is dragged reports at most every 80 ms, and its last value in any case.
+document.addEventListener("input", (event) => {
+  const slider = event.target.closest?.("[data-slider]");
+  if (!slider) return;
+  clearTimeout(slider.later);
+  const since = performance.now() - (slider.reported ?? -Infinity);
+  if (since >= 80) {
+    slider.reported = performance.now();
+    return;
+  }
+  event.stopImmediatePropagation();
+  slider.later = setTimeout(
+    () => slider.dispatchEvent(new Event("input", { bubbles: true })), 80 - since);
+}, true);

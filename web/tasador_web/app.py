@@ -7,9 +7,9 @@ from reflex.config import get_config
 
 from tasador_web import layout
 from tasador_web.origins import KnownOrigins
-from tasador_web.pages import estimate, service
+from tasador_web.pages import estimate, market, models, service
 
-PAGES = (estimate, service)
+PAGES = (estimate, market, models, service)
 
 layout.NAVIGATION.extend((page.TITLE, page.ROUTE, page.ICON) for page in PAGES)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import reflex as rx
 
+from tasador_web.chart import HEIGHT, WIDTH, Chart, Point, Tick
+
 # (title, route, icon) of every page, filled by the app.
 NAVIGATION: list[tuple[str, str, str]] = []
 
@@ -140,3 +142,58 @@ def folded(title: str, *content: rx.Component, **options: Any) -> rx.Component:
 def nothing(text: rx.Var[str] | str) -> rx.Component:
     """What a page says where there is nothing to show yet."""
     return rx.el.p(text, class_name="nothing")
+
+
+def follows(tick: Any) -> rx.Component:
+    """Makes a page ask for news twice in a second, while it is visible."""
+    return rx.el.button(
+        type="button",
+        hidden=True,
+        on_click=tick,
+        custom_attrs={"data-tick": "", "aria-hidden": "true", "tabindex": "-1"},
+    )
+
+
+def line_chart(chart: rx.Var[Chart], title: str, *, legend: bool = False) -> rx.Component:
+    """A chart with its axes; ``legend`` names its lines."""
+
+    def tick_down(tick: rx.Var[Tick]) -> rx.Component:
+        return rx.el.svg.g(
+            rx.el.svg.line(x1=48, x2=WIDTH, y1=tick.at, y2=tick.at, class_name="grid"),
+            rx.el.svg.text(tick.label, x=42, y=tick.at + 4, class_name="tick end"),
+        )
+
+    def tick_across(tick: rx.Var[Tick]) -> rx.Component:
+        return rx.el.svg.text(tick.label, x=tick.at, y=HEIGHT - 6, class_name="tick middle")
+
+    def point(value: rx.Var[Point]) -> rx.Component:
+        return rx.el.svg.circle(
+            rx.el.svg.title(value.title),
+            cx=value.x,
+            cy=value.y,
+            r=5,
+            class_name=f"dot-{value.kind}",
+        )
+
+    drawing = rx.el.svg(
+        rx.foreach(chart.down, tick_down),
+        rx.foreach(chart.across, tick_across),
+        rx.foreach(
+            chart.lines, lambda line: rx.el.svg.path(d=line.path, class_name=f"line {line.kind}")
+        ),
+        rx.foreach(chart.points, point),
+        view_box=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        class_name="chart",
+        custom_attrs={"aria-label": f"{title}: {chart.summary}"},
+    )
+    names = rx.el.ul(
+        rx.foreach(
+            chart.lines,
+            lambda line: rx.el.li(
+                rx.el.i(class_name=f"swatch bg-{line.kind}", aria_hidden="true"), line.name
+            ),
+        ),
+        class_name="levels",
+    )
+    return rx.el.div(drawing, *([names] if legend else []))

@@ -100,7 +100,7 @@ def _slider(slider: rx.Var[WhatIf]) -> rx.Component:
             min=slider.low,
             max=slider.high,
             step=slider.step,
-            on_change=lambda value: EstimateState.what_if(slider.name, value).throttle(60),
+            on_change=lambda value: EstimateState.what_if(slider.name, value),
             custom_attrs={"aria-valuetext": slider.shown, "data-slider": slider.name},
         ),
         key=f"{slider.name}{EstimateState.slider_key}",

@@ -34,7 +34,6 @@ class EstimateState(rx.State):
     form: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
     form_key: int = 0
     loaded: bool = False  # the server has answered, so that it hears what is typed
-    place: str = ""
     suggestions: rx.Field[list[str]] = rx.field(default_factory=list)
     active: int = -1
     busy: bool = False
@@ -73,11 +72,19 @@ class EstimateState(rx.State):
         self.loaded, self.error, self.no_model = True, "", False
         query = dict(self.router.url.query_parameters)
         linked = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
-        if linked and linked != self._listing:
-            self.form = {n: v for n, v in linked.items() if n not in PLACE}
-            self.form_key += 1
-            self._chosen = Place(*(linked.get(name, "") for name in PLACE))
-            self.place = self._chosen.label
+        # Who returns from another page finds the last home.
+        linked = linked or self._listing
+        if not linked:
+            return
+        self._chosen = Place(
+            state=linked.get("state", ""),
+            city=linked.get("city", ""),
+            zip_code=linked.get("zip_code", ""),
+        )
+        self.form = {"place": self._chosen.label}
+        self.form |= {n: v for n, v in linked.items() if n not in PLACE}
+        self.form_key += 1
+        if linked != self._listing or not self.done:
             async for event in self._price(linked):
                 yield event
 
@@ -86,7 +93,7 @@ class EstimateState(rx.State):
     @rx.event
     async def search(self, text: str) -> None:
         """Offer places for what was typed."""
-        self.place, self._chosen, self.active = text, Place(), -1
+        self._chosen, self.active = Place(), -1
         try:
             index = await place_index()
         except (ApiError, ConfigurationError) as error:
@@ -108,12 +115,13 @@ class EstimateState(rx.State):
             self.active = (self.active + step) % len(self.suggestions)
 
     @rx.event
-    def choose(self, position: int) -> None:
+    def choose(self, position: int) -> Any:
         """Take a place of the list."""
+        self.suggestions, self.active = [], -1
         if 0 <= position < len(self._found):
             self._chosen = self._found[position]
-            self.place = self._chosen.label
-        self.suggestions, self.active = [], -1
+            return rx.set_value("place", self._chosen.label)
+        return None
 
     @rx.event
     def close(self) -> None:
@@ -148,8 +156,9 @@ class EstimateState(rx.State):
             self.busy, self.done, self.errors = False, False, {"place": _UNKNOWN_PLACE}
             yield rx.set_focus("place")
             return
-        self._chosen, self.place = place, place.label
+        self._chosen = place
         self.suggestions, self.active = [], -1
+        yield rx.set_value("place", place.label)
         given = {n: t for n in (*NUMBERS, *MORE) if (t := str(form.get(n, "")).strip())}
         numbers = {n: words.read_number(n, t) if n in NUMBERS else t for n, t in given.items()}
         async for event in self._price({**place.fields, **numbers}):
@@ -250,7 +259,7 @@ class EstimateState(rx.State):
     @rx.event
     def clear(self) -> Any:
         """Empty the form and the answer."""
-        self.form, self.form_key, self.place = {}, self.form_key + 1, ""
+        self.form, self.form_key = {}, self.form_key + 1
         self._chosen, self._listing = Place(), {}
         self.done, self.errors, self.error = False, {}, ""
         return rx.call_script("history.replaceState(history.state, '', '?')")

@@ -1,0 +1,121 @@
+"""The Market and Models pages: what they show, and that they follow the platform."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from tasador.warehouse.warehouse import Warehouse
+from tests.browser import chromium
+from tests.kit.records import make_batch, make_decision, make_drift_record
+
+pytestmark = pytest.mark.skipif(
+    chromium.find() is None,
+    reason="there is no Chromium on this machine (apt install chromium, or set CHROMIUM)",
+)
+SCORES = {
+    "moved": True,
+    "hurts": True,
+    "univariate": {
+        "price": {"value": 0.21, "limit": 0.1, "exceeded": True, "method": "kolmogorov_smirnov"},
+        "bed": {"value": 0.02, "limit": 0.1, "exceeded": False, "method": "kolmogorov_smirnov"},
+    },
+    "performance": {
+        "realised_error": 0.32,
+        "estimated_error": 0.2,
+        "realised_error_reference": 0.2,
+    },
+}
+CHECKS = [
+    {"name": "r2", "passed": True, "value": 0.8, "limit": 0.35, "says": "R² is fine."},
+    {"name": "rmse", "passed": False, "value": 9e5, "limit": 7e5, "says": "RMSE is too large."},
+]
+
+
+@pytest.fixture(scope="module")
+def warehouse(platform):
+    with Warehouse(platform.database_url) as warehouse:
+        yield warehouse
+
+
+def decide(warehouse, version, kind="promoted", **changes):
+    """Record a decision that the pages have not seen."""
+    return warehouse.record_decision(
+        make_decision(
+            version=version,
+            digest=f"d{version}-{uuid4().hex}",
+            decision=kind,
+            training_id=uuid4().hex,
+            champion_version=0,
+            champion_digest="",
+            checks=CHECKS,
+            metrics={"r2": 0.8, "median_error": 0.15},
+            decided_at=datetime.now(UTC),
+            **changes,
+        )
+    )
+
+
+def opened(page, web, route):
+    page.open(f"{web}{route}")
+    page.wait("document.querySelector('h1')")
+    return page
+
+
+def test_models_page_follows_promotion_and_rejection(page, web, warehouse):
+    opened(page, web, "/models")
+    decide(warehouse, 901, reasons=["Better than the champion."])
+    page.wait("document.body.innerText.includes('Version 901')", 20)
+    decide(warehouse, 902, "rejected", reasons=["RMSE is too large."])
+    page.wait("document.body.innerText.includes('Version 902')", 20)
+    row = next(row for row in page.texts("tbody tr") if "Version 902" in row)
+    assert "rejected" in row
+    assert "RMSE is too large." in row
+    # The same page, without a reload, shows a version that is chosen.
+    page.js(
+        "[...document.querySelectorAll('button')].find(b => b.innerText === 'Version 902').click()"
+    )
+    page.wait("document.querySelector('#version h2')?.innerText === 'Version 902'")
+    assert "1 of 2 checks passed" in page.text("#version")
+    first = page.text("#version .gate tbody tr")
+    assert "RMSE is too large." in first
+    page.wait("location.search === '?version=902'")
+    opened(page, web, "/models?version=901")
+    page.wait("document.querySelector('#version h2')?.innerText === 'Version 901'")
+    assert "Better than the champion." in page.text("#version")
+
+
+def test_market_page_follows_a_drift_alarm(page, web, warehouse):
+    opened(page, web, "/market")
+    batch_id, correlation_id = uuid4().hex, uuid4().hex
+    batch = make_batch(
+        batch_id=batch_id,
+        batch_number=77,
+        correlation_id=correlation_id,
+        rows_raw=1000,
+        rows_quarantined=10,
+        fetched_at=datetime.now(UTC),
+    )
+    warehouse.save_batch(batch)
+    page.wait("document.body.innerText.includes('Batch 77')", 20)
+    assert "not judged yet" in page.text()
+    warehouse.record_drift(
+        make_drift_record(batch_id=batch_id, scores=SCORES, reasons=["prices are 24% above"])
+    )
+    page.wait("document.querySelector('.heat')", 20)
+    assert "prices are 24% above" in page.text("#batch")
+    heat = page.texts(".heat-map tbody tr")
+    assert any("Price" in row and "2.1×" in row for row in heat)
+    assert page.js("document.querySelectorAll('.chart circle').length") == 3
+    decide(warehouse, 903, correlation_id=correlation_id)
+    page.wait("document.body.innerText.includes('version 903 promoted')", 20)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("route", ["/", "/market", "/models", "/service"])
+def test_pages_fit_a_phone(page, web, model, route, scheme):
+    page.size(390, 844)
+    page.scheme(scheme)
+    opened(page, web, route)
+    page.wait("document.querySelector('.card')")
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")

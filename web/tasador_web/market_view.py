@@ -1,0 +1,220 @@
+"""What the Market page shows of record's answers. No Reflex."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasador_web import words
+from tasador_web.chart import Chart, line_chart
+
+VERDICTS = {
+    "train": ("first model", "blue"),
+    "no_drift": ("no drift", "green"),
+    "drift": ("drift", "red"),
+    "broken_feed": ("broken feed", "amber"),
+}
+FEATURES = {
+    "price": "Price",
+    "price_ratio": "Price against prediction",
+    "house_size": "House size",
+    "bed": "Bedrooms",
+    "bath": "Bathrooms",
+    "acre_lot": "Lot size",
+    "state": "Mix of states",
+    "zip_area": "Mix of zip areas",
+    "status": "Mix of statuses",
+    "prev_sold_date": "Last sold",
+}
+_RELATIONS = "Relations between fields"
+_METHODS = {
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov",
+    "jensen_shannon": "Jensen-Shannon",
+}
+# A cell is coloured by the share of its limit, in steps of a quarter; 4 is at the limit.
+_STRONGEST = 8
+
+
+@dataclass
+class BatchRow:
+    """A batch in the list."""
+
+    batch_id: str
+    number: str
+    fetched: str
+    rows: str
+    refused: str
+    verdict: str
+    color: str
+    moved: str
+    hurts: str
+    outcome: str
+    outcome_color: str
+    version: int
+    selected: bool = False
+
+
+@dataclass
+class Cell:
+    """A score of one feature in one batch; ``level`` is 0 (none) to 8 (twice the limit)."""
+
+    text: str
+    title: str
+    level: str
+
+
+@dataclass
+class HeatRow:
+    """A feature over the batches."""
+
+    name: str
+    cells: list[Cell]
+
+
+@dataclass
+class Score:
+    """A score behind a verdict."""
+
+    name: str
+    value: str
+    limit: str
+    share: float
+    exceeded: bool
+    method: str
+
+
+def batch_rows(batches: Sequence[Mapping[str, Any]], selected: str) -> list[BatchRow]:
+    """The batches of GET /batches as rows, newest first."""
+    return [_batch_row(batch, batch["batch_id"] == selected) for batch in batches]
+
+
+def _batch_row(batch: Mapping[str, Any], selected: bool) -> BatchRow:
+    verdict = newest_verdict(batch)
+    label, color = "not judged yet", "gray"
+    if verdict is not None:
+        label, color = VERDICTS.get(verdict["verdict"], (verdict["verdict"], "gray"))
+    decision = batch["decision"]
+    outcome, outcome_color = "", "gray"
+    if decision is not None:
+        outcome = f"version {decision['version']} {decision['decision'].replace('_', ' ')}"
+        good = decision["decision"] in ("promoted", "approved")
+        outcome_color = "green" if good else "amber" if decision["decision"] == "waiting" else "red"
+    elif batch["refused"]:
+        outcome = "trains nothing"
+    elif verdict is not None and verdict["verdict"] == "no_drift":
+        outcome = "champion keeps serving"
+    elif verdict is not None:
+        outcome = "training"
+    return BatchRow(
+        batch_id=batch["batch_id"],
+        number=str(batch["batch_number"]),
+        fetched=words.moment(batch["fetched_at"]),
+        rows=f"{batch['rows']:,}",
+        refused=words.per_cent(batch["quarantined"] / batch["rows"]) if batch["rows"] else "–",
+        verdict=label,
+        color=color,
+        moved="moved" if verdict is not None and verdict["moved"] else "",
+        hurts="hurts" if verdict is not None and verdict["hurts"] else "",
+        outcome=outcome,
+        outcome_color=outcome_color,
+        version=decision["version"] if decision is not None else 0,
+        selected=selected,
+    )
+
+
+def newest_verdict(batch: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The last verdict on a batch."""
+    return max(batch["verdicts"], key=lambda v: v["decided_at"], default=None)
+
+
+def judged(batches: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The batches whose scores are known, oldest first."""
+    with_scores = [b for b in batches if (v := newest_verdict(b)) and v["scores"]]
+    return sorted(with_scores, key=lambda b: b["fetched_at"])
+
+
+def heat_map(batches: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[HeatRow]]:
+    """The columns (batches, oldest first) and the rows (features) of the heat map."""
+    known = judged(batches)
+    scores = [_scores(verdict) for batch in known if (verdict := newest_verdict(batch))]
+    names = [name for name in (*FEATURES, _RELATIONS) if any(name in s for s in scores)]
+    names += sorted({name for s in scores for name in s} - set(names))
+    return (
+        [f"Batch {batch['batch_number']}" for batch in known],
+        [HeatRow(FEATURES.get(name, name), [_cell(s.get(name)) for s in scores]) for name in names],
+    )
+
+
+def _scores(verdict: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    scores = dict(verdict["scores"])
+    if verdict["relations"]:
+        scores[_RELATIONS] = verdict["relations"]
+    return scores
+
+
+def _cell(score: Mapping[str, Any] | None) -> Cell:
+    if score is None or not score.get("limit"):
+        return Cell("", "not measured", "none")
+    share = abs(score["value"]) / score["limit"]
+    level = min(round(4 * share), _STRONGEST)
+    # A score just below its limit must not look like one above it.
+    level = max(level, 4) if score["exceeded"] else min(level, 3)
+    return Cell(
+        text=f"{share:.1f}×",
+        title=f"{score['value']:.3f} of a limit of {score['limit']:.3f}",
+        level=f"{level}",
+    )
+
+
+def error_chart(batches: Sequence[Mapping[str, Any]]) -> Chart:
+    """The champion's error on each batch: realised, estimated without prices, and usual."""
+    known = [b for b in judged(batches) if (v := newest_verdict(b)) and v["performance"]]
+    performance = [v["performance"] for b in known if (v := newest_verdict(b))]
+    return line_chart(
+        [f"Batch {b['batch_number']}" for b in known],
+        {
+            "Realised": [p.get("realised_error") for p in performance],
+            "Estimated without prices": [p.get("estimated_error") for p in performance],
+            "Usual": [p.get("realised_error_reference") for p in performance],
+        },
+        lambda error: words.per_cent(error, 0),
+    )
+
+
+def scores_of(batch: Mapping[str, Any]) -> list[Score]:
+    """The scores behind a batch's verdict, the most exceeded first."""
+    verdict = newest_verdict(batch)
+    if verdict is None:
+        return []
+    scores = [
+        Score(
+            name=FEATURES.get(name, name),
+            value=f"{score['value']:.3f}",
+            limit=f"{score['limit']:.3f}",
+            share=round(min(abs(score["value"]) / score["limit"] * 50, 100.0), 1),
+            exceeded=bool(score["exceeded"]),
+            method=_METHODS.get(score.get("method", ""), "Reconstruction error"),
+        )
+        for name, score in _scores(verdict).items()
+        if score.get("limit")
+    ]
+    return sorted(scores, key=lambda s: -s.share)
+
+
+def missing_of(batch: Mapping[str, Any]) -> str:
+    """Fields that are missing more often than before, as a sentence."""
+    verdict = newest_verdict(batch)
+    more = {
+        name: field
+        for name, field in (verdict or {}).get("missing", {}).items()
+        if field.get("exceeded")
+    }
+    if not more:
+        return ""
+    texts = [
+        f"{words.FIELDS.get(name, name).lower()} {words.per_cent(field['reference'])} → "
+        f"{words.per_cent(field['rate'])}"
+        for name, field in more.items()
+    ]
+    return f"Missing more often: {', '.join(texts)}."
