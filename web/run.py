@@ -151,12 +151,13 @@ def _build(folder: Path, *, frozen: bool = True) -> None:
 
 
 def _write_zip_codes(app: Path) -> None:
-    """The table of the app's map and search: reading the package takes seconds."""
-    if str(SOURCE) not in sys.path:
-        sys.path.append(str(SOURCE))
-    from tasador_web.geography import TABLE, write_table
+    """The table of the app's map and search: reading the package takes seconds.
 
-    write_table(app / TABLE)
+    In another process, since this one is to import the app from its copy.
+    """
+    script = "from tasador_web.geography import TABLE, write_table; write_table(TABLE)"
+    if subprocess.run((sys.executable, "-c", script), cwd=app).returncode:
+        raise SystemExit("the table of zip codes could not be written; see the error above")
 
 
 def _stop(*_: object) -> None:

@@ -50,11 +50,11 @@ def offset(centre: ZipCode, latitude: float, longitude: float) -> tuple[float, f
     return east * _MILES_OF_A_DEGREE, (centre.latitude - latitude) * _MILES_OF_A_DEGREE
 
 
-def write_table(path: Path) -> None:
+def write_table(path: str | Path) -> None:
     """Write the table from the package."""
     import zipcodes
 
-    with path.open("w", newline="") as file:
+    with Path(path).open("w", newline="") as file:
         writer = csv.writer(file)
         for entry in zipcodes.list_all():  # type: ignore[no-untyped-call]
             if entry["lat"] and entry["long"]:

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
-
 import reflex as rx
 
-from tasador.errors import ConfigurationError
-from tasador.settings import Settings
-from tasador_web import live, model_view
-from tasador_web.chart import Chart
-from tasador_web.client import ApiError, functions
 from tasador_web.layout import (
     badge,
     card,
@@ -25,101 +17,10 @@ from tasador_web.layout import (
     problem_notice,
     table,
 )
-from tasador_web.model_view import Check, Comparison, Detail, Rollout, VersionRow
+from tasador_web.model_view import Check, Comparison, Rollout, VersionRow
+from tasador_web.pages.models_state import ModelsState
 
 TITLE, ROUTE, ICON = "Models", "/models", "boxes"
-SHOWN = 200
-
-
-class ModelsState(rx.State):
-    """The versions, and the one that is shown."""
-
-    loaded: bool = False
-    error: str = ""
-    sentence: str = ""
-    rollouts_message: str = ""  # why the newest promotion does not serve, or that all is paused
-    versions: rx.Field[list[VersionRow]] = rx.field(default_factory=list)
-    errors_chart: rx.Field[Chart] = rx.field(default_factory=Chart)
-    r2_chart: rx.Field[Chart] = rx.field(default_factory=Chart)
-    selected: int = 0
-    detail: rx.Field[Detail] = rx.field(default_factory=Detail)
-    reasons: rx.Field[list[str]] = rx.field(default_factory=list)
-    checks: rx.Field[list[Check]] = rx.field(default_factory=list)
-    comparisons: rx.Field[list[Comparison]] = rx.field(default_factory=list)
-    rollouts: rx.Field[list[Rollout]] = rx.field(default_factory=list)
-    run_url: str = ""
-    card_url: str = ""
-    _mark: str = ""
-    _champion: int = 0
-
-    @rx.event
-    async def load(self) -> None:
-        """Show the versions, and the one in the address or the newest."""
-        text = str(self.router.url.query_parameters.get("version", ""))
-        self.selected = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-        self._mark = ""
-        await self._follow()
-
-    @rx.event
-    async def tick(self) -> None:
-        """Show what has changed."""
-        await self._follow()
-
-    async def _follow(self) -> None:
-        try:
-            mark = await live.change_mark()
-            if mark != self._mark:
-                await self._show(await functions().models(SHOWN))
-                self._mark = mark
-            self.error = ""
-        except (ApiError, ConfigurationError) as error:
-            # What is shown stays; the next tick tries again.
-            self.error, self._mark = str(error), ""
-        self.loaded = True
-
-    async def _show(self, answer: dict[str, Any]) -> None:
-        decisions, rollouts = answer["decisions"], answer["rollouts"]
-        self.versions = model_view.version_rows(answer)
-        self.sentence = model_view.serving_sentence(answer)
-        ordinary = not decisions or (rollouts["healthy"] and not rollouts["paused"])
-        self.rollouts_message = "" if ordinary else rollouts["message"].replace("`", "")
-        self.errors_chart = model_view.metric_chart(decisions, "median_error")
-        self.r2_chart = model_view.metric_chart(decisions, "r2")
-        self._champion = answer["champion"] or 0
-        if decisions and not self.selected:
-            self.selected = decisions[0]["version"]
-        if self.selected:
-            await self._show_version()
-
-    async def _show_version(self) -> None:
-        answer = await functions().version(self.selected)
-        self.detail = model_view.detail_of(answer, self._champion)
-        self.reasons = answer["reasons"]
-        self.checks = model_view.checks_of(answer)
-        self.comparisons = model_view.comparisons_of(answer)
-        self.rollouts = model_view.rollouts_of(answer)
-        settings = Settings.load()
-        # The experiment is not known here; MLflow finds a run by its id alone.
-        self.run_url = (
-            f"{settings.mlflow_url}/#/models/{answer['model_name']}/versions/{answer['version']}"
-            if settings.mlflow_url
-            else ""
-        )
-        self.card_url = settings.cards_train_url
-
-    @rx.event
-    async def select(self, version: int) -> AsyncIterator[Any]:
-        """Show a version."""
-        self.selected = version
-        try:
-            await self._show_version()
-        except (ApiError, ConfigurationError) as error:
-            self.error = str(error)
-            return
-        yield rx.call_script(f"history.replaceState(history.state, '', '?version={version}')")
-        yield rx.call_script(
-            "document.getElementById('version').scrollIntoView({block: 'nearest'})"
-        )
 
 
 def _row(row: rx.Var[VersionRow]) -> rx.Component:
