@@ -166,8 +166,8 @@ def test_form_values_are_sent_to_predict(page, web, platform, model):
     assert "house_size=1850" in query
     page.open(f"{web}/{query}")
     page.wait("document.querySelector('#price')?.innerText")
-    assert page.js("document.getElementById('house_size').value") == "1850"
-    assert page.js("document.getElementById('place').value") == f"{city}, {state}"
+    page.wait("document.getElementById('house_size').value === '1850'")
+    page.wait(f"document.getElementById('place').value === '{city}, {state}'")
 
 
 def test_sliders_move_price_and_waterfall(page, web, platform, model):
