@@ -21,7 +21,7 @@ from tasador.source.refusals import is_used_up
 
 T = TypeVar("T")
 
-_TEMPORARY = frozenset({429, 502, 503, 504})
+_TEMPORARY = frozenset({429, 500, 502, 503, 504})
 _LONGEST_MESSAGE = 64 * 1024  # bytes
 _LONGEST_PAUSE = 15.0  # seconds
 _EXCERPT = 300  # characters
@@ -47,7 +47,7 @@ class FetchedBatch:
 class SourceClient:
     """A client of the course's API for one group and day.
 
-    A request that fails for a temporary reason (no connection, 429, 502, 503, 504, or a truncated
+    A request that fails for a temporary reason (no connection, 429, 500, 502 to 504, or a truncated
     body) is retried at most ``retries`` times, with pauses that grow from ``backoff`` seconds.
     A server that advances at every call may count a truncated batch as delivered. The next
     ``batch_number`` then leaves a gap, and ``restart`` is the only remedy.
