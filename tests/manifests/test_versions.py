@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cluster.pins import pins
 from tests.kit.checkout import ROOT
@@ -90,6 +91,26 @@ def test_every_pin_is_used():
     for name, value in pins().items():
         named = re.compile(rf"\b{name}\b")
         assert any(value in text or named.search(text) for text in texts), f"nothing uses {name}"
+
+
+class OneValue(yaml.SafeLoader):
+    """A loader that refuses a key that appears twice; kustomize takes the last in silence."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"line {node.start_mark.line + 1}: a key appears twice"
+        return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("path", manifests(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_key_of_a_manifest_appears_twice(path):
+    for _ in yaml.load_all(path.read_text(), OneValue):
+        pass
+
+
+def test_a_key_that_appears_twice_is_found():
+    with pytest.raises(AssertionError, match="line 1: a key appears twice"):
+        yaml.load("components: [a]\ncomponents: [b]\n", OneValue)
 
 
 def test_pins_of_addresses_contain_a_commit():
