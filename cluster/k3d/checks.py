@@ -14,7 +14,7 @@ from cluster.k3d.runner import CommandFailed, Runner
 from cluster.pins import pins
 
 CONFIG = Path(__file__).with_name("k3d.yaml")
-# Measured for the containers of the platform, with a training in progress.
+# Room for the platform, a training and the build of an image.
 MEMORY_GIB = 8
 PROCESSORS = 2
 
