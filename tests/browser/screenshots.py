@@ -78,7 +78,7 @@ def photograph(page, name, width, height, scheme="light"):
 
 
 def web_app(page, url):
-    """The Estimate page with a price and its explanation, light and dark, and the Service page."""
+    """Estimate with a price and its reasons, and the histories, light and dark; and on a phone."""
     page.size(1100, 1000)
     query = "?state=Texas&city=Houston&zip_code=77084&house_size=1800&bed=3&bath=2"
     page.open(f"{url}/{query}")
@@ -86,6 +86,14 @@ def web_app(page, url):
     page.js("window.scrollTo(0, 0)")
     photograph(page, "estimate-light", 1100, 1000)
     photograph(page, "estimate-dark", 1100, 1000, "dark")
+    page.js("document.getElementById('answer').scrollIntoView()")
+    photograph(page, "estimate-phone", 390, 844)
+    for name in ("market", "models"):
+        page.size(1100, 1000)
+        page.open(f"{url}/{name}")
+        page.wait("document.querySelector('.chart')", 60)
+        photograph(page, f"{name}-light", 1400, 1000)
+        photograph(page, f"{name}-dark", 1400, 1000, "dark")
 
 
 def card(page, url):
