@@ -91,7 +91,7 @@ def test_batch_fetched_by_another_client_is_replayed(settings):
         messages = []
         first = ingest_one(settings, source.url, messages.append)
         assert first.batch.batch_number == 1
-        assert "batch 1 before it never did" in messages[0]
+        assert any("batch 1 before it never did" in message for message in messages)
         ingest_all(settings, source.url)
         assert source.restarts == 1
     assert_ingested_once(settings, BATCHES)
