@@ -273,7 +273,9 @@ def test_signing_key_must_be_set_and_its_public_key_trusted(tmp_path):
         signing.sign_bundle(cluster(tmp_path, signing_key=signing.new_key()[0]), lake, model)
 
 
-@pytest.mark.parametrize("text", ["x", "AAAA", PUBLIC[:-4], f"{PUBLIC},é"])
+@pytest.mark.parametrize(
+    "text", ["x", "AAAA", PUBLIC[:-4], f"{PUBLIC},é"], ids=["x", "short", "cut", "not ASCII"]
+)
 def test_unreadable_key_is_refused_without_being_shown(text):
     with pytest.raises(
         ConfigurationError, match="TASADOR_SIGNING_PUBLIC_KEYS holds a key"
