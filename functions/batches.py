@@ -32,7 +32,7 @@ from tasador.clock import now
 from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
 from tasador.listings.listing import COLUMNS, INPUTS, FieldProblem
-from tasador.listings.reading import not_a_column
+from tasador.listings.value_reader import not_a_column
 from tasador.model.bundle import Bundle
 from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.http import invalid_fields, require_object
 from tasador.listings.listing import INPUTS, Listing, read_inputs
-from tasador.listings.reading import REWORDED, is_reworded
+from tasador.listings.value_reader import REWORDED, is_reworded
 
 
 def listing_from_json(data: Any, field_name: str = "body") -> Listing:

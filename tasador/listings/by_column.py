@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.reading import (
+from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, MISSING_TEXTS, RULES, Kind, Rule
+from tasador.listings.text_column import TextColumn, digit_matrix, digits_of, distinct
+from tasador.listings.value_reader import (
     READERS,
     REWORDED,
     FieldProblem,
@@ -23,8 +25,6 @@ from tasador.listings.reading import (
     read_value,
     shown,
 )
-from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, MISSING_TEXTS, RULES, Kind, Rule
-from tasador.listings.text_column import TextColumn, digit_matrix, digits_of, distinct
 
 _MISSING = type(None)
 _TEXT = {str, _MISSING}

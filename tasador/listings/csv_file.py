@@ -19,7 +19,7 @@ from typing import IO, NamedTuple, cast
 
 from tasador.errors import TasadorError
 from tasador.listings.listing import COLUMNS, INPUTS
-from tasador.listings.reading import FieldProblem, cleaned
+from tasador.listings.value_reader import FieldProblem, cleaned
 
 # The csv module's limit. No listing has such a cell; an unclosed quote swallows many rows.
 LONGEST_CELL = 131_072

@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasador.listings.reading import READERS, Reader, Refused, Value, not_a_column, shown
-from tasador.listings.reading import FieldProblem as FieldProblem  # for those who read listings
 from tasador.listings.rules import RULES
+from tasador.listings.value_reader import READERS, Reader, Refused, Value, not_a_column, shown
+from tasador.listings.value_reader import (
+    FieldProblem as FieldProblem,
+)  # for those who read listings
 
 COLUMNS = tuple(rule.column for rule in RULES)
 # The columns of a request; the price is the answer.

@@ -25,8 +25,8 @@ from tasador.listings.listing import (
     property_key,
     read_row,
 )
-from tasador.listings.reading import read_value
 from tasador.listings.rules import RULES
+from tasador.listings.value_reader import read_value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.csv_file import TableError, open_csv
-from tasador.listings.reading import FieldProblem, read_value
+from tasador.listings.value_reader import FieldProblem, read_value
 
 _ZIP_CODE = "zip_code"
 # Each column is one comparison; nobody reads a report of more.

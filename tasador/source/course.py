@@ -22,8 +22,8 @@ from typing import Literal
 from tasador.errors import TasadorError
 from tasador.listings.csv_file import open_csv
 from tasador.listings.listing import COLUMNS
-from tasador.listings.reading import FieldProblem, cleaned, read_value
 from tasador.listings.rules import MISSING_TEXTS
+from tasador.listings.value_reader import FieldProblem, cleaned, read_value
 from tasador.source.scenarios import BATCHES
 from tasador.source.stored import Form, StoredBatch
 

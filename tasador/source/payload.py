@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from tasador.errors import SourceError
 from tasador.listings.listing import COLUMNS, Listing, read_row
-from tasador.listings.reading import FieldProblem, read_value
+from tasador.listings.value_reader import FieldProblem, read_value
 from tasador.source.json_reader import TOO_DEEP, BrokenOff, JsonReader, Unreadable
 from tasador.source.plain_rows import PlainRows, read_plain
 

@@ -16,8 +16,8 @@ import numpy as np
 from tasador.listings.arrays import arrays_of
 from tasador.listings.csv_file import CsvRow, TableError, open_csv
 from tasador.listings.listing import INPUTS, Listing, read_listing
-from tasador.listings.reading import FieldProblem
 from tasador.listings.table import places_of
+from tasador.listings.value_reader import FieldProblem
 from tasador.model.bundle import Bundle
 from tasador.model.intervals import LEVELS
 from tasador.model.value_warnings import warnings_of

@@ -29,7 +29,7 @@ from tasador.local.gateway.forward import Forwarder, Relay
 from tasador.local.gateway.journal import Journal
 from tasador.local.gateway.metrics import GatewayMetrics
 from tasador.local.gateway.options import Options
-from tasador.local.gateway.reconcile import reconcile_regularly
+from tasador.local.gateway.reload_timer import reconcile_regularly
 from tasador.local.gateway.services import Revision, Services
 from tasador.settings import Settings
 

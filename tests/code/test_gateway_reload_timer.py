@@ -8,7 +8,7 @@ import pytest
 from tasador.errors import ConfigurationError
 from tasador.local.gateway.answers import Refusal
 from tasador.local.gateway.options import Options
-from tasador.local.gateway.reconcile import reconcile_regularly
+from tasador.local.gateway.reload_timer import reconcile_regularly
 
 
 class Forwarder:
