@@ -51,7 +51,9 @@ class TrainFlow(FlowSpec):
         self.options = SearchOptions(
             trials=self.trials, seed=self.seed, budget_seconds=self.budget_seconds
         )
-        started_by = self.started_by or ("event" if current.trigger else current.username)
+        # Metaflow sets ``trigger`` only in runs that an event started.
+        by_event = getattr(current, "trigger", None) is not None
+        started_by = self.started_by or ("event" if by_event else current.username)
         self.planned = plan(load_settings(), self.correlation_id, started_by)
         self.next(self.search)
 
