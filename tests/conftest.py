@@ -6,6 +6,7 @@ first, so that all processes finish at about the same time.
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,10 @@ from tests.kit.processor_time import (  # noqa: F401 (hooks)
 # How long an example takes depends on what else the machine does.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+# nohup and a shell's background jobs ignore these signals, and whatever a test starts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Without bytecode files each of the tests' processes would compile all of its imports again.
 sys.dont_write_bytecode = False

@@ -45,7 +45,7 @@ def test_web_estimate_with_functions_scaled_to_zero(loop, tmp_path):
         closing(tab()) as page,
     ):
         page.open(address)
-        page.wait("document.querySelectorAll('#state option').length > 1", seconds=90)
+        page.wait("document.querySelector('#listing[data-loaded=true]')", seconds=90)
         page.click("button[type=submit]")
         price = page.wait("document.querySelector('#price')?.innerText", seconds=90)
         assert price.startswith("$")

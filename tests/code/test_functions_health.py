@@ -195,7 +195,7 @@ def test_outage_is_published_once(monkeypatch):
     monkeypatch.setenv("K_SINK", "http://broker")
     monkeypatch.setenv("K_SERVICE", "predict")
     monkeypatch.setattr(
-        "tasador.events.publish.publish", lambda event, url: published.append((event, url))
+        "tasador.events.publish.publish", lambda event, url, key: published.append((event, url))
     )
     with pytest.raises(_Loaded):
         served.ServedModel().load()
