@@ -12,8 +12,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-from functions.http import HttpProblem, Request, Response, read_body
-from functions.limits import MAX_BODY_BYTES
+from functions.http import HttpProblem, Request, Response
 from tasador.events import read
 from tasador.events.event import PREDICTION_REQUESTED, Event, EventError
 from tasador.events.seal import is_sealed
@@ -53,7 +52,7 @@ def require_seal(event: Event) -> None:
         )
 
 
-def require_token_or_origin(request: Request) -> None:
+def require_token_or_origin(request: Request, body: bytes) -> None:
     """Raise HttpProblem 401 unless the request has the token or holds an event for everybody.
 
     That is an event that this platform published, or one of the type that anybody may post to the
@@ -63,7 +62,7 @@ def require_token_or_origin(request: Request) -> None:
     if not reason:
         return
     try:
-        event = read.parse(request.headers, read_body(request, MAX_BODY_BYTES))
+        event = read.parse(request.headers, body)
         if event.type != PREDICTION_REQUESTED:
             require_seal(event)
     except EventError:

@@ -35,8 +35,9 @@ log = logging.getLogger("tasador.functions.dead_letters")
 
 def store(database: Database, request: Request) -> Response:
     """POST /dead-letters: an event in binary mode with any data. 503 asks the broker to retry."""
-    require_token_or_origin(request)
-    letter = dead_letter_of(request.headers, read_body(request, MAX_BODY_BYTES))
+    body = read_body(request, MAX_BODY_BYTES)  # a request can be read once
+    require_token_or_origin(request, body)
+    letter = dead_letter_of(request.headers, body)
     try:
         database.warehouse().save_dead_letter(letter)
     except StoreUnavailable:

@@ -19,8 +19,12 @@ DECIDE = """
 from dataclasses import replace
 from tasador.events import announce, build
 from tasador.clock import now
+from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
+from tasador.stores.signing import sign_bundle
 newest = warehouse.gate_decisions(settings.model_name, VERSION)[0]
+# The gate signs only what it promotes.
+sign_bundle(settings, Lake(settings), newest.model)
 made = warehouse.record_decision(
     replace(newest, decision="rolled_back", decided_at=now(), promotion=None, **CHANGES)
 )

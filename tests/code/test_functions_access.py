@@ -1,13 +1,14 @@
 """Who may call record and reload: the token, and the seal of events."""
 
 import dataclasses
+import io
 import json
 
 import pytest
 
 import functions.record.func as record
 import functions.reload.func as reload
-from functions import access
+from functions import access, dead_letters
 from functions.http import HttpProblem, Request, guarded
 from tasador.events import build, read
 from tasador.events.announce import announce
@@ -37,8 +38,10 @@ def cluster(monkeypatch, tmp_path):
 
 
 def request(headers=(), body=b"", path="/"):
+    # As a connection does, it gives the body once.
+    read_once = io.BytesIO(body).read
     return Request(
-        method="POST", path=path, headers=dict(headers), length=len(body), read=lambda: body
+        method="POST", path=path, headers=dict(headers), length=len(body), read=read_once
     )
 
 
@@ -146,6 +149,22 @@ def test_dead_letters_are_stored_if_anybody_may_send_the_event_or_tasador_did(
 ):
     (route,) = (r for r in record.FUNCTION.routes if r.path == "/dead-letters")
     assert guarded(route.view, of(event)).status == status
+
+
+def test_dead_letter_that_was_checked_keeps_its_body(cluster):
+    class Database:
+        letter = None
+
+        def warehouse(self):
+            return self
+
+        def save_dead_letter(self, letter):
+            self.letter = letter
+
+    database = Database()
+    event = sealed(EVENT, KEY)
+    assert dead_letters.store(database, of(event)).status == 204
+    assert database.letter.body == event.body()
 
 
 def test_seal_covers_what_consumers_read_and_survives_every_mode():
