@@ -52,8 +52,8 @@ def replay(
 
 def _reachable_settings() -> Settings:
     settings = Settings.load()
-    where = ["database_url", *(["gateway_admin_url"] * (settings.platform == "embedded"))]
-    return require_running(settings, *where)
+    where = "gateway_admin_url" if settings.platform == "embedded" else "database_url"
+    return require_running(settings, where)
 
 
 def _backend(settings: Settings) -> Any:

@@ -6,7 +6,9 @@ holds rows that a migration moved out of a table because they break a new rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
@@ -14,18 +16,34 @@ from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.operations import dead_letters as stored
 from tasador.settings import Settings
 
+log = logging.getLogger("tasador.local.dead_letters")
+
 
 def dead_letters(settings: Settings) -> list[dict[str, Any]]:
     """All undelivered events, the oldest first: time, subscriber, status, reason, event."""
     letters: list[dict[str, Any]] = _request(settings, "GET", "/dead-letters")
-    return sorted([*letters, *stored.dead_letters(settings)], key=itemgetter("time"))
+    with _warned("the events that a migration moved are not listed"):
+        letters += stored.dead_letters(settings)
+    return sorted(letters, key=itemgetter("time"))
 
 
 def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
     """Deliver them again, all or the events with these ids; returns how many."""
     answer = _request(settings, "POST", "/dead-letters/replay", {"ids": list(ids)})
+    count = int(answer["replayed"])
     # Last: one that fails again becomes a dead letter of the gateway.
-    return int(answer["replayed"]) + stored.replay(settings, ids)
+    with _warned("the events that a migration moved are not replayed"):
+        count += stored.replay(settings, ids)
+    return count
+
+
+@contextmanager
+def _warned(consequence: str) -> Iterator[None]:
+    """Warn if the database is away: the gateway's dead letters need none."""
+    try:
+        yield
+    except ServiceUnavailable as error:
+        log.warning("%s, so %s", error, consequence)
 
 
 def _request(settings: Settings, method: str, path: str, body: Any = None) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tasador.clock import backoff, retry
-from tasador.environment import PROXIES, named
+from tasador.environment import LOOPBACK, PROXIES, named
 from tasador.errors import ConfigurationError, RegistryError, StoreRefused, StoreUnavailable
 from tasador.settings import Settings
 
@@ -118,6 +118,8 @@ class MlflowRest:
                 verify=_tls(os.environ) if self._url.startswith("https:") else True,
                 timeout=_TIMEOUT,
                 follow_redirects=True,
+                # A proxy or certificates of the user's environment do not concern this machine.
+                trust_env=httpx.URL(self._url).host not in LOOPBACK,
                 # Nobody closes a registry, so no connection may outlive its request.
                 limits=httpx.Limits(max_keepalive_connections=0),
             )

@@ -64,7 +64,8 @@ class EstimateState(rx.State):
     async def load(self) -> AsyncIterator[Any]:
         """Fetch the places; price the home of a shared link."""
         try:
-            await place_index()
+            # A page that opens says whether a model is in service now.
+            await place_index(fresh=True)
         except (ApiError, ConfigurationError) as error:
             self.loaded = True
             await self._show_error(error)
