@@ -84,7 +84,7 @@ def test_explain_shows_missing_values(trained):
 
 def test_explain_lists_similar_nearby_comparables(trained, market):
     comparables = explain(trained, HOUSE).comparables
-    assert len(comparables) == 5
+    assert len(comparables) == 10
     similarities = [c.alike for c in comparables]
     assert similarities == sorted(similarities, reverse=True)
     shown = market[~market["holdout"]]
