@@ -575,7 +575,7 @@ def test_dead_letters_are_stored_and_replayed(gateway):
     orphan = {**listed[0], "subscriber": "gone"}
     with (gateway.home / "dead-letters.jsonl").open("a") as file:
         file.write(json.dumps(orphan) + "\n")
-    assert "1 event " in tasador(gateway, "replay", "hopeless", "unknown")
+    assert "1 event " in tasador(gateway, "replay", "hopeless")
     wait_for(lambda: gateway.seen("record").count("hopeless") == 5)
     assert [letter["event"]["id"] for letter in letters()] == ["refused", "refused"]
     assert "1 event " in tasador(gateway, "replay")
