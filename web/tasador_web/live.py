@@ -1,12 +1,14 @@
-"""Whether the histories have changed: asked once for all visitors of this process."""
+"""Pages that follow the histories; record is asked once for all visitors of this process."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tasador_web.client import functions
+from tasador.errors import ConfigurationError
+from tasador_web.client import ApiError, functions
 
 # Pages ask twice in a second; the answer to all of them may be this old.
 _SECONDS = 0.4
@@ -31,3 +33,18 @@ async def change_mark() -> str:
             _KEPT.mark = await functions().change_mark()
             _KEPT.fetched = time.monotonic()
         return _KEPT.mark
+
+
+async def follow(mark: str, show: Callable[[], Awaitable[None]]) -> tuple[str, str]:
+    """Call ``show`` if the histories have changed since ``mark``.
+
+    Returns the mark of what is shown and an error, one of them empty. After an error the page keeps
+    what it shows, and the next call tries again.
+    """
+    try:
+        newest = await change_mark()
+        if newest != mark:
+            await show()
+    except (ApiError, ConfigurationError) as error:
+        return "", str(error)
+    return newest, ""

@@ -6,10 +6,9 @@ from typing import Any
 
 import reflex as rx
 
-from tasador.errors import ConfigurationError
 from tasador_web import live, market_view
 from tasador_web.chart import Chart
-from tasador_web.client import ApiError, functions
+from tasador_web.client import functions
 from tasador_web.layout import (
     badge,
     card,
@@ -56,17 +55,12 @@ class MarketState(rx.State):
         await self._follow()
 
     async def _follow(self) -> None:
-        try:
-            mark = await live.change_mark()
-            if mark != self._mark:
-                self._batches = await functions().batches(SHOWN)
-                self._mark = mark
-                self._show()
-            self.error = ""
-        except (ApiError, ConfigurationError) as error:
-            # What is shown stays; the next tick tries again.
-            self.error, self._mark = str(error), ""
+        self._mark, self.error = await live.follow(self._mark, self._fetch)
         self.loaded = True
+
+    async def _fetch(self) -> None:
+        self._batches = await functions().batches(SHOWN)
+        self._show()
 
     def _show(self) -> None:
         batches = self._batches

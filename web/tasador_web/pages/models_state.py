@@ -52,18 +52,11 @@ class ModelsState(rx.State):
         await self._follow()
 
     async def _follow(self) -> None:
-        try:
-            mark = await live.change_mark()
-            if mark != self._mark:
-                await self._show(await functions().models(SHOWN))
-                self._mark = mark
-            self.error = ""
-        except (ApiError, ConfigurationError) as error:
-            # What is shown stays; the next tick tries again.
-            self.error, self._mark = str(error), ""
+        self._mark, self.error = await live.follow(self._mark, self._fetch)
         self.loaded = True
 
-    async def _show(self, answer: dict[str, Any]) -> None:
+    async def _fetch(self) -> None:
+        answer = await functions().models(SHOWN)
         decisions, rollouts = answer["decisions"], answer["rollouts"]
         self.versions = model_view.version_rows(answer)
         self.sentence = model_view.serving_sentence(answer)
