@@ -11,6 +11,8 @@ import pytest
 
 from tasador.local.platform import Platform
 from tasador.settings import Settings
+from tasador.warehouse.warehouse import Warehouse
+from tests.kit.ingestion import own_database
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,20 @@ def platform(new_home: Callable[[], Path]) -> Iterator[Settings]:
             yield whole.up(web=False)
         finally:
             whole.down()
+
+
+@pytest.fixture(scope="module")
+def database(platform: Settings) -> Iterator[Settings]:
+    """The platform's settings with a database for the module alone."""
+    with own_database(platform) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def warehouse(database: Settings) -> Iterator[Warehouse]:
+    """The warehouse in ``database``."""
+    with Warehouse(database.database_url) as warehouse:
+        yield warehouse
 
 
 @pytest.fixture

@@ -13,8 +13,6 @@ from tasador.records import PauseRecord
 from tasador.rollout.verbs import LOCK
 from tasador.warehouse.overview.figures import DEAD_LETTERS
 from tasador.warehouse.overview.overview import FAMILIES
-from tasador.warehouse.warehouse import Warehouse
-from tests.kit.ingestion import own_database
 from tests.kit.network import free_port
 from tests.kit.prometheus import check_metrics, needs
 from tests.kit.records import (
@@ -26,18 +24,6 @@ from tests.kit.records import (
     make_rollout,
 )
 from tests.kit.waiting import wait_for
-
-
-@pytest.fixture(scope="module")
-def database(platform):
-    with own_database(platform) as settings:
-        yield settings
-
-
-@pytest.fixture(scope="module")
-def warehouse(database):
-    with Warehouse(database.database_url) as warehouse:
-        yield warehouse
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,6 @@ from tasador.operations import exporter
 from tasador.records import DeadLetter, PauseRecord
 from tasador.rollout.backend import Revision, Target
 from tasador.rollout.local import LocalBackend
-from tasador.warehouse.warehouse import Warehouse
-from tests.kit.ingestion import own_database
 from tests.kit.models import make_bundle
 from tests.kit.monitoring import monitoring
 from tests.kit.network import free_port
@@ -39,18 +37,6 @@ pytestmark = needs("prometheus", "alertmanager")
 
 LONG_AGO = now() - timedelta(days=30)
 REVISION = "predict-monitoring"
-
-
-@pytest.fixture(scope="module")
-def database(platform):
-    with own_database(platform) as settings:
-        yield settings
-
-
-@pytest.fixture(scope="module")
-def warehouse(database):
-    with Warehouse(database.database_url) as warehouse:
-        yield warehouse
 
 
 @pytest.fixture(scope="module")
