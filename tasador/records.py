@@ -1,8 +1,8 @@
 """The records of the platform: what was ingested, judged, decided, rolled out and monitored.
 
 Each dataclass is a row of one table of the warehouse; its fields are the columns. Times are aware
-UTC datetimes. A number that the database assigns is None before that. Predictions have a module of
-their own, ``tasador.prediction_record``.
+UTC datetimes. A number that the database assigns is None before that. Predictions
+and reviews of them have separate modules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ BatchStatus = Literal["fetched", "validated", "ready"]
 Verdict = Literal["train", "drift", "no_drift", "broken_feed"]
 DecisionKind = Literal["promoted", "rejected", "waiting", "approved", "declined", "rolled_back"]
 RolloutOutcome = Literal["serving", "failed", "superseded", "unchanged", "paused"]
-ReviewVerdict = Literal["accept", "too_high", "too_low"]
 Outcome = Literal["received", "exhausted", "restarted"]
 
 # The decisions that the gate makes, those of a person on a waiting one, and those that put a
@@ -202,29 +201,6 @@ class RolloutRecord:
     def model(self) -> ModelRef:
         """The promoted version."""
         return ModelRef.of_record(ROLLOUT, self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewRecord:
-    """ops.prediction_reviews: a prediction that was drawn at random for a person to review.
-
-    ``week`` is the ISO week of the draw, such as 2026-W48. ``verdict`` is None until the review.
-    """
-
-    prediction_id: str
-    predicted_at: datetime
-    model_name: str
-    model_version: int
-    model_digest: str
-    price: float
-    listing: dict[str, Any]
-    week: str
-    drawn_at: datetime = field(default_factory=now)
-    verdict: ReviewVerdict | None = None
-    note: str = ""
-    reviewed_by: str = ""
-    reviewed_at: datetime | None = None
-    review_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         DecisionRecord,
         DriftRecord,
         MonitorRecord,
-        ReviewRecord,
     )
+    from tasador.review_record import ReviewRecord
     from tasador.stores.model_version import ModelVersion
 
 

@@ -109,7 +109,7 @@ def test_migrations_match_the_tables_of_the_schema(settings):
 
 
 def test_rules_of_predictions_are_those_of_the_schema(settings):
-    from tasador.warehouse.schema import PREDICTION_CHECKS
+    from tasador.warehouse.prediction_checks import PREDICTION_CHECKS
 
     rows = query(
         settings,

@@ -14,9 +14,9 @@ from tasador.records import (
     DecisionRecord,
     DriftRecord,
     MonitorRecord,
-    ReviewRecord,
     RolloutRecord,
 )
+from tasador.review_record import ReviewRecord
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
