@@ -13,15 +13,11 @@ from typing import Any
 
 from functions.database import Database
 from functions.function import Route
-from functions.http import HttpProblem, Request, Response, invalid_fields, reply
-from tasador.listings.listing import FieldProblem
+from functions.http import HttpProblem, Request, Response, reply
+from functions.limits import HISTORY_ROWS, MAX_HISTORY_ROWS
+from functions.paging import read_limit
 from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 from tasador.settings import Settings
-from tasador.warehouse.warehouse import Warehouse
-
-_ROWS, _MOST_ROWS = 100, 1_000
-# Verdicts that are searched for those of the batches.
-_VERDICTS = 10_000
 
 
 def routes(database: Database) -> tuple[Route, ...]:
@@ -40,7 +36,7 @@ def _models(database: Database, request: Request) -> Response:
     """GET /models?limit=: the newest decisions on versions, newest first, and what serves."""
     from tasador.rollout.status import read_status
 
-    name, limit = Settings.load().model_name, _limit(request)
+    name, limit = Settings.load().model_name, _rows(request)
     warehouse = database.warehouse()
     status = read_status(warehouse, name)
     newest = status.newest
@@ -76,7 +72,7 @@ def _model(database: Database, _request: Request, version: str) -> Response:
             "champion": None if champion is None else _decision(champion),
             "rollouts": [
                 _rollout(row)
-                for row in warehouse.rollout_history(_MOST_ROWS)
+                for row in warehouse.rollout_history(MAX_HISTORY_ROWS)
                 if row.version == number and row.digest == newest.digest
             ],
         }
@@ -86,12 +82,14 @@ def _model(database: Database, _request: Request, version: str) -> Response:
 def _batches(database: Database, request: Request) -> Response:
     """GET /batches?limit=: the newest batches, newest first, with their verdicts, the scores behind
     them, and the decision on the model that each led to."""
-    limit, warehouse = _limit(request), database.warehouse()
+    limit, warehouse = _rows(request), database.warehouse()
     batches = sorted(warehouse.batches(), key=lambda b: b.fetched_at, reverse=True)[:limit]
     verdicts: defaultdict[str, list[DriftRecord]] = defaultdict(list)
-    for verdict in warehouse.drift_history(_VERDICTS):
+    for verdict in warehouse.verdicts_on([batch.batch_id for batch in batches]):
         verdicts[verdict.batch_id].append(verdict)
-    led_to = _by_correlation(warehouse)
+    led_to = warehouse.decisions_after(
+        Settings.load().model_name, [batch.correlation_id for batch in batches]
+    )
     return reply(
         {
             "batches": [
@@ -102,24 +100,15 @@ def _batches(database: Database, request: Request) -> Response:
     )
 
 
-def _by_correlation(warehouse: Warehouse) -> dict[str, DecisionRecord]:
-    """The gate's newest decision by the correlation id of the batch that led to it."""
-    decisions: dict[str, DecisionRecord] = {}
-    for decision in warehouse.model_history(_VERDICTS, name=Settings.load().model_name):
-        if decision.decision != "rolled_back":
-            decisions.setdefault(decision.correlation_id, decision)
-    return decisions
-
-
 def _rollouts(database: Database, request: Request) -> Response:
     """GET /rollouts?limit=: the newest attempts to bring a version into service."""
-    rows = database.warehouse().rollout_history(_limit(request))
+    rows = database.warehouse().rollout_history(_rows(request))
     return reply({"rollouts": [_rollout(row) for row in rows]})
 
 
 def _monitoring(database: Database, request: Request) -> Response:
     """GET /monitoring?limit=: the newest checks of the requests to the champion."""
-    rows = database.warehouse().monitor_history(_limit(request))
+    rows = database.warehouse().monitor_history(_rows(request))
     return reply({"checks": [_check(row) for row in rows]})
 
 
@@ -129,13 +118,8 @@ def _changes(database: Database, _request: Request) -> Response:
     return reply({"mark": warehouse.change_mark()})
 
 
-def _limit(request: Request) -> int:
-    text = request.args.get("limit", str(_ROWS))
-    digits = text.isascii() and text.isdigit() and len(text) < 9
-    if not digits or not 1 <= int(text) <= _MOST_ROWS:
-        reason = f"is not a whole number from 1 to {_MOST_ROWS}"
-        raise invalid_fields([FieldProblem("limit", reason, text[:200])])
-    return int(text)
+def _rows(request: Request) -> int:
+    return read_limit(request.args, HISTORY_ROWS, MAX_HISTORY_ROWS)
 
 
 def _decision(d: DecisionRecord) -> dict[str, Any]:

@@ -40,5 +40,7 @@ MAX_INLINE_RUN = 16
 MAX_ROWS = 10_000
 # Predictions on one page of the history.
 PAGE_ROWS, MAX_PAGE_ROWS = 50, 500
+# Rows of an answer about the histories: default, most.
+HISTORY_ROWS, MAX_HISTORY_ROWS = 100, 1_000
 # The fields that an error names.
 MAX_ERRORS = 100

@@ -35,7 +35,7 @@ def read_page(arguments: Mapping[str, str]) -> Page:
 
     ``before`` is a time. Clients of older versions send ``next`` in it, so it may be a cursor too.
     """
-    limit = _limit(arguments.get("limit"))
+    limit = read_limit(arguments, PAGE_ROWS, MAX_PAGE_ROWS)
     cursor, before = arguments.get("cursor"), arguments.get("before")
     if cursor is not None and before is not None:
         raise _refused("before", "cannot be combined with a cursor", before)
@@ -47,6 +47,17 @@ def read_page(arguments: Mapping[str, str]) -> Page:
     if before is None:
         return Page(limit)
     return Page(limit, *(_position(before) or (_time(before), None)))
+
+
+def read_limit(arguments: Mapping[str, str], default: int, most: int) -> int:
+    """How many rows ?limit= wants, 1 to ``most``; raises HttpProblem 422 that names it."""
+    text = arguments.get("limit")
+    if text is None:
+        return default
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not digits or len(digits) > 9 or int(digits) > most:
+        raise _refused("limit", f"is not a whole number from 1 to {most}", text)
+    return int(digits)
 
 
 def next_page(records: list[PredictionRecord], limit: int) -> str | None:
@@ -70,15 +81,6 @@ def _position(cursor: str) -> tuple[datetime, str] | None:
         return parse_timestamp(time), prediction_id
     except (ValueError, binascii.Error):
         return None
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE_ROWS
-    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
-    if not digits or len(digits) > 9 or int(digits) > MAX_PAGE_ROWS:
-        raise _refused("limit", f"is not a whole number from 1 to {MAX_PAGE_ROWS}", text)
-    return int(digits)
 
 
 def _time(text: str) -> datetime:

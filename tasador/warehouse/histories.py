@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, text
@@ -97,6 +98,29 @@ class Histories(Database):
         where = c.correlation_id == correlation_id
         return self._select(DriftRecord, schema.drift_history, where, order=[c.drift_id])
 
+    def verdicts_on(self, batch_ids: Sequence[str]) -> list[DriftRecord]:
+        """The verdicts on these batches, newest first."""
+        c = schema.drift_history.c
+        newest = [c.drift_id.desc()]
+        return self._select(
+            DriftRecord, schema.drift_history, c.batch_id.in_(batch_ids), order=newest
+        )
+
+    def decisions_after(
+        self, name: str, correlation_ids: Sequence[str]
+    ) -> dict[str, DecisionRecord]:
+        """The newest decision on a version, no rollback, that each correlation id led to."""
+        c = schema.model_history.c
+        where = (
+            c.model_name == name,
+            c.decision != "rolled_back",
+            c.correlation_id.in_(correlation_ids),
+        )
+        decisions: dict[str, DecisionRecord] = {}
+        for decision in self._decisions(*where, limit=None):
+            decisions.setdefault(decision.correlation_id, decision)
+        return decisions
+
     def record_decision(self, record: DecisionRecord) -> DecisionRecord:
         """Record a decision and number it.
 
@@ -149,7 +173,7 @@ class Histories(Database):
         matches = self._decisions(*where, limit=1)
         return matches[0] if matches else None
 
-    def _decisions(self, *where: ColumnElement[bool], limit: int) -> list[DecisionRecord]:
+    def _decisions(self, *where: ColumnElement[bool], limit: int | None) -> list[DecisionRecord]:
         table = schema.model_history
         newest = [table.c.promotion.desc()]
         return self._select(DecisionRecord, table, *where, order=newest, limit=limit)
