@@ -46,10 +46,10 @@ class IngestFlow(FlowSpec):
         )
         say(result.message)
         self.status, self.message = result.status, result.message
-        self.events: list[dict[str, Any]] = []
         self.batch_id = result.batch.batch_id if result.batch else ""
         self.correlation_id = result.batch.correlation_id if result.batch else ""
-        batch, self.events = result.batch, []
+        batch = result.batch
+        self.events: list[dict[str, Any]] = []
         if result.status == "ingested":
             batch, event = verbs.complete(load_settings(self.correlation_id), self.batch_id, say)
             self.events = [event.structured()]

@@ -248,7 +248,8 @@ def _copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
 
 def _escaped(column: pa.Array) -> pa.Array:
     data = column.buffers()[2]
-    if data is None or not any(special in data.to_pybytes() for special in _SPECIAL):
+    content = b"" if data is None else data.to_pybytes()
+    if not any(special in content for special in _SPECIAL):
         return column
     for character, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
         column = pc.replace_substring(column, character, escape)
