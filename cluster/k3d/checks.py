@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 
 from cluster.k3d.runner import CommandFailed, Runner
 from cluster.pins import pins
+from tasador.local.process import port_is_free
 
 CONFIG = Path(__file__).with_name("k3d.yaml")
 # Room for the platform, a training and the build of an image.
@@ -108,16 +108,5 @@ def taken_ports() -> list[str]:
         f"port {port} of 127.0.0.1 is in use: stop what listens there, or change"
         f" {CONFIG.relative_to(CONFIG.parents[2])}"
         for port in ports()
-        if in_use(port)
+        if not port_is_free(port)
     ]
-
-
-def in_use(port: int) -> bool:
-    """Whether 127.0.0.1 has no such free port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False

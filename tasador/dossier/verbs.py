@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasador.dossier.blocks import Block, to_markdown
 from tasador.dossier.evidence import evidence
 from tasador.errors import TasadorError
+from tasador.files import replace_file
 from tasador.settings import Settings
 from tasador.stores.lake import Lake, split
 from tasador.stores.model_version import ModelVersion
@@ -164,6 +165,4 @@ def _add_evidence(settings: Settings, fetched: Fetched) -> None:
         return
     trained = set(decisions[0].batch_ids)
     page = evidence(decisions, [b for b in batches if b.batch_id in trained], reviews)
-    part = fetched.folder / f".{EVIDENCE}.part"
-    part.write_text(to_markdown(page), encoding="utf-8")
-    part.replace(fetched.folder / EVIDENCE)
+    replace_file(fetched.folder / EVIDENCE, to_markdown(page).encode())

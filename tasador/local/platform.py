@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tasador.files import write_private
 from tasador.local import endpoints, objects, postgres, tracking, web_parts
 from tasador.local.gateway.daemon import daemon as gateway_daemon
 from tasador.local.gateway.daemon import end_functions
-from tasador.local.process import Daemon, DaemonFailed, Daemons, write_private
+from tasador.local.process import Daemon, DaemonFailed, Daemons
 from tasador.reachable import without_password
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 

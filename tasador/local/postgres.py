@@ -18,7 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasador.environment import for_child
-from tasador.local.process import Daemon, DaemonFailed, write_private
+from tasador.files import write_private
+from tasador.local.process import Daemon, DaemonFailed
 
 USER = "tasador"
 _ACCOUNT = "nobody"

@@ -23,6 +23,7 @@ import psutil
 from tasador.clock import backoff, retry, wait_until
 from tasador.environment import for_child
 from tasador.errors import TasadorError
+from tasador.files import write_private
 
 _TAIL_LINES = 30
 _BUSY_SECONDS = 15.0
@@ -252,17 +253,6 @@ def started_at(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except (OSError, psutil.Error):
         return None
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read: the whole text, or nothing."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def group_of(user: str) -> int:

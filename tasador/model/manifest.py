@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,6 +81,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write manifest.json atomically, with a checksum of its content."""
     content = asdict(manifest)
     content["checksum"] = hashlib.sha256(_canonical(content)).hexdigest()
+    from tasador.files import replace_file  # serving only reads
+
     replace_file(folder / MANIFEST, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
 
 
@@ -139,16 +140,6 @@ def read_verified(folder: Path, expected_digest: str = "") -> Verified:
             f"the requested one {expected_digest[:12]}…"
         )
     return Verified(folder, manifest, contents)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file atomically: readers see either the old or the new content."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _canonical(value: object) -> bytes:

@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from tasador.errors import ConfigurationError, ServiceUnavailable
+from tasador.files import write_private
 from tasador.flowkit import argo_environ
 from tasador.settings import CHECKOUT, ENDPOINTS_FILE, Settings
 
@@ -163,19 +163,8 @@ def write(home: Path, values: Mapping[str, str], profile_file: Path, profile: ob
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     profile_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lines = ["# Written by `tasador connect`", *(f"{n}={v}" for n, v in sorted(values.items()))]
-    _write_private(home / ENDPOINTS_FILE, "\n".join(lines) + "\n")
-    _write_private(profile_file, json.dumps(profile, indent=1, sort_keys=True) + "\n")
-
-
-def _write_private(path: Path, text: str) -> None:
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
-    try:
-        with os.fdopen(number, "w") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_private(home / ENDPOINTS_FILE, "\n".join(lines) + "\n")
+    write_private(profile_file, json.dumps(profile, indent=1, sort_keys=True) + "\n")
 
 
 def carry(cluster: Cluster, forwards: Sequence[Forward], report: Callable[[str], None]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasador.clock import now
-from tasador.local.process import write_private
+from tasador.files import write_private
 
 
 class DeadLetters:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 
 from tasador.environment import for_child
 from tasador.errors import ConfigurationError
+from tasador.files import write_private
 from tasador.local.gateway.services import Revision
-from tasador.local.process import write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file, whole_number
 
 _OBJECTS = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region", "bucket_mlflow")
