@@ -16,7 +16,7 @@ from functions.http import HttpProblem, Request, Response
 from tasador.events import read
 from tasador.events.event import PREDICTION_REQUESTED, Event, EventError
 from tasador.events.seal import is_sealed
-from tasador.settings import Settings
+from tasador.settings import Settings, accepted
 
 
 def protected(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -72,7 +72,7 @@ def require_token_or_origin(request: Request, body: bytes) -> None:
 def _refusal(request: Request) -> str:
     """Why the request may not pass; empty if it may."""
     settings = Settings.load()
-    tokens = [token for part in settings.functions_token.split(",") if (token := part.strip())]
+    tokens = accepted(settings.functions_token)
     if not tokens:
         if settings.platform == "embedded":
             return ""

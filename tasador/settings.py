@@ -150,6 +150,19 @@ def whole_number(variable: str, text: str) -> int:
     return int(text)
 
 
+def accepted(value: str) -> list[str]:
+    """The tokens, keys or passwords of a setting: several, separated by commas, during a rotation.
+
+    Each one is accepted, and the first one is sent.
+    """
+    return [part for each in value.split(",") if (part := each.strip())]
+
+
+def sent(value: str) -> str:
+    """The token, key or password of a setting that is sent, or empty; see ``accepted``."""
+    return next(iter(accepted(value)), "")
+
+
 def find_home(environ: Mapping[str, str]) -> Path:
     """TASADOR_HOME, else the nearest ``.tasador`` in this folder or above, else ``./.tasador``."""
     if home := environ.get("TASADOR_HOME"):

@@ -18,7 +18,7 @@ def main() -> None:
         if sys.argv[1:2] != ["connect"]:
             environment.enter(("-m", "tasador", *sys.argv[1:]))
         _end_in_order()
-        # Somebody waits: MLflow's client tries once more at once, flows try longer.
+        # Somebody waits: a command asks MLflow once more, flows ask longer.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         _run()
     except TasadorError as error:

@@ -14,6 +14,7 @@ import json
 from dataclasses import replace
 
 from tasador.events.event import Event
+from tasador.settings import accepted, sent
 
 SEAL = "tasadorseal"
 _CONTEXT = "tasador event 1"
@@ -22,24 +23,19 @@ _CONTEXT = "tasador event 1"
 def sealed(event: Event, keys: str) -> Event:
     """The event with its seal; unchanged without a key.
 
-    ``keys`` is TASADOR_EVENTS_KEY: one key, or several separated by commas while they are rotated.
-    The first one seals.
+    ``keys`` is TASADOR_EVENTS_KEY: one key, or several while they are rotated. The first one seals.
     """
-    known = _keys(keys)
-    if not known:
+    key = sent(keys)
+    if not key:
         return event
-    return replace(event, extensions={**event.extensions, SEAL: _seal(event, known[0])})
+    return replace(event, extensions={**event.extensions, SEAL: _seal(event, key)})
 
 
 def is_sealed(event: Event, keys: str) -> bool:
     """Whether the event carries the seal of one of the keys."""
     seal = event.extensions.get(SEAL, "").encode(errors="replace")
-    matches = [hmac.compare_digest(_seal(event, key).encode(), seal) for key in _keys(keys)]
+    matches = [hmac.compare_digest(_seal(event, key).encode(), seal) for key in accepted(keys)]
     return any(matches)
-
-
-def _keys(text: str) -> list[str]:
-    return [key for part in text.split(",") if (key := part.strip())]
 
 
 def _seal(event: Event, key: str) -> str:

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from tasador.clock import backoff, retry
 from tasador.environment import LOOPBACK, PROXIES, named
 from tasador.errors import ConfigurationError, RegistryError, StoreRefused, StoreUnavailable
-from tasador.settings import Settings
+from tasador.settings import Settings, sent, whole_number
 
 if TYPE_CHECKING:
     import httpx
 
 _TIMEOUT = 30.0
-# With pauses of 1, 2, 4, 8 and 16 seconds: half a minute in which a server may start again.
-_ATTEMPTS = 6
+# As MLflow's client reads it. With pauses of 1, 2, 4, 8 and 16 seconds: half a minute in which a
+# server may start again.
+_RETRIES, _MOST_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5"
 _FIRST_PAUSE = 1.0
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _PAGE = 200
@@ -50,8 +51,7 @@ class MlflowRest:
         settings.require("mlflow_url")
         self._url = settings.mlflow_url
         self._platform = settings.platform
-        # Of several passwords each one is accepted.
-        self._password = settings.mlflow_password.split(",")[0].strip()
+        self._password = sent(settings.mlflow_password)
         self._http: httpx.Client | None = None
 
     def get(self, endpoint: str, **params: Any) -> dict[str, Any] | None:
@@ -97,8 +97,9 @@ class MlflowRest:
                 raise StoreUnavailable(f"MLflow at {self._url} failed: {message}")
             raise RegistryError(f"MLflow at {self._url} refused: {message}")
 
+        retries = whole_number(_RETRIES, os.environ.get(_RETRIES, _MOST_RETRIES))
         try:
-            return retry(attempt, _NotDone, backoff(_FIRST_PAUSE), attempts=_ATTEMPTS)
+            return retry(attempt, _NotDone, backoff(_FIRST_PAUSE), attempts=1 + retries)
         except _NotDone as error:
             where = f"MLflow at {self._url} {error}{named('MLFLOW_', *PROXIES)}"
             raise StoreUnavailable(where) from error.__cause__

@@ -99,6 +99,19 @@ def test_server_that_keeps_failing(pauses):
     assert sum(pauses) == 31
 
 
+def test_commands_ask_again_as_often_as_the_variable_of_mlflows_client_says(monkeypatch, pauses):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with (
+        answering((503, {})) as (client, requests),
+        pytest.raises(StoreUnavailable, match="HTTP 503"),
+    ):
+        client.get("runs/get", run_id="7")
+    assert (len(requests), pauses) == (2, [1.0])
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "some")
+    with pytest.raises(ConfigurationError, match="MAX_RETRIES is 'some', not a whole number"):
+        client.get("runs/get", run_id="7")
+
+
 def test_server_that_does_not_run(monkeypatch):
     with pytest.raises(StoreUnavailable, match=r"answer \(Connection refused\): run `tasador up`"):
         client(free_port()).get("runs/get")

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from tasador.settings import Settings
+from tasador.settings import Settings, sent
 
 # The request may have to start a function that was scaled to zero.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -60,7 +60,7 @@ class Functions:
     @staticmethod
     def _token() -> dict[str, str]:
         """The header that opens record's history, read at each request: tokens are rotated."""
-        token = Settings.load().functions_token.split(",")[0].strip()
+        token = sent(Settings.load().functions_token)
         return {"authorization": f"Bearer {token}"} if token else {}
 
     async def __aenter__(self) -> Functions:

@@ -7,7 +7,7 @@ import asyncio
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.forward import Forwarder
 from tasador.local.gateway.services import Services
-from tasador.settings import Settings
+from tasador.settings import Settings, sent
 
 _ANSWER_SECONDS = 600.0
 
@@ -42,7 +42,6 @@ async def reconcile_regularly(services: Services, forwarder: Forwarder, seconds:
 
 def _headers() -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"application/json")]
-    # Of several tokens each one is accepted.
-    if token := Settings.load().functions_token.split(",")[0].strip():
+    if token := sent(Settings.load().functions_token):
         headers.append((b"authorization", f"Bearer {token}".encode()))
     return headers
