@@ -13,7 +13,7 @@ FILE = Path(__file__).resolve().parent / "versions"
 def pins(file: Path = FILE) -> dict[str, str]:
     """NAME -> VALUE.
 
-    :raises ValueError: a line is neither a comment nor NAME=VALUE, or a name appears twice.
+    Raises ValueError if a line is neither a comment nor NAME=VALUE, or a name appears twice.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(file.read_text().splitlines(), 1):

@@ -8,13 +8,14 @@ DECODED = "kubectl -n {namespace} get secret {name} -o jsonpath='{{.data.{key}}}
 
 @dataclass(frozen=True)
 class Address:
-    """One part of the platform."""
+    """One part of the platform.
+
+    ``application`` installs it; ``login`` says how to log in, or is empty.
+    """
 
     name: str
-    #: the application that installs it
     application: str
     url: str
-    #: how to log in, or an empty text
     login: str = ""
 
 

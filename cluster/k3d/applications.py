@@ -12,14 +12,16 @@ from cluster.k3d.runner import CommandFailed, note
 
 @dataclass(frozen=True)
 class State:
-    """An application as Argo CD reports it."""
+    """An application as Argo CD reports it.
+
+    ``revision`` is the commit that git had when Argo CD last compared, ``message`` why the
+    application is not healthy, as far as Argo CD knows.
+    """
 
     name: str
     sync: str
     health: str
-    #: the commit that git had when Argo CD last compared
     revision: str
-    #: why it is not healthy, as far as Argo CD knows
     message: str
 
     @property
@@ -82,7 +84,7 @@ def wait(
 ) -> list[State]:
     """Wait until everything is healthy, and say what changes.
 
-    :raises CommandFailed: it took longer; the text lists what is not healthy
+    Raises CommandFailed, which lists what is not healthy, if it takes longer.
     """
     end = clock() + seconds
     seen: dict[str, str] = {}

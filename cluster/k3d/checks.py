@@ -54,7 +54,7 @@ def version(text: str) -> tuple[int, ...]:
 def problems(runner: Runner, exists: bool) -> list[str]:
     """What is missing, with what to do about it, one text each.
 
-    :param exists: whether the cluster exists, so that its ports are its own
+    ``exists``: the cluster exists, so its ports are its own.
     """
     found = tools(runner)
     # Without docker nothing else can be asked.

@@ -21,9 +21,8 @@ def credentials(
 ) -> dict[str, dict[str, str]]:
     """name -> key -> value of every Secret that the manifests refer to.
 
-    :param source_url: the batch source
-    :param metaflow: whether the cluster has Metaflow's service, to which flows report
-    :param random: returns a new password of letters and digits at each call
+    ``source_url`` is the batch source, ``metaflow`` whether the cluster has Metaflow's service, to
+    which flows report. ``random`` returns a new password of letters and digits at each call.
     """
     password, flows_key, serving_key, metaflow_key = (random() for _ in range(4))
     events_key, functions_token, webhook_token, mlflow_password, mlflow_key = (

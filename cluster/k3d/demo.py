@@ -15,11 +15,11 @@ from cluster.k3d.runner import CommandFailed, Runner, note
 from cluster.k3d.settings import Settings
 
 BATCHES = 6
-#: a home of three bedrooms in Houston
+# A home of three bedrooms in Houston.
 LISTING = {"state": "Texas", "zip_code": "77084", "bed": 3, "bath": 2, "house_size": 1800}
 PREDICT = "http://127.0.0.1:30800/predict"
 HOST = "predict.tasador.localhost"
-#: an ingest, drift and a training with its search, on two busy cores
+# An ingest, drift and a training with its search, on two busy cores.
 BATCH_SECONDS = 1800.0
 # Between the end of a flow and the start of the next one an event is on its way.
 QUIET_SECONDS = 20.0
@@ -33,7 +33,7 @@ def console(settings: Settings) -> list[str]:
 def demo(runner: Runner, settings: Settings) -> None:
     """Play the batches that have not been ingested yet, request a price, and trace it.
 
-    :raises CommandFailed: the platform does not run, a flow failed, or a batch took too long
+    Raises CommandFailed if the platform does not run, a flow failed, or a batch took too long.
     """
     inside = console(settings)
     trigger = [*inside, "python", "/app/flows/ingest.py", "argo-workflows", "trigger"]
@@ -85,7 +85,8 @@ def wait_until_quiet(
 ) -> None:
     """Wait until no workflow has run for a while, and say which start and end.
 
-    :raises CommandFailed: one that ran in the meantime failed, or they took longer than ``seconds``
+    Raises CommandFailed if one that ran in the meantime failed, or they took longer than
+    ``seconds``.
     """
     began, seen, last_busy = clock(), dict[str, str](), clock()
     while True:
@@ -117,7 +118,7 @@ def wait_until_quiet(
 def price(address: str = PREDICT, attempts: int = 12, pause: float = 5.0) -> dict[str, Any]:
     """A price through the ingress, as a user requests it.
 
-    :raises CommandFailed: there is none after some attempts; a new route may take seconds
+    Raises CommandFailed if there is none after some attempts; a new route may take seconds.
     """
     reason = ""
     for attempt in range(attempts):

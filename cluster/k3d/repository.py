@@ -9,7 +9,7 @@ from pathlib import Path
 from cluster.k3d.runner import CommandFailed, Runner
 
 ROOT = Path(__file__).resolve().parents[2]
-#: the address for pods
+# The address for pods.
 URL = "http://git.git.svc.cluster.local/tasador.git"
 BRANCH = "main"
 IMAGES = "cluster/components/images/kustomization.yaml"
@@ -31,10 +31,7 @@ def git(*arguments: str, stdin: str = "", environ: dict[str, str] | None = None)
 
 
 def with_images(text: str, prefix: str, tag: str) -> str:
-    """The component that names the images, with another registry and tag.
-
-    :param prefix: the registry, with its slash
-    """
+    """The component that names the images, with another registry (with its slash) and tag."""
     changed, count = re.subn(
         r"newName: \S+?(tasador-[a-z]+), newTag: [^}]+}",
         rf'newName: {prefix}\1, newTag: "{tag}"}}',

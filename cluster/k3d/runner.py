@@ -12,15 +12,14 @@ class CommandFailed(Exception):
 
 
 class Runner(Protocol):
-    """Runs programs."""
+    """Runs programs; ``dry`` says that it only prints them."""
 
-    #: whether programs only are printed
     dry: bool
 
     def run(self, *command: str, stdin: str = "", about: str = "") -> None:
         """Run a command whose output the user sees; raises CommandFailed.
 
-        :param about: what ``stdin`` is, for the user
+        ``about`` says what ``stdin`` is, for the user.
         """
 
     def output(self, *command: str, stdin: str = "", check: bool = True) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from cluster.k3d import repository
 from cluster.k3d.credentials import SIMULATED_SOURCE
 
-#: the registry for pods and nodes
+# The registry for pods and nodes.
 REGISTRY = "k3d-registry.localhost:5000/"
-#: the same registry for docker on this machine
+# The same registry for docker on this machine.
 PUSH_TO = "localhost:30555/"
 CLUSTER = "tasador"
 
@@ -18,11 +18,11 @@ CLUSTER = "tasador"
 class Settings:
     """What a user may choose.
 
-    :param source_url: TASADOR_SOURCE_URL, the batch source; default: the simulated one
-    :param git_url: TASADOR_GIT_URL, a repository that the cluster reaches; default: one inside it
-    :param git_revision: TASADOR_GIT_REVISION, its branch; default: main
-    :param environment: TASADOR_ENVIRONMENT, a folder of cluster/environments; default: k3d
-    :param wait_seconds: TASADOR_K3D_WAIT, how long to wait until everything is healthy
+    ``source_url`` (TASADOR_SOURCE_URL) is the batch source; default: the simulated one.
+    ``git_url`` (TASADOR_GIT_URL) is a repository that the cluster reaches; default: one inside it.
+    ``git_revision`` (TASADOR_GIT_REVISION) is its branch, ``environment`` (TASADOR_ENVIRONMENT) a
+    folder of cluster/environments, ``wait_seconds`` (TASADOR_K3D_WAIT) how long to wait until
+    everything is healthy.
     """
 
     source_url: str = SIMULATED_SOURCE

@@ -15,7 +15,7 @@ SERVER_SIDE = ("apply", "--server-side", "--force-conflicts", "--field-manager=k
 def up(runner: Runner, settings: Settings) -> None:
     """Check, then create what is missing, wait, and print the addresses.
 
-    :raises CommandFailed: a prerequisite is missing, or a step failed; a second call continues
+    Raises CommandFailed if a prerequisite is missing or a step failed; a second call continues.
     """
     state = cluster_state(runner)
     missing = [] if runner.dry else checks.problems(runner, exists=bool(state))

@@ -25,8 +25,7 @@ def judge(
     """Judge the challenger on the permanent holdout, and against the champion if there is one.
 
     ``without`` is the reason why there is none, ``churn`` how far the values of recorded requests
-    move. Both evaluations must cover the same rows in the
-    same order; raises ValueError otherwise.
+    move. Both evaluations must cover the same rows in the same order; raises ValueError otherwise.
     """
     policy = policy or Policy()
     slices = slices_of(challenger, policy)
