@@ -8,6 +8,7 @@ from typing import Any
 
 from tasador_web import words
 from tasador_web.chart import Chart, line_chart
+from tasador_web.model_view import DECISIONS
 
 VERDICTS = {
     "train": ("first model", "blue"),
@@ -98,8 +99,7 @@ def _batch_row(batch: Mapping[str, Any], selected: bool) -> BatchRow:
     outcome, outcome_color = "", "gray"
     if decision is not None:
         outcome = f"version {decision['version']} {decision['decision'].replace('_', ' ')}"
-        good = decision["decision"] in ("promoted", "approved")
-        outcome_color = "green" if good else "amber" if decision["decision"] == "waiting" else "red"
+        _, outcome_color = DECISIONS.get(decision["decision"], ("", "red"))
     elif batch["refused"]:
         outcome = "trains nothing"
     elif verdict is not None and verdict["verdict"] == "no_drift":
