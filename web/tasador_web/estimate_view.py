@@ -153,7 +153,7 @@ def steps_of(explanation: Mapping[str, Any]) -> list[Step]:
     What was not given is one step, and so are effects below a hundredth of the price; none is $0.
     """
     base, price = explanation["base"], explanation["price"]
-    bars: list[tuple[str, str, float, str]] = []
+    bars: list[tuple[str, str, float]] = []
     small, absent = 0.0, 0.0
     small_names: list[str] = []
     absent_names: list[str] = []
@@ -167,12 +167,12 @@ def steps_of(explanation: Mapping[str, Any]) -> list[Step]:
             small += amount
             small_names.append(label.lower())
         else:
-            bars.append((label, "" if value == "nearby" else _written(value), amount, name))
+            bars.append((label, "" if value == "nearby" else _written(value), amount))
     if round(small):
-        bars.append(("Smaller effects", words.listed(small_names), small, ""))
+        bars.append(("Smaller effects", words.listed(small_names), small))
     if round(absent):
-        bars.append(("What you left out", words.listed(absent_names), absent, ""))
-    return _drawn(base, price, [bar[:3] for bar in bars])
+        bars.append(("What you left out", words.listed(absent_names), absent))
+    return _drawn(base, price, bars)
 
 
 def _written(value: str) -> str:
