@@ -105,6 +105,19 @@ def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
 
 
+@pytest.fixture(autouse=True)
+def environment_restored():
+    """Take back what a test, or the code that it calls, sets in this process's environment.
+
+    A command may set a variable for the rest of its process; here other tests run after it.
+    """
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 def pytest_configure(config):
     if not hasattr(config, "workerinput") and RUN_FOLDER not in os.environ:
         # Read by the processes of pytest-xdist; see tests/kit/models.py.

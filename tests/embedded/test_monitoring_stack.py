@@ -173,10 +173,9 @@ def test_prometheus_finds_every_process_and_starts_none(platform, stack, history
 
     # Other tests may have left record and reload at zero.
     wait_for(lambda: "predict" in found() and running() <= found(), 60)
-    # Other tests may have left revisions of predict.
-    loaded = stack.query('tasador_model_loaded{function="predict"}')
-    values = {each["metric"]["revision"]: each["value"][1] for each in loaded}
-    assert values[REVISION] == "1"
+    # Other tests may have left revisions of predict, and "up" may be of one of those.
+    loaded = f'tasador_model_loaded{{function="predict",revision="{REVISION}"}}'
+    wait_for(lambda: [each["value"][1] for each in stack.query(loaded)] == ["1"], 60)
     # Nobody has requested an explanation, so explain is at zero, and stays there.
     if "explain" not in running():
         assert "explain" not in found()

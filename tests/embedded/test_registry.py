@@ -85,7 +85,7 @@ def test_quotation_mark_in_a_training_id_is_refused(settings):
 
 
 def test_mlflow_that_does_not_run(settings, monkeypatch):
-    monkeypatch.setattr("tasador.stores.mlflow_rest._ATTEMPTS", 1)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     gone = replace(settings, mlflow_url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StoreUnavailable, match="Connection refused"):
         Registry(gone).versions()
