@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tasador.clock import now
 from tasador.events.event import EventError
 from tasador.events.timestamps import parse_timestamp
 from tasador.listings.listing import INPUTS, read_listing
@@ -24,8 +25,10 @@ MAX_PRICE = next(rule.high for rule in RULES if rule.column == "price")
 MAX_LATENCY = 86_400_000.0
 _LONGEST_TEXT, _LONGEST_WARNING, _MOST_WARNINGS = 200, 1_000, 100
 FIRST_YEAR, LAST_YEAR = 2000, 2199
-# The id is part of an address, GET /predictions/ID.
-PREDICTION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+# How far another machine's clock may be ahead of this one's.
+_MOST_AHEAD = timedelta(days=1)
+# The id is part of an address, GET /predictions/ID, next to GET /predictions/history.
+PREDICTION_ID = re.compile(r"(?!history\Z)[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _LEVEL = re.compile(r"[0-9]{1,2}")
 
 
@@ -74,7 +77,8 @@ def _text(value: object) -> str:
 def _prediction_id(value: object) -> str:
     if not isinstance(value, str) or not PREDICTION_ID.fullmatch(value):
         raise _Refused(
-            "is not an id: 1 to 100 letters, digits and characters of _.:- after the first"
+            "is not an id: 1 to 100 letters, digits and characters of _.:- after the first,"
+            " and not 'history'"
         )
     return value
 
@@ -109,6 +113,9 @@ def _time(value: object) -> datetime:
         raise _Refused(str(error)) from None
     if not FIRST_YEAR <= when.year <= LAST_YEAR:
         raise _Refused(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
+    # It would stay the newest prediction until that day.
+    if when - now() > _MOST_AHEAD:
+        raise _Refused("is more than a day in the future")
     return when
 
 

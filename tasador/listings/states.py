@@ -96,7 +96,7 @@ def state_name(text: str) -> str:
     known = _NAMES.get(text)
     if known is not None:
         return known
-    key = " ".join(text.lower().replace(".", ". ").replace(" ,", ",").split())
+    key = " ".join(_plain(text).lower().replace(".", ". ").replace(" ,", ",").split())
     for addition in _BEFORE:
         key = key.removeprefix(addition)
     for addition in _AFTER:
@@ -104,3 +104,12 @@ def state_name(text: str) -> str:
     # "N. Dak." is two words, "N. Y." is one code.
     words = key.replace(".", "")
     return _NAMES.get(words) or _NAMES.get(words.replace(" ", "")) or text
+
+
+def _plain(text: str) -> str:
+    """The text with full-width letters, as keyboards of East Asia write them, made plain ones."""
+    if text.isascii():
+        return text
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", text)

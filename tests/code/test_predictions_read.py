@@ -18,7 +18,9 @@ from tests.kit.records import make_prediction
 
 GOOD = json.loads(json.dumps(build.prediction_as_json(make_prediction())))
 NEAR = {
-    "prediction_id": st.sampled_from(["", "a", "a/b", "..", "a\x00", "x" * 101, "A-1.b:c_d"]),
+    "prediction_id": st.sampled_from(
+        ["", "a", "a/b", "history", "..", "a\x00", "x" * 101, "A-1.b:c_d"]
+    ),
     "predicted_at": st.sampled_from(["now", "0001-01-01T00:00:00Z", "2026-01-31t12:00:00z", ""]),
     "price": st.floats() | st.integers(-5, 10**12) | st.just(1e200),
     "latency_ms": st.floats() | st.just(1e300),
@@ -46,6 +48,8 @@ def predictions(draw):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
+        ({"prediction_id": "history"}, "prediction_id is not an id: .*and not 'history'"),
+        ({"predicted_at": "2150-01-01T00:00:00Z"}, "predicted_at is more than a day in the future"),
         ({"price": 1e200}, "price is not between 0 and"),
         ({"price": 0}, "price is not above zero"),
         ({"price": -1.0}, "price"),
