@@ -18,9 +18,8 @@ from tasador.events import read
 from tasador.events.event import PREDICTION_REQUESTED, EventError
 from tasador.listings.arrays import listing_at
 from tasador.listings.by_column import read_columns
-from tasador.listings.csv_file import open_csv
 from tasador.listings.listing import COLUMNS, INPUTS, Listing, read_listing, read_row
-from tasador.listings.table import places_of, read_csv
+from tasador.listings.table import read_csv
 from tasador.source.course import split_csv
 from tasador.source.payload import read_payload_row
 from tasador.source.payload import rows as payload_rows
@@ -163,9 +162,8 @@ def _without_nan(row):
 
 def score_csv(path, rows):
     """``tasador score``."""
-    header, lines = open_csv(path)
-    places = [(name, place) for name, place in places_of(path, header) if name in INPUTS]
-    read_ = scoring._read(lines, places, (), scoring.ScoreSummary())
+    table, summary = scoring._open(path, ())
+    read_ = scoring._read(table, summary, path, None)
     return [reading(row.listing, row.problems) for row in read_]
 
 
