@@ -14,15 +14,22 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from tasador.errors import TasadorError
 from tasador.listings.listing import COLUMNS, INPUTS
-from tasador.listings.value_reader import FieldProblem, cleaned
+from tasador.listings.rules import RULES
+from tasador.listings.value_reader import FieldProblem, cleaned, read_value
 
 # The csv module's limit. No listing has such a cell; an unclosed quote swallows many rows.
 LONGEST_CELL = 131_072
+
+# The columns in which not every text is a value.
+_STRICT = frozenset(
+    rule.column for rule in RULES if rule.kind in ("number", "zip code", "status", "date")
+)
 
 # The longest line: a cell in each column. Without a limit a file without line ends fills memory.
 _LONGEST_LINE = 16 << 20
@@ -84,8 +91,7 @@ def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], 
     if "\x00" in "".join(header):
         raise TableError(f"{path} is binary, or UTF-16 text without a byte order mark: {_SAVE}")
     absent = [name for name in require if name not in header]
-    if set(INPUTS).isdisjoint(header):
-        _refuse_header(path, first[1])
+    _refuse_header(path, first[1], (*INPUTS, *require))
     if absent:
         raise TableError(
             f"{path} has no column {', '.join(absent)}; its columns are {', '.join(header)[:300]}"
@@ -110,37 +116,79 @@ def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], 
     return header, read()
 
 
-def _refuse_header(path: Path, header: list[str]) -> None:
-    """Raise TableError for a first line that is no header, or has another delimiter or spelling."""
-    if not any(map(cleaned, header)):
+def _refuse_header(path: Path, header: list[str], wanted: Sequence[str]) -> None:
+    """Raise TableError for a first line that is no header, or spells a wanted column otherwise."""
+    names = list(map(cleaned, header))
+    if not any(names):
         raise TableError(f"{path}, line 1 is empty: it must be the header with the columns' names")
-    if re.fullmatch("sep=.?", header[0]):
+    if re.fullmatch("sep=.?", header[0], re.IGNORECASE):
         raise TableError(
             f"{path}, line 1 is {header[0]!r}, which only Excel reads: delete the line"
         )
+    plain = {name: re.sub("[ -]", "_", name.lower()) for name in names}
+    other = {n: to for n, to in plain.items() if to in wanted and to not in names}
+    if other:
+        what, it_is = ("column", "it is") if len(other) == 1 else ("columns", "they are")
+        raise TableError(
+            f"{path} has the {what} {', '.join(other)}: {it_is} read if {it_is} named "
+            f"{', '.join(other.values())}"
+        )
+
+
+def _refuse_delimiter(path: Path, line: str = "") -> None:
+    """Raise TableError if the columns of the header are not separated by commas."""
+
+    def columns(delimiter: str) -> set[str]:
+        return {cleaned(cell.strip().strip('"')) for cell in line.split(delimiter)} & set(COLUMNS)
+
     for delimiter, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        names = [cleaned(name) for cell in header for name in cell.split(delimiter)]
-        if len(names) > len(header) and set(COLUMNS) & set(names):
+        if columns(delimiter) and not columns(","):
             raise TableError(f"{path} separates its columns by {name}: save it with commas")
-    for name in map(cleaned, header):
-        plain = re.sub("[ -]", "_", name.lower())
-        if plain in INPUTS:
-            raise TableError(f"{path} has the column {name}: it is read if it is named {plain}")
 
 
 def _refuse_line_breaks(path: Path, line: int, header: list[str], values: list[str]) -> None:
-    """Refuse a quoted cell that goes on in the next line, where a listing has no such value.
+    """Refuse a quoted cell that goes on in the next line, if a quote was not closed.
 
-    It is a quote that is not closed. The rows up to the next quote would be lost in silence.
+    A listing has no such value. In another column, as in a description, it shows by the rows that
+    the cell has swallowed. They would be lost in silence.
     """
     for place, value in enumerate(values):
         if "\n" in value or "\r" in value:
             name = header[place] if place < len(header) else f"number {place + 1}"
-            if name in COLUMNS or len(values) != len(header):
+            if (
+                name in COLUMNS
+                or len(values) != len(header)
+                or _has_rows(value.splitlines(), header, place)
+            ):
                 raise TableError(
                     f"{path}, line {line}: the quote that opens the value of column {name} is not "
                     "closed on its line"
                 )
+
+
+def _has_rows(lines: list[str], header: list[str], place: int) -> bool:
+    """Whether any line of the cell in ``place`` is a row, or the part of one that it swallowed."""
+    ends = [header] * len(lines)
+    ends[0], ends[-1] = header[place:], header[: place + 1]
+    return any(_is_row(text, names) for text, names in zip(lines, ends, strict=True))
+
+
+def _is_row(text: str, names: list[str]) -> bool:
+    """Whether the text has a value in each of the columns that read, some of them no mere text."""
+    try:
+        cells = next(csv.reader([text]), [])
+    except csv.Error:
+        return False
+    if len(cells) != len(names):
+        return False
+    read = {
+        name: read_value(name, cell)
+        for name, cell in zip(names, cells, strict=True)
+        if name in _STRICT
+    }
+    return any(value is not None for value, _ in read.values()) and not any(
+        problem for _, problem in read.values()
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str], int]]:
@@ -148,7 +196,10 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], int]]:
     line = 1
     try:
         with ExitStack() as stack:
-            reader = csv.reader(_lines(path, _open(path, stack)), strict=True)
+            lines = _lines(path, _open(path, stack))
+            head = list(islice(lines, 1))
+            _refuse_delimiter(path, *head)
+            reader = csv.reader(chain(head, lines), strict=True)
             for values in reader:
                 yield line, values, reader.line_num + 1 - line
                 line = reader.line_num + 1
@@ -230,8 +281,10 @@ def _only_csv(path: Path, archive: zipfile.ZipFile, stack: ExitStack) -> IO[byte
     names = [name for name in archive.namelist() if not name.endswith("/")]
     if "[Content_Types].xml" in names or "mimetype" in names:
         raise TableError(f"{path} is a workbook (.xlsx or .ods) or document: {_SAVE}")
-    # What macOS adds to an archive is no file of the user's.
-    names = [name for name in names if not name.startswith("__MACOSX/")]
+    # What macOS adds to an archive is no file of the user's: __MACOSX/, .DS_Store and ._x.csv.
+    names = [
+        name for name in names if not name.startswith("__MACOSX/") and Path(name).name[0] != "."
+    ]
     tables = [name for name in names if name.lower().endswith(".csv")]
     if len(tables) != 1:
         found = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

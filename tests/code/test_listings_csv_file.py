@@ -65,6 +65,22 @@ def test_values_of_other_columns_may_have_line_breaks(tmp_path):
     assert [row.line for row in open_csv(path)[1]] == [2, 4]
 
 
+@pytest.mark.parametrize("place", range(len(COLUMNS) + 1))
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_note_that_swallows_rows_is_refused(tmp_path, place, lost):
+    """A quote is opened in one row's note, and the next one closes it in another row's."""
+
+    def row(note):
+        return ",".join([*GOOD.split(",")[:place], note, *GOOD.split(",")[place:]])
+
+    names = [*COLUMNS[:place], "note", *COLUMNS[place:]]
+    lines = [row("plain"), row('"opened'), *[row("lost")] * (lost - 1), row('closed"'), row("x")]
+    refuses(write(tmp_path, *lines, header=",".join(names)), "line 3: .*column note is not closed")
+    told = '"3 bed, 2 bath\nfor sale, 162200.0, sold 2015-02-01, call\n\n24019"'
+    path = write(tmp_path, row(told), row("x"), header=",".join(names))
+    assert len(values(path)) == 2
+
+
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.lists(st.text('ab",; é', max_size=4), min_size=3, max_size=3), max_size=5),
@@ -89,6 +105,15 @@ def test_a_damaged_csv_is_refused_or_loses_no_row(tmp_path_factory, rows, place,
     assert found == f"{len(lines)} rows" or "line " in found
 
 
+def test_what_macos_adds_to_a_zip_is_no_table(tmp_path):
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("__MACOSX/a/._in.csv", "a/._in.csv", "a/.in.csv", "a/.DS_Store"):
+            archive.writestr(name, b"\0\5\x16\7")
+        archive.writestr("a/in.csv", TABLE)
+    assert values(path) == [GOOD.split(",")]
+
+
 def a_zip(path, **files):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -97,6 +122,14 @@ def a_zip(path, **files):
 
 
 TABLE = f"{HEADER}\n{GOOD}\n".encode()
+
+
+def quoted(delimiter):
+    """The table with each cell in quotes, as databases and R export it."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerows(csv.reader(TABLE.decode().splitlines()))
+    return text.getvalue().encode()
 
 
 @pytest.mark.parametrize("form", ["plain", "bom", "gz", "zip", "zip in a folder", "no line end"])
@@ -133,6 +166,9 @@ def test_line_ends_of_windows_and_of_old_macs(tmp_path):
         (f"{HEADER}\nCañon".encode("latin-1"), "is not UTF-8 text: byte 0xf1 in line 2"),
         (TABLE.replace(b",", b";"), "separates its columns by semicolons: save it with commas"),
         (TABLE.replace(b",", b"\t"), "separates its columns by tabs"),
+        (quoted(";"), "separates its columns by semicolons"),
+        (b"\xef\xbb\xbf" + quoted("\t"), "separates its columns by tabs"),
+        (quoted("|"), "separates its columns by bars"),
         (TABLE.replace(b"brokered_by", b"price"), "has the column price more than once"),
         (b"PAR1\x15\x04", "is a Parquet file: convert it to CSV"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel workbook"),
@@ -148,7 +184,17 @@ def test_line_ends_of_windows_and_of_old_macs(tmp_path):
         (b" , ,\n" + TABLE, "line 1 is empty"),
         (b"sep=,\n" + TABLE, "line 1 is 'sep=', which only Excel reads: delete the line"),
         (b"sep=;\n" + TABLE, "line 1 is 'sep=;'"),
-        (b"Price,House Size\n1,2\n", "has the column House Size: it is read if it is named house_"),
+        (b"sep=;\r\n" + TABLE, "line 1 is 'sep=;'"),
+        (b"SEP=,\n" + TABLE, "line 1 is 'SEP='"),
+        (
+            b"Price,House Size\n1,2\n",
+            "columns Price, House Size: they are read if they are named p",
+        ),
+        (
+            TABLE.replace(b"zip_code", b"ZIP code"),
+            "column ZIP code: it is read if it is named zip_",
+        ),
+        (TABLE.replace(b"price", b"Price"), "column Price: it is read if it is named price"),
         (GOOD.encode() + b"\n", "has no column price; its columns are 352.0"),
     ],
 )
