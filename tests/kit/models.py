@@ -1,16 +1,13 @@
 """Small real models, trained without a search."""
 
-import fcntl
-import os
 import shutil
-from pathlib import Path
 
 from tasador.listings.table import frame_of
 from tasador.model import bundle_writer
 from tasador.model.bundle import Bundle
 from tasador.training import fitting, search, splits
-from tests.kit.checkout import RUN_FOLDER
 from tests.kit.listings import simulated_listings
+from tests.kit.once import written_once
 
 # Results that a search might return: the defaults, and a model that is fitted at once.
 DEFAULT = search.SearchResult(dict(search.KNOWN_GOOD), 0.0, [])
@@ -32,15 +29,3 @@ def make_bundle(folder, *, version=3, rows=900, seed=7):
 
     shutil.copytree(written_once(f"bundle-{rows}-{seed}", write), folder, dirs_exist_ok=True)
     return bundle_writer.stamp_version(folder, "tasador-price", version)
-
-
-def written_once(name, write):
-    """The folder of this name, which ``write`` fills once for all processes of a test run."""
-    folder = Path(os.environ[RUN_FOLDER]) / name
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            new = folder.with_suffix(".new")
-            write(new)
-            new.rename(folder)
-    return folder

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from tests.kit import manifests as kit
 
@@ -48,7 +47,7 @@ def applied(folder):
         text=True,
         check=True,
     )
-    images = {c["image"] for _, c in kit.containers(yaml.safe_load_all(done.stdout))}
+    images = {c["image"] for _, c in kit.containers(kit.objects_of(done.stdout))}
     return {image for image in images if "tasador-" in image}
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from tasador.model.bundle import Bundle
 from tests.kit.listings import simulated_frame
-from tests.kit.models import DEFAULT, train_bundle, written_once
+from tests.kit.models import DEFAULT, train_bundle
+from tests.kit.once import written_once
 
 
 @pytest.fixture(scope="session")
