@@ -50,6 +50,9 @@ class Settings:
     gateway_admin_url: str = ""  # the local gateway's admin API; empty on a cluster
     gateway_token: str = ""
     web_url: str = ""
+    web_reading: str = "open"  # or "login": the web app shows its pages to accounts alone
+    web_session_hours: int = 12
+    web_proxy_hops: int = 0  # proxies before the web app, each of which adds to X-Forwarded-For
     cards_ingest_url: str = ""  # the cards of each flow, from Metaflow's card server
     cards_drift_url: str = ""
     cards_train_url: str = ""
@@ -92,6 +95,12 @@ class Settings:
             raise ConfigurationError(
                 f"TASADOR_APPROVAL is {settings.approval!r}; it must be automatic or required"
             )
+        if settings.web_reading not in ("open", "login"):
+            raise ConfigurationError(
+                f"TASADOR_WEB_READING is {settings.web_reading!r}; it must be open or login"
+            )
+        if settings.web_session_hours == 0:
+            raise ConfigurationError("TASADOR_WEB_SESSION_HOURS is 0; a session needs an hour")
         if not 0 <= settings.churn_limit <= 100:
             raise ConfigurationError(
                 f"TASADOR_CHURN_LIMIT is {settings.churn_limit}; it is a percentage, 0 to 100"

@@ -157,7 +157,12 @@ def summary(_request: Request) -> Response:
     # Without a model in service, its reasons say what the newest version lacks.
     decision = next(
         (
-            {"version": d.version, "decision": d.decision, "reasons": d.reasons}
+            {
+                "version": d.version,
+                "decision": d.decision,
+                "reasons": d.reasons,
+                "started_by": d.started_by,
+            }
             for d in warehouse.model_history(limit=1, name=name)
         ),
         None,

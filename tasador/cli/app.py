@@ -18,6 +18,7 @@ from tasador.cli import (
     review,
     rollout,
     source,
+    user,
 )
 from tasador.settings import git_sha
 
@@ -37,7 +38,8 @@ def make_app() -> typer.Typer:
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(rollout.app, name="rollout")
     app.add_typer(review.app, name="review")
-    for module in (platform, loop, models, approval, ratio_study, connect):
+    app.add_typer(user.app, name="user")
+    for module in (platform, loop, models, approval, ratio_study, connect, user):
         module.add_to(app)
     return app
 

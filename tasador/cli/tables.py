@@ -15,6 +15,7 @@ from rich.tree import Tree
 from tasador.cli.output import dollars
 
 if TYPE_CHECKING:
+    from tasador.account_record import Account, ActionRecord
     from tasador.operations.lineage import Lineage
     from tasador.records import (
         Batch,
@@ -108,6 +109,41 @@ def reviews_report(reviews: Sequence[ReviewRecord]) -> Group:
         )
     counts = Counter((review.verdict or "open").replace("_", " ") for review in reviews)
     return Group(table, ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+
+
+def accounts_report(accounts: Sequence[Account]) -> Group:
+    """Who may sign in to the web app."""
+    if not accounts:
+        return Group("none: `tasador user add NAME --role operator` adds the first account")
+    table = Table("name", "role", "added", "by", "password set")
+    for account in accounts:
+        table.add_row(
+            Text(account.name),
+            account.role,
+            f"{account.created_at:%Y-%m-%d %H:%M}",
+            Text(account.created_by),
+            f"{account.password_set_at:%Y-%m-%d %H:%M}",
+        )
+    return Group(table)
+
+
+def actions_report(actions: Sequence[ActionRecord]) -> Group:
+    """What people did, newest first."""
+    if not actions:
+        return Group("none: nobody has done anything yet")
+    table = Table("when", "who", "by", "what", "target", "outcome", "detail")
+    for action in actions:
+        detail = " · ".join(filter(None, (action.note, action.detail)))
+        table.add_row(
+            f"{action.begun_at:%Y-%m-%d %H:%M:%S}",
+            Text(action.actor or "unknown"),
+            action.channel,
+            Text(action.action),
+            Text(action.target),
+            action.outcome or "unfinished",
+            Text(detail),
+        )
+    return Group(table)
 
 
 def monitoring_report(checks: Sequence[MonitorRecord]) -> Group:

@@ -18,6 +18,25 @@ def test_rejected_first_model_says_what_it_lacks():
     assert reasons[0] in text
 
 
+def test_first_model_that_waits_says_who_can_approve_it():
+    decision = {"version": 2, "decision": "waiting", "reasons": ["…"], "started_by": "ana"}
+    text = view.rejection_of({"newest_decision": decision})
+    assert "Version 2 passed the gate and waits for approval" in text
+    assert "tasador approve 2" in text
+    assert text.endswith("ana started its training, so another person decides.")
+    unknown = view.rejection_of({"newest_decision": {**decision, "started_by": ""}})
+    assert "started" not in unknown
+    assert "rejected" not in text
+
+
+def test_declined_first_model_says_why():
+    reasons = ["declined by ben: too few rows"]
+    decision = {"version": 1, "decision": "declined", "reasons": reasons}
+    assert "trained and declined: declined by ben: too few rows" in view.rejection_of(
+        {"newest_decision": decision}
+    )
+
+
 @pytest.mark.parametrize(
     "summary", [{}, {"newest_decision": None}, {"newest_decision": {"decision": "promoted"}}]
 )

@@ -8,13 +8,22 @@ from tasador_web.words import FIELDS
 
 
 def rejection_of(summary: dict[str, Any]) -> str:
-    """Why the newest version was rejected, for a page without a model; empty if it was not."""
+    """Why no version serves although one was trained; empty if none was, or if one serves."""
     decision = summary.get("newest_decision") or {}
-    if decision.get("decision") != "rejected":
+    kind, version = decision.get("decision"), decision.get("version")
+    if kind == "waiting":
+        starter = decision.get("started_by")
+        return (
+            f"No model is in service yet. Version {version} passed the gate and waits for "
+            "approval: an operator approves it on the page Models, or "
+            f"“tasador approve {version}” does."
+            + (f" {starter} started its training, so another person decides." if starter else "")
+        )
+    if kind not in ("rejected", "declined"):
         return ""
     reasons = " ".join(str(reason) for reason in decision["reasons"])
     return (
-        f"No model is in service yet. Version {decision['version']} was trained and rejected: "
+        f"No model is in service yet. Version {version} was trained and {kind}: "
         f"{reasons} The next batch trains another one."
     )
 

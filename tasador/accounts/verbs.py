@@ -1,0 +1,226 @@
+"""Manage accounts, sign in and out, and keep a record of what people do."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import NamedTuple
+
+from tasador.account_record import (
+    ROLES,
+    Account,
+    ActionRecord,
+    Channel,
+    Role,
+    Session,
+)
+from tasador.accounts import delays, passwords
+from tasador.clock import now
+from tasador.errors import InvalidValue, TasadorError
+from tasador.warehouse.warehouse import Warehouse
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
+# Somebody who names no account waits as long as for a wrong password.
+_NOBODY = "scrypt$15$8$3$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+class SignInRefused(TasadorError):
+    """A wrong name or password, or too many of them; ``seconds`` must pass before the next try."""
+
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class SignedIn(NamedTuple):
+    """A new session: its token, which only the visitor's browser keeps, and whose it is."""
+
+    token: str
+    account: Account
+
+
+def normal_name(name: str) -> str:
+    """The name in lower case; raises InvalidValue if no account may have it."""
+    normal = name.strip().casefold()
+    if not _NAME.fullmatch(normal):
+        raise InvalidValue(
+            f"{name[:64]!r} is no name of an account: use letters a to z, digits and . _ @ + -, "
+            "starting with a letter or a digit, 64 at most"
+        )
+    return normal
+
+
+# -- accounts -------------------------------------------------------------------------------------
+
+
+def add_account(warehouse: Warehouse, name: str, role: str, password: str, by: str) -> Account:
+    """Add an account. Raises InvalidValue for a name or password that may not be used."""
+    normal = normal_name(name)
+    passwords.check_new_password(password, normal)
+    account = Account(
+        name=normal,
+        role=known_role(role),
+        password_hash=passwords.hash_password(password),
+        created_by=by,
+    )
+    with recorded(warehouse, by, "user add", f"{normal} ({role})"):
+        if not warehouse.add_account(account):
+            raise TasadorError(
+                f"there is an account {normal} already: `tasador user passwd {normal}` sets its "
+                "password"
+            )
+    return account
+
+
+def set_password(warehouse: Warehouse, name: str, password: str, by: str) -> None:
+    """Set another password; all sessions of the account end."""
+    normal = normal_name(name)
+    passwords.check_new_password(password, normal)
+    hashed = passwords.hash_password(password)
+    with recorded(warehouse, by, "user passwd", normal):
+        _found(warehouse.change_account(normal, password_hash=hashed, at=now()), normal)
+
+
+def set_role(warehouse: Warehouse, name: str, role: str, by: str) -> None:
+    """Give an account another role; it holds from the account's next action on."""
+    normal, known = normal_name(name), known_role(role)
+    with recorded(warehouse, by, "user role", f"{normal} ({known})"):
+        _found(warehouse.change_account(normal, role=known), normal)
+
+
+def remove_account(warehouse: Warehouse, name: str, by: str) -> None:
+    """Remove an account; its sessions end, and the record of what it did stays."""
+    normal = normal_name(name)
+    with recorded(warehouse, by, "user remove", normal):
+        _found(warehouse.remove_account(normal), normal)
+
+
+def known_role(role: str) -> Role:
+    """The role of that name; raises InvalidValue."""
+    for known in ROLES:
+        if role == known:
+            return known
+    raise InvalidValue(f"{role!r} is no role: use {' or '.join(ROLES)}")
+
+
+def _found(is_found: bool, name: str) -> None:
+    if not is_found:
+        raise TasadorError(f"there is no account {name}: `tasador user list` shows all")
+
+
+# -- signing in -----------------------------------------------------------------------------------
+
+
+def sign_in(warehouse: Warehouse, name: str, password: str, address: str, hours: int) -> SignedIn:
+    """Begin a session of so many hours. Raises SignInRefused.
+
+    Wrong passwords slow down the account and the address (``delays``), in all processes that share
+    the database.
+    """
+    try:
+        normal = normal_name(name)
+    except InvalidValue:
+        normal = ""
+    keys = (delays.account_key(normal), delays.address_key(address))
+    left = warehouse.begin_sign_in(keys, now(), delays.delay)
+    if left > 0:
+        raise SignInRefused(f"too many wrong passwords: try again in {_spoken(left)}", left)
+    account = warehouse.account(normal) if normal else None
+    hashed = _NOBODY if account is None else account.password_hash
+    is_right = passwords.is_password(password[: 4 * passwords.LONGEST], hashed)
+    if account is None or not is_right:
+        # A text that names no account may be a password, typed into the wrong field.
+        refused = ActionRecord(
+            actor="" if account is None else account.name,
+            role="",
+            channel="web",
+            action="sign in",
+            target=address,
+            finished_at=now(),
+            outcome="refused",
+            detail="wrong name" if account is None else "wrong password",
+        )
+        warehouse.begin_action(refused)
+        raise SignInRefused("the name or the password is wrong")
+    if passwords.is_outdated(hashed):
+        hashed = passwords.hash_password(password)
+        warehouse.change_account(normal, password_hash=hashed)
+    token, began = secrets.token_urlsafe(32), now()
+    until = began + timedelta(hours=hours)
+    if not warehouse.begin_session(normal, hashed, digest_of(token), began, until):
+        raise SignInRefused("the account has just been changed: try again")
+    warehouse.forgive_sign_in(*keys)
+    with recorded(warehouse, normal, "sign in", address, role=account.role, channel="web"):
+        pass
+    return SignedIn(token, account)
+
+
+def session_of(warehouse: Warehouse, token: str) -> Session | None:
+    """The session of that token, unless it is over."""
+    return warehouse.session(digest_of(token), now()) if token else None
+
+
+def sign_out(warehouse: Warehouse, token: str) -> None:
+    """End a session; safe to repeat."""
+    if session := session_of(warehouse, token):
+        with recorded(warehouse, session.name, "sign out", "", role=session.role, channel="web"):
+            warehouse.end_session(digest_of(token))
+
+
+def digest_of(token: str) -> str:
+    """What the database keeps of a token: who reads it cannot sign in."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _spoken(seconds: float) -> str:
+    whole = math.ceil(seconds)
+    if whole < 120:
+        return f"{whole} second{'' if whole == 1 else 's'}"
+    return f"{math.ceil(whole / 60)} minutes"
+
+
+# -- what people do -------------------------------------------------------------------------------
+
+
+@contextmanager
+def recorded(
+    warehouse: Warehouse,
+    by: str,
+    action: str,
+    target: str,
+    *,
+    role: str = "",
+    channel: Channel = "cli",
+    note: str = "",
+) -> Iterator[Callable[[str], None]]:
+    """Record an action before it begins, and its outcome after it; an error is the outcome too.
+
+    Yields a function that sets the detail of the outcome. A row without an outcome is an action
+    that was interrupted.
+    """
+    begun = ActionRecord(
+        actor=by, role=role, channel=channel, action=action, target=target, note=note
+    )
+    number = warehouse.begin_action(begun)
+    said: list[str] = [""]
+
+    def say(detail: str) -> None:
+        said[0] = detail
+
+    try:
+        yield say
+    except Exception as error:
+        try:
+            warehouse.end_action(number, "failed", str(error), now())
+        except TasadorError as second:
+            raise TasadorError(f"{error}; this could not be recorded: {second}") from error
+        raise
+    try:
+        warehouse.end_action(number, "done", said[0], now())
+    except TasadorError as error:
+        raise TasadorError(f"{action} is done, but this could not be recorded: {error}") from error

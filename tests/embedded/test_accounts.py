@@ -1,0 +1,155 @@
+"""Accounts, sessions and delays on a real Postgres."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from tasador.accounts import delays, passwords, verbs
+from tasador.clock import now
+from tasador.errors import TasadorError
+from tasador.warehouse.warehouse import Warehouse
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch):
+    monkeypatch.setattr(passwords, "_COST", (4, 8, 1))
+
+
+def sign_in(warehouse, name, password=PASSWORD, address="10.0.0.7"):
+    return verbs.sign_in(warehouse, name, password, address, 12)
+
+
+def test_session_lasts_until_it_is_over_signed_out_or_the_password_changes(warehouse):
+    verbs.add_account(warehouse, "Ana", "operator", PASSWORD, "root")
+    first, second = (sign_in(warehouse, "ana").token for _ in range(2))
+    assert first != second
+    session = verbs.session_of(warehouse, first)
+    assert (session.name, session.role) == ("ana", "operator")
+    assert session.expires_at - session.began_at == timedelta(hours=12)
+    assert warehouse.session(verbs.digest_of(first), session.expires_at) is None
+    for forged in ("", "x", first[:-1], verbs.digest_of(first)):
+        assert verbs.session_of(warehouse, forged) is None
+    verbs.set_role(warehouse, "ana", "viewer", "root")
+    assert verbs.session_of(warehouse, first).role == "viewer"
+    verbs.sign_out(warehouse, first)
+    assert verbs.session_of(warehouse, first) is None
+    verbs.set_password(warehouse, "ana", "another good password", "root")
+    assert verbs.session_of(warehouse, second) is None
+    with pytest.raises(verbs.SignInRefused):
+        sign_in(warehouse, "ana")
+    third = sign_in(warehouse, "ana", "another good password").token
+    verbs.remove_account(warehouse, "ana", "root")
+    assert verbs.session_of(warehouse, third) is None
+    done = [(a.actor, a.action, a.outcome) for a in warehouse.actions(100)]
+    assert done[::-1] == [
+        ("root", "user add", "done"),
+        ("ana", "sign in", "done"),
+        ("ana", "sign in", "done"),
+        ("root", "user role", "done"),
+        ("ana", "sign out", "done"),
+        ("root", "user passwd", "done"),
+        ("ana", "sign in", "refused"),
+        ("ana", "sign in", "done"),
+        ("root", "user remove", "done"),
+    ]
+
+
+def test_account_that_is_unknown_or_taken(warehouse):
+    verbs.add_account(warehouse, "ben", "viewer", PASSWORD, "root")
+    with pytest.raises(TasadorError, match="already"):
+        verbs.add_account(warehouse, "BEN", "operator", PASSWORD, "root")
+    assert warehouse.account("ben").role == "viewer"
+    for change in (
+        lambda: verbs.set_password(warehouse, "carla", PASSWORD, "root"),
+        lambda: verbs.set_role(warehouse, "carla", "viewer", "root"),
+        lambda: verbs.remove_account(warehouse, "carla", "root"),
+    ):
+        with pytest.raises(TasadorError, match="no account carla"):
+            change()
+
+
+def test_old_hash_is_renewed_at_the_next_sign_in(warehouse, monkeypatch):
+    verbs.add_account(warehouse, "dora", "viewer", PASSWORD, "root")
+    monkeypatch.setattr(passwords, "_COST", (5, 8, 1))
+    token = sign_in(warehouse, "dora").token
+    assert warehouse.account("dora").password_hash.startswith("scrypt$5$")
+    assert verbs.session_of(warehouse, token) is not None
+
+
+def test_session_for_a_password_that_has_just_changed_is_refused(warehouse):
+    account = verbs.add_account(warehouse, "eva", "viewer", PASSWORD, "root")
+    verbs.set_password(warehouse, "eva", "another good password", "root")
+    at = now()
+    begun = warehouse.begin_session(
+        "eva", account.password_hash, "digest", at, at + timedelta(hours=1)
+    )
+    assert not begun
+    assert warehouse.session("digest", at) is None
+
+
+def test_wrong_passwords_slow_down_the_account_from_any_address(warehouse):
+    verbs.add_account(warehouse, "fred", "operator", PASSWORD, "root")
+    for n in range(5):
+        with pytest.raises(verbs.SignInRefused, match="wrong"):
+            sign_in(warehouse, "fred", "guess", f"10.1.0.{n}")
+    with pytest.raises(verbs.SignInRefused, match=r"try again in 1 second$") as refused:
+        sign_in(warehouse, "fred", PASSWORD, "10.1.0.99")
+    assert 0 < refused.value.seconds <= 1
+    # A second process, and one who tries before the time is over: neither shortens nor extends it.
+    with Warehouse(warehouse._url) as other:
+        left = other.begin_sign_in([delays.account_key("fred")], now(), delays.delay)
+        assert 0 < left <= refused.value.seconds
+    later = now() + timedelta(seconds=2)
+    assert warehouse.begin_sign_in([delays.account_key("fred")], later, delays.delay) == 0
+    assert warehouse.begin_sign_in([delays.account_key("fred")], later, delays.delay) == 2
+
+
+def test_wrong_passwords_slow_down_the_address_for_any_account(warehouse):
+    verbs.add_account(warehouse, "gina", "viewer", PASSWORD, "root")
+    for n in range(5):
+        with pytest.raises(verbs.SignInRefused, match="wrong"):
+            sign_in(warehouse, f"guess{n}", "guess", "10.2.0.1")
+        # An account of the guesser's is no way around it.
+        if n == 2:
+            sign_in(warehouse, "gina", address="10.2.0.1")
+    with pytest.raises(verbs.SignInRefused, match="try again"):
+        sign_in(warehouse, "gina", address="10.2.0.1")
+    sign_in(warehouse, "gina", address="10.2.0.2")
+
+
+def test_many_guesses_at_once_are_counted_before_they_are_checked(warehouse):
+    keys = [delays.account_key("hugo"), delays.address_key("10.3.0.1")]
+    at = now()
+    with ThreadPoolExecutor(8) as pool:
+        left = list(pool.map(lambda _: warehouse.begin_sign_in(keys, at, delays.delay), range(40)))
+    assert left.count(0) == 5
+
+
+def test_failures_are_forgotten_after_a_day(warehouse):
+    keys, at = [delays.account_key("ivo")], now()
+    for _ in range(5):
+        warehouse.begin_sign_in(keys, at, delays.delay)
+    assert warehouse.begin_sign_in(keys, at, delays.delay) == 1
+    next_day = at + timedelta(days=1, seconds=1)
+    for _ in range(5):
+        assert warehouse.begin_sign_in(keys, next_day, delays.delay) == 0
+
+
+def test_right_password_forgets_the_accounts_failures(warehouse):
+    verbs.add_account(warehouse, "jo", "viewer", PASSWORD, "root")
+    for _ in range(3):
+        for n in range(4):
+            with pytest.raises(verbs.SignInRefused, match="wrong"):
+                sign_in(warehouse, "jo", "guess", f"10.4.0.{n}")
+        sign_in(warehouse, "jo", address="10.4.0.9")
+
+
+def test_text_that_names_no_account_is_not_recorded(warehouse):
+    with pytest.raises(verbs.SignInRefused, match="the name or the password is wrong"):
+        sign_in(warehouse, "my secret password", address="10.5.0.1")
+    newest = warehouse.actions(1)[0]
+    assert (newest.actor, newest.outcome, newest.target) == ("", "refused", "10.5.0.1")
+    assert "secret" not in repr(newest)
