@@ -40,19 +40,23 @@ LONGEST_TEXT = 200
 LARGEST_EXACT = 2**53
 
 # Texts that mean a missing value, in upper or lower case: those that pandas writes and reads, which
-# include what Excel writes for a value that is not available.
+# include what Excel writes for a value that is not available, and what databases and JavaScript
+# export.
 MISSING_TEXTS = frozenset(
     (
         *("", "nan", "-nan", "none", "null", "na", "n/a", "nat", "<na>"),
         *("#n/a", "#na", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+        *("\\n", "(null)", "<null>", "[null]", "undefined"),
     )
 )
 
-# Characters that are cut at both ends of a text: whitespace, and those that nobody sees (soft
-# hyphen, zero-width space and joiners, direction marks, word joiner, byte order mark).
+# Characters that are cut at both ends of a text: whitespace, and those that nobody sees, such as
+# zero-width spaces and joiners, marks of direction, fillers and byte order marks.
 BLANK = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
-    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f"
+    "\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b"
+    "\u206c\u206d\u206e\u206f\u115f\u1160\u2800\u3164\uffa0\ufeff\ufff9\ufffa\ufffb"
 )
 
 RULES = (
@@ -93,7 +97,8 @@ KINDS: dict[Kind, KindRule] = {
     ),
     "state": KindRule(
         "the name of a state, of a territory or of the District of Columbia, its postal or "
-        "traditional abbreviation, in upper or lower case, with or without periods and `US-`",
+        "traditional abbreviation, or both, in upper or lower case, with or without periods, "
+        "hyphens and the country",
         "the state's name; any other text unchanged, as a state that no model knows",
         (*_TEXT_REFUSED, "true and false", _INEXACT),
     ),
@@ -113,7 +118,7 @@ KINDS: dict[Kind, KindRule] = {
         ("any other text",),
     ),
     "date": KindRule(
-        "YYYY-MM-DD, and a time of day after it",
+        "YYYY-MM-DD, and a time of day with or without a zone after it",
         "YYYY-MM-DD; the time is cut",
         ("any other form", "days that the calendar does not have"),
     ),

@@ -6,17 +6,19 @@ abbreviations, GPO Style Manual, chapter 9. It imports the standard library alon
 
 from __future__ import annotations
 
+import re
+
 # Postal code, name, then other spellings.
 _STATES = """
 AL Alabama|ala
 AK Alaska
 AZ Arizona|ariz
 AR Arkansas|ark
-CA California|calif
+CA California|calif|cal
 CO Colorado|colo
 CT Connecticut|conn
 DE Delaware|del
-DC District of Columbia|washington dc|washington, dc|washington d c|washington, d c
+DC District of Columbia|washington dc|washington d c
 FL Florida|fla
 GA Georgia
 HI Hawaii
@@ -46,7 +48,7 @@ ND North Dakota|n dak|n dakota
 OH Ohio
 OK Oklahoma|okla
 OR Oregon|oreg|ore
-PA Pennsylvania|penna
+PA Pennsylvania|penna|penn
 RI Rhode Island
 SC South Carolina|s carolina
 SD South Dakota|s dak|s dakota
@@ -61,10 +63,10 @@ WI Wisconsin|wis|wisc
 WY Wyoming|wyo
 AS American Samoa
 GU Guam
-MP Northern Mariana Islands|cnmi|the northern mariana islands
+MP Northern Mariana Islands|cnmi|n mariana islands
 PR Puerto Rico
-VI Virgin Islands|us virgin islands|u s virgin islands|united states virgin islands|usvi
-UM United States Minor Outlying Islands|us minor outlying islands|u s minor outlying islands
+VI Virgin Islands|usvi
+UM United States Minor Outlying Islands|minor outlying islands
 FM Federated States of Micronesia
 MH Marshall Islands
 PW Palau
@@ -76,7 +78,7 @@ def _spellings() -> dict[str, str]:
     for line in _STATES.split("\n")[1:-1]:
         code, _, spelled = line.partition(" ")
         name, *others = spelled.split("|")
-        for spelling in (code.lower(), f"us-{code.lower()}", name.lower(), *others):
+        for spelling in (code.lower(), name.lower(), *others):
             names[spelling] = name
         # The usual forms, which need no further preparation.
         names[code] = names[name] = name
@@ -84,9 +86,14 @@ def _spellings() -> dict[str, str]:
 
 
 _NAMES = _spellings()
+# What is no letter of a name: "New-York", "new_york", "Hawai'i" with any apostrophe.
+_PLAIN = str.maketrans({**dict.fromkeys(".,-_()", " "), **dict.fromkeys("'`\u2018\u2019\u02bb")})
+_COUNTRY = r"(?:u ?s(?: ?a)?|united states(?: of america)?)"
 # What may stand before and after a name.
-_BEFORE = ("the ", "state of ", "commonwealth of ")
-_AFTER = (", usa", " usa", ", us", " state")
+_BEFORE = re.compile(rf"^(?:the |(?:state|commonwealth|territory) of |{_COUNTRY} )+")
+_AFTER = re.compile(rf"(?: {_COUNTRY}| state)+$")
+# Between two spellings of one state: "Texas (TX)", "New York, NY".
+_BETWEEN = re.compile(r"[,/()]|(?<=\s)[-\u2013](?=\s)")
 
 STATE_NAMES = tuple(sorted(set(_NAMES.values())))
 
@@ -96,14 +103,22 @@ def state_name(text: str) -> str:
     known = _NAMES.get(text)
     if known is not None:
         return known
-    key = " ".join(_plain(text).lower().replace(".", ". ").replace(" ,", ",").split())
-    for addition in _BEFORE:
-        key = key.removeprefix(addition)
-    for addition in _AFTER:
-        key = key.removesuffix(addition)
-    # "N. Dak." is two words, "N. Y." is one code.
-    words = key.replace(".", "")
-    return _NAMES.get(words) or _NAMES.get(words.replace(" ", "")) or text
+    plain = _plain(text).lower()
+    if name := _known(plain):
+        return name
+    names = {_known(part) for part in _BETWEEN.split(plain) if part.strip()}
+    return names.pop() or text if len(names) == 1 else text
+
+
+def _known(text: str) -> str:
+    """The state that a text in lower case means; empty if none."""
+    words = " ".join(text.translate(_PLAIN).split())
+    short = _AFTER.sub("", _BEFORE.sub("", words, count=1))
+    for spelling in (words, short):
+        # "N. Dak." is two words, "N. Y." is one code.
+        if name := _NAMES.get(spelling) or _NAMES.get(spelling.replace(" ", "")):
+            return name
+    return ""
 
 
 def _plain(text: str) -> str:

@@ -33,8 +33,11 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0*")
 _LARGEST_ZIP = 99_999
 _ZIP = re.compile(r"([0-9]{1,5})(?:-[0-9]{4})?")
-_TIME = r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
-_DATE_AND_TIME = re.compile(rf"[0-9-]{{10}}{_TIME}(?:[Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?")
+# Times as ISO 8601 and RFC 3339 write them, and as Postgres, BigQuery and Snowflake export them;
+# the second may be a leap second.
+_TIME = r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?"
+_ZONE = r"(?: ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?))?"
+_DATE_AND_TIME = re.compile(rf"[0-9-]{{10}}{_TIME}{_ZONE}")
 _SPACES = re.compile("[ \xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
 

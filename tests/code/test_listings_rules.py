@@ -2,12 +2,14 @@
 
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from tasador.listings.rules import BLANK, KINDS, MISSING_TEXTS, RULES
 from tasador.listings.states import STATE_NAMES, state_name
+from tasador.listings.value_reader import read_value
 from tests.kit.readers import CSV_READERS, JSON_READERS, differences, one_by_one, write_csv
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "listings.md"
@@ -77,13 +79,21 @@ def test_example_is_read_as_the_page_says(example, tmp_path):
 def test_blanks_are_those_of_python_and_the_invisible_ones():
     spaces = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
     assert set(spaces) <= set(BLANK)
-    assert "".join(set(BLANK) - set(spaces)).isprintable() is False
+    # Of the characters of format, those before Arabic and Kaithi numbers are visible, and those of
+    # the tags of flags belong to the flag.
+    visible = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2}
+    formats = {chr(c) for c in range(0x10000) if unicodedata.category(chr(c)) == "Cf"}
+    fillers = set("\u115f\u1160\u2800\u3164\uffa0")
+    assert set(BLANK) - set(spaces) == formats - set(map(chr, visible)) | fillers
 
 
 @pytest.mark.parametrize("name", STATE_NAMES)
 def test_state_names_in_any_form(name):
-    for text in (name, name.upper(), name.lower(), f"{name}.", name.replace(" ", "  ")):
-        assert state_name(text) == name
+    spaced = {name.replace(" ", other) for other in (" ", "  ", "-", "_")}
+    for text in spaced:
+        around = (f"{text}.", f"{text}, USA", f"{text}, United States", f"State of {text}")
+        for form in (text, *around, f"{name} ({text})"):
+            assert {state_name(case) for case in (form, form.upper(), form.lower())} == {name}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +114,26 @@ def test_state_names_in_any_form(name):
         ("ＴＸ", "Texas"),
         ("Ｎｅｗ　Ｙｏｒｋ", "New York"),
         ("Ｔｅｊａｓ", "Ｔｅｊａｓ"),
+        ("new-york", "New York"),
+        ("New_York", "New York"),
+        ("Texas (TX)", "Texas"),
+        ("TX - Texas", "Texas"),
+        ("New York, NY", "New York"),
+        ("US TX", "Texas"),
+        ("Texas, U.S.A.", "Texas"),
+        ("TX, United States of America", "Texas"),
+        ("Virgin Islands, U.S.", "Virgin Islands"),
+        ("Virgin Islands (U.S.)", "Virgin Islands"),
+        ("Territory of Guam", "Guam"),
+        ("Washington (DC)", "District of Columbia"),
+        ("Hawai\u02bbi", "Hawaii"),
+        ("Hawai'i", "Hawaii"),
+        ("Penn.", "Pennsylvania"),
+        ("Miami, FL", "Miami, FL"),
+        ("Ohio, Texas", "Ohio, Texas"),
+        ("Toronto - ON", "Toronto - ON"),
+        ("Baja California", "Baja California"),
+        ("USA", "USA"),
         ("New Texas", "New Texas"),
         ("T", "T"),
         (".", "."),
@@ -112,6 +142,24 @@ def test_state_names_in_any_form(name):
 )
 def test_spellings_of_states(text, name):
     assert state_name(text) == name
+
+
+@pytest.mark.parametrize("time", ["10:00", "10:00:00", "10:00:60", "10:00:00.5", "10:00:00,5"])
+@pytest.mark.parametrize(
+    "zone", ["", "Z", "z", "+00", "-0500", "+05:30", " UTC", " GMT", " -0800", " +00:00"]
+)
+def test_times_of_day_with_and_without_a_zone(time, zone):
+    for between in "Tt ":
+        assert read_value("prev_sold_date", f"2022-02-23{between}{time}{zone}")[0] == "2022-02-23"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2022-02-23T", "2022-02-23 24:00", "2022-02-23 10:00 +24", "2022-02-23T10:00:00 PST",
+     "2022-02-23 10:60", "2022-02-23 10:00 PM", "2022-02-2310:00", "2022-W08-3T10:00"],
+)  # fmt: skip
+def test_times_that_are_refused(text):
+    assert read_value("prev_sold_date", text)[1] is not None
 
 
 def test_every_state_has_its_code():
