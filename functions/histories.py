@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.database import Database
 from functions.function import Route
@@ -18,6 +18,9 @@ from functions.limits import HISTORY_ROWS, MAX_HISTORY_ROWS
 from functions.paging import read_limit
 from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 from tasador.settings import Settings
+
+if TYPE_CHECKING:
+    from tasador.warehouse.ledger import LedgerEntry
 
 
 def routes(database: Database) -> tuple[Route, ...]:
@@ -28,6 +31,7 @@ def routes(database: Database) -> tuple[Route, ...]:
         Route("GET", "/batches", partial(_batches, database)),
         Route("GET", "/rollouts", partial(_rollouts, database)),
         Route("GET", "/monitoring", partial(_monitoring, database)),
+        Route("GET", "/ledger", partial(_ledger, database)),
         Route("GET", "/changes", partial(_changes, database)),
     )
 
@@ -110,6 +114,14 @@ def _monitoring(database: Database, request: Request) -> Response:
     """GET /monitoring?limit=: the newest checks of the requests to the champion."""
     rows = database.warehouse().monitor_history(_rows(request))
     return reply({"checks": [_check(row) for row in rows]})
+
+
+def _ledger(database: Database, request: Request) -> Response:
+    """GET /ledger?limit=: the errors of versions on the batches after their training."""
+    from tasador.warehouse.ledger import read_ledger
+
+    entries = read_ledger(database.warehouse(), Settings.load().model_name, _rows(request))
+    return reply({"entries": [_entry(entry) for entry in entries]})
 
 
 def _changes(database: Database, _request: Request) -> Response:
@@ -201,6 +213,17 @@ def _rollout(r: RolloutRecord) -> dict[str, Any]:
         "correlation_id": r.correlation_id,
         "started_at": r.started_at.isoformat(),
         "finished_at": r.finished_at.isoformat(),
+    }
+
+
+def _entry(e: LedgerEntry) -> dict[str, Any]:
+    return {
+        "version": e.model.version,
+        "digest": e.model.digest,
+        "batch_id": e.batch_id,
+        "figures": dict(e.figures),
+        "promised": dict(e.promised),
+        "judged_at": e.judged_at.isoformat(),
     }
 
 

@@ -171,6 +171,7 @@ def _histories() -> Json:
         "/batches": newest("batches with their verdicts", "batches"),
         "/rollouts": newest("attempts to bring a version into service", "rollouts"),
         "/monitoring": newest("checks of the champion's requests", "checks"),
+        "/ledger": newest("errors of versions on the batches after their training", "entries"),
         "/changes": _get("a text that changes with the histories", an_object({"mark": STRING})),
     }
 

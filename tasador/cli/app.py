@@ -11,6 +11,7 @@ from tasador.cli import (
     batch,
     connect,
     dead_letters,
+    ledger,
     loop,
     models,
     platform,
@@ -39,7 +40,7 @@ def make_app() -> typer.Typer:
     app.add_typer(rollout.app, name="rollout")
     app.add_typer(review.app, name="review")
     app.add_typer(user.app, name="user")
-    for module in (platform, loop, models, approval, ratio_study, connect, user):
+    for module in (platform, loop, models, ledger, approval, ratio_study, connect, user):
         module.add_to(app)
     return app
 

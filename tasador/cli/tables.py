@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from tasador.review_record import ReviewRecord
     from tasador.stores.model_version import ModelVersion
+    from tasador.warehouse.ledger import LedgerEntry
 
 
 def metrics_table(metrics: Mapping[str, float], title: str) -> Table:
@@ -58,6 +59,28 @@ def models_report(
         reasons.append(Text(f"version {version.version} {decision.decision}"))
         reasons += _bullets(decision.reasons)
     return Group(table, *reasons)
+
+
+def ledger_report(entries: Sequence[LedgerEntry]) -> Group | Table:
+    """What versions said of later batches, and what their holdouts had promised."""
+    if not entries:
+        return Group("none: no batch has been judged since a version was trained")
+    table = Table(
+        "version", "batch", "judged", "rows", "median error", "promised", "median ratio", "promised"
+    )
+    for entry in entries:
+        table.add_row(
+            str(entry.model.version),
+            entry.batch_id[:12],
+            f"{entry.judged_at:%Y-%m-%d %H:%M}",
+            f"{entry.figures['rows']:,.0f}",
+            *(
+                form.format(figures[name]) if name in figures else ""
+                for name, form in (("median_error", "{:.1%}"), ("median_ratio", "{:.3f}"))
+                for figures in (entry.figures, entry.promised)
+            ),
+        )
+    return table
 
 
 def batches_report(batches: Sequence[Batch], verdicts: Mapping[str, DriftRecord]) -> Group:

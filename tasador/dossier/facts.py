@@ -15,9 +15,9 @@ from tasador.gate.measures import Evaluation
 from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.ratio_study.groups import COMPLETE, NO_SIZE, PARTIAL, completeness
-from tasador.ratio_study.study import ALL, Study
+from tasador.ratio_study.study import ALL, Study, metrics_of
 from tasador.records import Batch, DecisionRecord
-from tasador.training.evaluation import by_slice, evaluate, measure, ratio_metrics, ratio_study
+from tasador.training.evaluation import by_slice, evaluate, measure, ratio_study
 from tasador.training.leave_out import LeftOut, leave_states_out
 
 if TYPE_CHECKING:
@@ -115,5 +115,5 @@ def _metrics_of(evaluation: Evaluation, rows: Array) -> dict[str, float]:
             {level: values[rows] for level, values in evaluation.low.items()},
             {level: values[rows] for level, values in evaluation.high.items()},
         ),
-        **ratio_metrics(actual, predicted),
+        **metrics_of(predicted, actual),
     }

@@ -13,7 +13,8 @@ import numpy as np
 
 from tasador.drift.checks import CheckResult, Finding, ReferenceProfile
 from tasador.drift.detectors import batch_value, reference_mean, with_limits
-from tasador.drift.measures import RATIO
+from tasador.drift.measures import PREDICTED, RATIO
+from tasador.ratio_study.study import metrics_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,17 @@ def check_with_prices(profile: ReferenceProfile, batch: pd.DataFrame) -> CheckRe
     errors = float(np.abs(current).mean()), float(np.abs(reference).mean())
     checked.add(_error(profile, "realised_error", "is", *errors, len(priced)))
     checked.scores |= dict(zip(("realised_error", "realised_error_reference"), errors, strict=True))
+    checked.scores["figures"] = _figures(priced)
     _estimate(checked, profile, priced)
     return checked
+
+
+def _figures(priced: pd.DataFrame) -> dict[str, float]:
+    """What the champion's ledger keeps of a batch, by the names of a version's metrics."""
+    estimate = priced[PREDICTED].to_numpy(dtype=np.float64)
+    price = estimate * np.exp(priced[RATIO].to_numpy(dtype=np.float64))
+    error = float(np.median(np.abs(estimate / price - 1)))
+    return {"rows": float(len(priced)), "median_error": error, **metrics_of(estimate, price)}
 
 
 def check_without_prices(profile: ReferenceProfile, requests: pd.DataFrame) -> CheckResult:

@@ -9,7 +9,7 @@ from tasador.gate.compare import Comparison, compare
 from tasador.gate.decision import Check, Decision, Policy, make_check
 from tasador.gate.measures import Evaluation, r2, rmse
 from tasador.gate.ratio_checks import ratio_checks
-from tasador.gate.slices import Slice, slices_of
+from tasador.gate.slices import NEWEST, PRICE, STATE, Slice, slices_of
 
 NO_CHAMPION = "There is no champion yet to compare with."
 
@@ -97,6 +97,7 @@ def _checks_without_champion(policy: Policy, without: str) -> list[Check]:
         "log_error_against_champion": 0.0,
         "r2_against_champion": 0.0,
         "slices_against_champion": policy.slice_loss,
+        "newest_batch_against_champion": policy.slice_loss,
         "holdout_covers_champion": policy.states_covered,
     }
     return [make_check(name, True, 0.0, limit, without) for name, limit in limits.items()]
@@ -109,6 +110,7 @@ def _comparison_checks(
     return [
         *_overall_checks(comparison, policy),
         _slices_check(comparison, policy),
+        _newest_batch_check(comparison, policy),
         _holdout_coverage_check(champion, policy),
     ]
 
@@ -151,14 +153,15 @@ def _overall_checks(comparison: Comparison, policy: Policy) -> list[Check]:
 
 
 def _slices_check(comparison: Comparison, policy: Policy) -> Check:
-    losses, limit = comparison.slices, policy.slice_loss
+    losses = [loss for loss in comparison.slices if loss.slice.kind != NEWEST]
+    limit = policy.slice_loss
     limit_in_bands = max(limit, policy.slice_trade * comparison.improved)
     # "not <=" rather than ">", so that NaN counts as a loss.
     much_worse = [
         loss
         for loss in losses
         if loss.beyond_noise
-        and not loss.growth <= (limit_in_bands if loss.slice.kind == "price" else limit)
+        and not loss.growth <= (limit_in_bands if loss.slice.kind == PRICE else limit)
     ]
     much_worse.sort(key=lambda loss: -loss.growth)
     names = ", ".join(
@@ -169,7 +172,7 @@ def _slices_check(comparison: Comparison, policy: Policy) -> Check:
     allowed = f"{limit:.0%}"
     if limit_in_bands != limit:
         allowed += f" ({limit_in_bands:.0%} in a price band)"
-    states = sum(loss.slice.kind == "state" for loss in losses)
+    states = sum(loss.slice.kind == STATE for loss in losses)
     says = (
         f"Much worse than the champion in {names}; at most {allowed} is allowed."
         if much_worse
@@ -178,6 +181,24 @@ def _slices_check(comparison: Comparison, policy: Policy) -> Check:
     )
     worst = max((loss.growth for loss in losses), default=0.0)
     return make_check("slices_against_champion", not much_worse, worst, limit, says)
+
+
+def _newest_batch_check(comparison: Comparison, policy: Policy) -> Check:
+    """Whether the challenger loses on the batch that the champion's ledger ends with."""
+    name, limit = "newest_batch_against_champion", policy.slice_loss
+    loss = next((loss for loss in comparison.slices if loss.slice.kind == NEWEST), None)
+    if loss is None:
+        says = "The newest batch has too few rows of the holdout to compare the models on."
+        return make_check(name, True, 0.0, limit, says)
+    # "not <=" rather than ">", so that NaN counts as a loss.
+    much_worse = loss.beyond_noise and not loss.growth <= limit
+    says = (
+        f"{'Much worse' if much_worse else 'Not worse'} than the champion on the newest batch: log "
+        f"error {loss.champion_error:.3f} to {loss.challenger_error:.3f} on "
+        f"{loss.slice.rows.sum():,} rows that no model was trained on; at most {limit:.0%} more "
+        "beyond noise is allowed."
+    )
+    return make_check(name, not much_worse, loss.growth, limit, says)
 
 
 def _holdout_coverage_check(champion: Evaluation, policy: Policy) -> Check:

@@ -19,6 +19,7 @@ class Evaluation:
     bounds of the interval [n]. ``golden_difference`` is ``Bundle.check_golden()``.
     ``known_states`` are the display names of the states that the model was trained on. ``parts``
     maps a kind of group to the group of each row [n] (``tasador.ratio_study.groups.parts_of``).
+    ``newest`` says which rows [n] are of the newest batch (bool; None = unknown).
     """
 
     actual: Array
@@ -31,6 +32,7 @@ class Evaluation:
     metrics: Mapping[str, float] = field(default_factory=dict)
     known_states: tuple[str, ...] = ()
     parts: Mapping[str, Array] = field(default_factory=dict)
+    newest: Array | None = None
 
 
 def r2(actual: Array, predicted: Array) -> float:

@@ -1,4 +1,6 @@
-"""The slices of the holdout on which a challenger must not be much worse: states and price bands.
+"""The slices of the holdout on which a challenger must not be much worse.
+
+They are states, price bands and the newest batch.
 
 Price bands are bands of the actual price, which is the target of both models. Regression to the
 mean affects both in the same way on the same rows. But a model trained on one band only looks too
@@ -16,11 +18,12 @@ from tasador.arrays import Array
 from tasador.gate.decision import Policy
 from tasador.gate.measures import Evaluation
 
+STATE, PRICE, NEWEST = "state", "price", "batch"
 PRICE_BANDS = (0.0, 150_000.0, 300_000.0, 600_000.0, 1_200_000.0, float("inf"))
 
 
 class Slice(NamedTuple):
-    """A named part of the holdout: ``kind`` is "state" or "price", ``rows`` a mask [n]."""
+    """A named part of the holdout: ``kind`` is one of the three below, ``rows`` a mask [n]."""
 
     kind: str
     name: str
@@ -28,7 +31,9 @@ class Slice(NamedTuple):
 
 
 def slices_of(model: Evaluation, policy: Policy) -> list[Slice]:
-    """The slices that are large enough under the policy: states, small states together, bands.
+    """The slices that are large enough under the policy.
+
+    They are states, small states together, price bands, and the newest batch.
 
     States that are too small to be judged alone are judged together. Otherwise a challenger could
     be much worse in any number of them in exchange for a gain in a large one.
@@ -41,18 +46,20 @@ def slices_of(model: Evaluation, policy: Policy) -> list[Slice]:
     for state in sorted(set(states)):
         rows = states == state
         if rows.sum() >= least:
-            slices.append(Slice("state", state or "no state given", rows))
+            slices.append(Slice(STATE, state or "no state given", rows))
         else:
             small |= rows
-    slices.append(Slice("state", "the smaller states together", small))
+    slices.append(Slice(STATE, "the smaller states together", small))
     slices += price_slices(model)
+    if model.newest is not None:
+        slices.append(Slice(NEWEST, "the newest batch", model.newest))
     return [slice_ for slice_ in slices if slice_.rows.sum() >= least]
 
 
 def price_slices(model: Evaluation) -> list[Slice]:
     """All bands of the actual price, cheapest first, including empty ones."""
     return [
-        Slice("price", band_name(low, high), (model.actual >= low) & (model.actual < high))
+        Slice(PRICE, band_name(low, high), (model.actual >= low) & (model.actual < high))
         for low, high in pairwise(PRICE_BANDS)
     ]
 

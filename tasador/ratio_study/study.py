@@ -156,6 +156,16 @@ def point_figures(estimate: Array, price: Array) -> dict[str, float]:
     }
 
 
+def metrics_of(estimate: Array, price: Array) -> dict[str, float]:
+    """The figures that are defined, by the names of a version's metrics."""
+    figures_by_name = point_figures(estimate, price)
+    return {
+        "median_ratio" if name == "median" else name: value
+        for name, value in figures_by_name.items()
+        if np.isfinite(value)
+    }
+
+
 def _group(
     kind: str,
     name: str,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tasador.ratio_study.study import Group
     from tasador.training.search import SearchResult
     from tasador.training.verbs import Judgement
+    from tasador.warehouse.ledger import LedgerEntry
 
 # Holdout rows in the SHAP summary; with more the dots only overlap.
 _SHOWN = 500
@@ -61,6 +62,12 @@ def sections(judgement: Judgement, search: SearchResult) -> Iterator[Any]:
         headers=["", "check", "result"],
     )
     yield from _ratios(judgement.challenger)
+    if judgement.ledger:
+        yield Markdown(
+            "## The ledger: median error on the batches after each version's training\n\nThe line "
+            "is the error that the permanent holdout promised when the version was judged."
+        )
+        yield image_of(_ledger(judgement.ledger))
     if judgement.churn is not None:
         yield from _churn(judgement.churn)
     yield Markdown("## Errors")
@@ -135,6 +142,25 @@ def largest_moves(churn: Churn) -> list[list[str]]:
         ]
         for move in churn.worst
     ]
+
+
+def _ledger(entries: Sequence[LedgerEntry]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    oldest_first = entries[::-1]
+    places = np.arange(len(oldest_first))
+    measured = [100 * entry.figures["median_error"] for entry in oldest_first]
+    promised = [100 * entry.promised.get("median_error", np.nan) for entry in oldest_first]
+    axes.bar(places, measured, width=0.6, alpha=0.5, label="on the batch")
+    axes.step(places, promised, where="mid", color="black", label="promised")
+    labels = [f"{entry.batch_id[:6]}\nversion {entry.model.version}" for entry in oldest_first]
+    shown = slice(None, None, max(1, len(labels) // 10))
+    axes.set_xticks(places[shown], labels[shown], fontsize=8)
+    axes.set(ylabel="median error (%)", ylim=(0, None))
+    axes.legend(fontsize=8)
+    return figure
 
 
 def _ratio_curve(tenths: Sequence[Group]) -> Figure:

@@ -15,8 +15,8 @@ from tasador.listings.table import columns_of
 from tasador.model.bundle import Bundle
 from tasador.model.intervals import LEVELS
 from tasador.ratio_study.groups import STATE, parts_of
-from tasador.ratio_study.study import Study, point_figures, study
-from tasador.training.holdout import holdout_mask
+from tasador.ratio_study.study import Study, metrics_of, study
+from tasador.training.holdout import NEWEST, holdout_mask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,10 +46,11 @@ def evaluate(bundle: Bundle, frame: pd.DataFrame) -> Evaluation:
         golden_difference=bundle.check_golden(),
         metrics={
             **measure(actual, predictions.price, predictions.low, predictions.high),
-            **ratio_metrics(actual, predictions.price),
+            **metrics_of(predictions.price, actual),
         },
         known_states=tuple(bundle.manifest.categories.get("state", ())),
         parts=parts_of(columns),
+        newest=np.asarray(rows[NEWEST], dtype=bool) if NEWEST in rows else None,
     )
 
 
@@ -69,13 +70,6 @@ def measure(
         metrics[f"coverage_{level}"] = float(np.mean(inside))
         metrics[f"width_{level}"] = float(np.median((high[level] - low[level]) / predicted))
     return metrics
-
-
-def ratio_metrics(actual: Array, predicted: Array) -> dict[str, float]:
-    """The figures of a ratio study that are defined; empty for too few rows."""
-    found = point_figures(predicted, actual)
-    named = {"median_ratio" if name == "median" else name: found[name] for name in found}
-    return {name: value for name, value in named.items() if np.isfinite(value)}
 
 
 def ratio_study(evaluation: Evaluation, *, states: bool = True) -> Study:

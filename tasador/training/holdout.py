@@ -19,16 +19,20 @@ from tasador.listings.table import columns_of
 if TYPE_CHECKING:
     import pandas as pd
 
+NEWEST = "newest_batch"
+
 
 def holdout_of(frames: Iterable[pd.DataFrame], kept: pd.DataFrame | None = None) -> pd.DataFrame:
     """The holdout rows of clean frames, and those of a champion's reference that the frames lack.
 
-    ``frames`` have property_key and holdout (see ``tasador.listings.table``) and are read one at a
-    time; ``kept`` has the twelve columns. A property in the frames is taken from the frames only.
+    ``frames``, oldest batch first, have property_key and holdout (see ``tasador.listings.table``)
+    and are read one at a time; ``kept`` has the twelve columns. The column NEWEST says which rows
+    are of the last frame. A property in the frames is taken from the frames only.
     """
     import pandas as pd
 
     parts = [frame[frame["holdout"].to_numpy(dtype=bool)] for frame in frames]
+    parts = [part.assign(**{NEWEST: part is parts[-1]}) for part in parts]
     if kept is not None:
         known = {key for part in parts for key in part["property_key"]}
         parts.append(_only_new(kept, known))
@@ -50,4 +54,5 @@ def _only_new(kept: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     rows = kept.loc[wanted, list(COLUMNS)].copy()
     rows["property_key"] = np.array(keys, dtype=object)[wanted]
     rows["holdout"] = True
+    rows[NEWEST] = False
     return rows

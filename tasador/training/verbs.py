@@ -43,6 +43,7 @@ from tasador.training.inputs import (
     replaced_by,
     training_frame,
 )
+from tasador.warehouse.ledger import LedgerEntry, read_ledger
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class Judgement:
     challenger: Evaluation
     champion: Evaluation | None
     churn: Churn | None
+    ledger: list[LedgerEntry]
 
 
 def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
@@ -242,6 +244,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
             champion_evaluation = evaluate(replaced, holdout)
             requests = recorded_requests(warehouse, champion, MOST_REQUESTS)
             churn = replay(requests, replaced, bundle, policy)
+        ledger = read_ledger(warehouse, candidate.model.name)
         if decided is None:
             gate = judge_challenger(
                 challenger_evaluation,
@@ -283,6 +286,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         challenger=challenger_evaluation,
         champion=champion_evaluation,
         churn=churn,
+        ledger=ledger,
     )
 
 

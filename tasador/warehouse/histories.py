@@ -62,10 +62,11 @@ class Histories(Database):
         )
         return self._insert_once(schema.drift_history, record, *same)
 
-    def drift_history(self, limit: int = 100) -> list[DriftRecord]:
-        """The verdicts, newest first."""
+    def drift_history(self, limit: int = 100, *, name: str = "") -> list[DriftRecord]:
+        """The verdicts, newest first; for ``name`` see ``newest_verdict``."""
         newest = [schema.drift_history.c.drift_id.desc()]
-        return self._select(DriftRecord, schema.drift_history, order=newest, limit=limit)
+        where = _judged_for(name)
+        return self._select(DriftRecord, schema.drift_history, *where, order=newest, limit=limit)
 
     def newest_verdicts(self) -> dict[str, DriftRecord]:
         """The newest verdict on each batch that has one, by batch id."""

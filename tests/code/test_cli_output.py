@@ -280,10 +280,14 @@ def test_monitor_repeats_after_an_error(monkeypatch, capsys):
 
 
 def test_empty_reports_say_none(console):
-    for report in (tables.models_report([], {}), tables.monitoring_report([])):
+    for report in (
+        tables.models_report([], {}),
+        tables.monitoring_report([]),
+        tables.ledger_report([]),
+    ):
         console.print(report)
     console.print(tables.dead_letters_report([]))
-    assert console.file.getvalue().count("none: ") == 3
+    assert console.file.getvalue().count("none: ") == 4
 
 
 def test_no_line_is_broken_without_a_terminal(monkeypatch, capsys):

@@ -21,6 +21,7 @@ CHECKS = [
     "log_error_against_champion",
     "r2_against_champion",
     "slices_against_champion",
+    "newest_batch_against_champion",
     "holdout_covers_champion",
     "ratio_median",
     "ratio_cod",
@@ -250,6 +251,22 @@ def test_slice_with_enough_rows_is_judged_whatever_its_share():
     assert "Maine" in decision.reasons[0]
 
 
+def test_challenger_much_worse_on_the_newest_batch_only():
+    policy = Policy(ratio_limits=ANY_RATIO)
+    newest = np.arange(ROWS) % 10 == 0
+    worse = worse_on(newest, newest=newest)
+    decision = judge(worse, evaluation(0.32), policy)
+    assert failed(decision) == ["newest_batch_against_champion"]
+    assert "on the newest batch: log error" in decision.reasons[0]
+    assert "on 300 rows that no model was trained on" in decision.reasons[0]
+    # The same rows are as bad if nobody says that they are a batch; then no slice shows it.
+    assert failed(judge(replace(worse, newest=None), evaluation(0.32), policy)) == []
+    few = replace(worse, newest=np.arange(ROWS) < 49)
+    (check,) = [c for c in judge(few, evaluation(0.32), policy).checks if "newest" in c.name]
+    assert check.passed
+    assert "too few rows" in check.says
+
+
 def test_judge_rejects_if_holdout_lacks_the_champions_states():
     known = ("Ohio", "Texas", "Maine", "Utah", "Iowa")
     champion = evaluation(0.3, noise=OTHER_NOISE, known_states=known)
@@ -270,6 +287,8 @@ def test_judge_reports_every_failed_check():
     hopeless = evaluation(predicted=predicted, golden_difference=1.0, **ends)
     elsewhere = ("Utah", "Iowa", "Oregon")
     moved = churn_of([{"bed": 3}], np.array([200_000.0]), np.array([400_000.0]))
+    newest = np.arange(ROWS) >= ROWS - 500
+    hopeless = replace(hopeless, newest=newest)
     champion = evaluation(0.2, known_states=elsewhere)
     assert failed(judge(hopeless, champion, Policy(most_churn=0.5), churn=moved)) == CHECKS
 

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from tasador.model.model_ref import ModelRef
+from tasador.training import card
 from tasador.training.effects_plot import effects_figure, shades, stacked
+from tasador.warehouse.ledger import LedgerEntry
+from tests.kit.records import WHEN
 
 
 def test_effects_figure_shows_the_largest_effects_first():
@@ -39,3 +43,20 @@ def test_shades_are_between_the_quantiles():
     assert np.isnan(shade[-1])
     # Few rows have it: the quantiles are equal.
     assert shades(np.append(np.zeros(99), 1.0))[-1] == 1
+
+
+def test_ledger_is_drawn_oldest_first_with_what_was_promised():
+    entries = [
+        LedgerEntry(
+            model=ModelRef("tasador-price", version, f"d{version}"),
+            batch_id=f"batch-{version}",
+            judged_at=WHEN,
+            figures={"rows": 2000.0, "median_error": version / 10},
+            promised=promised,
+        )
+        for version, promised in ((3, {}), (2, {"median_error": 0.15}), (1, {"median_error": 0.1}))
+    ]
+    axes = card._ledger(entries).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [10, 20, 30]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [10, 15, np.nan])
+    assert "version 1" in axes.get_xticklabels()[0].get_text()

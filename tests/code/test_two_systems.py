@@ -112,6 +112,9 @@ class Systems:
     def request_samples(self, *_):
         return []
 
+    def drift_history(self, limit, *, name):
+        return self.drifts
+
     def batch(self, batch_id):
         return self.letters[0]
 

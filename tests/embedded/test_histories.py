@@ -69,6 +69,39 @@ def test_models_are_answered_before_and_after_decisions(record, warehouse):
     assert [(r["service"], r["outcome"]) for r in rolled_out] == [("predict", "serving")]
 
 
+def test_ledger_has_the_batches_after_a_training(record, warehouse):
+    assert record.get("/ledger").json() == {"entries": []}
+    warehouse.record_decision(
+        decision(7, batch_ids=["l0"], metrics={"median_error": 0.15, "median_ratio": 1.01})
+    )
+    figures = {"rows": 2000.0, "median_error": 0.2, "median_ratio": 0.9}
+    verdicts = {
+        # Of a version without a decision, of another digest, trained on it, without figures.
+        "l1": (6, "d6", figures),
+        "l2": (7, "other", figures),
+        "l0": (7, "d7", figures),
+        "l3": (7, "d7", None),
+        "l4": (7, "d7", figures),
+        "l5": (7, "d7", figures),
+    }
+    for number, (batch_id, (version, digest, measured)) in enumerate(verdicts.items()):
+        warehouse.record_drift(
+            make_drift_record(
+                batch_id=batch_id,
+                model_name=MODEL,
+                champion_version=version,
+                champion_digest=digest,
+                scores={} if measured is None else {"performance": {"figures": measured}},
+                decided_at=WHEN + timedelta(minutes=number),
+            )
+        )
+    entries = record.get("/ledger").json()["entries"]
+    assert [(e["version"], e["batch_id"]) for e in entries] == [(7, "l5"), (7, "l4")]
+    assert entries[0]["figures"] == figures
+    assert entries[0]["promised"] == {"median_error": 0.15, "median_ratio": 1.01}
+    assert len(record.get("/ledger", params={"limit": 1}).json()["entries"]) == 1
+
+
 def test_batches_have_their_verdicts_and_what_came_of_them(record, warehouse):
     newest = WHEN + timedelta(days=3650)
     for number in (0, 1):
@@ -109,7 +142,7 @@ def test_rollouts_and_monitoring_are_newest_first(record, warehouse):
     assert len(record.get("/rollouts", params={"limit": 1}).json()["rollouts"]) == 1
 
 
-@pytest.mark.parametrize("path", ["/models", "/batches", "/rollouts", "/monitoring"])
+@pytest.mark.parametrize("path", ["/models", "/batches", "/rollouts", "/monitoring", "/ledger"])
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "1.5", "٣", ""])
 def test_wrong_limits_are_refused(record, path, limit):
     answer = record.get(path, params={"limit": limit})

@@ -54,6 +54,7 @@ FUNCTION_OF_PATH = {
     "/batches": "record",
     "/rollouts": "record",
     "/monitoring": "record",
+    "/ledger": "record",
     "/changes": "record",
 }
 Pick = Callable[[], Revision]
