@@ -34,6 +34,7 @@ from tasador.listings.by_column import read_columns
 from tasador.listings.listing import COLUMNS, INPUTS, FieldProblem
 from tasador.listings.value_reader import not_a_column
 from tasador.model.bundle import Bundle
+from tasador.model.confidence import CLASSES
 from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
 from tasador.prediction_record import PredictionRecord
@@ -188,6 +189,7 @@ class PricedBatch(Sequence[PredictionRecord]):
         self._predictions = predictions
         self._predicted_at: datetime = now()
         self._latency_ms = round(seconds * 1000 / batch.rows, 3)
+        self._confidence = bundle.confidence
         self._warnings = warnings_of(
             batch.columns, predictions.unknown_categories, bundle.encoders.ranges
         )
@@ -211,6 +213,7 @@ class PricedBatch(Sequence[PredictionRecord]):
             (level, low.tolist(), predictions.high[level].tolist())
             for level, low in predictions.low.items()
         ]
+        confidence = self._confidence_by_row()
         return [
             {
                 "prediction_id": self._ids[row],
@@ -218,6 +221,7 @@ class PricedBatch(Sequence[PredictionRecord]):
                 "intervals": {
                     level: {"low": low[row], "high": high[row]} for level, low, high in bounds
                 },
+                "confidence": confidence[row],
                 **common,
                 "read_as": self._batch.read_as.get(row, {}),
                 "missing": predictions.missing[row],
@@ -226,6 +230,22 @@ class PricedBatch(Sequence[PredictionRecord]):
             }
             for row, price in enumerate(predictions.price.tolist())
         ]
+
+    def _confidence_by_row(self) -> list[dict[str, Any] | None]:
+        measured = self._predictions.confidence
+        if measured is None or self._confidence is None:
+            return [None] * self._batch.rows
+        return list(map(self._confidence.answer, measured.fsd.tolist()))
+
+    def _confidence_by_column(self) -> dict[str, Any] | None:
+        measured = self._predictions.confidence
+        if measured is None or self._confidence is None:
+            return None
+        return {
+            "fsd": measured.fsd,
+            "class": [CLASSES[code] for code in measured.classes.tolist()],
+            "classes": self._confidence.figures,
+        }
 
     def _by_column(self) -> dict[str, Any]:
         predictions = self._predictions
@@ -238,6 +258,7 @@ class PricedBatch(Sequence[PredictionRecord]):
                 level: {"low": low, "high": predictions.high[level]}
                 for level, low in predictions.low.items()
             },
+            "confidence": self._confidence_by_column(),
             "read_as": self._batch.read_as,
             "missing": {name: absent for name, absent in rows.items() if len(absent)},
             "warnings": [
@@ -278,6 +299,9 @@ class PricedBatch(Sequence[PredictionRecord]):
             missing=list(predictions.missing[row]),
             warnings=self._warnings.get(row, []),
             latency_ms=self._latency_ms,
+            confidence=None
+            if predictions.confidence is None or self._confidence is None
+            else self._confidence.answer(float(predictions.confidence.fsd[row])),
         )
 
 

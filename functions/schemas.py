@@ -96,6 +96,35 @@ _INTERVALS: Json = {
     "description": "by level: the probability in percent that the price is inside",
     "additionalProperties": an_object({"low": NUMBER, "high": NUMBER}),
 }
+_SHARE: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+_CLASS: Json = {"enum": ["high", "medium", "low"]}
+_OF_CLASS: Json = {
+    "p15_low": {**_SHARE, "description": "share of the class priced more than 15 % too low"},
+    "p15_high": {**_SHARE, "description": "share of the class priced more than 15 % too high"},
+    "ppe10": {**_SHARE, "description": "share of the class priced within 10 %"},
+    "ppe20": {**_SHARE, "description": "share of the class priced within 20 %"},
+}
+_FSD: Json = {
+    "type": "number",
+    "minimum": 0,
+    "description": "forecast standard deviation: 68 % of such listings are priced within it",
+}
+_CONFIDENCE: Json = {
+    **an_object({"fsd": _FSD, "class": _CLASS, **_OF_CLASS}),
+    "type": ["object", "null"],
+    "description": "null if the model has not measured it; the shares are of the class, measured "
+    "on the permanent holdout, and null for a class with too few rows there",
+}
+_CONFIDENCE_COLUMNS: Json = {
+    **an_object(
+        {
+            "fsd": a_list(NUMBER),
+            "class": a_list(_CLASS),
+            "classes": an_object(dict.fromkeys(_CLASS["enum"], an_object(_OF_CLASS))),
+        }
+    ),
+    "type": ["object", "null"],
+}
 LINKS: Json = {"type": "object", "additionalProperties": STRING}
 _READ_AS: Json = {
     "type": "object",
@@ -135,6 +164,7 @@ SCHEMAS: Json = {
             "prediction_id": STRING,
             "price": {"type": "number", "exclusiveMinimum": 0, "description": "dollars"},
             "intervals": _INTERVALS,
+            "confidence": _CONFIDENCE,
             "model": ref("Model"),
             "warnings": a_list(STRING),
             **_COMMON,
@@ -149,6 +179,7 @@ SCHEMAS: Json = {
                 "type": "object",
                 "additionalProperties": an_object({"low": a_list(NUMBER), "high": a_list(NUMBER)}),
             },
+            "confidence": _CONFIDENCE_COLUMNS,
             "read_as": {
                 "type": "object",
                 "description": 'by field and text sent: {"state": {"TX": "Texas"}}',
@@ -174,6 +205,7 @@ SCHEMAS: Json = {
             "comparables": a_list(_COMPARABLE),
             "sentence": STRING,
             "intervals": _INTERVALS,
+            "confidence": _CONFIDENCE,
             "warnings": a_list(STRING),
             "model": ref("Model"),
             **_COMMON,
@@ -215,6 +247,7 @@ SCHEMAS: Json = {
             "missing": a_list(STRING),
             "warnings": a_list(STRING),
             "latency_ms": NUMBER,
+            "confidence": _CONFIDENCE,
         }
     ),
     "CloudEvent": _EVENT,

@@ -22,7 +22,8 @@ class PredictionRecord:
     """raw.inference_logs: one answered prediction (unique by its id).
 
     ``listing`` is the parsed request (the eleven inputs), ``intervals`` maps "80", "90", "95" to
-    [low, high] dollars.
+    [low, high] dollars. ``confidence`` is that of ``tasador.model.confidence``; None where the
+    bundle has not measured it, and in older records.
     """
 
     prediction_id: str
@@ -38,6 +39,7 @@ class PredictionRecord:
     missing: list[str]
     warnings: list[str]
     latency_ms: float
+    confidence: dict[str, Any] | None = None
 
     @property
     def model(self) -> ModelRef:

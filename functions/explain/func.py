@@ -63,6 +63,7 @@ def _explain(data: Any, field_name: str = "body") -> dict[str, Any]:
             level: {"low": low, "high": high}
             for level, (low, high) in explanation.intervals.items()
         },
+        "confidence": explanation.confidence,
         "warnings": explanation.warnings,
         "sentence": explanation.sentence,
         "model": model.served(bundle.manifest).answer,

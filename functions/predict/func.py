@@ -111,7 +111,7 @@ def post(request: Request) -> Response:
 
 
 def describe(_request: Request) -> Response:
-    """GET /model: the served model, its metrics and its ratio study."""
+    """GET /model: the served model, its metrics, its ratio study and its classes of confidence."""
     manifest = MODEL.wait_for_bundle().manifest
     return reply(
         {
@@ -121,6 +121,7 @@ def describe(_request: Request) -> Response:
             "git_sha": manifest.git_sha,
             "metrics": manifest.metrics,
             "ratio_study": manifest.ratio_study,
+            "confidence": manifest.confidence,
             "data": manifest.data,
             "params": manifest.params,
             "features": manifest.features,
@@ -196,6 +197,7 @@ def _prediction(record: PredictionRecord, read_as: dict[str, str]) -> dict[str, 
         "intervals": {
             level: {"low": low, "high": high} for level, (low, high) in record.intervals.items()
         },
+        "confidence": record.confidence,
         "model": model.served(MODEL.wait_for_bundle().manifest).answer,
         "revision": record.revision,
         "read_as": read_as,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,12 +18,14 @@ from tasador.events.event import EventError
 from tasador.events.timestamps import parse_timestamp
 from tasador.listings.listing import INPUTS, read_listing
 from tasador.listings.rules import RULES
+from tasador.model.confidence import CLASSES, FIGURES
 from tasador.prediction_record import PredictionRecord
 
 # Dollars, milliseconds (one day) and characters.
 MAX_PRICE = next(rule.high for rule in RULES if rule.column == "price")
 MAX_LATENCY = 86_400_000.0
 _LONGEST_TEXT, _LONGEST_WARNING, _MOST_WARNINGS = 200, 1_000, 100
+_MAX_FSD = 1_000_000.0
 FIRST_YEAR, LAST_YEAR = 2000, 2199
 # How far another machine's clock may be ahead of this one's.
 _MOST_AHEAD = timedelta(days=1)
@@ -56,6 +58,8 @@ def _record(data: Any, where: str) -> PredictionRecord:
     values: dict[str, Any] = {}
     for field in fields(PredictionRecord):
         if field.name not in data:
+            if field.default is not MISSING:
+                continue  # a revision of an older release made it
             raise EventError(f"{where}{field.name} is missing")
         try:
             values[field.name] = _READERS[field.name](data[field.name])
@@ -172,6 +176,27 @@ def _warnings(value: object) -> list[str]:
     return value
 
 
+def _confidence(value: object) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise _Refused("is not a JSON object")
+    names = ("fsd", "class", *FIGURES)
+    if different := sorted(set(value) ^ set(names)):
+        raise _Refused("is missing or unknown", f".{different[0][:20]}")
+    if value["class"] not in list(CLASSES):
+        raise _Refused(f"is not one of {', '.join(CLASSES)}", ".class")
+    read: dict[str, Any] = dict(value)
+    for name, most in (("fsd", _MAX_FSD), *((figure, 1.0) for figure in FIGURES)):
+        # Too few rows of the class were there to measure a figure.
+        if name == "fsd" or read[name] is not None:
+            try:
+                read[name] = _number(read[name], most)
+            except _Refused as refused:
+                raise _Refused(str(refused), f".{name}") from None
+    return read
+
+
 _READERS: dict[str, Any] = {
     "prediction_id": _prediction_id,
     "predicted_at": _time,
@@ -186,4 +211,5 @@ _READERS: dict[str, Any] = {
     "missing": _missing,
     "warnings": _warnings,
     "latency_ms": lambda value: _number(value, MAX_LATENCY),
+    "confidence": _confidence,
 }

@@ -23,6 +23,7 @@ from tasador.listings.arrays import InputColumns, absent_of, arrays_of
 from tasador.listings.listing import INPUTS, Listing
 from tasador.model.categories import ParsedRows
 from tasador.model.comparables import Comparable
+from tasador.model.confidence import LEVEL, Confidence
 from tasador.model.encoder_files import from_files
 from tasador.model.encoders import EncodedListing, Encoders
 from tasador.model.features import BASE, FEATURE_NAMES, place_known, places_known
@@ -95,6 +96,7 @@ class Bundle:
         self.engine = engine
         self._tree_files = tree_files
         self._golden = golden
+        self.confidence = Confidence.read(manifest.confidence)
 
     @classmethod
     def load(cls, folder: str | Path, expected_digest: str = "") -> Bundle:
@@ -160,6 +162,9 @@ class Bundle:
             high,
             np.column_stack([absent[name] for name in INPUTS]),
             self.encoders.unknown_categories(absent, read.codes),
+            None
+            if self.confidence is None
+            else self.confidence.of_table(low[LEVEL], high[LEVEL], columns),
         )
 
     def _log_prices(self, rows: ParsedRows) -> tuple[Array, Array, Array]:
@@ -171,8 +176,9 @@ class Bundle:
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
 
-        Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``missing`` (fields
-        without a value) and ``warnings`` (sentences on values that the model has not seen).
+        Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``confidence`` (see
+        ``Confidence.of_one``; None if it was not measured), ``missing`` (fields without a value)
+        and ``warnings`` (sentences on values that the model has not seen).
         """
         encoded = self.encoders.encode(listing)
         return self._priced(listing, encoded, *self._evaluate_one(encoded.matrix))
@@ -189,9 +195,13 @@ class Bundle:
                 math.exp(log_price - size * below),
                 math.exp(log_price + size * above),
             ]
+        low, high = intervals[LEVEL]
         return {
             "price": math.exp(log_price),
             "intervals": intervals,
+            "confidence": None
+            if self.confidence is None
+            else self.confidence.of_one(low, high, listing.state),
             "missing": list(listing.missing()),
             "warnings": warnings_of_one(listing, encoded.unknown_categories, self.encoders.ranges),
         }

@@ -104,10 +104,19 @@ def stamp_version(folder: str | Path, name: str, version: int) -> Manifest:
 
 
 def stamp_measures(
-    folder: str | Path, metrics: Mapping[str, float], ratio_study: Mapping[str, Any]
+    folder: str | Path,
+    metrics: Mapping[str, float],
+    ratio_study: Mapping[str, Any],
+    confidence: Mapping[str, Any],
 ) -> Manifest:
-    """Set the metrics and the ratio study on the permanent holdout; the digest stays."""
-    return _stamp(Path(folder), metrics=dict(metrics), ratio_study=dict(ratio_study))
+    """Set what was measured on the permanent holdout: the metrics, the ratio study and how much a
+    price can be trusted. The digest stays."""
+    return _stamp(
+        Path(folder),
+        metrics=dict(metrics),
+        ratio_study=dict(ratio_study),
+        confidence=dict(confidence),
+    )
 
 
 def _stamp(folder: Path, **labels: Any) -> Manifest:

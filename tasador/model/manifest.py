@@ -36,9 +36,18 @@ FILES = (ENCODERS, TABLES, MODEL, SPREAD, TREES, *FILLED, GOLDEN)
 _FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), FORMAT: FILES}
 
 # Fields that may change while the model stays the same.
-_LABELS = ("name", "version", "digest", "metrics", "ratio_study", "git_sha", "created")
+_LABELS = (
+    "name",
+    "version",
+    "digest",
+    "metrics",
+    "ratio_study",
+    "confidence",
+    "git_sha",
+    "created",
+)
 # Fields that older bundles lack.
-_LATER = frozenset({"ratio_study"})
+_LATER = frozenset({"ratio_study", "confidence"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +59,9 @@ class Manifest:
     that ``spread.ubj`` predicts. ``data`` has rows, properties, batch_ids and fingerprint of the
     training data; ``ranges`` the training range of each number; ``categories`` the known states;
     ``files`` the sha256 of each file; ``created`` is ISO 8601 in UTC. ``ratio_study`` is
-    ``Study.summary()`` of ``tasador.ratio_study``, empty for a bundle older than that.
+    ``Study.summary()`` of ``tasador.ratio_study``, ``confidence`` what
+    ``tasador.ratio_study.confidence`` measured; both are empty for a bundle older than that, or
+    without enough holdout rows.
     """
 
     name: str
@@ -69,6 +80,7 @@ class Manifest:
     xgboost: str
     format: int = FORMAT
     ratio_study: dict[str, Any] = field(default_factory=dict)
+    confidence: dict[str, Any] = field(default_factory=dict)
 
 
 def sealed(manifest: Manifest) -> Manifest:

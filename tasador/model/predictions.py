@@ -9,6 +9,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.listing import INPUTS
+from tasador.model.confidence import ConfidenceColumns
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Predictions:
     ``high`` [n].
 
     ``absent`` [n, len(INPUTS)] marks the fields without a value, ``unknown_categories``
-    [n, len(CATEGORIES)] the categories that do not occur in the training data.
+    [n, len(CATEGORIES)] the categories that do not occur in the training data. ``confidence`` is
+    None for a bundle that has not measured it.
     """
 
     price: Array
@@ -25,6 +27,7 @@ class Predictions:
     high: dict[str, Array]
     absent: Array
     unknown_categories: Array
+    confidence: ConfidenceColumns | None = None
 
     @cached_property
     def missing(self) -> list[tuple[str, ...]]:

@@ -13,7 +13,9 @@ from tasador.gate.slices import price_slices
 from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.model.bundle import Bundle
+from tasador.model.confidence import LEVEL
 from tasador.model.intervals import LEVELS
+from tasador.ratio_study.confidence import measure_confidence
 from tasador.ratio_study.groups import STATE, parts_of
 from tasador.ratio_study.study import Study, metrics_of, study
 from tasador.training.holdout import NEWEST, holdout_mask
@@ -76,6 +78,18 @@ def ratio_study(evaluation: Evaluation, *, states: bool = True) -> Study:
     """The ratio study of an evaluation; ``states`` says whether it has a group for each state."""
     parts = {kind: names for kind, names in evaluation.parts.items() if states or kind != STATE}
     return study(evaluation.predicted, evaluation.actual, evaluation.key, parts)
+
+
+def measured_confidence(evaluation: Evaluation) -> dict[str, Any]:
+    """How far the FSDs of an evaluation's prices reach, and what each class is worth."""
+    return measure_confidence(
+        evaluation.predicted,
+        evaluation.actual,
+        evaluation.low[LEVEL],
+        evaluation.high[LEVEL],
+        evaluation.state,
+        evaluation.key,
+    )
 
 
 def by_slice(evaluation: Evaluation) -> list[dict[str, Any]]:

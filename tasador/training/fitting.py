@@ -33,7 +33,7 @@ from tasador.model.intervals import (
 from tasador.model.manifest import Manifest
 from tasador.progress import Progress
 from tasador.training.encoding import encode_out_of_fold, fit_out_of_fold
-from tasador.training.evaluation import evaluate, ratio_study
+from tasador.training.evaluation import evaluate, measured_confidence, ratio_study
 from tasador.training.search import (
     MOST_ROUNDS,
     Params,
@@ -162,10 +162,10 @@ def fit(
 def write(
     model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
 ) -> Manifest:
-    """Write the model as a bundle; the manifest gets its metrics and ratio study on the permanent
-    holdout.
+    """Write the model as a bundle; the manifest gets its metrics, ratio study and confidence on the
+    permanent holdout.
 
-    Without holdout rows, or with one price only among them, it has neither.
+    Without holdout rows, or with one price only among them, it has none of them.
     """
     manifest = write_bundle(
         folder,
@@ -185,7 +185,8 @@ def write(
         return manifest  # no share of a variance can be explained
     evaluation = evaluate(Bundle.load(folder), model.prepared.holdout)
     study = ratio_study(evaluation, states=False)
-    return stamp_measures(folder, evaluation.metrics, study.summary())
+    confidence = measured_confidence(evaluation)
+    return stamp_measures(folder, evaluation.metrics, study.summary(), confidence)
 
 
 def _calibrated(

@@ -20,6 +20,7 @@ from tasador.listings.listing import INPUTS, Listing, read_listing
 from tasador.listings.table import places_of
 from tasador.listings.value_reader import FieldProblem
 from tasador.model.bundle import Bundle
+from tasador.model.confidence import CLASSES
 from tasador.model.intervals import LEVELS
 from tasador.model.value_warnings import warnings_of
 from tasador.progress import Progress
@@ -27,6 +28,8 @@ from tasador.progress import Progress
 OUTPUT = (
     "price",
     *(f"{end}{level}" for level in LEVELS for end in ("lo", "hi")),
+    "fsd",
+    "confidence",
     "missing",
     "problems",
     "warnings",
@@ -60,7 +63,8 @@ class PricedRows(NamedTuple):
     """The prices of a table in dollars: ``price`` [n], and by level ``low`` and ``high`` [n].
 
     ``missing`` has the names of each row's fields without a value, ``warnings`` the warnings of the
-    rows that have any.
+    rows that have any. ``fsd`` and ``classes`` (``tasador.model.confidence``) have an item for each
+    row, or none where the bundle has not measured them.
     """
 
     price: Array
@@ -68,6 +72,8 @@ class PricedRows(NamedTuple):
     high: Mapping[str, Array]
     missing: Sequence[Sequence[str]]
     warnings: Mapping[int, Sequence[str]]
+    fsd: Sequence[float] = ()
+    classes: Sequence[str] = ()
 
 
 # Prices a table; it is given at most as many rows as ``price_csv`` says.
@@ -103,7 +109,13 @@ def score_csv(
     def price(table: Columns) -> PricedRows:
         p = bundle.predict(table)
         warnings = warnings_of(table, p.unknown_categories, bundle.encoders.ranges)
-        return PricedRows(p.price, p.low, p.high, p.missing, warnings)
+        priced = PricedRows(p.price, p.low, p.high, p.missing, warnings)
+        if p.confidence is None:
+            return priced
+        fsd, classes = p.confidence
+        return priced._replace(
+            fsd=fsd.tolist(), classes=[CLASSES[code] for code in classes.tolist()]
+        )
 
     return price_csv(price, csv_path, out, keys=keys, strict=strict, progress=progress)
 
@@ -122,9 +134,11 @@ def price_csv(
     """Price every row of a CSV in order, ``chunk`` rows at a time, and return what was read.
 
     ``out`` gets one line per row: the columns ``keys`` of the CSV unchanged, price and interval
-    bounds in dollars, ``missing`` (the fields without a usable value, joined by ";"), ``problems``
-    (why a value was refused; it counts as missing) and ``warnings``. The price and columns other
-    than a listing's are ignored. With ``strict`` nothing is written if a row has problems.
+    bounds in dollars, ``fsd`` (the relative error that 68 % of such listings stay within) and
+    ``confidence`` (high, medium or low; both empty for a bundle without them), ``missing`` (the
+    fields without a usable value, joined by ";"), ``problems`` (why a value was refused; it counts
+    as missing) and ``warnings``. The price and columns other than a listing's are ignored. With
+    ``strict`` nothing is written if a row has problems.
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it.
     Raises TableError if the file is not a CSV of listings, lacks a key, has more rows than
@@ -237,11 +251,15 @@ def _priced(pricer: Pricer, rows: Sequence[_Row]) -> Iterator[tuple[object, ...]
     for level in LEVELS:
         columns += [priced.low[level], priced.high[level]]
     dollars = np.column_stack(columns).round(2).tolist()
+    confidence: list[tuple[object, str]] = [("", "")] * len(rows)
+    if len(priced.fsd):
+        confidence = list(zip(priced.fsd, priced.classes, strict=True))
     for number, row in enumerate(rows):
         problems = "; ".join(f"{problem.field} {problem.reason}" for problem in row.problems)
         yield (
             *map(safe_cell, row.keys),
             *dollars[number],
+            *confidence[number],
             ";".join(priced.missing[number]),
             safe_cell(problems),
             safe_cell("; ".join(priced.warnings.get(number, []))),

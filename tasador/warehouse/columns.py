@@ -21,9 +21,9 @@ def time_column(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def json_column(name: str) -> Column[object]:
-    """JSON that is always there."""
-    return Column(name, JSONB, nullable=False)
+def json_column(name: str, *, nullable: bool = False) -> Column[object]:
+    """JSON; where it may be absent, that is SQL's null and not JSON's."""
+    return Column(name, JSONB(none_as_null=nullable), nullable=nullable)
 
 
 def number_column(name: str) -> Column[int]:

@@ -27,4 +27,8 @@ PREDICTION_CHECKS = {
     "warnings_are_texts": (
         f"jsonb_typeof(warnings) = 'array' and not jsonb_path_exists(warnings, '{_EACH}')"
     ),
+    "confidence_has_fsd_and_class": (
+        "confidence is null or coalesce(jsonb_typeof(confidence -> 'fsd') = 'number'"
+        " and confidence ->> 'class' in ('high', 'medium', 'low'), false)"
+    ),
 }

@@ -13,6 +13,7 @@ from tasador.listings.listing import Listing, read_row
 from tasador.model.array_file import to_npz
 from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_measures, stamp_version, write_bundle
+from tasador.model.confidence import CLASSES, FIGURES
 from tasador.model.features import BASE
 from tasador.model.golden import GOLDEN_TOLERANCE, GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
@@ -99,13 +100,27 @@ def test_load_returns_what_was_written(trained, folder):
     assert json.loads(json.dumps(answer)) == answer
 
 
+CONFIDENCE = {
+    "widths": [0.3],
+    "factors": [0.7],
+    "states": {},
+    "classes": {name: dict.fromkeys(FIGURES) for name in CLASSES},
+}
+
+
 def test_digest_ignores_time_name_version_and_metrics(trained, folder, tmp_path):
     digest = read_verified(folder).manifest.digest
     assert write(tmp_path / "later", trained, created="2027-01-01T00:00:00+00:00").digest == digest
     assert stamp_version(folder, "other-name", 7).digest == digest
-    assert stamp_measures(folder, {"r2": 0.5}, {"groups": []}).digest == digest
+    assert stamp_measures(folder, {"r2": 0.5}, {"groups": []}, CONFIDENCE).digest == digest
     manifest = Bundle.load(folder, digest).manifest
     assert (manifest.name, manifest.version, manifest.metrics) == ("other-name", 7, {"r2": 0.5})
+
+
+def test_confidence_of_another_form_is_an_error(folder):
+    stamp_measures(folder, {}, {}, {"rows": 40})
+    with pytest.raises(BundleError, match=r"manifest\.json: confidence cannot be read: .*classes"):
+        Bundle.load(folder)
 
 
 @pytest.mark.parametrize("name", EVERY_FILE)

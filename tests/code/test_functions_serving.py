@@ -130,6 +130,9 @@ def test_event_reply_has_the_same_id_when_redelivered(predict, listing):
     assert (made.type, made.correlation_id) == (PREDICTION_MADE, "c-1")
     assert made.extensions["modelversion"] == "3"
     assert made.data["listing"] == listing
+    answer = predict.post("/predict", json=listing).json()
+    assert made.data["confidence"] == answer["confidence"] != {}
+    assert answer["confidence"]["class"] in ("high", "medium", "low")
     assert made.data["prediction_id"] == made.id == again.json()["prediction_id"]
     assert other.json()["prediction_id"] != made.id
 
@@ -170,6 +173,7 @@ def test_batch_by_row_answers_every_row_in_order(predict, model):
         assert answer["price"] == pytest.approx(expected["price"], rel=1e-6)
         assert answer["missing"] == expected["missing"]
         assert answer["warnings"] == expected["warnings"]
+        assert answer["confidence"] == expected["confidence"]
         low, high = expected["intervals"]["80"]
         assert answer["intervals"]["80"] == pytest.approx({"low": low, "high": high}, rel=1e-6)
 
@@ -191,6 +195,14 @@ def test_batch_by_column_equals_batch_by_row(predict):
     missing = {
         name: [row for row, each in enumerate(by_row) if name in each["missing"]] for name in INPUTS
     }
+    confidence = by_column["confidence"]
+    for row, each in enumerate(by_row):
+        fsd, of_class = confidence["fsd"][row], confidence["class"][row]
+        assert each["confidence"] == {
+            "fsd": fsd,
+            "class": of_class,
+            **confidence["classes"][of_class],
+        }
     assert by_column["missing"] == {name: where for name, where in missing.items() if where}
     assert by_column["warnings"] == [
         {"row": row, "warnings": each["warnings"]}

@@ -13,8 +13,9 @@ from functions.openapi import document
 from tasador.events import build
 from tasador.events.event import EventError
 from tasador.events.predictions import predictions_of
+from tasador.model.confidence import FIGURES
 from tests.kit.events import ANY_JSON
-from tests.kit.records import make_prediction
+from tests.kit.records import CONFIDENCE, make_prediction
 
 GOOD = json.loads(json.dumps(build.prediction_as_json(make_prediction())))
 NEAR = {
@@ -32,6 +33,11 @@ NEAR = {
         st.sampled_from(["80", "x", ""]), st.lists(st.floats() | st.integers(), max_size=3)
     ),
     "missing": st.lists(st.sampled_from(["bed", "bath", "price", 5]), max_size=3),
+    "confidence": st.none()
+    | st.fixed_dictionaries(
+        {"fsd": st.floats() | st.integers(-1, 2), "class": st.sampled_from(["high", "x"])},
+        optional={name: st.none() | st.floats() for name in FIGURES} | {"more": st.just(1)},
+    ),
     "warnings": st.lists(st.text(max_size=5) | st.just("x" * 2000), max_size=2),
 }
 
@@ -74,6 +80,14 @@ def predictions(draw):
         ({"predicted_at": "0001-01-01T00:00:00Z"}, "predicted_at is not in the years"),
         ({"predicted_at": "2026-01-31"}, "predicted_at is not a time"),
         ({"revision": "x" * 201}, "revision"),
+        ({"confidence": "high"}, "confidence is not a JSON object"),
+        ({"confidence": {}}, r"confidence\.class is missing or unknown"),
+        ({"confidence": {**CONFIDENCE, "more": 1}}, r"confidence\.more is missing or unknown"),
+        ({"confidence": {**CONFIDENCE, "class": "good"}}, r"confidence\.class is not one of high"),
+        ({"confidence": {**CONFIDENCE, "class": []}}, r"confidence\.class is not one of high"),
+        ({"confidence": {**CONFIDENCE, "fsd": None}}, r"confidence\.fsd is not a number"),
+        ({"confidence": {**CONFIDENCE, "fsd": math.inf}}, r"confidence\.fsd is not a finite"),
+        ({"confidence": {**CONFIDENCE, "ppe10": 1.5}}, r"confidence\.ppe10 is not between 0 and 1"),
     ],
 )
 def test_a_value_that_would_break_a_reader_is_refused_and_named(change, named):
@@ -90,6 +104,17 @@ def test_every_prediction_of_the_model_is_accepted_unchanged():
         intervals={"80": [0.0, 10_000_000_000.0]},
     )
     assert predictions_of(json.loads(json.dumps(build.prediction_as_json(record)))) == [record]
+
+
+@pytest.mark.parametrize("confidence", [None, {**CONFIDENCE, **dict.fromkeys(FIGURES)}])
+def test_confidence_may_be_unknown(confidence):
+    (record,) = predictions_of({**GOOD, "confidence": confidence})
+    assert record.confidence == confidence
+
+
+def test_a_prediction_of_an_older_release_has_no_confidence():
+    (record,) = predictions_of({n: value for n, value in GOOD.items() if n != "confidence"})
+    assert record.confidence is None
 
 
 def test_a_listing_is_recorded_as_it_is_read():

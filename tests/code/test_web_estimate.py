@@ -11,6 +11,8 @@ from tasador_web import estimate_view, map_view, words
 from tasador_web.geography import Geography, ZipCode, offset, read_table
 from tasador_web.place_search import Place, index_of, is_typo
 
+from tests.kit.records import CONFIDENCE
+
 GEOGRAPHY = Geography(
     {
         z.code: z
@@ -251,7 +253,7 @@ PREDICTION = {
 def test_price_lies_in_its_bands_on_one_scale():
     bands = estimate_view.bands_of(INTERVALS)
     assert [band.level for band in bands] == ["95", "90", "80"]
-    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": []}
+    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], "confidence": None}
     shown = estimate_view.estimate_of(answer, {"house_size": "1000"}, PREDICTION)
     assert (shown.low, shown.high, shown.price) == ("$90,000", "$110,000", "$101,000")
     assert shown.per_foot == "$101 per sq ft"
@@ -261,8 +263,22 @@ def test_price_lies_in_its_bands_on_one_scale():
     assert bands[0].left + bands[0].width < 100
 
 
+def test_confidence_is_said_in_words_if_it_was_measured():
+    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], "confidence": CONFIDENCE}
+    shown = estimate_view.estimate_of(answer, {}, PREDICTION)
+    assert (shown.confidence, shown.confidence_color) == ("Medium confidence", "blue")
+    said = shown.confidence_text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "2 in 3 homes like this one is within 16 % of the estimate" in said
+    assert "with medium confidence, 37 % were estimated within 10 %" in said
+    unknown = {**CONFIDENCE, "ppe10": None}
+    said = estimate_view.estimate_of({**answer, "confidence": unknown}, {}, PREDICTION)
+    assert "Of the homes" not in said.confidence_text
+    older = estimate_view.estimate_of({**answer, "confidence": None}, {}, PREDICTION)
+    assert (older.confidence, older.confidence_text) == ("", "")
+
+
 def test_no_probability_is_promised_above_a_warning():
-    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": []}
+    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], "confidence": None}
     assert "8 in 10" in estimate_view.estimate_of(answer, {}, PREDICTION).trust
     warned = {**answer, "warnings": ["state 'Guam' is not in the training data"]}
     trust = estimate_view.estimate_of(warned, {}, PREDICTION).trust

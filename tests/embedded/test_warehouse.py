@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -20,11 +20,13 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from psycopg2.extras import Json
 
 from tasador.clock import now
 from tasador.errors import ConfigurationError, InvalidValue, StoreUnavailable, TasadorError
 from tasador.ingestion.loading import read_payload
 from tasador.listings.listing import COLUMNS
+from tasador.prediction_record import PredictionRecord
 from tasador.records import DecisionKind, PauseRecord, RolloutOutcome, Verdict
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
@@ -136,6 +138,10 @@ def test_rules_of_predictions_are_those_of_the_schema(settings):
         {"missing": {}},
         {"missing": [1]},
         {"warnings": "x"},
+        {"confidence": {"fsd": "0.1", "class": "high"}},
+        {"confidence": {"fsd": 0.1, "class": "good"}},
+        {"confidence": {"class": "high"}},
+        {"confidence": []},
     ],
 )
 def test_database_refuses_a_prediction_that_would_break_readers(warehouse, change):
@@ -144,7 +150,7 @@ def test_database_refuses_a_prediction_that_would_break_readers(warehouse, chang
 
 
 def test_upgrade_moves_predictions_that_break_a_rule_to_the_dead_letters(platform):
-    kept = make_prediction()
+    kept = make_prediction(confidence=None)
     broken = [
         make_prediction(price=1e200),
         make_prediction(intervals={"80": "abc"}),
@@ -153,7 +159,7 @@ def test_upgrade_moves_predictions_that_break_a_rule_to_the_dead_letters(platfor
     ]
     with own_database(platform) as own, Warehouse(own.database_url) as warehouse:
         _migrate(own, "0005")
-        assert warehouse.log_predictions([kept, *broken]) == 5
+        _log_as_an_older_release(own, [kept, *broken])
         warehouse.migrate()
         assert warehouse.predictions() == [kept]
         assert warehouse.prediction_summary()["count"] == 1
@@ -198,6 +204,25 @@ def test_rows_of_an_older_release_get_the_digest_of_their_champion(platform):
         ]
         digests = [d.champion_digest for d in warehouse.model_history()]
         assert digests == ["new", "second", "old", ""]
+
+
+def _log_as_an_older_release(settings, records):
+    """Store predictions in a table that has no column ``confidence`` yet."""
+    names = [field.name for field in fields(PredictionRecord) if field.name != "confidence"]
+    statement = (
+        f"insert into raw.inference_logs ({', '.join(names)})"
+        f" values ({', '.join(['%s'] * len(names))})"
+    )
+    connection = psycopg2.connect(settings.database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            for record in records:
+                values = {name: getattr(record, name) for name in names}
+                for name in ("listing", "intervals", "missing", "warnings"):
+                    values[name] = Json(values[name])
+                cursor.execute(statement, list(values.values()))
+    finally:
+        connection.close()
 
 
 def _migrate(settings, to):

@@ -138,6 +138,16 @@ def make_monitor_record(**changes: Any) -> MonitorRecord:
     )
 
 
+CONFIDENCE = {
+    "fsd": 0.1634,
+    "class": "medium",
+    "p15_low": 0.21,
+    "p15_high": 0.26,
+    "ppe10": 0.37,
+    "ppe20": 0.65,
+}
+
+
 def make_prediction(**changes: Any) -> PredictionRecord:
     """A prediction with a new id."""
     return PredictionRecord(
@@ -155,6 +165,7 @@ def make_prediction(**changes: Any) -> PredictionRecord:
             "missing": ["bath"],
             "warnings": [],
             "latency_ms": 0.4,
+            "confidence": CONFIDENCE,
             **changes,
         }
     )

@@ -18,6 +18,7 @@ _SMALL = 0.01
 # Room to the left of the waterfall's lowest point, as a share of its height.
 _ROOM = 0.35
 _NOT_GIVEN = "not given"
+_CONFIDENCE_COLORS = {"high": "green", "medium": "blue", "low": "amber"}
 
 
 @dataclass
@@ -41,6 +42,9 @@ class Estimate:
     mark: float = 0.0
     per_foot: str = ""
     trust: str = ""
+    confidence: str = ""
+    confidence_color: str = "gray"
+    confidence_text: str = ""
     model: str = ""
     digest: str = ""
     revision: str = ""
@@ -130,6 +134,7 @@ def estimate_of(
         mark=_share(answer["price"] - low, high - low),
         per_foot=f"{words.dollars(answer['price'] / size)} per sq ft" if size > 0 else "",
         trust=_trust(answer["warnings"]),
+        **_confidence(answer["confidence"]),
         model=f"{prediction['model']['name']}, version {prediction['model']['version']}",
         digest=prediction["model"]["digest"],
         revision=prediction["revision"] or "none",
@@ -145,6 +150,27 @@ def _trust(warnings: list[str]) -> str:
             "range. Take it as a first guess."
         )
     return "8 in 10 homes like this one are priced within this range."
+
+
+def _confidence(confidence: Mapping[str, Any] | None) -> dict[str, str]:
+    """The class of an answer, and what it means; nothing for a model that has not measured it."""
+    if confidence is None:
+        return {}
+    name = confidence["class"]
+    text = (
+        f"The price of 2 in 3 homes like this one is within {words.per_cent(confidence['fsd'], 0)} "
+        "of the estimate."
+    )
+    if (within := confidence["ppe10"]) is not None:
+        text += (
+            f" Of the homes with {name} confidence, {words.per_cent(within, 0)} were estimated "
+            f"within 10\N{NO-BREAK SPACE}% of their price."
+        )
+    return {
+        "confidence": f"{name.capitalize()} confidence",
+        "confidence_color": _CONFIDENCE_COLORS[name],
+        "confidence_text": text,
+    }
 
 
 def steps_of(explanation: Mapping[str, Any]) -> list[Step]:

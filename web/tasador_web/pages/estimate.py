@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from tasador_web.estimate_view import Band, Comparable, Step, WhatIf
-from tasador_web.layout import card, facts, folded, frame, notice, problem_notice
+from tasador_web.layout import badge, card, facts, folded, frame, notice, problem_notice
 from tasador_web.pages.estimate_form import listing_form
 from tasador_web.pages.estimate_map import map_of_comparables
 from tasador_web.pages.estimate_state import EstimateState
@@ -55,6 +55,16 @@ def _headline() -> rx.Component:
                 rx.cond(result.per_foot != "", f" The estimate is {result.per_foot}.", ""),
                 id="trust",
                 class_name="trust",
+            ),
+            rx.cond(
+                result.confidence != "",
+                rx.el.p(
+                    badge(result.confidence, result.confidence_color),
+                    " ",
+                    result.confidence_text,
+                    id="confidence",
+                    class_name="trust",
+                ),
             ),
             custom_attrs={"aria-live": "polite"},
         ),

@@ -1,0 +1,108 @@
+"""How much a price can be trusted: its forecast standard deviation (FSD) and its class.
+
+The FSD of a listing is the relative error, |price - actual| / actual, that 68 % of such listings
+stay within. It follows from the listing's own interval: half of the interval's width in log price,
+times a factor that is measured on the permanent holdout (``tasador.ratio_study.confidence``). numpy
+alone: serving imports this module.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.errors import BundleError
+from tasador.listings.arrays import InputColumns, text_of
+
+# The share of listings that stay within their FSD: one standard deviation of a normal distribution.
+WITHIN = 0.68
+# The interval whose width the FSD follows.
+LEVEL = "80"
+HIGH, MEDIUM, LOW = "high", "medium", "low"
+CLASSES = (HIGH, MEDIUM, LOW)
+# Above these FSDs a price is of the next class: confidence scores of 85 and 70, 100 (1 - FSD).
+LIMITS = (0.15, 0.30)
+# What a class carries in each answer: shares of its holdout rows.
+FIGURES = ("p15_low", "p15_high", "ppe10", "ppe20")
+# An FSD has four digits, so that it is the same for a single row and in a table.
+_STEPS = 1e4
+
+
+class ConfidenceColumns(NamedTuple):
+    """The confidence of a table: ``fsd`` [n], and ``classes`` [n] as indices into CLASSES."""
+
+    fsd: Array
+    classes: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """The measured factors of a bundle.
+
+    ``factors`` [k] belong to half the interval's width, ``widths`` [k], in log price, and are
+    interpolated in between. ``states`` has another factor for a state that differs. ``figures``
+    maps a class to FIGURES as shares; None where too few holdout rows have that class.
+    """
+
+    widths: list[float]
+    factors: list[float]
+    states: dict[str, float]
+    figures: dict[str, dict[str, float | None]]
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Confidence | None:
+        """``Manifest.confidence``; None for a bundle without it, BundleError if it is malformed."""
+        if not stored:
+            return None
+        try:
+            figures = {
+                name: {figure: stored["classes"][name][figure] for figure in FIGURES}
+                for name in CLASSES
+            }
+            return cls(stored["widths"], stored["factors"], stored["states"], figures)
+        except (KeyError, TypeError) as error:
+            raise BundleError(f"manifest.json: confidence cannot be read: {error!r}") from None
+
+    def of_one(self, low: float, high: float, state: str | None) -> dict[str, Any]:
+        """The confidence of one price: ``fsd``, ``class``, and FIGURES of the class.
+
+        ``low`` and ``high`` are the ends of its interval of LEVEL, in dollars.
+        """
+        width = math.log(high / low) / 2
+        fsd = width * self._factor(width) * self.states.get(state or "", 1.0)
+        return self.answer(round(fsd * _STEPS) / _STEPS)
+
+    def answer(self, fsd: float) -> dict[str, Any]:
+        """The confidence with this FSD as an answer has it."""
+        name = CLASSES[(fsd > LIMITS[0]) + (fsd > LIMITS[1])]
+        return {"fsd": fsd, "class": name, **self.figures[name]}
+
+    def of_table(self, low: Array, high: Array, columns: InputColumns) -> ConfidenceColumns:
+        """The confidence of every row [n]; see ``of_one``."""
+        width = np.log(high / low) / 2
+        states = text_of(columns, "state").to_numbers(
+            lambda state: self.states.get(state or "", 1.0)
+        )
+        # A missing text has no number.
+        states = np.where(np.isnan(states), 1.0, states)
+        fsd = width * np.interp(width, self.widths, self.factors) * states
+        fsd = np.rint(fsd * _STEPS) / _STEPS
+        return ConfidenceColumns(fsd, np.searchsorted(LIMITS, fsd, side="left"))
+
+    def _factor(self, width: float) -> float:
+        """``np.interp`` of one width."""
+        widths, factors = self.widths, self.factors
+        above = bisect_right(widths, width)
+        if above == 0:
+            return factors[0]
+        if above == len(widths):
+            return factors[-1]
+        left, first = widths[above - 1], factors[above - 1]
+        slope = (factors[above] - first) / (widths[above] - left)
+        return slope * (width - left) + first
