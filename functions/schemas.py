@@ -125,6 +125,14 @@ _CONFIDENCE_COLUMNS: Json = {
     ),
     "type": ["object", "null"],
 }
+_PRICES: Json = {
+    "type": ["object", "null"],
+    "properties": {"headline": {"enum": list(STATUSES)}, **dict.fromkeys(STATUSES, NUMBER)},
+    "required": ["headline"],
+    "additionalProperties": False,
+    "description": "dollars by status; `headline` is the status of `price`. A listing without a "
+    "status has two: for_sale, what it would be listed at, and sold, what it would sell for",
+}
 LINKS: Json = {"type": "object", "additionalProperties": STRING}
 _READ_AS: Json = {
     "type": "object",
@@ -151,6 +159,16 @@ _EVENT = an_object(
     ("specversion", "id", "source", "type"),
 )
 
+_PREDICTION: Json = {
+    "prediction_id": STRING,
+    "price": {"type": "number", "exclusiveMinimum": 0, "description": "dollars"},
+    "intervals": _INTERVALS,
+    "confidence": _CONFIDENCE,
+    "model": ref("Model"),
+    "warnings": a_list(STRING),
+    **_COMMON,
+}
+
 SCHEMAS: Json = {
     "Listing": {
         **an_object({**_FIELDS, "price": {"description": "ignored"}}, ()),
@@ -161,14 +179,14 @@ SCHEMAS: Json = {
     "Model": an_object({"name": STRING, "version": {"type": "integer"}, "digest": STRING}),
     "Prediction": an_object(
         {
-            "prediction_id": STRING,
-            "price": {"type": "number", "exclusiveMinimum": 0, "description": "dollars"},
-            "intervals": _INTERVALS,
-            "confidence": _CONFIDENCE,
-            "model": ref("Model"),
-            "warnings": a_list(STRING),
-            **_COMMON,
-        }
+            **_PREDICTION,
+            "prices": {
+                **_PRICES,
+                "description": f"{_PRICES['description']}. "
+                "Only for a single listing, not in a batch",
+            },
+        },
+        list(_PREDICTION),
     ),
     "PricedColumns": an_object(
         {
@@ -199,6 +217,7 @@ SCHEMAS: Json = {
     "Explanation": an_object(
         {
             "price": NUMBER,
+            "prices": _PRICES,
             "base": {"type": "number", "description": "base + contributions = price, in dollars"},
             "contributions": a_list(_CONTRIBUTION),
             "columns": a_list(_CONTRIBUTION),
@@ -248,6 +267,7 @@ SCHEMAS: Json = {
             "warnings": a_list(STRING),
             "latency_ms": NUMBER,
             "confidence": _CONFIDENCE,
+            "prices": _PRICES,
         }
     ),
     "CloudEvent": _EVENT,

@@ -23,7 +23,8 @@ class PredictionRecord:
 
     ``listing`` is the parsed request (the eleven inputs), ``intervals`` maps "80", "90", "95" to
     [low, high] dollars. ``confidence`` is that of ``tasador.model.confidence``; None where the
-    bundle has not measured it, and in older records.
+    bundle has not measured it, and in older records. ``prices`` are the prices by status, and the
+    status of ``price`` as "headline" (``Bundle.predict_one``); None for a row of a batch.
     """
 
     prediction_id: str
@@ -40,6 +41,7 @@ class PredictionRecord:
     warnings: list[str]
     latency_ms: float
     confidence: dict[str, Any] | None = None
+    prices: dict[str, Any] | None = None
 
     @property
     def model(self) -> ModelRef:

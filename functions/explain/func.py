@@ -55,6 +55,7 @@ def _explain(data: Any, field_name: str = "body") -> dict[str, Any]:
     explanation = contributions.explain(bundle, listing)
     return {
         "price": explanation.price,
+        "prices": explanation.prices,
         "base": explanation.base,
         "contributions": [_as_json(c) for c in explanation.contributions],
         "columns": [_as_json(c) for c in explanation.columns],

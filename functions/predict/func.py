@@ -194,6 +194,7 @@ def _prediction(record: PredictionRecord, read_as: dict[str, str]) -> dict[str, 
     return {
         "prediction_id": record.prediction_id,
         "price": record.price,
+        "prices": record.prices,
         "intervals": {
             level: {"low": low, "high": high} for level, (low, high) in record.intervals.items()
         },

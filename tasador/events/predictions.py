@@ -17,7 +17,7 @@ from tasador.clock import now
 from tasador.events.event import EventError
 from tasador.events.timestamps import parse_timestamp
 from tasador.listings.listing import INPUTS, read_listing
-from tasador.listings.rules import RULES
+from tasador.listings.rules import RULES, STATUSES
 from tasador.model.confidence import CLASSES, FIGURES
 from tasador.prediction_record import PredictionRecord
 
@@ -197,6 +197,27 @@ def _confidence(value: object) -> dict[str, Any] | None:
     return read
 
 
+def _prices(value: object) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or "headline" not in value:
+        raise _Refused("is not a JSON object with a headline")
+    read: dict[str, Any] = {}
+    for name, price in value.items():
+        if name == "headline":
+            if price not in list(STATUSES) or price not in value:
+                raise _Refused("is not a status with a price", ".headline")
+            read[name] = price
+            continue
+        if name not in STATUSES:
+            raise _Refused("is not a status", f".{name[:20]}")
+        try:
+            read[name] = _price(price)
+        except _Refused as refused:
+            raise _Refused(str(refused), f".{name}") from None
+    return read
+
+
 _READERS: dict[str, Any] = {
     "prediction_id": _prediction_id,
     "predicted_at": _time,
@@ -212,4 +233,5 @@ _READERS: dict[str, Any] = {
     "warnings": _warnings,
     "latency_ms": lambda value: _number(value, MAX_LATENCY),
     "confidence": _confidence,
+    "prices": _prices,
 }

@@ -31,7 +31,8 @@ class KindRule(NamedTuple):
     refuses: tuple[str, ...]
 
 
-STATUSES = ("for_sale", "sold", "ready_to_build")
+FOR_SALE, SOLD = "for_sale", "sold"
+STATUSES = (FOR_SALE, SOLD, "ready_to_build")
 
 # The longest text of a value, in characters.
 LONGEST_TEXT = 200

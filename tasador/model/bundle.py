@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ from tasador.engine.xgboost_library import StoredModel
 from tasador.errors import BundleError
 from tasador.listings.arrays import InputColumns, absent_of, arrays_of
 from tasador.listings.listing import INPUTS, Listing
+from tasador.listings.rules import SOLD
 from tasador.model.categories import ParsedRows
 from tasador.model.comparables import Comparable
 from tasador.model.confidence import LEVEL, Confidence
@@ -176,9 +178,10 @@ class Bundle:
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
 
-        Returns ``price`` (dollars), ``intervals`` (level to [low, high]), ``confidence`` (see
-        ``Confidence.of_one``; None if it was not measured), ``missing`` (fields without a value)
-        and ``warnings`` (sentences on values that the model has not seen).
+        Returns ``price`` (dollars), ``prices`` (see ``_prices``), ``intervals`` (level to
+        [low, high]), ``confidence`` (see ``Confidence.of_one``; None if it was not measured),
+        ``missing`` (fields without a value) and ``warnings`` (sentences on values that the model
+        has not seen).
         """
         encoded = self.encoders.encode(listing)
         return self._priced(listing, encoded, *self._evaluate_one(encoded.matrix))
@@ -196,8 +199,10 @@ class Bundle:
                 math.exp(log_price + size * above),
             ]
         low, high = intervals[LEVEL]
+        price = math.exp(log_price)
         return {
-            "price": math.exp(log_price),
+            "price": price,
+            "prices": self._prices(listing, price),
             "intervals": intervals,
             "confidence": None
             if self.confidence is None
@@ -205,6 +210,22 @@ class Bundle:
             "missing": list(listing.missing()),
             "warnings": warnings_of_one(listing, encoded.unknown_categories, self.encoders.ranges),
         }
+
+    def _prices(self, listing: Listing, price: float) -> dict[str, Any] | None:
+        """The price by status, and in ``headline`` the status of ``price``.
+
+        A listing with a status has that one only. One without a status is priced for sale, and what
+        it would sell for is computed too. None for a bundle that does not know what a listing
+        without a status is.
+        """
+        if listing.status is not None:
+            return {"headline": listing.status, listing.status: price}
+        if self.encoders.unstated is None:
+            return None
+        sold = self.encoders.encode(replace(listing, status=SOLD))
+        log_price, _ = self._evaluate_one(sold.matrix)
+        unstated = self.encoders.unstated
+        return {"headline": unstated, unstated: price, SOLD: math.exp(log_price)}
 
     def check_golden(self) -> float:
         """The largest relative difference from the prices that training gave the golden rows.

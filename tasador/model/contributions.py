@@ -49,8 +49,8 @@ class Explanation:
     ``contributions`` are by model feature; the terms of the local regression are named
     ``local_...``. ``columns`` are the same by listing column: city, state and zip code together are
     "place", the prices of listings nearby are "comparables". Both are sorted by size.
-    ``comparables`` are the most similar listings, the most similar one first. ``intervals``,
-    ``confidence`` and ``warnings`` are those of ``Bundle.predict_one``.
+    ``comparables`` are the most similar listings, the most similar one first. ``prices``,
+    ``intervals``, ``confidence`` and ``warnings`` are those of ``Bundle.predict_one``.
     """
 
     price: float
@@ -59,6 +59,7 @@ class Explanation:
     columns: list[Contribution]
     comparables: list[Comparable]
     sentence: str
+    prices: dict[str, Any] | None
     intervals: dict[str, list[float]]
     confidence: dict[str, Any] | None
     warnings: list[str]
@@ -88,6 +89,7 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         columns,
         effects.comparables,
         _sentence(price, base, columns),
+        effects.prediction["prices"],
         effects.prediction["intervals"],
         effects.prediction["confidence"],
         effects.prediction["warnings"],

@@ -29,6 +29,7 @@ def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
         "states": list(encoders.state_index),
         "cities": list(encoders.cities.index),
         "brokers": list(encoders.brokers.index),
+        "unstated": encoders.unstated,
     }
     return json.dumps(names, separators=(",", ":")).encode(), to_npz(_tables(encoders))
 
@@ -58,6 +59,7 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
             city_area=arrays["city_area"],
             brokers=category("brokers"),
             comparables=part(Comparables, "comparables"),
+            unstated=names.get("unstated"),
         )
     except BundleError:
         raise

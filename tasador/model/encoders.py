@@ -84,7 +84,8 @@ class Encoders:
 
     ``ranges`` holds the training range of each of RANGED; values beyond are clipped to it.
     ``means`` holds those of CENTRED. ``city_area`` [cities] is the area that stands for a city
-    where no zip code is given.
+    where no zip code is given. ``unstated`` is the status that a listing without one is read as;
+    None in bundles of older releases.
     """
 
     ranges: dict[str, tuple[float, float]]
@@ -95,6 +96,7 @@ class Encoders:
     city_area: Array
     brokers: Category
     comparables: Comparables
+    unstated: str | None = None
 
     def transform(self, columns: InputColumns) -> Array:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
@@ -109,7 +111,7 @@ class Encoders:
             city=self.cities.codes_of(keys["city"]),
             broker=self.brokers.codes_of(keys["broker"]),
         )
-        return ParsedRows(own_numbers(columns, self.ranges), codes)
+        return ParsedRows(own_numbers(columns, self.ranges, self.unstated), codes)
 
     def codes_of_one(self, listing: Listing) -> CodesOfOne:
         """The codes that ``parse`` gives, of one listing."""
@@ -149,7 +151,7 @@ class Encoders:
 
     def encode(self, listing: Listing) -> EncodedListing:
         """The features of one listing, and what its price is explained by."""
-        numbers = own_numbers_of_one(listing, self.ranges)
+        numbers = own_numbers_of_one(listing, self.ranges, self.unstated)
         listing_terms = terms_of_one(numbers, self.means)
         design = np.array(listing_terms)
         codes = self.codes_of_one(listing)

@@ -15,40 +15,46 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.listings.arrays import InputColumns, Numbers, text_of
 from tasador.listings.listing import NUMBERS, Listing
-from tasador.listings.rules import STATUSES
+from tasador.listings.rules import FOR_SALE, STATUSES
 from tasador.listings.text_column import digit_matrix
 
 _SQUARE_FEET_PER_ACRE = 43_560.0
 _STATUS_CODE: dict[str | None, float] = {
     status: float(code) for code, status in enumerate(STATUSES)
 }
+# What a listing without a status is read as: its price is the one that it would be listed at.
+UNSTATED = FOR_SALE
 # Acres, added before the logarithm: flats have a lot of 0.
 _LOT_OFFSET = 0.01
 
 
 def own_numbers(
-    columns: InputColumns, ranges: Mapping[str, tuple[float, float]]
+    columns: InputColumns, ranges: Mapping[str, tuple[float, float]], unstated: str | None
 ) -> dict[str, Array]:
-    """The listings' numbers by name [n], clipped to the training range; NaN if missing."""
+    """The listings' numbers by name [n], clipped to the training range; NaN if missing.
+
+    ``unstated`` is the status of a listing without one; None: it is missing.
+    """
+    without = _STATUS_CODE.get(unstated, math.nan)
     numbers = {
         name: np.clip(np.asarray(columns[name], dtype=np.float64), *ranges[name])
         for name in NUMBERS
     }
     numbers["prev_sold_year"] = np.clip(sale_years(columns), *ranges["prev_sold_year"])
     numbers["status"] = text_of(columns, "status").to_numbers(
-        lambda status: _STATUS_CODE.get(status, math.nan)
+        lambda status: _STATUS_CODE.get(status, without)
     )
     return numbers
 
 
 def own_numbers_of_one(
-    listing: Listing, ranges: Mapping[str, tuple[float, float]]
+    listing: Listing, ranges: Mapping[str, tuple[float, float]], unstated: str | None
 ) -> dict[str, float]:
     """``own_numbers`` of one listing."""
     numbers = {name: _clip(getattr(listing, name), *ranges[name]) for name in NUMBERS}
     year = sale_year_of_one(listing.prev_sold_date)
     numbers["prev_sold_year"] = _clip(year, *ranges["prev_sold_year"])
-    numbers["status"] = _STATUS_CODE.get(listing.status, math.nan)
+    numbers["status"] = _STATUS_CODE.get(listing.status or unstated, math.nan)
     return numbers
 
 

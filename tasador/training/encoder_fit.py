@@ -13,6 +13,7 @@ from tasador.model.categories import Category
 from tasador.model.comparables import Comparables
 from tasador.model.encoders import Encoders
 from tasador.model.features import BASE_SCALE, PREMIUM_SCALE, SCALES
+from tasador.model.own_features import UNSTATED
 from tasador.model.places import Places
 from tasador.training.geography import Geography
 from tasador.training.local_regressions import (
@@ -127,6 +128,7 @@ def fit_encoders(
         city_area=city_area,
         brokers=Category(rows.vocabulary["broker"], *brokers),
         comparables=_comparables(rows, placed_rows, area, residual[:, _MIDDLE], around, area_of),
+        unstated=UNSTATED,
     )
     return EncoderFit(encoders, sums, with_listings)
 

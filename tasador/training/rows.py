@@ -11,7 +11,14 @@ from tasador.listings.arrays import Columns
 from tasador.listings.listing import NUMBERS
 from tasador.model.categories import codes_of, index_of, keys_of, zips_of
 from tasador.model.features import CENTRED, RANGED
-from tasador.model.own_features import centred, own_features, own_numbers, sale_years, terms
+from tasador.model.own_features import (
+    UNSTATED,
+    centred,
+    own_features,
+    own_numbers,
+    sale_years,
+    terms,
+)
 from tasador.model.traits import given_of, traits_of
 from tasador.training.geography import load_geography
 
@@ -44,7 +51,7 @@ class Rows:
 def prepare_rows(columns: Columns) -> Rows:
     """Prepare the rows of a table; every ``price`` must be above zero."""
     ranges = _ranges(columns)
-    numbers = own_numbers(columns, ranges)
+    numbers = own_numbers(columns, ranges, UNSTATED)
     means = {}
     for name, values in centred(numbers).items():
         present = values[~np.isnan(values)]

@@ -31,4 +31,7 @@ PREDICTION_CHECKS = {
         "confidence is null or coalesce(jsonb_typeof(confidence -> 'fsd') = 'number'"
         " and confidence ->> 'class' in ('high', 'medium', 'low'), false)"
     ),
+    "prices_have_a_headline": (
+        "prices is null or coalesce(jsonb_typeof(prices -> 'headline') = 'string', false)"
+    ),
 }

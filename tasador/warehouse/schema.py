@@ -361,6 +361,7 @@ inference_logs = Table(
     json_column("warnings"),
     Column("latency_ms", Double, nullable=False),
     json_column("confidence", nullable=True),
+    json_column("prices", nullable=True),
     *(CheckConstraint(rule, name=name) for name, rule in PREDICTION_CHECKS.items()),
     Index("inference_logs_by_time", "predicted_at", "prediction_id"),
     schema="raw",

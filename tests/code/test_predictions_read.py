@@ -38,6 +38,11 @@ NEAR = {
         {"fsd": st.floats() | st.integers(-1, 2), "class": st.sampled_from(["high", "x"])},
         optional={name: st.none() | st.floats() for name in FIGURES} | {"more": st.just(1)},
     ),
+    "prices": st.none()
+    | st.dictionaries(
+        st.sampled_from(["headline", "sold", "for_sale", "x"]),
+        st.floats() | st.sampled_from(["sold", "x"]),
+    ),
     "warnings": st.lists(st.text(max_size=5) | st.just("x" * 2000), max_size=2),
 }
 
@@ -80,6 +85,12 @@ def predictions(draw):
         ({"predicted_at": "0001-01-01T00:00:00Z"}, "predicted_at is not in the years"),
         ({"predicted_at": "2026-01-31"}, "predicted_at is not a time"),
         ({"revision": "x" * 201}, "revision"),
+        ({"prices": []}, "prices is not a JSON object with a headline"),
+        ({"prices": {"sold": 1.0}}, "prices is not a JSON object with a headline"),
+        ({"prices": {"headline": "sold"}}, r"prices\.headline is not a status with a price"),
+        ({"prices": {"headline": []}}, r"prices\.headline is not a status with a price"),
+        ({"prices": {"headline": "sold", "sold": 0}}, r"prices\.sold is not above zero"),
+        ({"prices": {"headline": "sold", "sold": 1, "x": 2}}, r"prices\.x is not a status"),
         ({"confidence": "high"}, "confidence is not a JSON object"),
         ({"confidence": {}}, r"confidence\.class is missing or unknown"),
         ({"confidence": {**CONFIDENCE, "more": 1}}, r"confidence\.more is missing or unknown"),
@@ -112,9 +123,10 @@ def test_confidence_may_be_unknown(confidence):
     assert record.confidence == confidence
 
 
-def test_a_prediction_of_an_older_release_has_no_confidence():
-    (record,) = predictions_of({n: value for n, value in GOOD.items() if n != "confidence"})
-    assert record.confidence is None
+def test_a_prediction_of_an_older_release_has_neither_confidence_nor_prices():
+    older = {n: value for n, value in GOOD.items() if n not in ("confidence", "prices")}
+    (record,) = predictions_of(older)
+    assert record.confidence is record.prices is None
 
 
 def test_a_listing_is_recorded_as_it_is_read():

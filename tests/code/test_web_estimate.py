@@ -250,10 +250,14 @@ PREDICTION = {
 }
 
 
+# What a model of an older release does not say.
+UNKNOWN = {"confidence": None, "prices": None}
+
+
 def test_price_lies_in_its_bands_on_one_scale():
     bands = estimate_view.bands_of(INTERVALS)
     assert [band.level for band in bands] == ["95", "90", "80"]
-    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], "confidence": None}
+    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], **UNKNOWN}
     shown = estimate_view.estimate_of(answer, {"house_size": "1000"}, PREDICTION)
     assert (shown.low, shown.high, shown.price) == ("$90,000", "$110,000", "$101,000")
     assert shown.per_foot == "$101 per sq ft"
@@ -264,7 +268,8 @@ def test_price_lies_in_its_bands_on_one_scale():
 
 
 def test_confidence_is_said_in_words_if_it_was_measured():
-    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], "confidence": CONFIDENCE}
+    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], **UNKNOWN}
+    answer["confidence"] = CONFIDENCE
     shown = estimate_view.estimate_of(answer, {}, PREDICTION)
     assert (shown.confidence, shown.confidence_color) == ("Medium confidence", "blue")
     said = shown.confidence_text.replace("\N{NO-BREAK SPACE}", " ")
@@ -277,8 +282,25 @@ def test_confidence_is_said_in_words_if_it_was_measured():
     assert (older.confidence, older.confidence_text) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        (None, ""),
+        ({"headline": "sold", "sold": 9e5}, "The estimate is what it would sell for."),
+        ({"headline": "for_sale", "for_sale": 9e5}, "The estimate is what it would be listed at."),
+        (
+            {"headline": "for_sale", "for_sale": 412_345.0, "sold": 398_765.0},
+            "It would be listed at about $412,000 and sell for about $399,000.",
+        ),
+    ],
+)
+def test_the_estimate_says_which_price_it_is(prices, said):
+    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], **UNKNOWN}
+    assert estimate_view.estimate_of({**answer, "prices": prices}, {}, PREDICTION).prices == said
+
+
 def test_no_probability_is_promised_above_a_warning():
-    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], "confidence": None}
+    answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], **UNKNOWN}
     assert "8 in 10" in estimate_view.estimate_of(answer, {}, PREDICTION).trust
     warned = {**answer, "warnings": ["state 'Guam' is not in the training data"]}
     trust = estimate_view.estimate_of(warned, {}, PREDICTION).trust

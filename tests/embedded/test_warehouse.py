@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -142,6 +142,8 @@ def test_rules_of_predictions_are_those_of_the_schema(settings):
         {"confidence": {"fsd": 0.1, "class": "good"}},
         {"confidence": {"class": "high"}},
         {"confidence": []},
+        {"prices": []},
+        {"prices": {"headline": 1}},
     ],
 )
 def test_database_refuses_a_prediction_that_would_break_readers(warehouse, change):
@@ -150,7 +152,7 @@ def test_database_refuses_a_prediction_that_would_break_readers(warehouse, chang
 
 
 def test_upgrade_moves_predictions_that_break_a_rule_to_the_dead_letters(platform):
-    kept = make_prediction(confidence=None)
+    kept = make_prediction(confidence=None, prices=None)
     broken = [
         make_prediction(price=1e200),
         make_prediction(intervals={"80": "abc"}),
@@ -207,8 +209,8 @@ def test_rows_of_an_older_release_get_the_digest_of_their_champion(platform):
 
 
 def _log_as_an_older_release(settings, records):
-    """Store predictions in a table that has no column ``confidence`` yet."""
-    names = [field.name for field in fields(PredictionRecord) if field.name != "confidence"]
+    """Store predictions in a table that lacks the columns of later releases."""
+    names = [field.name for field in fields(PredictionRecord) if field.default is MISSING]
     statement = (
         f"insert into raw.inference_logs ({', '.join(names)})"
         f" values ({', '.join(['%s'] * len(names))})"

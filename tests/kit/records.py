@@ -166,6 +166,7 @@ def make_prediction(**changes: Any) -> PredictionRecord:
             "warnings": [],
             "latency_ms": 0.4,
             "confidence": CONFIDENCE,
+            "prices": {"headline": "for_sale", "for_sale": 250_000.5, "sold": 241_000.0},
             **changes,
         }
     )

@@ -18,6 +18,11 @@ _SMALL = 0.01
 # Room to the left of the waterfall's lowest point, as a share of its height.
 _ROOM = 0.35
 _NOT_GIVEN = "not given"
+_HEADLINES = {
+    "for_sale": "The estimate is what it would be listed at.",
+    "sold": "The estimate is what it would sell for.",
+    "ready_to_build": "The estimate is the price of a home that is yet to be built.",
+}
 _CONFIDENCE_COLORS = {"high": "green", "medium": "blue", "low": "amber"}
 
 
@@ -41,6 +46,7 @@ class Estimate:
     high: str = ""
     mark: float = 0.0
     per_foot: str = ""
+    prices: str = ""
     trust: str = ""
     confidence: str = ""
     confidence_color: str = "gray"
@@ -133,6 +139,7 @@ def estimate_of(
         high=words.rounded_dollars(ends["high"]),
         mark=_share(answer["price"] - low, high - low),
         per_foot=f"{words.dollars(answer['price'] / size)} per sq ft" if size > 0 else "",
+        prices=_prices(answer["prices"]),
         trust=_trust(answer["warnings"]),
         **_confidence(answer["confidence"]),
         model=f"{prediction['model']['name']}, version {prediction['model']['version']}",
@@ -141,6 +148,16 @@ def estimate_of(
         prediction_id=prediction.get("prediction_id", ""),
         correlation_id=prediction["correlation_id"],
     )
+
+
+def _prices(prices: Mapping[str, Any] | None) -> str:
+    """Which price the estimate is, and the other one; nothing for a model that knows one only."""
+    if prices is None:
+        return ""
+    if len(prices) == 2:
+        return _HEADLINES[prices["headline"]]
+    listed, sold = (words.rounded_dollars(prices[status]) for status in ("for_sale", "sold"))
+    return f"It would be listed at about {listed} and sell for about {sold}."
 
 
 def _trust(warnings: list[str]) -> str:

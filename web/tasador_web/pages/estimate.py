@@ -56,6 +56,7 @@ def _headline() -> rx.Component:
                 id="trust",
                 class_name="trust",
             ),
+            rx.cond(result.prices != "", rx.el.p(result.prices, id="prices", class_name="trust")),
             rx.cond(
                 result.confidence != "",
                 rx.el.p(
