@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasador.listings.rules import RULES, STATUSES, Kind, Rule
+from tasador.model.adjustments import ADJUSTED_FOR
 
 Json = dict[str, Any]
 
@@ -85,10 +86,16 @@ _COMPARABLE = an_object(
         "zip_code": STRING,
         "km": {**NUMBER, "description": "between the centres of the two zip codes"},
         "alike": {**NUMBER, "description": "between 0 and 1"},
+        "sold": {"type": "boolean", "description": "whether its price was paid, not asked"},
+        "adjustments": {
+            **an_object({name: {"type": "integer"} for name in ADJUSTED_FOR}),
+            "description": "what each difference is worth, in dollars; they add up to adjusted",
+        },
         "adjusted": {
             **NUMBER,
             "description": "its price, if it had the place, size, rooms and lot of the listing",
         },
+        "remaining": {**NUMBER, "description": "adjusted + remaining = the listing's price"},
     }
 )
 _INTERVALS: Json = {

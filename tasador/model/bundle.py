@@ -259,7 +259,7 @@ class Bundle:
             base=level + base,
             log_price=log_price,
             features=matrix[0],
-            comparables=self.encoders.nearest(encoded, _COMPARABLES_SHOWN),
+            comparables=self.encoders.nearest(encoded, math.exp(log_price), _COMPARABLES_SHOWN),
             prediction=self._priced(listing, encoded, log_price, log_size),
         )
 

@@ -14,16 +14,19 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.model.adjustments import ADJUSTED_FOR, adjustment_grid
 from tasador.model.candidates import CANDIDATES, CandidateRuns, candidate_runs
 from tasador.model.features import COMPARABLE_MEASURES, KERNELS
 from tasador.model.kernels import GaussianKernels
 from tasador.model.own_features import from_centred
 from tasador.model.traits import (
     EXACT_LENGTH,
+    SOLD_TERM,
     TRAITS,
     centred_numbers_of,
     round_traits,
     round_traits_of_one,
+    terms_of,
 )
 
 # Means of the comparables are shrunk towards "no premium" as if that had this much weight.
@@ -47,6 +50,11 @@ class Comparable(NamedTuple):
     between the centres of the two zip codes; None is a missing value. ``adjusted`` is the price
     that it would have in the place, with the size, rooms and lot of the listing in question: the
     local regression is exchanged, and what sets it apart from its own regression stays.
+
+    ``adjustments`` has what each difference is worth in dollars, by ADJUSTED_FOR: ``price`` plus
+    their sum is ``adjusted``. ``remaining`` is what then remains to the estimate: what the trees
+    see, and what sets this comparable apart. ``sold`` says whether ``price`` was paid; otherwise it
+    was asked.
     """
 
     price: float
@@ -57,7 +65,10 @@ class Comparable(NamedTuple):
     zip_code: str
     km: float
     alike: float
+    sold: bool
+    adjustments: dict[str, int]
     adjusted: float
+    remaining: float
 
 
 class ComparableQuery(NamedTuple):
@@ -205,48 +216,66 @@ class Comparables:
         query: ComparableQuery,
         zips: Array,
         means: Array,
-        level: float,
+        regression: Array,
+        design: Array,
+        estimate: float,
         count: int,
     ) -> list[Comparable]:
         """The ``count`` comparables most like the listing, the most alike first.
 
-        ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED, ``level``
-        the log price of the listing that premiums are relative to.
+        ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED,
+        ``regression`` [len(TERMS)] the one that premiums are relative to, in the listing's place,
+        ``design`` [len(TERMS)] the listing's terms, ``estimate`` its price in dollars.
         """
         neighbours = self.neighbours(area, query)
         order = np.argsort(neighbours.squared, kind="stable")[:count]
         order = order[np.isfinite(neighbours.squared[order])]
         rows = neighbours.rows[order]
         km = np.repeat(np.append(self.km[area], 0.0), neighbours.per_area)[order]
-        numbers = centred_numbers_of(self.traits[rows]) + means
+        traits, given = self.traits[rows], self.given[rows]
+        numbers = centred_numbers_of(traits) + means
+        known_terms = terms_of(traits, given)
+        level = float(regression @ design)
+        grid, price, adjusted = adjustment_grid(
+            design - known_terms,
+            regression,
+            self.log_price[rows].astype(np.float64),
+            level + self.premium[rows].astype(np.float64),
+        )
         areas = np.searchsorted(self.start, rows, side="right") - 1
         columns = (
             numbers,
-            self.given[rows],
-            self.log_price[rows],
+            given,
+            price,
             zips[areas],
             km,
             neighbours.squared[order],
-            level + self.premium[rows].astype(np.float64),
+            known_terms[:, SOLD_TERM] > 0.5,
+            grid,
+            adjusted,
         )
         return [
-            _comparable(*row) for row in zip(*(column.tolist() for column in columns), strict=True)
+            _comparable(estimate, *row)
+            for row in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
 
 def _comparable(
+    estimate: float,
     numbers: list[float],
     given: list[bool],
-    log_price: float,
+    price: float,
     zip_code: int,
     km: float,
     squared: float,
-    log_adjusted: float,
+    sold: bool,
+    grid: list[float],
+    adjusted: float,
 ) -> Comparable:
     house_size, bed, bath, acre_lot = from_centred(*numbers)
     has_size, has_bed, has_bath, has_lot = given
     return Comparable(
-        price=round(math.exp(log_price)),
+        price=int(price),
         bed=round(bed, 1) if has_bed else None,
         bath=round(bath, 1) if has_bath else None,
         house_size=round(house_size) if has_size else None,
@@ -254,7 +283,10 @@ def _comparable(
         zip_code=f"{zip_code:05d}",
         km=round(km, 1),
         alike=round(math.exp(-squared / 2), 4),
-        adjusted=round(math.exp(log_adjusted)),
+        sold=sold,
+        adjustments=dict(zip(ADJUSTED_FOR, map(int, grid), strict=True)),
+        adjusted=int(adjusted),
+        remaining=round(estimate - adjusted, 2),
     )
 
 

@@ -64,7 +64,7 @@ class EncodedListing(NamedTuple):
     ``matrix`` [1, len(FEATURES)] are its features, ``distance`` log1p of the distance to the
     nearest listings (km). The base price is the product of ``design``, its terms, and
     ``coefficients`` [len(TERMS)]. ``area`` is where it is (-1: unknown), and ``query`` searches its
-    comparables; ``premium_level`` is the log price that their premiums are relative to.
+    comparables; ``premium_regression`` [len(TERMS)] is the one that their premiums are relative to.
     ``unknown_categories`` are the columns whose value is not in the training data.
     """
 
@@ -74,7 +74,7 @@ class EncodedListing(NamedTuple):
     coefficients: Array
     area: int
     query: ComparableQuery
-    premium_level: float
+    premium_regression: Array
     unknown_categories: list[str]
 
 
@@ -175,7 +175,7 @@ class Encoders:
             coefficients=regressions[BASE_REGRESSION],
             area=location.area,
             query=query,
-            premium_level=levels[PREMIUM_REGRESSION],
+            premium_regression=regressions[PREMIUM_REGRESSION],
             unknown_categories=self.unknown_categories_of_one(listing, codes, location),
         )
 
@@ -217,9 +217,19 @@ class Encoders:
             if not is_known and getattr(listing, name) is not None
         ]
 
-    def nearest(self, encoded: EncodedListing, count: int) -> list[Comparable]:
-        """The known listings most like an encoded one; none where its place is unknown."""
+    def nearest(self, encoded: EncodedListing, estimate: float, count: int) -> list[Comparable]:
+        """The known listings most like an encoded one; none where its place is unknown.
+
+        ``estimate`` is its price in dollars, at which their adjustments end.
+        """
         means = np.array([self.means[name] for name in CENTRED])
         return self.comparables.nearest(
-            encoded.area, encoded.query, self.places.zips, means, encoded.premium_level, count
+            encoded.area,
+            encoded.query,
+            self.places.zips,
+            means,
+            encoded.premium_regression,
+            encoded.design,
+            estimate,
+            count,
         )

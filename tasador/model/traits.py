@@ -25,6 +25,13 @@ TRAIT_WEIGHTS = {
 TRAITS = len(TRAIT_WEIGHTS)
 _TERM_NAMES = [term.name for term in TERMS]
 _TERMS = [_TERM_NAMES.index(name) for name in TRAIT_WEIGHTS]
+_LEVEL, _LAND, _LOT, _LAND_LOT = map(_TERM_NAMES.index, ("level", "land", "log_lot", "land_lot"))
+SOLD_TERM = _TERM_NAMES.index("sold")
+# Of each number in CENTRED, the term that says it is missing.
+_MISSING = [
+    _TERM_NAMES.index(name)
+    for name in ("house_size_missing", "bed_missing", "bath_missing", "lot_missing")
+]
 _WEIGHTS = tuple(TRAIT_WEIGHTS.values())
 _CENTRED = [list(TRAIT_WEIGHTS).index(name) for name in CENTRED]
 _CENTRED_WEIGHTS = tuple(TRAIT_WEIGHTS[name] for name in CENTRED)
@@ -51,6 +58,20 @@ def traits_of_one(terms: list[float]) -> Array:
 def centred_numbers_of(traits: Array) -> Array:
     """The numbers of CENTRED minus their means, float64 [n, len(CENTRED)], from the traits."""
     return traits[:, _CENTRED].astype(np.float64) / _CENTRED_WEIGHTS
+
+
+def terms_of(traits: Array, given: Array) -> Array:
+    """The terms of the regressions, float64 [n, len(TERMS)], as far as traits tell them.
+
+    ``given`` [n, len(CENTRED)] are the real numbers (``given_of``). Traits do not say who is ready
+    to build: that counts as for sale.
+    """
+    terms = np.zeros((len(traits), len(TERMS)))
+    terms[:, _LEVEL] = 1.0
+    terms[:, _TERMS] = traits.astype(np.float64) / _WEIGHTS
+    terms[:, _MISSING] = ~given
+    terms[:, _LAND_LOT] = terms[:, _LAND] * terms[:, _LOT]
+    return terms
 
 
 def given_of(numbers: Numbers) -> Array:

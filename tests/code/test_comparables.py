@@ -105,7 +105,7 @@ def test_chunked_table_equals_single_listings_to_the_bit(known, requested, monke
 
 def test_index_changes_no_bit(known, requested):
     areas, traits, base = (values[:300] for values in requested)
-    zips, means = np.arange(AREAS), np.zeros(4)
+    zips, means, regression = np.arange(AREAS), np.zeros(4), np.linspace(0, 1, len(TERMS))
 
     def answers():
         queries = [query_of(one) for one in traits]
@@ -113,7 +113,10 @@ def test_index_changes_no_bit(known, requested):
         return (
             known.features(areas, traits, base),
             np.array([known.features_of_one(*one) for one in singles]),
-            [known.nearest(area, queries[0], zips, means, 12.0, 4) for area in range(-1, AREAS)],
+            [
+                known.nearest(area, queries[0], zips, means, regression, regression, 3e5, 4)
+                for area in range(-1, AREAS)
+            ],
         )
 
     before = answers()
@@ -143,7 +146,7 @@ def test_lot_of_a_comparable_is_its_own(acre_lot, offset, monkeypatch):
     )
     other = Listing(price=900_000.0, house_size=4_000.0, bed=6.0, acre_lot=1.0, zip_code="33131")
     encoders = fit_all_rows(prepare_rows(arrays_of([sold, other] * 40)))
-    nearest = encoders.nearest(encoders.encode(sold), 1)[0]
+    nearest = encoders.nearest(encoders.encode(sold), 2e5, 1)[0]
     # The listing itself needs no adjustment.
     assert nearest.adjusted == nearest.price
     # Prices are in dollars and lots are shown to a hundredth of an acre.

@@ -136,7 +136,7 @@ def test_nearest_comparables_are_the_most_alike():
         Listing(price=900_000.0, house_size=4_000.0, bed=6.0, bath=5.0, zip_code="33131"),
     ] * 40
     encoders = fit_all_rows(prepare_rows(arrays_of(near)))
-    nearest = encoders.nearest(encoders.encode(replace(near[0], price=None)), 3)
+    nearest = encoders.nearest(encoders.encode(replace(near[0], price=None)), 2e5, 3)
     assert [round(c.price) for c in nearest] == [200_000] * 3
     assert nearest[0].alike == 1.0
     assert (nearest[0].house_size, nearest[0].bed, nearest[0].bath, nearest[0].acre_lot) == (
@@ -145,7 +145,7 @@ def test_nearest_comparables_are_the_most_alike():
         1,
         None,
     )
-    assert encoders.nearest(encoders.encode(Listing(house_size=1_000.0)), 3) == []
+    assert encoders.nearest(encoders.encode(Listing(house_size=1_000.0)), 2e5, 3) == []
 
 
 def test_comparables_are_adjusted_to_the_listing():
@@ -156,7 +156,7 @@ def test_comparables_are_adjusted_to_the_listing():
     ]
     encoders = fit_all_rows(prepare_rows(arrays_of(known)))
     home = Listing(house_size=1_500.0, bed=3.0, bath=2.0, zip_code="33131")
-    nearest = encoders.nearest(encoders.encode(home), 60)
+    nearest = encoders.nearest(encoders.encode(home), 3e5, 60)
     apart = [c for c in nearest if c.house_size is not None and abs(c.house_size - 1_500) > 40]
     assert apart
     for comparable in apart:
