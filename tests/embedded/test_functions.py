@@ -97,7 +97,7 @@ def test_batch_of_events_is_stored_and_invalid_ones_are_named(record, warehouse)
 
 
 def test_history_is_paged_newest_first(record):
-    start = datetime.now(UTC) + timedelta(days=1)
+    start = datetime.now(UTC) + timedelta(hours=10)
     predictions = [made(predicted_at=start + timedelta(seconds=s)) for s in range(7)]
     deliver(record, build.prediction_made(predictions))
     newest_first = [p.prediction_id for p in reversed(predictions)]
@@ -140,7 +140,7 @@ def test_unknown_prediction_id_is_404(record, identity):
 
 
 def test_predictions_of_one_time_are_all_reached(record):
-    when = datetime.now(UTC) + timedelta(days=2)
+    when = datetime.now(UTC) + timedelta(hours=20)
     predictions = [made(predicted_at=when) for _ in range(1200)]
     for start in range(0, 1200, 600):
         event = build.prediction_made(predictions[start : start + 600])
