@@ -173,10 +173,22 @@ def sent(value: str) -> str:
 
 
 def find_home(environ: Mapping[str, str]) -> Path:
-    """TASADOR_HOME, else the nearest ``.tasador`` in this folder or above, else ``./.tasador``."""
-    if home := environ.get("TASADOR_HOME"):
-        return Path(home).expanduser().resolve()
-    current = Path.cwd()
+    """TASADOR_HOME, else the nearest ``.tasador`` in this folder or above, else ``./.tasador``.
+
+    Raises ConfigurationError if TASADOR_HOME names the folder of an unknown user, or the current
+    folder was deleted.
+    """
+    home = environ.get("TASADOR_HOME")
+    try:
+        if home:
+            return Path(home).expanduser().resolve()
+        current = Path.cwd()
+    except RuntimeError as error:
+        raise ConfigurationError(f"TASADOR_HOME is {home!r}: {error}") from None
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "the current folder was deleted: change to another one, or set TASADOR_HOME"
+        ) from None
     for folder in (current, *current.parents):
         if (folder / ".tasador").is_dir():
             return folder / ".tasador"

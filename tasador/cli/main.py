@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -10,9 +11,18 @@ from types import FrameType
 from tasador import environment
 from tasador.errors import TasadorError
 
+# States of the machine, not faults of the code: a full disk, another account's folder, too many
+# open files.
+_OF_THE_MACHINE = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE),
+        *(errno.ENFILE, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ENOMEM),
+    }
+)
+
 
 def main() -> None:
-    """Run the command line; a TasadorError is one line on stderr and exit status 1."""
+    """Run the command line; an error that a user can correct is one line and exit status 1."""
     try:
         # kubectl needs the user's environment: KUBECONFIG, and what its login programs read.
         if sys.argv[1:2] != ["connect"]:
@@ -22,12 +32,25 @@ def main() -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         _run()
     except TasadorError as error:
-        import typer
-
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        named = "" if error.filename is None else f": {os.fsdecode(error.filename)}"
+        _fail(f"{error.strerror}{named}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    import typer
+
+    typer.secho(f"error: {message}", fg="red", err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try again at the end, and print a traceback
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def _end_in_order() -> None:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tasador.environment import metaflow_folder
+from tasador.errors import ConfigurationError
 from tasador.files import write_private
 from tasador.local import endpoints, objects, postgres, tracking, web_parts
 from tasador.local.gateway.daemon import daemon as gateway_daemon
@@ -156,11 +158,19 @@ class Platform:
         write_private(done, key)
 
     def _make_home(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        # For root, Postgres runs as another account, which must reach its own folder.
-        self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for folder in ("run", "log", "objects"):
-            (self.home / folder).mkdir(mode=0o700, exist_ok=True)
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            # For root, Postgres runs as another account, which must reach its own folder.
+            self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            # Metaflow's card servers end if the folder of its runs does not exist.
+            runs = metaflow_folder(self.home)
+            for folder in (runs, *map(self.home.joinpath, ("run", "log", "objects"))):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the home folder {self.home} cannot be used ({error.strerror}: "
+                f"{error.filename}): set TASADOR_HOME to a folder of yours"
+            ) from error
 
     @contextmanager
     def _locked(self, say: Progress) -> Iterator[None]:

@@ -1,27 +1,30 @@
 """The command line without a platform: start-up imports, train, score, and error messages."""
 
 import csv
+import errno
 import json
 import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from tasador.cli import main
 from tasador.listings.listing import COLUMNS
 from tasador.source.simulator import generate
 
 
 @pytest.fixture
 def tasador(tmp_path):
-    def run(*arguments, code=0):
+    def run(*arguments, code=0, home=str(tmp_path / "home")):
         done = subprocess.run(
             [sys.executable, "-m", "tasador", *map(str, arguments)],
             cwd=tmp_path,
             env={
                 **{k: v for k, v in os.environ.items() if not k.startswith("TASADOR_")},
-                "TASADOR_HOME": str(tmp_path / "home"),
+                "TASADOR_HOME": home,
             },
             capture_output=True,
             text=True,
@@ -140,6 +143,59 @@ def test_bad_input_is_one_line_without_traceback(tasador, arguments, message):
     stderr = tasador(*arguments, code=1)
     assert message in stderr
     assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("home", "message"),
+    [
+        ("{tmp}/a file", "cannot be used (File exists"),
+        ("/proc/nothing/here", "set TASADOR_HOME to a folder of yours"),
+        ("~nobody-of-this-name/x", "TASADOR_HOME is '~nobody-of-this-name/x'"),
+    ],
+)
+def test_home_that_cannot_be_used_is_one_line(tasador, tmp_path, home, message):
+    (tmp_path / "a file").touch()
+    stderr = tasador("up", "--no-web", code=1, home=home.format(tmp=tmp_path))
+    assert message in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+def test_output_to_a_full_disk_is_one_line(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tasador", "status"],
+            env={**os.environ, "TASADOR_HOME": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+@pytest.mark.parametrize("number", sorted(main._OF_THE_MACHINE))
+def test_state_of_the_machine_is_one_line_that_names_the_file(monkeypatch, capsys, number):
+    def fails():
+        raise OSError(number, os.strerror(number), "/some/file")
+
+    monkeypatch.setattr(main, "_run", fails)
+    monkeypatch.setattr(main, "_end_in_order", lambda: None)
+    monkeypatch.setattr(main.environment, "enter", lambda _: None)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with pytest.raises(SystemExit, match="1"):
+        main.main()
+    assert capsys.readouterr().err == f"error: {os.strerror(number)}: /some/file\n"
+
+
+def test_any_other_error_keeps_its_traceback(monkeypatch):
+    def fails():
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+    monkeypatch.setattr(main, "_run", fails)
+    monkeypatch.setattr(main, "_end_in_order", lambda: None)
+    monkeypatch.setattr(main.environment, "enter", lambda _: None)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with pytest.raises(ConnectionResetError):
+        main.main()
 
 
 def test_doctor_without_platform_recommends_up(tasador):

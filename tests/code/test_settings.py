@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tasador.errors import ConfigurationError
-from tasador.settings import Settings, git_sha
+from tasador.settings import Settings, find_home, git_sha
 
 
 def test_environment_overrides_endpoints_file(tmp_path):
@@ -71,6 +71,16 @@ def test_home_is_found_from_a_subfolder(tmp_path, monkeypatch):
     (tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a" / "b")
     assert Settings.load({}).home == tmp_path / ".tasador"
+
+
+def test_deleted_current_folder_is_named(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for environ in ({}, {"TASADOR_HOME": "relative"}):
+        with pytest.raises(ConfigurationError, match="current folder was deleted"):
+            find_home(environ)
 
 
 def test_git_sha_of_an_image_comes_from_its_environment():

@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from tasador.errors import RegistryError, TasadorError
-from tasador.local import endpoints
+from tasador.local import endpoints, web_parts
 from tasador.local.platform import CORE, Platform
 from tasador.local.probe import status_of
 from tasador.local.process import Daemon, DaemonFailed, Daemons, Running, started_at
@@ -25,6 +25,7 @@ from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.hostile import hostile
+from tests.kit.network import free_port
 from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(300)
@@ -69,6 +70,16 @@ def test_up_starts_all_services_and_writes_endpoints(own):
     assert (whole.home / "endpoints.env").stat().st_mode & 0o777 == 0o600
     assert [p.name for p in whole.status() if p.running] == list(CORE)
     assert not any(settings.gateway_token in p.url or "@" in p.url for p in whole.status())
+
+
+def test_card_server_starts_before_any_flow_has_run(own):
+    whole, settings = own
+    url = f"http://127.0.0.1:{free_port()}"
+    (cards,) = web_parts.daemons(replace(settings, cards_ingest_url=url))[:1]
+    daemons = Daemons(whole.home)
+    assert daemons.start(cards)
+    assert (cards.name, status_of(url)) == ("cards-ingest", 200)
+    daemons.stop(cards.name)
 
 
 def test_second_up_starts_nothing(own):
