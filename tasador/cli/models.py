@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from tasador.cli.output import print_json
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
+from tasador.files import is_special
 from tasador.reachable import require_running
 from tasador.settings import CHECKOUT, Settings
 
@@ -73,13 +75,14 @@ def score(
     if json:
         print_json(summary)
         return
-    typer.echo(f"{summary.rows:,} rows priced into {out}")
+    say = partial(typer.echo, err=is_special(out))  # /dev/stdout holds the rows alone
+    say(f"{summary.rows:,} rows priced into {out}")
     if summary.rows_with_problems:
-        typer.echo(f"{describe_problems(summary)}; a refused value counts as missing")
+        say(f"{describe_problems(summary)}; a refused value counts as missing")
     else:
-        typer.echo("no row has a problem")
-    typer.echo(f"columns not used: {', '.join(summary.unused) or 'none'}")
-    typer.echo(f"columns missing: {', '.join(summary.absent) or 'none'}")
+        say("no row has a problem")
+    say(f"columns not used: {', '.join(summary.unused) or 'none'}")
+    say(f"columns missing: {', '.join(summary.absent) or 'none'}")
 
 
 def serve(

@@ -123,9 +123,8 @@ def _check_writable(path: Path) -> None:
 
 
 def _write_page(path: Path, found: CsvStudy, csv: Path) -> None:
-    import os
-
     from tasador.errors import ConfigurationError
+    from tasador.files import whole_file
     from tasador.ratio_study.page import html
 
     facts = {
@@ -133,19 +132,16 @@ def _write_page(path: Path, found: CsvStudy, csv: Path) -> None:
         "file": csv.name,
         **{f"left out ({why}):": f"{count:,}" for why, count in found.left_out.items()},
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(
-            html(found.study, f"Ratio study of {found.model}", facts, found.disparities),
-            encoding="utf-8",
-        )
-        part.replace(path)
+        with whole_file(path) as part:
+            part.write_text(
+                html(found.study, f"Ratio study of {found.model}", facts, found.disparities),
+                encoding="utf-8",
+            )
     except OSError as error:
         raise ConfigurationError(
             f"--html {path} cannot be written: {error.strerror or error}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def add_to(app: typer.Typer) -> None:

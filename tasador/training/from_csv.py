@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 from tasador.errors import TrainingError
+from tasador.files import whole_folder
 from tasador.listings.table import read_csv
 from tasador.model.bundle import Bundle
 from tasador.model.manifest import Manifest
@@ -41,14 +41,12 @@ def train_to_folder(
     if progress is not None:
         progress("read", 1.0, f"{len(frame):,} rows, {len(rejected):,} rejected")
     try:
-        model = fitting.train(frame, options, progress=progress)
+        with whole_folder(out, last="manifest.json") as part:
+            model = fitting.train(frame, options, progress=progress)
+            fitting.write(model, part, git_sha=git_sha())
     except TrainingError as error:
         refused = Counter((p.field, p.reason) for row in rejected for p in row.problems)
         raise TrainingError(f"{csv_path}: {error}{describe_refused(refused)}") from error
-    # Write next to the target, then rename, so that the bundle appears complete.
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    fitting.write(model, part, git_sha=git_sha())
-    if out.exists():
-        out.rmdir()
-    part.rename(out)
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written: {error.strerror or error}") from error
     return Bundle.load(out).manifest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.files import whole_file
 from tasador.listings.arrays import Columns, arrays_of
 from tasador.listings.csv_file import CsvRow, TableError, open_csv
 from tasador.listings.listing import INPUTS, Listing, read_listing
@@ -147,27 +147,24 @@ def price_csv(
     out = Path(out)
     table, summary = _open(csv_path, keys)
     remaining = _read(table, summary, csv_path, most)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     written = 0
     try:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow((*map(safe_cell, keys), *OUTPUT))
-            while rows := list(islice(remaining, chunk)):
-                if not (strict and summary.rows_with_problems):
-                    writer.writerows(_priced(pricer, rows))
-                written += len(rows)
-                if progress is not None:
-                    progress("score", 0.0, f"{written:,} rows")
-        if strict and summary.rows_with_problems:
-            raise TableError(
-                f"{csv_path}: {describe_problems(summary)}; --strict: nothing was written"
-            )
-        part.replace(out)
+        with whole_file(out) as part:
+            with part.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow((*map(safe_cell, keys), *OUTPUT))
+                while rows := list(islice(remaining, chunk)):
+                    if not (strict and summary.rows_with_problems):
+                        writer.writerows(_priced(pricer, rows))
+                    written += len(rows)
+                    if progress is not None:
+                        progress("score", 0.0, f"{written:,} rows")
+            if strict and summary.rows_with_problems:
+                raise TableError(
+                    f"{csv_path}: {describe_problems(summary)}; --strict: nothing was written"
+                )
     except OSError as error:
         raise TableError(f"{out} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
     if progress is not None:
         progress("score", 1.0, f"{written:,} rows")
     return summary
