@@ -283,6 +283,8 @@ def not_json(error: Exception, body: bytes) -> HttpProblem:
         return HttpProblem(400, f"the body is not JSON: byte {error.start} is not UTF-8")
     if isinstance(error, RecursionError):
         return HttpProblem(400, "the body is not JSON that can be read: it has too many levels")
+    if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
+        return HttpProblem(400, "the body is not JSON that can be read: a number is too long")
     return HttpProblem(400, f"the body is not JSON: {str(error)[:200]}")
 
 

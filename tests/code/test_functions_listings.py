@@ -102,6 +102,10 @@ def test_field_of_a_batch_that_is_there_twice_is_named(body, name):
         ),
         (b" <listing/>", "the body is XML or HTML; JSON is expected"),
         (b"[" * 100_000, "the body is not JSON that can be read: it has too many levels"),
+        (
+            b'{"bed": ' + b"9" * 5_000 + b"}",
+            "the body is not JSON that can be read: a number is too long",
+        ),
         (b'{"city": "Ca\xf1on"}', "the body is not JSON: byte 12 is not UTF-8"),
         (b"-x", "the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
         (b"", "the body is empty; JSON is expected"),
