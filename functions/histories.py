@@ -54,7 +54,7 @@ def _models(database: Database, request: Request) -> Response:
                 "message": status.message,
                 "serving": {service: row.version for service, row in status.serving.items()},
             },
-            "decisions": [_decision(d) for d in warehouse.model_history(limit, name=name)],
+            "decisions": [decision_form(d) for d in warehouse.model_history(limit, name=name)],
         }
     )
 
@@ -71,11 +71,11 @@ def _model(database: Database, _request: Request, version: str) -> Response:
     champion = next((d for d in before if d.digest == newest.champion_digest), None)
     return reply(
         {
-            **_decision(newest),
+            **decision_form(newest),
             "checks": newest.checks,
-            "champion": None if champion is None else _decision(champion),
+            "champion": None if champion is None else decision_form(champion),
             "rollouts": [
-                _rollout(row)
+                rollout_form(row)
                 for row in warehouse.rollout_history(MAX_HISTORY_ROWS)
                 if row.version == number and row.digest == newest.digest
             ],
@@ -97,7 +97,7 @@ def _batches(database: Database, request: Request) -> Response:
     return reply(
         {
             "batches": [
-                _batch(batch, verdicts[batch.batch_id], led_to.get(batch.correlation_id))
+                batch_form(batch, verdicts[batch.batch_id], led_to.get(batch.correlation_id))
                 for batch in batches
             ]
         }
@@ -107,13 +107,13 @@ def _batches(database: Database, request: Request) -> Response:
 def _rollouts(database: Database, request: Request) -> Response:
     """GET /rollouts?limit=: the newest attempts to bring a version into service."""
     rows = database.warehouse().rollout_history(_rows(request))
-    return reply({"rollouts": [_rollout(row) for row in rows]})
+    return reply({"rollouts": [rollout_form(row) for row in rows]})
 
 
 def _monitoring(database: Database, request: Request) -> Response:
     """GET /monitoring?limit=: the newest checks of the requests to the champion."""
     rows = database.warehouse().monitor_history(_rows(request))
-    return reply({"checks": [_check(row) for row in rows]})
+    return reply({"checks": [check_form(row) for row in rows]})
 
 
 def _ledger(database: Database, request: Request) -> Response:
@@ -134,7 +134,8 @@ def _rows(request: Request) -> int:
     return read_limit(request.args, HISTORY_ROWS, MAX_HISTORY_ROWS)
 
 
-def _decision(d: DecisionRecord) -> dict[str, Any]:
+def decision_form(d: DecisionRecord) -> dict[str, Any]:
+    """A decision as it is answered."""
     return {
         "model_name": d.model_name,
         "version": d.version,
@@ -154,9 +155,10 @@ def _decision(d: DecisionRecord) -> dict[str, Any]:
     }
 
 
-def _batch(
+def batch_form(
     batch: Batch, verdicts: Sequence[DriftRecord], decision: DecisionRecord | None
 ) -> dict[str, Any]:
+    """A batch with what came of it as it is answered."""
     return {
         "batch_id": batch.batch_id,
         "batch_number": batch.batch_number,
@@ -171,7 +173,9 @@ def _batch(
         "fetched_at": batch.fetched_at.isoformat(),
         "ready_at": batch.ready_at.isoformat() if batch.ready_at else None,
         "accepted_at": batch.accepted_at.isoformat() if batch.accepted_at else None,
-        "verdicts": [_verdict(v) for v in verdicts],
+        "set_aside_at": batch.set_aside_at.isoformat() if batch.set_aside_at else None,
+        "failure": batch.failure,
+        "verdicts": [verdict_form(v) for v in verdicts],
         "decision": None
         if decision is None
         else {
@@ -183,7 +187,8 @@ def _batch(
     }
 
 
-def _verdict(v: DriftRecord) -> dict[str, Any]:
+def verdict_form(v: DriftRecord) -> dict[str, Any]:
+    """A verdict and its scores as they are answered."""
     scores = v.scores
     return {
         "verdict": v.verdict,
@@ -201,7 +206,8 @@ def _verdict(v: DriftRecord) -> dict[str, Any]:
     }
 
 
-def _rollout(r: RolloutRecord) -> dict[str, Any]:
+def rollout_form(r: RolloutRecord) -> dict[str, Any]:
+    """An attempt to bring a version into service as it is answered."""
     return {
         "service": r.service,
         "revision": r.revision,
@@ -227,7 +233,8 @@ def _entry(e: LedgerEntry) -> dict[str, Any]:
     }
 
 
-def _check(m: MonitorRecord) -> dict[str, Any]:
+def check_form(m: MonitorRecord) -> dict[str, Any]:
+    """A monitoring check as it is answered."""
     return {
         "champion_version": m.champion_version,
         "verdict": m.verdict,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.schemas import LINKS, SCHEMAS, STRING, TIME, Json, a_list, an_object, ref
+from functions.schemas import LINKS, NUMBER, SCHEMAS, STRING, TIME, Json, a_list, an_object, ref
 from tasador.events import read
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
 
@@ -125,10 +125,29 @@ def _record() -> Json:
         _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
         _parameter("cursor", {**STRING, "description": "`next` of the page before"}),
         _parameter("before", {**TIME, "description": "start before this time, without a cursor"}),
+        _parameter("since", {**TIME, "description": "only predictions made at or after this time"}),
+        _parameter("version", {"type": "integer", "minimum": 1, "maximum": 999_999_999}),
+        _parameter("state", {**STRING, "description": "as in a listing: Texas or TX"}),
     ]
     identity = {**_parameter("prediction_id", STRING), "in": "path", "required": True}
+    # The first price that a later batch brought for the property, and the error against it.
+    realised = an_object({"price": NUMBER, "fetched_at": TIME, "error": NUMBER})
     history = an_object(
-        {"predictions": a_list(ref("Recorded")), "next": {"type": ["string", "null"]}}
+        {
+            "predictions": a_list(ref("Recorded")),
+            "next": {"type": ["string", "null"]},
+            "realised": {"type": "object", "additionalProperties": realised},
+        }
+    )
+    objects = a_list({"type": "object"})
+    lineage = an_object(
+        {
+            "prediction": ref("Recorded"),
+            "realised": {"anyOf": [realised, {"type": "null"}]},
+            "decision": {"type": ["object", "null"]},
+            **dict.fromkeys(("rollouts", "verdicts", "checks", "batches"), objects),
+            "problem": STRING,
+        }
     )
     stored = _responses(None, status=204, description="stored")
     return {
@@ -139,6 +158,9 @@ def _record() -> Json:
         "/predictions/history": _get("predictions, newest first", history, 422, parameters=page),
         "/predictions/{prediction_id}": _get(
             "one prediction", ref("Recorded"), 404, parameters=[identity]
+        ),
+        "/predictions/{prediction_id}/lineage": _get(
+            "what led to one prediction", lineage, 404, parameters=[identity]
         ),
         "/metrics/summary": _get(
             "counts, prices and latencies; the state of rollouts", {"type": "object"}

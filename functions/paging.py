@@ -17,7 +17,9 @@ from functions.limits import MAX_PAGE_ROWS, PAGE_ROWS
 from tasador.events.predictions import PREDICTION_ID
 from tasador.events.timestamps import EXAMPLE, parse_timestamp
 from tasador.listings.listing import FieldProblem
+from tasador.listings.value_reader import read_value
 from tasador.prediction_record import PredictionRecord
+from tasador.warehouse.predictions import Chosen
 
 _LONGEST_CURSOR = 300
 
@@ -47,6 +49,27 @@ def read_page(arguments: Mapping[str, str]) -> Page:
     if before is None:
         return Page(limit)
     return Page(limit, *(_position(before) or (_time(before), None)))
+
+
+def read_chosen(arguments: Mapping[str, str]) -> Chosen:
+    """Which predictions ?since=&version=&state= wants; raises HttpProblem 422."""
+    since, version = arguments.get("since"), arguments.get("version")
+    state = arguments.get("state")
+    if version is not None:
+        digits = version.lstrip("0") if version.isascii() and version.isdigit() else ""
+        if not digits or len(digits) > 9:
+            raise _refused("version", "is not the number of a version", version)
+    if state is not None:
+        read, problem = read_value("state", state)
+        if problem is not None or read is None:
+            reason = problem.reason if problem is not None else "is empty"
+            raise _refused("state", reason, state)
+        state = str(read)
+    return Chosen(
+        since=None if since is None else _time(since, "since"),
+        version=None if version is None else int(version),
+        state=state,
+    )
 
 
 def read_limit(arguments: Mapping[str, str], default: int, most: int) -> int:
@@ -83,14 +106,14 @@ def _position(cursor: str) -> tuple[datetime, str] | None:
         return None
 
 
-def _time(text: str) -> datetime:
+def _time(text: str, name: str = "before") -> datetime:
     try:
         # An unencoded + in a query is a space.
         when = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
         # In UTC: Postgres rejects an offset of 16 hours, which RFC 3339 allows.
         return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise _refused("before", f"is not a time like {EXAMPLE}", text) from None
+        raise _refused(name, f"is not a time like {EXAMPLE}", text) from None
 
 
 def _refused(name: str, reason: str, value: str) -> Exception:

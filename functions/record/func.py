@@ -13,7 +13,7 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import dead_letters, histories, paging
+from functions import dead_letters, histories, predictions
 from functions.access import protected, require_seal
 from functions.database import Database
 from functions.function import Function, Route
@@ -28,9 +28,8 @@ from functions.http import (
 from functions.limits import MAX_BODY_BYTES
 from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
-from tasador.events.build import prediction_as_json
 from tasador.events.event import PREDICTION_MADE, Event, EventError
-from tasador.events.predictions import PREDICTION_ID, predictions_of
+from tasador.events.predictions import predictions_of
 from tasador.listings.listing import FieldProblem
 from tasador.prediction_record import PredictionRecord
 from tasador.settings import Settings
@@ -119,25 +118,6 @@ def on_json(_request: Request) -> Response:
     raise HttpProblem(415, f"a CloudEvent of type {PREDICTION_MADE} is expected")
 
 
-def history(request: Request) -> Response:
-    """GET /predictions/history?limit=&cursor=: newest first; ``next`` is the next ``cursor``."""
-    page = paging.read_page(request.args)
-    records = DATABASE.warehouse().predictions(*page)
-    following = paging.next_page(records, page.limit)
-    return reply(
-        {"predictions": [prediction_as_json(record) for record in records], "next": following}
-    )
-
-
-def one(_request: Request, prediction_id: str) -> Response:
-    """GET /predictions/ID."""
-    is_id = PREDICTION_ID.fullmatch(prediction_id)
-    record = DATABASE.warehouse().prediction(prediction_id) if is_id else None
-    if record is None:
-        raise HttpProblem(404, f"no prediction {prediction_id[:64]!r} is recorded")
-    return reply(prediction_as_json(record))
-
-
 def summary(_request: Request) -> Response:
     """GET /metrics/summary: predictions by version and hour, with prices and latencies.
 
@@ -185,8 +165,7 @@ FUNCTION = Function(
     on_event=on_event,
     on_batch=on_batch,
     routes=(
-        Route("GET", "/predictions/history", protected(history)),
-        Route("GET", "/predictions/<prediction_id>", protected(one)),
+        *(r._replace(view=protected(r.view)) for r in predictions.routes(DATABASE)),
         Route("GET", "/metrics/summary", protected(summary)),
         *(r._replace(view=protected(r.view)) for r in histories.routes(DATABASE)),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),

@@ -136,6 +136,12 @@ def property_keys(
     ]
 
 
+def address_key(listing: Listing) -> str:
+    """The property's key; empty without street, city or zip code, which do not identify one."""
+    complete = listing.street and listing.city and listing.zip_code
+    return property_key(listing) if complete else ""
+
+
 def in_holdout(key: str) -> bool:
     """Whether the property is in the permanent holdout (one in ten, by hash)."""
     return holdout_of([key])[0]

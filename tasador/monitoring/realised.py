@@ -14,7 +14,6 @@ from tasador.drift.baseline import Baseline, Clustering
 from tasador.drift.checks import Finding
 from tasador.drift.measures import PREDICTED, in_market
 from tasador.drift.thresholds import Thresholds
-from tasador.listings.listing import Listing, property_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 
 # With fewer prices than this a change cannot be told from chance.
 FEWEST_SOLD = 30
-
-
-def key_of(listing: Listing) -> str:
-    """The property's key; empty without street, city or zip code, which do not identify one."""
-    complete = listing.street and listing.city and listing.zip_code
-    return property_key(listing) if complete else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

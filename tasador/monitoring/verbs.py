@@ -23,7 +23,7 @@ from tasador.errors import ObjectLost
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
-from tasador.listings.listing import INPUTS, read_inputs
+from tasador.listings.listing import INPUTS, address_key, read_inputs
 from tasador.monitoring import policy, realised
 from tasador.monitoring.realised import Realised
 from tasador.records import MonitorRecord
@@ -273,7 +273,7 @@ def _frame_of(samples: list[RequestSample]) -> tuple[pd.DataFrame, list[str]]:
     listings = [read_inputs(sample.listing)[0] for sample in samples]
     frame = frame_of(listings)
     frame["answered"] = np.array([sample.price for sample in samples], dtype=np.float64)
-    return frame, [realised.key_of(listing) for listing in listings]
+    return frame, [address_key(listing) for listing in listings]
 
 
 def _too_few(predictions: int, distinct: int, fewest: int) -> str:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _HISTORY_LIMIT = 1000
 
 
+class LineageError(TasadorError):
+    """A prediction is not recorded, or the decision on its model is not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
     """One prediction and what led to it. Lists are oldest first.
@@ -37,19 +41,19 @@ class Lineage:
 def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
     """Trace a prediction: its Revision, model version, training request and training batches.
 
-    Raises TasadorError if the prediction or the decision on its model is not recorded, or if the
+    Raises LineageError if the prediction or the decision on its model is not recorded, or if the
     prediction's model digest is not the one that was promoted.
     """
     prediction = warehouse.prediction(prediction_id)
     if prediction is None:
-        raise TasadorError(
+        raise LineageError(
             f"no prediction {prediction_id} is recorded; GET /predictions/history lists them"
         )
     decision = warehouse.gate_decision(prediction.model)
     if decision is None:
         others = warehouse.gate_decisions(prediction.model_name, prediction.model_version)
         digests = ", ".join(other.digest for other in others)
-        raise TasadorError(
+        raise LineageError(
             f"prediction {prediction_id} was made by {prediction.model} with digest "
             f"{prediction.model_digest}, but no decision on that version is recorded"
             + (f" (only on {prediction.model} with digest {digests})" if digests else "")

@@ -33,7 +33,8 @@ select concat_ws('.',
     (select max(monitor_id) from ops.monitor_history),
     (select max(pause_id) || '-' || count(resumed_at) from ops.rollout_pauses),
     (select count(*) || '-' || extract(epoch from
-        max(greatest(fetched_at, ready_at, refused_at, accepted_at))) from ops.batches)
+        max(greatest(fetched_at, ready_at, refused_at, accepted_at, set_aside_at)))
+        from ops.batches)
 )
 """)
 

@@ -25,6 +25,17 @@ class RequestSample(NamedTuple):
     latency_ms: float
 
 
+class Chosen(NamedTuple):
+    """Which predictions: those made at or after a time, by a version, of a state; None is any."""
+
+    since: datetime | None = None
+    version: int | None = None
+    state: str | None = None
+
+
+EVERY = Chosen()
+
+
 class Sale(NamedTuple):
     """A price (dollars) that a batch brought for a property, and when the batch was fetched."""
 
@@ -70,19 +81,30 @@ class Predictions(Database):
         return written
 
     def predictions(
-        self, limit: int = 100, before: datetime | None = None, before_id: str | None = None
+        self,
+        limit: int = 100,
+        before: datetime | None = None,
+        before_id: str | None = None,
+        *,
+        chosen: Chosen = EVERY,
     ) -> list[PredictionRecord]:
-        """The predictions, newest first, and those of one time by their ids in reverse.
+        """The chosen predictions, newest first, and those of one time by their ids in reverse.
 
         With ``before`` only those made before it, and with ``before_id`` also those of the same
         time with a smaller id.
         """
         c = schema.inference_logs.c
-        where: tuple[ColumnElement[bool], ...] = ()
+        where: list[ColumnElement[bool]] = []
         if before is not None and before_id is not None:
-            where = (tuple_(c.predicted_at, c.prediction_id) < (before, before_id),)
+            where.append(tuple_(c.predicted_at, c.prediction_id) < (before, before_id))
         elif before is not None:
-            where = (c.predicted_at < before,)
+            where.append(c.predicted_at < before)
+        if chosen.since is not None:
+            where.append(c.predicted_at >= chosen.since)
+        if chosen.version is not None:
+            where.append(c.model_version == chosen.version)
+        if chosen.state is not None:
+            where.append(c.listing["state"].as_string() == chosen.state)
         newest = [c.predicted_at.desc(), c.prediction_id.desc()]
         return self._select(
             PredictionRecord, schema.inference_logs, *where, order=newest, limit=limit

@@ -308,3 +308,38 @@ def test_missing_database_url_is_reported_by_ready(tmp_path):
     with function("record", tmp_path) as client:
         wait_for(lambda: "TASADOR_DATABASE_URL" in client.get("/ready").text)
         assert client.get("/ready").json()["final"] is True
+
+
+def test_history_is_filtered_by_time_version_and_state(record):
+    start = datetime.now(UTC) + timedelta(days=4)
+    predictions = [
+        made(
+            predicted_at=start + timedelta(minutes=n),
+            model_version=(500, 501)[n % 2],
+            listing={"state": ("Ohio", "Texas", "Ohio")[n % 3]},
+        )
+        for n in range(9)
+    ]
+    assert deliver(record, build.prediction_made(predictions)).status_code == 204
+
+    def found(**query):
+        ids, cursor = [], None
+        while True:
+            page = record.get(
+                "/predictions/history",
+                params={"limit": 2, **query, **({"cursor": cursor} if cursor else {})},
+            ).json()
+            ids += [p["prediction_id"] for p in page["predictions"]]
+            if (cursor := page["next"]) is None:
+                return ids
+
+    def expected(choose):
+        return [p.prediction_id for n, p in reversed(list(enumerate(predictions))) if choose(n)]
+
+    assert found(version=500) == expected(lambda n: n % 2 == 0)
+    assert found(version=501, state="OH") == expected(lambda n: n % 2 and n % 3 != 1)
+    since = (start + timedelta(minutes=5)).isoformat()
+    assert found(version=500, since=since) == expected(lambda n: n % 2 == 0 and n >= 5)
+    assert found(version=502) == []
+    answer = record.get("/predictions/history?state=")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "state")

@@ -11,6 +11,7 @@ from tests.kit.records import (
     make_decision,
     make_drift_record,
     make_monitor_record,
+    make_prediction,
     make_rollout,
 )
 from tests.kit.waiting import wait_for
@@ -150,3 +151,38 @@ def test_wrong_limits_are_refused(record, path, limit):
     assert answer.json()["errors"][0]["field"] == "limit"
     for version in ("0", "-1", "x", "9" * 30):
         assert record.get(f"/models/{version}").status_code == 404
+
+
+def test_lineage_leads_from_a_prediction_to_its_batches(record, warehouse):
+    promoted = warehouse.record_decision(
+        decision(60, correlation_id="hl", training_id="hl-t", batch_ids=["hl-b"])
+    )
+    warehouse.save_batch(make_batch(batch_id="hl-b", correlation_id="hl", batch_number=40))
+    warehouse.record_drift(make_drift_record(batch_id="hl-b", correlation_id="hl"))
+    warehouse.record_rollout(
+        make_rollout(
+            model_name=MODEL,
+            version=60,
+            digest="d60",
+            promotion=promoted.promotion,
+            revision="predict-00060",
+        )
+    )
+    known, unknown = (
+        make_prediction(
+            model_name=MODEL, model_version=version, model_digest="d60", revision="predict-00060"
+        )
+        for version in (60, 61)
+    )
+    warehouse.log_predictions([known, unknown])
+    lineage = record.get(f"/predictions/{known.prediction_id}/lineage").json()
+    assert lineage["prediction"]["prediction_id"] == known.prediction_id
+    assert lineage["decision"]["version"] == 60
+    assert [r["revision"] for r in lineage["rollouts"]] == ["predict-00060"]
+    assert [(v["batch_id"], v["verdict"]) for v in lineage["verdicts"]] == [("hl-b", "drift")]
+    assert [b["batch_number"] for b in lineage["batches"]] == [40]
+    assert (lineage["realised"], lineage["problem"]) == (None, "")
+    without = record.get(f"/predictions/{unknown.prediction_id}/lineage").json()
+    assert (without["decision"], without["batches"]) == (None, [])
+    assert "no decision on that version is recorded" in without["problem"]
+    assert record.get("/predictions/none/lineage").status_code == 404

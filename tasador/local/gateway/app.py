@@ -48,6 +48,7 @@ FUNCTION_OF_PATH = {
     "/reconcile": "reload",
     "/predictions/history": "record",
     "/predictions/{prediction_id}": "record",
+    "/predictions/{prediction_id}/lineage": "record",
     "/metrics/summary": "record",
     "/models": "record",
     "/models/{version}": "record",
