@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import reflex as rx
 from reflex.config import get_config
 
+from tasador.settings import Settings
 from tasador_web import layout
-from tasador_web.origins import KnownOrigins
+from tasador_web.browser_rules import BrowserRules, policy
+from tasador_web.origins import App, KnownOrigins
 from tasador_web.pages import estimate, market, models, service
+from tasador_web.sign_in import SignIn
+from tasador_web.visitor_state import VisitorState
 
 PAGES = (estimate, market, models, service)
 
 layout.NAVIGATION.extend((page.TITLE, page.ROUTE, page.ICON) for page in PAGES)
+
+BUILT = Path(".web", "build", "client")
+
+
+def protected(app: App) -> App:
+    """The app behind what every request passes: headers, known addresses, people who may read."""
+    origins = get_config().cors_allowed_origins
+    settings = Settings.load()
+    cards = [getattr(settings, f"cards_{f}_url") for f in ("ingest", "drift", "train", "monitor")]
+    return BrowserRules(KnownOrigins(SignIn(app, origins), origins), policy(BUILT, cards))
+
 
 app = rx.App(
     stylesheets=["/tasador.css"],
@@ -20,7 +37,12 @@ app = rx.App(
         rx.el.script(src="/tasador.js", defer=True),
     ],
     html_lang="en",
-    api_transformer=lambda app: KnownOrigins(app, get_config().cors_allowed_origins),
+    api_transformer=protected,
 )
 for page in PAGES:
-    app.add_page(page.page, route=page.ROUTE, title=f"{page.TITLE} · Tasador", on_load=page.ON_LOAD)
+    app.add_page(
+        page.page,
+        route=page.ROUTE,
+        title=f"{page.TITLE} · Tasador",
+        on_load=[VisitorState.load, page.ON_LOAD],
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import reflex as rx
 
+from tasador_web import action_dialog
 from tasador_web.chart import HEIGHT, WIDTH, Chart, Point, Tick
 
 # (title, route, icon) of every page, filled by the app.
@@ -34,6 +35,7 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
                     aria_label="Pages",
                     class_name="pages",
                 ),
+                action_dialog.account(),
                 rx.color_mode.button(
                     aria_label="Switch between light and dark", size="2", class_name="mode"
                 ),
@@ -45,12 +47,14 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
                     rx.el.p(lead, class_name="lead"),
                     class_name="title",
                 ),
+                action_dialog.outcome(),
                 *content,
                 id="content",
                 **options,
             ),
             class_name="shell",
         ),
+        action_dialog.dialog(),
     )
 
 

@@ -1,0 +1,132 @@
+"""What every page has for people who act: who is signed in, buttons, the dialog, the outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from tasador_web.action_state import ActionState
+from tasador_web.visitor_state import VisitorState
+
+
+def account() -> rx.Component:
+    """Who is signed in, with a button to sign out; else a link to sign in."""
+    visitor = VisitorState
+    signed_in = rx.el.form(
+        rx.el.input(type="hidden", name="token", value=visitor.form_token, read_only=True),
+        rx.el.span(
+            rx.el.b(visitor.name), rx.el.span(visitor.role, class_name="hint"), class_name="who"
+        ),
+        rx.el.button(
+            rx.icon("log-out", size=16, aria_hidden="true"),
+            rx.el.span("Sign out", class_name="unseen"),
+            type="submit",
+            title="Sign out",
+            class_name="button small",
+        ),
+        # A plain form: the answer takes the cookie away, which no script can.
+        action="/logout",
+        method="post",
+        class_name="account",
+    )
+    link = rx.el.a(
+        rx.icon("log-in", size=16, aria_hidden="true"),
+        rx.el.span("Sign in"),
+        href="/login",
+        class_name="destination",
+        custom_attrs={"data-sign-in": ""},
+    )
+    return rx.cond(visitor.name != "", signed_in, rx.cond(visitor.may_sign_in, link))
+
+
+def act_button(kind: str, target: rx.Var[str], label: str, *, primary: bool = False) -> Any:
+    """A button that proposes an action; operators alone see it."""
+    return rx.cond(
+        VisitorState.role == "operator",
+        rx.el.button(
+            label,
+            type="button",
+            on_click=ActionState.propose(kind, target),
+            class_name=f"button small{' primary' if primary else ''}",
+        ),
+    )
+
+
+def outcome() -> rx.Component:
+    """What was done last."""
+    return rx.cond(
+        ActionState.done != "",
+        rx.el.div(
+            rx.icon("circle-check", size=16, aria_hidden="true"),
+            rx.el.p(ActionState.done),
+            class_name="notice green",
+            id="outcome",
+            role="status",
+        ),
+    )
+
+
+def dialog() -> rx.Component:
+    """Asks before an action; Escape and Cancel close it."""
+    state = ActionState
+    note = rx.cond(
+        state.note != "none",
+        rx.el.div(
+            rx.el.label(
+                rx.cond(state.note == "required", "Why", "Why (optional)"), html_for="note"
+            ),
+            rx.el.textarea(
+                id="note",
+                name="note",
+                rows="3",
+                max_length=2000,
+                required=state.note == "required",
+                class_name="control",
+            ),
+            class_name="field",
+        ),
+    )
+    form = rx.form(
+        note,
+        rx.cond(
+            state.problem != "",
+            rx.el.div(
+                rx.icon("triangle-alert", size=16, aria_hidden="true"),
+                rx.el.p(state.problem),
+                class_name="notice red",
+                role="alert",
+                id="refusal",
+            ),
+        ),
+        rx.el.div(
+            rx.el.button(
+                "Cancel",
+                type="button",
+                on_click=state.close,
+                disabled=state.busy,
+                class_name="button",
+                id="cancel",
+            ),
+            rx.el.button(
+                rx.cond(state.busy, rx.el.span(class_name="spinner", aria_hidden="true")),
+                rx.cond(state.busy, "Working…", state.button),
+                type="submit",
+                disabled=state.busy,
+                class_name=rx.cond(state.dangerous, "button danger", "button primary"),
+                id="confirm",
+            ),
+            class_name="buttons",
+        ),
+        on_submit=state.confirm,
+    )
+    return rx.alert_dialog.root(
+        rx.alert_dialog.content(
+            rx.alert_dialog.title(state.title, size="4"),
+            rx.alert_dialog.description(state.question, size="2"),
+            form,
+            on_escape_key_down=state.close,
+            max_width="30rem",
+        ),
+        open=state.is_open,
+    )

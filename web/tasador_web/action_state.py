@@ -1,0 +1,79 @@
+"""The state of the dialog that asks before an action, and of the action's outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import reflex as rx
+
+from tasador.account_record import Session
+from tasador.errors import TasadorError
+from tasador_web import rights
+from tasador_web.actions import ACTIONS, NotAllowed, perform
+
+
+class ActionState(rx.State):
+    """What is proposed, runs, or has just been done."""
+
+    is_open: bool = False
+    busy: bool = False
+    title: str = ""
+    question: str = ""
+    button: str = ""
+    note: str = "none"  # or "optional" or "required"
+    dangerous: bool = False
+    problem: str = ""  # why it was not done; the dialog stays open
+    done: str = ""  # what was done, above the page
+    _kind: str = ""
+    _target: str = ""
+
+    @rx.event
+    def propose(self, kind: str, target: str) -> None:
+        """Ask before an action."""
+        action = ACTIONS.get(kind)
+        if action is None or self.busy:
+            return
+        self._kind, self._target = kind, target[:200]
+        self.title = action.title.format(target.partition(" ")[0])
+        self.question, self.button, self.note = action.question, action.button, action.note
+        self.dangerous, self.problem, self.done = action.dangerous, "", ""
+        self.is_open = True
+
+    @rx.event
+    def close(self) -> None:
+        """Do nothing, or read the outcome."""
+        if not self.busy:
+            self.is_open, self.problem = False, ""
+
+    @rx.event
+    @rights.operators_only
+    async def confirm(self, form: dict[str, Any]) -> AsyncIterator[Any]:
+        """Do what was proposed."""
+        if not self.is_open or self.busy:
+            return
+        self.busy, self.problem = True, ""
+        yield
+        try:
+            session = await rights.session_of_event()
+            note = str(form.get("note", ""))[:2000]
+            self.done = await asyncio.to_thread(perform, self._kind, self._target, note, session)
+            self.is_open = False
+        except TasadorError as error:
+            self._fail(str(error))
+        finally:
+            self.busy = False
+
+    def refuse(self, session: Session | None, problem: str) -> None:
+        """Say why the visitor may not act; a viewer's attempt is recorded."""
+        self._fail(problem or ("Sign in to do this." if session is None else ""))
+        if session is None or self._kind not in ACTIONS:
+            return
+        try:
+            perform(self._kind, self._target, "", session)
+        except NotAllowed as error:
+            self._fail(str(error))
+
+    def _fail(self, reason: str) -> None:
+        self.problem = f"{reason[:1].upper()}{reason[1:]}"

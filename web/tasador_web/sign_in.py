@@ -1,0 +1,247 @@
+"""Signing in and out by plain forms, and pages that only people with an account see. No Reflex.
+
+An ASGI middleware. ``GET /login`` shows the form, ``POST /login`` begins a session, ``POST /logout``
+ends it. With TASADOR_WEB_READING=login nothing else is answered without a session, and an open
+websocket is closed once its session is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from tasador.errors import TasadorError
+from tasador.settings import Settings
+from tasador_web import sign_in_page, visitors
+from tasador_web.origins import App, Receive, Scope, Send
+
+_LARGEST_FORM = 8192
+# Only a path of this server; //host and /\host would lead to another one.
+_PATH = re.compile(r"/(?![/\\])[\w/?=&%.,+~-]*")
+_OPEN = ("/ping", "/icon.svg", "/sign-in.css", "/assets/")
+# A websocket sends two messages a second; its session is asked for this often.
+_CHECK_SECONDS = 5.0
+# A password takes 32 MiB and a quarter of a second: many at once must not fill the machine.
+_PASSWORDS_AT_ONCE = 2
+
+
+class SignIn:
+    """Middleware; ``origins`` are the addresses whose forms are read, as ``KnownOrigins`` passes."""
+
+    def __init__(self, app: App, origins: Sequence[str]) -> None:
+        self._app = app
+        self._origins = [origin.strip().rstrip("/") for origin in origins]
+        self._passwords = asyncio.Semaphore(_PASSWORDS_AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the forms, and pass everything else on if the visitor may read it."""
+        if scope["type"] == "http" and scope["path"] in ("/login", "/logout"):
+            await self._answer(scope, receive, send)
+        elif scope["type"] in ("http", "websocket") and Settings.load().web_reading == "login":
+            await self._for_accounts(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    # -- forms ------------------------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not visitors.may_sign_in():
+            text = (
+                "Nobody can sign in here, since the web app has no access to the database: "
+                "TASADOR_DATABASE_URL is not set. The command line acts."
+            )
+            await _page(send, 404, sign_in_page.message("No accounts", text))
+        elif scope["method"] in ("GET", "HEAD") and scope["path"] == "/login":
+            await self._show_form(scope, send, 200)
+        elif scope["method"] != "POST":
+            text = "This address takes forms only."
+            await _page(send, 405, sign_in_page.message("Not here", text), (b"allow", b"POST"))
+        else:
+            try:
+                await self._read_form(scope, receive, send)
+            except TasadorError as error:
+                await _page(send, 503, sign_in_page.message("Not now", str(error)))
+
+    async def _read_form(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = await _form(receive)
+        if scope["path"] == "/login":
+            secret = visitors.read_cookie(_cookies(scope), self._cookie(scope, "form"))
+        else:
+            secret = visitors.session_token(_cookies(scope))
+        if given is None or not self._is_own(scope) or not _belongs(secret, given):
+            text = "This form is old, or another site has sent it. Open the page again."
+            await _page(send, 403, sign_in_page.message("Not accepted", text))
+        elif scope["path"] == "/login":
+            await self._sign_in(scope, send, given)
+        else:
+            from tasador.accounts import verbs
+
+            await asyncio.to_thread(verbs.sign_out, visitors.warehouse(), secret)
+            ended = _set_cookie(self._cookie(scope, "session"), "", 0, self._is_secure(scope))
+            await _redirect(send, "/", ended)
+
+    async def _sign_in(self, scope: Scope, send: Send, given: dict[str, str]) -> None:
+        from tasador.accounts import verbs
+
+        settings = Settings.load()
+        name, password = given.get("name", ""), given.get("password", "")
+        address = visitors.address_of(scope, settings.web_proxy_hops)
+        try:
+            async with self._passwords:
+                signed_in = await asyncio.to_thread(
+                    verbs.sign_in,
+                    visitors.warehouse(),
+                    name,
+                    password,
+                    address,
+                    settings.web_session_hours,
+                )
+        except verbs.SignInRefused as refused:
+            problem = str(refused)
+            problem = f"{problem[0].upper()}{problem[1:]}."
+            status = 429 if refused.seconds else 401
+            await self._show_form(scope, send, status, given, problem, refused.seconds)
+            return
+        seconds = settings.web_session_hours * 3600
+        secure = self._is_secure(scope)
+        begun = _set_cookie(self._cookie(scope, "session"), signed_in.token, seconds, secure)
+        used = _set_cookie(self._cookie(scope, "form"), "", 0, secure)
+        await _redirect(send, _following(given.get("next", "")), begun, used)
+
+    async def _show_form(
+        self,
+        scope: Scope,
+        send: Send,
+        status: int,
+        given: dict[str, str] | None = None,
+        problem: str = "",
+        seconds: float = 0.0,
+    ) -> None:
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        given = given or {"next": query.get("next", [""])[0]}
+        secret = secrets.token_urlsafe(32)
+        html = sign_in_page.form(
+            token=visitors.form_token(secret),
+            following=_following(given.get("next", "")),
+            name=given.get("name", "")[:64],
+            problem=problem,
+        )
+        headers = [_set_cookie(self._cookie(scope, "form"), secret, 3600, self._is_secure(scope))]
+        if seconds:
+            headers.append((b"retry-after", str(int(seconds) + 1).encode()))
+        await _page(send, status, html, *headers)
+
+    def _is_own(self, scope: Scope) -> bool:
+        """Whether a page of this server sent the form, by what browsers say of every form."""
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        site = headers.get(b"sec-fetch-site", b"same-origin")
+        return origin in self._origins and site == b"same-origin"
+
+    def _is_secure(self, scope: Scope) -> bool:
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        return scope.get("scheme") == "https" or f"https://{host}" in self._origins
+
+    def _cookie(self, scope: Scope, kind: str) -> str:
+        return visitors.cookie_name(kind, self._is_secure(scope))
+
+    # -- pages for accounts alone -----------------------------------------------------------------
+
+    async def _for_accounts(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(_OPEN):
+            await self._app(scope, receive, send)
+            return
+        session, problem = await visitors.whoever(_cookies(scope))
+        if session is not None:
+            if scope["type"] == "websocket":
+                receive = _while_signed_in(scope, receive)
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "sign in first"})
+        elif problem:
+            await _page(send, 503, sign_in_page.message("Not now", problem))
+        elif b"text/html" not in dict(scope["headers"]).get(b"accept", b""):
+            await _page(send, 401, sign_in_page.message("Sign in first", "Sign in at /login."))
+        elif dict(scope["headers"]).get(b"sec-fetch-site") == b"cross-site":
+            await _page(send, 200, sign_in_page.AGAIN)
+        else:
+            query = scope.get("query_string", b"").decode("latin-1")
+            path = scope["path"] + (f"?{query}" if query else "")
+            await _redirect(send, f"/login?next={quote(_following(path), safe='')}")
+
+
+def _while_signed_in(scope: Scope, receive: Receive) -> Receive:
+    """Receives as before, until the session is over: then the visitor has left."""
+    checked = time.monotonic()
+
+    async def receive_next() -> Any:
+        nonlocal checked
+        message = await receive()
+        if message["type"] == "websocket.receive" and time.monotonic() - checked > _CHECK_SECONDS:
+            checked = time.monotonic()
+            session, problem = await visitors.whoever(_cookies(scope))
+            if session is None and not problem:
+                return {"type": "websocket.disconnect", "code": 1008, "reason": "signed out"}
+        return message
+
+    return receive_next
+
+
+async def _form(receive: Receive) -> dict[str, str] | None:
+    """The fields of a form; None if it is too large or no form."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > _LARGEST_FORM:
+            return None
+        if not message.get("more_body"):
+            break
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10)
+    except ValueError:
+        return None
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _belongs(secret: str, given: dict[str, str]) -> bool:
+    return visitors.is_form_token(secret, given.get("token", ""))
+
+
+def _following(path: str) -> str:
+    """The page that comes next: a path of this server, else the first page."""
+    return path if len(path) < 500 and _PATH.fullmatch(path) else "/"
+
+
+def _cookies(scope: Scope) -> str:
+    # HTTP/2 sends one header for each cookie.
+    given = [value for name, value in scope["headers"] if name == b"cookie"]
+    return b"; ".join(given).decode("latin-1")
+
+
+def _set_cookie(name: str, value: str, seconds: int, secure: bool) -> tuple[bytes, bytes]:
+    text = f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
+    return b"set-cookie", (text + ("; Secure" if secure else "")).encode()
+
+
+async def _page(send: Send, status: int, html: str, *headers: tuple[bytes, bytes]) -> None:
+    all_headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": all_headers})
+    await send({"type": "http.response.body", "body": html.encode()})
+
+
+async def _redirect(send: Send, path: str, *headers: tuple[bytes, bytes]) -> None:
+    all_headers = [(b"location", path.encode()), (b"cache-control", b"no-store"), *headers]
+    await send({"type": "http.response.start", "status": 303, "headers": all_headers})
+    await send({"type": "http.response.body", "body": b""})
