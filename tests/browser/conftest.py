@@ -15,6 +15,7 @@ import pytest
 from tasador.local.platform import Platform
 from tasador.settings import Settings
 from tests.browser import chromium
+from tests.kit.broker import recording_broker
 from tests.kit.checkout import ROOT
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
@@ -90,7 +91,7 @@ def model(services):
 
 
 @contextmanager
-def serving(folder, functions_url):
+def serving(folder, functions_url, **environment):
     """The web app as the platform runs it; yields its address and its process."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
@@ -99,6 +100,7 @@ def serving(folder, functions_url):
         "TASADOR_WEB_DIR": str(folder),
         "TASADOR_WEB_PORT": str(port),
         "TASADOR_FUNCTIONS_URL": functions_url,
+        **environment,
     }
     with (Path(folder) / f"web-{port}.log").open("w+") as log:
         process = subprocess.Popen(
@@ -126,8 +128,11 @@ def web_folder(pytestconfig):
 
 @pytest.fixture(scope="session")
 def web(platform, web_folder):
-    with serving(web_folder, platform.functions_url) as (address, _):
-        yield address
+    # What an operator does must not roll out a version in the middle of another test.
+    with recording_broker() as (broker, _):
+        settings = {"TASADOR_BROKER_URL": broker}
+        with serving(web_folder, platform.functions_url, **settings) as (address, _):
+            yield address
 
 
 @pytest.fixture(scope="session")

@@ -155,6 +155,7 @@ def batch(number, *verdicts, **changes):
     return {
         "batch_id": f"b{number}",
         "batch_number": number,
+        "status": "ready",
         "refused": False,
         "rows": 1000,
         "quarantined": 5,

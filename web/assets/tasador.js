@@ -106,3 +106,11 @@ document.addEventListener("input", (event) => {
   slider.later = setTimeout(
     () => slider.dispatchEvent(new Event("input", { bubbles: true })), 80 - since);
 }, true);
+
+// Signing in and out are forms of their own; who signs in returns to the page where they began.
+document.addEventListener("click", (event) => {
+  const form = event.target.closest?.("[data-submit]")?.form;
+  if (!form) return;
+  if ("return" in form.dataset) form.elements.next.value = location.pathname + location.search;
+  form.submit();
+});

@@ -21,21 +21,30 @@ def account() -> rx.Component:
         rx.el.button(
             rx.icon("log-out", size=16, aria_hidden="true"),
             rx.el.span("Sign out", class_name="unseen"),
-            type="submit",
+            type="button",
             title="Sign out",
             class_name="button small",
+            custom_attrs={"data-submit": ""},
         ),
         # A plain form: the answer takes the cookie away, which no script can.
         action="/logout",
         method="post",
         class_name="account",
     )
-    link = rx.el.a(
-        rx.icon("log-in", size=16, aria_hidden="true"),
-        rx.el.span("Sign in"),
-        href="/login",
-        class_name="destination",
-        custom_attrs={"data-sign-in": ""},
+    # A form, since Reflex would look for the page of a link among its own.
+    link = rx.el.form(
+        rx.el.input(type="hidden", name="next", value="/", read_only=True),
+        rx.el.button(
+            rx.icon("log-in", size=16, aria_hidden="true"),
+            rx.el.span("Sign in"),
+            type="button",
+            class_name="button small",
+            custom_attrs={"data-submit": ""},
+        ),
+        action="/login",
+        method="get",
+        class_name="account",
+        custom_attrs={"data-return": ""},
     )
     return rx.cond(visitor.name != "", signed_in, rx.cond(visitor.may_sign_in, link))
 

@@ -11,7 +11,7 @@ import reflex as rx
 from tasador.account_record import Session
 from tasador.errors import TasadorError
 from tasador_web import rights
-from tasador_web.actions import ACTIONS, NotAllowed, perform
+from tasador_web.actions import ACTIONS, perform
 
 
 class ActionState(rx.State):
@@ -65,14 +65,14 @@ class ActionState(rx.State):
         finally:
             self.busy = False
 
-    def refuse(self, session: Session | None, problem: str) -> None:
+    async def _refuse(self, session: Session | None, problem: str) -> None:
         """Say why the visitor may not act; a viewer's attempt is recorded."""
-        self._fail(problem or ("Sign in to do this." if session is None else ""))
-        if session is None or self._kind not in ACTIONS:
+        if problem or self._kind not in ACTIONS:
+            self._fail(problem)
             return
         try:
-            perform(self._kind, self._target, "", session)
-        except NotAllowed as error:
+            await asyncio.to_thread(perform, self._kind, self._target, "", session)
+        except TasadorError as error:
             self._fail(str(error))
 
     def _fail(self, reason: str) -> None:

@@ -44,7 +44,9 @@ def perform(kind: str, target: str, note: str, session: Session | None) -> str:
     """
     from tasador.accounts import verbs
 
-    action = ACTIONS[kind]
+    action = ACTIONS.get(kind)
+    if action is None:
+        raise NotAllowed("There is no such action.")
     if session is None:
         raise NotAllowed("Sign in to do this.")
     if session.role != "operator":
@@ -157,7 +159,23 @@ def _retry(settings: Settings, target: str, _note: str, _by: str) -> str:
     return f"Batch {batch.batch_number} is tried again by the next run of ingestion."
 
 
+def _start(settings: Settings, _target: str, _note: str, by: str) -> str:
+    from tasador.operations.next_batch import start_next_batch
+
+    settings = require_running(settings.require("broker_url"), *_PARTS, "source_url")
+    log = start_next_batch(settings, by)
+    return f"The next batch is being ingested; the page shows it as it arrives. Its log is {log}."
+
+
 ACTIONS = {
+    "start_batch": Action(
+        name="batch start",
+        title="Ingest the next batch?",
+        question="Drift judges it, and trains a model if the market has moved. You count as who "
+        "started that training, so another person approves the version.",
+        button="Ingest it",
+        run=_start,
+    ),
     "roll_back": Action(
         name="roll back",
         title="Return to version {}?",

@@ -52,7 +52,7 @@ class BrowserRules:
 
 
 def policy(built: Path, framed: Iterable[str] = ()) -> str:
-    """The policy for the pages in the folder ``built``; ``framed`` are addresses that they embed."""
+    """The policy for the pages in the folder ``built``, which embed pages of ``framed``."""
     digests = sorted({d for page in built.rglob("*.html") for d in inline_digests(page)})
     frames = sorted({origin for url in framed if (origin := _origin(url))})
     rules: dict[str, Sequence[str]] = {

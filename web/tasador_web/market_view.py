@@ -54,6 +54,10 @@ class BatchRow:
     outcome_color: str
     version: int
     selected: bool = False
+    failure: str = ""  # why it is not ingested
+    can_accept: bool = False
+    can_skip: bool = False
+    can_retry: bool = False
 
 
 @dataclass
@@ -106,6 +110,10 @@ def _batch_row(batch: Mapping[str, Any], selected: bool) -> BatchRow:
         outcome = "champion keeps serving"
     elif verdict is not None:
         outcome = "training"
+    failure, set_aside = batch.get("failure", ""), batch.get("set_aside_at") is not None
+    unfinished = batch["status"] != "ready"
+    if unfinished and (failure or set_aside):
+        label, color = ("set aside", "red") if set_aside else ("fails", "amber")
     return BatchRow(
         batch_id=batch["batch_id"],
         number=str(batch["batch_number"]),
@@ -120,6 +128,10 @@ def _batch_row(batch: Mapping[str, Any], selected: bool) -> BatchRow:
         outcome_color=outcome_color,
         version=decision["version"] if decision is not None else 0,
         selected=selected,
+        failure=failure or ("A person set it aside." if set_aside else ""),
+        can_accept=bool(batch["refused"]),
+        can_skip=unfinished and bool(failure) and not set_aside,
+        can_retry=unfinished and set_aside,
     )
 
 

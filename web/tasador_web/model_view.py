@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tasador_web import words
+from tasador_web.actions import version_target
 from tasador_web.chart import Chart, line_chart
 
 # Decision: (what it is called, the colour of its badge).
@@ -115,6 +116,9 @@ class Detail:
     batches: str = ""
     people: str = ""
     command: str = ""
+    target: str = ""  # of an action
+    can_return: bool = False
+    waits: bool = False
 
 
 def measured(metrics: Mapping[str, Any], name: str) -> str:
@@ -198,8 +202,17 @@ def detail_of(answer: Mapping[str, Any], champion: int | None) -> Detail:
         digest=answer["digest"],
         batches=f"{len(answer['batch_ids'])}",
         people=", ".join(people) or "the gate",
-        command=f"tasador rollback {answer['version']}" if can_return else "",
+        command=_command(answer, can_return),
+        target=version_target(answer["version"], answer["digest"]),
+        can_return=can_return,
+        waits=answer["decision"] == "waiting",
     )
+
+
+def _command(answer: Mapping[str, Any], can_return: bool) -> str:
+    if answer["decision"] == "waiting":
+        return f"tasador approve {answer['version']}"
+    return f"tasador rollback {answer['version']}" if can_return else ""
 
 
 def checks_of(answer: Mapping[str, Any]) -> list[Check]:

@@ -53,16 +53,13 @@ async def session_of_event() -> Session | None:
 
 
 def operators_only(handler: Handler) -> Handler:
-    """An event handler that nobody but an operator gets to run; others get ``refuse`` of its state.
-
-    The state has ``refuse(reason)``.
-    """
+    """An event handler that only operators get to run; others get ``_refuse`` of its state."""
 
     @functools.wraps(handler)
     async def guarded(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         session, problem = await visitors.whoever(cookies_of_event())
         if session is None or session.role != "operator":
-            self.refuse(session, problem)
+            await self._refuse(session, problem)
             return
         async for update in handler(self, *args, **kwargs):
             yield update

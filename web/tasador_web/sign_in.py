@@ -1,8 +1,8 @@
 """Signing in and out by plain forms, and pages that only people with an account see. No Reflex.
 
-An ASGI middleware. ``GET /login`` shows the form, ``POST /login`` begins a session, ``POST /logout``
-ends it. With TASADOR_WEB_READING=login nothing else is answered without a session, and an open
-websocket is closed once its session is over.
+An ASGI middleware. ``GET /login`` shows the form, ``POST /login`` begins a session, and
+``POST /logout`` ends it. With TASADOR_WEB_READING=login nothing else is answered without a session,
+and an open websocket is closed once its session is over.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _LARGEST_FORM = 8192
 # Only a path of this server; //host and /\host would lead to another one.
 _PATH = re.compile(r"/(?![/\\])[\w/?=&%.,+~-]*")
 _OPEN = ("/ping", "/icon.svg", "/sign-in.css", "/assets/")
-# A websocket sends two messages a second; its session is asked for this often.
+# A websocket sends two messages a second; its session is checked this often.
 _CHECK_SECONDS = 5.0
 # A password takes 32 MiB and a quarter of a second: many at once must not fill the machine.
 _PASSWORDS_AT_ONCE = 2
 
 
 class SignIn:
-    """Middleware; ``origins`` are the addresses whose forms are read, as ``KnownOrigins`` passes."""
+    """Middleware; forms of ``origins`` are read, as ``KnownOrigins`` passes them."""
 
     def __init__(self, app: App, origins: Sequence[str]) -> None:
         self._app = app

@@ -1,8 +1,8 @@
 """Who a visitor is: the session's cookie, the token against forged forms, the address. No Reflex.
 
 The browser keeps one secret, the cookie of its session, which no script can read and which it sends
-to no page of another site. Everything else is asked of the database each time, so a session that
-has ended is over at once.
+to no page of another site. The database says the rest, each time, so a session that has ended is
+over at once.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any
 import reflex as rx
 
 from tasador_web import live, market_view
+from tasador_web.action_dialog import act_button
 from tasador_web.chart import Chart
 from tasador_web.client import functions
 from tasador_web.layout import (
@@ -20,6 +21,7 @@ from tasador_web.layout import (
     table,
 )
 from tasador_web.market_view import BatchRow, Cell, HeatRow, Score
+from tasador_web.visitor_state import VisitorState
 
 TITLE, ROUTE, ICON = "Market", "/market", "chart-line"
 SHOWN = 40
@@ -196,6 +198,20 @@ def _batch(row: rx.Var[BatchRow]) -> rx.Component:
                 "Verdict",
                 rx.el.ul(rx.foreach(state.reasons, lambda r: rx.el.li(r)), class_name="reasons"),
                 rx.cond(state.missing != "", rx.el.p(state.missing, class_name="hint")),
+                rx.cond(
+                    row.failure != "", rx.el.p("It is not ingested: ", row.failure, id="failure")
+                ),
+                rx.el.div(
+                    rx.cond(
+                        row.can_accept,
+                        act_button("accept_batch", row.batch_id, "Accept the batch…"),
+                    ),
+                    rx.cond(row.can_skip, act_button("skip_batch", row.batch_id, "Set it aside…")),
+                    rx.cond(
+                        row.can_retry, act_button("retry_batch", row.batch_id, "Try it again…")
+                    ),
+                    class_name="buttons",
+                ),
                 rx.el.p("What came of it: ", _outcome(row)),
                 aside=badge(row.verdict, row.color),
             ),
@@ -226,6 +242,10 @@ def page() -> rx.Component:
         "What each batch of listings brought, how far the market moved, and what came of it.",
         follows(state.tick),
         problem_notice(state.error, rx.Var.create(False)),
+        rx.cond(
+            VisitorState.can_start,
+            rx.el.div(act_button("start_batch", rx.Var.create(""), "Ingest the next batch…")),
+        ),
         rx.cond(
             state.rows.length() > 0,
             rx.fragment(

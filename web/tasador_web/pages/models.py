@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
+from tasador_web.action_dialog import act_button
 from tasador_web.layout import (
     badge,
     card,
@@ -19,6 +20,7 @@ from tasador_web.layout import (
 )
 from tasador_web.model_view import Check, Comparison, Rollout, VersionRow
 from tasador_web.pages.models_state import ModelsState
+from tasador_web.visitor_state import VisitorState
 
 TITLE, ROUTE, ICON = "Models", "/models", "boxes"
 
@@ -104,12 +106,34 @@ def _version() -> rx.Component:
             ("Trained on batches", detail.batches),
         ),
         rx.cond(
-            detail.command != "",
+            detail.waits,
             rx.el.p(
-                "To return to this version: ",
+                "It passed the gate and waits for an operator who did not start its training.",
+                class_name="hint",
+            ),
+        ),
+        rx.cond(
+            (detail.command != "") & (VisitorState.role != "operator"),
+            rx.el.p(
+                rx.cond(detail.waits, "To approve it: ", "To return to this version: "),
                 rx.el.code(detail.command),
+                rx.cond(VisitorState.may_sign_in, ", or sign in as an operator."),
                 class_name="hint command",
             ),
+        ),
+        rx.el.div(
+            rx.cond(
+                detail.can_return,
+                act_button("roll_back", detail.target, "Roll back to this version…"),
+            ),
+            rx.cond(
+                detail.waits,
+                rx.fragment(
+                    act_button("approve", detail.target, "Approve…", primary=True),
+                    act_button("decline", detail.target, "Decline…"),
+                ),
+            ),
+            class_name="buttons",
         ),
         folded(
             "Ids",

@@ -1,0 +1,60 @@
+"""Start the loop on the next batch in the background, as `tasador pipeline --batches 1` does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasador.environment import for_child
+from tasador.errors import TasadorError
+from tasador.settings import CHECKOUT, Settings
+
+# Whose names Metaflow and getpass give to who started a training.
+_USER = ("SUDO_USER", "USERNAME", "USER", "LOGNAME")
+_COMMAND = (sys.executable, "-m", "tasador", "pipeline", "--batches", "1")
+
+
+def can_start(settings: Settings) -> bool:
+    """Whether this machine runs the flows and knows the batch source; a cluster has a schedule."""
+    return settings.platform == "embedded" and bool(settings.source_url)
+
+
+def start_next_batch(settings: Settings, by: str, command: Sequence[str] = _COMMAND) -> Path:
+    """Ingest the next batch, and run the flows that it starts; returns the log at once.
+
+    ``by`` is who started the trainings that follow. Raises TasadorError if one that was started
+    like this still runs, or if it cannot be started here.
+    """
+    if settings.platform != "embedded":
+        raise TasadorError(
+            "on a cluster the ingest flow runs on a schedule: `argo -n tasador cron list`"
+        )
+    settings.require("source_url", "database_url", "s3_endpoint", "mlflow_url", "broker_url")
+    log = settings.home / "log" / "next-batch.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environ = for_child(settings.home, os.environ, **dict.fromkeys(_USER, by))
+    with (settings.home / "next-batch.lock").open("w") as lock, log.open("ab") as output:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise TasadorError(f"the next batch is being ingested already: see {log}") from None
+        # The child inherits the lock, and holds it until it and all its flows have ended.
+        child = subprocess.Popen(
+            list(command),
+            cwd=CHECKOUT,
+            env=environ,
+            umask=0o077,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+    # Otherwise it would stay as a zombie while this process runs.
+    threading.Thread(target=child.wait, name="next-batch", daemon=True).start()
+    return log
