@@ -58,6 +58,7 @@ def test_require_names_the_missing_variable_with_a_hint(tmp_path, platform, hint
     [
         ("TASADOR_SOURCE_GROUP", "five"),
         ("TASADOR_PLATFORM", "moon"),
+        ("TASADOR_WEB_READING", "nobody"),
         *(("TASADOR_MONITOR_DAYS", text) for text in ("-1", "1_0", "٣", "nan", "", "999999999")),
     ],
 )
@@ -98,3 +99,8 @@ def test_git_sha_of_a_checkout_comes_from_git(monkeypatch, tmp_path):
 def test_git_sha_without_git_is_empty(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_sha({}) == ""
+
+
+def test_session_needs_an_hour(tmp_path):
+    with pytest.raises(ConfigurationError, match="TASADOR_WEB_SESSION_HOURS is 0"):
+        Settings.load({"TASADOR_HOME": str(tmp_path), "TASADOR_WEB_SESSION_HOURS": "0"})

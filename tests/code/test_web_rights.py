@@ -22,6 +22,8 @@ from tasador_web import app
 from tasador_web.rights import READING
 from reflex_base.registry import RegistrationContext
 
+for page in app.PAGES:
+    page.page()  # states that a page's components bring
 found = []
 for name, known in RegistrationContext.get().event_handlers.items():
     path, _, handler = name.rpartition(".")

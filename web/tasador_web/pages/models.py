@@ -117,7 +117,7 @@ def _version() -> rx.Component:
             rx.el.p(
                 rx.cond(detail.waits, "To approve it: ", "To return to this version: "),
                 rx.el.code(detail.command),
-                rx.cond(VisitorState.may_sign_in, ", or sign in as an operator."),
+                rx.cond(VisitorState.may_sign_in, ", or sign in as an operator.", ""),
                 class_name="hint command",
             ),
         ),
