@@ -38,6 +38,7 @@ def account() -> rx.Component:
             rx.icon("log-in", size=16, aria_hidden="true"),
             rx.el.span("Sign in"),
             type="button",
+            title="Sign in",
             class_name="button small",
             custom_attrs={"data-submit": ""},
         ),

@@ -76,4 +76,4 @@ class ActionState(rx.State):
             self._fail(str(error))
 
     def _fail(self, reason: str) -> None:
-        self.problem = f"{reason[:1].upper()}{reason[1:]}"
+        self.problem = reason

@@ -8,6 +8,8 @@ import reflex as rx
 
 from tasador_web import action_dialog
 from tasador_web.chart import HEIGHT, WIDTH, Chart, Point, Tick
+from tasador_web.view import WAITS
+from tasador_web.visitor_state import VisitorState
 
 # (title, route, icon) of every page, filled by the app.
 NAVIGATION: list[tuple[str, str, str]] = []
@@ -84,16 +86,21 @@ def problem_notice(
 ) -> rx.Component:
     """The error message, if there is one; a missing first model is shown as a hint instead.
 
-    ``rejection`` says why the newest version was rejected, and takes the place of the hint.
+    ``rejection`` says why the newest version does not serve, and takes the place of the hint.
     """
     first = (
         "No model is in service yet. The first batch trains the first model: "
         "run “tasador pipeline”, then reload this page."
     )
     hint = first if rejection is None else rx.cond(rejection != "", rejection, first)
+    decide = rx.cond(
+        VisitorState.role == "operator",
+        rx.link("Approve or decline it", href="/models", class_name="button small"),
+    )
+    waits = rx.fragment() if rejection is None else rx.cond(rejection.contains(WAITS), decide)
     return rx.cond(
         no_model,
-        notice(hint, icon="hourglass", color="amber"),
+        rx.fragment(notice(hint, icon="hourglass", color="amber"), waits),
         rx.cond(detail != "", notice(detail, icon="triangle-alert", color="red", alert=True)),
     )
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from tasador_web.words import FIELDS
 
+WAITS = "waits for approval"
+
 
 def rejection_of(summary: dict[str, Any]) -> str:
     """Why no version serves although one was trained; empty if none was, or if one serves."""
@@ -14,8 +16,8 @@ def rejection_of(summary: dict[str, Any]) -> str:
     if kind == "waiting":
         starter = decision.get("started_by")
         return (
-            f"No model is in service yet. Version {version} passed the gate and waits for "
-            "approval: an operator approves it on the page Models, or "
+            f"No model is in service yet. Version {version} passed the gate and {WAITS}: "
+            "an operator approves it on the page Models, or "
             f"“tasador approve {version}” does."
             + (f" {starter} started its training, so another person decides." if starter else "")
         )
