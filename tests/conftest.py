@@ -19,6 +19,7 @@ from tests.kit.processor_time import (  # noqa: F401 (hooks)
     pytest_runtest_makereport,
     pytest_terminal_summary,
 )
+from tests.kit.untraced import pytest_runtest_protocol  # noqa: F401 (a hook)
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,6 +19,7 @@ from tests.kit.broker import recording_broker
 from tests.kit.checkout import ROOT
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
+from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 
@@ -96,7 +97,8 @@ def serving(folder, functions_url, **environment):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     env = {
-        **os.environ,
+        # Not a part of what coverage measures.
+        **untraced(os.environ),
         "TASADOR_WEB_DIR": str(folder),
         "TASADOR_WEB_PORT": str(port),
         "TASADOR_FUNCTIONS_URL": functions_url,

@@ -1,11 +1,14 @@
 """Coverage with and without the plugin that does not trace imports of other packages."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 
 import coverage
 import pytest
+
+from tests.kit.coverage_imports import FOREIGN
 
 PROGRAM = """
 import sys
@@ -69,14 +72,14 @@ def measure(tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
 
-    def run(name, plugins):
+    def run(name, plugins, *arguments):
         settings, data_file = tmp_path / f"{name}.toml", tmp_path / f"{name}.coverage"
         settings.write_text(
             "[tool.coverage.run]\nbranch = true\n"
             f'core = "ctrace"\nplugins = {plugins}\ndata_file = "{data_file}"\n'
             f'include = ["{tmp_path}/program.py", "{tmp_path}/cluster/*"]\n'
         )
-        command = ("-m", "coverage", "run", "--rcfile", settings, "program.py")
+        command = ("-m", "coverage", "run", "--rcfile", settings, "program.py", *arguments)
         # Without the measurement of the suite itself.
         environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
         done = subprocess.run(
@@ -100,3 +103,12 @@ def test_coverage_with_untraced_imports_has_the_same_branches(measure):
     assert (traced.strip(), untraced.strip()) == ("True", "False")
     assert len(arcs) == 5
     assert arcs == expected
+
+
+@pytest.mark.parametrize("module", sorted(FOREIGN))
+def test_process_of_another_package_is_not_traced(measure, module):
+    assert importlib.util.find_spec(module)
+    printed, arcs = measure("foreign", ["tests.kit.coverage_imports"], module)
+    assert printed.strip() == "False"
+    assert [os.path.basename(file) for file in arcs] == ["program.py"]
+    assert len(*arcs.values()) < 3

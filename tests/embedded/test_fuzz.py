@@ -43,6 +43,7 @@ from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle
 from tests.kit.waiting import wait_for
 
+pytestmark = pytest.mark.untraced
 log = logging.getLogger(__name__)
 
 CASES = int(os.environ.get("TASADOR_FUZZ_CASES", "2000"))

@@ -1,8 +1,9 @@
 """A plugin of coverage.py: it does not trace imports of other packages.
 
 Tracing makes an import some 50 % slower, and most of a flow step's time goes into imports.
-Measured code that such an import runs is traced all the same. Where coverage.py uses
-sys.monitoring, which costs nothing in files that are not measured, this does nothing.
+Measured code that such an import runs is traced all the same. A process that runs other packages
+almost alone is not traced at all. Where coverage.py uses sys.monitoring, which costs nothing in
+files that are not measured, this does nothing.
 """
 
 import builtins
@@ -13,6 +14,8 @@ import threading
 OWN = frozenset(
     {"__main__", "cluster", "examples", "flows", "functions", "tasador", "tests", "web"}
 )
+# Run as ``python -m MODULE``: MLflow's server, which takes seconds to begin, for every platform.
+FOREIGN = frozenset({"tasador.local.tracking_server"})
 # The warnings module skips frames of importlib when it looks for the code that a warning is about.
 _FRAME_TO_SKIP = "<importlib._bootstrap as in tests/kit/coverage_imports.py>"
 
@@ -21,9 +24,14 @@ def coverage_init(registry, options):
     """Replace ``import``; called by coverage.py in every process that it measures."""
     import_traced = builtins.__import__
     paused = threading.local()
+    foreign = not FOREIGN.isdisjoint(sys.orig_argv)
 
     def import_untraced(name, globals=None, locals=None, fromlist=(), level=0):
         trace = sys.gettrace()
+        if trace is not None and foreign:
+            sys.settrace(None)
+            threading.settrace(None)
+            trace = None
         package = name if level == 0 else (globals or {}).get("__package__") or ""
         own = package.partition(".")[0] in OWN
         if trace is not None:

@@ -11,11 +11,16 @@ import threading
 
 from tasador.environment import for_child
 from tasador.settings import find_home
+from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 
 class Flow:
-    """flows/NAME.py in a new process group, with its datastore in ``folder``."""
+    """flows/NAME.py in a new process group, with its datastore in ``folder``.
+
+    Coverage is not measured in its processes, which tracing makes some 50 % slower: the pipelines
+    of test_loop.py run each flow, and the tests call the verbs of its steps.
+    """
 
     def __init__(self, name, settings, folder, checkout, *arguments):
         self.process = subprocess.Popen(
@@ -68,7 +73,7 @@ def environ_of(home, folder):
     """What the pipeline would give a flow of this home, but with the datastore in ``folder``."""
     kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     return {
-        **for_child(home, os.environ, **kept),
+        **untraced(for_child(home, os.environ, **kept)),
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder),
         "METAFLOW_CARD_LOCALROOT": str(folder / ".metaflow" / "mf.cards"),
     }
@@ -90,7 +95,7 @@ def artifacts(flow_class, folder, monkeypatch):
 def compiled(name, settings, folder, checkout):
     """The WorkflowTemplate of a flow, as ``argo-workflows create --only-json`` prints it."""
     environ = {
-        **os.environ,
+        **untraced(os.environ),
         **settings.as_environ(),
         "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
     }

@@ -11,6 +11,8 @@ from tasador.training.evaluation import evaluate
 from tests.kit.checkout import real_listings
 from tests.kit.models import QUICK, train_bundle
 
+pytestmark = pytest.mark.untraced
+
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
