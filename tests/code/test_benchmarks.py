@@ -1,6 +1,7 @@
 """The benchmarks start, and those of the model print their tables for any CSV of listings."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,16 @@ import pytest
 from benchmarks.serving.pieces import PIECES
 from tasador.listings.listing import COLUMNS
 from tasador.source.simulator import generate
+from tests.kit.untraced import untraced
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(name, *arguments):
     command = [sys.executable, f"benchmarks/{name}", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=untraced(os.environ), capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,11 @@ def test_every_optimisation_can_be_switched_off(piece):
     """A piece replaces attributes by name; it fails if one of them was renamed."""
     code = f"from benchmarks.serving.pieces import PIECES; PIECES[{piece!r}]()"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=untraced(os.environ),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 

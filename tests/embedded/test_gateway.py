@@ -33,7 +33,7 @@ class Gateway:
     """A gateway process that may be killed and started again."""
 
     def __init__(
-        self, home: Path, command: str = f"{sys.executable} {TINY} {{name}}", **environ: str
+        self, home: Path, command: str = f"{sys.executable} -S {TINY} {{name}}", **environ: str
     ) -> None:
         self.home = home
         self.command = command

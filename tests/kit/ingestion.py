@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -25,18 +26,32 @@ from tasador.warehouse.warehouse import Warehouse
 def own_database(platform: Settings) -> Iterator[Settings]:
     """The platform's settings with an empty, migrated database."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    url = urlsplit(platform.database_url)._replace(path=f"/{name}").geturl()
     admin = psycopg2.connect(platform.database_url)
     admin.autocommit = True
     try:
         with admin.cursor() as cursor:
-            cursor.execute(f"create database {name}")
-            with Warehouse(url) as warehouse:
-                warehouse.migrate()
-            yield replace(platform, database_url=url)
+            cursor.execute(f"create database {name} template {_migrated(platform, cursor)}")
+            yield replace(platform, database_url=_url(platform, name))
             cursor.execute(f"drop database {name} with (force)")
     finally:
         admin.close()
+
+
+def _migrated(platform: Settings, admin: Any) -> str:
+    """The name of a migrated database to copy, made once: a migration takes seconds."""
+    name = "migrated"
+    admin.execute("select 1 from pg_database where datname = %s", (name,))
+    if admin.fetchone() is None:
+        admin.execute(f"drop database if exists new_{name}")
+        admin.execute(f"create database new_{name}")
+        with Warehouse(_url(platform, f"new_{name}")) as warehouse:
+            warehouse.migrate()
+        admin.execute(f"alter database new_{name} rename to {name}")
+    return name
+
+
+def _url(platform: Settings, name: str) -> str:
+    return urlsplit(platform.database_url)._replace(path=f"/{name}").geturl()
 
 
 @dataclass
