@@ -19,11 +19,14 @@ from tests.kit.processor_time import (  # noqa: F401 (hooks)
     pytest_runtest_makereport,
     pytest_terminal_summary,
 )
-from tests.kit.untraced import pytest_runtest_protocol  # noqa: F401 (a hook)
+from tests.kit.untraced import pytest_collection, pytest_runtest_protocol  # noqa: F401 (hooks)
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+# With it jsonschema checks IRIs, which no document here has. Importing it takes seconds.
+sys.modules["rfc3987_syntax"] = None
 
 # nohup and a shell's background jobs ignore these signals, and whatever a test starts would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,7 @@
 """Encoders and features: files, unknown places, local regressions, and out-of-fold encoding."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,8 +24,12 @@ from tests.kit.listings import simulated_listings
 
 LISTINGS = simulated_listings(800, seed=5)
 COLUMNS_ARRAYS = arrays_of(LISTINGS)
-ENCODERS = fit_all_rows(prepare_rows(COLUMNS_ARRAYS))
 HOUSE = next(x for x in LISTINGS if None not in (x.state, x.city, x.zip_code, x.brokered_by))
+
+
+@cache
+def fitted():
+    return fit_all_rows(prepare_rows(COLUMNS_ARRAYS))
 
 
 def feature(matrix, name):
@@ -32,24 +37,24 @@ def feature(matrix, name):
 
 
 def test_encoder_files_round_trip():
-    files = to_files(ENCODERS)
+    files = to_files(fitted())
     again = from_files(*files)
     assert to_files(again) == files
     np.testing.assert_array_equal(
-        again.transform(COLUMNS_ARRAYS), ENCODERS.transform(COLUMNS_ARRAYS)
+        again.transform(COLUMNS_ARRAYS), fitted().transform(COLUMNS_ARRAYS)
     )
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"features": []}', b'{"features": null}'])
 def test_damaged_encoders_json_is_refused(text):
     with pytest.raises(BundleError, match="encoders"):
-        from_files(text, to_files(ENCODERS)[1])
+        from_files(text, to_files(fitted())[1])
     with pytest.raises(BundleError, match="encoders"):
-        from_files(to_files(ENCODERS)[0], text)
+        from_files(to_files(fitted())[0], text)
 
 
 def test_encoders_with_other_feature_names_are_refused():
-    text, tables = to_files(ENCODERS)
+    text, tables = to_files(fitted())
     with pytest.raises(BundleError, match="another version"):
         from_files(text.replace(b'"bed"', b'"beds"', 1), tables)
 
@@ -60,7 +65,7 @@ def test_unknown_zip_code_uses_the_nearest_area():
     home = where.points[where.positions(np.array([int(HOUSE.zip_code)]))[0]]
     order = np.argsort(((where.points - home) ** 2).sum(axis=1))
     neighbour = next(f"{code:05d}" for code in where.codes[order] if f"{code:05d}" not in known)
-    table = ENCODERS.transform(
+    table = fitted().transform(
         arrays_of([HOUSE, replace(HOUSE, zip_code=neighbour), replace(HOUSE, zip_code=None)])
     )
     assert feature(table, "distance")[0] == 0 < feature(table, "distance")[1] < np.log1p(25)
@@ -72,12 +77,12 @@ def test_unknown_zip_code_uses_the_nearest_area():
         levels = feature(table, f"price_{scale}")
         assert (np.abs(levels - nation) > 1e-3).all()
     nowhere = replace(HOUSE, state="Atlantis", city="X", zip_code="00001")
-    unknown = ENCODERS.transform(arrays_of([nowhere]))
+    unknown = fitted().transform(arrays_of([nowhere]))
     assert not places_known(unknown)[0]
     for name in ("price_state", *(f"price_{scale}" for scale in SCALES)):
         assert feature(unknown, name)[0] == pytest.approx(nation, abs=1e-5)
     # A zip code in Alaska has a place, but no listing is near it.
-    assert not places_known(ENCODERS.transform(arrays_of([Listing(zip_code="99501")])))[0]
+    assert not places_known(fitted().transform(arrays_of([Listing(zip_code="99501")])))[0]
 
 
 def test_zip_code_without_listings_uses_listings_on_all_sides():
@@ -221,7 +226,7 @@ def test_masked_view_hides_places_and_brokers(view):
     )
     # A view never changes the listing's own numbers.
     np.testing.assert_array_equal(sample.matrix[:, :OWN], masked[:, :OWN])
-    assert to_files(encoders) == to_files(ENCODERS)
+    assert to_files(encoders) == to_files(fitted())
 
 
 def test_masked_views_differ():
@@ -248,7 +253,7 @@ def test_hidden_state_does_not_affect_its_own_surroundings():
 
 def test_zip_code_density_features():
     codes = ["10001", "60614", "59301", None, "00000"]  # Manhattan, Chicago, Miles City in Montana
-    matrix = ENCODERS.transform(arrays_of([Listing(zip_code=code) for code in codes]))
+    matrix = fitted().transform(arrays_of([Listing(zip_code=code) for code in codes]))
     near, wide = feature(matrix, "zip_codes_15km"), feature(matrix, "zip_codes_50km")
     assert near[0] > near[1] > near[2] > 0
     assert (wide[:3] >= near[:3]).all()
@@ -256,12 +261,12 @@ def test_zip_code_density_features():
 
 
 def test_numbers_are_clipped_to_the_training_range():
-    low, high = ENCODERS.ranges["house_size"]
-    matrix = ENCODERS.transform(arrays_of([Listing(house_size=v) for v in (0.0, low, high, 1e8)]))
+    low, high = fitted().ranges["house_size"]
+    matrix = fitted().transform(arrays_of([Listing(house_size=v) for v in (0.0, low, high, 1e8)]))
     size = feature(matrix, "log_house_size")
     assert size[0] == size[1] < size[2] == size[3]
 
 
 def test_fitting_encoders_is_deterministic():
-    assert to_files(fit_all_rows(prepare_rows(dict(COLUMNS_ARRAYS)))) == to_files(ENCODERS)
+    assert to_files(fit_all_rows(prepare_rows(dict(COLUMNS_ARRAYS)))) == to_files(fitted())
     assert set(COLUMNS_ARRAYS) == set(COLUMNS)

@@ -9,6 +9,7 @@ files that are not measured, this does nothing.
 import builtins
 import sys
 import threading
+from contextlib import contextmanager
 
 # What is measured, and what imports it.
 OWN = frozenset(
@@ -20,10 +21,13 @@ FOREIGN = frozenset({"tasador.local.tracking_server"})
 _FRAME_TO_SKIP = "<importlib._bootstrap as in tests/kit/coverage_imports.py>"
 
 
+# The trace function of each thread that runs other packages at the moment, to import measured code.
+_paused = threading.local()
+
+
 def coverage_init(registry, options):
     """Replace ``import``; called by coverage.py in every process that it measures."""
     import_traced = builtins.__import__
-    paused = threading.local()
     foreign = not FOREIGN.isdisjoint(sys.orig_argv)
 
     def import_untraced(name, globals=None, locals=None, fromlist=(), level=0):
@@ -37,15 +41,9 @@ def coverage_init(registry, options):
         if trace is not None:
             if own:
                 return import_traced(name, globals, locals, fromlist, level)
-            before, paused.trace = getattr(paused, "trace", None), trace
-            sys.settrace(None)
-            try:
+            with tracing_paused():
                 return import_traced(name, globals, locals, fromlist, level)
-            finally:
-                paused.trace = before
-                sys.settrace(trace)
-                _call()
-        paused_trace = getattr(paused, "trace", None)
+        paused_trace = getattr(_paused, "trace", None)
         if not own or paused_trace is None:
             return import_traced(name, globals, locals, fromlist, level)
         sys.settrace(paused_trace)
@@ -57,6 +55,20 @@ def coverage_init(registry, options):
 
     import_untraced.__code__ = import_untraced.__code__.replace(co_filename=_FRAME_TO_SKIP)
     builtins.__import__ = import_untraced
+
+
+@contextmanager
+def tracing_paused():
+    """Trace nothing in this thread, but for imports of measured code."""
+    trace = sys.gettrace()
+    before, _paused.trace = getattr(_paused, "trace", None), trace
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        _paused.trace = before
+        sys.settrace(trace)
+        _call()
 
 
 def _call():
