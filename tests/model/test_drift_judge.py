@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,14 @@ from tasador.source.simulator import generate
 SEED = 3  # the market that the champion was trained on
 
 
-def batch_of(scenario: str, number: int, rows: int = 3_000, seed: int = SEED) -> pd.DataFrame:
+def batch_of(scenario: str, number: int, rows: int = 3_000) -> pd.DataFrame:
     """The clean rows of a simulated batch, as ingest reads them."""
-    read = (read_row(row) for row in generate(seed, scenario, number, rows))
+    return _batch(scenario, number, rows).copy()
+
+
+@cache
+def _batch(scenario: str, number: int, rows: int) -> pd.DataFrame:
+    read = (read_row(row) for row in generate(SEED, scenario, number, rows))
     return frame_of([listing for listing, problems in read if not problems])
 
 

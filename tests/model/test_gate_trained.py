@@ -46,12 +46,17 @@ def reference(country, champion):
     return make_reference(country, out_of_sample)
 
 
-@pytest.fixture(scope="module", params=NARROW)
-def narrow(request):
-    """A later batch of one kind of listing, with more rows than the country's batch has."""
+@pytest.fixture(scope="module")
+def later():
+    """Later batches of the whole country."""
     parts = [simulated_frame(24_000, seed=11, batch=number) for number in (1, 2, 3)]
-    frame = pd.concat(parts, ignore_index=True)
-    return frame[NARROW[request.param](frame).to_numpy(dtype=bool)].head(8_000)
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module", params=NARROW)
+def narrow(later, request):
+    """A later batch of one kind of listing, with more rows than the country's batch has."""
+    return later[NARROW[request.param](later).to_numpy(dtype=bool)].head(8_000)
 
 
 @pytest.fixture(scope="module")
