@@ -39,6 +39,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Seconds to minutes each, the slowest first; the other files follow in alphabetical order.
 SLOWEST_FIRST = (
     "tests/embedded/test_monitor_flow.py",
+    "tests/browser/test_pages.py",
+    "tests/browser/test_serving.py",
+    "tests/browser/test_client.py",
     "tests/embedded/test_train_flow_killed.py",
     "tests/embedded/test_train_flow.py",
     "tests/embedded/test_loop.py",
@@ -50,9 +53,6 @@ SLOWEST_FIRST = (
     "tests/embedded/test_serving_failures.py",
     "tests/embedded/test_rollout.py",
     "tests/embedded/test_lost_champion.py",
-    "tests/browser/test_pages.py",
-    "tests/browser/test_serving.py",
-    "tests/browser/test_client.py",
     "tests/embedded/test_gateway.py",
     "tests/embedded/test_platform.py",
     "tests/embedded/test_monitoring_stack.py",
@@ -72,6 +72,9 @@ SLOWEST_FIRST = (
 )
 # Each may start a platform and train, which takes over a gigabyte.
 MOST_WORKERS = 4
+# One process runs them all: they share a platform, a web app and a browser, which start for half a
+# minute.
+TOGETHER = "tests/browser/"
 # Every test of these starts all it needs, but for the platform: any process may run it.
 INDEPENDENT = (
     "tests/embedded/test_train_flow.py",
@@ -100,9 +103,11 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
-        """One unit of work is a file, or a test of an independent file."""
+        """One unit of work is a file, a test of an independent file, or all browser tests."""
 
         def _split_scope(self, nodeid):
+            if nodeid.startswith(TOGETHER):
+                return TOGETHER
             return nodeid if file_of(nodeid) in INDEPENDENT else file_of(nodeid)
 
     config.option.loadscopereorder = False
