@@ -4,17 +4,18 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tasador.account_record import Session
+from tasador.account_record import ActionRecord, Session
 from tasador.clock import now
 from tasador.errors import RolloutError, TasadorError
 from tasador.settings import CHECKOUT, Settings
 
 sys.path.append(str(CHECKOUT / "web"))
-from tasador_web import actions, market_view, model_view, visitors
+from tasador_web import actions, activity_view, market_view, model_view, visitors
 
 _LIST = """
 import json
@@ -225,6 +226,18 @@ def test_batch_offers_what_can_be_done_with_it(changes, offered, verdict):
     names = ("can_accept", "can_skip", "can_retry")
     assert [name for name in names if getattr(row, name)] == offered
     assert row.verdict == verdict
+
+
+def test_activity_says_who_did_what_and_how_it_ended():
+    begun = ActionRecord(
+        actor="ana", role="operator", channel="web", action="decline", target="3", note="too few"
+    )
+    by_hand = replace(begun, channel="cli", role="", outcome="failed", detail="no such version")
+    guess = replace(begun, actor="", role="", action="sign in", note="", outcome="refused")
+    first, second, third = activity_view.deeds_of([begun, by_hand, guess])
+    assert (first.who, first.outcome, first.detail) == ("ana (operator)", "unfinished", "too few")
+    assert (second.who, second.detail) == ("ana (command line)", "too few · no such version")
+    assert (third.who, third.outcome) == ("unknown", "refused")
 
 
 def test_visitors_cookies():

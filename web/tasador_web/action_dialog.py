@@ -16,7 +16,9 @@ def account() -> rx.Component:
     signed_in = rx.el.form(
         rx.el.input(type="hidden", name="token", value=visitor.form_token, read_only=True),
         rx.el.span(
-            rx.el.b(visitor.name), rx.el.span(visitor.role, class_name="hint"), class_name="who"
+            rx.link(visitor.name, href="/activity", title="Who did what", weight="bold"),
+            rx.el.span(visitor.role, class_name="hint"),
+            class_name="who",
         ),
         rx.el.button(
             rx.icon("log-out", size=16, aria_hidden="true"),

@@ -32,6 +32,8 @@ class ActionState(rx.State):
     @rx.event
     def propose(self, kind: str, target: str) -> None:
         """Ask before an action."""
+        # A message may hold anything.
+        kind, target = str(kind), str(target)
         action = ACTIONS.get(kind)
         if action is None or self.busy:
             return

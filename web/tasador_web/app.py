@@ -11,7 +11,7 @@ from tasador.settings import Settings
 from tasador_web import layout
 from tasador_web.browser_rules import BrowserRules, policy
 from tasador_web.origins import App, KnownOrigins
-from tasador_web.pages import estimate, market, models, service
+from tasador_web.pages import activity, estimate, market, models, service
 from tasador_web.sign_in import SignIn
 from tasador_web.visitor_state import VisitorState
 
@@ -39,7 +39,8 @@ app = rx.App(
     html_lang="en",
     api_transformer=protected,
 )
-for page in PAGES:
+# Activity is for people who signed in, so their name leads to it.
+for page in (*PAGES, activity):
     app.add_page(
         page.page,
         route=page.ROUTE,

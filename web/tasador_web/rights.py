@@ -20,6 +20,7 @@ Handler = Callable[..., AsyncIterator[Any]]
 # Names of states, and their handlers that change nothing but what the visitor sees.
 READING = {
     "ActionState": {"propose", "close"},
+    "ActivityState": {"load"},
     "EstimateState": {
         "choose",
         "clear",
