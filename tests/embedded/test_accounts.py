@@ -1,15 +1,25 @@
 """Accounts, sessions and delays on a real Postgres."""
 
+import asyncio
+import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from tasador.accounts import delays, passwords, verbs
 from tasador.clock import now
 from tasador.errors import TasadorError
+from tasador.settings import CHECKOUT
 from tasador.warehouse.warehouse import Warehouse
 
+sys.path.append(str(CHECKOUT / "web"))
+from tasador_web import visitors
+from tasador_web.sign_in import SignIn
+
+ORIGIN = "http://127.0.0.1:3000"
 PASSWORD = "correct horse battery"
 
 
@@ -153,3 +163,33 @@ def test_text_that_names_no_account_is_not_recorded(warehouse):
     newest = warehouse.actions(1)[0]
     assert (newest.actor, newest.outcome, newest.target) == ("", "refused", "10.5.0.1")
     assert "secret" not in repr(newest)
+
+
+def test_ten_wrong_passwords_by_the_form_slow_down(warehouse, database, monkeypatch):
+    verbs.add_account(warehouse, "kim", "operator", PASSWORD, "root")
+    clock = [now()]
+    monkeypatch.setattr(verbs, "now", lambda: clock[0])
+    monkeypatch.setattr(visitors, "warehouse", lambda: warehouse)
+    monkeypatch.setenv("TASADOR_DATABASE_URL", database.database_url)
+
+    async def post(password):
+        transport = httpx.ASGITransport(SignIn(None, [ORIGIN]), client=("10.6.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+            token = re.search(r'name="token" value="(\w+)"', (await client.get("/login")).text)[1]
+            form = {"token": token, "name": "kim", "password": password}
+            return await client.post("/login", data=form, headers={"origin": ORIGIN})
+
+    waits = []
+    for _ in range(10):
+        answer = asyncio.run(post("guess"))
+        if answer.status_code == 429:
+            waits.append(int(answer.headers["retry-after"]))
+            clock[0] += timedelta(seconds=waits[-1])
+            answer = asyncio.run(post("guess"))
+        assert answer.status_code == 401
+    right = asyncio.run(post(PASSWORD))
+    assert right.status_code == 429
+    assert "try again in 32 seconds" in right.text
+    assert waits == [2, 3, 5, 9, 17]
+    clock[0] += timedelta(seconds=33)
+    assert asyncio.run(post(PASSWORD)).status_code == 303
