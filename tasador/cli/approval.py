@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tasador.cli.acting import acting
 from tasador.cli.output import print_json
 from tasador.reachable import require_running
 from tasador.settings import Settings
@@ -36,7 +37,10 @@ def approve(
     from tasador.rollout import approval
     from tasador.rollout.people import whoami
 
-    _report(approval.approve(settings, version, by or whoami(), note=note, digest=digest), json)
+    by = by or whoami()
+    with acting(settings, "approve", str(version), by=by, note=note):
+        answered = approval.approve(settings, version, by, note=note, digest=digest)
+    _report(answered, json)
 
 
 def decline(
@@ -51,7 +55,10 @@ def decline(
     from tasador.rollout import approval
     from tasador.rollout.people import whoami
 
-    _report(approval.decline(settings, version, by or whoami(), note, digest=digest), json)
+    by = by or whoami()
+    with acting(settings, "decline", str(version), by=by, note=note):
+        answered = approval.decline(settings, version, by, note, digest=digest)
+    _report(answered, json)
 
 
 def _settings() -> Settings:

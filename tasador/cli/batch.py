@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tasador.cli.acting import acting
 from tasador.cli.output import print_json
 from tasador.reachable import require_running
 from tasador.settings import Settings
@@ -49,7 +50,8 @@ def accept(
     settings = require_running(Settings.load(), "database_url", "broker_url")
     from tasador.drift.verbs import accept as accept_batch
 
-    batch = accept_batch(settings, batch_id)
+    with acting(settings, "batch accept", batch_id):
+        batch = accept_batch(settings, batch_id)
     next_step = (
         "the drift flow judges it again"
         if settings.argo_events_url
@@ -68,7 +70,8 @@ def skip(batch_id: BatchId) -> None:
     settings = require_running(Settings.load(), "database_url")
     from tasador.ingestion import verbs
 
-    batch = verbs.skip(settings, batch_id)
+    with acting(settings, "batch skip", batch_id):
+        batch = verbs.skip(settings, batch_id)
     typer.echo(f"batch {batch.batch_number} is set aside; its payload stays at {batch.raw_uri}")
 
 
@@ -78,7 +81,8 @@ def retry(batch_id: BatchId) -> None:
     settings = require_running(Settings.load(), "database_url")
     from tasador.ingestion import verbs
 
-    batch = verbs.retry(settings, batch_id)
+    with acting(settings, "batch retry", batch_id):
+        batch = verbs.retry(settings, batch_id)
     typer.echo(
         f"batch {batch.batch_number} is tried again by `tasador pipeline` or "
         "`python flows/ingest.py run`"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tasador.cli.acting import acting
 from tasador.cli.output import print_json
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
 from tasador.files import is_special
@@ -235,7 +236,8 @@ def rollback(
     require_running(settings, "database_url", "s3_endpoint", "mlflow_url")
     from tasador.rollout.rollback import roll_back
 
-    decision, announce_error = roll_back(settings, version, digest, force=force)
+    with acting(settings, "roll back", "the previous one" if version is None else str(version)):
+        decision, announce_error = roll_back(settings, version, digest, force=force)
     outcome = (
         f"{announce_error}: {_RECONCILE_HINT}" if announce_error else "reload is rolling it out"
     )

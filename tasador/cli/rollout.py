@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tasador.cli.acting import acting
 from tasador.cli.output import print_json
 from tasador.reachable import require_running
 from tasador.settings import Settings
@@ -22,7 +23,9 @@ def pause(
     settings = require_running(Settings.load(), "database_url")
     from tasador.rollout.pause import pause as pause_rollouts
 
-    typer.echo(pause_rollouts(settings, reason, by).message)
+    with acting(settings, "rollout pause", "", by=by, note=reason):
+        paused = pause_rollouts(settings, reason, by)
+    typer.echo(paused.message)
 
 
 @app.command()
@@ -33,7 +36,8 @@ def resume(
     settings = require_running(Settings.load().require("broker_url"), "database_url")
     from tasador.rollout.pause import resume as resume_rollouts
 
-    ended, announce_error = resume_rollouts(settings, by)
+    with acting(settings, "rollout resume", "", by=by):
+        ended, announce_error = resume_rollouts(settings, by)
     typer.echo(
         f"rollouts continue; they were paused by {ended.paused_by} since "
         f"{ended.paused_at:%Y-%m-%d %H:%M} UTC ({ended.reason})"

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from tasador.cli import main as entry
 from tasador.cli.app import make_app
 from tasador.errors import ConfigurationError, TasadorError
+from tasador.rollout.people import whoami
 from tasador.stores.model_version import ModelVersion
 from tests.kit.records import WHEN, make_batch, make_decision, make_drift_record
-from tests.kit.warehouse import OpenWarehouse
+from tests.kit.warehouse import OpenWarehouse, kept_actions
 
 SET = {
     f"TASADOR_{name}": "http://127.0.0.1:9"
@@ -24,7 +25,13 @@ SET = {
 
 
 @pytest.fixture
-def invoke(monkeypatch, tmp_path):
+def actions(monkeypatch):
+    """What commands record of what they do."""
+    return kept_actions(monkeypatch)
+
+
+@pytest.fixture
+def invoke(monkeypatch, tmp_path, actions):
     for name, value in {**SET, "TASADOR_HOME": str(tmp_path), "COLUMNS": "200"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tasador.reachable.failure", lambda _url: "")
@@ -160,9 +167,10 @@ def test_a_refused_batch_is_listed_and_told_with_the_models(invoke, monkeypatch)
 @pytest.mark.parametrize(
     ("command", "says"), [("skip", "batch 5 is set aside"), ("retry", "batch 5 is tried again")]
 )
-def test_a_batch_that_fails_is_skipped_or_tried_again(invoke, monkeypatch, command, says):
+def test_a_batch_that_fails_is_skipped_or_tried_again(invoke, monkeypatch, actions, command, says):
     monkeypatch.setattr(f"tasador.ingestion.verbs.{command}", lambda settings, batch_id: BROKEN)
     assert says in invoke("batch", command, "b6").output
+    assert actions == [(whoami(), f"batch {command}", "b6")]
 
 
 @pytest.mark.parametrize("argo", ["", "http://127.0.0.1:9"])

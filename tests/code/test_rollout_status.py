@@ -11,6 +11,7 @@ from tasador.records import PauseRecord
 from tasador.rollout import pause as pauses
 from tasador.rollout.status import describe
 from tests.kit.records import WHEN, make_decision, make_rollout
+from tests.kit.warehouse import kept_actions
 
 NEWEST = make_decision(promotion=7, version=3, digest="d3")
 PAUSE = PauseRecord(paused_by="ana", reason="a split", paused_at=WHEN)
@@ -55,6 +56,7 @@ def test_paused_rollout_has_no_next_attempt():
 def invoke(monkeypatch, tmp_path):
     monkeypatch.setenv("TASADOR_HOME", str(tmp_path))
     monkeypatch.setenv("TASADOR_BROKER_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("TASADOR_DATABASE_URL", "postgresql://127.0.0.1:9/x")
     monkeypatch.setattr(commands, "require_running", lambda settings, *_: settings)
 
     def run(*arguments):
@@ -68,9 +70,11 @@ def test_pause_needs_a_reason(invoke):
 
 
 def test_pause_and_resume_say_who_when_and_why(invoke, monkeypatch):
+    actions = kept_actions(monkeypatch)
     monkeypatch.setattr(pauses, "pause", lambda settings, reason, by: PAUSE)
     assert "paused by ana" in invoke("pause", "--reason", "a split").output
     monkeypatch.setattr(pauses, "resume", lambda settings, by: (PAUSE, "no broker"))
     output = invoke("resume").output
     assert "they were paused by ana since 2026-01-31 12:00 UTC (a split)" in output
+    assert [action for _, action, _ in actions] == ["rollout pause", "rollout resume"]
     assert "no broker: reload finds the newest promotion at its next check" in output

@@ -1,0 +1,24 @@
+"""Commands that decide something are recorded, as actions of the web app are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tasador.settings import Settings
+
+
+@contextmanager
+def acting(
+    settings: Settings, action: str, target: str, *, by: str = "", note: str = ""
+) -> Iterator[None]:
+    """Record what a command does, by whom (default: the user), and how it ended."""
+    from tasador.accounts.verbs import recorded
+    from tasador.rollout.people import whoami
+    from tasador.warehouse.warehouse import Warehouse
+
+    with (
+        Warehouse(settings.database_url) as warehouse,
+        recorded(warehouse, by or whoami(), action, target, note=note),
+    ):
+        yield
