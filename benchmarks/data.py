@@ -31,6 +31,7 @@ from tasador.settings import Settings
 from tasador.source.stored import StoredBatch
 
 _TABLES = ("raw.raw_data", "clean.clean_data", "ops.quarantine")
+_INTERPRETER = 10.0  # MB of a Python process that has imported nothing
 _SUBJECTS = ("ingest", "flow", "copy", "pandas.to_sql", "adbc")
 
 
@@ -53,10 +54,12 @@ def main() -> None:
     if options.subject:
         run_subject(options.subject, Path(os.environ["BENCH_FOLDER"]))
         return
-    rows = []
+    rows, figures = [], []
     with platform() as settings, tempfile.TemporaryDirectory() as scratch:
         for size in options.rows:
+            found = {}
             for subject, measured in measure(options, settings, size, Path(scratch)):
+                found[subject] = measured
                 rows.append(
                     [
                         *(f"{size:,}", subject, f"{measured.seconds:.1f}"),
@@ -65,11 +68,40 @@ def main() -> None:
                     ]
                 )
                 print(*rows[-1], flush=True)
+            figures += compared(size, found)
     header = ["rows", "subject", "s", "processor s", "Postgres s", "rows a second", "peak MB"]
     text = f"`./taskw bench:data` on {machine()}.\n\n{table(header, rows)}"
+    if figures:
+        text += f"\n\n{table(['rows', 'figure', 'measured', 'wanted', ''], figures)}"
     print(text)
     if options.write:
         write_section("data", text)
+
+
+def compared(size: int, found: dict[str, Measured]) -> list[list[str]]:
+    """The figures of a size that the project has set itself limits for."""
+    if not {"ingest", "copy", "pandas.to_sql"} <= found.keys():
+        return []
+    ingest, copy, to_sql = found["ingest"], found["copy"], found["pandas.to_sql"]
+    figures = [
+        (
+            "processor s with Postgres, times a bare COPY's",
+            _processor(ingest) / _processor(copy),
+            2.5,
+        ),
+        ("s, times a bare COPY's", ingest.seconds / copy.seconds, 2.5),
+        ("peak MB above the interpreter's", ingest.memory - _INTERPRETER, 200),
+        ("processor s, share of pandas.to_sql's", ingest.processor / to_sql.processor, 0.1),
+    ]
+    return [
+        [f"{size:,}", name, f"{value:,.3g}", f"≤ {limit:g}", "met" if value <= limit else "missed"]
+        for name, value, limit in figures
+    ]
+
+
+def _processor(measured: Measured) -> float:
+    """Processor seconds with those of Postgres."""
+    return measured.processor + measured.postgres
 
 
 @contextmanager
@@ -182,6 +214,7 @@ def run(subject: str, settings: Settings, folder: Path) -> Measured:
     }
     before, began = postgres_seconds(), time.perf_counter()
     process = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=subprocess.DEVNULL)
+    memory = PeakMemory(process.pid)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -190,8 +223,47 @@ def run(subject: str, settings: Settings, folder: Path) -> Measured:
         time.perf_counter() - began,
         usage.ru_utime + usage.ru_stime,
         postgres_seconds() - before,
-        usage.ru_maxrss / 1024,
+        memory.peak(),
     )
+
+
+class PeakMemory(threading.Thread):
+    """The most memory that a process and its children have had at a time, read every 20 ms.
+
+    The kernel's figure for a child that has ended is at least that of the process that forked it.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid, self._peak, self._ended = pid, 0.0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.02):
+            self._peak = max(self._peak, _memory(self._pid, "VmHWM"), self._tree(self._pid))
+
+    def peak(self) -> float:
+        """The peak in MB; call it when the process has ended."""
+        self._ended.set()
+        self.join()
+        return self._peak
+
+    def _tree(self, pid: int) -> float:
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except OSError:
+            children = []
+        return _memory(pid, "VmRSS") + sum(self._tree(int(child)) for child in children)
+
+
+def _memory(pid: int, name: str) -> float:
+    """A figure of /proc/PID/status in MB; 0 if the process has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    _, _, rest = status.partition(f"{name}:")
+    return int(rest.split(maxsplit=1)[0]) / 1024 if rest else 0.0
 
 
 def postgres_seconds() -> float:

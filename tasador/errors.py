@@ -46,6 +46,10 @@ class StoreRefused(StoreUnavailable):
     """A store refused the credentials. Trying again may help, because credentials are rotated."""
 
 
+class DiskFull(StoreUnavailable):
+    """A disk has no room: the message says which. Trying again helps once there is some."""
+
+
 class InvalidValue(TasadorError):
     """The database refuses a value. Trying again is no use."""
 

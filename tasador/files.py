@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -48,12 +49,31 @@ def whole_file(path: Path) -> Iterator[Path]:
                 shutil.copyfileobj(content, target)
         return
     file = path.resolve()
+    _delete_left_over(file)
     part = file.with_name(f".{file.name[:40]}.{os.getpid()}.part")
     try:
         yield part
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _delete_left_over(file: Path) -> None:
+    """Delete what a process that was killed has left of the file."""
+    for part in file.parent.glob(f".{glob.escape(file.name[:40])}.*.part"):
+        number = part.name.split(".")[-2]
+        if part.is_file() and number.isdigit() and not _is_running(int(number)):
+            part.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextmanager

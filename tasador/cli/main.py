@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 from tasador import environment
+from tasador.disk import disk_full
 from tasador.errors import TasadorError
 
 # States of the machine, not faults of the code: a full disk, another account's folder, too many
@@ -36,13 +38,15 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _OF_THE_MACHINE:
             raise
+        if error.filename is not None and (full := disk_full(error)) is not None:
+            _fail(str(full))
         named = "" if error.filename is None else f": {os.fsdecode(error.filename)}"
         _fail(f"{error.strerror}{named}")
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     import typer
 
     typer.secho(f"error: {message}", fg="red", err=True)

@@ -51,7 +51,7 @@ def train(
 
 def score(
     bundle: Annotated[Path, typer.Option(help="Folder that `tasador train` wrote.")],
-    csv: Annotated[Path, typer.Option(help=f"Listings to price ({FORMATS}).")],
+    csv: Annotated[Path, typer.Option(help=f"Listings to price ({FORMATS}, or Parquet).")],
     out: Annotated[Path, typer.Option(help="CSV for the predictions, one row per listing.")],
     key: Annotated[
         list[str] | None,
@@ -62,7 +62,7 @@ def score(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Price every row of a CSV; needs no platform.
+    """Price every row of a CSV or Parquet file; needs no platform.
 
     Writes one row per listing, in the same order: the price, its intervals, the missing fields, the
     refused values and warnings. Prints how many rows have problems, and which columns were not

@@ -7,32 +7,37 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from tasador.arrays import Array
 
+# Between joined texts, to find them by numpy.
+_SEPARATOR = "\x00"
+
 
 def text_array(texts: Sequence[str | None]) -> pa.Array:
     """The texts as Arrow strings; they must be storable as UTF-8."""
-    absent = map(operator.is_, texts, itertools.repeat(None))
-    missing = np.fromiter(absent, dtype=bool, count=len(texts))
-    present = [text or "" for text in texts] if missing.any() else texts
-    joined = "".join(present)  # type: ignore[arg-type]
-    if joined.isascii():
-        sizes: Iterable[int] = map(len, present)  # type: ignore[arg-type]
-        data = joined.encode()
-    else:
+    missing = None
+    present = texts
+    if None in texts:
+        missing = np.fromiter(map(operator.is_, texts, itertools.repeat(None)), bool, len(texts))
+        present = [text or "" for text in texts]
+    data = _SEPARATOR.join(present).encode()  # type: ignore[arg-type]
+    characters = np.frombuffer(data, dtype=np.uint8)
+    separators = np.flatnonzero(characters == ord(_SEPARATOR))
+    if len(separators) != max(len(texts) - 1, 0):  # a text has one
         encoded = [text.encode() for text in present]  # type: ignore[union-attr]
-        sizes, data = map(len, encoded), b"".join(encoded)
-    return _binary(pa.string(), data, sizes, missing)
+        return _binary(pa.string(), b"".join(encoded), _ends(encoded), missing)
+    ends: Array = np.append(separators, len(data))[: len(texts)] - np.arange(len(texts))
+    return _binary(pa.string(), np.delete(characters, separators), ends, missing)
 
 
 def bytes_array(values: Sequence[bytes]) -> pa.Array:
     """The values as Arrow binary."""
-    return _binary(pa.binary(), b"".join(values), map(len, values), np.zeros(len(values), bool))
+    return _binary(pa.binary(), b"".join(values), _ends(values))
 
 
 def scalar(text: str) -> pa.StringScalar:
@@ -53,11 +58,17 @@ def bool_array(values: Array) -> pa.Array:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
 
 
-def _binary(kind: pa.DataType, data: bytes, sizes: Iterable[int], missing: Array) -> pa.Array:
-    ends = np.zeros(len(missing) + 1, dtype=np.int32)
-    ends[1:] = np.fromiter(itertools.accumulate(sizes), dtype=np.int32, count=len(missing))
-    buffers = [_validity(missing), pa.py_buffer(ends), pa.py_buffer(data)]
-    return pa.Array.from_buffers(kind, len(missing), buffers)
+def _ends(values: Sequence[bytes]) -> Array:
+    return np.fromiter(itertools.accumulate(map(len, values)), np.int32, len(values))
+
+
+def _binary(
+    kind: pa.DataType, data: bytes | Array, ends: Array, missing: Array | None = None
+) -> pa.Array:
+    offsets = np.zeros(len(ends) + 1, dtype=np.int32)
+    offsets[1:] = ends
+    buffers = [_validity(missing), pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(kind, len(ends), buffers)
 
 
 def _validity(missing: Array | None) -> pa.Buffer | None:

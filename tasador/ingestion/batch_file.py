@@ -12,7 +12,9 @@ from tasador.listings.listing import COLUMNS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROW_GROUP = 100_000  # rows
+_ROW_GROUP = 50_000  # rows
+# Columns whose values hardly repeat: a dictionary of them is built, and thrown away.
+_DISTINCT = frozenset({"street", "property_key", "row_number"})
 
 
 def write_parquet(columns: Path, out: Path, batch_id: str) -> None:
@@ -28,7 +30,8 @@ def write_parquet(columns: Path, out: Path, batch_id: str) -> None:
     with pa.OSFile(str(columns)) as file, pa.ipc.open_stream(file) as blocks:
         place = blocks.schema.get_field_index("row_number")
         schema = blocks.schema.insert(place, pa.field("batch_id", pa.string()))
-        with pq.ParquetWriter(out, schema, compression="zstd") as parquet:
+        repeating = [name for name in schema.names if name not in _DISTINCT]
+        with pq.ParquetWriter(out, schema, compression="zstd", use_dictionary=repeating) as parquet:
             for group in _groups(blocks):
                 batch_ids = pa.repeat(scalar(batch_id), group.num_rows)
                 parquet.write_table(group.add_column(place, schema.field(place), batch_ids))

@@ -1,4 +1,4 @@
-"""Read a payload once: its digest, its rows into staging tables, its clean rows into a file."""
+"""Read a payload once: its digest, its rows as lines for COPY, its clean rows into a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_payload(
     """Read every row of the payload, in bounded memory.
 
     Writes the clean ones to ``columns`` (Arrow IPC, for ``batch_file.write_parquet``) and gives the
-    lines of each table to ``stage`` (``Staging.add``). Raises SourceError where the payload is no
+    lines of each table to ``stage`` (``RowFiles.add``). Raises SourceError where the payload is no
     JSON.
     """
     digest = hashlib.blake2b(digest_size=16)
@@ -58,11 +58,12 @@ def digest_of(payload: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def pack(payload: Path, packed: Path) -> None:
-    """Compress a payload, with zstd."""
+def pack(payload: Path, packed: Path) -> Path:
+    """Compress a payload, with zstd; returns the new file."""
     with payload.open("rb") as plain, pa.CompressedOutputStream(str(packed), "zstd") as file:
         while chunk := plain.read(_COPY_BYTES):
             file.write(chunk)
+    return packed
 
 
 def unpack(packed: Path) -> BinaryIO:

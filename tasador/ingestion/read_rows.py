@@ -7,9 +7,9 @@ the Parquet file are made from these. Rows that were read one by one go the same
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from tasador.arrays import Array
 from tasador.ingestion.arrow import bool_array, bytes_array, number_array, scalar, text_array
 from tasador.ingestion.row_texts import column_texts, number_texts, row_as_json, row_texts
 from tasador.listings.arrays import arrays_of
-from tasador.listings.by_column import read_columns, whole_codes
+from tasador.listings.by_column import Given, read_columns, whole_codes
 from tasador.listings.listing import (
     COLUMNS,
     NUMBERS,
@@ -28,15 +28,17 @@ from tasador.listings.listing import (
     canonical_line,
     holdout_of,
     price_problem,
-    property_keys,
 )
-from tasador.listings.rules import RULES, Kind
+from tasador.listings.rules import LONGEST_TEXT, RULES, Kind, Rule
 from tasador.listings.text_column import TextColumn
 from tasador.source.payload import Block, Row, read_payload_row
 from tasador.source.plain_rows import PlainRows
 
 _NUMERIC = ("price", *NUMBERS)
 _NOTHING = type(None)
+_CODES = ("code", "zip code")
+# The digits that a code may have.
+_SIZES: dict[Kind, tuple[int, int]] = {"code": (1, LONGEST_TEXT), "zip code": (5, 5)}
 _SPECIAL = (b"\\", b"\t", b"\n", b"\r")
 
 CLEAN_SCHEMA = pa.schema(
@@ -54,7 +56,7 @@ class ReadRows:
     """Some rows of a batch, in its order.
 
     ``canonical`` are the bytes that they add to the digest of the batch. ``raw``, ``clean`` and
-    ``quarantined`` are their lines for COPY, without the batch's id (see ``Staging.add``), and
+    ``quarantined`` are their lines for COPY, without the batch's id (see ``RowFiles.add``), and
     ``listings`` the clean rows for Parquet (CLEAN_SCHEMA).
     """
 
@@ -83,33 +85,35 @@ def read_rows(blocks: Iterable[Block]) -> Iterator[ReadRows]:
 
 
 def _read_plain(block: PlainRows, first: int) -> ReadRows:
-    given: dict[str, Sequence[object] | Array] = {}
+    given: dict[str, Given] = {}
     raw: list[pa.Array] = []
-    whole: dict[str, pa.Array] = {}
+    columns: dict[str, Array | TextColumn | pa.Array] = {}
     for rule in RULES:
-        values = block.columns[rule.column]
-        numbers = _numbers(values)
-        raw.append(column_texts(values) if numbers is None else number_texts(numbers))
-        given[rule.column] = values if numbers is None else numbers
-        if numbers is not None and rule.kind in ("code", "zip code"):
-            codes = whole_codes(rule, numbers)
-            if codes is not None:
-                # As text at once: read_columns would make a Python object of each.
-                whole[rule.column] = _code_texts(codes, rule.kind)
-                del given[rule.column]
+        received = _received(rule, block.columns[rule.column])
+        raw.append(received.texts)
+        if received.codes is None:
+            given[rule.column] = received.values
+        else:
+            columns[rule.column] = received.codes
     read = read_columns(given, block.rows)
+    columns = {**read.columns, **columns}
+    unchanged = {
+        name
+        for name in _NUMERIC
+        if isinstance(numbers := given[name], np.ndarray)
+        and np.array_equal(numbers.view(np.int64), np.asarray(columns[name]).view(np.int64))
+    }
     problems: dict[int, list[FieldProblem]] = {}
     for row, problem in read.problems:
         problems.setdefault(row, []).append(problem)
     price = np.asarray(read.columns["price"])
-    columns: dict[str, Array | TextColumn | pa.Array] = {**read.columns, **whole}
     for row in np.flatnonzero(~(price > 0)).tolist():
         found = problems.setdefault(row, [])
         value = None if np.isnan(price[row]) else float(price[row])
         if (no_label := price_problem(value, found)) is not None:
             found.append(no_label)
     raw.append(pa.nulls(block.rows, pa.string()))
-    return _of_columns(columns, problems, raw, first)
+    return _of_columns(columns, problems, raw, first, unchanged)
 
 
 def _read_each(block: Sequence[Row], first: int) -> ReadRows:
@@ -133,13 +137,16 @@ def _of_columns(
     problems: Mapping[int, list[FieldProblem]],
     raw: Sequence[pa.Array],
     first: int,
+    unchanged: Collection[str] = (),
 ) -> ReadRows:
     """``columns`` as read; an Arrow one has codes of digits. ``raw``: the twelve columns as
-    received, and the rows that are not twelve values as JSON."""
+    received, and the rows that are not twelve values as JSON. The numbers of ``unchanged`` columns
+    were received as they are read."""
     rows = len(raw[0])
     values, texts, quoted = {}, {}, []
     for name, received in zip(COLUMNS, raw, strict=False):
-        values[name], texts[name], literals = _as_read(name, columns[name], received)
+        known = received if name in unchanged else None
+        values[name], texts[name], literals = _as_read(name, columns[name], known)
         quoted.append(literals)
     canonical = _join(quoted, "\x1f", "")
     refused = sorted(problems)
@@ -163,10 +170,9 @@ def _of_columns(
     numbers = number_array(np.arange(first, first + rows, dtype=np.int32))
     clean_numbers = kept(numbers)
     clean_texts = {name: kept(array) for name, array in texts.items()}
-    keys = property_keys(
-        *(clean_texts[name].to_pylist() for name in ("street", "city", "zip_code"))
+    key_texts, holdout = _property_keys(
+        *(clean_texts[name] for name in ("street", "city", "zip_code"))
     )
-    key_texts, holdout = text_array(keys), bool_array(np.array(holdout_of(keys), dtype=bool))
     listings = [kept(values[name]) for name in COLUMNS]
     return ReadRows(
         rows=rows,
@@ -189,11 +195,64 @@ def _of_columns(
 
 
 def _numbers(values: list[Any]) -> Array | None:
-    """Fractional numbers as float64, NaN for None; None if there are other values, or NaN."""
-    if not set(map(type, values)) <= {float, _NOTHING}:
-        return None
+    """Fractional numbers or None as float64, NaN for None; None if one is NaN."""
     numbers = np.array(values, dtype=np.float64)
     return numbers if np.isnan(numbers).sum() == values.count(None) else None
+
+
+class _Received(NamedTuple):
+    """A column as received: its texts, and what ``read_columns`` takes, or its ``codes`` as read.
+
+    ``read_columns`` would make a Python object of each code.
+    """
+
+    texts: pa.Array
+    values: Given
+    codes: pa.Array | None = None
+
+
+def _received(rule: Rule, values: list[Any]) -> _Received:
+    types = set(map(type, values))
+    if types <= {float, _NOTHING} and (numbers := _numbers(values)) is not None:
+        texts, codes = number_texts(numbers), None
+        if rule.kind in _CODES and (whole := whole_codes(rule, numbers)) is not None:
+            codes = _code_texts(whole, rule.kind)
+        return _Received(texts, numbers, codes)
+    if not types <= {str, _NOTHING}:
+        return _Received(column_texts(values), values)
+    if rule.kind in _CODES:
+        texts = text_array(values)
+        return _Received(texts, values, _codes_of_texts(rule, texts))
+    column = TextColumn.of(values)
+    return _Received(text_array(column.values).take(number_array(column.row_indices)), column)
+
+
+def _codes_of_texts(rule: Rule, texts: pa.Array) -> pa.Array | None:
+    """The codes of whole numbers sent as text, such as "33156" or "33156.0"; None if any is another
+    text."""
+    if pc.all(pc.ends_with(texts, ".0")).as_py():
+        texts = pc.utf8_slice_codeunits(texts, 0, -2)
+    sizes = pc.min_max(pc.binary_length(texts)).as_py()
+    shortest, longest = _SIZES[rule.kind]
+    if sizes["min"] is None or sizes["min"] < shortest or sizes["max"] > longest:
+        return None
+    return texts if pc.all(pc.ascii_is_decimal(texts)).as_py() else None
+
+
+def _property_keys(
+    street: pa.Array, city: pa.Array, zip_code: pa.Array
+) -> tuple[pa.Array, pa.Array]:
+    """``property_key`` of each row, and whether the property is in the holdout."""
+    keys = _join([street, city, zip_code], "|", "")
+    encoded = _lines(keys).to_pybytes()
+    if encoded.isascii():
+        keys, encoded = pc.ascii_lower(keys), encoded.lower()
+    else:
+        keys = text_array([key.casefold() for key in encoded.decode().split("\n")[:-1]])
+        encoded = _lines(keys).to_pybytes()
+    # No text that is read has a line feed.
+    held = holdout_of(encoded.split(b"\n")[:-1])
+    return keys, bool_array(np.array(held, dtype=bool))
 
 
 def _code_texts(codes: Array, kind: Kind) -> pa.Array:
@@ -203,12 +262,15 @@ def _code_texts(codes: Array, kind: Kind) -> pa.Array:
 
 
 def _as_read(
-    name: str, column: Array | TextColumn | pa.Array, received: pa.Array
+    name: str, column: Array | TextColumn | pa.Array, known: pa.Array | None
 ) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """A column as read: its values, their texts, and their literals in the digest (``repr``)."""
+    """A column as read: its values, their texts, and their literals in the digest (``repr``).
+
+    ``known`` are the texts of numbers, if they exist already.
+    """
     if name in _NUMERIC:
         numbers = np.asarray(column)
-        texts = number_texts(numbers)
+        texts = number_texts(numbers) if known is None else known
         return number_array(numbers, np.isnan(numbers)), texts, texts
     if isinstance(column, pa.Array):
         quote = scalar("'")

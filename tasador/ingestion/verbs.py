@@ -10,7 +10,9 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tasador import tracing
 from tasador.clock import backoff, now
+from tasador.disk import writing_below
 from tasador.errors import (
     InvalidValue,
     ObjectLost,
@@ -40,6 +43,7 @@ from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from tasador.source.client import SourceClient
+    from tasador.warehouse.rows import RowFiles
 
 _ATTEMPTS = 5
 # After as many failures for one reason a batch is set aside.
@@ -67,7 +71,7 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
 
     source = (source_url.rstrip("/"), group, day)
     # Retries happen here and are logged, because a broken answer may have used up a batch.
-    client = SourceClient(*source, retries=0)
+    client = SourceClient(*source, retries=0, say=say)
     with (
         open_stores(settings) as stores,
         stores.warehouse.lock("ingest from {} for group {} on {}".format(*source)),
@@ -79,7 +83,7 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
         while True:
             if why := why_replay(warehouse.fetches(*source)):
                 say(f"restarting the source: {why}")
-                SourceClient(*source).restart()
+                SourceClient(*source, say=say).restart()
                 warehouse.log_restart(*source)
             fetch_id = warehouse.begin_fetch(*source)
             batch = None
@@ -136,22 +140,23 @@ def _fetch(
 ) -> Batch:
     """Fetch once. The batch is the known one with the same content, or a new one, which is ready.
 
-    The answer is decoded once: its rows wait in the transaction until the payload and the row of
-    the batch are stored.
+    The answer is decoded once: its rows wait in files until the payload and the row of the batch
+    are stored.
     """
     from tasador.ingestion import loading
+    from tasador.warehouse.rows import RowFiles
 
     warehouse = stores.warehouse
-    with tempfile.TemporaryDirectory(prefix="tasador-take-") as scratch:
-        payload = Path(scratch) / "payload.json"
-        packed = payload.with_suffix(".json.zst")
+    with _scratch() as scratch, _in_background() as pool:
+        payload = scratch / "payload.json"
         number = client.fetch(payload).batch_number
+        packed = pool.submit(loading.pack, payload, payload.with_suffix(".json.zst"))
 
         def fetched(batch_id: str) -> Batch:
             source_url, group, day = source
             correlation_id = f"corr-{uuid.uuid4().hex}"
             tracing.join(correlation_id, begins=True)
-            loading.pack(payload, packed)
+            key, file = f"{batch_id}.json.zst", packed.result()
             batch = Batch(
                 batch_id=batch_id,
                 source=source_url,
@@ -159,22 +164,15 @@ def _fetch(
                 day=day,
                 batch_number=number,
                 correlation_id=correlation_id,
-                raw_uri=stores.put(stores.bucket_raw, f"{batch_id}.json.zst", packed, say),
+                raw_uri=stores.put(stores.bucket_raw, key, file, say),
             )
             warehouse.finish_fetch(fetch_id, "received", batch, number)
             return batch
 
-        columns = Path(scratch) / "columns.arrow"
+        columns = scratch / "columns.arrow"
         try:
-            with warehouse.staging() as staging:
-                with payload.open("rb") as file:
-                    batch_id = loading.read_payload(file, columns, staging.add, say).digest
-                known = warehouse.batch(batch_id)
-                if known is not None:
-                    warehouse.finish_fetch(fetch_id, "received", known, number)
-                    return known
-                fetched(batch_id)
-                batch = staging.merge_into(batch_id)
+            with RowFiles(scratch) as files, payload.open("rb") as file:
+                batch_id = loading.read_payload(file, columns, files.add, say).digest
         except SourceError as error:
             # Identified by its bytes. The same bytes would fail again, so the next batch is next.
             batch_id = f"unreadable-{loading.digest_of(payload)}"
@@ -184,7 +182,11 @@ def _fetch(
                 raise
             warehouse.finish_fetch(fetch_id, "received", batch, number)
             return batch
-        return _with_parquet(batch, columns, stores, say)
+        known = warehouse.batch(batch_id)
+        if known is not None:
+            warehouse.finish_fetch(fetch_id, "received", known, number)
+            return known
+        return _stored(fetched(batch_id), files, columns, stores, say)
 
 
 def complete(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
@@ -246,35 +248,45 @@ def _decide(settings: Settings, batch_id: str, decide: Callable[[Warehouse, str]
 def _read_again(batch: Batch, stores: Stores, say: Say) -> Batch:
     """Read the stored payload of a batch whose ingestion was interrupted."""
     from tasador.ingestion import loading
+    from tasador.warehouse.rows import RowFiles
 
-    with tempfile.TemporaryDirectory(prefix="tasador-read-") as scratch:
-        packed = Path(scratch) / batch.raw_uri.rpartition("/")[2]
+    with _scratch() as scratch:
+        packed = scratch / batch.raw_uri.rpartition("/")[2]
         stores.lake.get_file(batch.raw_uri, packed)
-        columns = Path(scratch) / "columns.arrow"
-        with stores.warehouse.staging() as staging, loading.unpack(packed) as payload:
-            stage = staging.add if batch.status == "fetched" else _nowhere
-            loading.read_payload(payload, columns, stage, say)
-            batch = staging.merge_into(batch.batch_id)
-        return _with_parquet(batch, columns, stores, say)
+        columns = scratch / "columns.arrow"
+        with RowFiles(scratch) as files, loading.unpack(packed) as payload:
+            loading.read_payload(payload, columns, files.add, say)
+        return _stored(batch, files, columns, stores, say)
 
 
-def _nowhere(*_: object) -> None:
-    """The rows are stored already."""
-
-
-def _with_parquet(batch: Batch, columns: Path, stores: Stores, say: Say) -> Batch:
-    """Store the clean rows as Parquet; the batch is ready then."""
-    say(
-        f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
-        f"{batch.rows_quarantined:,} in quarantine"
-    )
+def _stored(batch: Batch, files: RowFiles, columns: Path, stores: Stores, say: Say) -> Batch:
+    """Store the rows, and the clean ones as Parquet; the batch is ready then."""
     file = columns.with_suffix(".parquet")
-    write_parquet(columns, file, batch.batch_id)
+    with _in_background() as pool:
+        written = pool.submit(write_parquet, columns, file, batch.batch_id)
+        batch = stores.warehouse.store_rows(batch.batch_id, files)
+        say(
+            f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
+            f"{batch.rows_quarantined:,} in quarantine"
+        )
+        written.result()
     clean_uri = stores.put(stores.bucket_clean, f"{batch.batch_id}.parquet", file, say)
     ready = replace(batch, status="ready", clean_uri=clean_uri, ready_at=now())
     stores.warehouse.save_batch(ready)
     say(f"{batch.rows_clean:,} clean rows in {clean_uri}")
     return ready
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A temporary folder; raises DiskFull if there is no room in it."""
+    with tempfile.TemporaryDirectory(prefix="tasador-ingest-") as folder, writing_below(folder):
+        yield Path(folder)
+
+
+def _in_background() -> ThreadPoolExecutor:
+    """A thread for work that holds the interpreter's lock for moments only."""
+    return ThreadPoolExecutor(1, "ingestion")
 
 
 def _batch(warehouse: Warehouse, batch_id: str) -> Batch:

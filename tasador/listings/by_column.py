@@ -7,6 +7,7 @@ goes through ``read_value``, value by value, so a table and its rows are always 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -36,10 +37,15 @@ _DIGITS: dict[Kind, range] = {"code": range(1, LONGEST_TEXT + 1), "zip code": ra
 _NUMBERED = ("brokered_by", "zip_code")
 # A zip code sent as a number is written with five digits.
 _ZIP_DIGITS = 5
+_PLAIN_NUMBERS = re.compile("[0-9.]*")
 _DATE = "0000-00-00"
 # The days of each month, January being 1; none for a month that does not exist.
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])
 _TENS = np.array([1_000, 100, 10, 1])
+
+
+# A column as received: its values, float64 numbers with NaN for a missing one, or texts.
+Given = Sequence[object] | Array | TextColumn
 
 
 class RowProblem(NamedTuple):
@@ -61,11 +67,8 @@ class ReadColumns(NamedTuple):
     read_as: dict[str, dict[Any, str]]
 
 
-def read_columns(given: Mapping[str, Sequence[object] | Array], rows: int) -> ReadColumns:
-    """Read a table given by column, each of ``rows`` values; an absent column is missing.
-
-    An array holds numbers as float64, NaN for a missing one.
-    """
+def read_columns(given: Mapping[str, Given], rows: int) -> ReadColumns:
+    """Read a table given by column, each of ``rows`` values; an absent column is missing."""
     read = ReadColumns({}, [], {})
     for rule in RULES:
         values = given.get(rule.column)
@@ -77,9 +80,7 @@ def read_columns(given: Mapping[str, Sequence[object] | Array], rows: int) -> Re
     return read
 
 
-def _read_numbers(
-    rule: Rule, values: Sequence[object] | Array | None, rows: int, problems: list[RowProblem]
-) -> Array:
+def _read_numbers(rule: Rule, values: Given | None, rows: int, problems: list[RowProblem]) -> Array:
     if values is None:
         return np.full(rows, np.nan)
     types = _types(values)
@@ -87,11 +88,10 @@ def _read_numbers(
         numbers = _floats(values)
         if numbers is not None and not ((numbers < rule.low) | (numbers > rule.high)).any():
             return numbers + 0.0  # -0.0 is 0
-    values = _each(values)
     if types <= _TEXT:
         return _read_number_texts(rule, values, problems)
     read = []
-    for row, value in enumerate(values):
+    for row, value in enumerate(_each(values)):
         number, problem = read_value(rule.column, value)
         if problem is not None:
             problems.append(RowProblem(row, problem))
@@ -99,30 +99,54 @@ def _read_numbers(
     return np.array(read, dtype=np.float64)
 
 
-def _read_number_texts(rule: Rule, values: Sequence[object], problems: list[RowProblem]) -> Array:
+def _read_number_texts(rule: Rule, values: Given, problems: list[RowProblem]) -> Array:
     """Numbers sent as text; each distinct text is read once."""
-    raw, indices = distinct(values)
+    raw, indices = _distinct(values)
+    if (plain := _plain_numbers(rule, raw)) is not None:
+        return plain[indices]
     read = [read_value(rule.column, value) for value in raw]
     problems.extend(_problems_by_row([problem for _, problem in read], indices))
     numbers = [math.nan if number is None else number for number, _ in read]
     return np.array(numbers, dtype=np.float64)[indices]
 
 
-def _types(values: Sequence[object] | Array) -> set[type]:
-    return {float} if isinstance(values, np.ndarray) else set(map(type, values))
+def _plain_numbers(rule: Rule, texts: Sequence[Any]) -> Array | None:
+    """The numbers of texts such as "3" or "2.50"; None if ``read_value`` must read any of them."""
+    if not _PLAIN_NUMBERS.fullmatch("".join([text or "" for text in texts])):
+        return None
+    try:
+        numbers = np.array([float(text) if text else math.nan for text in texts], dtype=np.float64)
+    except ValueError:
+        return None
+    outside = (numbers < rule.low) | (numbers > rule.high)
+    longest = max([len(text) for text in texts if text], default=0)
+    return None if outside.any() or longest > LONGEST_TEXT else numbers
 
 
-def _each(values: Sequence[object] | Array) -> Sequence[object]:
+def _types(values: Given) -> set[type]:
+    if isinstance(values, np.ndarray):
+        return {float}
+    return set(map(type, values.values if isinstance(values, TextColumn) else values))
+
+
+def _each(values: Given) -> Sequence[object]:
     """The values as Python's own."""
-    return values.tolist() if isinstance(values, np.ndarray) else values
+    return values.tolist() if isinstance(values, np.ndarray | TextColumn) else values
 
 
-def _floats(values: Sequence[object] | Array) -> Array | None:
+def _distinct(values: Given) -> tuple[list[Any], Array]:
+    """The distinct values, which must be hashable, and the index in them of each [n]."""
+    if isinstance(values, TextColumn):
+        return values.values, values.row_indices
+    return distinct(_each(values))
+
+
+def _floats(values: Given) -> Array | None:
     """Numbers or None as float64 with NaN for None; None if one is beyond a float."""
     if isinstance(values, np.ndarray):
         return values
     try:
-        return np.array(values, dtype=np.float64)
+        return np.array(_each(values), dtype=np.float64)
     except OverflowError:  # JSON has integers of any length
         return None
 
@@ -138,29 +162,26 @@ def _problems_by_row(
         yield RowProblem(row, problem)
 
 
-def _read_texts(
-    rule: Rule, values: Sequence[object] | Array | None, rows: int, read: ReadColumns
-) -> TextColumn:
+def _read_texts(rule: Rule, values: Given | None, rows: int, read: ReadColumns) -> TextColumn:
     if values is None:
         return TextColumn([None] * rows)
     # Most codes are distinct.
     if rule.kind in _DIGITS:
         codes = _codes_of_numbers(rule, values, read)
-        if codes is None and not isinstance(values, np.ndarray):
-            codes = _plain_codes(rule, values) or _codes_of_whole_texts(rule, values)
+        if codes is None and not isinstance(values, np.ndarray | TextColumn):
+            codes = _codes_of_texts(rule, values, read)
         if codes is not None:
             return codes
-    values = _each(values)
     try:
-        raw, indices = distinct(values)
+        raw, indices = _distinct(values)
     except TypeError:  # a list or an object
-        return TextColumn(_read_each(rule.column, values, read))
+        return TextColumn(_read_each(rule.column, _each(values), read))
     plain = set(map(type, raw)) <= _TEXT
     if plain and rule.kind in _PLAIN and _PLAIN[rule.kind]([value for value in raw if value]):
         return TextColumn(_emptied(raw), indices)
     # True, 1 and 1.0 are equal, so only values of one type may be read together.
-    if not plain and not set(map(type, values)) <= {int, _MISSING}:
-        return TextColumn(_read_each(rule.column, values, read))
+    if not plain and not _types(values) <= {int, _MISSING}:
+        return TextColumn(_read_each(rule.column, _each(values), read))
     texts: list[Any] = []
     problems: list[FieldProblem | None] = []
     reader, may_reword = READERS[rule.column], rule.column in REWORDED
@@ -197,9 +218,7 @@ def whole_codes(rule: Rule, numbers: Array) -> Array | None:
     return np.where(missing, -1, numbers).astype(np.int64)
 
 
-def _codes_of_numbers(
-    rule: Rule, values: Sequence[object] | Array, read: ReadColumns
-) -> TextColumn | None:
+def _codes_of_numbers(rule: Rule, values: Given, read: ReadColumns) -> TextColumn | None:
     """The codes of numbers, if each is a whole one."""
     numbers = _floats(values) if _types(values) <= _NUMBER else None
     if numbers is None or (wholes := whole_codes(rule, numbers)) is None:
@@ -219,13 +238,28 @@ def _codes_of_numbers(
     return TextColumn(codes, numbers=wholes if rule.column in _NUMBERED else None, missing=missing)
 
 
-def _codes_of_whole_texts(rule: Rule, values: Sequence[Any]) -> TextColumn | None:
-    """The codes of whole numbers sent as text, such as "33156.0"."""
-    if rule.kind != "code" or not set(map(type, values)) <= _TEXT:
+def _codes_of_texts(rule: Rule, values: Sequence[Any], read: ReadColumns) -> TextColumn | None:
+    """The codes of texts of digits, and of whole numbers such as "33156.0"."""
+    if not set(map(type, values)) <= _TEXT:
         return None
+    first = next(filter(None, values), "")
+    if not first.endswith(".0") and (codes := _plain_codes(rule, values)) is not None:
+        return codes
     texts = [value.removesuffix(".0") if value else None for value in values]
-    # ".0" is no whole number.
-    return None if "" in texts else _plain_codes(rule, texts)
+    if "" in texts:  # ".0" is no whole number
+        return None
+    if rule.kind == "zip code":
+        texts = [text.zfill(_ZIP_DIGITS) if text else None for text in texts]
+    codes = _plain_codes(rule, texts)
+    if codes is not None and rule.column in REWORDED:
+        changed = {
+            value: text
+            for value, text in zip(values, texts, strict=True)
+            if value and value is not text
+        }
+        if changed:
+            read.read_as.setdefault(rule.column, {}).update(changed)
+    return codes
 
 
 def _plain_codes(rule: Rule, values: Sequence[Any]) -> TextColumn | None:

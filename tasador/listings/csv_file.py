@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import re
 import zipfile
 import zlib
@@ -16,15 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
-from tasador.errors import TasadorError
+from tasador.listings.csv_bytes import SAVE, open_bytes
+from tasador.listings.csv_bytes import TableError as TableError
+from tasador.listings.lines_ahead import LONGEST_CELL, LinesAhead, PlainReader
 from tasador.listings.listing import COLUMNS, INPUTS
 from tasador.listings.rules import RULES
 from tasador.listings.value_reader import FieldProblem, cleaned, read_value
-
-# The csv module's limit. No listing has such a cell; an unclosed quote swallows many rows.
-LONGEST_CELL = 131_072
 
 # The columns in which not every text is a value.
 _STRICT = frozenset(
@@ -33,39 +31,9 @@ _STRICT = frozenset(
 
 # The longest line: a cell in each column. Without a limit a file without line ends fills memory.
 _LONGEST_LINE = 16 << 20
-_HEAD = 1_024
-_BUFFER = 1 << 16
-_SAVE = "save it as CSV (UTF-8)"
-_UNPACK = "unpack it first; .csv, .csv.gz and a .zip with one CSV are read"
-
-# How a file that is no CSV begins, what it is, and what to do.
-_KINDS = (
-    (b"PAR1", "a Parquet file", "convert it to CSV"),
-    (b"ARROW1", "an Arrow file", "convert it to CSV"),
-    (b"FEA1", "a Feather file", "convert it to CSV"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", _SAVE),
-    (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),
-    (b"%PDF", "a PDF document", "the table is needed as CSV"),
-    (b"BZh", "compressed with bzip2", _UNPACK),
-    (b"\xfd7zXZ\x00", "compressed with xz", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (b"Rar!", "a RAR archive", _UNPACK),
-    (b"\xff\xfe\x00\x00", "UTF-32 text", _SAVE),
-    (b"\x00\x00\xfe\xff", "UTF-32 text", _SAVE),
-    (b"\xff\xfe", "UTF-16 text", _SAVE),
-    (b"\xfe\xff", "UTF-16 text", _SAVE),
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file", "run `git lfs pull`"),
-)
-_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:(<!doctype html|<html)|(<\?xml)|([{\[]))", re.I)
 # Line ends of old Macs, within a line that ends with a line feed.
 _CARRIAGE_RETURN = re.compile(r"(?<=\r)(?!\n)")
-
-
-class TableError(TasadorError):
-    """A file is not a table of listings; the message names the file, the place and the columns."""
 
 
 class CsvRow(NamedTuple):
@@ -76,20 +44,46 @@ class CsvRow(NamedTuple):
     values: list[str] | FieldProblem
 
 
+class PlainLines(NamedTuple):
+    """Rows of a line each without quotes, by column: the line of the first, and the cells."""
+
+    line: int
+    columns: list[list[str]]
+
+
 def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], Iterator[CsvRow]]:
     """Open a CSV with a header: its column names, and its rows. A blank line is no row.
 
     Raises TableError, naming the file and the line, when it cannot be read or lacks a column of
     ``require``.
     """
-    path = Path(path)
-    rows = _rows(path)
+    header, read = _open_csv(Path(path), require)
+    return header, (row for row in read if isinstance(row, CsvRow))
+
+
+def open_csv_by_column(
+    path: str | Path, require: Sequence[str] = ()
+) -> tuple[list[str], Iterator[CsvRow | PlainLines]]:
+    """Open a CSV as ``open_csv`` does; thousands of rows come at once where all of them are plain.
+
+    Needs numpy.
+    """
+    from tasador.listings.plain_csv import plain_columns
+
+    return _open_csv(Path(path), require, plain_columns)
+
+
+def _open_csv(
+    path: Path, require: Sequence[str], plain: PlainReader | None = None
+) -> tuple[list[str], Iterator[CsvRow | PlainLines]]:
+    rows = _rows(path, plain)
     first = next(rows, None)
+    assert not isinstance(first, PlainLines)  # the header comes first
     if first is None:
         raise TableError(f"{path} is empty: a CSV with a header line is expected")
     header = [cleaned(name) for name in first[1]]
     if "\x00" in "".join(header):
-        raise TableError(f"{path} is binary, or UTF-16 text without a byte order mark: {_SAVE}")
+        raise TableError(f"{path} is binary, or UTF-16 text without a byte order mark: {SAVE}")
     absent = [name for name in require if name not in header]
     _refuse_header(path, first[1], (*INPUTS, *require))
     if absent:
@@ -100,8 +94,12 @@ def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], 
     if duplicates:
         raise TableError(f"{path} has the column {', '.join(duplicates)} more than once")
 
-    def read() -> Iterator[CsvRow]:
-        for line, values, lines in rows:
+    def read() -> Iterator[CsvRow | PlainLines]:
+        for row in rows:
+            if isinstance(row, PlainLines):
+                yield row
+                continue
+            line, values, lines = row
             if lines > 1:
                 _refuse_line_breaks(path, line, header, values)
             # A blank line is not a row, unless the table has one column and the value is missing.
@@ -191,18 +189,30 @@ def _is_row(text: str, names: list[str]) -> bool:
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str], int]]:
-    """The first line of each row, its cells, and its number of lines."""
-    line = 1
+class _Row(NamedTuple):
+    """The first line of a row, its cells, and its number of lines."""
+
+    line: int
+    values: list[str]
+    lines: int
+
+
+def _rows(path: Path, plain: PlainReader | None) -> Iterator[_Row | PlainLines]:
+    line, width = 1, 0  # the width of the header
     try:
         with ExitStack() as stack:
-            lines = _lines(path, _open(path, stack))
+            file = LinesAhead(open_bytes(path, stack))
+            lines = _lines(path, file)
             head = list(islice(lines, 1))
             _refuse_delimiter(path, *head)
             reader = csv.reader(chain(head, lines), strict=True)
             for values in reader:
-                yield line, values, reader.line_num + 1 - line
-                line = reader.line_num + 1
+                after = file.lines_taken + reader.line_num + 1
+                yield _Row(line, values, after - line)
+                line, width = after, width or len(values)
+                while plain is not None and (columns := file.take(plain, width)) is not None:
+                    yield PlainLines(line, columns)
+                    line = file.lines_taken + reader.line_num + 1
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise TableError(
             f"{path} is a damaged .gz or .zip file: it breaks off near line {line} ({error})"
@@ -224,11 +234,12 @@ def _explained(error: csv.Error) -> str:
     return message
 
 
-def _lines(path: Path, file: IO[bytes]) -> Iterator[str]:
+def _lines(path: Path, file: LinesAhead) -> Iterator[str]:
     """The lines of a binary file as text; errors name the line."""
-    number = 0
+    read = 0
     while raw := file.readline(_LONGEST_LINE):
-        number += 1
+        read += 1
+        number = file.lines_taken + read
         if number == 1 and raw.startswith(_BYTE_ORDER_MARK):
             raw = raw[len(_BYTE_ORDER_MARK) :]
         if len(raw) == _LONGEST_LINE:
@@ -238,68 +249,9 @@ def _lines(path: Path, file: IO[bytes]) -> Iterator[str]:
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             raise TableError(
-                f"{path} is not UTF-8 text: byte {byte:#x} in line {number}; {_SAVE}"
+                f"{path} is not UTF-8 text: byte {byte:#x} in line {number}; {SAVE}"
             ) from error
         if "\r" in text[:-2]:
             yield from _CARRIAGE_RETURN.split(text)
         else:
             yield text
-
-
-def _open(path: Path, stack: ExitStack) -> IO[bytes]:
-    """The bytes of the CSV, unpacked."""
-    file = stack.enter_context(path.open("rb"))
-    head = file.peek(_HEAD)
-    if head.startswith(_ZIP):
-        return _only_csv(path, stack.enter_context(zipfile.ZipFile(file)), stack)
-    if head.startswith(_GZIP):
-        unpacked = stack.enter_context(_buffered(gzip.GzipFile(fileobj=file)))
-        head = unpacked.peek(_HEAD)
-        if head[257:262] == b"ustar":
-            raise TableError(f"{path} is a .tar.gz archive: {_UNPACK}")
-        _refuse(path, head)
-        return unpacked
-    _refuse(path, head)
-    return file
-
-
-def _refuse(path: Path, head: bytes) -> None:
-    """Raise TableError if bytes that begin like this are no CSV."""
-    for begin, kind, remedy in _KINDS:
-        if head.startswith(begin):
-            raise TableError(f"{path} is {kind}: {remedy}")
-    if head.startswith((*_ZIP, _GZIP)):
-        raise TableError(f"{path} is packed twice: {_UNPACK}")
-    if found := _MARKUP.match(head):
-        page, xml, _ = found.groups()
-        kind = "an HTML page" if page else "XML" if xml else "JSON"
-        hint = ", perhaps a download that needs a login" if page else ""
-        raise TableError(f"{path} is {kind}, not a CSV{hint}")
-
-
-def _only_csv(path: Path, archive: zipfile.ZipFile, stack: ExitStack) -> IO[bytes]:
-    names = [name for name in archive.namelist() if not name.endswith("/")]
-    if "[Content_Types].xml" in names or "mimetype" in names:
-        raise TableError(f"{path} is a workbook (.xlsx or .ods) or document: {_SAVE}")
-    # What macOS adds to an archive is no file of the user's: __MACOSX/, .DS_Store and ._x.csv.
-    names = [
-        name for name in names if not name.startswith("__MACOSX/") and Path(name).name[0] != "."
-    ]
-    tables = [name for name in names if name.lower().endswith(".csv")]
-    if len(tables) != 1:
-        found = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise TableError(
-            f"{path} is a .zip with {len(tables)} CSV files where one is expected; it contains "
-            f"{found or 'nothing'}"
-        )
-    try:
-        file = stack.enter_context(_buffered(archive.open(tables[0])))
-    except (RuntimeError, NotImplementedError) as error:  # a password, or another compression
-        raise TableError(f"{path}: {error}; {_UNPACK}") from error
-    _refuse(path / tables[0], file.peek(_HEAD))
-    return file
-
-
-def _buffered(file: IO[bytes] | gzip.GzipFile) -> io.BufferedReader:
-    # Its readline is several times faster.
-    return io.BufferedReader(cast("io.RawIOBase", file), _BUFFER)

@@ -17,6 +17,7 @@ from tasador.clock import backoff, retry
 from tasador.environment import LOOPBACK, PROXIES, variables
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
 from tasador.source.payload import is_truncated, read_head
+from tasador.source.received import Received, TooSlow
 from tasador.source.refusals import is_used_up
 
 T = TypeVar("T")
@@ -51,6 +52,9 @@ class SourceClient:
     body) is retried at most ``retries`` times, with pauses that grow from ``backoff`` seconds.
     A server that advances at every call may count a truncated batch as delivered. The next
     ``batch_number`` then leaves a gap, and ``restart`` is the only remedy.
+
+    ``say`` gets a line every ``said_every`` seconds of waiting. An answer may take ``longest``
+    seconds and have ``largest`` bytes.
     """
 
     url: str
@@ -60,6 +64,10 @@ class SourceClient:
     backoff: float = 0.5
     # Seconds. A server may take long to start sending a batch of 100 MB.
     timeout: float = 180.0
+    longest: float = 1_800.0
+    largest: int = 4 << 30
+    said_every: float = 20.0
+    say: Callable[[str], None] = lambda _: None
 
     def fetch(self, path: Path) -> FetchedBatch:
         """Fetch the next batch into ``path``, which appears only when the payload is complete.
@@ -75,11 +83,15 @@ class SourceClient:
 
     def _fetch(self, client: httpx.Client, path: Path) -> FetchedBatch:
         part = path.with_name(path.name + ".part")
+        received = Received(self.url, self.longest, self.largest)
         try:
-            with client.stream("GET", "/data", params=self._query()) as answer:
+            with (
+                received.reported_every(self.said_every, self.say),
+                client.stream("GET", "/data", params=self._query()) as answer,
+            ):
                 if answer.status_code != httpx.codes.OK:
                     raise self._error_of(answer)
-                size = _write(answer, part)
+                size = _write(answer, part, received)
             self._check(part, size)
             head = read_head(part)
             if head.group_number not in (None, self.group):
@@ -150,6 +162,8 @@ class SourceClient:
             raise self._bad_address(error) from error
         except httpx.TooManyRedirects as error:
             raise SourceError(f"{self.url} redirects in circles: {error}") from error
+        except TooSlow as error:
+            raise _TemporaryFailure(str(error)) from error
         except httpx.RequestError as error:
             raise _TemporaryFailure(f"{type(error).__name__}: {error}".rstrip(": ")) from error
 
@@ -191,12 +205,11 @@ class SourceClient:
             raise self._error_of_message(message, "HTTP 200 without a batch")
 
 
-def _write(answer: httpx.Response, part: Path) -> int:
-    size = 0
+def _write(answer: httpx.Response, part: Path, received: Received) -> int:
     with part.open("wb") as file:
         for chunk in answer.iter_bytes():
-            size += file.write(chunk)
-    return size
+            received.add(file.write(chunk))
+    return received.size
 
 
 def _looks_complete(part: Path) -> bool:

@@ -104,7 +104,7 @@ class JsonReader:
     def ahead(self, characters: int) -> str:
         """The text from the next value on, ``characters`` of it; less at the end of the file."""
         self.peek()
-        while len(self._text) - self._at < characters and self._more():
+        while (lacking := characters - len(self._text) + self._at) > 0 and self._more(lacking):
             pass
         return self._text[self._at : self._at + characters]
 
@@ -112,16 +112,19 @@ class JsonReader:
         """Move the cursor on, within the text that ``ahead`` returned."""
         self._at += characters
 
-    def items(self) -> Iterator[int]:
+    def items(self, *, lenient: bool = False) -> Iterator[int]:
         """Step through an array: yields the number of each item, which the caller then reads.
 
-        The caller may read several items at a time, up to the comma behind the last one.
+        The caller may read several items at a time, up to the comma behind the last one. A
+        ``lenient`` array may have a comma behind its last item.
         """
         self.skip("[")
         number = 0
         while self.peek() != "]":
             if number:
                 self.skip(",")
+                if lenient and self.peek() == "]":
+                    break
             yield number
             number += 1
         self._at += 1
@@ -159,13 +162,13 @@ class JsonReader:
             f"{problem}"
         )
 
-    def _more(self) -> bool:
+    def _more(self, lacking: int = 0) -> bool:
         """Read on, at least as much again as is unread; False at the end of the file."""
         if self._ended:
             return False
         self._bytes_before += _bytes(self._text[: self._at])
         unread = self._text[self._at :]
-        chunk = self._file.read(max(_CHUNK, len(unread)))
+        chunk = self._file.read(max(_CHUNK, len(unread), lacking))
         self._ended = not chunk
         self._text, self._at = unread + self._utf8.decode(chunk, final=self._ended), 0
         return True
@@ -211,4 +214,4 @@ def _reason(error: Exception) -> str:
 
 
 def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogateescape"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))

@@ -72,7 +72,8 @@ def read_head(path: Path) -> Head:
 def rows(path: Path) -> Iterator[Row]:
     """Decode the rows one by one, each an object or a list, in constant memory.
 
-    A row that is not JSON is a row with a problem. Raises SourceError, with the byte, where the
+    A row that is not JSON is a row with a problem. No row is lost to a comma after the last one,
+    which is accepted. Raises SourceError, with the byte, where the
     JSON around the rows is broken, after the rows before it.
     """
     with path.open("rb") as file:
@@ -145,7 +146,7 @@ def _members(
 
 
 def _rows(reader: JsonReader) -> Iterator[Row]:
-    for number in reader.items():
+    for number in reader.items(lenient=True):
         reader.place = f"row {number}"
         yield _row(*reader.value())
 
@@ -154,7 +155,7 @@ def _blocks(reader: JsonReader) -> Iterator[Block]:
     """The rows in blocks: as many at once as plain JSON goes on, the others one by one."""
     size, alone, number = _LARGEST_BLOCK, 0, 0
     waiting: list[Row] = []
-    for _ in reader.items():
+    for _ in reader.items(lenient=True):
         reader.place = f"row {number}"
         plain = None
         while not alone and (plain := read_plain(reader.ahead(size))) is None:

@@ -5,6 +5,7 @@ An object is named by its URI, ``s3://bucket/key``. Writes are atomic: no reader
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasador import tracing
+from tasador.disk import writing_below
 from tasador.environment import PROXIES, named
 from tasador.errors import (
     BundleError,
     ConfigurationError,
+    DiskFull,
     ObjectLost,
     StoreRefused,
     StoreUnavailable,
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _REFUSED = frozenset(
     {"401", "403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+)
+# How the servers say that their disk is full; none of them has a documented code for it.
+_FULL = re.compile(
+    "InsufficientStorage|StorageFull|QuotaExceeded|no space left|no free volumes", re.I
 )
 
 
@@ -124,7 +131,7 @@ class Lake:
     def get_file(self, uri: str, path: str | Path) -> Path:
         """Download an object to a file, which appears only once it is complete."""
         bucket, key = split(uri)
-        with self._translated_errors(uri):
+        with self._translated_errors(uri), writing_below(Path(path).parent):
             self._s3.download_file(bucket, key, str(path))
         return Path(path)
 
@@ -272,6 +279,16 @@ class Lake:
         response: dict[str, Any] = getattr(error, "response", None) or {}
         code = str(response.get("Error", {}).get("Code", ""))
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status == 507 or _FULL.search(f"{code} {error}"):
+            return DiskFull(
+                f"{uri}: the disk of the object store {self._endpoint} is full ({error}): delete "
+                "files there, or enlarge its volume"
+            )
+        if code == "NoSuchUpload":  # the server has lost the parts that it confirmed
+            return StoreUnavailable(
+                f"{uri}: the object store {self._endpoint} lost a part of the upload; is its disk "
+                f"full? {error}"
+            )
         if code in _ABSENT:
             return ObjectLost(f"{uri} does not exist in the object store {self._endpoint}")
         if code in _REFUSED:

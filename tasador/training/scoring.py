@@ -1,44 +1,35 @@
-"""Pricing the rows of a CSV file: by a bundle without any service, or by another pricer."""
+"""Pricing the rows of a CSV or Parquet file: by a bundle without any service, or by another pricer.
+
+A block of rows at a time is read, priced and written by column, so memory is bounded.
+"""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-import numpy as np
-
-from tasador.arrays import Array
+from tasador.disk import writing_below
 from tasador.files import whole_file
-from tasador.listings.arrays import Columns, arrays_of
-from tasador.listings.csv_file import CsvRow, TableError, open_csv
-from tasador.listings.listing import INPUTS, Listing, read_listing
+from tasador.listings.arrays import InputColumns
+from tasador.listings.by_column import read_columns
+from tasador.listings.csv_file import TableError
+from tasador.listings.listing import INPUTS
 from tasador.listings.table import places_of
 from tasador.listings.value_reader import FieldProblem
 from tasador.model.bundle import Bundle
 from tasador.model.confidence import CLASSES
-from tasador.model.intervals import LEVELS
 from tasador.model.value_warnings import warnings_of
 from tasador.progress import Progress
+from tasador.training.score_lines import OUTPUT, PricedRows, header_line, output_lines
+from tasador.training.table_blocks import Block, Table, open_table
 
-OUTPUT = (
-    "price",
-    *(f"{end}{level}" for level in LEVELS for end in ("lo", "hi")),
-    "fsd",
-    "confidence",
-    "missing",
-    "problems",
-    "warnings",
-)
-_CHUNK = 20_000
-# A cell that begins with one of these is a formula for a spreadsheet. Where it separates cells by
-# other characters than commas, a part of a text becomes a cell too.
-_FORMULA = re.compile(r"(^|[;|\t\r\n,])(\s*)(?=[=+\-@＝＋－＠])")
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+T = TypeVar("T")
+
+# Prices a table of any size.
+Pricer = Callable[[InputColumns], PricedRows]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,39 +50,22 @@ class ScoreSummary:
     absent: tuple[str, ...] = ()
 
 
-class PricedRows(NamedTuple):
-    """The prices of a table in dollars: ``price`` [n], and by level ``low`` and ``high`` [n].
+class ReadBlock(NamedTuple):
+    """A block of a file as read: the columns of a listing, and the problems by row."""
 
-    ``missing`` has the names of each row's fields without a value, ``warnings`` the warnings of the
-    rows that have any. ``fsd`` and ``classes`` (``tasador.model.confidence``) have an item for each
-    row, or none where the bundle has not measured them.
-    """
-
-    price: Array
-    low: Mapping[str, Array]
-    high: Mapping[str, Array]
-    missing: Sequence[Sequence[str]]
-    warnings: Mapping[int, Sequence[str]]
-    fsd: Sequence[float] = ()
-    classes: Sequence[str] = ()
+    block: Block
+    columns: InputColumns
+    problems: dict[int, list[FieldProblem]]
 
 
-# Prices a table; it is given at most as many rows as ``price_csv`` says.
-Pricer = Callable[[Columns], PricedRows]
+class OpenListings(NamedTuple):
+    """An open file of listings: the places of its inputs and of its keys, and what was read."""
 
-
-class _Row(NamedTuple):
-    keys: list[str]
-    listing: Listing
-    problems: list[FieldProblem]
-
-
-class _Table(NamedTuple):
-    """An open CSV: where its inputs and its keys stand in a row, and its rows."""
-
+    path: Path
+    table: Table
     places: list[tuple[str, int]]
     key_places: list[int]
-    rows: Iterator[CsvRow]
+    summary: ScoreSummary
 
 
 def score_csv(
@@ -103,10 +77,10 @@ def score_csv(
     strict: bool = False,
     progress: Progress | None = None,
 ) -> ScoreSummary:
-    """Price every row of a CSV by a bundle, as ``price_csv`` does, and return what was read."""
+    """Price every row of a file by a bundle, as ``price_csv`` does, and return what was read."""
     bundle = Bundle.load(bundle_folder)
 
-    def price(table: Columns) -> PricedRows:
+    def price(table: InputColumns) -> PricedRows:
         p = bundle.predict(table)
         warnings = warnings_of(table, p.unknown_categories, bundle.encoders.ranges)
         priced = PricedRows(p.price, p.low, p.high, p.missing, warnings)
@@ -127,36 +101,36 @@ def price_csv(
     *,
     keys: Sequence[str] = (),
     strict: bool = False,
-    chunk: int = _CHUNK,
     most: int | None = None,
     progress: Progress | None = None,
 ) -> ScoreSummary:
-    """Price every row of a CSV in order, ``chunk`` rows at a time, and return what was read.
+    """Price every row of a CSV or Parquet file in order, and return what was read.
 
-    ``out`` gets one line per row: the columns ``keys`` of the CSV unchanged, price and interval
+    ``out`` gets one line per row: the columns ``keys`` of the file unchanged, price and interval
     bounds in dollars, ``fsd`` (the relative error that 68 % of such listings stay within) and
     ``confidence`` (high, medium or low; both empty for a bundle without them), ``missing`` (the
     fields without a usable value, joined by ";"), ``problems`` (why a value was refused; it counts
     as missing) and ``warnings``. The price and columns other than a listing's are ignored. With
     ``strict`` nothing is written if a row has problems.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it.
-    Raises TableError if the file is not a CSV of listings, lacks a key, has more rows than
-    ``most``, or has problems and ``strict`` is set.
+    ``out`` is complete or unchanged. A text that a spreadsheet would take for a formula gets an
+    apostrophe before it.
+    Raises TableError if the file is not a table of listings, lacks a key, has more rows than
+    ``most``, or has problems and ``strict`` is set; DiskFull if there is no room for ``out``.
     """
     out = Path(out)
-    table, summary = _open(csv_path, keys)
-    remaining = _read(table, summary, csv_path, most)
+    listings = open_listings(csv_path, keys)
+    summary = listings.summary
     written = 0
     try:
-        with whole_file(out) as part:
-            with part.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow((*map(safe_cell, keys), *OUTPUT))
-                while rows := list(islice(remaining, chunk)):
+        with writing_below(out), whole_file(out) as part:
+            with part.open("wb") as file:
+                file.write(header_line(keys))
+                for read in _ahead(read_blocks(listings, most)):
                     if not (strict and summary.rows_with_problems):
-                        writer.writerows(_priced(pricer, rows))
-                    written += len(rows)
+                        copied = [read.block.texts(place) for place in listings.key_places]
+                        file.write(output_lines(copied, pricer(read.columns), read.problems))
+                    written += read.block.rows
                     if progress is not None:
                         progress("score", 0.0, f"{written:,} rows")
             if strict and summary.rows_with_problems:
@@ -171,11 +145,11 @@ def price_csv(
 
 
 def check_csv(csv_path: str | Path, *, most: int | None = None) -> ScoreSummary:
-    """Read a CSV as ``price_csv`` does, without pricing it; raises TableError as that does."""
-    table, summary = _open(csv_path, ())
-    for _ in _read(table, summary, csv_path, most):
+    """Read a file as ``price_csv`` does, without pricing it; raises TableError as that does."""
+    listings = open_listings(csv_path)
+    for _ in read_blocks(listings, most):
         pass
-    return summary
+    return listings.summary
 
 
 def describe_problems(summary: ScoreSummary) -> str:
@@ -188,21 +162,17 @@ def describe_problems(summary: ScoreSummary) -> str:
     )
 
 
-def safe_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet evaluates; a number stays a number."""
-    return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1\2'", text)
-
-
-def _open(csv_path: str | Path, keys: Sequence[str]) -> tuple[_Table, ScoreSummary]:
-    header, rows = open_csv(csv_path)
-    places = [(name, place) for name, place in places_of(csv_path, header) if name in INPUTS]
-    key_places = [_place_of(key, header, csv_path) for key in keys]
+def open_listings(path: str | Path, keys: Sequence[str] = ()) -> OpenListings:
+    """Open a CSV or Parquet file; raises TableError if it is no table of listings."""
+    table = open_table(path)
+    places = [(name, place) for name, place in places_of(path, table.header) if name in INPUTS]
+    key_places = [_place_of(key, table.header, path) for key in keys]
     named = {name for name, _ in places}
     summary = ScoreSummary(
-        unused=tuple(name for name in header if name not in named and name not in keys),
+        unused=tuple(name for name in table.header if name not in named and name not in keys),
         absent=tuple(name for name in INPUTS if name not in named),
     )
-    return _Table(places, key_places, rows), summary
+    return OpenListings(Path(path), table, places, key_places, summary)
 
 
 def _place_of(key: str, header: list[str], csv_path: str | Path) -> int:
@@ -216,48 +186,42 @@ def _place_of(key: str, header: list[str], csv_path: str | Path) -> int:
     return header.index(key)
 
 
-def _read(
-    table: _Table, summary: ScoreSummary, csv_path: str | Path, most: int | None
-) -> Iterator[_Row]:
-    """Read each row, and count it in ``summary``."""
-    for line, values in table.rows:
-        if summary.rows == most:
-            raise TableError(f"{csv_path} has more than {most:,} rows: split it into several files")
-        if isinstance(values, FieldProblem):
-            row = _Row([""] * len(table.key_places), Listing(), [values])
-        else:
-            listing, problems = read_listing({name: values[place] for name, place in table.places})
-            row = _Row([values[place] for place in table.key_places], listing, problems)
-        summary.rows += 1
-        if row.problems:
-            summary.rows_with_problems += 1
-            for problem in row.problems:
-                name, count = problem.field, summary.problems.get(problem.field, 0)
-                summary.problems[name] = count + 1
-                if not count:
-                    says = f"in line {line}: {name} {problem.reason} ({problem.value!r})"
-                    summary.examples[name] = says
-                    summary.first_problem = summary.first_problem or says
-        yield row
+def read_blocks(listings: OpenListings, most: int | None = None) -> Iterator[ReadBlock]:
+    """Read each block by the rules of a listing, and count its rows in the summary."""
+    summary = listings.summary
+    for block in listings.table.blocks:
+        summary.rows += block.rows
+        if most is not None and summary.rows > most:
+            raise TableError(
+                f"{listings.path} has more than {most:,} rows: split it into several files"
+            )
+        given = {name: block.columns[place] for name, place in listings.places}
+        read = read_columns(given, block.rows)
+        problems: dict[int, list[FieldProblem]] = {}
+        for row, problem in read.problems:
+            problems.setdefault(row, []).append(problem)
+        problems.update((row, [problem]) for row, problem in block.odd.items())
+        summary.rows_with_problems += len(problems)
+        for row in sorted(problems):
+            for problem in problems[row]:
+                _count(problem, f"in {listings.table.counts} {block.place(row)}", summary)
+        yield ReadBlock(block, read.columns, problems)
 
 
-def _priced(pricer: Pricer, rows: Sequence[_Row]) -> Iterator[tuple[object, ...]]:
-    """The lines of the output."""
-    priced = pricer(arrays_of(row.listing for row in rows))
-    columns = [priced.price]
-    for level in LEVELS:
-        columns += [priced.low[level], priced.high[level]]
-    dollars = np.column_stack(columns).round(2).tolist()
-    confidence: list[tuple[object, str]] = [("", "")] * len(rows)
-    if len(priced.fsd):
-        confidence = list(zip(priced.fsd, priced.classes, strict=True))
-    for number, row in enumerate(rows):
-        problems = "; ".join(f"{problem.field} {problem.reason}" for problem in row.problems)
-        yield (
-            *map(safe_cell, row.keys),
-            *dollars[number],
-            *confidence[number],
-            ";".join(priced.missing[number]),
-            safe_cell(problems),
-            safe_cell("; ".join(priced.warnings.get(number, []))),
-        )
+def _count(problem: FieldProblem, where: str, summary: ScoreSummary) -> None:
+    name, count = problem.field, summary.problems.get(problem.field, 0)
+    summary.problems[name] = count + 1
+    if not count:
+        says = f"{where}: {name} {problem.reason} ({problem.value!r})"
+        summary.examples[name] = says
+        summary.first_problem = summary.first_problem or says
+
+
+def _ahead(items: Iterable[T]) -> Iterator[T]:
+    """The items; a thread makes the next one while the caller uses one."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(1, "read") as pool:
+        coming = pool.submit(next, iterator, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, iterator, None)
+            yield item

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from tasador.clock import now
 from tasador.records import Batch, BatchStatus, Fetch, Outcome
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
-from tasador.warehouse.rows import Staging
+from tasador.warehouse.rows import RowFiles, copy_rows
 
 
 class RefusedField(NamedTuple):
@@ -157,11 +156,29 @@ class Batches(Database):
 
     # -- rows --------------------------------------------------------------------------------------
 
-    @contextmanager
-    def staging(self) -> Iterator[RowStaging]:
-        """Stage the rows of a batch in one transaction, and merge them once its id is known."""
+    def store_rows(self, batch_id: str, files: RowFiles) -> Batch:
+        """Store the rows in the files as those of a batch in ops.batches, which becomes validated.
+
+        A second call, here or in another process, changes nothing. Returns the batch as saved
+        in the same transaction.
+        """
+        c = schema.batches.c
+        columns = [c[field.name] for field in fields(Batch)]
+        locking = select(*columns).where(c.batch_id == batch_id).with_for_update()
         with self._begin() as connection:
-            yield RowStaging(connection)
+            batch = Batch(**connection.execute(locking).one()._mapping)
+            if batch.status != "fetched":
+                return batch
+            counts = copy_rows(connection, files, batch_id)
+            validated = replace(
+                batch,
+                status="validated",
+                rows_raw=counts.raw,
+                rows_clean=counts.clean,
+                rows_quarantined=counts.quarantined,
+            )
+            _save_batch(connection, validated)
+        return validated
 
     def quarantine_reasons(self, batch_id: str) -> list[tuple[str, str, int, str]]:
         """(field, reason, rows, an example value) of a batch, most frequent first."""
@@ -190,33 +207,6 @@ class Batches(Database):
             ):
                 refused.setdefault(batch_id, {})[field] = RefusedField(int(count), reason)
         return refused
-
-
-class RowStaging(Staging):
-    """The staged rows of a batch, and the row of ops.batches that counts them."""
-
-    def merge_into(self, batch_id: str) -> Batch:
-        """Store the staged rows as those of a batch in ops.batches, which becomes validated.
-
-        A second call, here or in another process, changes nothing. Returns the batch as saved
-        in the same transaction.
-        """
-        c = schema.batches.c
-        columns = [c[field.name] for field in fields(Batch)]
-        locking = select(*columns).where(c.batch_id == batch_id).with_for_update()
-        batch = Batch(**self._connection.execute(locking).one()._mapping)
-        if batch.status != "fetched":
-            return batch
-        counts = self.merge(batch_id)
-        validated = replace(
-            batch,
-            status="validated",
-            rows_raw=counts.raw,
-            rows_clean=counts.clean,
-            rows_quarantined=counts.quarantined,
-        )
-        _save_batch(self._connection, validated)
-        return validated
 
 
 def _save_batch(connection: Connection, batch: Batch) -> None:

@@ -18,6 +18,7 @@ from tasador import tracing
 from tasador.environment import named
 from tasador.errors import (
     ConfigurationError,
+    DiskFull,
     InvalidValue,
     StoreRefused,
     StoreUnavailable,
@@ -188,6 +189,11 @@ def _translated_errors(engine: Engine) -> Iterator[None]:
         if isinstance(cause, errors.InsufficientPrivilege) or _REFUSED.search(str(cause)):
             raise StoreRefused(
                 f"the database {where} refuses the login of TASADOR_DATABASE_URL: {first}"
+            ) from error
+        if isinstance(cause, errors.DiskFull):
+            raise DiskFull(
+                f"the disk of the database {where} is full: {first}; delete files there, or "
+                "enlarge its volume"
             ) from error
         if isinstance(cause, _UNAVAILABLE):
             raise StoreUnavailable(

@@ -1,9 +1,10 @@
-"""The rows of a batch, by COPY: staged while they are read, then merged under the batch's id."""
+"""The rows of a batch: lines for COPY in files while it is read, then its rows in the tables."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from sqlalchemy import Connection, Table, text
 
@@ -12,6 +13,7 @@ from tasador.warehouse.schema import clean_data, quarantine, raw_data
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
+_TABLES = (raw_data, clean_data, quarantine)
 _READ = 1 << 20  # bytes that psycopg2 takes at a time
 
 
@@ -23,61 +25,81 @@ class Counts(NamedTuple):
     quarantined: int
 
 
-class Staging:
-    """Temporary tables of one transaction, for the rows of a batch whose id is not known yet.
+class RowFiles:
+    """Three files with the rows of a batch whose id is not known yet.
 
     The id is the digest of all rows, so they are read before it is known.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        """Create the tables; they end with the transaction."""
-        self._connection = connection
-        with self._cursor() as cursor:
-            for table in (raw_data, clean_data, quarantine):
-                cursor.execute(
-                    f"create temp table staged_{table.name} (like {table.fullname}) on commit drop;"
-                    f" alter table staged_{table.name} drop column batch_id"
-                )
+    def __init__(self, folder: Path) -> None:
+        """Create the files in the folder; close them before ``copy_rows``."""
+        self.paths = {table.fullname: folder / f"{table.fullname}.copy" for table in _TABLES}
+        self._files = [path.open("wb") for path in self.paths.values()]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            file.close()
 
     def add(self, raw: Any, clean: Any, quarantined: Any) -> None:
-        """Stage rows, given as the lines of COPY's text format, in buffers.
+        """Add rows, given as the lines of COPY's text format, in buffers.
 
         Their values are the number of the row, then, of each table, the columns of ``schema``.
         """
-        with self._cursor() as cursor:
-            for table, lines in ((raw_data, raw), (clean_data, clean), (quarantine, quarantined)):
-                if len(lines):
-                    cursor.copy_expert(
-                        f"copy staged_{table.name} from stdin", io.BytesIO(lines), _READ
-                    )
+        for file, lines in zip(self._files, (raw, clean, quarantined), strict=True):
+            file.write(lines)
 
-    def merge(self, batch_id: str) -> Counts:
-        """Copy the staged rows into the tables; existing rows of the batch stay unchanged."""
-        return Counts(
-            self._merge(raw_data, batch_id),
-            self._merge(clean_data, batch_id),
-            self._merge(quarantine, batch_id),
+
+def copy_rows(connection: Connection, files: RowFiles, batch_id: str) -> Counts:
+    """Copy the rows into the tables; existing rows of the batch stay unchanged."""
+    return Counts(*(_copy(connection, table, files, batch_id) for table in _TABLES))
+
+
+def _copy(connection: Connection, table: Table, files: RowFiles, batch_id: str) -> int:
+    of_batch = {"batch_id": batch_id}
+    exists = text(f"select exists (select from {table.fullname} where batch_id = :batch_id)")  # noqa: S608
+    columns = ", ".join(column.name for column in table.columns if column.name != "batch_id")
+    # psycopg2's cursor, in the transaction that SQLAlchemy began.
+    cursor: Cursor = connection.connection.cursor()  # type: ignore[assignment]
+    with cursor, files.paths[table.fullname].open("rb") as file:
+        if not connection.execute(exists, of_batch).scalar_one():
+            lines = _Prefixed(file, f"{batch_id}\t".encode())
+            cursor.copy_expert(
+                f"copy {table.fullname} (batch_id, {columns}) from stdin", lines, _READ
+            )
+            return cursor.rowcount
+        # COPY knows no ON CONFLICT.
+        staged = f"staged_{table.name}"
+        cursor.execute(
+            f"create temp table {staged} (like {table.fullname}) on commit drop;"
+            f" alter table {staged} drop column batch_id"
         )
+        cursor.copy_expert(f"copy {staged} ({columns}) from stdin", file, _READ)
+        rows = cursor.rowcount
+    connection.execute(
+        text(
+            f"insert into {table.fullname} (batch_id, {columns})"  # noqa: S608
+            f" select :batch_id, {columns} from {staged}"
+            " on conflict (batch_id, row_number) do nothing"
+        ),
+        of_batch,
+    )
+    return rows
 
-    def _merge(self, table: Table, batch_id: str) -> int:
-        of_batch = {"batch_id": batch_id}
-        columns = ", ".join(column.name for column in table.columns if column.name != "batch_id")
-        exists = text(f"select exists (select from {table.fullname} where batch_id = :batch_id)")  # noqa: S608
-        # It takes Postgres twice the time, and no other process writes rows of this batch.
-        conflict = " on conflict (batch_id, row_number) do nothing"
-        known = self._connection.execute(exists, of_batch).scalar_one()
-        inserted = self._connection.execute(
-            text(
-                f"insert into {table.fullname} (batch_id, {columns})"  # noqa: S608
-                f" select :batch_id, {columns} from staged_{table.name}{conflict if known else ''}"
-            ),
-            of_batch,
-        )
-        if not known:
-            return inserted.rowcount
-        count = text(f"select count(*) from staged_{table.name}")  # noqa: S608
-        return int(self._connection.execute(count).scalar_one())
 
-    def _cursor(self) -> Cursor:
-        # psycopg2's cursor, in the transaction that SQLAlchemy began.
-        return self._connection.connection.cursor()  # type: ignore[return-value]
+class _Prefixed(io.RawIOBase):
+    """A file whose lines begin with another text, for ``copy_expert``."""
+
+    def __init__(self, file: BinaryIO, prefix: bytes) -> None:
+        self._file, self._prefix = file, prefix
+        self._begins = True  # a line
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = self._file.read(size)
+        if not content:
+            return b""
+        begin, end = self._prefix if self._begins else b"", content[-1:]
+        self._begins = end == b"\n"
+        return begin + content[:-1].replace(b"\n", b"\n" + self._prefix) + end

@@ -157,3 +157,14 @@ def test_folder_that_cannot_be_made_is_an_error_before_the_block(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError), whole_folder(tmp_path / "file" / "out", last="b"):  # noqa: PT011
         raise AssertionError("not reached")
+
+
+def test_what_a_killed_process_left_is_deleted_by_the_next_one(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = tmp_path / f".out.csv.{int(ended.stdout)}.part"
+    kept = [tmp_path / f".out.csv.{os.getppid()}.part", tmp_path / ".other.csv.1234567.part"]
+    for path in (left, *kept):
+        path.write_text("a part")
+    with whole_file(tmp_path / "out.csv") as part:
+        part.write_text("whole")
+    assert set(tmp_path.iterdir()) == {tmp_path / "out.csv", *kept}

@@ -3,13 +3,15 @@
 import csv
 import gzip
 import io
+import re
 import zipfile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasador.listings.csv_file import TableError, open_csv
+from tasador.listings import lines_ahead
+from tasador.listings.csv_file import CsvRow, TableError, open_csv, open_csv_by_column
 from tasador.listings.listing import COLUMNS
 from tasador.listings.table import read_csv
 from tasador.source.course import split_csv
@@ -251,3 +253,78 @@ def test_training_needs_a_price_and_an_input(tmp_path):
         read_csv(write(tmp_path, "TX", header="state"))
     with pytest.raises(TableError, match="has none of the columns of a listing"):
         read_csv(write(tmp_path, "5", header="price"))
+
+
+def by_column(path):
+    """The rows of ``open_csv_by_column`` as ``open_csv`` gives them, and how many were plain."""
+    header, read = open_csv_by_column(path)
+    found, plain = [], 0
+    for row in read:
+        if isinstance(row, CsvRow):
+            found.append(row)
+            continue
+        cells = list(map(list, zip(*row.columns, strict=True)))
+        plain += len(cells)
+        found += [CsvRow(row.line + number, values) for number, values in enumerate(cells)]
+    return header, found, plain
+
+
+def one_by_one(path):
+    header, read = open_csv(path)
+    return header, list(read)
+
+
+CELLS = st.sampled_from(["", "3", " x ", '"a,b"', '"a ""b"""', "ä", "33156.0", '"two\nlines"'])
+ROWS_OF_CELLS = st.lists(
+    st.one_of(
+        st.lists(CELLS, min_size=3, max_size=3),
+        st.lists(CELLS, max_size=5),
+        st.just(["Texas", "2", "3"]),
+    ),
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=150, derandomize=True, database=None)
+@given(ROWS_OF_CELLS, st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(), st.data())
+def test_rows_by_column_are_those_read_one_by_one(tmp_path_factory, rows, end, ended, data):
+    path = tmp_path_factory.mktemp("csv") / "in.csv"
+    lines = ["state,note,bed", *(",".join(row) for row in rows)]
+    path.write_bytes((end.join(lines) + (end if ended else "")).encode())
+    smallest = data.draw(st.sampled_from([16, 64, 16 << 10]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines_ahead, "_SMALLEST", smallest)
+        patch.setattr(lines_ahead, "_LARGEST", 8 * smallest)
+        patch.setattr(lines_ahead, "_ALONE", 2)
+        try:
+            expected = one_by_one(path)
+        except TableError as error:
+            with pytest.raises(TableError, match=re.escape(str(error))):
+                by_column(path)
+            return
+        assert by_column(path)[:2] == expected
+
+
+def test_most_rows_are_read_by_column_around_a_quote(tmp_path):
+    rows = [f"Texas,{number},3" for number in range(30_000)]
+    rows[20_000] = '"Te""xas",20000,3'
+    (tmp_path / "in.csv").write_text("\n".join(["state,note,bed", *rows]))
+    header, found, plain = by_column(tmp_path / "in.csv")
+    assert (header, found) == one_by_one(tmp_path / "in.csv")
+    assert 29_000 < plain < 30_000
+
+
+def test_a_line_longer_than_is_read_ahead_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines_ahead, "_SMALLEST", 32)
+    monkeypatch.setattr(lines_ahead, "_LARGEST", 64)
+    (tmp_path / "in.csv").write_text(f"state,note\nTexas,{'x' * 1_000}\nOhio,1\n")
+    assert by_column(tmp_path / "in.csv")[:2] == one_by_one(tmp_path / "in.csv")
+
+
+def test_errors_after_plain_rows_name_the_line(tmp_path):
+    rows = ["Texas,3"] * 50_000
+    (tmp_path / "in.csv").write_bytes("\n".join(["state,bed", *rows, "\xff,1"]).encode("latin-1"))
+    message = "byte 0xff in line 50002"
+    for read in (by_column, one_by_one):
+        with pytest.raises(TableError, match=message):
+            read(tmp_path / "in.csv")

@@ -2,7 +2,12 @@
 
 import gzip
 import json
+import re
+import socket
+import threading
+import time
 import tracemalloc
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -221,3 +226,76 @@ def test_fetch_and_rows_use_constant_memory(tmp_path):
     assert count == 25_000
     assert fetched.size > 6_000_000
     assert peak < 3_000_000
+
+
+@contextmanager
+def slow(begin, chunk, pause):
+    """A server that sends ``begin``, then a chunk every ``pause`` seconds for as long as it may."""
+    listener, ended = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(begin)
+                while not ended.wait(pause):
+                    connection.sendall(chunk)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+HEAD = b'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{"batch_number": 0, "data": ['
+
+
+def test_a_source_that_hangs_is_reported_while_it_does(tmp_path):
+    messages = []
+    with slow(b"", b"", 9) as url, pytest.raises(ServiceUnavailable, match="ReadTimeout"):
+        client(url, retries=0, timeout=0.3, said_every=0.05, say=messages.append).fetch(
+            tmp_path / "b"
+        )
+    assert len(messages) >= 2
+    assert messages[0] == f"waiting for the source at {url}: nothing in 0 s"
+    assert SourceClient("http://source", 5, "Tuesday").said_every < 30
+    count = len(messages)
+    time.sleep(0.1)
+    assert len(messages) == count
+
+
+def test_a_slow_drip_ends(tmp_path):
+    messages = []
+    with (
+        slow(HEAD, b" ", 0.01) as url,
+        pytest.raises(ServiceUnavailable, match=r"it sent \d+ bytes in 0 s, and no end"),
+    ):
+        client(url, retries=0, longest=0.2, said_every=0.05, say=messages.append).fetch(
+            tmp_path / "b"
+        )
+    assert re.search(r": \d+ bytes in 0 s", messages[-1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_endless_answer_ends(tmp_path):
+    with (
+        slow(HEAD, b" " * 100_000, 0) as url,
+        pytest.raises(SourceError, match="sent more than 1,000,000 bytes in one answer"),
+    ):
+        client(url, retries=0, largest=1_000_000).fetch(tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plain_500_is_tried_again(tmp_path):
+    with scripted(http(500, b"Internal Server Error"), GOOD) as (url, requests):
+        assert client(url).fetch(tmp_path / "b").batch_number == 4
+    assert len(requests) == 2

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tasador.errors import SourceError
 from tasador.listings.listing import COLUMNS, canonical_line
 from tasador.source.json_reader import BrokenOff
-from tasador.source.payload import is_truncated, read_head, read_payload_row, rows
+from tasador.source.payload import blocks, is_truncated, read_head, read_payload_row, rows
+from tasador.source.plain_rows import PlainRows
 from tests.kit.source import http, scripted
 
 GOOD = '{"city": "Ponce", "state": "Puerto Rico", "price": 105000.0, "bed": 3}'
@@ -122,7 +123,6 @@ def test_client_fetches_a_payload_with_a_byte_order_mark_and_nan(tmp_path):
         ('{"data": [1, 2}}', 14, "row 1: ',' is expected"),
         ('{"data": [1]} x', 14, "nothing is expected after the end"),
         ('{"é": 1, "data": [1 2]}', 21, "row 0: ',' is expected"),
-        ('{"data": [1, ]}', 13, "row 1: a value is expected"),
         ('{"batch_number": nope}', 21, "batch_number is not JSON"),
         ('{"data": [1], "data": [2]}', 21, "data comes twice"),
         ('{"data": [{"a": 1}, {"a"', 20, "row 1: it breaks off"),
@@ -198,3 +198,16 @@ def _same(left, right):
     if isinstance(left, dict):
         return list(left) == list(right) and all(_same(left[k], right[k]) for k in left)
     return left == right
+
+
+@pytest.mark.parametrize("separator", [",", " ,\n ", ",\t"])
+def test_no_row_is_lost_to_a_comma_after_the_last_one(tmp_path, separator):
+    path = tmp_path / "b"
+    path.write_text('{"batch_number": 4, "data": [' + ", ".join([GOOD] * 300) + separator + "]}")
+    assert [problems for _, problems in read(path)] == [[]] * 300
+    with path.open("rb") as file:
+        assert sum(block.rows for block in blocks(file) if isinstance(block, PlainRows)) >= 150
+    for body in ("[,]", f"[{GOOD},,]", f"[,{GOOD}]"):
+        path.write_text('{"batch_number": 4, "data": ' + body + "}")
+        with pytest.raises(SourceError, match="a value is expected"):
+            read(path)

@@ -1,6 +1,7 @@
 """Ingestion on the real platform: no batch is lost or duplicated, whatever fails."""
 
 import gzip
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from tasador.errors import (
     ConfigurationError,
+    DiskFull,
     InvalidValue,
     ServiceUnavailable,
     SourceError,
@@ -22,7 +24,6 @@ from tasador.errors import (
 from tasador.ingestion import loading, stores, verbs
 from tasador.source.refusals import USED_UP
 from tasador.stores.lake import Lake
-from tasador.warehouse.batches import RowStaging
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import Flow, artifacts, card_text
 from tests.kit.ingestion import Source, assert_ingested_once, ingest_all, ingest_one, own_database
@@ -136,7 +137,7 @@ def test_crash_between_object_store_and_database(settings, monkeypatch, last):
 KILLS = {
     "before the payload": (Lake, "put_file"),
     "before the row of the batch": (Warehouse, "finish_fetch"),
-    "before the rows": (RowStaging, "merge_into"),
+    "before the rows": (Warehouse, "store_rows"),
     "before the Parquet file": (verbs, "write_parquet"),
     "before ready": (Warehouse, "save_batch"),
     "before the event": (verbs, "announce"),
@@ -202,13 +203,32 @@ def test_an_object_store_that_stays_away_is_reported_and_the_source_is_not_asked
     assert_ingested_once(settings, BATCHES[:1])
 
 
+@pytest.mark.parametrize("write", ["pack", "read_payload", "write_parquet"])
+def test_a_full_disk_leaves_the_batch_to_be_taken_when_there_is_room(
+    settings, monkeypatch, tmp_path, write
+):
+    def full(*_):
+        with Path("/dev/full").open("wb") as file:
+            file.write(b"x" * 100_000)
+
+    with Source(BATCHES).serving() as source:
+        with monkeypatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(tmp_path))
+            patch.setattr(verbs if write == "write_parquet" else loading, write, full)
+            with pytest.raises(DiskFull, match=r"the disk of \S+ is full .*: delete files there"):
+                ingest_one(settings, source.url)
+        assert list(tmp_path.iterdir()) == []
+        ingest_all(settings, source.url)
+    assert_ingested_once(settings, BATCHES)
+
+
 def test_payload_of_an_older_version_is_read(settings, monkeypatch):
     def crash(*_, **__):
         raise KeyboardInterrupt
 
     with Source(BATCHES[:1]).serving() as source:
         with monkeypatch.context() as patch:
-            patch.setattr(RowStaging, "merge_into", crash)
+            patch.setattr(Warehouse, "store_rows", crash)
             with pytest.raises(KeyboardInterrupt):
                 ingest_one(settings, source.url)
         lake = Lake(settings)
@@ -334,7 +354,7 @@ def test_a_batch_whose_rows_the_database_refuses_is_set_aside_and_can_be_tried_a
 
     with Source(BATCHES).serving() as source:
         with monkeypatch.context() as patch:
-            patch.setattr(RowStaging, "merge_into", refuse)
+            patch.setattr(Warehouse, "store_rows", refuse)
             for _ in range(4):
                 with pytest.raises(InvalidValue):
                     ingest_one(settings, source.url)

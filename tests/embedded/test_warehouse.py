@@ -21,13 +21,22 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from psycopg2.extras import Json
+from sqlalchemy import text
 
 from tasador.clock import now
-from tasador.errors import ConfigurationError, InvalidValue, StoreUnavailable, TasadorError
+from tasador.errors import (
+    ConfigurationError,
+    DiskFull,
+    InvalidValue,
+    StoreUnavailable,
+    TasadorError,
+)
 from tasador.ingestion.loading import read_payload
 from tasador.listings.listing import COLUMNS
 from tasador.prediction_record import PredictionRecord
 from tasador.records import DecisionKind, PauseRecord, RolloutOutcome, Verdict
+from tasador.warehouse import rows
+from tasador.warehouse.rows import RowFiles
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
 from tests.kit.records import (
@@ -78,10 +87,10 @@ def store(warehouse, batch_id, raws):
     if warehouse.batch(batch_id) is None:
         warehouse.save_batch(make_batch(batch_id=batch_id))
     body = json.dumps({"data": raws}).encode()
-    with TemporaryDirectory() as folder, warehouse.staging() as staging:
-        columns = Path(folder) / "columns.arrow"
-        read_payload(io.BytesIO(body), columns, staging.add, print)
-        return staging.merge_into(batch_id)
+    with TemporaryDirectory() as folder:
+        with RowFiles(Path(folder)) as files:
+            read_payload(io.BytesIO(body), Path(folder) / "columns.arrow", files.add, print)
+        return warehouse.store_rows(batch_id, files)
 
 
 def test_migrations_match_the_tables_of_the_schema(settings):
@@ -459,40 +468,72 @@ def test_store_rows_twice(warehouse, settings):
     ) == [(105000.0, 3.0, "00601", "2022-02-23", "1962661|adjuntas|00601")]
 
 
-@pytest.mark.parametrize("merged", [False, True])
-def test_nothing_is_stored_if_the_transaction_breaks_off(warehouse, settings, merged):
-    def broken():
-        with warehouse.staging() as staging:
-            staging.add(b"0" + b"\t\\N" * 13 + b"\n", b"", b"")
-            if merged:
-                staging.merge_into("half")
-            raise RuntimeError("the payload ends here")
+ROW = b"0" + b"\t\\N" * 13 + b"\n"
 
+
+def row_files(folder, *lines):
+    with RowFiles(folder) as files:
+        for raw in lines:
+            files.add(raw, b"", b"")
+    return files
+
+
+def test_nothing_is_stored_if_a_row_is_refused(warehouse, settings, tmp_path):
     warehouse.save_batch(make_batch(batch_id="half"))
-    with pytest.raises(RuntimeError):
-        broken()
+    with pytest.raises(InvalidValue):
+        warehouse.store_rows("half", row_files(tmp_path, ROW, b"1\ttoo few\n"))
     assert query(settings, "select 1 from raw.raw_data where batch_id = 'half'") == []
     assert warehouse.batch("half").status == "fetched"
 
 
-def test_two_processes_store_one_batch_once(warehouse, settings):
-    row = b"0" + b"\t\\N" * 13 + b"\n"
+def test_a_full_disk_is_its_own_error(warehouse):
+    statement = text("do $$ begin raise 'could not extend file' using errcode = '53100'; end $$")
+    full = pytest.raises(DiskFull, match=r"the disk of the database .* is full: could not extend")
+    with full, warehouse._begin() as connection:
+        connection.execute(statement)
+
+
+def test_rows_that_are_stored_already_stay_unchanged(warehouse, settings, tmp_path):
+    warehouse.save_batch(make_batch(batch_id="again"))
+    warehouse.store_rows("again", row_files(tmp_path, ROW))
+    warehouse.save_batch(make_batch(batch_id="again"))
+    changed = ROW.replace(b"\\N", b"other", 1)
+    saved = warehouse.store_rows("again", row_files(tmp_path, changed, ROW.replace(b"0", b"1", 1)))
+    assert (saved.status, saved.rows_raw) == ("validated", 2)
+    assert query(
+        settings,
+        "select row_number, brokered_by from raw.raw_data where batch_id = 'again' order by 1",
+    ) == [(0, None), (1, None)]
+
+
+def test_two_processes_store_one_batch_once(warehouse, settings, tmp_path):
     warehouse.save_batch(make_batch(batch_id="both"))
+    files = row_files(tmp_path, ROW)
 
-    def second():
-        with Warehouse(settings.database_url) as other, other.staging() as staging:
-            staging.add(row, b"", b"")
-            return staging.merge_into("both")
+    def store_once():
+        with Warehouse(settings.database_url) as other:
+            return other.store_rows("both", files)
 
-    with ThreadPoolExecutor(1) as pool:
-        with warehouse.staging() as staging:
-            staging.add(row, b"", b"")
-            saved = staging.merge_into("both")
-            waiting = pool.submit(second)
+    with ThreadPoolExecutor(2) as pool:
+        with psycopg2.connect(settings.database_url) as holding, holding.cursor() as cursor:
+            cursor.execute("select 1 from ops.batches where batch_id = 'both' for update")
+            waiting = [pool.submit(store_once) for _ in range(2)]
             with pytest.raises(TimeoutError):
-                waiting.result(0.5)
-        assert waiting.result(30) == saved
+                waiting[0].result(0.3)
+        holding.close()
+        first, second = (stored.result(30) for stored in waiting)
+    assert first == second
+    assert first.status == "validated"
     assert query(settings, "select count(*) from raw.raw_data where batch_id = 'both'") == [(1,)]
+
+
+def test_lines_longer_than_a_read_get_the_id_once(tmp_path):
+    lines = b"".join(b"%d\t%s\n" % (row, b"x" * size) for row, size in enumerate((5, 0, 40, 1)))
+    for size in range(1, len(lines) + 2):
+        read, prefixed = b"", rows._Prefixed(io.BytesIO(lines), b"id\t")
+        while part := prefixed.read(size):
+            read += part
+        assert read == b"".join(b"id\t" + line for line in lines.splitlines(keepends=True))
 
 
 def test_batches_are_ordered_by_fetch_time(warehouse):

@@ -162,9 +162,11 @@ def _without_nan(row):
 
 def score_csv(path, rows):
     """``tasador score``."""
-    table, summary = scoring._open(path, ())
-    read_ = scoring._read(table, summary, path, None)
-    return [reading(row.listing, row.problems) for row in read_]
+    return [
+        reading(listing_at(read.columns, row), read.problems.get(row, ()))
+        for read in scoring.read_blocks(scoring.open_listings(path))
+        for row in range(read.block.rows)
+    ]
 
 
 def _cut(path, rows, form):

@@ -2,7 +2,11 @@
 
 import csv
 import gzip
+import signal
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from tasador.errors import TrainingError
@@ -10,8 +14,10 @@ from tasador.listings.csv_file import TableError
 from tasador.listings.listing import COLUMNS, INPUTS, read_listing
 from tasador.model.bundle import Bundle
 from tasador.source.simulator import generate
+from tasador.training import score_lines
 from tasador.training.from_csv import train_to_folder
-from tasador.training.scoring import OUTPUT, safe_cell, score_csv
+from tasador.training.score_lines import OUTPUT, safe_cell
+from tasador.training.scoring import score_csv
 
 
 def write_csv(path, rows, columns=COLUMNS):
@@ -237,3 +243,75 @@ def test_older_editions_without_broker_and_street_train_and_serve(raw, tmp_path)
         [row["price"] for row in read_output(tmp_path / f"{n}.csv")] for n in ("out", "old-out")
     ]
     assert prices[0] == prices[1]
+
+
+def test_parquet_and_csv_give_the_same_prices(raw, folder, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source = write_csv(tmp_path / "in.csv", raw)
+    rows = [{**row, "nr": number} for number, row in enumerate(raw)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet", row_group_size=400)
+    score_csv(folder, source, tmp_path / "csv-out.csv")
+    summary = score_csv(folder, tmp_path / "in.parquet", tmp_path / "out.csv", keys=["nr", "bed"])
+    assert (summary.rows, summary.absent) == (len(raw), ())
+    assert set(summary.unused) == {"price"}
+    with (tmp_path / "out.csv").open(newline="") as file:
+        priced = list(csv.DictReader(file))
+    assert [row.pop("nr") for row in priced] == list(map(str, range(len(raw))))
+    beds = ["" if row["bed"] is None else f"{row['bed']:g}" for row in raw]
+    assert [row.pop("bed") for row in priced] == beds
+    assert priced == read_output(tmp_path / "csv-out.csv")
+
+
+def test_parquet_problems_name_the_row(folder, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = {"state": ["TX", None, "Ohio"], "bed": [3, 2000, None], "sold": [[1], [2], [3]]}
+    pq.write_table(pa.table(table), tmp_path / "in.parquet")
+    with pytest.raises(TableError, match="the column sold has values of the type list"):
+        score_csv(folder, tmp_path / "in.parquet", tmp_path / "out.csv")
+    del table["sold"]
+    pq.write_table(pa.table(table), tmp_path / "in.parquet")
+    summary = score_csv(folder, tmp_path / "in.parquet", tmp_path / "out.csv")
+    assert summary.first_problem.startswith("in row 2: bed is above 1,000")
+    (tmp_path / "in.parquet").write_bytes((tmp_path / "in.parquet").read_bytes()[:-20])
+    with pytest.raises(TableError, match=r"in\.parquet is a damaged Parquet file"):
+        score_csv(folder, tmp_path / "in.parquet", tmp_path / "out.csv")
+
+
+def test_keys_with_commas_quotes_and_formulas_are_cells(folder, tmp_path):
+    keys = ['a,"b"', "=x", "plain", "ü\nline", ""]
+    with (tmp_path / "in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "state"), *((key, "TX") for key in keys)])
+    score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv", keys=["id"])
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == list(map(safe_cell, keys))
+
+
+@pytest.mark.parametrize("number", [0.0, 0.004, 0.006, 1234.5, 99999999.99, 1e10])
+def test_dollars_have_two_decimals(number):
+    (text,) = score_lines._cents(np.array([number])).to_pylist()
+    assert float(text) == round(number, 2)
+    assert len(text.partition(".")[2]) == 2
+
+
+def test_a_killed_run_is_started_again_and_leaves_nothing_behind(raw, folder, tmp_path):
+    source = write_csv(tmp_path / "in.csv", raw)
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    score_csv(folder, source, whole)
+    program = (
+        "import os, sys, signal\n"
+        "from tasador.training import scoring\n"
+        "def kill(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "scoring.score_csv(*sys.argv[1:], progress=kill)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, folder, source, out], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not out.exists()
+    (part,) = tmp_path.glob(".out.csv.*.part")
+    assert part.stat().st_size > 0
+    score_csv(folder, source, out)
+    assert out.read_bytes() == whole.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "whole.csv", "out.csv"}
