@@ -5,15 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from tasador.arrays import Array
-from tasador.ingestion.arrow import number_array, scalar, text_array
 from tasador.listings.value_reader import FieldProblem
 from tasador.model.intervals import LEVELS
 
@@ -67,50 +62,37 @@ def output_lines(
     rows = len(priced.price)
     if not rows:
         return b""
-    dollars = [priced.price]
-    for level in LEVELS:
-        dollars += [priced.low[level], priced.high[level]]
     reasons = {
         row: "; ".join(f"{problem.field} {problem.reason}" for problem in found)
         for row, found in problems.items()
     }
     warnings = {row: "; ".join(found) for row, found in priced.warnings.items()}
-    empty = text_array([""]).take(number_array(np.zeros(rows, dtype=np.int64)))
-    columns = [
-        *(text_array(_cells(key)) for key in keys),
-        *map(_cents, dollars),
-        text_array(list(map(str, priced.fsd))) if len(priced.fsd) else empty,
-        text_array(priced.classes) if len(priced.classes) else empty,
-        text_array(list(map(";".join, priced.missing))),
+    dollars = [priced.price]
+    for level in LEVELS:
+        dollars += [priced.low[level], priced.high[level]]
+    # The dollars of a row are one text of several cells.
+    form = ",".join(["%.2f"] * len(dollars))
+    empty = [""] * rows
+    columns: list[Iterable[str]] = [
+        *map(_cells, keys),
+        [form % each for each in zip(*(column.tolist() for column in dollars), strict=True)],
+        map(str, priced.fsd) if len(priced.fsd) else empty,
+        priced.classes if len(priced.classes) else empty,
+        map(";".join, priced.missing),
         _sparse(reasons, empty),
         _sparse(warnings, empty),
     ]
-    lines = pc.binary_join_element_wise(*columns, scalar(","))
-    return bytes(pc.binary_join(_one_list(lines), "\n")[0].as_buffer()) + b"\n"
+    return ("\n".join(map(",".join, zip(*columns, strict=True))) + "\n").encode()
 
 
-def _one_list(texts: pa.Array) -> pa.Array:
-    ends = number_array(np.array([0, len(texts)], dtype=np.int32))
-    return pa.ListArray.from_arrays(ends, texts)
-
-
-def _cents(dollars: Array) -> pa.Array:
-    """Dollars as text with two decimals."""
-    cents = np.rint(dollars * 100).astype(np.int64)
-    # The 128 bits of a decimal, of which the upper ones are the sign's.
-    wide = np.column_stack((cents, cents >> 63))
-    kind = pa.decimal128(18, 2)
-    return pa.Array.from_buffers(kind, len(cents), [None, pa.py_buffer(wide)]).cast(pa.string())
-
-
-def _sparse(texts: Mapping[int, str], empty: pa.Array) -> pa.Array:
+def _sparse(texts: Mapping[int, str], empty: Sequence[str]) -> Sequence[str]:
     """A column of the texts by row, and ``empty`` cells."""
     if not texts:
         return empty
-    cells = [""] * len(empty)
+    cells = [*empty]
     for row, text in texts.items():
         cells[row] = _cell(text)
-    return text_array(cells)
+    return cells
 
 
 def _cells(texts: Sequence[str]) -> Sequence[str]:

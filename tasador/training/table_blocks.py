@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from tasador.arrays import Array
 from tasador.listings.by_column import Given
 from tasador.listings.csv_file import CsvRow, PlainLines, TableError, open_csv_by_column
 from tasador.listings.text_column import TextColumn
 from tasador.listings.value_reader import FieldProblem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _PARQUET = b"PAR1"
 _ROWS = 20_000
@@ -97,8 +100,11 @@ def _block(rows: Sequence[CsvRow], width: int) -> Block:
 
 
 def _open_parquet(path: Path) -> Table:
-    import pyarrow.parquet as pq
-
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:  # the images of the functions and of the web app have none
+        raise TableError(f"{path} is a Parquet file: convert it to CSV") from None
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
@@ -113,6 +119,8 @@ def _open_parquet(path: Path) -> Table:
 
 
 def _parquet_blocks(path: Path, file: pa.parquet.ParquetFile) -> Iterator[Block]:
+    import pyarrow as pa
+
     first = 1
     with file:
         try:
@@ -126,6 +134,8 @@ def _parquet_blocks(path: Path, file: pa.parquet.ParquetFile) -> Iterator[Block]
 
 def _received(column: pa.Array) -> Given:
     """The values as a source sends them: numbers, true and false, or text."""
+    import pyarrow as pa
+
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type

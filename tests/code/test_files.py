@@ -160,8 +160,9 @@ def test_folder_that_cannot_be_made_is_an_error_before_the_block(tmp_path):
 
 
 def test_what_a_killed_process_left_is_deleted_by_the_next_one(tmp_path):
-    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left = tmp_path / f".out.csv.{int(ended.stdout)}.part"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".out.csv.{ended.pid}.part"
     kept = [tmp_path / f".out.csv.{os.getppid()}.part", tmp_path / ".other.csv.1234567.part"]
     for path in (left, *kept):
         path.write_text("a part")

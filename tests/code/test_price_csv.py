@@ -1,11 +1,14 @@
 """Pricing a CSV by any pricer: what it is given, what is written, and what is refused."""
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from tasador.listings.csv_file import TableError
+from tasador.training.score_lines import output_lines
 from tasador.training.scoring import OUTPUT, PricedRows, check_csv, price_csv
 
 ROWS = "id,state,bed,note\n1,TX,3,a\n2,Ohio,lots,=b\n3,Ohio\n4,Ohio,-2,d\n"
@@ -31,17 +34,17 @@ def path(tmp_path):
     return tmp_path / "in.csv"
 
 
-def test_rows_are_priced_in_chunks_and_in_order(path, tmp_path):
+def test_rows_are_priced_in_order(path, tmp_path):
     pricer = Pricer()
-    price_csv(pricer, path, tmp_path / "out.csv", keys=["id", "note"], chunk=3)
-    assert pricer.sizes == [3, 1]
+    price_csv(pricer, path, tmp_path / "out.csv", keys=["id", "note"])
+    assert sum(pricer.sizes) == 4
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == ("id", "note", *OUTPUT)
     assert [row["id"] for row in rows] == ["1", "2", "", "4"]
     assert [float(row["price"]) for row in rows] == [3000, 0, 0, 0]
     assert [row["note"] for row in rows] == ["a", "'=b", "", "d"]
-    assert [row["warnings"] for row in rows] == ["'=odd", "", "", "'=odd"]
+    assert [row["warnings"] for row in rows] == ["'=odd", "", "", ""]
 
 
 def test_check_says_what_pricing_says(path, tmp_path):
@@ -64,3 +67,22 @@ def test_more_rows_than_allowed_are_refused_and_nothing_is_written(path, tmp_pat
     with pytest.raises(TableError, match="more than 3 rows"):
         price_csv(Pricer(), path, tmp_path / "out.csv", most=3)
     assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_the_web_app_prices_files_without_pyarrow():
+    program = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from tasador.training import scoring\n"
+        "assert not {'pandas', 'sklearn'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_dollars_have_two_decimals():
+    price = np.array([0.0, 0.004, 0.006, 1234.5, 1e10])
+    low = dict.fromkeys(("80", "90", "95"), price)
+    priced = PricedRows(price, low, low, [()] * 5, {}, [0.25] * 5, ["high"] * 5)
+    cells = [line.split(",") for line in output_lines([], priced, {}).decode().splitlines()]
+    assert [row[0] for row in cells] == ["0.00", "0.00", "0.01", "1234.50", "10000000000.00"]
+    assert [row[7:] for row in cells] == [["0.25", "high", "", "", ""]] * 5
+    assert output_lines([], priced._replace(price=np.array([])), {}) == b""

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from tasador.errors import TrainingError
@@ -14,7 +13,6 @@ from tasador.listings.csv_file import TableError
 from tasador.listings.listing import COLUMNS, INPUTS, read_listing
 from tasador.model.bundle import Bundle
 from tasador.source.simulator import generate
-from tasador.training import score_lines
 from tasador.training.from_csv import train_to_folder
 from tasador.training.score_lines import OUTPUT, safe_cell
 from tasador.training.scoring import score_csv
@@ -288,13 +286,6 @@ def test_keys_with_commas_quotes_and_formulas_are_cells(folder, tmp_path):
     score_csv(folder, tmp_path / "in.csv", tmp_path / "out.csv", keys=["id"])
     with (tmp_path / "out.csv").open(newline="") as file:
         assert [row["id"] for row in csv.DictReader(file)] == list(map(safe_cell, keys))
-
-
-@pytest.mark.parametrize("number", [0.0, 0.004, 0.006, 1234.5, 99999999.99, 1e10])
-def test_dollars_have_two_decimals(number):
-    (text,) = score_lines._cents(np.array([number])).to_pylist()
-    assert float(text) == round(number, 2)
-    assert len(text.partition(".")[2]) == 2
 
 
 def test_a_killed_run_is_started_again_and_leaves_nothing_behind(raw, folder, tmp_path):
