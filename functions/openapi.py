@@ -162,6 +162,7 @@ def _record() -> Json:
         "/predictions/{prediction_id}/lineage": _get(
             "what led to one prediction", lineage, 404, parameters=[identity]
         ),
+        "/report/{prediction_id}": _report(identity),
         "/metrics/summary": _get(
             "counts, prices and latencies; the state of rollouts", {"type": "object"}
         ),
@@ -175,6 +176,18 @@ def _record() -> Json:
             }
         },
     }
+
+
+def _report(identity: Json) -> Json:
+    operation = _get(
+        "one prediction as a valuation report that prints to one A4 page",
+        STRING,
+        404,
+        parameters=[identity],
+    )
+    page = operation["get"]["responses"]["200"]
+    page["content"] = {"text/html": {"schema": STRING}}
+    return operation
 
 
 def _histories() -> Json:

@@ -13,7 +13,7 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import dead_letters, histories, predictions
+from functions import dead_letters, histories, predictions, reports
 from functions.access import protected, require_seal
 from functions.database import Database
 from functions.function import Function, Route
@@ -167,7 +167,10 @@ FUNCTION = Function(
     routes=(
         *(r._replace(view=protected(r.view)) for r in predictions.routes(DATABASE)),
         Route("GET", "/metrics/summary", protected(summary)),
-        *(r._replace(view=protected(r.view)) for r in histories.routes(DATABASE)),
+        *(
+            r._replace(view=protected(r.view))
+            for r in (*histories.routes(DATABASE), *reports.routes(DATABASE))
+        ),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),
     body_limit=MAX_BODY_BYTES,

@@ -11,39 +11,42 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.model.features import TERMS
+from tasador.model.traits import KNOWN_COLUMNS, KNOWN_SCALES, KNOWN_TERMS
 
 # The columns of a grid, in order. The place comes first: it is what the others leave.
 ADJUSTED_FOR = ("place", "status", "house_size", "bed", "bath", "acre_lot")
-# Which terms of the regressions belong to which column; the level belongs to the place.
-_COLUMN_OF_TERM = np.array(
-    [[float(term.column == column != "place") for column in ADJUSTED_FOR] for term in TERMS]
+_OTHERS = ADJUSTED_FOR[1:]
+# Which terms of the regressions, and which known values of a comparable, belong to which column.
+_COLUMN_OF_TERM = np.array([[float(term.column == name) for name in _OTHERS] for term in TERMS])
+_COLUMN_OF_KNOWN = (
+    np.array([[float(column == name) for name in _OTHERS] for column in KNOWN_COLUMNS])
+    * np.array(KNOWN_SCALES)[:, None]
 )
 # Below this (log price), two prices are the same, and the mean of both is either of them.
 _SAME = 1e-9
 
 
 def adjustment_grid(
-    differences: Array, coefficients: Array, log_price: Array, log_adjusted: Array
+    design: Array, regression: Array, known: Array, log_price: Array, log_adjusted: Array
 ) -> tuple[Array, Array, Array]:
-    """The grid [n, len(ADJUSTED_FOR)], and the prices [n] before and after it, in whole dollars.
+    """The grid [n, len(ADJUSTED_FOR)], and the prices [n] before and after it: whole dollars.
 
-    ``differences`` [n, len(TERMS)] are the terms of the listing minus those of each comparable,
-    ``coefficients`` [len(TERMS)] the listing's regression. ``log_price`` [n] are the comparables'
-    prices, ``log_adjusted`` [n] what they would cost if they were like the listing, in its place.
+    ``design`` and ``regression`` [len(TERMS)] are the listing's terms and its local regression,
+    ``known`` [n, len(KNOWN_TERMS)] the comparables' (``traits.known_values``). ``log_price`` [n]
+    are the comparables' prices, ``log_adjusted`` [n] what they would cost if they were like the
+    listing, in its place.
 
     A price plus its adjustments is the adjusted price, to the dollar. Shares of the log price
     become dollars along the straight line between the two prices (Aumann-Shapley), as in
-    ``contributions``.
+    ``contributions``. The place gets what the other columns leave.
     """
-    logs = (differences * coefficients) @ _COLUMN_OF_TERM
+    worth = regression[KNOWN_TERMS][:, None] * _COLUMN_OF_KNOWN
+    logs = (design * regression) @ _COLUMN_OF_TERM - known @ worth
     total = log_adjusted - log_price
-    logs[:, 0] = total - logs.sum(axis=1)
     price, adjusted = np.exp(log_price), np.exp(log_adjusted)
-    same = np.abs(total) < _SAME
-    mean = np.where(same, price, (adjusted - price) / np.where(same, 1.0, total))
+    mean = np.divide(adjusted - price, total, out=price.copy(), where=np.abs(total) > _SAME)
     price, adjusted = np.rint(price), np.rint(adjusted)
-    grid = np.rint(logs * mean[:, None])
-    # Rounding is settled in the largest one.
-    largest = np.abs(grid).argmax(axis=1)
-    grid[np.arange(len(grid)), largest] += adjusted - price - grid.sum(axis=1)
-    return grid, price, adjusted
+    grid = np.empty((len(price), len(ADJUSTED_FOR)))
+    others = np.rint(logs * mean[:, None], out=grid[:, 1:])
+    grid[:, 0] = adjusted - price - others.sum(axis=1)
+    return grid.astype(np.int64), price, adjusted

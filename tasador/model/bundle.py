@@ -24,7 +24,7 @@ from tasador.listings.arrays import InputColumns, absent_of, arrays_of
 from tasador.listings.listing import INPUTS, Listing
 from tasador.listings.rules import SOLD
 from tasador.model.categories import ParsedRows
-from tasador.model.comparables import Comparable
+from tasador.model.comparable import Comparable
 from tasador.model.confidence import LEVEL, Confidence
 from tasador.model.encoder_files import from_files
 from tasador.model.encoders import EncodedListing, Encoders

@@ -14,19 +14,19 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.model.adjustments import ADJUSTED_FOR, adjustment_grid
+from tasador.model.adjustments import adjustment_grid
 from tasador.model.candidates import CANDIDATES, CandidateRuns, candidate_runs
+from tasador.model.comparable import Comparable, comparable_of
 from tasador.model.features import COMPARABLE_MEASURES, KERNELS
 from tasador.model.kernels import GaussianKernels
-from tasador.model.own_features import from_centred
 from tasador.model.traits import (
     EXACT_LENGTH,
-    SOLD_TERM,
+    SOLD,
     TRAITS,
     centred_numbers_of,
+    known_values,
     round_traits,
     round_traits_of_one,
-    terms_of,
 )
 
 # Means of the comparables are shrunk towards "no premium" as if that had this much weight.
@@ -41,34 +41,6 @@ _CHUNK = 512
 _TRAIT_ITEM = np.dtype((np.void, np.dtype(np.float32).itemsize * (TRAITS + 1)))
 _VALUES = 4
 _VALUE_ITEM = np.dtype((np.void, np.dtype(np.float32).itemsize * _VALUES))
-
-
-class Comparable(NamedTuple):
-    """A known listing that is like the one in question; ``alike`` is between 0 and 1.
-
-    ``price`` in dollars, ``house_size`` in square feet, ``acre_lot`` in acres, ``km`` the distance
-    between the centres of the two zip codes; None is a missing value. ``adjusted`` is the price
-    that it would have in the place, with the size, rooms and lot of the listing in question: the
-    local regression is exchanged, and what sets it apart from its own regression stays.
-
-    ``adjustments`` has what each difference is worth in dollars, by ADJUSTED_FOR: ``price`` plus
-    their sum is ``adjusted``. ``remaining`` is what then remains to the estimate: what the trees
-    see, and what sets this comparable apart. ``sold`` says whether ``price`` was paid; otherwise it
-    was asked.
-    """
-
-    price: float
-    bed: float | None
-    bath: float | None
-    house_size: float | None
-    acre_lot: float | None
-    zip_code: str
-    km: float
-    alike: float
-    sold: bool
-    adjustments: dict[str, int]
-    adjusted: float
-    remaining: float
 
 
 class ComparableQuery(NamedTuple):
@@ -234,15 +206,16 @@ class Comparables:
         km = np.repeat(np.append(self.km[area], 0.0), neighbours.per_area)[order]
         traits, given = self.traits[rows], self.given[rows]
         numbers = centred_numbers_of(traits) + means
-        known_terms = terms_of(traits, given)
         level = float(regression @ design)
         grid, price, adjusted = adjustment_grid(
-            design - known_terms,
+            design,
             regression,
+            known_values(traits, given),
             self.log_price[rows].astype(np.float64),
             level + self.premium[rows].astype(np.float64),
         )
-        areas = np.searchsorted(self.start, rows, side="right") - 1
+        # Of one type: numpy would convert all starts.
+        areas = np.searchsorted(self.start, rows.astype(self.start.dtype), side="right") - 1
         columns = (
             numbers,
             given,
@@ -250,44 +223,14 @@ class Comparables:
             zips[areas],
             km,
             neighbours.squared[order],
-            known_terms[:, SOLD_TERM] > 0.5,
+            traits[:, SOLD] > 0.0,
             grid,
             adjusted,
         )
         return [
-            _comparable(estimate, *row)
+            comparable_of(estimate, *row)
             for row in zip(*(column.tolist() for column in columns), strict=True)
         ]
-
-
-def _comparable(
-    estimate: float,
-    numbers: list[float],
-    given: list[bool],
-    price: float,
-    zip_code: int,
-    km: float,
-    squared: float,
-    sold: bool,
-    grid: list[float],
-    adjusted: float,
-) -> Comparable:
-    house_size, bed, bath, acre_lot = from_centred(*numbers)
-    has_size, has_bed, has_bath, has_lot = given
-    return Comparable(
-        price=int(price),
-        bed=round(bed, 1) if has_bed else None,
-        bath=round(bath, 1) if has_bath else None,
-        house_size=round(house_size) if has_size else None,
-        acre_lot=round(acre_lot, 2) if has_lot else None,
-        zip_code=f"{zip_code:05d}",
-        km=round(km, 1),
-        alike=round(math.exp(-squared / 2), 4),
-        sold=sold,
-        adjustments=dict(zip(ADJUSTED_FOR, map(int, grid), strict=True)),
-        adjusted=int(adjusted),
-        remaining=round(estimate - adjusted, 2),
-    )
 
 
 class _Buffers:

@@ -17,7 +17,7 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle, LogEffects
-from tasador.model.comparables import Comparable
+from tasador.model.comparable import Comparable
 from tasador.model.features import FEATURES, PLACE, TERMS
 
 _NAMES = {
@@ -32,6 +32,9 @@ _NAMES = {
     "comparables": "comparable listings",
 }
 _NAMED_IN_SENTENCE = 3
+# What contributes: the features of the trees, then the terms of the local regression.
+_FEATURES = (*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS))
+_COLUMNS = tuple(dict.fromkeys(feature.column for feature in _FEATURES))
 
 
 class Contribution(NamedTuple):
@@ -70,17 +73,17 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
     effects = bundle.log_effects(listing)
     price, base, dollars = _to_dollars(effects)
     row = ["missing" if math.isnan(v) else f"{v:.4g}" for v in effects.features.tolist()]
-    features = [*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS)]
-    values = [*row, *(_value(term.column, listing) for term in TERMS)]
+    written = {column: _value(column, listing) for column in _COLUMNS}
+    values = [*row, *(written[term.column] for term in TERMS)]
     by_feature = [
         Contribution(feature.name, value, amount)
-        for feature, value, amount in zip(features, values, dollars.tolist(), strict=True)
+        for feature, value, amount in zip(_FEATURES, values, dollars.tolist(), strict=True)
     ]
-    by_column: dict[str, float] = {}
-    for feature, contribution in zip(features, by_feature, strict=True):
-        by_column[feature.column] = by_column.get(feature.column, 0.0) + contribution.dollars
+    by_column = dict.fromkeys(_COLUMNS, 0.0)
+    for feature, contribution in zip(_FEATURES, by_feature, strict=True):
+        by_column[feature.column] += contribution.dollars
     columns = _sorted(
-        [Contribution(name, _value(name, listing), amount) for name, amount in by_column.items()]
+        [Contribution(name, written[name], amount) for name, amount in by_column.items()]
     )
     return Explanation(
         price,

@@ -27,7 +27,8 @@ from tasador.model.categories import (
     keys_of,
     zips_of,
 )
-from tasador.model.comparables import Comparable, ComparableQuery, Comparables, query_of_one
+from tasador.model.comparable import Comparable
+from tasador.model.comparables import ComparableQuery, Comparables, query_of_one
 from tasador.model.features import CENTRED
 from tasador.model.own_features import (
     own_features,

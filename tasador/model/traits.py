@@ -25,16 +25,23 @@ TRAIT_WEIGHTS = {
 TRAITS = len(TRAIT_WEIGHTS)
 _TERM_NAMES = [term.name for term in TERMS]
 _TERMS = [_TERM_NAMES.index(name) for name in TRAIT_WEIGHTS]
-_LEVEL, _LAND, _LOT, _LAND_LOT = map(_TERM_NAMES.index, ("level", "land", "log_lot", "land_lot"))
-SOLD_TERM = _TERM_NAMES.index("sold")
-# Of each number in CENTRED, the term that says it is missing.
-_MISSING = [
-    _TERM_NAMES.index(name)
-    for name in ("house_size_missing", "bed_missing", "bath_missing", "lot_missing")
-]
 _WEIGHTS = tuple(TRAIT_WEIGHTS.values())
 _CENTRED = [list(TRAIT_WEIGHTS).index(name) for name in CENTRED]
 _CENTRED_WEIGHTS = tuple(TRAIT_WEIGHTS[name] for name in CENTRED)
+_LAND, _LOT = (list(TRAIT_WEIGHTS).index(name) for name in ("land", "log_lot"))
+SOLD = list(TRAIT_WEIGHTS).index("sold")
+# What ``known_values`` tells: which terms, the factors that turn its values into them, and which
+# column of a listing each describes. The size that is missing is a trait already.
+_MISSING = ("bed_missing", "bath_missing", "lot_missing")
+_KNOWN_NAMES = (*TRAIT_WEIGHTS, "house_size_missing", *_MISSING, "land_lot")
+KNOWN_TERMS = [_TERM_NAMES.index(name) for name in _KNOWN_NAMES]
+KNOWN_SCALES = (
+    *(1 / weight for weight in _WEIGHTS),
+    0.0,
+    *(1.0 for _ in _MISSING),
+    1 / (TRAIT_WEIGHTS["land"] * TRAIT_WEIGHTS["log_lot"]),
+)
+KNOWN_COLUMNS = tuple(TERMS[term].column for term in KNOWN_TERMS)
 # Traits are rounded to 1/64. Their squares, products and sums are then whole multiples of a step
 # that float32 holds exactly, so a distance is the same on every processor and in every order of
 # summation. The kernels are much wider than the step.
@@ -60,18 +67,14 @@ def centred_numbers_of(traits: Array) -> Array:
     return traits[:, _CENTRED].astype(np.float64) / _CENTRED_WEIGHTS
 
 
-def terms_of(traits: Array, given: Array) -> Array:
-    """The terms of the regressions, float64 [n, len(TERMS)], as far as traits tell them.
+def known_values(traits: Array, given: Array) -> Array:
+    """What traits tell of the terms of known listings, float64 [n, len(KNOWN_TERMS)].
 
-    ``given`` [n, len(CENTRED)] are the real numbers (``given_of``). Traits do not say who is ready
-    to build: that counts as for sale.
+    ``given`` [n, len(CENTRED)] are the real numbers (``given_of``). A value times its scale in
+    KNOWN_SCALES is the term. Traits do not say who is ready to build: that counts as for sale.
     """
-    terms = np.zeros((len(traits), len(TERMS)))
-    terms[:, _LEVEL] = 1.0
-    terms[:, _TERMS] = traits.astype(np.float64) / _WEIGHTS
-    terms[:, _MISSING] = ~given
-    terms[:, _LAND_LOT] = terms[:, _LAND] * terms[:, _LOT]
-    return terms
+    land_lot = traits[:, _LAND] * traits[:, _LOT]
+    return np.concatenate([traits, ~given, land_lot[:, None]], axis=1, dtype=np.float64)
 
 
 def given_of(numbers: Numbers) -> Array:

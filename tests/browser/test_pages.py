@@ -1,5 +1,7 @@
 """The pages, used as a person uses them."""
 
+import re
+
 import httpx
 import pytest
 
@@ -194,6 +196,21 @@ def test_sliders_move_price_and_waterfall(page, web, platform, model):
     page.click(".aside button")
     page.wait(f"document.querySelector('#price').innerText === '{before}'")
     page.wait("document.querySelector('.slider-value').innerText === '1,500 sq ft'")
+
+
+def test_the_report_of_an_estimate_opens_at_the_address_of_the_app(page, web, platform, model):
+    city, state = place_of(web, platform)
+    ready(page, web, f"?city={city}&state={state}&house_size=1500")
+    estimate(page)
+    assert re.search(r"(High|Medium|Low) confidence", page.text("#confidence"))
+    assert "would be listed at about $" in page.text("#prices")
+    assert "remains to your estimate" in page.text(".adjustments")
+    price, address = page.text("#price"), page.js("document.querySelector('#report').href")
+    assert address.startswith(f"{web}/report/")
+    recorded(platform, address.rpartition("/")[2])
+    page.open(address)
+    assert page.text(".price") == price
+    assert "Comparables, adjusted to the home" in page.text()
 
 
 def test_map_zooms_and_lights_the_card_of_a_pin(page, web, platform, model):

@@ -317,7 +317,10 @@ HOME = {
     "zip_code": "77084",
     "km": 0.0,
     "alike": 0.9,
+    "sold": True,
+    "adjustments": {"place": -25_000, "status": 0, "house_size": 5_000, "bed": 0},
     "adjusted": 330_000,
+    "remaining": 12_000.4,
 }
 
 
@@ -327,6 +330,10 @@ def test_cards_of_comparables():
     assert shown[0].facts == "3 bed · 2.5 bath · 1,750 sq ft"
     assert shown[0].where == "$200 per sq ft · Houston 77084 · same zip code"
     assert (shown[0].adjusted, shown[0].adjustment) == ("$330,000", "−$20,000")
+    assert shown[0].price == "$350,000 sold"
+    assert shown[0].grid == (
+        "location −$25,000 · house size +$5,000 · +$12,000 remains to your estimate"
+    )
     assert shown[1].facts == "no details known"
     assert shown[1].where == "Zip code 00001 · 5.0 mi"
 

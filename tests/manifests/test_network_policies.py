@@ -45,7 +45,7 @@ ALLOWED = {
     # SeaweedFS without keys: nobody.
     **{("objects", port): set() for port in (8888, 9333, 8080 + 10000, 18333, 19333, 18888)},
     ("broker", 8080): {"predict", "explain", "reload", "step"},
-    ("activator", 8012): {"reload", "web"},
+    ("activator", 8012): {"record", "reload", "web"},
     ("api server", 443): {"reload", "deploy-flows", "sensor", "step"},
     ("internet", 443): {"reload", "deploy-flows", "sensor", "step"},
     ("internet", 25): set(),

@@ -12,6 +12,7 @@ from tasador_web import layout
 from tasador_web.browser_rules import BrowserRules, policy
 from tasador_web.origins import App, KnownOrigins
 from tasador_web.pages import activity, estimate, market, models, service
+from tasador_web.reports import Reports
 from tasador_web.sign_in import SignIn
 from tasador_web.visitor_state import VisitorState
 
@@ -27,7 +28,7 @@ def protected(app: App) -> App:
     origins = get_config().cors_allowed_origins
     settings = Settings.load()
     cards = [getattr(settings, f"cards_{f}_url") for f in ("ingest", "drift", "train", "monitor")]
-    return BrowserRules(KnownOrigins(SignIn(app, origins), origins), policy(BUILT, cards))
+    return BrowserRules(KnownOrigins(SignIn(Reports(app), origins), origins), policy(BUILT, cards))
 
 
 app = rx.App(

@@ -134,9 +134,21 @@ class Functions:
         params: dict[str, Any] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
         return await self._request("record", "GET", "/predictions/history", params=params)
 
+    async def report(self, prediction_id: str) -> str:
+        """The valuation report of a recorded prediction, as HTML."""
+        path = f"/report/{quote(prediction_id, safe='')}"
+        return (await self._send("record", "GET", path)).text
+
     async def _request(
         self, function: str, method: str, path: str, **options: Any
     ) -> dict[str, Any]:
+        response = await self._send(function, method, path, **options)
+        try:
+            return dict(response.json())
+        except ValueError:
+            raise ApiError(f"{path} answered with something that is not JSON") from None
+
+    async def _send(self, function: str, method: str, path: str, **options: Any) -> httpx.Response:
         url = self._url.replace("{function}", function)
         try:
             # predict and explain are open, and need not learn the token.
@@ -146,10 +158,7 @@ class Functions:
             raise ApiError(f"{function} at {url} does not answer. Is it up?") from None
         if not response.is_success:
             raise ApiError.from_response(response)
-        try:
-            return dict(response.json())
-        except ValueError:
-            raise ApiError(f"{path} answered with something that is not JSON") from None
+        return response
 
 
 _SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, Functions] = WeakKeyDictionary()

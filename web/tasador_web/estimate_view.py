@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from tasador_web import words
+from tasador_web import reports, words
 from tasador_web.geography import Geography
 
 # The range of the headline: it contains 8 of 10 prices.
@@ -55,6 +55,7 @@ class Estimate:
     digest: str = ""
     revision: str = ""
     prediction_id: str = ""
+    report: str = ""
     correlation_id: str = ""
 
 
@@ -82,6 +83,7 @@ class Comparable:
     alike_share: float
     adjustment: str
     adjusted: str
+    grid: str
 
 
 @dataclass
@@ -146,6 +148,7 @@ def estimate_of(
         digest=prediction["model"]["digest"],
         revision=prediction["revision"] or "none",
         prediction_id=prediction.get("prediction_id", ""),
+        report=reports.link_of(prediction.get("prediction_id", "")),
         correlation_id=prediction["correlation_id"],
     )
 
@@ -286,14 +289,26 @@ def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comp
     away = "same zip code" if miles == 0 else f"{miles:.1f} mi"
     return Comparable(
         number=str(number),
-        price=words.dollars(c["price"]),
+        price=f"{words.dollars(c['price'])} {'sold' if c['sold'] else 'asked'}",
         facts=" · ".join(rooms) or "no details known",
         where=" · ".join(part for part in (per_foot, place, away) if part),
         alike=f"{100 * c['alike']:.0f}\N{NO-BREAK SPACE}% alike",
         alike_share=round(100 * c["alike"], 1),
         adjustment=words.change(c["adjusted"] - c["price"]),
         adjusted=words.dollars(c["adjusted"]),
+        grid=_grid(c),
     )
+
+
+def _grid(c: Mapping[str, Any]) -> str:
+    """What each difference is worth, and what remains to the estimate."""
+    steps = [
+        f"{words.FIELDS[name].lower()} {words.change(dollars)}"
+        for name, dollars in c["adjustments"].items()
+        if dollars
+    ]
+    remaining = f"{words.change(c['remaining'])} remains to your estimate"
+    return " · ".join([*steps, remaining])
 
 
 def sliders_of(listing: Mapping[str, Any]) -> list[WhatIf]:

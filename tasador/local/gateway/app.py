@@ -49,6 +49,7 @@ FUNCTION_OF_PATH = {
     "/predictions/history": "record",
     "/predictions/{prediction_id}": "record",
     "/predictions/{prediction_id}/lineage": "record",
+    "/report/{prediction_id}": "record",
     "/metrics/summary": "record",
     "/models": "record",
     "/models/{version}": "record",

@@ -20,7 +20,7 @@ _COMMON = ("platform", "model_name", "broker_url")
 _NEEDS = {
     "predict": _OBJECTS,
     "explain": _OBJECTS,
-    "record": ("database_url",),
+    "record": ("database_url", "functions_url"),
     "reload": (
         *_OBJECTS,
         "database_url",

@@ -87,6 +87,17 @@ def _headline() -> rx.Component:
                 class_name="button small",
                 custom_attrs={"data-copy": "address"},
             ),
+            rx.cond(
+                result.report != "",
+                rx.el.a(
+                    rx.icon("file-text", size=14, aria_hidden="true"),
+                    "Report",
+                    href=result.report,
+                    target="_blank",
+                    id="report",
+                    class_name="button small",
+                ),
+            ),
             rx.el.button(
                 rx.icon("printer", size=14, aria_hidden="true"),
                 "Print",
@@ -199,6 +210,7 @@ def _comparable(home: rx.Var[Comparable]) -> rx.Component:
                 class_name="hint alike",
             ),
         ),
+        rx.el.p(home.grid, class_name="hint adjustments"),
         class_name="comparable",
         custom_attrs={"data-pin": home.number},
     )

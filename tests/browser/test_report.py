@@ -1,0 +1,85 @@
+"""The valuation report in a browser: one A4 page, readable in the dark and on a phone."""
+
+import base64
+import re
+
+import pytest
+
+from tasador.valuation.report import report
+from tests.browser import chromium
+from tests.kit.valuation import EXPLANATION, HOSTILE, ORIGIN, PREDICTION, hostile
+
+pytestmark = pytest.mark.skipif(chromium.find() is None, reason="Chromium is not installed")
+
+
+@pytest.fixture
+def page(tab):
+    """A tab without the web app."""
+    page = tab()
+    yield page
+    page.close()
+
+
+def shown(page, html, folder):
+    file = folder / "report.html"
+    file.write_text(html)
+    page.open(file.as_uri())
+    return page
+
+
+def pages_of(page):
+    """How many pages the report prints to, and their size in points."""
+    pdf = base64.b64decode(page.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    (count,) = re.findall(rb"/Type /Pages\s*/Count (\d+)", pdf)
+    boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)
+    return int(count), {(round(float(w)), round(float(h))) for w, h in boxes}
+
+
+@pytest.mark.parametrize("text", [None, *HOSTILE])
+def test_a_report_prints_to_one_a4_page_whatever_it_says(page, tmp_path, text):
+    parts = (PREDICTION, EXPLANATION, ORIGIN) if text is None else hostile(text)
+    prediction, explanation, origin = parts
+    shown(page, report(prediction, explanation, "", origin), tmp_path)
+    assert pages_of(page) == (1, {(595, 842)})
+    # Nothing is cut off at the right, where a page has no scroll bar.
+    page.call("Emulation.setEmulatedMedia", media="print")
+    page.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=726,
+        height=1055,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    assert page.js("document.documentElement.scrollWidth") <= 726
+    assert page.js("document.querySelector('.grid').getBoundingClientRect().right") <= 726
+    page.call("Emulation.clearDeviceMetricsOverride")
+    page.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_a_report_is_readable_in_the_dark_and_on_a_phone(page, tmp_path):
+    shown(page, report(PREDICTION, EXPLANATION, "", ORIGIN), tmp_path)
+    colors = "getComputedStyle(document.body)"
+    light = page.js(f"[{colors}.backgroundColor, {colors}.color]")
+    dark_mode = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.call("Emulation.setEmulatedMedia", features=dark_mode)
+    assert page.js(f"[{colors}.backgroundColor, {colors}.color]") != light
+    # Paper stays white.
+    page.call("Emulation.setEmulatedMedia", media="print", features=dark_mode)
+    assert page.js(f"{colors}.backgroundColor") == "rgb(255, 255, 255)"
+    page.call("Emulation.setEmulatedMedia", media="", features=[])
+    page.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=360,
+        height=740,
+        deviceScaleFactor=2,
+        mobile=True,
+    )
+    assert page.js("document.documentElement.scrollWidth") <= 360
+    page.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_a_report_loads_and_logs_nothing(page, tmp_path):
+    before = len(page.requests)
+    shown(page, report(*hostile(HOSTILE[0])[:2], "", ORIGIN), tmp_path)
+    assert {url.partition(":")[0] for url in page.requests[before:]} == {"file"}
+    assert page.errors == []
