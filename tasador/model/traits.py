@@ -68,7 +68,7 @@ def centred_numbers_of(traits: Array) -> Array:
 
 
 def known_values(traits: Array, given: Array) -> Array:
-    """What traits tell of the terms of known listings, float64 [n, len(KNOWN_TERMS)].
+    """What traits say about the terms of known listings, float64 [n, len(KNOWN_TERMS)].
 
     ``given`` [n, len(CENTRED)] are the real numbers (``given_of``). A value times its scale in
     KNOWN_SCALES is the term. Traits do not say who is ready to build: that counts as for sale.
