@@ -38,7 +38,7 @@ _NUMERIC = ("price", *NUMBERS)
 _NOTHING = type(None)
 _CODES = ("code", "zip code")
 # The digits that a code may have.
-_SIZES: dict[Kind, tuple[int, int]] = {"code": (1, LONGEST_TEXT), "zip code": (5, 5)}
+_SIZES: dict[Kind, tuple[int, int]] = {"code": (1, LONGEST_TEXT), "zip code": (1, 5)}
 _SPECIAL = (b"\\", b"\t", b"\n", b"\r")
 
 CLEAN_SCHEMA = pa.schema(
@@ -148,7 +148,7 @@ def _of_columns(
         known = received if name in unchanged else None
         values[name], texts[name], literals = _as_read(name, columns[name], known)
         quoted.append(literals)
-    canonical = _join(quoted, "\x1f", "")
+    canonical = _lines(quoted, "\x1f", "")
     refused = sorted(problems)
     keep: pa.Array | None = None
     if refused:
@@ -157,7 +157,7 @@ def _of_columns(
         keep = bool_array(is_clean)
         found = pa.RecordBatch.from_pydict(values).take(number_array(np.array(refused))).to_pylist()
         lines = [
-            canonical_line(Listing(**row), problems[number])[:-1]
+            canonical_line(Listing(**row), problems[number])
             for number, row in zip(refused, found, strict=True)
         ]
         canonical = pc.replace_with_mask(
@@ -176,7 +176,7 @@ def _of_columns(
     listings = [kept(values[name]) for name in COLUMNS]
     return ReadRows(
         rows=rows,
-        canonical=_lines(canonical),
+        canonical=_content(canonical),
         raw=_copy_lines([numbers.cast(pa.string()), *raw]),
         clean=_copy_lines(
             [
@@ -236,20 +236,24 @@ def _codes_of_texts(rule: Rule, texts: pa.Array) -> pa.Array | None:
     shortest, longest = _SIZES[rule.kind]
     if sizes["min"] is None or sizes["min"] < shortest or sizes["max"] > longest:
         return None
-    return texts if pc.all(pc.ascii_is_decimal(texts)).as_py() else None
+    if not pc.all(pc.ascii_is_decimal(texts)).as_py():
+        return None
+    return pc.utf8_lpad(texts, 5, "0") if rule.kind == "zip code" else texts
 
 
 def _property_keys(
     street: pa.Array, city: pa.Array, zip_code: pa.Array
 ) -> tuple[pa.Array, pa.Array]:
     """``property_key`` of each row, and whether the property is in the holdout."""
-    keys = _join([street, city, zip_code], "|", "")
-    encoded = _lines(keys).to_pybytes()
+    keys = pc.binary_join_element_wise(
+        *(street, city, zip_code, scalar("|")), null_handling="replace", null_replacement=""
+    )
+    encoded = _content(_lines([keys], "", "")).to_pybytes()
     if encoded.isascii():
         keys, encoded = pc.ascii_lower(keys), encoded.lower()
     else:
         keys = text_array([key.casefold() for key in encoded.decode().split("\n")[:-1]])
-        encoded = _lines(keys).to_pybytes()
+        encoded = _content(_lines([keys], "", "")).to_pybytes()
     # No text that is read has a line feed.
     held = holdout_of(encoded.split(b"\n")[:-1])
     return keys, bool_array(np.array(held, dtype=bool))
@@ -305,7 +309,7 @@ def _printable(text: str) -> str:
 
 def _copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
     """Rows in the text format of COPY: tabs between the values, \\N for a missing one."""
-    return _lines(_join([_escaped(column) for column in columns], "\t", "\\N"))
+    return _content(_lines([_escaped(column) for column in columns], "\t", "\\N"))
 
 
 def _escaped(column: pa.Array) -> pa.Array:
@@ -318,18 +322,20 @@ def _escaped(column: pa.Array) -> pa.Array:
     return column
 
 
-def _join(columns: Sequence[pa.Array], separator: str, missing: str) -> pa.Array:
-    return pc.binary_join_element_wise(
-        *columns, scalar(separator), null_handling="replace", null_replacement=missing
-    )
+def _lines(columns: Sequence[pa.Array], separator: str, missing: str) -> pa.Array:
+    """The rows as text, each with a line feed at its end."""
+    *first, last = columns
+    replaced = {"null_handling": "replace", "null_replacement": missing}
+    last = pc.binary_join_element_wise(last, scalar("\n"), scalar(""), **replaced)
+    if not first:
+        return last
+    return pc.binary_join_element_wise(*first, last, scalar(separator), **replaced)
 
 
-def _lines(texts: pa.Array) -> pa.Buffer:
-    """The texts one after the other, a line feed after each."""
-    empty, line_feed = (scalar(text).cast(texts.type) for text in ("", "\n"))
-    ended = pc.binary_join_element_wise(texts, empty, line_feed)
-    if not len(ended):
+def _content(texts: pa.Array) -> pa.Buffer:
+    """The texts one after the other."""
+    if not len(texts):
         return pa.py_buffer(b"")
-    _, offsets, data = ended.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)
-    return data.slice(int(ends[0]), int(ends[len(ended)] - ends[0]))
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return data.slice(int(ends[0]), int(ends[-1] - ends[0]))
