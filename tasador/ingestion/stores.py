@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tasador.clock import backoff, retry
 from tasador.errors import StoreUnavailable
@@ -13,9 +14,11 @@ from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse
 
+T = TypeVar("T")
+
 Say = Callable[[str], None]
 
-# Seconds to wait for an object store that is away, and the pauses between two attempts.
+# Seconds to wait for a store that is away, and the pauses between two attempts.
 _STORE_AWAY = 120.0
 _STORE_PAUSE, _LONGEST_STORE_PAUSE = 1.0, 15.0
 
@@ -30,17 +33,26 @@ class Stores:
     bucket_clean: str
 
     def put(self, bucket: str, key: str, path: Path, say: Say) -> str:
-        """Upload a file, and wait while the object store is away.
+        """Upload a file, and wait while the object store is away."""
+        return _waiting(lambda: self.lake.put_file(bucket, key, path), "object store", say)
 
-        An answer of the source that is lost for want of a store costs the source a restart.
-        """
-        return retry(
-            lambda: self.lake.put_file(bucket, key, path),
-            StoreUnavailable,
-            backoff(_STORE_PAUSE, _LONGEST_STORE_PAUSE),
-            seconds=_STORE_AWAY,
-            on_failure=lambda error: say(f"waiting for the object store: {error}"),
-        )
+    def write(self, write: Callable[[Warehouse], T], say: Say) -> T:
+        """Write to the database what may be written twice, and wait while it is away."""
+        return _waiting(lambda: write(self.warehouse), "database", say)
+
+
+def _waiting(write: Callable[[], T], store: str, say: Say) -> T:
+    """Write, and wait while the store is away.
+
+    An answer of the source that is lost for want of a store costs the source a restart.
+    """
+    return retry(
+        write,
+        StoreUnavailable,
+        backoff(_STORE_PAUSE, _LONGEST_STORE_PAUSE),
+        seconds=_STORE_AWAY,
+        on_failure=lambda error: say(f"waiting for the {store}: {error}"),
+    )
 
 
 @contextmanager

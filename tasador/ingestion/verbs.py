@@ -166,7 +166,7 @@ def _fetch(
                 correlation_id=correlation_id,
                 raw_uri=stores.put(stores.bucket_raw, key, file, say),
             )
-            warehouse.finish_fetch(fetch_id, "received", batch, number)
+            stores.write(lambda w: w.finish_fetch(fetch_id, "received", batch, number), say)
             return batch
 
         columns = scratch / "columns.arrow"
@@ -182,7 +182,7 @@ def _fetch(
                 raise
             warehouse.finish_fetch(fetch_id, "received", batch, number)
             return batch
-        known = warehouse.batch(batch_id)
+        known = stores.write(lambda warehouse: warehouse.batch(batch_id), say)
         if known is not None:
             warehouse.finish_fetch(fetch_id, "received", known, number)
             return known
@@ -264,7 +264,8 @@ def _stored(batch: Batch, files: RowFiles, columns: Path, stores: Stores, say: S
     file = columns.with_suffix(".parquet")
     with _in_background() as pool:
         written = pool.submit(write_parquet, columns, file, batch.batch_id)
-        batch = stores.warehouse.store_rows(batch.batch_id, files)
+        batch_id = batch.batch_id
+        batch = stores.write(lambda warehouse: warehouse.store_rows(batch_id, files), say)
         say(
             f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
             f"{batch.rows_quarantined:,} in quarantine"
@@ -272,7 +273,7 @@ def _stored(batch: Batch, files: RowFiles, columns: Path, stores: Stores, say: S
         written.result()
     clean_uri = stores.put(stores.bucket_clean, f"{batch.batch_id}.parquet", file, say)
     ready = replace(batch, status="ready", clean_uri=clean_uri, ready_at=now())
-    stores.warehouse.save_batch(ready)
+    stores.write(lambda warehouse: warehouse.save_batch(ready), say)
     say(f"{batch.rows_clean:,} clean rows in {clean_uri}")
     return ready
 

@@ -186,6 +186,25 @@ def test_an_object_store_that_is_away_for_a_moment_costs_no_request(settings, mo
     assert_ingested_once(settings, BATCHES[:1])
 
 
+@pytest.mark.parametrize("write", ["batch", "finish_fetch", "store_rows", "save_batch"])
+def test_a_database_that_is_away_for_a_moment_costs_no_request(settings, monkeypatch, write):
+    real, away, messages = getattr(Warehouse, write), [1, 1, 1], []
+
+    def broken(*args):
+        if away:
+            away.pop()
+            raise StoreUnavailable("no answer")
+        return real(*args)
+
+    monkeypatch.setattr(stores, "_STORE_PAUSE", 0.01)
+    monkeypatch.setattr(Warehouse, write, broken)
+    with Source(BATCHES[:1]).serving() as source:
+        assert ingest_one(settings, source.url, messages.append).status == "ingested"
+        assert source.requests == 1
+    assert messages.count("waiting for the database: no answer") == 3
+    assert_ingested_once(settings, BATCHES[:1])
+
+
 def test_an_object_store_that_stays_away_is_reported_and_the_source_is_not_asked_again(
     settings, monkeypatch
 ):
