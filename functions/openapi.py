@@ -12,6 +12,20 @@ from functions.schemas import LINKS, NUMBER, SCHEMAS, STRING, TIME, Json, a_list
 from tasador.events import read
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
 
+# The columns whose distribution is answered (``tasador.warehouse.distributions``, which needs
+# SQLAlchemy: this module also describes functions without it).
+COUNTED = (
+    "price",
+    "house_size",
+    "acre_lot",
+    "bed",
+    "bath",
+    "prev_sold_date",
+    "state",
+    "status",
+    "zip_area",
+)
+
 API = "1"
 
 _DESCRIPTIONS = {
@@ -194,6 +208,18 @@ def _histories() -> Json:
     rows = [_parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})]
     version = {**_parameter("version", STRING), "in": "path", "required": True}
     objects = a_list({"type": "object"})
+    batch = {**_parameter("batch_id", STRING), "in": "path", "required": True}
+    feature = _parameter("feature", {"enum": list(COUNTED), "default": "price"})
+    side = an_object({"rows": a_list({"type": "integer"}), "missing": {"type": "integer"}})
+    distribution = an_object(
+        {
+            "feature": STRING,
+            "champion_version": {"type": ["integer", "null"]},
+            "bins": objects,
+            "batch": side,
+            "before": {"anyOf": [side, {"type": "null"}]},
+        }
+    )
 
     def newest(summary: str, name: str) -> Json:
         return _get(f"{summary}, newest first", an_object({name: objects}), 422, parameters=rows)
@@ -204,6 +230,13 @@ def _histories() -> Json:
             "the gate's decision on a version", {"type": "object"}, 404, parameters=[version]
         ),
         "/batches": newest("batches with their verdicts", "batches"),
+        "/batches/{batch_id}/distribution": _get(
+            "a column of a batch, and of the data that the champion learned from",
+            distribution,
+            404,
+            422,
+            parameters=[batch, feature],
+        ),
         "/rollouts": newest("attempts to bring a version into service", "rollouts"),
         "/monitoring": newest("checks of the champion's requests", "checks"),
         "/ledger": newest("errors of versions on the batches after their training", "entries"),

@@ -13,7 +13,7 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import dead_letters, histories, predictions, reports
+from functions import dead_letters, distributions, histories, predictions, reports
 from functions.access import protected, require_seal
 from functions.database import Database
 from functions.function import Function, Route
@@ -169,7 +169,8 @@ FUNCTION = Function(
         Route("GET", "/metrics/summary", protected(summary)),
         *(
             r._replace(view=protected(r.view))
-            for r in (*histories.routes(DATABASE), *reports.routes(DATABASE))
+            for module in (histories, distributions, reports)
+            for r in module.routes(DATABASE)
         ),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),

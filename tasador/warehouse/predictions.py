@@ -62,6 +62,8 @@ join ops.batches as b using (batch_id)
 join unnest(cast(:keys as text[])) as wanted(property_key) using (property_key)
 where b.status = 'ready' and (b.refused_at is null or b.accepted_at is not null)
   and b.fetched_at > :since
+  -- Most often there is none, and the rows need not be read.
+  and exists (select from ops.batches where fetched_at > :since)
 order by b.fetched_at, b.batch_id, c.row_number
 """)
 

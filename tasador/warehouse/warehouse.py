@@ -5,13 +5,16 @@ from __future__ import annotations
 from tasador.warehouse.accounts import Accounts
 from tasador.warehouse.batches import Batches
 from tasador.warehouse.dead_letters import DeadLetters
+from tasador.warehouse.distributions import Distributions
 from tasador.warehouse.histories import Histories
 from tasador.warehouse.pauses import Pauses
 from tasador.warehouse.predictions import Predictions
 from tasador.warehouse.reviews import Reviews
 
 
-class Warehouse(Accounts, Batches, Histories, Pauses, Predictions, Reviews, DeadLetters):
+class Warehouse(
+    Accounts, Batches, Distributions, Histories, Pauses, Predictions, Reviews, DeadLetters
+):
     """The platform's Postgres database.
 
     Every write is one transaction and may be repeated safely. Every method may raise

@@ -167,6 +167,12 @@ class Page:
                 e.dispatchEvent(new Event("change", {{bubbles: true}})); }})()"""
         )
 
+    def attach(self, selector, path):
+        """Choose a file in a field for files."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+
     def press(self, key, code=None):
         """Press a key."""
         code = code or _KEYS[key]

@@ -6,6 +6,7 @@ LOG`` uses a demo that is already up instead, and the log of its output.
 """
 
 import argparse
+import csv
 import io
 import os
 import re
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tasador.settings import Settings
+from tasador.source.simulator import generate
 from tests.browser import chromium
 from tests.kit.checkout import ROOT
 
@@ -29,6 +31,13 @@ MERMAID = "mermaid@11.12.0"
 COLUMNS = 100
 # The first training, an uneventful batch, and the batch with which the market changes.
 TERMINAL_LINES = 34
+# What a page shows once it is ready.
+HISTORIES = {
+    "market": ".chart",
+    "models": ".chart",
+    "pipeline": "#turn",
+    "predictions": "[data-prediction]",
+}
 
 
 @contextmanager
@@ -88,12 +97,52 @@ def web_app(page, url):
     photograph(page, "estimate-dark", 1100, 1000, "dark")
     page.js("document.getElementById('answer').scrollIntoView()")
     photograph(page, "estimate-phone", 390, 844)
-    for name in ("market", "models"):
-        page.size(1100, 1000)
+    for name, shown in HISTORIES.items():
+        page.size(1400, 1000)
         page.open(f"{url}/{name}")
-        page.wait("document.querySelector('.chart')", 60)
+        page.wait(f"document.querySelector({shown!r})", 60)
+        if name == "predictions":
+            page.click(shown)
+            page.wait("document.querySelector('#path')")
         photograph(page, f"{name}-light", 1400, 1000)
         photograph(page, f"{name}-dark", 1400, 1000, "dark")
+    compare(page, f"{url}/compare?house_size=1800&bed=3&bath=2")
+    batch(page, f"{url}/batch")
+
+
+def compare(page, url):
+    """Two homes and what makes the difference."""
+    page.size(1400, 1000)
+    page.open(url)
+    page.wait("document.querySelector('main[data-loaded=true]')")
+    page.click(".choices button:nth-child(2)")
+    page.wait("document.getElementById('homes-form')")
+    for name, text in {"place_a": "Houston, Texas", "place_b": "Ohio", "bed_b": "4"}.items():
+        page.fill(name, text)
+    page.press("Enter")
+    page.wait("document.querySelector('#differences')")
+    photograph(page, "compare-light", 1400, 1000)
+    photograph(page, "compare-dark", 1400, 1000, "dark")
+
+
+def batch(page, url):
+    """A file of homes with its prices."""
+    page.size(1400, 1000)
+    page.open(url)
+    page.wait("document.querySelector('[data-upload]')?.dataset.upload")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "homes.csv"
+        with path.open("w", newline="") as file:
+            rows = generate(5, "steady", 0, 4000)
+            writer = csv.DictWriter(file, [*rows[0], "parcel"])
+            writer.writeheader()
+            writer.writerows({**row, "parcel": f"P-{n:05}"} for n, row in enumerate(rows))
+        page.attach("#file", path)
+        page.wait("document.querySelector('#price-file')")
+        page.click("#price-file")
+        page.wait("document.querySelector('#priced')", 60)
+    photograph(page, "batch-light", 1400, 1000)
+    photograph(page, "batch-dark", 1400, 1000, "dark")
 
 
 def card(page, url):

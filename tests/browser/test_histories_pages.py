@@ -1,13 +1,14 @@
 """The Market and Models pages: what they show, and that they follow the platform."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
-from tests.kit.records import make_batch, make_decision, make_drift_record
+from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None,
@@ -110,8 +111,103 @@ def test_market_page_follows_a_drift_alarm(page, web, warehouse):
     page.wait("document.body.innerText.includes('version 903 promoted')", 20)
 
 
+def test_pipeline_page_follows_a_turn_of_the_loop(page, web, warehouse):
+    def stages():
+        return [s.split("\n")[:2] for s in page.texts("#turn .stage")]
+
+    opened(page, web, "/pipeline")
+    batch_id, correlation_id = uuid4().hex, uuid4().hex
+    began = datetime.now(UTC)
+    batch = make_batch(
+        batch_id=batch_id,
+        batch_number=79,
+        correlation_id=correlation_id,
+        rows_raw=1000,
+        rows_clean=990,
+        fetched_at=began,
+    )
+    warehouse.save_batch(batch)
+    page.wait("document.querySelector('#turn h2')?.innerText === 'Batch 79'", 20)
+    assert stages()[0] == ["Ingest", "running"]
+    ready = replace(batch, status="ready", ready_at=began + timedelta(seconds=3))
+    warehouse.save_batch(ready)
+    page.wait("document.querySelector('#turn').innerText.includes('took 3.0 s')", 20)
+    warehouse.record_drift(
+        make_drift_record(
+            batch_id=batch_id,
+            correlation_id=correlation_id,
+            reasons=["prices are 24% above"],
+            decided_at=began + timedelta(seconds=5),
+        )
+    )
+    page.wait("document.querySelector('#turn .stage.running .over').innerText === 'Train'", 20)
+    decide(warehouse, 904, "rejected", correlation_id=correlation_id, reasons=["RMSE is worse."])
+    page.wait("document.querySelector('#turn .stage.failed')", 20)
+    assert [label for _, label in stages()] == [
+        "990 listings",
+        "drift",
+        "version 904",
+        "rejected",
+        "not needed",
+    ]
+    assert correlation_id in page.text("#turn")
+    page.click("tbody tr:nth-child(2) button")
+    page.wait("document.querySelector('#turn h2').innerText !== 'Batch 79'")
+    assert page.js("location.search").startswith("?correlation=")
+
+
+def test_predictions_are_filtered_paged_and_traced(page, web, warehouse):
+    correlation_id, batch_id = uuid4().hex, uuid4().hex
+    warehouse.save_batch(
+        make_batch(batch_id=batch_id, batch_number=78, correlation_id=correlation_id)
+    )
+    warehouse.record_drift(
+        make_drift_record(
+            batch_id=batch_id, correlation_id=correlation_id, reasons=["prices are 24% above"]
+        )
+    )
+    decision = decide(warehouse, 950, correlation_id=correlation_id, batch_ids=[batch_id])
+    start = datetime.now(UTC) - timedelta(hours=1)
+    predictions = [
+        make_prediction(
+            model_version=950,
+            model_digest=decision.digest,
+            predicted_at=start + timedelta(seconds=n),
+            price=100_000.0 + n,
+            listing={"state": "Ohio", "bed": 3.0},
+            missing=["bath"],
+        )
+        for n in range(30)
+    ]
+    warehouse.log_predictions(predictions)
+    opened(page, web, "/predictions?version=950&state=Ohio")
+    page.wait("document.querySelectorAll('[data-prediction]').length === 25")
+    assert page.texts("tbody tr td.number")[0] == "$100,029"
+    page.click(".turn:nth-child(2)")
+    page.wait("document.querySelectorAll('[data-prediction]').length === 5")
+    assert page.js("document.querySelector('.turn:nth-child(2)').disabled")
+    page.click(f'[data-prediction="{predictions[0].prediction_id}"]')
+    page.wait("document.querySelector('#path')")
+    path = page.texts("#path li")
+    assert [step.partition("\n")[0] for step in path] == [
+        "Batch",
+        "Drift",
+        "Training and gate",
+        "Prediction",
+    ]
+    assert "prices are 24% above" in path[1]
+    page.click(".turn:nth-child(1)")
+    page.wait("document.querySelectorAll('[data-prediction]').length === 25")
+    page.choose("state", "Texas")
+    page.click("#filters button")
+    page.wait("document.body.innerText.includes('No such prediction is recorded')")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("route", ["/", "/market", "/models", "/service"])
+@pytest.mark.parametrize(
+    "route",
+    ["/", "/compare", "/batch", "/market", "/models", "/pipeline", "/predictions", "/service"],
+)
 def test_pages_fit_a_phone(page, web, model, route, scheme):
     page.size(390, 844)
     page.scheme(scheme)

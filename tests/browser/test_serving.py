@@ -25,7 +25,15 @@ def socket_of(address, origin):
 
 def test_server_answers_pages_assets_and_404(served):
     with httpx.Client(base_url=served[0], trust_env=False, follow_redirects=True) as client:
-        for path in ("/", "/market", "/models", "/service", "/tasador.css", "/tasador.js"):
+        for path in (
+            "/",
+            "/batch",
+            "/market",
+            "/models",
+            "/service",
+            "/tasador.css",
+            "/tasador.js",
+        ):
             assert client.get(path).status_code == 200, path
         assert client.get("/nothing-here").status_code == 404
 

@@ -231,3 +231,45 @@ def test_errors_by_batch_have_a_gap_where_none_was_measured():
     chart = market_view.error_chart(batches)
     assert [line.name for line in chart.lines] == ["Realised", "Estimated without prices", "Usual"]
     assert len(chart.points) == 4
+
+
+def distribution(feature="price", **changes):
+    bins = [{"from": None, "to": 1e5}, {"from": 1e5, "to": 2e5}, {"from": 2e5, "to": None}]
+    return {
+        "feature": feature,
+        "champion_version": 4,
+        "bins": bins,
+        "batch": {"rows": [1, 3, 0], "missing": 1},
+        "before": {"rows": [100, 100, 200], "missing": 0},
+        **changes,
+    }
+
+
+def test_distribution_draws_shares_before_and_after():
+    chart = market_view.distribution_chart(distribution())
+    assert [line.name for line in chart.lines] == ["This batch", "What version 4 learned from"]
+    assert [tick.label for tick in chart.across] == ["below $100k", "$100k", "$200k+"]
+    titles = [point.title for point in chart.points]
+    assert titles[1] == "This batch, $100k: 75\N{NO-BREAK SPACE}%"
+    assert titles[-1] == "What version 4 learned from, $200k+: 50\N{NO-BREAK SPACE}%"
+    note = market_view.distribution_note(distribution())
+    assert note.endswith(
+        "Without a value: 20.0\N{NO-BREAK SPACE}% in this batch, 0.0\N{NO-BREAK SPACE}% before."
+    )
+    assert "from its price to the next" in note
+
+
+def test_distribution_of_names_and_without_a_champion():
+    answer = distribution(
+        "status",
+        champion_version=None,
+        before=None,
+        bins=[{"name": "for_sale"}, {"name": "sold"}, {"name": "other"}],
+        batch={"rows": [0, 0, 0], "missing": 0},
+    )
+    chart = market_view.distribution_chart(answer)
+    assert [line.name for line in chart.lines] == ["This batch"]
+    assert [tick.label for tick in chart.across] == ["for sale", "sold", "other"]
+    assert market_view.distribution_note(answer) == (
+        "Without a value: 0.0\N{NO-BREAK SPACE}% in this batch."
+    )

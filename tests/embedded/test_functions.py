@@ -311,7 +311,7 @@ def test_missing_database_url_is_reported_by_ready(tmp_path):
 
 
 def test_history_is_filtered_by_time_version_and_state(record):
-    start = datetime.now(UTC) + timedelta(days=4)
+    start = datetime.now(UTC) - timedelta(minutes=30)
     predictions = [
         made(
             predicted_at=start + timedelta(minutes=n),

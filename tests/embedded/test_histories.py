@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.kit.functions import function, is_ready
 from tests.kit.records import (
@@ -186,3 +187,59 @@ def test_lineage_leads_from_a_prediction_to_its_batches(record, warehouse):
     assert (without["decision"], without["batches"]) == (None, [])
     assert "no decision on that version is recorded" in without["problem"]
     assert record.get("/predictions/none/lineage").status_code == 404
+
+
+def fill(warehouse, batch_id, rows):
+    """Clean rows: (price, bed, state, zip code)."""
+    insert = text(
+        "insert into clean.clean_data (batch_id, row_number, price, bed, state, zip_code,"
+        " property_key, holdout) values (:batch, :row, :price, :bed, :state, :zip, '', false)"
+    )
+    with warehouse._begin() as connection:
+        for row, (price, bed, state, zip_code) in enumerate(rows):
+            values = {"price": price, "bed": bed, "state": state, "zip": zip_code}
+            connection.execute(insert, {"batch": batch_id, "row": row, **values})
+
+
+def test_distribution_of_a_batch_and_of_what_the_champion_learned_from(record, warehouse):
+    champion = warehouse.record_decision(
+        decision(70, correlation_id="hd", training_id="hd-t", batch_ids=["hd1", "hd2"])
+    )
+    for name in ("hd1", "hd2", "hd3"):
+        warehouse.save_batch(make_batch(batch_id=name, correlation_id=name))
+    fill(warehouse, "hd1", [(100_000, 2, "Ohio", "43001"), (5e6, 3, "Texas", None)])
+    fill(warehouse, "hd2", [(100_000, None, "Ohio", "43001")])
+    fill(warehouse, "hd3", [(1_000, 3, "Utah", "84001"), (100_000, 30, None, "43002")])
+    url = "/batches/hd3/distribution"
+    alone = record.get(url).json()
+    assert (alone["before"], alone["champion_version"]) == (None, None)
+    warehouse.record_drift(
+        make_drift_record(
+            batch_id="hd3",
+            model_name=MODEL,
+            champion_version=70,
+            champion_digest=champion.digest,
+        )
+    )
+    price = record.get(url).json()
+    assert (price["feature"], price["champion_version"]) == ("price", 70)
+    sides = [price["batch"]["rows"], price["before"]["rows"]]
+    assert [sum(rows) for rows in sides] == [2, 3]
+    assert (sides[0][0], sides[1][-1]) == (1, 1), "below and above all edges"
+    (bin_,) = (n for n, rows in enumerate(sides[1]) if rows == 2)
+    assert price["bins"][bin_]["from"] <= 100_000 < price["bins"][bin_]["to"]
+    bed = record.get(url, params={"feature": "bed"}).json()
+    assert (bed["batch"]["missing"], bed["before"]["missing"]) == (0, 1)
+    assert bed["batch"]["rows"][-1] == 1
+    state = record.get(url, params={"feature": "state"}).json()
+    assert [b["name"] for b in state["bins"]] == ["Utah", "Ohio", "Texas", "other"]
+    assert state["batch"] == {"rows": [1, 0, 0, 0], "missing": 1}
+    assert state["before"] == {"rows": [0, 2, 1, 0], "missing": 0}
+    area = record.get(url, params={"feature": "zip_area"}).json()
+    assert {b["name"] for b in area["bins"]} == {"43", "84", "other"}
+    for feature in ("house_size", "acre_lot", "bath", "status", "prev_sold_date"):
+        assert record.get(url, params={"feature": feature}).json()["batch"]["missing"] == 2
+    wrong = record.get(url, params={"feature": "price; drop table"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "feature")
+    for unknown in ("none", "%00", "a'b"):
+        assert record.get(f"/batches/{unknown}/distribution").status_code == 404

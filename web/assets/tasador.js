@@ -1,4 +1,4 @@
-// What needs no server: copying, printing, and panning and zooming of maps. Events are caught at
+// Copying, printing, sending files, and panning and zooming of maps. Events are caught at
 // the document, so that pages may draw their parts again at any time.
 "use strict";
 
@@ -114,3 +114,53 @@ document.addEventListener("click", (event) => {
   if ("return" in form.dataset) form.elements.next.value = location.pathname + location.search;
   form.submit();
 });
+
+// A file goes from the disk to the server by its own request, never through the page's memory.
+function sendFile(area, file) {
+  const show = (selector, text) => { area.querySelector(selector).textContent = text; };
+  const bar = area.querySelector("[data-sent]");
+  const request = new XMLHttpRequest();
+  show("[data-send-error]", "");
+  show("[data-sending]", `Sending ${file.name}…`);
+  request.upload.onprogress = (event) => {
+    bar.style.width = `${100 * event.loaded / Math.max(event.total, 1)}%`;
+  };
+  request.onloadend = () => {
+    bar.style.width = "0";
+    show("[data-sending]", "");
+    if (request.status === 204) {
+      area.querySelector("[data-arrived]").click();
+      return;
+    }
+    let detail = "The file did not arrive: the server does not answer.";
+    try {
+      detail = JSON.parse(request.responseText).detail;
+    } catch { /* no problem document: the general text stands */ }
+    show("[data-send-error]", detail);
+  };
+  request.open("PUT", `/batch-files/${area.dataset.upload}`);
+  request.setRequestHeader("content-type", "application/octet-stream");
+  request.setRequestHeader("x-file-name", encodeURIComponent(file.name));
+  request.send(file);
+}
+
+document.addEventListener("change", (event) => {
+  const area = event.target.closest?.("[data-upload]");
+  if (area && event.target.files?.length) {
+    sendFile(area, event.target.files[0]);
+    event.target.value = "";
+  }
+});
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    const area = document.querySelector("[data-upload]");
+    if (!area) return;
+    // A file that is dropped beside the area must not replace the page.
+    event.preventDefault();
+    const over = area.contains(event.target);
+    area.classList.toggle("over", kind === "dragover" && over);
+    if (kind === "drop" && over && event.dataTransfer.files.length) {
+      sendFile(area, event.dataTransfer.files[0]);
+    }
+  });
+}

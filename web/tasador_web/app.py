@@ -9,14 +9,25 @@ from reflex.config import get_config
 
 from tasador.settings import Settings
 from tasador_web import layout
+from tasador_web.batch_files import FileRoutes, batch_files
 from tasador_web.browser_rules import BrowserRules, policy
 from tasador_web.origins import App, KnownOrigins
-from tasador_web.pages import activity, estimate, market, models, service
+from tasador_web.pages import (
+    activity,
+    batch,
+    compare,
+    estimate,
+    market,
+    models,
+    pipeline,
+    predictions,
+    service,
+)
 from tasador_web.reports import Reports
 from tasador_web.sign_in import SignIn
 from tasador_web.visitor_state import VisitorState
 
-PAGES = (estimate, market, models, service)
+PAGES = (estimate, compare, batch, market, models, pipeline, predictions, service)
 
 layout.NAVIGATION.extend((page.TITLE, page.ROUTE, page.ICON) for page in PAGES)
 
@@ -28,7 +39,8 @@ def protected(app: App) -> App:
     origins = get_config().cors_allowed_origins
     settings = Settings.load()
     cards = [getattr(settings, f"cards_{f}_url") for f in ("ingest", "drift", "train", "monitor")]
-    return BrowserRules(KnownOrigins(SignIn(Reports(app), origins), origins), policy(BUILT, cards))
+    inner = Reports(FileRoutes(app, batch_files))
+    return BrowserRules(KnownOrigins(SignIn(inner, origins), origins), policy(BUILT, cards))
 
 
 app = rx.App(

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
+from tasador.prediction_record import SMOKE_TEST_HEADER
 from tasador.settings import Settings, sent
 
 # The request may have to start a function that was scaled to zero.
@@ -78,6 +79,16 @@ class Functions:
         """A price with its intervals; the prediction is recorded."""
         return await self._request("predict", "POST", "/predict", json=listing)
 
+    async def prices(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
+        """The prices of homes given by column, by column. They are questions: none is recorded."""
+        return await self._request(
+            "predict",
+            "POST",
+            "/batch_predict",
+            json={"columns": columns},
+            headers={SMOKE_TEST_HEADER: "compare"},
+        )
+
     async def explain(self, listing: dict[str, str]) -> dict[str, Any]:
         """The same price, split into contributions in dollars."""
         return await self._request("explain", "POST", "/explain", json=listing)
@@ -107,6 +118,11 @@ class Functions:
         answer = await self._request("record", "GET", "/batches", params={"limit": limit})
         return list(answer["batches"])
 
+    async def distribution(self, batch_id: str, feature: str) -> dict[str, Any]:
+        """A column of a batch, and of the data that the champion learned from."""
+        path = f"/batches/{quote(batch_id, safe='')}/distribution"
+        return await self._request("record", "GET", path, params={"feature": feature})
+
     async def rollouts(self, limit: int) -> list[dict[str, Any]]:
         """The newest attempts to bring a version into service."""
         answer = await self._request("record", "GET", "/rollouts", params={"limit": limit})
@@ -129,15 +145,23 @@ class Functions:
         """Statistics of all recorded predictions."""
         return await self._request("record", "GET", "/metrics/summary")
 
-    async def history(self, limit: int, cursor: str = "") -> dict[str, Any]:
-        """A page of recorded predictions, newest first, with the ``next`` page's cursor."""
-        params: dict[str, Any] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+    async def history(self, limit: int, cursor: str = "", **chosen: str) -> dict[str, Any]:
+        """A page of recorded predictions, newest first, with the ``next`` page's cursor.
+
+        ``chosen`` may have since, version and state.
+        """
+        params = {"limit": limit, **({"cursor": cursor} if cursor else {}), **chosen}
         return await self._request("record", "GET", "/predictions/history", params=params)
 
     async def report(self, prediction_id: str) -> str:
         """The valuation report of a recorded prediction, as HTML."""
         path = f"/report/{quote(prediction_id, safe='')}"
         return (await self._send("record", "GET", path)).text
+
+    async def lineage(self, prediction_id: str) -> dict[str, Any]:
+        """One recorded prediction and what led to it."""
+        path = f"/predictions/{quote(prediction_id, safe='')}/lineage"
+        return await self._request("record", "GET", path)
 
     async def _request(
         self, function: str, method: str, path: str, **options: Any
@@ -148,12 +172,22 @@ class Functions:
         except ValueError:
             raise ApiError(f"{path} answered with something that is not JSON") from None
 
-    async def _send(self, function: str, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _send(
+        self,
+        function: str,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
         url = self._url.replace("{function}", function)
         try:
             # predict and explain are open, and need not learn the token.
-            headers = self._token() if function == "record" else {}
-            response = await self._http.request(method, f"{url}{path}", headers=headers, **options)
+            sent_headers = {**(headers or {}), **(self._token() if function == "record" else {})}
+            response = await self._http.request(
+                method, f"{url}{path}", headers=sent_headers, **options
+            )
         except httpx.HTTPError:
             raise ApiError(f"{function} at {url} does not answer. Is it up?") from None
         if not response.is_success:

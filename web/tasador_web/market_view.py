@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,30 @@ _RELATIONS = "Relations between fields"
 _METHODS = {
     "kolmogorov_smirnov": "Kolmogorov-Smirnov",
     "jensen_shannon": "Jensen-Shannon",
+}
+# What can be drawn, with the unit of its steps, and how its numbers are written.
+DISTRIBUTIONS = (
+    "price",
+    "house_size",
+    "bed",
+    "bath",
+    "acre_lot",
+    "state",
+    "zip_area",
+    "status",
+    "prev_sold_date",
+)
+_UNITS = {
+    "price": "price",
+    "house_size": "size in square feet",
+    "acre_lot": "size in acres",
+    "prev_sold_date": "year",
+}
+_BINS: dict[str, Callable[[float], str]] = {
+    "price": words.short_dollars,
+    "bed": lambda edge: f"{edge + 0.5:.0f}",
+    "bath": lambda edge: f"{edge + 0.5:.0f}",
+    "prev_sold_date": "{:.0f}".format,
 }
 # A cell is coloured by the share of its limit, in steps of a quarter; 4 is at the limit.
 _STRONGEST = 8
@@ -212,6 +236,40 @@ def scores_of(batch: Mapping[str, Any]) -> list[Score]:
         if score.get("limit")
     ]
     return sorted(scores, key=lambda s: -s.share)
+
+
+def distribution_chart(answer: Mapping[str, Any]) -> Chart:
+    """The share of rows by bin, in the batch and before it."""
+    written = _BINS.get(answer["feature"], words.number)
+    labels = [_bin_label(each, written) for each in answer["bins"]]
+    sides = {"This batch": answer["batch"]}
+    if answer["before"] is not None:
+        sides[f"What version {answer['champion_version']} learned from"] = answer["before"]
+    series: dict[str, list[float | None]] = {
+        name: [rows / max(sum(side["rows"]), 1) for rows in side["rows"]]
+        for name, side in sides.items()
+    }
+    return line_chart(labels, series, lambda share: words.per_cent(share, 0))
+
+
+def _bin_label(each: Mapping[str, Any], written: Callable[[float], str]) -> str:
+    if "name" in each:
+        return str(each["name"]).replace("_", " ")
+    if each["from"] is None:
+        return f"below {written(each['to'])}"
+    return f"{written(each['from'])}{'+' if each['to'] is None else ''}"
+
+
+def distribution_note(answer: Mapping[str, Any]) -> str:
+    """How many rows have no value, and what each step across means."""
+    shares = []
+    for name, side in (("this batch", answer["batch"]), ("before", answer["before"])):
+        if side is not None:
+            rows = sum(side["rows"]) + side["missing"]
+            shares.append(f"{words.per_cent(side['missing'] / max(rows, 1))} in {name}")
+    unit = _UNITS.get(answer["feature"], "")
+    shown = f"Each point is the share of rows from its {unit} to the next. " if unit else ""
+    return f"{shown}Without a value: {', '.join(shares).replace('in before', 'before')}."
 
 
 def missing_of(batch: Mapping[str, Any]) -> str:

@@ -21,6 +21,9 @@ Handler = Callable[..., AsyncIterator[Any]]
 READING = {
     "ActionState": {"propose", "close"},
     "ActivityState": {"load"},
+    # It works on the visitor's own file.
+    "BatchState": {"another", "arrived", "choose", "load", "price", "stop"},
+    "CompareState": {"compare_homes", "compare_places", "load", "switch"},
     "EstimateState": {
         "choose",
         "clear",
@@ -32,8 +35,10 @@ READING = {
         "undo_what_if",
         "what_if",
     },
-    "MarketState": {"load", "select", "tick"},
+    "MarketState": {"draw", "load", "select", "tick"},
     "ModelsState": {"load", "select", "tick"},
+    "PipelineState": {"load", "select", "tick"},
+    "PredictionsState": {"filter", "find", "load", "newer", "older", "refresh", "select"},
     "ServiceState": {"load"},
     "VisitorState": {"load"},
 }

@@ -54,6 +54,7 @@ FUNCTION_OF_PATH = {
     "/models": "record",
     "/models/{version}": "record",
     "/batches": "record",
+    "/batches/{batch_id}/distribution": "record",
     "/rollouts": "record",
     "/monitoring": "record",
     "/ledger": "record",

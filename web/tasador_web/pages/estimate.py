@@ -98,6 +98,13 @@ def _headline() -> rx.Component:
                     class_name="button small",
                 ),
             ),
+            rx.link(
+                rx.icon("scale", size=14, aria_hidden="true"),
+                "Compare",
+                href=f"/compare{state.compare}",
+                underline="none",
+                class_name="button small",
+            ),
             rx.el.button(
                 rx.icon("printer", size=14, aria_hidden="true"),
                 "Print",
@@ -243,12 +250,21 @@ def _origin() -> rx.Component:
             ("Prediction", result.prediction_id),
             ("Correlation", result.correlation_id),
         ),
-        rx.el.button(
-            rx.icon("copy", size=14, aria_hidden="true"),
-            rx.el.span("Copy"),
-            type="button",
-            class_name="button small",
-            custom_attrs={"data-copy": "origin"},
+        rx.el.div(
+            rx.el.button(
+                rx.icon("copy", size=14, aria_hidden="true"),
+                rx.el.span("Copy"),
+                type="button",
+                class_name="button small",
+                custom_attrs={"data-copy": "origin"},
+            ),
+            rx.link(
+                "What led to this price",
+                href=f"/predictions?id={result.prediction_id}",
+                underline="none",
+                class_name="button small",
+            ),
+            class_name="buttons start",
         ),
         id="origin",
     )

@@ -47,6 +47,7 @@ class EstimateState(rx.State):
     missing: str = ""
     warnings: rx.Field[list[str]] = rx.field(default_factory=list)
     read_as: str = ""
+    compare: str = ""  # the query of the Compare page for this home
     steps: rx.Field[list[Step]] = rx.field(default_factory=list)
     sentence: str = ""
     comparables: rx.Field[list[Comparable]] = rx.field(default_factory=list)
@@ -184,7 +185,7 @@ class EstimateState(rx.State):
         finally:
             self.busy = False
         if self.done:
-            link = estimate_view.link_of(listing)
+            link = self.compare = estimate_view.link_of(listing)
             yield rx.call_script(f"history.replaceState(history.state, '', {link!r})")
             yield rx.call_script(_SHOW_ANSWER)
         elif wrong := next((name for name in (*NUMBERS, *MORE) if name in self.errors), None):

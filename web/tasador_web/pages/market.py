@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
-from tasador_web import live, market_view
+from tasador_web import market_view
 from tasador_web.action_dialog import act_button
-from tasador_web.chart import Chart
-from tasador_web.client import functions
 from tasador_web.layout import (
     badge,
     card,
@@ -20,78 +16,11 @@ from tasador_web.layout import (
     problem_notice,
     table,
 )
-from tasador_web.market_view import BatchRow, Cell, HeatRow, Score
+from tasador_web.market_view import FEATURES, BatchRow, Cell, HeatRow, Score
+from tasador_web.pages.market_state import MarketState
 from tasador_web.visitor_state import VisitorState
 
 TITLE, ROUTE, ICON = "Market", "/market", "chart-line"
-SHOWN = 40
-
-
-class MarketState(rx.State):
-    """The batches, and the one that is shown."""
-
-    loaded: bool = False
-    error: str = ""
-    rows: rx.Field[list[BatchRow]] = rx.field(default_factory=list)
-    columns: rx.Field[list[str]] = rx.field(default_factory=list)
-    heat: rx.Field[list[HeatRow]] = rx.field(default_factory=list)
-    errors: rx.Field[Chart] = rx.field(default_factory=Chart)
-    shown: rx.Field[list[BatchRow]] = rx.field(default_factory=list)  # one batch, or none
-    reasons: rx.Field[list[str]] = rx.field(default_factory=list)
-    scores: rx.Field[list[Score]] = rx.field(default_factory=list)
-    missing: str = ""
-    _batches: list[dict[str, Any]] = []  # noqa: RUF012 - Reflex copies it for each visitor
-    _selected: str = ""
-    _mark: str = ""
-
-    @rx.event
-    async def load(self) -> None:
-        """Show the batches, and the one in the address or the newest."""
-        self._selected = str(self.router.url.query_parameters.get("batch", ""))
-        self._mark = ""
-        await self._follow()
-
-    @rx.event
-    async def tick(self) -> None:
-        """Show what has changed."""
-        await self._follow()
-
-    async def _follow(self) -> None:
-        self._mark, self.error = await live.follow(self._mark, self._fetch)
-        self.loaded = True
-
-    async def _fetch(self) -> None:
-        self._batches = await functions().batches(SHOWN)
-        self._show()
-
-    def _show(self) -> None:
-        batches = self._batches
-        chosen = next((b for b in batches if b["batch_id"] == self._selected), None)
-        # Without a choice, the newest is shown, also when a newer one arrives.
-        chosen = chosen or (batches[0] if batches else None)
-        self.rows = market_view.batch_rows(batches, chosen["batch_id"] if chosen else "")
-        self.columns, self.heat = market_view.heat_map(batches)
-        self.errors = market_view.error_chart(batches)
-        if chosen is not None:
-            verdict = market_view.newest_verdict(chosen)
-            self.shown = [row for row in self.rows if row.selected]
-            self.reasons = list(verdict["reasons"]) if verdict else []
-            self.scores = market_view.scores_of(chosen)
-            self.missing = market_view.missing_of(chosen)
-
-    @rx.event
-    def select(self, batch_id: str) -> Any:
-        """Show a batch."""
-        self._selected = batch_id
-        self._show()
-        return rx.call_script(
-            f"history.replaceState(history.state, '', '?batch={batch_id.translate(_SAFE)}');"
-            "document.getElementById('batch').scrollIntoView({block: 'nearest'})"
-        )
-
-
-# Ids are hexadecimal digits; anything else stays out of the script.
-_SAFE = {ord(c): None for c in "'\"\\<>&\n\r"}
 
 
 def _row(row: rx.Var[BatchRow]) -> rx.Component:
@@ -189,6 +118,27 @@ def _score(score: rx.Var[Score]) -> rx.Component:
     )
 
 
+def _distribution() -> rx.Component:
+    state = MarketState
+    return card(
+        "Before and after",
+        problem_notice(state.distribution_error, rx.Var.create(False)),
+        line_chart(state.distribution, "Share of rows", legend=True),
+        rx.el.p(state.distribution_note, class_name="hint"),
+        aside=rx.el.label(
+            rx.el.span("Feature ", class_name="hint"),
+            rx.el.select(
+                *[rx.el.option(FEATURES[name], value=name) for name in market_view.DISTRIBUTIONS],
+                value=state.feature,
+                on_change=state.draw,
+                id="feature",
+                class_name="control short",
+            ),
+        ),
+        id="distribution",
+    )
+
+
 def _batch(row: rx.Var[BatchRow]) -> rx.Component:
     state = MarketState
     return rx.el.section(
@@ -229,6 +179,7 @@ def _batch(row: rx.Var[BatchRow]) -> rx.Component:
             ),
             class_name="halves",
         ),
+        _distribution(),
         id="batch",
         aria_label="Batch",
     )

@@ -1,4 +1,4 @@
-"""The Service page: the model in service, its predictions, and how fast it answers."""
+"""The Service page: the model in service, and how fast it answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import reflex as rx
 from tasador.errors import ConfigurationError
 from tasador_web import view, words
 from tasador_web.client import ApiError, functions
-from tasador_web.layout import card, frame, nothing, notice, problem_notice, table
+from tasador_web.layout import card, frame, notice, problem_notice, table
 
 TITLE, ROUTE, ICON = "Service", "/service", "activity"
-SHOWN = 20
 
 # Metrics of a manifest, measured on the permanent holdout: (label, format).
 METRICS = {
@@ -36,19 +35,6 @@ class Fact:
 
     name: str
     value: str
-
-
-@dataclass
-class PastPrediction:
-    """One recorded prediction."""
-
-    when: str
-    price: str
-    place: str
-    model: str
-    revision: str
-    missing: str
-    prediction_id: str
 
 
 @dataclass
@@ -73,18 +59,17 @@ class ServiceState(rx.State):
     model: rx.Field[list[Fact]] = rx.field(default_factory=list)
     summary: rx.Field[list[Fact]] = rx.field(default_factory=list)
     versions: rx.Field[list[Version]] = rx.field(default_factory=list)
-    past: rx.Field[list[PastPrediction]] = rx.field(default_factory=list)
 
     @rx.event
     async def load(self) -> AsyncIterator[None]:
-        """Send all three requests at once; each is shown even if another fails."""
+        """Send both requests at once; each is shown even if another fails."""
         self.busy, self.no_model = True, False
         self.model_error = self.record_error = ""
         yield
         try:
-            model, summary, page = await _requested()
+            model, summary = await _requested()
             self._show_model(model)
-            self._show_record(summary, page)
+            self._show_record(summary)
         except ConfigurationError as error:
             self.model_error = str(error)
         finally:
@@ -100,30 +85,25 @@ class ServiceState(rx.State):
         else:
             self.model = _model_facts(answer)
 
-    def _show_record(self, *answers: Any) -> None:
-        self.summary, self.versions, self.past, self.rollouts = [], [], [], ""
-        for answer in answers:
-            if isinstance(answer, ApiError):
-                self.record_error = answer.detail
-                return
-            if isinstance(answer, BaseException):
-                raise answer
-        summary, page = answers
-        self.rollouts = _rollout_notice(summary.get("rollouts", {}))
-        self.rejection = view.rejection_of(summary)
-        self.summary, self.versions = _summary_facts(summary), _versions(summary)
-        self.past = [_past_prediction(record) for record in page["predictions"]]
+    def _show_record(self, summary: dict[str, Any] | BaseException) -> None:
+        self.summary, self.versions, self.rollouts = [], [], ""
+        if isinstance(summary, ApiError):
+            self.record_error = summary.detail
+        elif isinstance(summary, BaseException):
+            raise summary
+        else:
+            self.rollouts = _rollout_notice(summary.get("rollouts", {}))
+            self.rejection = view.rejection_of(summary)
+            self.summary, self.versions = _summary_facts(summary), _versions(summary)
 
 
 Answer = dict[str, Any] | BaseException
 
 
-async def _requested() -> tuple[Answer, Answer, Answer]:
-    """The model, the summary and the newest predictions, or exceptions in their place."""
+async def _requested() -> tuple[Answer, Answer]:
+    """The model and the summary, or exceptions in their place."""
     client = functions()
-    return await asyncio.gather(
-        client.model(), client.summary(), client.history(SHOWN), return_exceptions=True
-    )
+    return await asyncio.gather(client.model(), client.summary(), return_exceptions=True)
 
 
 def _rollout_notice(rollouts: dict[str, Any]) -> str:
@@ -183,19 +163,6 @@ def _versions(summary: dict[str, Any]) -> list[Version]:
     ]
 
 
-def _past_prediction(record: dict[str, Any]) -> PastPrediction:
-    place = [str(v) for n in ("city", "state", "zip_code") if (v := record["listing"].get(n))]
-    return PastPrediction(
-        when=words.moment(record["predicted_at"]),
-        price=words.dollars(record["price"]),
-        place=", ".join(place) or "not given",
-        model=f"{record['model_name']}@{record['model_version']}",
-        revision=record["revision"] or "none",
-        missing=str(len(record["missing"])),
-        prediction_id=record["prediction_id"],
-    )
-
-
 def _facts(facts: rx.Var[list[Fact]]) -> rx.Component:
     return rx.el.dl(
         rx.foreach(facts, lambda f: rx.fragment(rx.el.dt(f.name), rx.el.dd(f.value))),
@@ -212,7 +179,7 @@ def page() -> rx.Component:
     state = ServiceState
     return frame(
         TITLE,
-        "The model in service and its predictions.",
+        "The model in service, and how fast it answers.",
         problem_notice(state.model_error, state.no_model, state.rejection),
         rx.cond(
             (state.rollouts != "") & ~state.no_model,
@@ -236,29 +203,6 @@ def page() -> rx.Component:
                 ),
             ),
             class_name="halves",
-        ),
-        card(
-            "Last predictions",
-            rx.cond(
-                state.past.length() > 0,
-                table(
-                    "Last predictions",
-                    ["When", "Price", "Place", "Model", "Revision", "Missing", "Prediction"],
-                    rx.foreach(
-                        state.past,
-                        lambda p: _cells(
-                            p.when,
-                            p.price,
-                            p.place,
-                            p.model,
-                            p.revision,
-                            p.missing,
-                            p.prediction_id,
-                        ),
-                    ),
-                ),
-                nothing(rx.cond(state.busy, "…", "None yet.")),
-            ),
         ),
         rx.el.div(
             rx.el.button(

@@ -1,0 +1,65 @@
+"""The Batch page: a file is checked, priced and fetched; a bad one is refused with its reason."""
+
+import csv
+import gzip
+import io
+
+import pytest
+
+from tasador.training.scoring import OUTPUT
+from tests.browser import chromium
+
+pytestmark = pytest.mark.skipif(
+    chromium.find() is None,
+    reason="there is no Chromium on this machine (apt install chromium, or set CHROMIUM)",
+)
+HOMES = 12_000
+
+
+def homes(path):
+    """A packed file with a formula for a key, and a value in ten that cannot be read."""
+    lines = ["=id,state,house_size,bed,note"]
+    lines += [
+        f"{n},Texas,{1000 + n % 900},{'lots' if n % 10 == 0 else 3},=1+{n}" for n in range(HOMES)
+    ]
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    return path
+
+
+def opened(page, web):
+    page.open(f"{web}/batch")
+    page.wait("document.querySelector('[data-upload]')?.dataset.upload")
+
+
+def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
+    opened(page, web)
+    page.attach("#file", homes(tmp_path / "homes.csv.gz"))
+    page.wait("document.querySelector('#checked')")
+    assert "12,000 rows" in page.text("#checked")
+    assert "1,200 rows have a value that cannot be read" in page.text("#checked")
+    assert any("in line 2: bed is not a number ('lots')" in row for row in page.texts("tbody tr"))
+    assert page.texts(".check") == ["=id", "note"]
+    page.click("#price-file")
+    page.wait("document.querySelector('#priced')?.innerText === '12,000 homes'", 60)
+    assert "tasador-price, version 3" in page.text("main")
+    text = page.js("fetch(document.querySelector('#download').href).then(r => r.text())")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert tuple(rows[0]) == ("'=id", "note", *OUTPUT)
+    assert len(rows) == HOMES
+    assert (rows[7]["'=id"], rows[7]["note"]) == ("7", "'=1+7")
+    assert rows[10]["problems"] == "bed is not a number"
+    assert all(float(row["lo95"]) < float(row["price"]) < float(row["hi95"]) for row in rows)
+
+
+def test_other_files_are_refused_with_their_reason(page, web, model, tmp_path):
+    opened(page, web)
+    (tmp_path / "homes.parquet").write_bytes(b"PAR1....")
+    page.attach("#file", tmp_path / "homes.parquet")
+    page.wait("document.querySelector('[role=alert].notice')")
+    assert "homes.parquet is a Parquet file: convert it to CSV" in page.text(".notice")
+    # The next file can be sent at once.
+    (tmp_path / "homes.csv").write_text("bed\n3\n")
+    page.attach("#file", tmp_path / "homes.csv")
+    page.wait("document.querySelector('#checked')")
+    assert "1 row." in page.text("#checked")
+    assert not page.texts(".notice")

@@ -1,0 +1,243 @@
+"""The Batch page: a file of homes in, a file with their prices out."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from tasador_web.batch_files import MAX_FILE, MEGABYTE
+from tasador_web.batch_job import MAX_ROWS
+from tasador_web.batch_view import Bar, Column, PricedRow, Problem
+from tasador_web.layout import badge, card, frame, notice, table
+from tasador_web.pages.batch_state import BatchState
+
+TITLE, ROUTE, ICON = "Batch", "/batch", "table-2"
+
+
+def _area() -> rx.Component:
+    return rx.el.div(
+        rx.el.label(
+            rx.icon("file-up", size=28, aria_hidden="true"),
+            rx.el.b("Drop a file of homes here, or choose one"),
+            rx.el.span(
+                f"CSV, also as .gz or in a .zip: up to {MAX_ROWS:,} rows and "
+                f"{MAX_FILE // MEGABYTE} MB. The first line names the columns.",
+                class_name="hint",
+            ),
+            rx.el.input(
+                type="file", id="file", accept=".csv,.gz,.zip,.parquet", class_name="unseen"
+            ),
+            html_for="file",
+            class_name="drop",
+        ),
+        rx.el.div(rx.el.span(custom_attrs={"data-sent": ""}), class_name="progress thin"),
+        rx.el.p(role="status", class_name="hint", custom_attrs={"data-sending": ""}),
+        rx.el.p(role="alert", class_name="error", custom_attrs={"data-send-error": ""}),
+        rx.el.button(
+            type="button",
+            hidden=True,
+            on_click=BatchState.arrived,
+            custom_attrs={"data-arrived": "", "aria-hidden": "true", "tabindex": "-1"},
+        ),
+        custom_attrs={"data-upload": BatchState.ticket},
+        class_name="card upload",
+    )
+
+
+def _file_line() -> rx.Component:
+    return rx.el.span(BatchState.name, " · ", BatchState.size, class_name="aside hint")
+
+
+def _column(column: rx.Var[Column]) -> rx.Component:
+    return rx.el.li(
+        rx.cond(column.found, badge("found", "green"), badge("not given", "gray")),
+        " ",
+        column.label,
+    )
+
+
+def _problem(problem: rx.Var[Problem]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(problem.name, scope="row"),
+        rx.el.td(problem.rows, class_name="number"),
+        rx.el.td(problem.example, class_name="wide"),
+    )
+
+
+def _key(name: rx.Var[str]) -> rx.Component:
+    return rx.el.label(
+        rx.el.input(
+            type="checkbox",
+            checked=BatchState.keys.contains(name),
+            on_change=lambda chosen: BatchState.choose(name, chosen),
+        ),
+        name,
+        class_name="check",
+    )
+
+
+def _check() -> rx.Component:
+    state, checked = BatchState, BatchState.checked
+    return rx.fragment(
+        rx.el.div(
+            card(
+                "What is in the file",
+                rx.el.p(rx.el.b(checked.rows_text), ". ", checked.problem_rows, id="checked"),
+                rx.cond(
+                    checked.problems.length() > 0,
+                    table(
+                        "Rows with problems by field",
+                        ["Field", "Rows", "The first of them"],
+                        rx.foreach(checked.problems, _problem),
+                    ),
+                ),
+                aside=_file_line(),
+            ),
+            card(
+                "Columns",
+                rx.el.ul(rx.foreach(checked.columns, _column), class_name="columns"),
+                rx.cond(
+                    checked.others.length() > 0,
+                    rx.el.fieldset(
+                        rx.el.legend("Other columns to copy to the result"),
+                        rx.foreach(checked.others, _key),
+                        class_name="checks",
+                    ),
+                    rx.el.p("The file has no other columns.", class_name="hint"),
+                ),
+            ),
+            class_name="halves",
+        ),
+        rx.el.div(
+            rx.el.button(
+                "Price ",
+                checked.rows_text,
+                type="button",
+                class_name="button primary",
+                id="price-file",
+                disabled=(state.stage == "pricing") | (checked.rows == 0),
+                on_click=state.price,
+            ),
+            _another(),
+            class_name="buttons start",
+        ),
+    )
+
+
+def _another() -> rx.Component:
+    return rx.el.button(
+        "Another file", type="button", class_name="button", on_click=BatchState.another
+    )
+
+
+def _progress() -> rx.Component:
+    state = BatchState
+    return card(
+        "Pricing",
+        rx.el.div(
+            rx.el.span(style={"width": f"{state.share}%"}),
+            class_name="progress",
+            role="progressbar",
+            custom_attrs={
+                "aria-label": "Rows priced",
+                "aria-valuenow": state.share,
+                "aria-valuemin": 0,
+                "aria-valuemax": 100,
+            },
+        ),
+        rx.cond(
+            state.done_rows != "",
+            rx.el.p(f"{state.done_rows} of {state.checked.rows_text}"),
+            rx.el.p("The model was asleep and is waking up.", class_name="waking"),
+        ),
+        rx.cond(
+            state.waits != "",
+            rx.el.p(state.waits, " Trying again…", class_name="hint", role="status"),
+        ),
+        rx.el.div(
+            rx.el.button("Stop", type="button", class_name="button", on_click=state.stop),
+            class_name="buttons",
+        ),
+        aside=_file_line(),
+    )
+
+
+def _bar(bar: rx.Var[Bar]) -> rx.Component:
+    return rx.el.span(rx.el.i(style={"height": f"{bar.height}%"}), title=bar.title)
+
+
+def _priced_row(row: rx.Var[PricedRow]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(row.named, scope="row", class_name="cut"),
+        rx.el.td(row.price, class_name="number"),
+        rx.el.td(row.likely, class_name="number"),
+        rx.el.td(row.remarks, class_name="wide"),
+    )
+
+
+def _result() -> rx.Component:
+    state, priced = BatchState, BatchState.priced
+    return rx.fragment(
+        card(
+            "Prices",
+            rx.el.p(rx.el.span(priced.rows, id="priced"), " priced by ", priced.model, "."),
+            rx.el.p(
+                "Half cost more than ",
+                rx.el.b(priced.median),
+                f"; 8 in 10 cost {priced.low} to {priced.high}.",
+            ),
+            rx.el.div(
+                rx.foreach(state.bars, _bar),
+                class_name="histogram",
+                role="img",
+                custom_attrs={
+                    "aria-label": f"How many homes have which price: most {priced.low} to "
+                    f"{priced.high}"
+                },
+            ),
+            rx.el.p(priced.problem_rows, class_name="hint"),
+            rx.el.div(
+                rx.el.a(
+                    rx.icon("download", size=16, aria_hidden="true"),
+                    "Download the prices (CSV)",
+                    href=f"/batch-files/{state.ticket}",
+                    download=True,
+                    id="download",
+                    class_name="button primary",
+                ),
+                _another(),
+                class_name="buttons start",
+            ),
+            aside=_file_line(),
+        ),
+        card(
+            "The first rows",
+            table(
+                "The first rows of the result",
+                ["Row", "Price", "8 in 10 within", "Remarks"],
+                rx.foreach(state.first, _priced_row),
+            ),
+        ),
+    )
+
+
+def page() -> rx.Component:
+    """The page."""
+    state = BatchState
+    return frame(
+        TITLE,
+        "Price a whole file of homes. It is deleted after an hour, and its homes are not recorded.",
+        rx.cond(
+            state.error != "", notice(state.error, icon="triangle-alert", color="red", alert=True)
+        ),
+        rx.match(
+            state.stage,
+            ("checking", card("Checking", rx.el.p("Reading every row…"), aside=_file_line())),
+            ("checked", _check()),
+            ("pricing", _progress()),
+            ("done", _result()),
+            _area(),
+        ),
+    )
+
+
+ON_LOAD = BatchState.load

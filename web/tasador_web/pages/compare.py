@@ -1,0 +1,304 @@
+"""The Compare page: one home in several places, or two homes side by side."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from tasador_web.compare_view import Difference, HomeBar, PlaceBar
+from tasador_web.layout import card, frame, notice, problem_notice
+from tasador_web.pages.compare_state import HOMES, NUMBERS, PLACES, CompareState
+from tasador_web.words import FIELDS
+
+TITLE, ROUTE, ICON = "Compare", "/compare", "scale"
+_HINTS = {"house_size": " sq ft", "acre_lot": " acres"}
+_EXAMPLES = {"house_size": "1,850", "acre_lot": "0.2", "bed": "3", "bath": "2"}
+
+
+def _number(name: str, ending: str = "") -> rx.Component:
+    identity = f"{name}{ending}"
+    return rx.el.div(
+        rx.el.label(
+            FIELDS[name],
+            rx.el.span(_HINTS.get(name, ""), class_name="hint"),
+            html_for=identity,
+        ),
+        rx.el.input(
+            id=identity,
+            name=identity,
+            type="text",
+            input_mode="decimal",
+            default_value=CompareState.form.get(identity, ""),
+            placeholder=_EXAMPLES[name],
+            auto_complete="off",
+            class_name="control",
+        ),
+        class_name="field",
+    )
+
+
+def _where() -> rx.Component:
+    return rx.el.div(
+        rx.el.label("Where", html_for="where"),
+        rx.el.select(
+            rx.el.option("Every state", value=""),
+            rx.foreach(
+                CompareState.states,
+                lambda name: rx.el.option(f"Cities of {name}", value=name),
+            ),
+            id="where",
+            name="where",
+            class_name="control",
+        ),
+        class_name="field",
+    )
+
+
+def _submit(text: str) -> rx.Component:
+    return rx.el.div(
+        rx.el.button(
+            rx.cond(CompareState.busy, "Pricing…", text),
+            type="submit",
+            class_name="button primary",
+            disabled=CompareState.busy,
+        ),
+        class_name="buttons",
+    )
+
+
+def _one_home() -> rx.Component:
+    return rx.form(
+        rx.el.div(*map(_number, NUMBERS), class_name="fields"),
+        rx.el.div(_where(), class_name="below-fields"),
+        _submit("Compare the places"),
+        key=f"places-{CompareState.form_key}",
+        on_submit=CompareState.compare_places,
+        id="places-form",
+        class_name="card form",
+        custom_attrs={"aria-label": "The home"},
+    )
+
+
+def _home(letter: str) -> rx.Component:
+    name = f"place_{letter.lower()}"
+    return rx.el.fieldset(
+        rx.el.legend(f"Home {letter}"),
+        rx.el.div(
+            rx.el.label("Where is it?", html_for=name),
+            rx.el.input(
+                id=name,
+                name=name,
+                default_value=CompareState.form.get(name, ""),
+                placeholder="City, state or zip code",
+                auto_complete="off",
+                class_name="control",
+                custom_attrs={"list": "known-places"},
+            ),
+            class_name="field",
+        ),
+        rx.el.div(*[_number(n, f"_{letter.lower()}") for n in NUMBERS], class_name="fields"),
+        class_name="home-fields",
+    )
+
+
+def _two_homes() -> rx.Component:
+    return rx.form(
+        _home("A"),
+        _home("B"),
+        rx.el.datalist(
+            rx.foreach(CompareState.suggestions, lambda label: rx.el.option(value=label)),
+            id="known-places",
+        ),
+        _submit("Compare the homes"),
+        key=f"homes-{CompareState.form_key}",
+        on_submit=CompareState.compare_homes,
+        id="homes-form",
+        class_name="card form",
+        custom_attrs={"aria-label": "The two homes"},
+    )
+
+
+def _range(left: rx.Var[float], width: rx.Var[float], mark: rx.Var[float]) -> rx.Component:
+    return rx.el.div(
+        rx.el.span(class_name="bar range-bar", style={"left": f"{left}%", "width": f"{width}%"}),
+        rx.el.i(class_name="price-mark", style={"left": f"{mark}%"}),
+        class_name="track",
+        aria_hidden="true",
+    )
+
+
+def _place_row(bar: rx.Var[PlaceBar]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(bar.name, rx.el.span(bar.remark, class_name="hint below"), scope="row"),
+        rx.el.td(_range(bar.left, bar.width, bar.mark)),
+        rx.el.td(bar.price, class_name="number"),
+        rx.el.td(bar.likely, class_name="number hint wide-only"),
+    )
+
+
+def _heads(*names: str) -> rx.Component:
+    return rx.el.thead(rx.el.tr(*[rx.el.th(n, scope="col") for n in names]), class_name="unseen")
+
+
+def _places_answer() -> rx.Component:
+    state = CompareState
+    return card(
+        "The same home elsewhere",
+        rx.el.p(state.sentence, id="sentence", class_name="sentence"),
+        rx.foreach(state.warnings, lambda text: notice(text, icon="triangle-alert", color="amber")),
+        rx.el.table(
+            rx.el.caption("Prices by place, the dearest first", class_name="unseen"),
+            _heads("Place", "Range", "Price", "8 in 10 within"),
+            rx.el.tbody(rx.foreach(state.places, _place_row)),
+            class_name="bars ranked",
+        ),
+        rx.el.p(
+            f"Prices in {state.where}. A bar holds 8 in 10 prices of such homes; the line in it is "
+            "the estimate.",
+            class_name="hint",
+        ),
+    )
+
+
+def _home_row(home: rx.Var[HomeBar]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(home.name, rx.el.span(home.place, class_name="hint below"), scope="row"),
+        rx.el.td(_range(home.left, home.width, home.mark)),
+        rx.el.td(home.price, class_name="number"),
+        rx.el.td(home.likely, class_name="number hint wide-only"),
+    )
+
+
+def _difference_row(part: rx.Var[Difference]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(
+            part.name,
+            rx.el.span(part.given, class_name="hint below"),
+            scope="row",
+        ),
+        rx.el.td(
+            rx.el.div(
+                rx.el.span(
+                    class_name=f"bar {part.kind}",
+                    style={"left": f"{part.left}%", "width": f"{part.width}%"},
+                ),
+                class_name="track halved",
+                aria_hidden="true",
+            )
+        ),
+        rx.el.td(part.dollars, class_name=f"number {part.kind}"),
+    )
+
+
+def _homes_answer() -> rx.Component:
+    state = CompareState
+    return rx.fragment(
+        card(
+            "Both homes",
+            rx.el.p(state.difference, id="difference", class_name="sentence"),
+            rx.foreach(
+                state.homes,
+                lambda home: rx.foreach(
+                    home.warnings,
+                    lambda text: notice(
+                        f"{home.name}: {text}", icon="triangle-alert", color="amber"
+                    ),
+                ),
+            ),
+            rx.el.table(
+                rx.el.caption("The two homes", class_name="unseen"),
+                _heads("Home", "Range", "Price", "8 in 10 within"),
+                rx.el.tbody(rx.foreach(state.homes, _home_row)),
+                class_name="bars ranked",
+            ),
+        ),
+        card(
+            "What makes the difference",
+            rx.el.table(
+                rx.el.caption("From home A to home B", class_name="unseen"),
+                _heads("Part", "Step", "Dollars"),
+                rx.el.tbody(rx.foreach(state.differences, _difference_row)),
+                class_name="bars ranked",
+                id="differences",
+            ),
+            rx.el.p(
+                "From home A to home B. The parts add up to the difference.", class_name="hint"
+            ),
+        ),
+    )
+
+
+def _before(text: str) -> rx.Component:
+    return rx.el.div(
+        rx.cond(
+            CompareState.busy,
+            rx.fragment(
+                rx.el.div(class_name="spinner", aria_hidden="true"),
+                rx.el.p("Pricing…"),
+                rx.el.p(
+                    "The model was asleep and is waking up. This takes a few seconds.",
+                    class_name="waking",
+                ),
+            ),
+            rx.fragment(rx.icon("scale", size=28, aria_hidden="true"), rx.el.p(text)),
+        ),
+        class_name="card empty",
+        role="status",
+    )
+
+
+def _choice(text: str, mode: str) -> rx.Component:
+    return rx.el.button(
+        text,
+        type="button",
+        class_name=rx.cond(CompareState.mode == mode, "button small chosen", "button small"),
+        on_click=CompareState.switch(mode),
+        custom_attrs={"aria-pressed": rx.cond(CompareState.mode == mode, "true", "false")},
+    )
+
+
+def page() -> rx.Component:
+    """The page."""
+    state = CompareState
+    return frame(
+        TITLE,
+        "What a home would cost elsewhere, and why two homes differ. Nothing here is recorded.",
+        problem_notice(state.error, state.no_model),
+        rx.el.div(
+            _choice("One home, many places", PLACES),
+            _choice("Two homes", HOMES),
+            class_name="choices",
+            role="group",
+            aria_label="What to compare",
+        ),
+        rx.cond(
+            state.mode == PLACES,
+            rx.el.div(
+                _one_home(),
+                rx.el.div(
+                    rx.cond(
+                        state.places.length() > 0,
+                        _places_answer(),
+                        _before("Give what you know of a home, and see its price everywhere."),
+                    ),
+                    class_name="stack",
+                ),
+                class_name="form-and-answer",
+            ),
+            rx.el.div(
+                _two_homes(),
+                rx.el.div(
+                    rx.cond(
+                        state.homes.length() > 0,
+                        _homes_answer(),
+                        _before("Give two homes, and see what makes the difference."),
+                    ),
+                    class_name="stack",
+                ),
+                class_name="form-and-answer",
+            ),
+        ),
+        custom_attrs={"data-loaded": rx.cond(state.loaded, "true", "false")},
+    )
+
+
+ON_LOAD = CompareState.load

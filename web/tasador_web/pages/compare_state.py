@@ -1,0 +1,125 @@
+"""The state of the Compare page: one home in several places, or two homes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import reflex as rx
+
+from tasador.errors import ConfigurationError
+from tasador_web import compare_view, words
+from tasador_web.client import ApiError, functions
+from tasador_web.compare_view import Difference, HomeBar, PlaceBar
+from tasador_web.places import place_index
+
+NUMBERS = ("house_size", "acre_lot", "bed", "bath")
+PLACES, HOMES = "places", "homes"
+_MOST_SUGGESTED = 300
+_CHANGED = "The model has just changed. Compare again."
+
+
+class CompareState(rx.State):
+    """What the visitor sees; ``form`` has the values that the fields start with."""
+
+    mode: str = PLACES
+    form: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
+    form_key: int = 0
+    loaded: bool = False
+    states: rx.Field[list[str]] = rx.field(default_factory=list)
+    suggestions: rx.Field[list[str]] = rx.field(default_factory=list)
+    busy: bool = False
+    error: str = ""
+    no_model: bool = False
+    places: rx.Field[list[PlaceBar]] = rx.field(default_factory=list)
+    where: str = ""
+    sentence: str = ""
+    warnings: rx.Field[list[str]] = rx.field(default_factory=list)
+    homes: rx.Field[list[HomeBar]] = rx.field(default_factory=list)
+    differences: rx.Field[list[Difference]] = rx.field(default_factory=list)
+    difference: str = ""
+
+    @rx.event
+    async def load(self) -> None:
+        """Fetch the places, and start with the home of a link."""
+        query = dict(self.router.url.query_parameters)
+        linked = {name: text for name in NUMBERS if (text := query.get(name, "").strip())}
+        place = (query.get(n, "").strip() for n in ("city", "state", "zip_code"))
+        if linked:
+            self.form = {**linked, **{f"{name}_a": text for name, text in linked.items()}}
+            self.form["place_a"] = ", ".join(part for part in place if part)
+            self.form_key += 1
+        try:
+            index = await place_index(fresh=True)
+        except (ApiError, ConfigurationError) as error:
+            self._show_error(error)
+        else:
+            self.error, self.no_model = "", False
+            self.states = sorted(p.state for p in compare_view.places_of(index, ""))
+            cities = [p.label for p in index.places if p.city and not p.zip_code]
+            self.suggestions = [*self.states, *cities[:_MOST_SUGGESTED]]
+        self.loaded = True
+
+    @rx.event
+    def switch(self, mode: str) -> None:
+        """Compare places, or homes."""
+        self.mode, self.error = mode, ""
+
+    @rx.event
+    async def compare_places(self, form: dict[str, Any]) -> Any:
+        """Price one home in every state, or in the cities of one."""
+        self.busy, self.error, self.no_model = True, "", False
+        yield
+        try:
+            index = await place_index()
+            state = str(form.get("where", ""))
+            places = compare_view.places_of(index, state)
+            home = _numbers(form, "")
+            answer = await functions().prices(compare_view.columns_of(home, places))
+            self.places = compare_view.place_bars(places, answer)
+            self.where = f"the largest cities of {state}" if state else "every state"
+            self.sentence = compare_view.sentence_of(places, answer)
+            self.warnings = compare_view.common_warnings(answer, home)
+        except (ApiError, ConfigurationError) as error:
+            self._show_error(error)
+        finally:
+            self.busy = False
+
+    @rx.event
+    async def compare_homes(self, form: dict[str, Any]) -> Any:
+        """Price and explain two homes."""
+        self.busy, self.error, self.no_model = True, "", False
+        yield
+        try:
+            homes = []
+            for letter in "ab":
+                text = str(form.get(f"place_{letter}", "")).strip()
+                place = (await place_index()).find(text) if text else None
+                if text and place is None:
+                    self.error = f"We know no place like “{text}” (home {letter.upper()})."
+                    return
+                homes.append({**(place.fields if place else {}), **_numbers(form, f"_{letter}")})
+            first, second = await asyncio.gather(*map(functions().explain, homes))
+            if first["model"] != second["model"]:
+                self.error = _CHANGED
+                return
+            self.homes = compare_view.home_bars(homes, (first, second))
+            self.differences = compare_view.differences_of(first, second)
+            self.difference = compare_view.difference_sentence(first, second)
+        except (ApiError, ConfigurationError) as error:
+            self._show_error(error)
+        finally:
+            self.busy = False
+
+    def _show_error(self, error: ApiError | ConfigurationError) -> None:
+        self.no_model = isinstance(error, ApiError) and error.no_model
+        if isinstance(error, ApiError):
+            self.error = "" if self.no_model else compare_view.problem_text(error)
+        else:
+            self.error = str(error)
+
+
+def _numbers(form: dict[str, Any], ending: str) -> dict[str, str]:
+    """The given numbers of a form, as the functions read them."""
+    given = {name: str(form.get(f"{name}{ending}", "")).strip() for name in NUMBERS}
+    return {name: words.read_number(name, text) for name, text in given.items() if text}

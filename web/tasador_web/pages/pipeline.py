@@ -1,0 +1,209 @@
+"""The Pipeline page: where the loop stands now, and its turns with their stages."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import reflex as rx
+
+from tasador.settings import Settings
+from tasador_web import live, pipeline_view
+from tasador_web.client import functions
+from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice
+from tasador_web.pipeline_view import STAGES, ShownStage, Turn
+
+TITLE, ROUTE, ICON = "Pipeline", "/pipeline", "workflow"
+SHOWN = 40
+
+
+class PipelineState(rx.State):
+    """The turns of the loop, and the one that is shown."""
+
+    loaded: bool = False
+    error: str = ""
+    turns: rx.Field[list[Turn]] = rx.field(default_factory=list)
+    shown: rx.Field[list[Turn]] = rx.field(default_factory=list)  # one turn, or none
+    cards: rx.Field[list[tuple[str, str]]] = rx.field(default_factory=list)
+    _selected: str = ""
+    _mark: str = ""
+
+    @rx.event
+    async def load(self) -> None:
+        """Show the turns, and the one in the address or the newest."""
+        self._selected = str(self.router.url.query_parameters.get("correlation", ""))
+        self._mark = ""
+        settings = Settings.load()
+        cards = {
+            "ingest": settings.cards_ingest_url,
+            "drift": settings.cards_drift_url,
+            "training": settings.cards_train_url,
+            "monitoring": settings.cards_monitor_url,
+        }
+        self.cards = [(f"Cards of {name}", url) for name, url in cards.items() if url]
+        await self._follow()
+
+    @rx.event
+    async def tick(self) -> None:
+        """Show what has changed."""
+        await self._follow()
+
+    async def _follow(self) -> None:
+        self._mark, self.error = await live.follow(self._mark, self._fetch)
+        self.loaded = True
+
+    async def _fetch(self) -> None:
+        client = functions()
+        batches, models, rollouts = await asyncio.gather(
+            client.batches(SHOWN), client.models(2 * SHOWN), client.rollouts(4 * SHOWN)
+        )
+        self.turns = pipeline_view.turns_of(
+            batches, models["decisions"], rollouts, datetime.now(UTC)
+        )
+        self._show()
+
+    def _show(self) -> None:
+        chosen = next((t for t in self.turns if t.identity == self._selected), None)
+        # Without a choice, the newest is shown, also when a newer one arrives.
+        chosen = chosen or (self.turns[0] if self.turns else None)
+        for turn in self.turns:
+            turn.selected = turn is chosen
+        self.shown = [] if chosen is None else [chosen]
+
+    @rx.event
+    def select(self, identity: str) -> Any:
+        """Show a turn."""
+        self._selected = identity
+        self._show()
+        safe = "".join(c for c in identity if c.isalnum() or c in "-_")
+        return rx.call_script(
+            f"history.replaceState(history.state, '', '?correlation={safe}');"
+            "document.getElementById('turn').scrollIntoView({block: 'nearest'})"
+        )
+
+
+def _stage(stage: rx.Var[ShownStage]) -> rx.Component:
+    label = badge(stage.label, stage.color)
+    return rx.el.li(
+        rx.el.p(stage.name, class_name="over"),
+        rx.el.p(rx.cond(stage.href != "", rx.link(label, href=stage.href), label)),
+        rx.el.p(stage.text, class_name="hint"),
+        rx.el.p(
+            rx.cond(stage.took != "", f"took {stage.took}", ""),
+            class_name="hint",
+        ),
+        rx.cond(
+            (stage.when != "") & (stage.state != "running"),
+            rx.el.p(stage.when, class_name="hint"),
+        ),
+        class_name=f"stage {stage.state}",
+    )
+
+
+def _shown(turn: rx.Var[Turn]) -> rx.Component:
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2(turn.title),
+            rx.el.span(
+                "began ",
+                turn.began,
+                rx.cond(turn.took != "", f", took {turn.took}", ""),
+                class_name="aside hint",
+            ),
+            class_name="card-head",
+        ),
+        rx.el.ol(rx.foreach(turn.stages, _stage), class_name="path stages"),
+        rx.el.p("Correlation id: ", rx.el.code(turn.identity), class_name="hint"),
+        id="turn",
+        aria_label="Turn of the loop",
+        class_name="card",
+    )
+
+
+def _cell(stage: rx.Var[ShownStage]) -> rx.Component:
+    return rx.el.td(
+        badge(stage.label, stage.color),
+        rx.cond(stage.took != "", rx.el.span(stage.took, class_name="hint below"), ""),
+    )
+
+
+def _row(turn: rx.Var[Turn]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(
+            rx.el.button(
+                turn.title,
+                type="button",
+                class_name="linked",
+                on_click=PipelineState.select(turn.identity),
+            ),
+            rx.el.span(turn.began, class_name="hint below"),
+            scope="row",
+        ),
+        rx.foreach(turn.stages, _cell),
+        rx.el.td(turn.took, class_name="number"),
+        class_name=rx.cond(turn.selected, "selected", ""),
+    )
+
+
+def _history() -> rx.Component:
+    state = PipelineState
+    caption = "Turns of the loop, newest first"
+    return card(
+        "History",
+        rx.el.div(
+            rx.el.table(
+                rx.el.caption(caption, class_name="unseen"),
+                rx.el.thead(
+                    rx.el.tr(*[rx.el.th(h, scope="col") for h in ("Began with", *STAGES, "Took")])
+                ),
+                rx.el.tbody(rx.foreach(state.turns, _row)),
+                class_name="list",
+            ),
+            class_name="scroll",
+            tab_index=0,
+            role="region",
+            aria_label=caption,
+        ),
+        rx.el.div(
+            rx.foreach(
+                state.cards,
+                lambda link: rx.el.a(
+                    link[0],
+                    href=link[1],
+                    target="_blank",
+                    rel="noreferrer",
+                    class_name="button small",
+                ),
+            ),
+            class_name="buttons start",
+        ),
+    )
+
+
+def page() -> rx.Component:
+    """The page."""
+    state = PipelineState
+    return frame(
+        TITLE,
+        "Where the loop stands: each batch is ingested and judged, and may lead to a new model.",
+        follows(state.tick),
+        problem_notice(state.error, rx.Var.create(False)),
+        rx.cond(
+            state.turns.length() > 0,
+            rx.fragment(rx.foreach(state.shown, _shown), _history()),
+            card(
+                "History",
+                nothing(
+                    rx.cond(
+                        state.loaded & (state.error == ""),
+                        "The loop has not begun. “tasador pipeline” fetches the first batches.",
+                        rx.cond(state.error != "", "The turns are not known now.", "Loading…"),
+                    )
+                ),
+            ),
+        ),
+    )
+
+
+ON_LOAD = PipelineState.load

@@ -1,0 +1,243 @@
+"""The Predictions page: the history, what led to one prediction, and all of them in figures."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from tasador.listings.states import STATE_NAMES
+from tasador_web.layout import (
+    badge,
+    card,
+    frame,
+    line_chart,
+    nothing,
+    notice,
+    problem_notice,
+    table,
+)
+from tasador_web.lineage_view import Step
+from tasador_web.pages.predictions_state import PredictionsState
+from tasador_web.predictions_view import PERIODS, Detail, Fact, PastPrediction, VersionShare
+
+TITLE, ROUTE, ICON = "Predictions", "/predictions", "list"
+
+
+def _field(name: str, label: str, control: rx.Component) -> rx.Component:
+    return rx.el.div(rx.el.label(label, html_for=name), control, class_name="field")
+
+
+def _filters() -> rx.Component:
+    form = PredictionsState.form
+    return rx.form(
+        _field(
+            "state",
+            "State",
+            rx.el.select(
+                rx.el.option("Every state", value=""),
+                *[rx.el.option(name, value=name) for name in STATE_NAMES],
+                id="state",
+                name="state",
+                default_value=form.get("state", ""),
+                class_name="control",
+            ),
+        ),
+        _field(
+            "version",
+            "Model version",
+            rx.el.input(
+                id="version",
+                name="version",
+                input_mode="numeric",
+                placeholder="Every version",
+                auto_complete="off",
+                default_value=form.get("version", ""),
+                class_name="control",
+            ),
+        ),
+        _field(
+            "hours",
+            "Time",
+            rx.el.select(
+                *[rx.el.option(label, value=hours) for hours, label in PERIODS.items()],
+                id="hours",
+                name="hours",
+                default_value=form.get("hours", ""),
+                class_name="control",
+            ),
+        ),
+        rx.el.button("Show", type="submit", class_name="button"),
+        key=f"filters-{PredictionsState.form_key}",
+        on_submit=PredictionsState.filter,
+        id="filters",
+        class_name="filters",
+        custom_attrs={"aria-label": "Which predictions"},
+    )
+
+
+def _find() -> rx.Component:
+    return rx.form(
+        _field(
+            "id",
+            "Prediction id",
+            rx.el.input(id="id", name="id", auto_complete="off", class_name="control"),
+        ),
+        rx.el.button("Find", type="submit", class_name="button"),
+        on_submit=PredictionsState.find,
+        class_name="filters",
+        custom_attrs={"aria-label": "One prediction"},
+    )
+
+
+def _row(row: rx.Var[PastPrediction]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(
+            rx.el.button(
+                row.when,
+                type="button",
+                class_name="linked",
+                on_click=PredictionsState.select(row.prediction_id),
+                custom_attrs={"data-prediction": row.prediction_id},
+            ),
+            scope="row",
+        ),
+        rx.el.td(row.price, class_name="number"),
+        rx.el.td(row.likely, class_name="number"),
+        rx.el.td(row.place),
+        rx.el.td(row.home),
+        rx.el.td(rx.link(f"version {row.version}", href=f"/models?version={row.version}")),
+        rx.el.td(badge(row.realised, row.realised_color)),
+        class_name=rx.cond(row.selected, "selected", ""),
+    )
+
+
+def _history() -> rx.Component:
+    state = PredictionsState
+    return card(
+        "History",
+        rx.el.div(_filters(), _find(), class_name="filter-bar"),
+        rx.cond(
+            state.rows.length() > 0,
+            table(
+                "Predictions, newest first",
+                ["When", "Price", "8 in 10 within", "Place", "Home", "Model", "Price that came in"],
+                rx.foreach(state.rows, _row),
+            ),
+            nothing(
+                rx.cond(
+                    state.loaded & (state.error == ""),
+                    "No such prediction is recorded.",
+                    rx.cond(state.error != "", "The history is not known now.", "Loading…"),
+                )
+            ),
+        ),
+        rx.el.div(
+            _turn("Newer", state.newer, state.has_newer),
+            _turn("Older", state.older, state.has_older),
+            rx.el.button(
+                "Refresh", type="button", class_name="button small", on_click=state.refresh
+            ),
+            class_name="buttons start",
+        ),
+    )
+
+
+def _turn(text: str, event: rx.EventHandler, possible: rx.Var[bool]) -> rx.Component:
+    return rx.el.button(
+        text, type="button", class_name="button small turn", on_click=event, disabled=~possible
+    )
+
+
+def _step(step: rx.Var[Step]) -> rx.Component:
+    title = rx.cond(step.href != "", rx.link(step.title, href=step.href), rx.el.span(step.title))
+    return rx.el.li(
+        rx.el.p(badge(step.kind, step.color)),
+        rx.el.p(rx.el.b(title)),
+        rx.el.p(step.text, class_name="hint"),
+        rx.el.p(step.when, class_name="hint"),
+    )
+
+
+def _fact(fact: rx.Var[Fact]) -> rx.Component:
+    return rx.fragment(rx.el.dt(fact.name), rx.el.dd(fact.value))
+
+
+def _one(detail: rx.Var[Detail]) -> rx.Component:
+    return card(
+        "What led to this prediction",
+        rx.cond(
+            detail.problem != "",
+            notice(detail.problem, icon="unlink", color="amber"),
+        ),
+        rx.el.ol(rx.foreach(PredictionsState.path, _step), class_name="path", id="path"),
+        rx.el.dl(rx.foreach(detail.facts, _fact), class_name="facts"),
+        id="prediction",
+    )
+
+
+def _version(row: rx.Var[VersionShare]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(
+            rx.link(f"Version {row.version}", href=f"/models?version={row.version}"), scope="row"
+        ),
+        rx.el.td(
+            rx.el.div(
+                rx.el.span(class_name="bar", style={"width": f"{row.share}%"}),
+                class_name="track",
+                aria_hidden="true",
+            ),
+            class_name="meter-cell",
+        ),
+        rx.el.td(row.count, class_name="number"),
+        rx.el.td(row.mean, class_name="number"),
+        rx.el.td(row.last),
+    )
+
+
+def _figures() -> rx.Component:
+    state = PredictionsState
+    return rx.fragment(
+        rx.cond(
+            state.counts.points.length() > 0,
+            rx.el.div(
+                card("Predictions by hour", line_chart(state.counts, "Predictions by hour")),
+                card("Mean price by hour", line_chart(state.prices, "Mean price by hour")),
+                class_name="halves",
+            ),
+        ),
+        rx.el.div(
+            card(
+                "All predictions",
+                problem_notice(state.summary_error, rx.Var.create(False)),
+                rx.el.dl(rx.foreach(state.facts, _fact), class_name="facts"),
+            ),
+            card(
+                "By version",
+                rx.cond(
+                    state.versions.length() > 0,
+                    table(
+                        "Predictions by version",
+                        ["Model", "", "Predictions", "Mean price", "Last"],
+                        rx.foreach(state.versions, _version),
+                    ),
+                    nothing("None yet."),
+                ),
+            ),
+            class_name="halves",
+        ),
+    )
+
+
+def page() -> rx.Component:
+    """The page."""
+    state = PredictionsState
+    return frame(
+        TITLE,
+        "Every recorded price: which model gave it, what led to that model, and how it turned out.",
+        problem_notice(state.error, rx.Var.create(False)),
+        _history(),
+        rx.foreach(state.detail, _one),
+        _figures(),
+    )
+
+
+ON_LOAD = PredictionsState.load
