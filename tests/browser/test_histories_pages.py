@@ -106,14 +106,18 @@ def test_market_page_follows_a_drift_alarm(page, web, warehouse):
     page.wait("document.querySelector('#batch').innerText.includes('prices are 24% above')", 20)
     heat = page.texts(".heat-map tbody tr")
     assert any("Price" in row and "2.1×" in row for row in heat)
-    assert page.js("document.querySelectorAll('.chart circle').length") == 3
+    assert page.js("document.querySelectorAll('.halves > .card .chart circle').length") == 3
+    page.wait("document.querySelector('#distribution .chart circle')")
+    page.choose("feature", "state")
+    page.wait("document.querySelector('#distribution p.hint').innerText.startsWith('Without a')")
     decide(warehouse, 903, correlation_id=correlation_id)
     page.wait("document.body.innerText.includes('version 903 promoted')", 20)
 
 
 def test_pipeline_page_follows_a_turn_of_the_loop(page, web, warehouse):
     def stages():
-        return [s.split("\n")[:2] for s in page.texts("#turn .stage")]
+        names = page.texts("#turn .stage .over")
+        return list(zip(names, page.texts("#turn .stage .badge"), strict=True))
 
     opened(page, web, "/pipeline")
     batch_id, correlation_id = uuid4().hex, uuid4().hex
@@ -128,7 +132,7 @@ def test_pipeline_page_follows_a_turn_of_the_loop(page, web, warehouse):
     )
     warehouse.save_batch(batch)
     page.wait("document.querySelector('#turn h2')?.innerText === 'Batch 79'", 20)
-    assert stages()[0] == ["Ingest", "running"]
+    assert stages()[0] == ("Ingest", "running")
     ready = replace(batch, status="ready", ready_at=began + timedelta(seconds=3))
     warehouse.save_batch(ready)
     page.wait("document.querySelector('#turn').innerText.includes('took 3.0 s')", 20)

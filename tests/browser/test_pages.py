@@ -299,7 +299,7 @@ def test_prediction_is_found_in_the_history_and_counted(page, web, platform, mod
     page.wait("document.querySelector('#path')")
     assert f"${price:,.0f}" in page.text("#path")
     assert "no decision on that version is recorded" in page.text("#prediction")
-    assert page.js("location.search") == f"?version=3&id={identity}"
+    assert page.js("location.search") == f"?version=v3&id={identity}"
     page.js("document.querySelector('nav a[href=\"/service\"]').click()")
     page.wait("document.querySelector('h1')?.innerText === 'Service'")
     page.wait("[...document.querySelectorAll('dt')].some(e => e.textContent === 'Model')")

@@ -134,7 +134,7 @@ def table(
     return rx.el.div(
         rx.el.table(
             rx.el.caption(caption, class_name="unseen"),
-            rx.el.thead(rx.el.tr(*[rx.el.th(head, scope="col") for head in heads])),
+            rx.el.thead(rx.el.tr(*[rx.el.th(h, scope="col") if h else rx.el.td() for h in heads])),
             rx.el.tbody(rows),
             class_name=class_name,
         ),
