@@ -53,10 +53,10 @@ def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
 
 def test_other_files_are_refused_with_their_reason(page, web, model, tmp_path):
     opened(page, web)
-    (tmp_path / "homes.parquet").write_bytes(b"PAR1....")
-    page.attach("#file", tmp_path / "homes.parquet")
+    (tmp_path / "homes.csv.bz2").write_bytes(b"BZh91AY.")
+    page.attach("#file", tmp_path / "homes.csv.bz2")
     page.wait("document.querySelector('[role=alert].notice')")
-    assert "homes.parquet is a Parquet file: convert it to CSV" in page.text(".notice")
+    assert "homes.csv.bz2 is compressed with bzip2: unpack it first" in page.text(".notice")
     # The next file can be sent at once.
     (tmp_path / "homes.csv").write_text("bed\n3\n")
     page.attach("#file", tmp_path / "homes.csv")

@@ -267,10 +267,11 @@ def test_without_a_model_pricing_ends_at_once(priced, said):
 
 def test_files_are_refused_in_the_words_of_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(batch_job, "_end_with_input", lambda: None)
-    (tmp_path / "homes.csv").write_bytes(b"PAR1 and more")
+    (tmp_path / "homes.csv").write_bytes(b"BZh91AY and more")
     batch_job.main(["check", str(tmp_path / "homes.csv")])
     assert json.loads(capsys.readouterr().out) == {
-        "error": "homes.csv is a Parquet file: convert it to CSV"
+        "error": "homes.csv is compressed with bzip2: unpack it first; .csv, .csv.gz and a .zip "
+        "with one CSV are read"
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import reflex as rx
 
 from tasador_web.batch_files import MAX_FILE, MEGABYTE
@@ -11,6 +13,8 @@ from tasador_web.layout import badge, card, frame, notice, table
 from tasador_web.pages.batch_state import BatchState
 
 TITLE, ROUTE, ICON = "Batch", "/batch", "table-2"
+# The image of the web app has no reader of it.
+_PARQUET = ", or Parquet" if find_spec("pyarrow") else ""
 
 
 def _area() -> rx.Component:
@@ -19,7 +23,7 @@ def _area() -> rx.Component:
             rx.icon("file-up", size=28, aria_hidden="true"),
             rx.el.b("Drop a file of homes here, or choose one"),
             rx.el.span(
-                f"CSV, also as .gz or in a .zip: up to {MAX_ROWS:,} rows and "
+                f"CSV, also as .gz or in a .zip{_PARQUET}: up to {MAX_ROWS:,} rows and "
                 f"{MAX_FILE // MEGABYTE} MB. The first line names the columns.",
                 class_name="hint",
             ),
