@@ -268,7 +268,8 @@ def outside_market(profile: ReferenceProfile, batch: pd.DataFrame) -> CheckResul
         column="price",
         value=rate - usual,
         limit=profile.thresholds.share(profile.thresholds.outside, usual, len(batch), profile.rows),
-        effect="moved",
+        # Half of the listings: rents, or another column, and no model is trained on them anyway.
+        effect="broken" if rate - usual > profile.thresholds.broken else "moved",
         message=f"{rate:.0%} of the prices lie outside the range that models are trained on, "
         f"compared with {usual:.0%} in the champion's data",
     )

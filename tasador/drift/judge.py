@@ -13,6 +13,7 @@ from tasador.drift.baseline import Baseline, learn_baseline
 from tasador.drift.checks import CheckResult, ReferenceProfile
 from tasador.drift.detectors import Detectors
 from tasador.drift.feed import Refusals
+from tasador.drift.garbled import garbled
 from tasador.drift.measures import (
     AMOUNTS,
     ANSWER,
@@ -83,8 +84,9 @@ class Judge:
             return too_small
         if not accepted:
             gone = feed.lost(self._profile, rows)
-            scores["feed"] = {"lost": gone.scores}
-            if broken := broken_feed(gone.findings, scores):
+            odd = garbled(self._profile.detectors.raw, rows, self._limits)
+            scores["feed"] = {"lost": gone.scores, "garbled": odd.scores}
+            if broken := broken_feed([*gone.findings, *odd.findings], scores):
                 return broken
         self._say(f"pricing {len(rows):,} listings with the champion")
         measured = measures_of(rows, _predict(champion, rows))

@@ -14,6 +14,7 @@ from tasador.records import Verdict
 _CAUSES_FIRST = (
     "refused",
     "lost",
+    "garbled",
     "unit",
     "unseen",
     "brokers",

@@ -34,8 +34,8 @@ class Thresholds:
     log(price/prediction). ``brokers``: share of the listings gained by the ten brokers that gained
     most. ``error_rise``: relative rise of the champion's mean absolute log error, estimated or
     realised. ``refused``: rise of the share of rows in quarantine, and ``broken``: share of the
-    listings without a field that they usually have, or with it in another unit; both mean that the
-    feed broke.
+    listings without a field that they usually have, with it in another unit or with a value that no
+    market has; both mean that the feed broke.
 
     A batch of fewer than ``fewest_rows`` rows is not judged; of more than ``most_rows`` rows, a
     random sample is judged.

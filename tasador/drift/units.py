@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 # Factors by which a column's values change in another unit.
 _UNITS = {
     "house_size": {0.092903: "square metres"},
-    "acre_lot": {43_560.0: "square feet", 4_046.86: "square metres"},
+    "acre_lot": {43_560.0: "square feet", 4_046.86: "square metres", 0.404686: "hectares"},
     "price": {100.0: "cents", 0.001: "thousands of dollars"},
 }
 _SLACK = math.log(1.25)
 # A mixture of units must explain this much of the distance and affect at least this share.
 _EXPLAINED = 0.6
+# A market may change by less than this factor too: then nothing but the unit may have changed.
+_SMALL, _ALL_EXPLAINED = math.log(4), 0.9
 _FEWEST = 0.05
 
 
@@ -44,22 +46,26 @@ def find_unit(reference: pd.Series, current: pd.Series) -> Unit | None:
         return None
     change = float(np.median(now) - np.median(usual))
     for factor, name in _UNITS.get(str(reference.name), {}).items():
-        share = _mixed_share(usual, now, math.log(factor))
+        is_small = abs(math.log(factor)) < _SMALL
+        share = _mixed_share(
+            usual, now, math.log(factor), _ALL_EXPLAINED if is_small else _EXPLAINED
+        )
         if share >= _FEWEST:
             return Unit(name, min(share, 1.0))
-        if abs(change - math.log(factor)) < _SLACK:
+        if not is_small and abs(change - math.log(factor)) < _SLACK:
             return Unit(name, 1.0)
     return None
 
 
-def _mixed_share(usual: Array, now: Array, shift: float) -> float:
-    """The share of ``now`` that is ``usual`` shifted, by least squares; 0 if the fit is poor."""
+def _mixed_share(usual: Array, now: Array, shift: float, explained: float) -> float:
+    """The share of ``now`` that is ``usual`` shifted, by least squares; 0 if that does not explain
+    so much of the distance."""
     grid = np.concatenate([usual, usual + shift])
     usual_cdf, shifted_cdf, now_cdf = (_cdf(v, grid) for v in (usual, usual + shift, now))
     distance, direction = now_cdf - usual_cdf, shifted_cdf - usual_cdf
     share = float(distance @ direction / (direction @ direction))
     residual = np.abs(distance - share * direction).max()
-    return share if residual <= (1 - _EXPLAINED) * np.abs(distance).max() else 0.0
+    return share if residual <= (1 - explained) * np.abs(distance).max() else 0.0
 
 
 def _cdf(values: Array, grid: Array) -> Array:

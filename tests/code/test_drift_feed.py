@@ -1,11 +1,13 @@
 """A feed that broke is no market that moved: refused rows, compared with the batches before."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasador.drift.feed import ALL, Refusals, refused
+from tasador.drift.garbled import garbled
 from tasador.drift.judge import judge_batch
 from tasador.drift.measures import expected_missing
 from tasador.listings.listing import COLUMNS, read_row
@@ -147,3 +149,63 @@ def test_homes_that_lost_their_rooms_are_no_land(prices):
     # What cannot be compared counts as land.
     assert expected(other.assign(**ROOMS, price=np.nan, acre_lot=np.nan)) > 0.9
     assert expected(other.assign(**ROOMS).head(20)) > 0.9
+
+
+def swapped(rows, one, other):
+    return rows.assign(**{one: rows[other], other: rows[one]})
+
+
+BREAKS = {
+    "price constant": (lambda f: f.assign(price=250_000.0), "price", "price is 250,000 in 100%"),
+    "size zero": (lambda f: f.assign(house_size=0.0), "house_size", "house_size is 0 in 100%"),
+    "size often zero": (
+        lambda f: f.assign(house_size=f["house_size"].where(f.index % 5 < 2, 0.0)),
+        "house_size",
+        "house_size is 0 in",
+    ),
+    "size constant": (lambda f: f.assign(house_size=999_999.0), "house_size", "is 999,999 in 100%"),
+    "lot zero": (lambda f: f.assign(acre_lot=0.0), "acre_lot", "acre_lot is 0 in 100%"),
+    "lot constant": (lambda f: f.assign(acre_lot=0.25), "acre_lot", "acre_lot is 0.25 in 100%"),
+    "rooms zero": (lambda f: f.assign(bed=0.0), "bed", "bed is 0 in 100%"),
+    "rooms constant": (lambda f: f.assign(bath=1.0), "bath", "bath is 1 in 100%"),
+    "street constant": (lambda f: f.assign(street="0"), "street", "street is 0 in 100%"),
+    "city unknown": (lambda f: f.assign(city="Unknown"), "city", "city is Unknown in 100%"),
+    "zip constant": (lambda f: f.assign(zip_code="00000"), "zip_code", "zip_code is 00000 in"),
+    "city and state": (lambda f: swapped(f, "city", "state"), "state", "state is no state ("),
+    "state and zip": (lambda f: swapped(f, "zip_code", "state"), "state", "state is no state ("),
+    **{
+        day: (lambda f, day=day: f.assign(prev_sold_date=day), "prev_sold_date", "in the future or")
+        for day in ("0001-01-01", "1753-01-01", "1899-12-30", "1900-01-01", "1970-01-01")
+    },
+    "dates shifted": (
+        lambda f: f.assign(
+            prev_sold_date=f["prev_sold_date"].str.replace("^(19|20)", "22", regex=True)
+        ),
+        "prev_sold_date",
+        "prev_sold_date is in the future or stands for an unknown day in 100% of the listings",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "field", "message"), BREAKS.values(), ids=BREAKS)
+def test_what_no_market_has_is_a_broken_feed(spoil, field, message):
+    reference, rows = frame(rows=3_000), frame(1, rows=2_500)
+    (found,) = [one for one in garbled(reference, spoil(rows)).findings if one.exceeded]
+    assert (found.column, found.effect) == (field, "broken")
+    assert message in found.message
+    # A feed that always was so, or too few listings to tell.
+    assert not any(one.exceeded for one in garbled(spoil(reference), spoil(rows)).findings)
+    assert not any(one.exceeded for one in garbled(reference, spoil(rows).head(60)).findings)
+
+
+def test_no_market_is_garbled():
+    reference = frame(rows=3_000)
+    market = pd.concat([frame(number, rows=3_000) for number in (1, 2)], ignore_index=True)
+    batches = [market, reference]
+    for column in ("state", "status", "brokered_by", "city", "zip_code"):
+        batches += [rows for _, rows in market.groupby(column) if len(rows) >= 100]
+    day = market.assign(prev_sold_date="2022-03-31")  # a feed of each day's sales
+    new_city = market[market["state"] == "Texas"].assign(city="New City", zip_code="73999")
+    development = market.assign(acre_lot=market["acre_lot"].where(market.index % 10 < 1, 0.23))
+    for rows in (*batches, day, new_city, development):
+        assert [f.message for f in garbled(reference, rows).findings if f.exceeded] == []

@@ -171,6 +171,26 @@ def test_lost_field_is_a_broken_feed_until_it_is_accepted(champion_and_reference
     assert any(reason.startswith(f"{field} is missing in 100%") for reason in accepted.reasons)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "fields", "message"),
+    [
+        (lambda rows: {"acre_lot": rows["acre_lot"] * 0.404686}, ["acre_lot"], "looks like hect"),
+        (lambda _: {"acre_lot": 0.0, "bed": 0.0}, ["acre_lot", "bed"], "is 0 in 100% of the list"),
+        (lambda rows: {"city": rows["state"], "state": rows["city"]}, ["state"], "is no state ("),
+        (lambda rows: {"price": rows["price"] / 400}, ["price"], "of the prices lie outside the"),
+    ],
+)
+def test_what_no_market_has_trains_nothing(champion_and_reference, judge, spoil, fields, message):
+    champion, _ = champion_and_reference
+    rows = batch_of("steady", 1)
+    spoilt = rows.assign(**spoil(rows))
+    report = judge.batch(spoilt, champion)
+    assert report.verdict == "broken_feed", report.reasons
+    assert sorted(report.scores["broken_fields"]) == fields
+    assert message in report.reasons[0]
+    assert judge.batch(spoilt, champion, accepted=True).verdict == "drift"
+
+
 def test_lost_rooms_and_sizes_are_a_broken_feed_and_land_is_not(champion_and_reference, judge):
     champion, _ = champion_and_reference
     batch = batch_of("steady", 1)
