@@ -25,9 +25,12 @@ def up(
     from tasador.cli.console import console
     from tasador.local.platform import Platform
 
+    platform = Platform(home)
     with console.status("starting"):
-        Platform(home).up(web=web, progress=lambda text: console.print(text, highlight=False))
-    print_addresses(Settings.load())
+        platform.up(web=web, progress=lambda text: console.print(text, highlight=False))
+    # Without the web parts, their addresses may be those of an earlier start.
+    running = {part.name for part in platform.status() if part.running}
+    _print_lines(address for address in _addresses(Settings.load()) if address[2] in running)
 
 
 def down() -> None:

@@ -13,14 +13,18 @@ from typer.testing import CliRunner
 from tasador.cli import main as entry
 from tasador.cli.app import make_app
 from tasador.errors import ConfigurationError, TasadorError
+from tasador.local.platform import PartStatus
 from tasador.rollout.people import whoami
 from tasador.stores.model_version import ModelVersion
 from tests.kit.records import WHEN, make_batch, make_decision, make_drift_record
 from tests.kit.warehouse import OpenWarehouse, kept_actions
 
 SET = {
-    f"TASADOR_{name}": "http://127.0.0.1:9"
-    for name in ("DATABASE_URL", "MLFLOW_URL", "BROKER_URL", "S3_ENDPOINT")
+    "TASADOR_DATABASE_URL": "postgresql://127.0.0.1:9/x",
+    **{
+        f"TASADOR_{name}": "http://127.0.0.1:9"
+        for name in ("MLFLOW_URL", "BROKER_URL", "S3_ENDPOINT")
+    },
 }
 
 
@@ -62,15 +66,23 @@ class Platform:
     def up(self, *, web, progress):
         progress(f"web: {web}")
 
+    def status(self):
+        return [
+            PartStatus("mlflow", True, "http://127.0.0.1:9", self.home),
+            PartStatus("web", False, "http://127.0.0.1:8", self.home),
+        ]
+
     def down(self):
         (self.home / "down").touch()
 
 
 def test_up_prints_progress_and_addresses_and_down_says_stopped(invoke, monkeypatch, tmp_path):
     monkeypatch.setattr("tasador.local.platform.Platform", Platform)
+    monkeypatch.setenv("TASADOR_WEB_URL", "http://127.0.0.1:8")
     up = invoke("up", "--no-web")
     assert up.exit_code == 0
     assert "MLflow         http://127.0.0.1:9" in up.output
+    assert "web app" not in up.output  # an earlier `tasador up` chose that address
     assert invoke("down").output.endswith("stopped\n")
     assert (tmp_path / "down").exists()
 
