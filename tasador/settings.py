@@ -13,12 +13,27 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tasador.errors import ConfigurationError
 
 ENDPOINTS_FILE = "endpoints.env"
 # The folder that holds tasador/, flows/, functions/ and web/.
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+_HTTP = ("http", "https")
+# The settings that are addresses of services, and their schemes.
+_SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    **dict.fromkeys(
+        (
+            *("s3_endpoint", "mlflow_url", "metaflow_service_url", "broker_url", "functions_url"),
+            *("argo_events_url", "gateway_admin_url", "source_url"),
+        ),
+        _HTTP,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -85,6 +100,8 @@ class Settings:
             if field.type == "int":
                 values[field.name] = whole_number(variable, value)
             else:
+                if value and field.name in _SCHEMES:
+                    _check_address(variable, value, *_SCHEMES[field.name])
                 values[field.name] = value
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.platform not in ("embedded", "cluster"):
@@ -157,6 +174,24 @@ def whole_number(variable: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len("99999")):
         raise ConfigurationError(f"{variable} is {text!r}, not a whole number from 0 to 99,999")
     return int(text)
+
+
+def _check_address(variable: str, value: str, *schemes: str) -> None:
+    """Raise ConfigurationError unless the value is the address of a server; it may hold a password.
+
+    A database may be behind a socket of this machine, and its scheme may name a driver.
+    """
+    example = "http://host:port"
+    if "postgresql" in schemes:
+        example = "postgresql://user:password@host:port/name"
+    try:
+        parts = urlsplit(value)
+        scheme, host = parts.scheme.partition("+")[0], parts.hostname
+        parts.port  # noqa: B018 - raises ValueError
+    except ValueError as error:
+        raise ConfigurationError(f"{variable} is not of the form {example}: {error}") from None
+    if scheme not in schemes or not (host or "postgresql" in schemes) or value != value.strip():
+        raise ConfigurationError(f"{variable} is not of the form {example}")
 
 
 def accepted(value: str) -> list[str]:

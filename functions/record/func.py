@@ -42,21 +42,24 @@ log = logging.getLogger("tasador.functions.record")
 def on_event(event: Event) -> Response:
     """Store the predictions of a prediction.made event; known ids are left as they are.
 
-    503 asks the broker to deliver the event again; 400 and 422 reject it for good.
+    503 asks the broker to deliver the event again; 400 and 422 reject it for good. Of several
+    predictions those that can be stored are: one that cannot be must not take the others with it.
     """
     if event.type != PREDICTION_MADE:
         EVENTS.labels("other", "refused").inc()
         raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_MADE} is expected")
     _require_seal(event)
     try:
-        records = predictions_of(event.data)
-        new = DATABASE.warehouse().log_predictions(records)
+        records, errors = predictions_of(event.data)
+        new = DATABASE.warehouse().log_predictions(records) if records else 0
     except StoreUnavailable:
         EVENTS.labels(event.type, "retry").inc()
         raise
-    except EventError:
+    if errors:
         EVENTS.labels(event.type, "refused").inc()
-        raise
+        more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
+        stored = f"; the other {len(records)} are stored" if records else ""
+        raise EventError(f"{errors[0]}{more}{stored}")
     EVENTS.labels(event.type, "done").inc()
     log.info(
         "predictions stored",
@@ -88,17 +91,17 @@ def on_batch(batch: Sequence[Event | EventError]) -> Response:
             wrong.append(FieldProblem(f"{where}.type", reason, event.type[:200]))
         else:
             _require_seal(event)
-            try:
-                records += predictions_of(event.data)
-            except EventError as error:
-                wrong.append(FieldProblem(f"{where}.data", str(error), ""))
+            found, errors = predictions_of(event.data)
+            records += found
+            wrong += [FieldProblem(f"{where}.data", str(error), "") for error in errors]
     try:
         new = DATABASE.warehouse().log_predictions(records) if records else 0
     except StoreUnavailable:
         EVENTS.labels(PREDICTION_MADE, "retry").inc(len(batch))
         raise
-    EVENTS.labels(PREDICTION_MADE, "done").inc(len(batch) - len(wrong))
-    EVENTS.labels(PREDICTION_MADE, "refused").inc(len(wrong))
+    refused = len({problem.field.partition(".")[0] for problem in wrong})
+    EVENTS.labels(PREDICTION_MADE, "done").inc(len(batch) - refused)
+    EVENTS.labels(PREDICTION_MADE, "refused").inc(refused)
     log.info("predictions stored", extra={"fields": {"new": new, "known": len(records) - new}})
     if wrong:
         raise invalid_fields(wrong)

@@ -34,11 +34,23 @@ PREDICTION_ID = re.compile(r"(?!history\Z)[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _LEVEL = re.compile(r"[0-9]{1,2}")
 
 
-def predictions_of(data: Any) -> list[PredictionRecord]:
-    """The records in a prediction.made event's data; raises EventError that names the field."""
+def predictions_of(data: Any) -> tuple[list[PredictionRecord], list[EventError]]:
+    """The records in a prediction.made event's data, and for each other one the error.
+
+    The error names the field.
+    """
     if isinstance(data, Mapping) and isinstance(data.get("predictions"), list):
-        return [_record(item, f"predictions[{i}].") for i, item in enumerate(data["predictions"])]
-    return [_record(data, "")]
+        places = [(item, f"predictions[{i}].") for i, item in enumerate(data["predictions"])]
+    else:
+        places = [(data, "")]
+    records: list[PredictionRecord] = []
+    errors: list[EventError] = []
+    for item, where in places:
+        try:
+            records.append(_record(item, where))
+        except EventError as error:
+            errors.append(error)
+    return records, errors
 
 
 class _Refused(Exception):

@@ -181,7 +181,10 @@ def _error(answer: httpx.Response) -> tuple[str, str]:
         code, message = str(body["error_code"]), str(body.get("message", ""))
     except (ValueError, KeyError, TypeError):
         code = _CODES.get(answer.status_code, "")
-        message = f"HTTP {answer.status_code}: {answer.text[:300]}"
+        text = answer.text[:300]
+        if "html" in answer.headers.get("content-type", ""):
+            text = "a web page, not MLflow's API: is TASADOR_MLFLOW_URL right?"
+        message = f"HTTP {answer.status_code}: {text}"
         return code or ("INTERNAL_ERROR" if answer.status_code >= 500 else ""), message
     return code, f"{code}: {message}"
 

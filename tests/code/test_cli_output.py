@@ -250,9 +250,9 @@ class Warehouse(OpenWarehouse):
 def test_monitor_list_prints_a_table_or_json(console, monkeypatch, capsys):
     monkeypatch.setattr("tasador.warehouse.warehouse.Warehouse", Warehouse)
     monkeypatch.setattr("tasador.cli.console.console", console)
-    loop._list_checks(Settings.load({"TASADOR_DATABASE_URL": "x"}), 2, json=True)
+    loop._list_checks(Settings.load({"TASADOR_DATABASE_URL": "postgresql://h/x"}), 2, json=True)
     assert len(json.loads(capsys.readouterr().out)) == 2
-    loop._list_checks(Settings.load({"TASADOR_DATABASE_URL": "x"}), 2, json=False)
+    loop._list_checks(Settings.load({"TASADOR_DATABASE_URL": "postgresql://h/x"}), 2, json=False)
     assert "2026-01-31 13:00" in console.file.getvalue()
 
 
@@ -268,7 +268,8 @@ def test_monitor_repeats_after_an_error(monkeypatch, capsys):
         if len(pauses) == 2:
             raise KeyboardInterrupt
 
-    for name in ("DATABASE_URL", "S3_ENDPOINT", "MLFLOW_URL", "BROKER_URL"):
+    monkeypatch.setenv("TASADOR_DATABASE_URL", "postgresql://127.0.0.1:9/x")
+    for name in ("S3_ENDPOINT", "MLFLOW_URL", "BROKER_URL"):
         monkeypatch.setenv(f"TASADOR_{name}", "http://127.0.0.1:9")
     monkeypatch.setattr("tasador.reachable.failure", lambda _url: "")
     monkeypatch.setattr(loop, "_run_flows", fail)

@@ -56,6 +56,13 @@ def predictions(draw):
     return data
 
 
+def read(data):
+    records, errors = predictions_of(data)
+    if errors:
+        raise errors[0]
+    return records
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -103,9 +110,19 @@ def predictions(draw):
 )
 def test_a_value_that_would_break_a_reader_is_refused_and_named(change, named):
     with pytest.raises(EventError, match=named):
-        predictions_of({**GOOD, **change})
+        read({**GOOD, **change})
     with pytest.raises(EventError, match=rf"predictions\[1\]\.{named}"):
-        predictions_of({"predictions": [GOOD, {**GOOD, **change}]})
+        read({"predictions": [GOOD, {**GOOD, **change}]})
+
+
+def test_one_that_cannot_be_stored_leaves_the_others_alone():
+    bad = {**GOOD, "price": -1}
+    records, errors = predictions_of({"predictions": [GOOD, bad, GOOD, 7]})
+    assert [record.prediction_id for record in records] == [GOOD["prediction_id"]] * 2
+    assert [str(error).partition(" ")[0] for error in errors] == [
+        "predictions[1].price",
+        "predictions[3]",
+    ]
 
 
 def test_every_prediction_of_the_model_is_accepted_unchanged():
@@ -114,33 +131,33 @@ def test_every_prediction_of_the_model_is_accepted_unchanged():
         price=1.0,
         intervals={"80": [0.0, 10_000_000_000.0]},
     )
-    assert predictions_of(json.loads(json.dumps(build.prediction_as_json(record)))) == [record]
+    assert read(json.loads(json.dumps(build.prediction_as_json(record)))) == [record]
 
 
 @pytest.mark.parametrize("confidence", [None, {**CONFIDENCE, **dict.fromkeys(FIGURES)}])
 def test_confidence_may_be_unknown(confidence):
-    (record,) = predictions_of({**GOOD, "confidence": confidence})
+    (record,) = read({**GOOD, "confidence": confidence})
     assert record.confidence == confidence
 
 
 def test_a_prediction_of_an_older_release_has_neither_confidence_nor_prices():
     older = {n: value for n, value in GOOD.items() if n not in ("confidence", "prices")}
-    (record,) = predictions_of(older)
+    (record,) = read(older)
     assert record.confidence is record.prices is None
 
 
 def test_a_listing_is_recorded_as_it_is_read():
-    (record,) = predictions_of({**GOOD, "listing": {"bed": "3", "zip_code": 601, "bath": "n/a"}})
+    (record,) = read({**GOOD, "listing": {"bed": "3", "zip_code": 601, "bath": "n/a"}})
     assert record.listing == {"bed": 3.0, "zip_code": "00601", "bath": None}
 
 
 @given(predictions())
 def test_what_is_accepted_is_accepted_again_and_fits_the_document(data):
     try:
-        (record,) = predictions_of(data)
+        (record,) = read(data)
     except EventError:
         return
     written = json.loads(json.dumps(build.prediction_as_json(record), allow_nan=False))
-    assert predictions_of(written) == [replace(record)]
+    assert read(written) == [replace(record)]
     schema = {"$ref": "#/components/schemas/Recorded", **document("record")}
     jsonschema.validate(written, schema)

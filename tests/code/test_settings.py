@@ -5,8 +5,11 @@ import os
 
 import pytest
 
+from tasador import settings as settings_module
 from tasador.errors import ConfigurationError
 from tasador.settings import Settings, find_home, git_sha
+
+FLOWS = ("ingest", "drift", "train", "monitor")
 
 
 def test_environment_overrides_endpoints_file(tmp_path):
@@ -65,6 +68,51 @@ def test_require_names_the_missing_variable_with_a_hint(tmp_path, platform, hint
 def test_invalid_value_names_its_variable(tmp_path, variable, value):
     with pytest.raises(ConfigurationError, match=f"{variable} is '{value}'"):
         Settings.load({"TASADOR_HOME": str(tmp_path), variable: value})
+
+
+ADDRESSES = [
+    f"TASADOR_{name}"
+    for name in ("S3_ENDPOINT", "MLFLOW_URL", "BROKER_URL", "FUNCTIONS_URL", "SOURCE_URL")
+]
+
+
+@pytest.mark.parametrize("variable", ["TASADOR_DATABASE_URL", *ADDRESSES])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("junk", "127.0.0.1:80", "http//x", "ftp://secret@x/", "mysql://u:secret@x/y", "s3://x"),
+        *("{}://secret@[::1", "{}://x:99999", "{}://x:secret", " {}://x", "{}://x\n"),
+    ],
+)
+def test_address_that_is_none_is_named_without_its_password(tmp_path, variable, value):
+    scheme = "postgresql" if "DATABASE" in variable else "http"
+    with pytest.raises(
+        ConfigurationError, match=f"^{variable} is not of the form {scheme}://"
+    ) as e:
+        Settings.load({"TASADOR_HOME": str(tmp_path), variable: value.format(scheme)})
+    assert "secret@" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TASADOR_DATABASE_URL", "postgres://u@h/n"),
+        ("TASADOR_DATABASE_URL", "postgresql+psycopg2://u:p%40@h:5432/n?sslmode=require"),
+        ("TASADOR_DATABASE_URL", "postgresql:///n?host=/run/postgresql"),
+        *((name, "") for name in ADDRESSES),
+        *((name, "https://x.example") for name in ADDRESSES),
+        *((name, "http://[::1]:8080/path/") for name in ADDRESSES),
+    ],
+)
+def test_addresses_that_are_accepted(tmp_path, variable, value):
+    settings = Settings.load({"TASADOR_HOME": str(tmp_path), variable: value})
+    assert getattr(settings, variable.removeprefix("TASADOR_").lower()) == value
+
+
+def test_every_address_of_a_service_is_checked():
+    pages = {"web_url", "metaflow_ui_url", *(f"cards_{flow}_url" for flow in FLOWS)}
+    names = {f.name for f in dataclasses.fields(Settings) if f.name.endswith(("_url", "_endpoint"))}
+    assert names == set(settings_module._SCHEMES) | pages
 
 
 def test_home_is_found_from_a_subfolder(tmp_path, monkeypatch):

@@ -173,6 +173,19 @@ def test_predictions_that_would_break_the_summary_are_not_recorded(record, chang
     assert record.get("/metrics/summary").status_code == 200
 
 
+def test_predictions_next_to_one_that_cannot_be_recorded_are(record):
+    """predict gathers those of many callers in one event."""
+    first, bad, last = ({**GOOD, "prediction_id": uuid4().hex} for _ in range(3))
+    data = {"predictions": [first, {**bad, "price": -1}, last]}
+    answer = deliver(record, Event(type=PREDICTION_MADE, source="/t", id="1", data=data))
+    assert answer.status_code == 400
+    assert "predictions[1].price" in answer.text
+    assert "the other 2 are stored" in answer.text
+    statuses = [record.get(f"/predictions/{p['prediction_id']}").status_code
+                for p in (first, bad, last)]  # fmt: skip
+    assert statuses == [200, 404, 200]
+
+
 @hypothesis_settings(max_examples=40, deadline=None)
 @given(st.lists(predictions(), max_size=3))
 def test_whatever_is_recorded_every_reader_can_read(record, several):
