@@ -67,7 +67,7 @@ def broken_feed(findings: list[Finding], scores: dict[str, Any]) -> DriftReport 
     if not broken:
         return None
     scores |= {"moved": False, "hurts": False}
-    scores["broken_fields"] = [f.column for f in broken if f.column]
+    scores["broken_fields"] = list(dict.fromkeys(f.column for f in broken if f.column))
     return DriftReport("broken_feed", [f.message for f in broken], scores, findings)
 
 
