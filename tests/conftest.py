@@ -35,8 +35,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Without bytecode files each of the tests' processes would compile all of its imports again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# The code sets it when it imports NannyML, which would otherwise try to send reports of its use. The
-# import may be in a test, after which the variable is taken back.
+# The code sets it when it imports NannyML, which would otherwise try to send reports of its use.
+# That may be in a test, after which the variable is taken back.
 os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
 
 # Seconds to minutes each, the slowest first; the other files follow in alphabetical order.
