@@ -14,7 +14,9 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +31,7 @@ from tasador.listings.arrays import listing_at
 from tasador.listings.listing import INPUTS, MARKET_PRICE
 from tasador.listings.table import columns_of, read_csv
 from tasador.model.bundle import Bundle
+from tasador.model.confidence import WITHIN
 from tasador.model.contributions import explain
 from tasador.training.evaluation import evaluate
 from tasador.training.leave_out import leave_states_out
@@ -66,6 +69,7 @@ def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: L
             "covered partial": _covered(model, ~whole),
             **_widths(model),
             "explain p99": _explain_p99(bundle, judged),
+            **_confidence(bundle.manifest.confidence),
         }
         for name, value in measured.items():
             figures.setdefault(name, []).append(value)
@@ -76,6 +80,21 @@ def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: L
 def _covered(model: Evaluation, rows: np.ndarray | None = None) -> float:
     inside = (model.actual >= model.low["90"]) & (model.actual <= model.high["90"])
     return float(inside[slice(None) if rows is None else rows].mean())
+
+
+def _confidence(measured: Mapping[str, Any]) -> dict[str, float]:
+    """What class high is worth, and the shares within their FSD that are farthest from 68 %."""
+    if not measured:
+        return {"high share": math.nan, "high ppe10": math.nan}
+    classes, states = measured["classes"], measured["within_fsd_by_state"]
+    of_class = [of["within_fsd"] for of in classes.values() if of["within_fsd"] is not None]
+    high = classes["high"]
+    ppe10 = math.nan if high["ppe10"] is None else high["ppe10"]
+    found = {"high share": high["share"], "high ppe10": ppe10}
+    for name, shares in (("class", of_class), ("state", list(states.values()))):
+        if shares:
+            found[f"fsd by {name}"] = max(shares, key=lambda share: abs(share - WITHIN))
+    return found
 
 
 # Compared with a constant relative interval, price / k to price x k, and with the narrowest one.
@@ -194,6 +213,12 @@ def summary(figures: Figures) -> str:
             )
         for name, what in _WIDTHS.items():
             row(f"its width, {what}", name, "none", "≤ 0.75", mean[name] <= 0.75)
+        share = f"class high, {mean['high share']:.1%} of all rows: PPE10"
+        row(share, "high ppe10", "none", "≥ 55 %", mean["high ppe10"] >= 0.55, percent)
+        for name in ("class", "state"):
+            if (figure := f"fsd by {name}") in mean:
+                met = abs(mean[figure] - WITHIN) <= 0.05
+                row(f"within their FSD, worst {name}", figure, "none", "68 % ± 5%", met, percent)
         met = mean["explain p99"] <= 25
         row("exact explanation: p99, ms", "explain p99", "none", "≤ 25", met, "{:.1f}")
     if "states r2" in mean:

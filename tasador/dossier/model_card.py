@@ -17,7 +17,7 @@ from tasador.dossier.performance_sections import (
     performance,
     unknown_states,
 )
-from tasador.dossier.ratio_section import ratios
+from tasador.dossier.ratio_section import confidence, ratios
 from tasador.dossier.sbom import IMAGES
 from tasador.listings.listing import MARKET_PRICE
 from tasador.ratio_study.study import ALL
@@ -32,6 +32,7 @@ def model_card(
     yield from _data(facts, contract)
     yield from performance(measured)
     yield from ratios(measured.ratio_study)
+    yield from confidence(facts.bundle.manifest.confidence)
     yield from unknown_states(measured)
     yield from effects(measured)
     yield Text("## Limits\n\n" + _listed(_limits(facts, measured)))

@@ -25,6 +25,7 @@ _MOST_WIDTHS = 12
 # that is about the ratio of its noise to what states really differ by.
 _ROWS_OF_A_STATE = 100
 _PRIOR_ROWS = 150
+_ROWS_TO_SHOW = 300
 _ROUNDS = 3
 _HALVES = 2
 
@@ -32,7 +33,8 @@ _HALVES = 2
 def measure_confidence(
     estimate: Array, price: Array, low: Array, high: Array, state: Array, key: Array
 ) -> dict[str, Any]:
-    """``Manifest.confidence``: factors by width and state, and the figures of each class.
+    """``Manifest.confidence``: factors by width and state, the figures of each class, and the share
+    that stays within its FSD in each state with 300 rows.
 
     ``estimate`` and ``price`` are dollars [n], ``low`` and ``high`` the ends of the interval of
     LEVEL, ``state`` (None = missing) and ``key``, the property, are objects [n]. {} with fewer than
@@ -44,14 +46,25 @@ def measure_confidence(
     width = np.maximum(np.log(high / low) / 2, 1e-6)
     error = np.abs(estimate - price) / price
     widths, factors, states = _fit(width, error, state)
+    fsd = _fsd_of_others(width, error, state, key)
     return {
         "level": LEVEL,
         "rows": len(price),
         "widths": widths,
         "factors": factors,
         "states": states,
-        "classes": _classes(estimate, price, _fsd_of_others(width, error, state, key)),
+        "classes": _classes(estimate, price, fsd),
+        "within_fsd_by_state": _within_by_state(error <= fsd, state),
     }
+
+
+def _within_by_state(within: Array, state: Array) -> dict[str, float]:
+    shares = {}
+    for name in sorted({s for s in state if s is not None}):
+        rows = within[state == name]
+        if len(rows) >= _ROWS_TO_SHOW:
+            shares[name] = round(float(rows.mean()), 4)
+    return shares
 
 
 def _fsd_of_others(width: Array, error: Array, state: Array, key: Array) -> Array:

@@ -65,6 +65,9 @@ def test_a_class_is_worth_what_its_rows_show():
     classes = measured["classes"]
     assert sum(of["rows"] for of in classes.values()) == measured["rows"] == 8_000
     assert sum(of["share"] for of in classes.values()) == pytest.approx(1, abs=1e-3)
+    shares = measured["within_fsd_by_state"]
+    assert set(shares) == {"Texas", "Ohio", "Iowa"}
+    assert all(share == pytest.approx(WITHIN, abs=0.04) for share in shares.values())
     high, medium, low = (classes[name] for name in CLASSES)
     assert high["ppe10"] > medium["ppe10"] > low["ppe10"]
     assert high["p15_low"] < medium["p15_low"] < low["p15_low"]
