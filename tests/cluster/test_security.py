@@ -39,6 +39,7 @@ made = forged("tasador.prediction.made", prediction)
 record, reload, mlflow = (f"http://{name}.{domain}" for name in ("record", "reload", "mlflow"))
 attempt("history", "GET", f"{record}/predictions/history")
 attempt("summary", "GET", f"{record}/metrics/summary")
+attempt("report", "GET", f"{record}/report/{forged_id}")
 attempt("guessed token", "GET", f"{record}/predictions/history",
         headers={"authorization": "Bearer guess"})
 attempt("forged prediction", "POST", record, **made)
@@ -103,7 +104,8 @@ def test_what_a_stranger_tries_is_refused(stranger):
     objects = kit.get("pod", "objects-0")["status"]["podIP"]
     found = stranger(ATTEMPTS, DOMAIN, forged, broker, objects)
     closed = (
-        *("history", "summary", "guessed token", "forged prediction", "forged dead letter"),
+        *("history", "summary", "report", "guessed token", "forged prediction"),
+        "forged dead letter",
         *("reconcile", "reload", "forged promotion", "experiments", "alias"),
     )
     assert {name: found[name] for name in closed} == dict.fromkeys(closed, 401)
