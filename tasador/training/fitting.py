@@ -160,12 +160,18 @@ def fit(
 
 
 def write(
-    model: TrainedModel, folder: str | Path, *, name: str = "tasador-price", git_sha: str = ""
+    model: TrainedModel,
+    folder: str | Path,
+    *,
+    name: str = "tasador-price",
+    git_sha: str = "",
+    measured: bool = True,
 ) -> Manifest:
     """Write the model as a bundle; the manifest gets its metrics, ratio study and confidence on the
     permanent holdout.
 
-    Without holdout rows, or with one price only among them, it has none of them.
+    Without holdout rows, with one price only among them, or if not ``measured``, it has none of
+    them.
     """
     manifest = write_bundle(
         folder,
@@ -181,8 +187,9 @@ def write(
         git_sha=git_sha,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    if model.prepared.holdout["price"].nunique() < 2:
-        return manifest  # no share of a variance can be explained
+    # Of one price, no share of a variance can be explained.
+    if not measured or model.prepared.holdout["price"].nunique() < 2:
+        return manifest
     evaluation = evaluate(Bundle.load(folder), model.prepared.holdout)
     study = ratio_study(evaluation, states=False)
     confidence = measured_confidence(evaluation)

@@ -142,7 +142,7 @@ def _rotation(
 
     fitted = fitting.fit(splits.prepare(shown), SearchResult(dict(params), 0.0, []), seed=seed)
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
-        fitting.write(fitted, Path(scratch))
+        fitting.write(fitted, Path(scratch), measured=False)
         # The model was trained on none of these rows, so all can be judged.
         return evaluate(Bundle.load(scratch), away.assign(holdout=True))
 

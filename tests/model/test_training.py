@@ -62,6 +62,8 @@ def test_digest_depends_on_the_seed_only(market, tmp_path):
         model = fitting.train(market.head(1200), SearchOptions(trials=3, seed=seed))
         digests.append(fitting.write(model, tmp_path / str(number)).digest)
     assert digests[0] == digests[1] != digests[2]
+    unmeasured = fitting.write(model, tmp_path / "unmeasured", measured=False)
+    assert (unmeasured.digest, unmeasured.metrics) == (digests[2], {})
 
 
 def test_thread_count_does_not_change_the_digest(market, tmp_path, monkeypatch):
