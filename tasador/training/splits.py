@@ -125,9 +125,14 @@ def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepare
 
 def describe_refused(refused: Mapping[tuple[str, str], int]) -> str:
     """The most frequent reasons, by (field, reason), for the end of an error; "" without any."""
-    most = sorted(refused.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
-    shown = ", ".join(f"{name} {reason} ({rows:,})" for (name, reason), rows in most)
+    shown = most_refused(refused)
     return f"; rows were refused before: {shown}" if shown else ""
+
+
+def most_refused(refused: Mapping[tuple[str, str], int]) -> str:
+    """The most frequent reasons, by (field, reason); "" without any."""
+    most = sorted(refused.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+    return ", ".join(f"{name} {reason} ({rows:,})" for (name, reason), rows in most)
 
 
 def _check_properties(frame: pd.DataFrame) -> None:

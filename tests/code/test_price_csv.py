@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tasador.listings.csv_file import TableError
+from tasador.listings.table import read_csv
+from tasador.training.from_csv import describe_read
 from tasador.training.score_lines import output_lines
 from tasador.training.scoring import OUTPUT, PricedRows, check_csv, price_csv
 
@@ -86,3 +88,16 @@ def test_dollars_have_two_decimals():
     assert [row[0] for row in cells] == ["0.00", "0.00", "0.01", "1234.50", "10000000000.00"]
     assert [row[7:] for row in cells] == [["0.25", "high", "", "", ""]] * 5
     assert output_lines([], priced._replace(price=np.array([])), {}) == b""
+
+
+def test_train_says_what_it_read(tmp_path):
+    """A misnamed column and refused rows are no silent loss."""
+    path = tmp_path / "in.csv"
+    path.write_text("price,bed,zip,state\n1,1,1,TX\nlots,1,1,TX\n,1,1,TX\n,2,2,TX\n")
+    missing = "brokered_by, status, bath, acre_lot, street, city, zip_code, house_size"
+    assert describe_read(*read_csv(path)) == (
+        "1 rows, 3 rejected (price is missing (2), price is not a number (1)); "
+        f"no row has a value of {missing}, prev_sold_date"
+    )
+    path.write_text("price,bed\n")
+    assert describe_read(*read_csv(path)) == "0 rows, 0 rejected"
