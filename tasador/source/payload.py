@@ -242,6 +242,8 @@ def _whole_number(values: dict[str, object], name: str) -> int | None:
     value = values.get(name)
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 3.0 is an integer in JSON
     text = str(value).strip()
     if isinstance(value, bool) or not text.isascii() or not text.isdigit():
         raise SourceError(f"the source's {name} is {text[:50]!r}, not a whole number")

@@ -211,3 +211,20 @@ def test_no_row_is_lost_to_a_comma_after_the_last_one(tmp_path, separator):
         path.write_text('{"batch_number": 4, "data": ' + body + "}")
         with pytest.raises(SourceError, match="a value is expected"):
             read(path)
+
+
+@pytest.mark.parametrize("number", ["7", "7.0", "7e0", '"7"', '" 07 "'])
+def test_number_of_a_batch_in_any_form(tmp_path, number):
+    path = tmp_path / "payload.json"
+    path.write_text(f'{{"batch_number": {number}, "data": [], "group_number": {number}}}')
+    assert read_head(path)[:2] == (7, 7)
+
+
+@pytest.mark.parametrize(
+    "number", ["7.5", "-1", "true", '"7.0"', "[]", '"７"', "99999999999", "1e999"]
+)
+def test_number_of_a_batch_that_is_none_is_named(tmp_path, number):
+    path = tmp_path / "payload.json"
+    path.write_text(f'{{"batch_number": {number}, "data": []}}')
+    with pytest.raises(SourceError, match="the source's batch_number is"):
+        read_head(path)
