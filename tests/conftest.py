@@ -90,6 +90,13 @@ def file_of(nodeid):
     return nodeid.partition("::")[0]
 
 
+def unit_of(nodeid):
+    """What one process runs as a whole: a file, a test of an independent one, or the browser's."""
+    if nodeid.startswith(TOGETHER):
+        return TOGETHER
+    return nodeid if file_of(nodeid) in INDEPENDENT else file_of(nodeid)
+
+
 def pytest_collection_modifyitems(items):
     rank = {name: number for number, name in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(file_of(item.nodeid), len(rank)))
@@ -106,12 +113,8 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
-        """One unit of work is a file, a test of an independent file, or all browser tests."""
-
         def _split_scope(self, nodeid):
-            if nodeid.startswith(TOGETHER):
-                return TOGETHER
-            return nodeid if file_of(nodeid) in INDEPENDENT else file_of(nodeid)
+            return unit_of(nodeid)
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
