@@ -146,6 +146,12 @@ def _version() -> rx.Component:
         rx.el.div(
             _link(state.run_url, "Version in MLflow"),
             _link(state.card_url, "Cards of the training"),
+            rx.link(
+                "Its predictions",
+                href=f"/predictions?version={detail.version}",
+                underline="none",
+                class_name="button small",
+            ),
             class_name="buttons",
         ),
         aside=badge(detail.decision, detail.color),
