@@ -364,9 +364,7 @@ inference_logs = Table(
     json_column("prices", nullable=True),
     *(CheckConstraint(rule, name=name) for name, rule in PREDICTION_CHECKS.items()),
     Index("inference_logs_by_time", "predicted_at", "prediction_id"),
-    Index("inference_logs_by_version", "model_version", "predicted_at", "prediction_id"),
-    Index(
-        "inference_logs_by_state", text("(listing ->> 'state')"), "predicted_at", "prediction_id"
-    ),
+    Index("inference_logs_by_version", "model_version", "predicted_at"),
+    Index("inference_logs_by_state", text("(listing ->> 'state')"), "predicted_at"),
     schema="raw",
 )
