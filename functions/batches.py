@@ -189,7 +189,6 @@ class PricedBatch(Sequence[PredictionRecord]):
         self._predictions = predictions
         self._predicted_at: datetime = now()
         self._latency_ms = round(seconds * 1000 / batch.rows, 3)
-        self._confidence = bundle.confidence
         self._warnings = warnings_of(
             batch.columns, predictions.unknown_categories, bundle.encoders.ranges
         )
@@ -231,20 +230,26 @@ class PricedBatch(Sequence[PredictionRecord]):
             for row, price in enumerate(predictions.price.tolist())
         ]
 
-    def _confidence_by_row(self) -> list[dict[str, Any] | None]:
-        measured = self._predictions.confidence
-        if measured is None or self._confidence is None:
+    def _confidence_by_row(self) -> Sequence[Any]:
+        """``Confidence.answer`` of each row as JSON: of a class only the FSD differs."""
+        import orjson
+
+        confidence = self._predictions.confidence
+        if confidence is None:
             return [None] * self._batch.rows
-        return list(map(self._confidence.answer, measured.fsd.tolist()))
+        figures = confidence.measured.figures
+        rest = [orjson.dumps({"class": name, **figures[name]})[1:] for name in CLASSES]
+        return [
+            orjson.Fragment(b'{"fsd":%a,%b' % (fsd, rest[code]))
+            for fsd, code in zip(confidence.fsd.tolist(), confidence.classes.tolist(), strict=True)
+        ]
 
     def _confidence_by_column(self) -> dict[str, Any] | None:
-        measured = self._predictions.confidence
-        if measured is None or self._confidence is None:
-            return None
-        return {
-            "fsd": measured.fsd,
-            "class": [CLASSES[code] for code in measured.classes.tolist()],
-            "classes": self._confidence.figures,
+        confidence = self._predictions.confidence
+        return confidence and {
+            "fsd": confidence.fsd,
+            "class": [CLASSES[code] for code in confidence.classes.tolist()],
+            "classes": confidence.measured.figures,
         }
 
     def _by_column(self) -> dict[str, Any]:
@@ -299,9 +304,7 @@ class PricedBatch(Sequence[PredictionRecord]):
             missing=list(predictions.missing[row]),
             warnings=self._warnings.get(row, []),
             latency_ms=self._latency_ms,
-            confidence=None
-            if predictions.confidence is None or self._confidence is None
-            else self._confidence.answer(float(predictions.confidence.fsd[row])),
+            confidence=(of := predictions.confidence) and of.measured.answer(float(of.fsd[row])),
         )
 
 

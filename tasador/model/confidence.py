@@ -35,10 +35,14 @@ _STEPS = 1e4
 
 
 class ConfidenceColumns(NamedTuple):
-    """The confidence of a table: ``fsd`` [n], and ``classes`` [n] as indices into CLASSES."""
+    """The confidence of a table: ``fsd`` [n], and ``classes`` [n] as indices into CLASSES.
+
+    ``measured`` has the figures of each class.
+    """
 
     fsd: Array
     classes: Array
+    measured: Confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Confidence:
         states = np.where(np.isnan(states), 1.0, states)
         fsd = width * np.interp(width, self.widths, self.factors) * states
         fsd = np.rint(fsd * _STEPS) / _STEPS
-        return ConfidenceColumns(fsd, np.searchsorted(LIMITS, fsd, side="left"))
+        return ConfidenceColumns(fsd, np.searchsorted(LIMITS, fsd, side="left"), self)
 
     def _factor(self, width: float) -> float:
         """``np.interp`` of one width."""

@@ -86,7 +86,7 @@ def score_csv(
         priced = PricedRows(p.price, p.low, p.high, p.missing, warnings)
         if p.confidence is None:
             return priced
-        fsd, classes = p.confidence
+        fsd, classes, _ = p.confidence
         return priced._replace(
             fsd=fsd.tolist(), classes=[CLASSES[code] for code in classes.tolist()]
         )

@@ -115,7 +115,7 @@ def test_a_single_row_has_the_confidence_that_it_has_in_a_table(rows):
     high = low * [times for _, times, _ in rows]
     states = [STATES[code] for *_, code in rows]
     columns = arrays_of([Listing(state=state) for state in states])
-    fsd, classes = LINE.of_table(low, high, columns)
+    fsd, classes, _ = LINE.of_table(low, high, columns)
     for row, state in enumerate(states):
         alone = LINE.of_one(float(low[row]), float(high[row]), state)
         assert alone["fsd"] == fsd[row]
