@@ -8,6 +8,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import orjson
+
 from tasador.arrays import Array
 from tasador.listings.value_reader import FieldProblem
 from tasador.model.intervals import LEVELS
@@ -70,12 +73,13 @@ def output_lines(
     dollars = [priced.price]
     for level in LEVELS:
         dollars += [priced.low[level], priced.high[level]]
-    # The dollars of a row are one text of several cells.
-    form = ",".join(["%.2f"] * len(dollars))
+    # orjson writes the numbers of a table in a tenth of Python's time; those of a row are one text.
+    table = np.column_stack(dollars).round(2)
+    written = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     empty = [""] * rows
     columns: list[Iterable[str]] = [
         *map(_cells, keys),
-        [form % each for each in zip(*(column.tolist() for column in dollars), strict=True)],
+        written.removeprefix("[[").removesuffix("]]").split("],["),
         map(str, priced.fsd) if len(priced.fsd) else empty,
         priced.classes if len(priced.classes) else empty,
         map(";".join, priced.missing),

@@ -33,6 +33,7 @@ def run(name, *arguments):
         ("cli.py", "--against"),
         ("install.py", "--write"),
         ("data.py", "--rows"),
+        ("score.py", "--bundle"),
     ],
 )
 def test_benchmark_prints_its_usage(name, option):

