@@ -65,6 +65,12 @@ def act_button(kind: str, target: rx.Var[str], label: str, *, primary: bool = Fa
     )
 
 
+def start_button() -> rx.Component:
+    """The button that ingests the next batch, where this machine can."""
+    button = act_button("start_batch", rx.Var.create(""), "Ingest the next batch…")
+    return rx.cond(VisitorState.can_start, rx.el.p(button, class_name="start"))
+
+
 def outcome() -> rx.Component:
     """What was done last."""
     return rx.cond(

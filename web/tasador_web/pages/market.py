@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from tasador_web import market_view
-from tasador_web.action_dialog import act_button
+from tasador_web.action_dialog import act_button, start_button
 from tasador_web.layout import (
     badge,
     card,
@@ -18,7 +18,6 @@ from tasador_web.layout import (
 )
 from tasador_web.market_view import FEATURES, BatchRow, Cell, HeatRow, Score
 from tasador_web.pages.market_state import MarketState
-from tasador_web.visitor_state import VisitorState
 
 TITLE, ROUTE, ICON = "Market", "/market", "chart-line"
 
@@ -193,10 +192,7 @@ def page() -> rx.Component:
         "What each batch of listings brought, how far the market moved, and what came of it.",
         follows(state.tick),
         problem_notice(state.error, rx.Var.create(False)),
-        rx.cond(
-            VisitorState.can_start,
-            rx.el.div(act_button("start_batch", rx.Var.create(""), "Ingest the next batch…")),
-        ),
+        start_button(),
         rx.cond(
             state.rows.length() > 0,
             rx.fragment(

@@ -10,6 +10,7 @@ import reflex as rx
 
 from tasador.settings import Settings
 from tasador_web import live, pipeline_view
+from tasador_web.action_dialog import start_button
 from tasador_web.client import functions
 from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice
 from tasador_web.pipeline_view import STAGES, ShownStage, Turn
@@ -189,6 +190,7 @@ def page() -> rx.Component:
         "Where the loop stands: each batch is ingested and judged, and may lead to a new model.",
         follows(state.tick),
         problem_notice(state.error, rx.Var.create(False)),
+        start_button(),
         rx.cond(
             state.turns.length() > 0,
             rx.fragment(rx.foreach(state.shown, _shown), _history()),
