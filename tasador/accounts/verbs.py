@@ -135,13 +135,15 @@ def sign_in(warehouse: Warehouse, name: str, password: str, address: str, hours:
     is_right = passwords.is_password(password[: 4 * passwords.LONGEST], hashed)
     if account is None or not is_right:
         # A text that names no account may be a password, typed into the wrong field.
+        at = now()
         refused = ActionRecord(
             actor="" if account is None else account.name,
             role="",
             channel="web",
             action="sign in",
             target=address,
-            finished_at=now(),
+            begun_at=at,
+            finished_at=at,
             outcome="refused",
             detail="wrong name" if account is None else "wrong password",
         )

@@ -126,6 +126,7 @@ def test_operator_rolls_back_by_the_keyboard_alone(page, web, warehouse, earlier
     assert (newest.version, newest.decision, newest.decided_by) == (earlier, "rolled_back", "ana")
     done = warehouse.actions(1)[0]
     assert (done.actor, done.action, done.outcome) == ("ana", "roll back", "done")
+    assert done.note == ""
     # The page that is open shows it, without a reload.
     page.wait(
         "[...document.querySelectorAll('tbody tr')]"

@@ -59,7 +59,7 @@ class ActionState(rx.State):
         yield
         try:
             session = await rights.session_of_event()
-            note = str(form.get("note", ""))[:2000]
+            note = str(form.get("note") or "")[:2000]  # None where the dialog asks for none
             self.done = await asyncio.to_thread(perform, self._kind, self._target, note, session)
             self.is_open = False
         except TasadorError as error:

@@ -70,13 +70,15 @@ def perform(kind: str, target: str, note: str, session: Session | None) -> str:
 
 
 def _record_refusal(action: Action, target: str, session: Session) -> None:
+    at = now()
     refused = ActionRecord(
         actor=session.name,
         role=session.role,
         channel="web",
         action=action.name,
         target=target[:200],
-        finished_at=now(),
+        begun_at=at,
+        finished_at=at,
         outcome="refused",
         detail="not an operator",
     )
