@@ -12,7 +12,7 @@ from tasador.listings.listing import COLUMNS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROW_GROUP = 50_000  # rows
+_ROW_GROUP = 25_000  # rows
 # Columns whose values hardly repeat: a dictionary of them is built, and thrown away.
 _DISTINCT = frozenset({"street", "property_key", "row_number"})
 

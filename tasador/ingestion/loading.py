@@ -37,6 +37,8 @@ def read_payload(
     lines of each table to ``stage`` (``RowFiles.add``). Raises SourceError where the payload is no
     JSON.
     """
+    # Arrow's own allocator keeps what a block needed, some 15 MB; malloc returns it.
+    pa.set_memory_pool(pa.system_memory_pool())
     digest = hashlib.blake2b(digest_size=16)
     rows = clean = told = 0
     with pa.OSFile(str(columns), "wb") as file, pa.ipc.new_stream(file, CLEAN_SCHEMA) as writer:

@@ -18,7 +18,7 @@ _HEAD = ("group_number", "day", "batch_number")
 _LARGEST = 2**31 - 1  # of a number in the head
 # Characters of the blocks in which rows are decoded at once. A block that is not plain is tried
 # again with an eighth, and after the smallest one some rows are read one by one.
-_LARGEST_BLOCK = 2 << 20
+_LARGEST_BLOCK = 3 << 19
 _SMALLEST_BLOCK = 16 << 10
 _ROWS_ALONE = 64
 _WAITING_ROWS = 4_096
