@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,8 @@ def main() -> None:
     if options.subject:
         run_subject(options.subject, Path(os.environ["BENCH_FOLDER"]))
         return
+    # A queue of heavy commands ends one that takes too long; the platform must end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     rows, figures = [], []
     with platform() as settings, tempfile.TemporaryDirectory() as scratch:
         for size in options.rows:
