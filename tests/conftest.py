@@ -80,7 +80,6 @@ MOST_WORKERS = 4
 TOGETHER = "tests/browser/"
 # Every test of these starts all it needs, but for the platform: any process may run it.
 INDEPENDENT = (
-    "tests/embedded/test_train_flow.py",
     "tests/embedded/test_drift_flow.py",
     "tests/embedded/test_ingest_flow.py",
 )
