@@ -57,6 +57,10 @@ def test_other_files_are_refused_with_their_reason(page, web, model, tmp_path):
     page.attach("#file", tmp_path / "homes.csv.bz2")
     page.wait("document.querySelector('[role=alert].notice')")
     assert "homes.csv.bz2 is compressed with bzip2: unpack it first" in page.text(".notice")
+    page.js("document.querySelector('[data-upload]').dataset.most = 5")
+    page.attach("#file", tmp_path / "homes.csv.bz2")
+    page.wait("document.querySelector('[data-send-error]').innerText.includes('larger than')")
+    page.js("document.querySelector('[data-upload]').dataset.most = 500")
     # The next file can be sent at once.
     (tmp_path / "homes.csv").write_text("bed\n3\n")
     page.attach("#file", tmp_path / "homes.csv")

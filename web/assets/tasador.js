@@ -120,7 +120,10 @@ function sendFile(area, file) {
   const show = (selector, text) => { area.querySelector(selector).textContent = text; };
   const bar = area.querySelector("[data-sent]");
   const request = new XMLHttpRequest();
-  show("[data-send-error]", "");
+  // A server that refuses a file breaks off, so that its reason may not arrive.
+  const tooLarge = file.size > Number(area.dataset.most);
+  show("[data-send-error]", tooLarge ? area.dataset.tooLarge : "");
+  if (tooLarge) return;
   show("[data-sending]", `Sending ${file.name}…`);
   request.upload.onprogress = (event) => {
     bar.style.width = `${100 * event.loaded / Math.max(event.total, 1)}%`;

@@ -26,6 +26,7 @@ ROUTE = "/batch-files/"
 MEGABYTE = 1_000_000
 # One file, and all files of all visitors at the same time (bytes). A pod has room for 1 GiB.
 MAX_FILE, MAX_ALL = 100 * MEGABYTE, 800 * MEGABYTE
+TOO_LARGE = f"The file is larger than {MAX_FILE // MEGABYTE} MB: compress it, or split it."
 # A file that nobody has used for so long is deleted (seconds).
 KEPT_SECONDS = 3_600.0
 RESULT = "prices.csv"
@@ -136,7 +137,8 @@ class FileRoutes:
 
     async def _receive(self, request: Request, file: BatchFile) -> Response:
         limit = min(MAX_FILE, MAX_ALL - self._files().size())
-        if int(request.headers.get("content-length") or 0) > MAX_FILE:
+        size = request.headers.get("content-length", "")
+        if size.isdecimal() and int(size) > MAX_FILE:
             return _too_large()
         shutil.rmtree(file.folder, ignore_errors=True)
         file.path = None
@@ -191,9 +193,7 @@ def result_name(name: str) -> str:
 
 
 def _too_large() -> Response:
-    return _problem(
-        413, f"The file is larger than {MAX_FILE // MEGABYTE} MB: compress it, or split it."
-    )
+    return _problem(413, TOO_LARGE)
 
 
 def _problem(status: int, detail: str) -> Response:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import reflex as rx
 
-from tasador_web.batch_files import MAX_FILE, MEGABYTE
+from tasador_web.batch_files import MAX_FILE, MEGABYTE, TOO_LARGE
 from tasador_web.batch_job import MAX_ROWS
 from tasador_web.batch_view import Bar, Column, PricedRow, Problem
 from tasador_web.layout import badge, card, frame, notice, table
@@ -42,7 +42,11 @@ def _area() -> rx.Component:
             on_click=BatchState.arrived,
             custom_attrs={"data-arrived": "", "aria-hidden": "true", "tabindex": "-1"},
         ),
-        custom_attrs={"data-upload": BatchState.ticket},
+        custom_attrs={
+            "data-upload": BatchState.ticket,
+            "data-most": MAX_FILE,
+            "data-too-large": TOO_LARGE,
+        },
         class_name="card upload",
     )
 
