@@ -208,9 +208,10 @@ def test_the_report_of_an_estimate_opens_at_the_address_of_the_app(page, web, pl
     price, address = page.text("#price"), page.js("document.querySelector('#report').href")
     assert address.startswith(f"{web}/report/")
     recorded(platform, address.rpartition("/")[2])
-    page.open(address)
-    assert page.text(".price") == price
-    assert "Comparables, adjusted to the home" in page.text()
+    # Not in the tab: a browser asks for an icon, which a page that loads nothing has not.
+    report = httpx.get(address, timeout=60, trust_env=False).text
+    assert f'<p class="price">{price}</p>' in report
+    assert "Comparables, adjusted to the home" in report
 
 
 def test_map_zooms_and_lights_the_card_of_a_pin(page, web, platform, model):
