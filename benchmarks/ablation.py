@@ -89,11 +89,12 @@ class Encoded(NamedTuple):
             sample = Sample(views[0], tuple(views[1:]))
             matrix = np.hstack([matrix, self.judged_place])
         hidden = np.full(len(self.log_price), fit.masked_views)
-        training = search.Views(sample, self.log_price).matrix(hidden=hidden, columns=columns)
+        training_views = search.Views.of(sample, self.log_price)
+        training = training_views.matrix(hidden=hidden, columns=columns)
         params = {**search.KNOWN_GOOD, **fit.params}
         booster = search.boost(params, training, rounds=fit.rounds, seed=seed)
         corrected = booster.inplace_predict(matrix[:, columns])
-        prices: np.ndarray = np.exp(matrix[:, BASE] + corrected)
+        prices: np.ndarray = np.exp(training_views.blend.log_prices(matrix) + corrected)
         return prices
 
 

@@ -189,9 +189,7 @@ class PricedBatch(Sequence[PredictionRecord]):
         self._predictions = predictions
         self._predicted_at: datetime = now()
         self._latency_ms = round(seconds * 1000 / batch.rows, 3)
-        self._warnings = warnings_of(
-            batch.columns, predictions.unknown_categories, bundle.encoders.ranges
-        )
+        self._warnings = warnings_of(batch.columns, predictions, bundle.encoders)
         # One random prefix for the batch, and the row number in 4 hexadecimal digits.
         prefix = new_id()[:28]
         self._ids = [prefix + suffix for suffix in _suffixes()[: batch.rows]]

@@ -1,8 +1,9 @@
 """A model bundle: a folder with everything that is needed to price a listing, and no code.
 
 ``tasador.model.manifest`` lists its files. Loading executes nothing of them (there is no pickle)
-and checks every byte before use. A price is the result of the local regression
-(``features.BASE``), corrected by the trees.
+and checks every byte before use. A price is a blend of local regressions and premiums
+(``tasador.model.blend``), corrected by the trees, and within what its surroundings bear out
+(``tasador.model.support``).
 """
 
 from __future__ import annotations
@@ -16,19 +17,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.engine.booster import Booster
 from tasador.engine.engine import Engine, LibraryEngine
 from tasador.engine.xgboost_library import StoredModel
 from tasador.errors import BundleError
 from tasador.listings.arrays import InputColumns, absent_of, arrays_of
 from tasador.listings.listing import INPUTS, Listing
 from tasador.listings.rules import SOLD
+from tasador.model.bundle_files import files_of_trees, read_booster, read_encoders
 from tasador.model.categories import ParsedRows
 from tasador.model.comparable import Comparable
 from tasador.model.confidence import LEVEL, Confidence
-from tasador.model.encoder_files import from_files
 from tasador.model.encoders import EncodedListing, Encoders
-from tasador.model.features import BASE, FEATURE_NAMES, place_known, places_known
+from tasador.model.features import place_known, places_known
 from tasador.model.golden import GoldenRow, read_golden
 from tasador.model.intervals import (
     LEVELS,
@@ -39,18 +39,17 @@ from tasador.model.intervals import (
     size_of_one,
 )
 from tasador.model.manifest import (
-    ENCODERS,
     FILLED,
     GOLDEN,
     MODEL,
     SPREAD,
-    TABLES,
     TREES,
     Manifest,
     Verified,
     read_verified,
 )
 from tasador.model.predictions import Predictions
+from tasador.model.support import SUPPORTED, bounded, bounded_one
 from tasador.model.threads import in_chunks
 from tasador.model.value_warnings import warnings_of_one
 
@@ -65,12 +64,16 @@ _COMPARABLES_SHOWN = 10
 
 
 class LogEffects(NamedTuple):
-    """The terms of a log price: ``base``, the Tree-SHAP values by feature [len(FEATURES)], and the
-    terms of the local regression [len(TERMS)] relative to the national level. ``features``
-    [len(FEATURES)] is the row that the trees saw, ``prediction`` what ``predict_one`` returns."""
+    """The terms of a log price: ``base``, the Tree-SHAP values and the premiums of the blend by
+    feature [len(FEATURES)], and the terms of the local regressions [len(TERMS)] relative to the
+    national level. ``of_support`` is how far the price leans back to those of its surroundings.
+    ``features`` [len(FEATURES)] is the row that the trees saw, ``prediction`` what ``predict_one``
+    returns."""
 
     of_trees: Array
+    of_premiums: Array
     of_terms: Array
+    of_support: float
     base: float
     log_price: float
     features: Array
@@ -116,16 +119,17 @@ class Bundle:
         ``models`` are the model files, by name, that the library has parsed already.
         """
         folder, manifest, contents = verified
+        encoders = read_encoders(verified)
         price, spread = (
-            _booster(folder / file, contents[file], (models or {}).get(file))
+            read_booster(folder / file, contents[file], (models or {}).get(file), encoders)
             for file in (MODEL, SPREAD)
         )
         return cls(
             manifest,
-            _encoders(verified),
+            encoders,
             LibraryEngine(price, spread),
             read_golden(contents[GOLDEN], folder / GOLDEN),
-            _tree_files(verified),
+            files_of_trees(verified),
         )
 
     def stored_trees(self) -> StoredTrees | None:
@@ -151,29 +155,38 @@ class Bundle:
             _THREADS,
             _ROWS_PER_THREAD,
         )
-        log_price, log_size, known = map(np.concatenate, zip(*chunks, strict=True))
+        log_price, log_size, known, moved, priced_as, zip_state = map(
+            np.concatenate, zip(*chunks, strict=True)
+        )
         groups, sizes = groups_of(absent, known), size_of(log_size)
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
         for level in LEVELS:
             below, above = reaches(self.manifest.intervals, level, groups, sizes)
-            low[level], high[level] = np.exp(log_price - below), np.exp(log_price + above)
+            low[level] = np.exp(log_price - (below + moved))
+            high[level] = np.exp(log_price + (above + moved))
         return Predictions(
             np.exp(log_price),
             low,
             high,
             np.column_stack([absent[name] for name in INPUTS]),
             self.encoders.unknown_categories(absent, read.codes),
+            priced_as,
+            zip_state,
             None
             if self.confidence is None
             else self.confidence.of_table(low[LEVEL], high[LEVEL], columns),
         )
 
-    def _log_prices(self, rows: ParsedRows) -> tuple[Array, Array, Array]:
-        """Log prices, the logs of their likely errors, and whether the place is known [n]."""
-        matrix = self.encoders.features(rows)
-        log_price, log_size = self._evaluate(matrix)
-        return log_price, log_size, places_known(matrix)
+    def _log_prices(self, rows: ParsedRows) -> tuple[Array, ...]:
+        """Log prices, the logs of their likely errors, whether the place is known, how far the rows
+        leaned back (log price), the numbers that they count as, and their ``zip_state``."""
+        matrix, leaned, zip_state = self.encoders.encode_rows(rows)
+        before, log_size = self._evaluate(matrix)
+        log_price = bounded(before, leaned.lowest, leaned.highest)
+        moved = leaned.moved + np.abs(log_price - before)
+        priced_as = np.column_stack([leaned.numbers[name] for name in SUPPORTED])
+        return log_price, log_size, places_known(matrix), moved, priced_as, zip_state
 
     def predict_one(self, listing: Listing) -> dict[str, Any]:
         """Price one listing.
@@ -187,16 +200,20 @@ class Bundle:
         return self._priced(listing, encoded, *self._evaluate_one(encoded.matrix))
 
     def _priced(
-        self, listing: Listing, encoded: EncodedListing, log_price: float, log_size: float
+        self, listing: Listing, encoded: EncodedListing, before: float, log_size: float
     ) -> dict[str, Any]:
+        leaned = encoded.leaned
+        log_price = bounded_one(before, leaned.lowest, leaned.highest)
+        # How little is known: as much as the moves might be worth.
+        moved = leaned.moved + abs(log_price - before)
         group = group_of(listing, place_known(encoded.distance))
         size = size_of_one(log_size)
         intervals = {}
         for level, ends in self.manifest.intervals.items():
             below, above = ends[group]
             intervals[level] = [
-                math.exp(log_price - size * below),
-                math.exp(log_price + size * above),
+                math.exp(log_price - (size * below + moved)),
+                math.exp(log_price + (size * above + moved)),
             ]
         low, high = intervals[LEVEL]
         price = math.exp(log_price)
@@ -208,7 +225,7 @@ class Bundle:
             if self.confidence is None
             else self.confidence.of_one(low, high, listing.state),
             "missing": list(listing.missing()),
-            "warnings": warnings_of_one(listing, encoded.unknown_categories, self.encoders.ranges),
+            "warnings": warnings_of_one(listing, encoded, self.encoders),
         }
 
     def _prices(self, listing: Listing, price: float) -> dict[str, Any] | None:
@@ -223,7 +240,8 @@ class Bundle:
         if self.encoders.unstated is None:
             return None
         sold = self.encoders.encode(replace(listing, status=SOLD))
-        log_price, _ = self._evaluate_one(sold.matrix)
+        before, _ = self._evaluate_one(sold.matrix)
+        log_price = bounded_one(before, sold.leaned.lowest, sold.leaned.highest)
         unstated = self.encoders.unstated
         return {"headline": unstated, unstated: price, SOLD: math.exp(log_price)}
 
@@ -237,9 +255,16 @@ class Bundle:
             raise BundleError(f"{GOLDEN} holds no rows: the bundle cannot be checked")
         listings = [row.listing for row in self._golden]
         expected = np.array([row.price for row in self._golden], dtype=np.float64)
-        matrix = np.concatenate([self.encoders.encode(listing).matrix for listing in listings])
+        encoded = [self.encoders.encode(listing) for listing in listings]
+        matrix = np.concatenate([one.matrix for one in encoded])
         of_table = self.predict(arrays_of(listings)).price
-        prices = np.stack([np.exp(self._evaluate(matrix)[0]), of_table])
+        leaned = [one.leaned for one in encoded]
+        log_prices = bounded(
+            self._evaluate(matrix)[0],
+            np.array([one.lowest for one in leaned]),
+            np.array([one.highest for one in leaned]),
+        )
+        prices = np.stack([np.exp(log_prices), of_table])
         if not np.isfinite(prices).all():
             return math.inf
         return float(np.max(np.abs(prices - expected) / expected))
@@ -250,52 +275,32 @@ class Bundle:
         matrix = encoded.matrix
         of_trees, base = self.engine.contributions_one(matrix[0])
         level = float(self.encoders.places.nation[0])
-        of_terms = encoded.design * encoded.coefficients
+        blend = self.encoders.blend
+        regressions = np.vstack([self.encoders.places.nation, encoded.regressions])
+        of_terms = encoded.design * blend.coefficients(regressions)
         of_terms[0] -= level
-        log_price, log_size = self._evaluate_one(matrix)
+        before, log_size = self._evaluate_one(matrix)
+        leaned = encoded.leaned
+        log_price = bounded_one(before, leaned.lowest, leaned.highest)
         return LogEffects(
             of_trees=of_trees,
+            of_premiums=blend.of_premiums(matrix[0]),
             of_terms=of_terms,
-            base=level + base,
+            of_support=log_price - before,
+            base=level + blend.offset + base,
             log_price=log_price,
             features=matrix[0],
             comparables=self.encoders.nearest(encoded, math.exp(log_price), _COMPARABLES_SHOWN),
-            prediction=self._priced(listing, encoded, log_price, log_size),
+            prediction=self._priced(listing, encoded, before, log_size),
         )
 
     def _evaluate(self, matrix: Array) -> tuple[Array, Array]:
         """Log prices and the logs of their likely errors, float64 [n], of a feature matrix."""
         correction, log_size = self.engine.predict(matrix)
-        return matrix[:, BASE].astype(np.float64) + correction, log_size.astype(np.float64)
+        base = self.encoders.blend.log_prices(matrix)
+        return base + correction, log_size.astype(np.float64)
 
     def _evaluate_one(self, matrix: Array) -> tuple[float, float]:
         """``_evaluate`` for a matrix of one row."""
         correction, log_size = self.engine.predict_one(matrix[0])
-        return float(matrix[0, BASE]) + correction, log_size
-
-
-def _booster(path: Path, content: bytes, model: StoredModel | None) -> Booster:
-    try:
-        booster = Booster(model or StoredModel(content))
-    except BundleError as error:
-        raise BundleError(f"{path} cannot be loaded: {error}") from error
-    if booster.features != len(FEATURE_NAMES):
-        raise BundleError(
-            f"{path} takes {booster.features} features instead of {len(FEATURE_NAMES)}: "
-            "another version of Tasador wrote it"
-        )
-    return booster
-
-
-def _encoders(verified: Verified) -> Encoders:
-    try:
-        return from_files(verified.contents[ENCODERS], verified.contents[TABLES])
-    except BundleError as error:
-        raise BundleError(f"{verified.folder / ENCODERS} with {TABLES}: {error}") from error
-
-
-def _tree_files(verified: Verified) -> Verified | None:
-    """Only the files that ``stored_trees`` reads, so that the others' memory is released."""
-    if TREES not in verified.contents:
-        return None
-    return verified._replace(contents={n: verified.contents[n] for n in (TREES, *FILLED)})
+        return float(self.encoders.blend.log_prices(matrix)[0]) + correction, log_size

@@ -13,7 +13,6 @@ from tasador.engine.xgboost_json import filled_model, read_trees
 from tasador.files import replace_file
 from tasador.model.encoder_files import to_files
 from tasador.model.encoders import Encoders
-from tasador.model.features import FEATURE_NAMES
 from tasador.model.golden import GoldenRow, write_golden
 from tasador.model.intervals import Intervals
 from tasador.model.manifest import (
@@ -73,7 +72,7 @@ def write_bundle(
         name=name,
         version=0,
         digest="",
-        features=list(FEATURE_NAMES),
+        features=list(encoders.feature_names),
         metrics={},
         intervals=intervals,
         data=dict(data),

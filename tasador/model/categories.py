@@ -85,6 +85,11 @@ def fold(text: str | None) -> str | None:
     return None if text is None else text.casefold()
 
 
+def capitalised(name: str) -> str:
+    """Each word of a folded name with a capital."""
+    return " ".join(word[:1].upper() + word[1:] for word in name.split(" "))
+
+
 def city_key(city: str | None, state: str | None) -> str | None:
     """The key of a city: cities of one name in two states are two cities."""
     return (

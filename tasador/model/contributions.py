@@ -1,9 +1,10 @@
 """Exact contributions to one price, in dollars.
 
 A price is a local regression, whose terms are contributions as they are, corrected by trees, whose
-contributions are exact Tree-SHAP values. Both add up in log price. To convert them to dollars, the
-path from the base price to the price is a straight line in log price, and every feature gets its
-share of each step (Aumann-Shapley). The dollars then add up to the price.
+contributions are exact Tree-SHAP values. It may lean back to the prices of its surroundings, which
+is one more contribution. All add up in log price. To convert them to dollars, the path from the
+base price to the price is a straight line in log price, and every feature gets its share of each
+step (Aumann-Shapley). The dollars then add up to the price.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tasador.arrays import Array
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle, LogEffects
 from tasador.model.comparable import Comparable
-from tasador.model.features import FEATURES, PLACE, TERMS
+from tasador.model.features import FEATURES, PLACE, TERMS, Feature
 
 _NAMES = {
     "house_size": "house size",
@@ -32,9 +33,11 @@ _NAMES = {
     "comparables": "comparable listings",
 }
 _NAMED_IN_SENTENCE = 3
-# What contributes: the features of the trees, then the terms of the local regression.
-_FEATURES = (*FEATURES, *(term._replace(name=f"local_{term.name}") for term in TERMS))
-_COLUMNS = tuple(dict.fromkeys(feature.column for feature in _FEATURES))
+# How far the price leans back to the prices around it.
+SUPPORT = Feature("surroundings", "comparables")
+# What contributes apart from the features: the terms of the local regressions, and the support.
+_TERMS = (*(term._replace(name=f"local_{term.name}") for term in TERMS), SUPPORT)
+_COLUMNS = tuple(dict.fromkeys(feature.column for feature in (*FEATURES, *_TERMS)))
 
 
 class Contribution(NamedTuple):
@@ -50,10 +53,11 @@ class Explanation:
     """A price in dollars: ``price`` = ``base`` + the sum of ``contributions``.
 
     ``contributions`` are by model feature; the terms of the local regression are named
-    ``local_...``. ``columns`` are the same by listing column: city, state and zip code together are
-    "place", the prices of listings nearby are "comparables". Both are sorted by size.
-    ``comparables`` are the most similar listings, the most similar one first. ``prices``,
-    ``intervals``, ``confidence`` and ``warnings`` are those of ``Bundle.predict_one``.
+    ``local_...``, and ``surroundings`` is how far the price leans back to those around it.
+    ``columns`` are the same by listing column: city, state and zip code together are "place", the
+    prices of listings nearby are "comparables". Both are sorted by size. ``comparables`` are the
+    most similar listings, the most similar one first. ``prices``, ``intervals``, ``confidence`` and
+    ``warnings`` are those of ``Bundle.predict_one``.
     """
 
     price: float
@@ -73,14 +77,16 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
     effects = bundle.log_effects(listing)
     price, base, dollars = _to_dollars(effects)
     row = ["missing" if math.isnan(v) else f"{v:.4g}" for v in effects.features.tolist()]
+    # A bundle of format 4 or 5 has no coordinates.
+    features = (*FEATURES[: len(row)], *_TERMS)
     written = {column: _value(column, listing) for column in _COLUMNS}
-    values = [*row, *(written[term.column] for term in TERMS)]
+    values = [*row, *(written[term.column] for term in _TERMS)]
     by_feature = [
         Contribution(feature.name, value, amount)
-        for feature, value, amount in zip(_FEATURES, values, dollars.tolist(), strict=True)
+        for feature, value, amount in zip(features, values, dollars.tolist(), strict=True)
     ]
     by_column = dict.fromkeys(_COLUMNS, 0.0)
-    for feature, contribution in zip(_FEATURES, by_feature, strict=True):
+    for feature, contribution in zip(features, by_feature, strict=True):
         by_column[feature.column] += contribution.dollars
     columns = _sorted(
         [Contribution(name, written[name], amount) for name, amount in by_column.items()]
@@ -100,8 +106,10 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
 
 
 def _to_dollars(effects: LogEffects) -> tuple[float, float, Array]:
-    """The price, the base price and the contributions [len(FEATURES) + len(TERMS)]."""
-    logs = np.concatenate([effects.of_trees, effects.of_terms])
+    """The price, the base price and the contributions [len(FEATURES) + len(TERMS) + 1]."""
+    logs = np.concatenate(
+        [effects.of_trees + effects.of_premiums, effects.of_terms, [effects.of_support]]
+    )
     price, base = math.exp(effects.log_price), math.exp(effects.base)
     total = float(logs.sum())
     dollars = logs * base * (math.expm1(total) / total if total else 1.0)

@@ -1,7 +1,7 @@
 """Encoders as two files of a bundle: names and keys as JSON, arrays as numpy's .npz.
 
-The names in these files are part of the bundle format. Arrays of Places and Comparables are stored
-under the names of their fields.
+The names in these files are part of the bundle format. Arrays of Places, Comparables and Support
+are stored under the names of their fields.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from typing import Any
 from tasador.arrays import Array
 from tasador.errors import BundleError
 from tasador.model.array_file import from_npz, to_npz
+from tasador.model.blend import ONE_REGRESSION, Blend
 from tasador.model.categories import Category, index_of
 from tasador.model.comparables import Comparables
 from tasador.model.encoders import Encoders
-from tasador.model.features import CENTRED, FEATURE_NAMES, RANGED
+from tasador.model.features import CENTRED, FEATURE_NAMES, NAMES_WITHOUT_COORDINATES, RANGED
 from tasador.model.places import Places
+from tasador.model.support import Support
 
 
 def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
     """The encoders as JSON and as .npz; equal encoders give equal bytes."""
-    names = {
-        "features": FEATURE_NAMES,
+    names: dict[str, Any] = {
+        "features": encoders.feature_names,
         "ranges": encoders.ranges,
         "means": encoders.means,
         "states": list(encoders.state_index),
@@ -31,6 +33,8 @@ def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
         "brokers": list(encoders.brokers.index),
         "unstated": encoders.unstated,
     }
+    if encoders.support is not None:
+        names["blend"] = encoders.blend.to_names()
     return json.dumps(names, separators=(",", ":")).encode(), to_npz(_tables(encoders))
 
 
@@ -38,9 +42,13 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
     """Read what ``to_files`` wrote; raises BundleError for anything else."""
     try:
         names = json.loads(text)
-        if tuple(names["features"]) != FEATURE_NAMES:
+        if tuple(names["features"]) not in (FEATURE_NAMES, NAMES_WITHOUT_COORDINATES):
             raise BundleError("encoders.json is of another version of Tasador: its features differ")
-        arrays = from_npz(tables)
+        arrays: dict[str, Any] = dict(from_npz(tables))
+        # Bundles of format 4 and 5 have neither coordinates, support nor a blend.
+        is_old = tuple(names["features"]) == NAMES_WITHOUT_COORDINATES
+        if is_old:
+            arrays["places.coordinates"] = None
 
         def part(kind: Any, name: str) -> Any:
             return kind(**{c: arrays[f"{name}.{c}"] for c in _stored(kind)})
@@ -59,6 +67,8 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
             city_area=arrays["city_area"],
             brokers=category("brokers"),
             comparables=part(Comparables, "comparables"),
+            support=None if is_old else part(Support, "support"),
+            blend=ONE_REGRESSION if is_old else Blend.from_names(names["blend"]),
             unstated=names.get("unstated"),
         )
     except BundleError:
@@ -69,10 +79,13 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
 
 def _tables(encoders: Encoders) -> dict[str, Array]:
     parts: dict[str, Any] = {"places": encoders.places, "comparables": encoders.comparables}
+    if encoders.support is not None:
+        parts["support"] = encoders.support
     tables = {
         f"{name}.{column}": getattr(part, column)
         for name, part in parts.items()
         for column in _stored(part)
+        if getattr(part, column) is not None
     }
     for name, category in (("cities", encoders.cities), ("brokers", encoders.brokers)):
         tables |= {f"{name}.premium": category.premium, f"{name}.count": category.count}

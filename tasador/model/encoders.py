@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.arrays import InputColumns
+from tasador.listings.arrays import InputColumns, Numbers
 from tasador.listings.listing import Listing
+from tasador.model.blend import Blend
 from tasador.model.categories import (
     NOT_KNOWN,
     Category,
@@ -29,7 +31,7 @@ from tasador.model.categories import (
 )
 from tasador.model.comparable import Comparable
 from tasador.model.comparables import ComparableQuery, Comparables, query_of_one
-from tasador.model.features import CENTRED
+from tasador.model.features import CENTRED, FEATURE_NAMES, NAMES_WITHOUT_COORDINATES
 from tasador.model.own_features import (
     own_features,
     own_features_of_one,
@@ -45,6 +47,7 @@ from tasador.model.places import (
     Location,
     Places,
 )
+from tasador.model.support import Leaned, LeanedListing, Support
 from tasador.model.traits import traits_of, traits_of_one
 
 # The columns whose values may be unknown to the model.
@@ -66,17 +69,32 @@ class EncodedListing(NamedTuple):
     nearest listings (km). The base price is the product of ``design``, its terms, and
     ``coefficients`` [len(TERMS)]. ``area`` is where it is (-1: unknown), and ``query`` searches its
     comparables; ``premium_regression`` [len(TERMS)] is the one that their premiums are relative to.
-    ``unknown_categories`` are the columns whose value is not in the training data.
+    ``unknown_categories`` are the columns whose value is not in the training data. ``zip_state`` is
+    the state of a zip code that contradicts the listing's state (-1: none), ``leaned`` the numbers
+    that the listing counts as.
     """
 
     matrix: Array
     distance: float
     design: Array
-    coefficients: Array
+    regressions: Array
     area: int
     query: ComparableQuery
     premium_regression: Array
     unknown_categories: list[str]
+    zip_state: int
+    leaned: LeanedListing
+
+
+class EncodedRows(NamedTuple):
+    """Rows as the model sees them: their features [n, len(FEATURES)], and how they leaned back.
+
+    ``zip_state`` [n] is the state of a zip code that contradicts the row's state (-1: none).
+    """
+
+    matrix: Array
+    leaned: Leaned
+    zip_state: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -85,8 +103,9 @@ class Encoders:
 
     ``ranges`` holds the training range of each of RANGED; values beyond are clipped to it.
     ``means`` holds those of CENTRED. ``city_area`` [cities] is the area that stands for a city
-    where no zip code is given. ``unstated`` is the status that a listing without one is read as;
-    None in bundles of older releases.
+    where no zip code is given. ``support`` is None in a bundle of format 4 or 5, whose listings
+    lean nowhere. ``unstated`` is the status that a listing without one is read as; None in bundles
+    of older releases.
     """
 
     ranges: dict[str, tuple[float, float]]
@@ -97,7 +116,15 @@ class Encoders:
     city_area: Array
     brokers: Category
     comparables: Comparables
+    support: Support | None
+    blend: Blend
     unstated: str | None = None
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the columns of the feature matrix."""
+        has_coordinates = self.places.coordinates is not None
+        return FEATURE_NAMES if has_coordinates else NAMES_WITHOUT_COORDINATES
 
     def transform(self, columns: InputColumns) -> Array:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
@@ -124,39 +151,50 @@ class Encoders:
 
     def features(self, rows: ParsedRows) -> Array:
         """``transform`` of parsed rows."""
+        return self.encode_rows(rows).matrix
+
+    def encode_rows(self, rows: ParsedRows) -> EncodedRows:
+        """The features of parsed rows, and how they leaned back."""
         numbers, codes = rows
-        own = own_features(numbers)
+        located = self.locate(codes)
+        leaned = self.lean(numbers, located)
+        matrix = self.matrix(leaned.numbers, located, codes.city, codes.broker)
+        return EncodedRows(matrix, leaned, self.zip_state(codes, located))
+
+    def lean(self, numbers: Numbers, located: Located) -> Leaned:
+        """The numbers as they are priced."""
+        if self.support is None:
+            none = np.zeros(len(located.area))
+            return Leaned(dict(numbers), none, none - math.inf, none + math.inf)
+        return self.support.lean(numbers, located.area, located.state, self.places.nation)
+
+    def matrix(self, numbers: Numbers, located: Located, city: Array, broker: Array) -> Array:
+        """The feature matrix of leaned ``numbers``; ``city`` and ``broker`` are codes [n]."""
         design = terms(numbers, self.means)
-        learned = self.learned_features(design, self.locate(codes), codes.city, codes.broker)
-        return np.concatenate([own, learned], axis=1).astype(np.float32)
-
-    def learned_features(
-        self, design: Array, located: Located, city: Array, broker: Array
-    ) -> Array:
-        """The features after the first OWN, float64 [n, len(FEATURES) - OWN].
-
-        ``design`` are the rows' terms; ``city`` and ``broker`` their codes.
-        """
         nation, levels = self.places.levels(design, located)
         base = levels[BASE_REGRESSION]
-        return np.column_stack(
+        columns = np.column_stack(
             [
+                own_features(numbers),
                 nation,
                 *levels,
                 *self.places.features(located),
                 *self.cities.features(city),
                 *self.brokers.features(broker),
                 self.comparables.features(located.area, traits_of(design), base),
+                *self.places.coordinates_of(located),
             ]
         )
+        return columns.astype(np.float32)
 
     def encode(self, listing: Listing) -> EncodedListing:
         """The features of one listing, and what its price is explained by."""
-        numbers = own_numbers_of_one(listing, self.ranges, self.unstated)
-        listing_terms = terms_of_one(numbers, self.means)
-        design = np.array(listing_terms)
         codes = self.codes_of_one(listing)
         location = self.locate_one(listing, codes)
+        leaned = self.lean_one(own_numbers_of_one(listing, self.ranges, self.unstated), location)
+        numbers = leaned.numbers
+        listing_terms = terms_of_one(numbers, self.means)
+        design = np.array(listing_terms)
         regressions = self.places.regressions_of_one(location)
         levels = (regressions @ design).tolist()
         query = query_of_one(traits_of_one(listing_terms))
@@ -168,17 +206,27 @@ class Encoders:
             *self.cities.features_of_one(codes.city),
             *self.brokers.features_of_one(codes.broker),
             *self.comparables.features_of_one(location.area, query, levels[BASE_REGRESSION]),
+            *self.places.coordinates_of_one(location),
         ]
         return EncodedListing(
             matrix=np.array([row], dtype=np.float32),
             distance=location.distance,
             design=design,
-            coefficients=regressions[BASE_REGRESSION],
+            regressions=regressions,
             area=location.area,
             query=query,
             premium_regression=regressions[PREMIUM_REGRESSION],
             unknown_categories=self.unknown_categories_of_one(listing, codes, location),
+            zip_state=self.zip_state_of_one(codes, location),
+            leaned=leaned,
         )
+
+    def lean_one(self, numbers: dict[str, float], location: Location) -> LeanedListing:
+        """``lean`` of one listing."""
+        if self.support is None:
+            return LeanedListing(numbers, 0.0, -math.inf, math.inf)
+        nation = self.places.nation
+        return self.support.lean_one(numbers, location.area, location.state, nation)
 
     def locate(self, codes: Codes) -> Located:
         """Where rows are."""
@@ -191,6 +239,18 @@ class Encoders:
         """``locate`` of one listing."""
         city_area = int(self.city_area[codes.city]) if codes.city >= 0 else NOT_KNOWN
         return self.places.locate_one(listing.zip_code, city_area, codes.state)
+
+    def zip_state(self, codes: Codes, located: Located) -> Array:
+        """The state of each row's zip code where its own state is another one [n]; -1 elsewhere."""
+        of_zip = np.where(located.zip_known, self.places.state[located.area], NOT_KNOWN)
+        return np.where((codes.state >= 0) & (of_zip != codes.state), of_zip, NOT_KNOWN)
+
+    def zip_state_of_one(self, codes: CodesOfOne, location: Location) -> int:
+        """``zip_state`` of one listing."""
+        if not location.zip_known or codes.state < 0:
+            return NOT_KNOWN
+        of_zip = int(self.places.state[location.area])
+        return NOT_KNOWN if of_zip == codes.state else of_zip
 
     def unknown_categories(self, absent: Mapping[str, Array], codes: Codes) -> Array:
         """Which rows have a value that is not in the training data, bool [n, len(CATEGORIES)].

@@ -105,8 +105,12 @@ _OF_COMPARABLES = tuple(
     for width in KERNELS
     for measure in COMPARABLE_MEASURES
 )
-FEATURES = (*_OWN, *_OF_PLACE, *_OF_COMPARABLES)
+# Degrees, known only where the listing's own zip code has training listings. They come last: a
+# bundle of format 4 or 5 has the features before them.
+COORDINATES = (Feature("latitude", "place"), Feature("longitude", "place"))
+FEATURES = (*_OWN, *_OF_PLACE, *_OF_COMPARABLES, *COORDINATES)
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
+NAMES_WITHOUT_COORDINATES = FEATURE_NAMES[: -len(COORDINATES)]
 BASE = FEATURE_NAMES.index(f"price_{BASE_SCALE}")
 DISTANCE = FEATURE_NAMES.index("distance")
 OWN = len(_OWN)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.model.categories import capitalised
 from tasador.model.encoders import Encoders
 
 
@@ -48,8 +49,8 @@ def _cities(encoders: Encoders, written: dict[str, str]) -> KnownCities:
     names = [key.partition("|") for key in cities.index]
     areas = encoders.city_area.tolist()
     return KnownCities(
-        name=[_capitalised(name) for name, _, _ in names],
-        state=[written.get(state, _capitalised(state)) for _, _, state in names],
+        name=[capitalised(name) for name, _, _ in names],
+        state=[written.get(state, capitalised(state)) for _, _, state in names],
         listings=_counts(cities.count),
         zip_code=[f"{int(places.zips[area]):05d}" if area >= 0 else "" for area in areas],
     )
@@ -62,15 +63,10 @@ def _zip_codes(encoders: Encoders, written: dict[str, str]) -> KnownZipCodes:
     states = places.state[with_listings].tolist()
     return KnownZipCodes(
         code=[f"{code:05d}" for code in places.zips[with_listings].tolist()],
-        state=[written.get(folded[s], _capitalised(folded[s])) if s >= 0 else "" for s in states],
+        state=[written.get(folded[s], capitalised(folded[s])) if s >= 0 else "" for s in states],
         listings=_counts(places.count[with_listings]),
     )
 
 
 def _counts(log_counts: Array) -> list[int]:
     return [int(n) for n in np.rint(np.expm1(log_counts)).tolist()]
-
-
-def _capitalised(name: str) -> str:
-    """Each word with a capital; the model keeps names without their case."""
-    return " ".join(word[:1].upper() + word[1:] for word in name.split(" "))

@@ -7,7 +7,8 @@ and bundle format are the same too.
 
 Format 5 added trees.npz and the two filled models, which training derives from model.ubj and
 spread.ubj. They change the digest but no price. A bundle of format 4 has no such files; it stays
-servable with its digest, and the library evaluates its trees.
+servable with its digest, and the library evaluates its trees. Format 6 added coordinates to the
+features. Bundles of formats 4 and 5 do not have them, and give the prices that they always gave.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 from tasador.errors import BundleError
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST = "manifest.json"
 # The fitted encoders: names and numbers, and their tables.
 ENCODERS = "encoders.json"
@@ -33,7 +34,7 @@ TREES = "trees.npz"
 FILLED = ("model-filled.ubj", "spread-filled.ubj")
 GOLDEN = "golden.json"
 FILES = (ENCODERS, TABLES, MODEL, SPREAD, TREES, *FILLED, GOLDEN)
-_FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), FORMAT: FILES}
+_FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), 5: FILES, FORMAT: FILES}
 
 # Fields that may change while the model stays the same.
 _LABELS = (

@@ -106,6 +106,16 @@ def centred(numbers: Numbers) -> dict[str, Array]:
     }
 
 
+def centred_of_one(numbers: Mapping[str, float]) -> list[float]:
+    """``centred`` of one listing, in the order of CENTRED."""
+    return [
+        math.log1p(numbers["house_size"]),
+        numbers["bed"],
+        math.log1p(numbers["bath"]),
+        math.log(numbers["acre_lot"] + _LOT_OFFSET),
+    ]
+
+
 def from_centred(
     log_house_size: float, bed: float, log_bath: float, log_lot: float
 ) -> tuple[float, float, float, float]:
@@ -115,6 +125,18 @@ def from_centred(
         bed,
         math.expm1(log_bath),
         max(math.exp(log_lot) - _LOT_OFFSET, 0.0),
+    )
+
+
+def from_centred_rows(
+    log_house_size: Array, bed: Array, log_bath: Array, log_lot: Array
+) -> tuple[Array, Array, Array, Array]:
+    """``from_centred`` of rows [n]."""
+    return (
+        np.expm1(log_house_size),
+        bed,
+        np.expm1(log_bath),
+        np.maximum(np.exp(log_lot) - _LOT_OFFSET, 0.0),
     )
 
 

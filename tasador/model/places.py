@@ -17,6 +17,7 @@ from tasador.arrays import Array
 from tasador.model.categories import NOT_KNOWN
 from tasador.model.features import (
     BASE_SCALE,
+    COORDINATES,
     HALF_KM,
     PREMIUM_SCALE,
     REACHES_KM,
@@ -26,6 +27,7 @@ from tasador.model.features import (
 
 _ZIP_CODES = 100_000
 _NOWHERE = [math.nan] * len(REACHES_KM)
+_NO_COORDINATES = [math.nan] * len(COORDINATES)
 # The regressions of a place: that of its state, then those of SCALES.
 REGRESSIONS = 1 + len(SCALES)
 BASE_REGRESSION = 1 + SCALES.index(BASE_SCALE)
@@ -64,10 +66,12 @@ class Places:
 
     ``zips`` [areas] are the zip codes of areas, as numbers. By zip code of the country: ``codes``
     as numbers, ``near`` the nearest area, ``distance`` log1p of the kilometres to the nearest
-    listings, and ``around`` [..., len(REACHES_KM)] log1p of how many zip codes are in reach.
-    Local regressions relative to the nation's (``nation`` [len(TERMS)]): ``coefficients``
-    [areas, len(SCALES), len(TERMS)] and ``states`` [states, len(TERMS)]. ``state`` [areas] is each
-    area's state; ``count``, ``premium`` and ``spread`` [areas] describe its own zip code.
+    listings, and ``around`` [..., len(REACHES_KM)] log1p of how many zip codes are in reach. Local
+    regressions relative to the nation's (``nation`` [len(TERMS)]): ``coefficients`` [areas,
+    len(SCALES), len(TERMS)] and ``states`` [states, len(TERMS)]. ``state`` [areas] is each area's
+    state; ``count``, ``premium`` and ``spread`` [areas] describe its own zip code. ``coordinates``
+    [areas, 2] are the latitude and longitude of areas with listings in their own zip code
+    (degrees); None in a bundle of format 4 or 5, whose trees do not read them.
     """
 
     zips: Array
@@ -82,6 +86,7 @@ class Places:
     count: Array
     premium: Array
     spread: Array
+    coordinates: Array | None
 
     @cached_property
     def position(self) -> Array:
@@ -159,6 +164,22 @@ class Places:
             for values in (self.count, self.premium, self.spread)
         ]
         return [located.distance, *around.T, *own_zip]
+
+    def coordinates_of(self, located: Located) -> list[Array]:
+        """Latitude and longitude of the row's own zip code [n]; NaN where it has no listings.
+
+        Trees that saw the coordinates of places without listings would have to extrapolate there.
+        """
+        if self.coordinates is None:
+            return []
+        known = located.zip_known[:, None]
+        return list(np.where(known, self.coordinates[located.area], math.nan).T)
+
+    def coordinates_of_one(self, location: Location) -> list[float]:
+        """``coordinates_of`` one listing."""
+        if self.coordinates is None:
+            return []
+        return self.coordinates[location.area].tolist() if location.zip_known else _NO_COORDINATES
 
     def features_of_one(self, location: Location) -> list[float]:
         """``features`` of one listing."""

@@ -18,8 +18,10 @@ class Predictions:
     ``high`` [n].
 
     ``absent`` [n, len(INPUTS)] marks the fields without a value, ``unknown_categories``
-    [n, len(CATEGORIES)] the categories that do not occur in the training data. ``confidence`` is
-    None for a bundle that has not measured it.
+    [n, len(CATEGORIES)] the categories that do not occur in the training data. ``priced_as``
+    [n, len(SUPPORTED)] are the numbers that the listings count as. ``zip_state`` [n] is the state
+    of a zip code that contradicts the listing's state, -1 for none. ``confidence`` is None for a
+    bundle that has not measured it.
     """
 
     price: Array
@@ -27,6 +29,8 @@ class Predictions:
     high: dict[str, Array]
     absent: Array
     unknown_categories: Array
+    priced_as: Array
+    zip_state: Array
     confidence: ConfidenceColumns | None = None
 
     @cached_property

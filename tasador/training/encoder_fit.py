@@ -1,13 +1,13 @@
-"""Fitting encoders on training rows, also with a state or a zip code left out."""
+"""Fitting encoders on training rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.model.blend import ONE_REGRESSION
 from tasador.model.candidates import KEPT
 from tasador.model.categories import Category
 from tasador.model.comparables import Comparables
@@ -18,7 +18,6 @@ from tasador.model.places import Places
 from tasador.training.geography import Geography
 from tasador.training.local_regressions import (
     NOTHING,
-    PLACES_AT_ONCE,
     Sums,
     Surroundings,
     fit_local_regressions,
@@ -26,6 +25,7 @@ from tasador.training.local_regressions import (
     sum_listings,
 )
 from tasador.training.rows import Rows
+from tasador.training.support_fit import Extremes, extremes_of, fit_support, ranges_around
 
 _DIGITS = 6
 _FARTHEST_KM = 20_000.0  # half of the way around the earth
@@ -44,6 +44,7 @@ class EncoderFit:
 
     encoders: Encoders
     sums: Sums
+    extremes: Extremes
     zips_with_listings: Array
 
 
@@ -68,6 +69,13 @@ def fit_encoders(
         rows.state[used_rows],
         len(rows.vocabulary["state"]),
         geography,
+    )
+    extremes = extremes_of(
+        rows.scaled[used_rows],
+        rows.zips[used_rows],
+        rows.state[used_rows],
+        len(geography.codes),
+        len(rows.vocabulary["state"]),
     )
     # If no row has a zip code, a place without listings stands in, and everything is far from it.
     with_listings = np.flatnonzero(sums.count) if len(placed_rows) else geography.spread[:1]
@@ -111,6 +119,7 @@ def fit_encoders(
         count=count,
         premium=premium,
         spread=spread,
+        coordinates=geography.degrees[areas].astype(np.float32),
     )
     cities, city_area = _cities(rows, placed_rows, area, residual[:, _MIDDLE])
     brokers = _category(
@@ -119,6 +128,7 @@ def fit_encoders(
         residual[:, _MIDDLE],
         _PULL["broker"],
     )
+    ranges = ranges_around(extremes, around.near, places.state)
     encoders = Encoders(
         ranges=rows.ranges,
         means=rows.means,
@@ -128,9 +138,11 @@ def fit_encoders(
         city_area=city_area,
         brokers=Category(rows.vocabulary["broker"], *brokers),
         comparables=_comparables(rows, placed_rows, area, residual[:, _MIDDLE], around, area_of),
+        blend=ONE_REGRESSION,  # until the features of the rows are known
+        support=fit_support(extremes, ranges, rows.scaled[used_rows]),
         unstated=UNSTATED,
     )
-    return EncoderFit(encoders, sums, with_listings)
+    return EncoderFit(encoders, sums, extremes, with_listings)
 
 
 def _nearest_of(geography: Geography, known: Array, at: Array) -> tuple[Array, Array]:
@@ -187,117 +199,3 @@ def _comparables(
         log_price=rows.log_price[known].astype(np.float32),
         given=rows.given[known],
     )
-
-
-def encoders_without(
-    fit: EncoderFit, geography: Geography, zips: Array, state: Array, together: Array
-) -> tuple[Encoders, Array, Array]:
-    """Encoders with additional areas, in which some states or the zip code itself is left out.
-
-    For each of ``zips`` [n], its ``state`` [n] and all states ``together`` [states, states] with it
-    are left out of the surroundings; if the state is -1, only the zip code itself.
-
-    Returns the encoders, and for each of ``zips`` its area [n] there and log1p of the distance [n].
-    """
-    distinct, which = np.unique(np.column_stack([zips, state]), axis=0, return_inverse=True)
-    apart = np.full(len(distinct), np.nan)
-    left_out: list[_LeftOutAreas] = []
-    nearest: list[_Nearest] = []
-    for code in np.unique(distinct[:, 1]):
-        members = np.flatnonzero(distinct[:, 1] == code)
-        allowed = fit.zips_with_listings
-        if code != NOTHING:
-            states = fit.sums.state[allowed]
-            allowed = allowed[(states < 0) | ~together[code][states]]
-        if len(allowed) < 2:
-            continue
-        near, km = neighbours(geography, allowed, distinct[members, 0])
-        excluded = (near == distinct[members, 0][:, None]) & (code == NOTHING)
-        first = np.arange(len(members)), excluded[:, 0].astype(np.intp)
-        apart[members] = km[first]
-        nearest.append(_Nearest(members, near[first], near, km, excluded))
-        # One call for many small states, since each has a cost; few rows at once, since each zip
-        # code has many neighbours.
-        if sum(len(each.rows) for each in nearest) >= PLACES_AT_ONCE:
-            left_out.append(_left_out_areas(fit, nearest))
-            nearest = []
-    if nearest:
-        left_out.append(_left_out_areas(fit, nearest))
-    encoders, first_area = _with_areas(fit, left_out)
-    area = np.full(len(distinct), NOTHING, dtype=np.int64)
-    placed = np.concatenate([areas.rows for areas in left_out] or [np.empty(0, dtype=np.int64)])
-    area[placed] = first_area + np.arange(len(placed))
-    return encoders, area[which.ravel()], np.log1p(apart)[which.ravel()]
-
-
-class _Nearest(NamedTuple):
-    """The nearest zip codes of some of the requested, as ``fit_local_regressions`` takes them."""
-
-    rows: Array
-    closest: Array
-    near: Array
-    km: Array
-    excluded: Array
-
-
-def _left_out_areas(fit: EncoderFit, nearest: list[_Nearest]) -> _LeftOutAreas:
-    """The local regressions around zip codes that may have different numbers of neighbours."""
-    widest = max(each.near.shape[1] for each in nearest)
-
-    def joined(arrays: list[Array], **padding: Any) -> Array:
-        return np.concatenate(
-            [np.pad(array, ((0, 0), (0, widest - array.shape[1])), **padding) for array in arrays]
-        )
-
-    closest = np.concatenate([each.closest for each in nearest])
-    # The last neighbour again, but excluded: it changes neither the bandwidths nor the sums.
-    around = fit_local_regressions(
-        fit.sums,
-        closest,
-        joined([each.near for each in nearest], mode="edge"),
-        joined([each.km for each in nearest], mode="edge"),
-        joined([each.excluded for each in nearest], constant_values=True),
-    )
-    rows = np.concatenate([each.rows for each in nearest])
-    return _LeftOutAreas(rows, fit.sums.state[closest], around)
-
-
-class _LeftOutAreas(NamedTuple):
-    """Areas with something left out: their rows among the requested, states and surroundings."""
-
-    rows: Array
-    state: Array
-    around: Surroundings
-
-
-def _with_areas(fit: EncoderFit, left_out: list[_LeftOutAreas]) -> tuple[Encoders, int]:
-    """The encoders with areas appended, and the number of the first appended area."""
-    encoders = fit.encoders
-    places, comparables = encoders.places, encoders.comparables
-    if not left_out:
-        return encoders, len(places.zips)
-    area_of = np.full(len(fit.sums.count), NOTHING)
-    area_of[fit.zips_with_listings] = np.arange(len(fit.zips_with_listings))
-    near = np.concatenate([areas.around.near for areas in left_out])
-    coefficients = (
-        np.concatenate([areas.around.coefficients for areas in left_out]) - fit.sums.nation
-    )
-    blank = np.zeros(len(near), dtype=np.float32)
-    return replace(
-        encoders,
-        places=replace(
-            places,
-            coefficients=np.concatenate([places.coefficients, coefficients.astype(np.float16)]),
-            state=np.concatenate([places.state, *(areas.state for areas in left_out)]),
-            count=np.concatenate([places.count, blank]),
-            premium=np.concatenate([places.premium, blank]),
-            spread=np.concatenate([places.spread, blank]),
-        ),
-        comparables=replace(
-            comparables,
-            areas=np.concatenate([comparables.areas, np.where(near >= 0, area_of[near], NOTHING)]),
-            km=np.concatenate(
-                [comparables.km, *(areas.around.km.astype(np.float32) for areas in left_out)]
-            ),
-        ),
-    ), len(places.zips)

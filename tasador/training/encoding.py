@@ -19,9 +19,10 @@ from tasador.listings.arrays import Columns
 from tasador.model.encoders import Encoders
 from tasador.model.features import FEATURES
 from tasador.model.places import Located
-from tasador.training.encoder_fit import EncoderFit, encoders_without, fit_encoders
+from tasador.training.encoder_fit import EncoderFit, fit_encoders
 from tasador.training.geography import Geography, load_geography
 from tasador.training.local_regressions import NOTHING
+from tasador.training.masked_areas import encoders_without
 from tasador.training.rows import Rows, prepare_rows
 
 # The number of masked views of each row, each with a different random mask.
@@ -184,8 +185,9 @@ def _encode(
         broker = np.where(hidden.broker, NOTHING, broker)
         own_zip &= ~no_place & ~left_out
     located = Located(place, area, state, distance, own_zip)
-    rest = encoders.learned_features(rows.terms[inside], located, city, broker)
-    return np.concatenate([rows.own[inside], rest], axis=1).astype(np.float32)
+    numbers = {name: values[inside] for name, values in rows.numbers.items()}
+    leaned = encoders.lean(numbers, located)
+    return encoders.matrix(leaned.numbers, located, city, broker)
 
 
 def _with_rows(codes: Array, count: Array) -> Array:

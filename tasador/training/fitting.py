@@ -19,7 +19,7 @@ from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_measures, write_bundle
 from tasador.model.encoders import Encoders
-from tasador.model.features import BASE, places_known
+from tasador.model.features import places_known
 from tasador.model.golden import GoldenRow
 from tasador.model.intervals import (
     GROUPS,
@@ -31,6 +31,7 @@ from tasador.model.intervals import (
     size_of,
 )
 from tasador.model.manifest import Manifest
+from tasador.model.support import bounded
 from tasador.progress import Progress
 from tasador.training.encoding import encode_out_of_fold, fit_out_of_fold
 from tasador.training.evaluation import evaluate, measured_confidence, ratio_study
@@ -106,7 +107,7 @@ def search(
     rows = rows[np.argsort(prepared.place[rows], kind="stable")][:_SEARCH_ROWS]
     columns, folds = _take(prepared.columns, rows), prepared.folds[rows]
     sample = encode_out_of_fold(columns, folds, options.seed)
-    views = Views(sample, np.log(columns["price"]))
+    views = Views.of(sample, np.log(columns["price"]))
     judged = folds == 0
     return run_search(
         views.take(~judged),
@@ -136,7 +137,8 @@ def fit(
 
     encoders, sample = fit_out_of_fold(prepared.columns, prepared.folds, seed, report_encoding)
     report_encoding(1.0, f"{len(prepared.place):,} rows")
-    views = Views(sample, np.log(prepared.columns["price"]))
+    views = Views.of(sample, np.log(prepared.columns["price"]))
+    encoders = replace(encoders, blend=views.blend)
     if progress is not None:
         progress("calibrate", 0.0, "fitting without the calibration slice")
     rounds, spread, intervals = _calibrated(prepared, views, search_result.params, seed)
@@ -217,7 +219,9 @@ def _calibrated(
     both = (unseen.sample.matrix, unseen.sample.masked[0])
     # Few held-out properties lie in unseen places, so each one is also priced with a masked view.
     matrix = np.concatenate(both)
-    predictions = matrix[:, BASE] + twin.inplace_predict(matrix, iteration_range=(0, rounds))
+    predictions = views.blend.log_prices(matrix) + twin.inplace_predict(
+        matrix, iteration_range=(0, rounds)
+    )
     residuals = np.tile(unseen.log_price, 2) - predictions
     columns = _take(prepared.columns, held)
     groups = np.concatenate([groups_of(absent_of(columns), places_known(view)) for view in both])
@@ -264,9 +268,11 @@ def _golden(prepared: Prepared, encoders: Encoders, booster: Booster) -> list[Go
         replace(first, house_size=1e6, bed=99.0, bath=99.0, acre_lot=1e5),
     ]
     listings = [replace(listing, price=None) for listing in (*real, *extreme)]
-    matrix = encoders.transform(arrays_of(listings))
+    matrix, leaned, _ = encoders.encode_rows(encoders.parse(arrays_of(listings)))
     corrected = booster.predict(import_xgboost().DMatrix(matrix)).astype(np.float64)
-    prices = np.exp(matrix[:, BASE] + corrected)
+    prices = np.exp(
+        bounded(encoders.blend.log_prices(matrix) + corrected, leaned.lowest, leaned.highest)
+    )
     return [GoldenRow(*row) for row in zip(listings, prices.tolist(), strict=True)]
 
 

@@ -26,13 +26,15 @@ _APART_KM = 30.0
 class Geography:
     """Every zip code of the United States.
 
-    ``codes`` [n] are the zip codes as sorted numbers, ``points`` [n, 3] their locations in
-    kilometres from the centre of the earth. ``around`` [n, len(REACHES_KM)] is log1p of the number
-    of zip codes within each distance, itself included. ``spread`` are the positions of some zip
-    codes about _APART_KM apart, which represent the whole country.
+    ``codes`` [n] are the zip codes as sorted numbers, ``degrees`` [n, 2] their latitudes and
+    longitudes, ``points`` [n, 3] their locations in kilometres from the centre of the earth.
+    ``around`` [n, len(REACHES_KM)] is log1p of the number of zip codes within each distance, itself
+    included. ``spread`` are the positions of some zip codes about _APART_KM apart, which represent
+    the whole country.
     """
 
     codes: Array
+    degrees: Array
     points: Array
     around: Array
     spread: Array
@@ -63,5 +65,9 @@ def load_geography() -> Geography:
     around = [tree.query_ball_point(points, km, return_length=True) for km in REACHES_KM]
     _, spread = np.unique(np.floor(points / _APART_KM), axis=0, return_index=True)
     return Geography(
-        codes, points, np.log1p(np.column_stack(around)).astype(np.float32), np.sort(spread)
+        codes,
+        degrees,
+        points,
+        np.log1p(np.column_stack(around)).astype(np.float32),
+        np.sort(spread),
     )

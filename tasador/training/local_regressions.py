@@ -26,6 +26,13 @@ _WHOLE = np.empty((WIDTH, WIDTH), dtype=np.intp)
 _WHOLE[_UPPER] = _WHOLE.T[_UPPER] = np.arange(len(_UPPER[0]))
 # The weight of the wider regression in each narrower one, in listings.
 _PULL = {"state": 60.0, 1000: 30.0, 200: 20.0, 50: 12.0, 15: 6.0}
+# Slopes that are never negative: more of a home is not cheaper. Where data says otherwise, what a
+# larger lot has in common is its remote place. The others are fitted as if that slope were 0.
+_RISING = [
+    [term.name for term in TERMS].index(name) for name in ("log_house_size", "log_bath", "log_lot")
+]
+# The weight of 0, in listings, that keeps a slope there.
+_FIXED = 1e9
 # The most zip codes in one regression; sparse areas get fewer listings than the scale.
 _REACH = 192
 _ROWS_AT_ONCE = 100_000
@@ -171,13 +178,26 @@ def neighbours(
 def _solve(gram: Array, cross: Array, pull: float, towards: Array) -> Array:
     """Ridge regressions [n, WIDTH] of X'X (packed) and X'y, shrunk towards ``towards``.
 
-    ``pull`` is the weight of ``towards`` in listings.
+    ``pull`` is the weight of ``towards`` in listings. No slope of _RISING is below 0.
     """
-    ridge = pull * np.eye(WIDTH)
-    return np.linalg.solve(
-        np.asarray(gram)[:, _WHOLE] + ridge,
-        (np.asarray(cross) + pull * towards)[:, :, None],
-    )[:, :, 0]
+    gram, cross = np.asarray(gram)[:, _WHOLE], np.asarray(cross)
+    ridge = np.full(towards.shape, pull)
+    found = _ridge(gram, cross, ridge, towards)
+    falling = found[:, _RISING] < 0
+    rows = np.flatnonzero(falling.any(axis=1))
+    if len(rows):
+        fixed = np.zeros((len(rows), WIDTH), dtype=bool)
+        fixed[:, _RISING] = falling[rows]
+        at_zero = np.where(fixed, 0.0, towards[rows])
+        ridge = np.where(fixed, _FIXED, pull)
+        found[rows] = _ridge(gram[rows], cross[rows], ridge, at_zero)
+        found[:, _RISING] = np.maximum(found[:, _RISING], 0.0)
+    return found
+
+
+def _ridge(gram: Array, cross: Array, ridge: Array, towards: Array) -> Array:
+    penalty = ridge[:, :, None] * np.eye(WIDTH)
+    return np.linalg.solve(gram + penalty, (cross + ridge * towards)[:, :, None])[:, :, 0]
 
 
 def _most_common(zips: Array, state: Array, places: int) -> Array:

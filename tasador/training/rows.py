@@ -11,14 +11,7 @@ from tasador.listings.arrays import Columns
 from tasador.listings.listing import NUMBERS
 from tasador.model.categories import codes_of, index_of, keys_of, zips_of
 from tasador.model.features import CENTRED, RANGED
-from tasador.model.own_features import (
-    UNSTATED,
-    centred,
-    own_features,
-    own_numbers,
-    sale_years,
-    terms,
-)
+from tasador.model.own_features import UNSTATED, centred, own_numbers, sale_years, terms
 from tasador.model.traits import given_of, traits_of
 from tasador.training.geography import load_geography
 
@@ -31,12 +24,15 @@ _DIGITS = 6
 class Rows:
     """Training rows [n] in numbers; codes are -1 for unknown categories.
 
-    ``zips`` are positions in the geography; ``vocabulary`` maps a column to its category codes.
+    ``numbers`` are the listings' numbers by name, clipped to ``ranges``, ``scaled`` [n,
+    len(SUPPORTED) + 1] those on the scale of CENTRED and the log price. ``zips`` are positions in
+    the geography; ``vocabulary`` maps a column to its category codes.
     """
 
     ranges: dict[str, tuple[float, float]]
     means: dict[str, float]
-    own: Array
+    numbers: dict[str, Array]
+    scaled: Array
     terms: Array
     traits: Array
     given: Array
@@ -66,7 +62,8 @@ def prepare_rows(columns: Columns) -> Rows:
     return Rows(
         ranges=ranges,
         means={name: means[name] for name in CENTRED},
-        own=own_features(numbers).astype(np.float32),
+        numbers=numbers,
+        scaled=np.column_stack([*centred(numbers).values(), np.log(columns["price"])]),
         terms=design,
         traits=traits_of(design),
         given=given_of(numbers),

@@ -82,7 +82,7 @@ def score_csv(
 
     def price(table: InputColumns) -> PricedRows:
         p = bundle.predict(table)
-        warnings = warnings_of(table, p.unknown_categories, bundle.encoders.ranges)
+        warnings = warnings_of(table, p, bundle.encoders)
         priced = PricedRows(p.price, p.low, p.high, p.missing, warnings)
         if p.confidence is None:
             return priced

@@ -18,8 +18,9 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.engine.xgboost_library import sleep_while_waiting
 from tasador.errors import TrainingError
-from tasador.model.features import BASE
+from tasador.model.blend import Blend
 from tasador.progress import Progress
+from tasador.training.blend_fit import fit_blend
 from tasador.training.encoding import Sample
 
 Params = dict[str, Any]
@@ -96,14 +97,22 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Rows to train or judge a model on, in all views, with their log prices [n]."""
+    """Rows to train or judge a model on, in all views, with their log prices [n] and the blend."""
 
     sample: Sample
     log_price: Array
+    blend: Blend
+
+    @classmethod
+    def of(cls, sample: Sample, log_price: Array) -> Views:
+        """The views of rows, with the blend that fits them best."""
+        weight = MASKED_WEIGHT / len(sample.masked)
+        masked = [(view, log_price, weight) for view in sample.masked]
+        return cls(sample, log_price, fit_blend([(sample.matrix, log_price, 1.0), *masked]))
 
     def take(self, rows: Array) -> Views:
         """The views of the given rows."""
-        return Views(self.sample.take(rows), self.log_price[rows])
+        return Views(self.sample.take(rows), self.log_price[rows], self.blend)
 
     def matrix(
         self,
@@ -114,8 +123,8 @@ class Views:
         """The DMatrix of all views, binned like the training matrix ``like`` if given.
 
         ``hidden`` [n] selects the rows whose masked views are included (default: all), ``columns``
-        the features for the trees (default: all). The label is the residual of the local
-        regression, which the trees correct.
+        the features for the trees (default: all). The label is the residual of the blend,
+        which the trees correct.
         """
         hidden = np.ones(len(self.log_price), dtype=bool) if hidden is None else hidden
         masked = self.sample.masked
@@ -125,7 +134,7 @@ class Views:
         ]
         return import_xgboost().QuantileDMatrix(
             np.concatenate([view[:, columns] for view, _, _ in parts]),
-            np.concatenate([price - view[:, BASE] for view, price, _ in parts]),
+            np.concatenate([price - self.blend.log_prices(view) for view, price, _ in parts]),
             weight=np.concatenate([np.full(len(view), weight) for view, _, weight in parts]),
             nthread=1,
             ref=like,

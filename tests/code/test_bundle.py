@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from tasador.model.array_file import to_npz
 from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_measures, stamp_version, write_bundle
 from tasador.model.confidence import CLASSES, FIGURES
-from tasador.model.features import BASE
+from tasador.model.contributions import explain
+from tasador.model.features import COORDINATES, FEATURES
 from tasador.model.golden import GOLDEN_TOLERANCE, GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
 from tasador.model.manifest import (
@@ -42,18 +44,25 @@ EVERY_FILE = (MANIFEST, *FILES)
 @pytest.fixture(scope="module")
 def trained():
     """Encoders, small boosters and golden rows with the answers of the training engine."""
-    xgboost = import_xgboost()
+    listings = simulated()
+    return fitted(listings, fit_all_rows(prepare_rows(arrays_of(listings))))
+
+
+def simulated():
     read = [read_row(raw) for raw in generate(6, "steady", 0, 500)]
-    listings = [listing for listing, problems in read if not problems]
+    return [listing for listing, problems in read if not problems]
+
+
+def fitted(listings, encoders):
+    xgboost = import_xgboost()
     columns = arrays_of(listings)
-    encoders = fit_all_rows(prepare_rows(columns))
     matrix = encoders.transform(columns)
-    training = xgboost.DMatrix(matrix, np.log(columns["price"]) - matrix[:, BASE])
+    training = xgboost.DMatrix(matrix, np.log(columns["price"]) - encoders.blend.log_prices(matrix))
     booster = xgboost.train({"max_depth": 3, "nthread": 1}, training, 20)
     # The error has the same size for every listing, so the tree never splits.
     sizes = xgboost.DMatrix(matrix, np.full(len(matrix), np.log(0.5)))
     spread = xgboost.train({"max_depth": 1, "nthread": 1}, sizes, 1)
-    prices = np.exp(matrix[:, BASE] + booster.predict(training).astype(float))
+    prices = np.exp(encoders.blend.log_prices(matrix) + booster.predict(training).astype(float))
     golden = [GoldenRow(listings[n], float(prices[n])) for n in range(5)]
     return encoders, booster, spread, golden
 
@@ -249,6 +258,23 @@ def test_format_4_is_served_by_the_library(trained, folder):
     # A label does not change the format, and so neither the digest.
     assert stamp_version(folder, "tasador-price", 3).digest == old.digest
     assert Bundle.load(folder, old.digest).manifest.format == 4
+
+
+def test_format_5_is_served_without_coordinates(trained, tmp_path):
+    """A champion that was promoted before format 6 serves on, with the features that it has."""
+    encoders = trained[0]
+    places = replace(encoders.places, coordinates=None)
+    old = fitted(simulated(), replace(encoders, places=places))
+    manifest = write(tmp_path, old)
+    assert len(manifest.features) == len(FEATURES) - len(COORDINATES)
+    write_manifest(tmp_path, sealed(replace(manifest, format=5)))
+    bundle = Bundle.load(tmp_path)
+    assert bundle.check_golden() <= 1e-6
+    listing = old[3][0].listing
+    bundle.engine = fast_engine(bundle.engine, bundle.stored_trees(), explains=True)
+    explanation = explain(bundle, listing)
+    assert explanation.price == bundle.predict_one(listing)["price"]
+    assert not {"latitude", "longitude"} & {c.feature for c in explanation.contributions}
 
 
 def test_fast_engine_gives_the_same_prices(trained, folder):

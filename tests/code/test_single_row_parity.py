@@ -21,6 +21,8 @@ from tasador.model.encoders import CATEGORIES
 from tasador.model.features import DISTANCE, FEATURES, place_known, places_known
 from tasador.model.intervals import GROUPS, group_of, groups_of, size_of, size_of_one
 from tasador.model.places import BASE_REGRESSION
+from tasador.model.predictions import Predictions
+from tasador.model.support import SUPPORTED, bounded, bounded_one
 from tasador.model.traits import TRAITS, traits_of, traits_of_one
 from tasador.model.value_warnings import warnings_of, warnings_of_one
 from tasador.training.encoding import fit_all_rows
@@ -64,13 +66,20 @@ def rounded_to_float32(single, table):
     assert single.dtype == table.dtype == np.float32
 
 
+def predicted(leaned, unknown, parsed, located):
+    priced_as = np.column_stack([leaned.numbers[name] for name in SUPPORTED])
+    zip_state = ENCODERS.zip_state(parsed.codes, located)
+    return Predictions(np.empty(0), {}, {}, np.empty(0), unknown, priced_as, zip_state)
+
+
 @settings(max_examples=200, deadline=None)
 @given(LISTINGS)
 def test_single_row_functions_equal_their_table_functions(listings):
     columns, places = arrays_of(listings), ENCODERS.places
     parsed = ENCODERS.parse(columns)
-    design = own.terms(parsed.numbers, ENCODERS.means)
     located = ENCODERS.locate(parsed.codes)
+    leaned = ENCODERS.lean(parsed.numbers, located)
+    design = own.terms(leaned.numbers, ENCODERS.means)
     nation, levels = places.levels(design, located)
     traits = traits_of(design)
     runs = ENCODERS.comparables
@@ -79,15 +88,17 @@ def test_single_row_functions_equal_their_table_functions(listings):
     known = places_known(matrix)
     unknown = ENCODERS.unknown_categories(absent, parsed.codes)
     table = {
-        "own_features": own.own_features(parsed.numbers),
+        "own_features": own.own_features(leaned.numbers),
         "sale_years": own.sale_years(columns),
         "places": np.column_stack(places.features(located)),
+        "coordinates": np.column_stack(places.coordinates_of(located)),
         "cities": np.column_stack(ENCODERS.cities.features(parsed.codes.city)),
         "brokers": np.column_stack(ENCODERS.brokers.features(parsed.codes.broker)),
         "comparables": runs.features(located.area, traits, levels[BASE_REGRESSION]),
         "groups": groups_of(absent, known),
         "sizes": size_of(matrix[:, 0].astype(np.float64)),
-        "warnings": warnings_of(columns, unknown, ENCODERS.ranges),
+        "zip_state": ENCODERS.zip_state(parsed.codes, located),
+        "warnings": warnings_of(columns, predicted(leaned, unknown, parsed, located), ENCODERS),
     }
     assert not np.isinf(matrix).any()
     assert matrix.shape == (len(listings), len(FEATURES))
@@ -96,21 +107,34 @@ def test_single_row_functions_equal_their_table_functions(listings):
         numbers = own.own_numbers_of_one(listing, ENCODERS.ranges, ENCODERS.unstated)
         exact([numbers[name] for name in parsed.numbers], [v[row] for v in parsed.numbers.values()])
         exact(own.sale_year_of_one(listing.prev_sold_date), table["sale_years"][row])
-        rounded(own.own_features_of_one(numbers), table["own_features"][row])
-        listing_terms = own.terms_of_one(numbers, ENCODERS.means)
-        rounded(listing_terms, design[row])
-        rounded_to_float32(traits_of_one(listing_terms), traits[row])
-
         codes = ENCODERS.codes_of_one(listing)
         of_row = parsed.codes
         exact([*codes], [of_row.state[row], of_row.city[row], of_row.broker[row]])
         location = ENCODERS.locate_one(listing, codes)
         exact([*location], [values[row] for values in astuple(located)])
 
+        of_one = ENCODERS.lean_one(numbers, location)
+        numbers = of_one.numbers
+        rounded(
+            [numbers[name] for name in parsed.numbers], [v[row] for v in leaned.numbers.values()]
+        )
+        rounded(of_one.moved, leaned.moved[row])
+        exact([of_one.lowest, of_one.highest], [leaned.lowest[row], leaned.highest[row]])
+        for log_price in (0.0, 12.0, 30.0):
+            table_price = bounded(
+                np.array([log_price]), leaned.lowest[[row]], leaned.highest[[row]]
+            )
+            rounded(bounded_one(log_price, of_one.lowest, of_one.highest), table_price[0])
+        rounded(own.own_features_of_one(numbers), table["own_features"][row])
+        listing_terms = own.terms_of_one(numbers, ENCODERS.means)
+        rounded(listing_terms, design[row])
+        rounded_to_float32(traits_of_one(listing_terms), traits[row])
+
         regressions = places.regressions_of_one(location)
         np.testing.assert_allclose(regressions @ design[row], levels[:, row], rtol=2e-7, atol=1e-7)
         rounded(places.nation @ design[row], nation[row])
         exact(places.features_of_one(location), table["places"][row])
+        exact(places.coordinates_of_one(location), table["coordinates"][row])
         exact(ENCODERS.cities.features_of_one(codes.city), table["cities"][row])
         exact(ENCODERS.brokers.features_of_one(codes.broker), table["brokers"][row])
         base = float(levels[BASE_REGRESSION, row])
@@ -124,13 +148,14 @@ def test_single_row_functions_equal_their_table_functions(listings):
         names = [name for name, is_one in zip(CATEGORIES, unknown[row], strict=True) if is_one]
         assert encoded.unknown_categories == names
 
+        assert encoded.zip_state == table["zip_state"][row]
         assert place_known(encoded.distance) == known[row]
         exact(np.float32(encoded.distance), matrix[row, DISTANCE])
         group = group_of(listing, place_known(encoded.distance))
         assert GROUPS.index(group) == table["groups"][row]
         if not math.isnan(matrix[row, 0]):
             rounded(size_of_one(float(matrix[row, 0])), table["sizes"][row])
-        warnings = warnings_of_one(listing, encoded.unknown_categories, ENCODERS.ranges)
+        warnings = warnings_of_one(listing, encoded, ENCODERS)
         assert warnings == table["warnings"].get(row, [])
 
 

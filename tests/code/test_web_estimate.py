@@ -156,12 +156,21 @@ def test_warnings_are_in_a_buyers_words():
         "zip_code '99999' is not in the training data",
         "state 'Guam' is not in the training data",
         "city 'Yigo' is not in the training data",
+        "house_size 9,000 and bed 15 together are beyond the listings around it: priced as 5 and 7",
+        "zip_code '34482' is in Florida, not in New York",
+        "prev_sold_date 1700-01-01 is outside the training range (1965 to 2023)",
     ]
     shown = [words.warning(text, listing) for text in texts]
     assert shown[0] == (
         "A house size of 90,000 square feet is unusual: the homes that we know have 400 to 8,000."
     )
     assert shown[1] == "We know no broker with the code 88."
+    assert shown[5] == (
+        "Few homes nearby are like this one in house size and bedrooms, "
+        "so its price is less certain."
+    )
+    assert shown[6] == "Zip code 34482 is in Florida, not in New York."
+    assert shown[7].startswith("A last sale on 1700-01-01 is unusual")
     assert not any("_" in text or "training" in text for text in shown)
     assert words.warning("something else", listing) == "something else"
 

@@ -47,6 +47,7 @@ def test_explain_adds_up_to_the_price(trained, name):
     assert {c.feature for c in explanation.contributions} == {
         *(f.name for f in FEATURES),
         *(f"local_{t.name}" for t in TERMS),
+        "surroundings",
     }
 
 

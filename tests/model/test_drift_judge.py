@@ -386,7 +386,7 @@ def test_champion_without_a_price_raises_drift_error(champion_and_reference):
         def predict(self, columns):
             price = champion.predict(columns).price
             price[7] = np.nan
-            return Predictions(price, {}, {}, np.empty((0, 11)), np.empty((0, 4)))
+            return Predictions(price, {}, {}, *(np.empty((0, 11)),) * 4)
 
     with pytest.raises(DriftError, match="gave no price"):
         judge_batch(batch_of("steady", 1, rows=200), reference, ChampionWithoutAnswer())

@@ -106,9 +106,24 @@ def warning(text: str, listing: Mapping[str, Any]) -> str:
     outside = re.match(r"(\w+) (.+) is outside the training range \((.+) to (.+)\)", text)
     if outside and outside[1] in FIELDS:
         name, value, low, high = outside.groups()
+        if name == "prev_sold_date":
+            return (
+                f"A last sale on {value} is unusual: the sales that we know are of {low} to {high}."
+            )
         unit = f" {_UNITS[name]}" if name in _UNITS else ""
         what = FIELDS[name].lower()
         return f"A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}."
+    beyond = re.match(r"(.+) (?:is|together are) beyond the listings around it: ", text)
+    if beyond:
+        names = [
+            FIELDS[name].lower() for name in re.findall(r"[a-z_]+", beyond[1]) if name in FIELDS
+        ]
+        return (
+            f"Few homes nearby are like this one in {listed(names)}, so its price is less certain."
+        )
+    elsewhere = re.match(r"zip_code '(\d+)' is in (.+), not in (.+)", text)
+    if elsewhere:
+        return "Zip code {} is in {}, not in {}.".format(*elsewhere.groups())
     unknown = re.match(r"(\w+) .+ is not in the training data", text)
     if not unknown:
         return text

@@ -1,0 +1,184 @@
+"""Support: what training showed around a place, and how a listing outside of it leans back to it.
+
+A number beyond those of the surroundings, or beyond those of houses of its size, counts as a number
+just outside. A price beyond the prices of the surroundings becomes a price just outside. How far
+outside grows more and more slowly, up to a bound. Both rules are continuous and never change the
+order of two values. The reasons are in docs/decisions/0062-prices-lean-back.md.
+
+A function that ends in ``_of_one`` gives the numbers of the function above it for a single listing.
+numpy alone: serving imports this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.listings.arrays import Numbers
+from tasador.model.features import CENTRED, TERMS
+from tasador.model.own_features import (
+    centred,
+    centred_of_one,
+    from_centred,
+    from_centred_rows,
+)
+from tasador.model.traits import TRAIT_WEIGHTS
+
+# The numbers of CENTRED, in their order, as listings name them.
+SUPPORTED = ("house_size", "bed", "bath", "acre_lot")
+# The numbers that the size of the house bounds too: their positions in SUPPORTED.
+BOUNDED_BY_SIZE = (SUPPORTED.index("bed"), SUPPORTED.index("bath"))
+PRICE = len(SUPPORTED)
+# How far outside of its range a number counts at most: a distance of 0.5 in traits.
+_BEYOND = tuple(0.5 / TRAIT_WEIGHTS[name] for name in CENTRED)
+# How far outside of the range a price lies at most, in log price: a factor of 2.5.
+_PRICE_BEYOND = math.log(2.5)
+_TERM_NAMES = [term.name for term in TERMS]
+_WORTH = [_TERM_NAMES.index(name) for name in CENTRED]
+
+
+class Leaned(NamedTuple):
+    """Rows as they are priced [n].
+
+    ``numbers`` by name. ``moved`` is what the nation's regression says that the moves are worth, in
+    log price and never negative. ``lowest`` and ``highest`` are the log prices of the surroundings.
+    """
+
+    numbers: dict[str, Array]
+    moved: Array
+    lowest: Array
+    highest: Array
+
+
+class LeanedListing(NamedTuple):
+    """``Leaned`` of one listing."""
+
+    numbers: dict[str, float]
+    moved: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Support:
+    """The lowest and highest values in training, float32: of the numbers on the scale of CENTRED,
+    and of the log price.
+
+    ``areas`` [areas, 2, len(SUPPORTED) + 1] are those of the listings around each area, ``states``
+    [states, ...] those of each state, ``nation`` [1, ...] those of all listings. ``bands``
+    [len(BOUNDED_BY_SIZE), 2, sizes] are the lowest and highest values of houses of a size, for log
+    sizes that are ``grid`` [1] apart and begin with ``grid`` [0].
+    """
+
+    areas: Array
+    states: Array
+    nation: Array
+    bands: Array
+    grid: Array
+
+    def lean(self, numbers: Numbers, area: Array, state: Array, nation: Array) -> Leaned:
+        """Rows as they are priced, from their area and state [n] (-1 if unknown).
+
+        ``nation`` [len(TERMS)] is the nation's regression.
+        """
+        ranges = np.repeat(self.nation, len(area), axis=0)
+        if len(self.states):
+            ranges = np.where((state >= 0)[:, None, None], self.states[state], ranges)
+        ranges = np.where((area >= 0)[:, None, None], self.areas[area], ranges)
+        low, high = np.moveaxis(ranges.astype(np.float64), (1, 2), (0, 1))
+        given = list(centred(numbers).values())
+        leaned = [
+            _lean(value, low[place], high[place], _BEYOND[place])
+            for place, value in enumerate(given)
+        ]
+        bands = self._bands(leaned[0])
+        for place, (lowest, highest) in zip(BOUNDED_BY_SIZE, bands, strict=True):
+            leaned[place] = _lean(leaned[place], lowest, highest, _BEYOND[place])
+        whole, moved = dict(numbers), np.zeros(len(area))
+        for place, values in enumerate(from_centred_rows(*leaned)):
+            name, by = SUPPORTED[place], given[place] - leaned[place]
+            differs = np.abs(by) > 0.0  # False where the number is missing
+            whole[name] = np.where(differs, values, numbers[name])
+            moved += np.where(differs, np.abs(by * nation[_WORTH[place]]), 0.0)
+        return Leaned(whole, moved, low[PRICE], high[PRICE])
+
+    def lean_one(
+        self, numbers: Mapping[str, float], area: int, state: int, nation: Array
+    ) -> LeanedListing:
+        """``lean`` of one listing."""
+        ranges = self.nation[0]
+        if area >= 0:
+            ranges = self.areas[area]
+        elif state >= 0:
+            ranges = self.states[state]
+        low, high = ranges.tolist()
+        given = centred_of_one(numbers)
+        leaned = [
+            _lean_one(value, low[place], high[place], _BEYOND[place])
+            for place, value in enumerate(given)
+        ]
+        size = leaned[0]
+        if size == size:
+            bands = self._bands_of_one(size)
+            for place, (lowest, highest) in zip(BOUNDED_BY_SIZE, bands, strict=True):
+                leaned[place] = _lean_one(leaned[place], lowest, highest, _BEYOND[place])
+        moved = 0.0
+        whole = dict(numbers)
+        for place, value in enumerate(leaned):
+            by = abs(given[place] - value)
+            if by > 0.0:
+                whole[SUPPORTED[place]] = from_centred(*leaned)[place]
+                moved += abs(by * float(nation[_WORTH[place]]))
+        return LeanedListing(whole, moved, low[PRICE], high[PRICE])
+
+    def _bands(self, size: Array) -> Array:
+        """The lowest and highest of BOUNDED_BY_SIZE [.., 2, n] for log sizes [n]; infinite for a
+        missing size."""
+        start, step = self.grid.tolist()
+        last = self.bands.shape[2] - 1
+        place = np.clip((np.where(np.isnan(size), start, size) - start) / step, 0.0, float(last))
+        below = np.minimum(place.astype(np.int64), last - 1)
+        share = place - below
+        bands = self.bands.astype(np.float64)
+        between = bands[:, :, below] * (1.0 - share) + bands[:, :, below + 1] * share
+        return np.where(np.isnan(size), np.array([-np.inf, np.inf])[:, None], between)
+
+    def _bands_of_one(self, size: float) -> list[list[float]]:
+        start, step = self.grid.tolist()
+        last = self.bands.shape[2] - 1
+        place = min(max((size - start) / step, 0.0), float(last))
+        below = min(int(place), last - 1)
+        share = place - below
+        ends = self.bands[:, :, below : below + 2].tolist()
+        return [[left * (1.0 - share) + right * share for left, right in of] for of in ends]
+
+
+def bounded(log_price: Array, lowest: Array, highest: Array) -> Array:
+    """Log prices [n] within what the surroundings bear out."""
+    return _lean(log_price, lowest, highest, _PRICE_BEYOND)
+
+
+def bounded_one(log_price: float, lowest: float, highest: float) -> float:
+    """``bounded`` of one log price."""
+    return _lean_one(log_price, lowest, highest, _PRICE_BEYOND)
+
+
+def _lean(values: Array, low: Array, high: Array, beyond: float) -> Array:
+    """``values`` [n], of which those outside of ``low`` to ``high`` come to lie at most ``beyond``
+    outside; NaN stays NaN."""
+    above, below = np.maximum(values - high, 0.0), np.maximum(low - values, 0.0)
+    leaned = np.where(above > 0.0, high - beyond * np.expm1(-above / beyond), values)
+    return np.where(below > 0.0, low + beyond * np.expm1(-below / beyond), leaned)
+
+
+def _lean_one(value: float, low: float, high: float, beyond: float) -> float:
+    if value > high:
+        return high - beyond * math.expm1((high - value) / beyond)
+    if value < low:
+        return low + beyond * math.expm1((value - low) / beyond)
+    return value
