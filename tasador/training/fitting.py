@@ -109,12 +109,7 @@ def search(
     sample = encode_out_of_fold(columns, folds, options.seed)
     views = Views.of(sample, np.log(columns["price"]))
     judged = folds == 0
-    return run_search(
-        views.take(~judged),
-        views.take(judged),
-        options,
-        progress=progress,
-    )
+    return run_search(*views.split(judged), options, progress=progress)
 
 
 def fit(
@@ -206,8 +201,8 @@ def _calibrated(
     # The error in a state that was never seen is measured on states whose masked views the twin did
     # not train on: other listings of the same state would make it look too good.
     apart = _set_apart(prepared.columns["state"])
-    training = views.take(~held).matrix(hidden=~apart[~held])
-    unseen = views.take(held)
+    shown, unseen = views.split(held, hidden=~apart)
+    training = shown.matrix(hidden=~apart[~held])
     twin = boost(
         params,
         training,
@@ -219,7 +214,7 @@ def _calibrated(
     both = (unseen.sample.matrix, unseen.sample.masked[0])
     # Few held-out properties lie in unseen places, so each one is also priced with a masked view.
     matrix = np.concatenate(both)
-    predictions = views.blend.log_prices(matrix) + twin.inplace_predict(
+    predictions = shown.blend.log_prices(matrix) + twin.inplace_predict(
         matrix, iteration_range=(0, rounds)
     )
     residuals = np.tile(unseen.log_price, 2) - predictions

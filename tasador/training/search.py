@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -104,11 +104,24 @@ class Views:
     blend: Blend
 
     @classmethod
-    def of(cls, sample: Sample, log_price: Array) -> Views:
-        """The views of rows, with the blend that fits them best."""
+    def of(cls, sample: Sample, log_price: Array, hidden: Array | None = None) -> Views:
+        """The views of rows, with the blend that fits them best.
+
+        ``hidden`` [n] selects the rows whose masked views the blend is fitted on (default: all).
+        """
+        hidden = np.ones(len(log_price), dtype=bool) if hidden is None else hidden
         weight = MASKED_WEIGHT / len(sample.masked)
-        masked = [(view, log_price, weight) for view in sample.masked]
+        masked = [(view[hidden], log_price[hidden], weight) for view in sample.masked]
         return cls(sample, log_price, fit_blend([(sample.matrix, log_price, 1.0), *masked]))
+
+    def split(self, held: Array, hidden: Array | None = None) -> tuple[Views, Views]:
+        """The rows to train on and the ``held`` ones [n], whose prices the blend has not seen.
+
+        ``hidden``: see ``of``.
+        """
+        hidden = None if hidden is None else hidden[~held]
+        training = Views.of(self.sample.take(~held), self.log_price[~held], hidden)
+        return training, replace(self.take(held), blend=training.blend)
 
     def take(self, rows: Array) -> Views:
         """The views of the given rows."""

@@ -1,0 +1,46 @@
+"""The blend that the trees correct: it is fitted on rows, and judged on others."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tasador.model.blend import BLENDED_COLUMNS
+from tasador.model.features import FEATURE_NAMES
+from tasador.training.encoding import Sample
+from tasador.training.search import Views
+
+ROWS = 200
+
+
+@pytest.fixture
+def views():
+    random = np.random.default_rng(0)
+    log_price = random.normal(12.5, 0.5, ROWS)
+    view = np.zeros((ROWS, len(FEATURE_NAMES)), dtype=np.float32)
+    view[:, BLENDED_COLUMNS] = random.normal(0, 0.1, (ROWS, len(BLENDED_COLUMNS)))
+    view[:, BLENDED_COLUMNS] += log_price[:, None]
+    return Views.of(Sample(view, (view + 0.05, view - 0.05)), log_price)
+
+
+def test_prices_of_held_rows_do_not_shape_the_blend(views):
+    """Otherwise the errors on these rows, and so the intervals, are too small."""
+    held = np.arange(ROWS) % 5 == 0
+    training, unseen = views.split(held)
+    # Other prices of these rows change the blend of all rows, but not that of the split.
+    moved = np.where(held, views.log_price + np.random.default_rng(1).normal(0, 1, ROWS), 0)
+    others = Views.of(views.sample, np.where(held, moved, views.log_price))
+    assert others.blend.to_names() != views.blend.to_names()
+    assert others.split(held)[0].blend.to_names() == training.blend.to_names()
+    assert unseen.blend is training.blend
+    assert len(unseen.log_price) == held.sum()
+    np.testing.assert_array_equal(training.log_price, views.log_price[~held])
+
+
+def test_masked_views_that_are_hidden_do_not_shape_the_blend(views):
+    held, hidden = np.arange(ROWS) % 5 == 0, np.arange(ROWS) % 3 == 0
+    training, _ = views.split(held, hidden)
+    masked = tuple(np.where(hidden[:, None], view, 0) for view in views.sample.masked)
+    without = replace(views, sample=Sample(views.sample.matrix, masked))
+    assert without.split(held, hidden)[0].blend.to_names() == training.blend.to_names()
+    assert without.split(held)[0].blend.to_names() != training.blend.to_names()
