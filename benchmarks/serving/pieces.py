@@ -46,7 +46,7 @@ def python_package() -> None:
 
     from functions import fetching
     from tasador.engine import fast_engine
-    from tasador.model import bundle
+    from tasador.model import bundle_files
 
     class Model(xgboost.Booster):
         def __init__(self, content: bytes) -> None:
@@ -65,9 +65,9 @@ def python_package() -> None:
         def contributions(self, matrix: Any) -> Any:
             return self._model.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True)
 
-    for module in (fetching, fast_engine, bundle):
+    for module in (fetching, fast_engine, bundle_files):
         _replace(module, "StoredModel", Model)
-    for module in (fast_engine, bundle):
+    for module in (fast_engine, bundle_files):
         _replace(module, "Booster", Booster)
 
 
