@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from tasador.arrays import Array
 from tasador.ingestion.arrow import bool_array, bytes_array, number_array, scalar, text_array
+from tasador.ingestion.lines import content_of, copy_lines, lines_of
 from tasador.ingestion.row_texts import column_texts, number_texts, row_as_json, row_texts
 from tasador.listings.arrays import arrays_of
 from tasador.listings.by_column import Given, read_columns, whole_codes
@@ -39,7 +40,6 @@ _NOTHING = type(None)
 _CODES = ("code", "zip code")
 # The digits that a code may have.
 _SIZES: dict[Kind, tuple[int, int]] = {"code": (1, LONGEST_TEXT), "zip code": (1, 5)}
-_SPECIAL = (b"\\", b"\t", b"\n", b"\r")
 
 CLEAN_SCHEMA = pa.schema(
     [
@@ -148,7 +148,7 @@ def _of_columns(
         known = received if name in unchanged else None
         values[name], texts[name], literals = _as_read(name, columns[name], known)
         quoted.append(literals)
-    canonical = _lines(quoted, "\x1f", "")
+    canonical = lines_of(quoted, "\x1f", "")
     refused = sorted(problems)
     keep: pa.Array | None = None
     if refused:
@@ -176,9 +176,9 @@ def _of_columns(
     listings = [kept(values[name]) for name in COLUMNS]
     return ReadRows(
         rows=rows,
-        canonical=_content(canonical),
-        raw=_copy_lines([numbers.cast(pa.string()), *raw]),
-        clean=_copy_lines(
+        canonical=content_of(canonical),
+        raw=copy_lines([numbers.cast(pa.string()), *raw]),
+        clean=copy_lines(
             [
                 *(clean_numbers.cast(pa.string()), *clean_texts.values()),
                 *(key_texts, holdout.cast(pa.string())),
@@ -248,12 +248,12 @@ def _property_keys(
     keys = pc.binary_join_element_wise(
         *(street, city, zip_code, scalar("|")), null_handling="replace", null_replacement=""
     )
-    encoded = _content(_lines([keys], "", "")).to_pybytes()
+    encoded = content_of(lines_of([keys], "", "")).to_pybytes()
     if encoded.isascii():
         keys, encoded = pc.ascii_lower(keys), encoded.lower()
     else:
         keys = text_array([key.casefold() for key in encoded.decode().split("\n")[:-1]])
-        encoded = _content(_lines([keys], "", "")).to_pybytes()
+        encoded = content_of(lines_of([keys], "", "")).to_pybytes()
     # No text that is read has a line feed.
     held = holdout_of(encoded.split(b"\n")[:-1])
     return keys, bool_array(np.array(held, dtype=bool))
@@ -302,40 +302,3 @@ def _printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-# -- lines -----------------------------------------------------------------------------------------
-
-
-def _copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
-    """Rows in the text format of COPY: tabs between the values, \\N for a missing one."""
-    return _content(_lines([_escaped(column) for column in columns], "\t", "\\N"))
-
-
-def _escaped(column: pa.Array) -> pa.Array:
-    data = column.buffers()[2]
-    content = b"" if data is None else data.to_pybytes()
-    if not any(special in content for special in _SPECIAL):
-        return column
-    for character, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
-        column = pc.replace_substring(column, character, escape)
-    return column
-
-
-def _lines(columns: Sequence[pa.Array], separator: str, missing: str) -> pa.Array:
-    """The rows as text, each with a line feed at its end."""
-    *first, last = columns
-    replaced = {"null_handling": "replace", "null_replacement": missing}
-    last = pc.binary_join_element_wise(last, scalar("\n"), scalar(""), **replaced)
-    if not first:
-        return last
-    return pc.binary_join_element_wise(*first, last, scalar(separator), **replaced)
-
-
-def _content(texts: pa.Array) -> pa.Buffer:
-    """The texts one after the other."""
-    if not len(texts):
-        return pa.py_buffer(b"")
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return data.slice(int(ends[0]), int(ends[-1] - ends[0]))

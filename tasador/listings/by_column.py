@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, MISSING_TEXTS, RULES, Kind, Rule
-from tasador.listings.text_column import TextColumn, digit_matrix, digits_of, distinct
+from tasador.listings.plain_texts import PLAIN
+from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, RULES, Kind, Rule
+from tasador.listings.text_column import TextColumn, digits_of, distinct
 from tasador.listings.value_reader import (
     READERS,
     REWORDED,
@@ -38,10 +39,6 @@ _NUMBERED = ("brokered_by", "zip_code")
 # A zip code sent as a number is written with five digits.
 _ZIP_DIGITS = 5
 _PLAIN_NUMBERS = re.compile("[0-9.]*")
-_DATE = "0000-00-00"
-# The days of each month, January being 1; none for a month that does not exist.
-_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])
-_TENS = np.array([1_000, 100, 10, 1])
 
 
 # A column as received: its values, float64 numbers with NaN for a missing one, or texts.
@@ -177,7 +174,7 @@ def _read_texts(rule: Rule, values: Given | None, rows: int, read: ReadColumns) 
     except TypeError:  # a list or an object
         return TextColumn(_read_each(rule.column, _each(values), read))
     plain = set(map(type, raw)) <= _TEXT
-    if plain and rule.kind in _PLAIN and _PLAIN[rule.kind]([value for value in raw if value]):
+    if plain and rule.kind in PLAIN and PLAIN[rule.kind]([value for value in raw if value]):
         return TextColumn(_emptied(raw), indices)
     # True, 1 and 1.0 are equal, so only values of one type may be read together.
     if not plain and not _types(values) <= {int, _MISSING}:
@@ -276,39 +273,6 @@ def _plain_codes(rule: Rule, values: Sequence[Any]) -> TextColumn | None:
         codes[row] = None  # it may be an empty text
     numbers = digits.numbers() if rule.column in _NUMBERED else None
     return TextColumn(codes, numbers=numbers, missing=missing)
-
-
-def _plain_names(names: list[str]) -> bool:
-    """Whether ``read_value`` would return every name unchanged."""
-    joined = "".join(names)
-    return (
-        joined.isascii()
-        and joined.isprintable()
-        and "  " not in joined
-        and max(map(len, names), default=0) <= LONGEST_TEXT
-        and list(map(str.strip, names)) == names
-        and MISSING_TEXTS.isdisjoint(map(str.lower, names))
-    )
-
-
-def _plain_dates(dates: list[str]) -> bool:
-    """Whether every date is a calendar day in the form YYYY-MM-DD."""
-    if not set(map(len, dates)) <= {len(_DATE)}:
-        return False
-    try:
-        characters = digit_matrix(dates, _DATE)
-    except UnicodeEncodeError:
-        return False
-    digits, dashes = np.delete(characters, (4, 7), axis=1), characters[:, (4, 7)]
-    if not (((digits >= 0) & (digits <= 9)).all() and (dashes == ord("-") - ord("0")).all()):
-        return False
-    year, month, day = digits[:, :4] @ _TENS, digits[:, 4:6] @ _TENS[2:], digits[:, 6:] @ _TENS[2:]
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    days = _DAYS[np.minimum(month, 13)] + (leap & (month == 2))
-    return bool(((year > 0) & (day > 0) & (day <= days)).all())
-
-
-_PLAIN: dict[Kind, Callable[[list[str]], bool]] = {"name": _plain_names, "date": _plain_dates}
 
 
 def _read_each(name: str, values: Sequence[object], read: ReadColumns) -> list[Any]:

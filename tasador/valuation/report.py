@@ -6,18 +6,31 @@ page stays one page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from html import escape
 from typing import Any
 
 from tasador.prediction_record import PredictionRecord
 from tasador.valuation.style import STYLE
+from tasador.valuation.texts import (
+    LONGEST,
+    change,
+    direction,
+    dollars,
+    facts_list,
+    moment,
+    note,
+    number_of,
+    percent,
+    rounded,
+    text_of,
+    value_of,
+)
 
 _HEADLINE_LEVEL = "80"
 _MOST_REASONS, _MOST_COMPARABLES, _MOST_WARNINGS, _MOST_BATCHES = 8, 10, 3, 4
-_LONGEST = 60  # characters of a text that somebody sent
 _MILES_OF_A_KM = 0.621371
 _FACTS = (
     ("house_size", "House size", " sq ft"),
@@ -82,7 +95,7 @@ def report(
             _subject(prediction),
             "</div>",
             _warnings(prediction.warnings),
-            *(_evidence(explanation) if explanation is not None else [_note(without)]),
+            *(_evidence(explanation) if explanation is not None else [note(without)]),
             _footer(prediction, origin),
         ]
     )
@@ -95,10 +108,10 @@ def report(
 
 
 def _header(prediction: PredictionRecord) -> str:
-    when = _moment(prediction.predicted_at)
+    when = moment(prediction.predicted_at)
     return (
-        f"<header><h1>Valuation report</h1><p>{_text(_place_of(prediction.listing))}</p>"
-        f'<p class="soft">Estimated on {when} by {_text(str(prediction.model))}. An automated '
+        f"<header><h1>Valuation report</h1><p>{text_of(_place_of(prediction.listing))}</p>"
+        f'<p class="soft">Estimated on {when} by {text_of(str(prediction.model))}. An automated '
         "valuation: a statistical model made it, and nobody inspected the property.</p></header>"
     )
 
@@ -109,7 +122,7 @@ def _place_of(listing: Mapping[str, Any]) -> str:
 
 
 def _estimate(prediction: PredictionRecord) -> str:
-    parts = ["<section><h2>Estimate</h2>", f'<p class="price">{_dollars(prediction.price)}</p>']
+    parts = ["<section><h2>Estimate</h2>", f'<p class="price">{dollars(prediction.price)}</p>']
     parts.append(_by_status(prediction))
     if prediction.intervals:
         parts.append(_range(prediction))
@@ -123,7 +136,7 @@ def _by_status(prediction: PredictionRecord) -> str:
         return ""
     headline = prices["headline"]
     others = [
-        f"{_HEADLINES[status]}: <b>{_dollars(price)}</b>"
+        f"{_HEADLINES[status]}: <b>{dollars(price)}</b>"
         for status, price in prices.items()
         if status not in ("headline", headline)
     ]
@@ -144,7 +157,7 @@ def _range(prediction: PredictionRecord) -> str:
         for _, ends in bounds
     )
     said = "; ".join(
-        f"{'<b>' if level == _HEADLINE_LEVEL else ''}{_rounded(ends[0])} to {_rounded(ends[1])}"
+        f"{'<b>' if level == _HEADLINE_LEVEL else ''}{rounded(ends[0])} to {rounded(ends[1])}"
         f"{'</b>' if level == _HEADLINE_LEVEL else ''} ({int(level)} in 100)"
         for level, ends in reversed(bounds)
     )
@@ -157,17 +170,17 @@ def _range(prediction: PredictionRecord) -> str:
 def _confidence(confidence: Mapping[str, Any] | None) -> str:
     if confidence is None:
         return "<p>The model has not measured how much this price can be trusted.</p>"
-    fsd, name = confidence["fsd"], _text(confidence["class"])
+    fsd, name = confidence["fsd"], text_of(confidence["class"])
     said = (
         f"Confidence: <b>{name}</b> (score {max(100 * (1 - fsd), 0):.0f} of 100). 68 % of such "
-        f"homes are estimated within {_percent(fsd)} of their price (forecast standard deviation)."
+        f"homes are estimated within {percent(fsd)} of their price (forecast standard deviation)."
     )
     if confidence["ppe10"] is not None:
         said += (
             f" Of the homes with {name} confidence in the permanent holdout, "
-            f"{_percent(confidence['ppe10'])} were estimated within 10 % and "
-            f"{_percent(confidence['ppe20'])} within 20 %; {_percent(confidence['p15_low'])} more "
-            f"than 15 % too low and {_percent(confidence['p15_high'])} more than 15 % too high."
+            f"{percent(confidence['ppe10'])} were estimated within 10 % and "
+            f"{percent(confidence['ppe20'])} within 20 %; {percent(confidence['p15_low'])} more "
+            f"than 15 % too low and {percent(confidence['p15_high'])} more than 15 % too high."
         )
     return f"<p>{said}</p>"
 
@@ -175,20 +188,20 @@ def _confidence(confidence: Mapping[str, Any] | None) -> str:
 def _subject(prediction: PredictionRecord) -> str:
     listing = prediction.listing
     rows = [
-        (label, _value(listing.get(name), unit))
+        (label, value_of(listing.get(name), unit))
         for name, label, unit in _FACTS
         if listing.get(name) is not None
     ]
     absent = [label.lower() for name, label, _ in _FACTS if listing.get(name) is None]
     rows += [("Not given", ", ".join(absent))] if absent else []
-    return f"<section><h2>The home, as it was described</h2>{_facts(rows)}</section>"
+    return f"<section><h2>The home, as it was described</h2>{facts_list(rows)}</section>"
 
 
 def _warnings(warnings: Sequence[str]) -> str:
-    shown = [_text(text, 2 * _LONGEST) for text in warnings[:_MOST_WARNINGS]]
+    shown = [text_of(text, 2 * LONGEST) for text in warnings[:_MOST_WARNINGS]]
     if more := len(warnings) - len(shown):
         shown.append(f"and {more} more")
-    return _note("Caution: " + "; ".join(shown), escaped=True) if shown else ""
+    return note("Caution: " + "; ".join(shown), escaped=True) if shown else ""
 
 
 def _evidence(explanation: Mapping[str, Any]) -> Iterator[str]:
@@ -208,23 +221,23 @@ def _reasons(explanation: Mapping[str, Any]) -> str:
     columns = explanation["columns"]
     named = columns[:_MOST_REASONS]
     rest = sum(column["dollars"] for column in columns[_MOST_REASONS:])
-    steps = [("A typical home", "across the country", _dollars(explanation["base"]), "")]
+    steps = [("A typical home", "across the country", dollars(explanation["base"]), "")]
     steps += [
         (
             _REASONS.get(column["feature"], column["feature"]),
             str(column["value"]),
-            _change(column["dollars"]),
-            _direction(column["dollars"]),
+            change(column["dollars"]),
+            direction(column["dollars"]),
         )
         for column in named
     ]
     if len(columns) > _MOST_REASONS:
-        steps.append(("Everything else", "", _change(rest), _direction(rest)))
-    steps.append(("The estimate", "", _dollars(explanation["price"]), ""))
+        steps.append(("Everything else", "", change(rest), direction(rest)))
+    steps.append(("The estimate", "", dollars(explanation["price"]), ""))
     rows = "".join(
-        f'<tr><td class="left">{_text(name, 24)}</td><td class="left soft">{_text(value, 44)}</td>'
-        f'<td class="{direction}">{dollars}</td></tr>'
-        for name, value, dollars, direction in steps
+        f'<tr><td class="left">{text_of(name, 24)}</td>'
+        f'<td class="left soft">{text_of(value, 44)}</td><td class="{sign}">{amount}</td></tr>'
+        for name, value, amount, sign in steps
     )
     return f'<div class="table"><table>{rows}</table></div>'
 
@@ -242,29 +255,29 @@ def _grid(comparables: Sequence[Mapping[str, Any]], price: float) -> str:
         f'<div class="table"><table class="grid"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
         '<p class="soft">In dollars. A price, asked or sold, plus what each difference is worth is '
-        f"the adjusted price. What remains to the estimate of {_dollars(price)} is what the model "
+        f"the adjusted price. What remains to the estimate of {dollars(price)} is what the model "
         "sees beyond these differences, and what sets that home apart.</p>"
     )
 
 
 def _row(number: int, c: Mapping[str, Any]) -> str:
     parts = [
-        f"{_number(c[name])} {unit}"
+        f"{number_of(c[name])} {unit}"
         for name, unit in (("bed", "bd"), ("bath", "ba"), ("house_size", "sq ft"))
         if c[name] is not None
     ]
-    parts += [f"{_number(c['acre_lot'])} ac"] if c["acre_lot"] is not None else []
+    parts += [f"{number_of(c['acre_lot'])} ac"] if c["acre_lot"] is not None else []
     away = f", {c['km'] * _MILES_OF_A_KM:.1f} mi" if c["km"] else ""
     adjustments = "".join(
-        f'<td class="{_direction(dollars)}">{_change(dollars) if dollars else "0"}</td>'
+        f'<td class="{direction(dollars)}">{change(dollars) if dollars else "0"}</td>'
         for dollars in (c["adjustments"][name] for name in _COLUMNS)
     )
     return (
-        f'<tr><td>{number}</td><td class="left">{_text(", ".join(parts) or "no details")}</td>'
-        f'<td class="left">{_text(c["zip_code"], 10)}{away}</td><td>{100 * c["alike"]:.0f} %</td>'
-        f"<td>{_dollars(c['price'])} {'sold' if c['sold'] else 'asked'}</td>{adjustments}"
-        f"<td><b>{_dollars(c['adjusted'])}</b></td>"
-        f'<td class="{_direction(c["remaining"])}">{_change(c["remaining"])}</td></tr>'
+        f'<tr><td>{number}</td><td class="left">{text_of(", ".join(parts) or "no details")}</td>'
+        f'<td class="left">{text_of(c["zip_code"], 10)}{away}</td><td>{100 * c["alike"]:.0f} %</td>'
+        f"<td>{dollars(c['price'])} {'sold' if c['sold'] else 'asked'}</td>{adjustments}"
+        f"<td><b>{dollars(c['adjusted'])}</b></td>"
+        f'<td class="{direction(c["remaining"])}">{change(c["remaining"])}</td></tr>'
     )
 
 
@@ -279,7 +292,7 @@ def _footer(prediction: PredictionRecord, origin: Origin | None) -> str:
         rows.append(("Decision", "none is recorded on this version"))
     else:
         by = f" by {origin.decided_by}" if origin.decided_by else " by the gate"
-        rows.append(("Promoted", f"{_moment(origin.decided_at)}{by}; run {origin.run_id}"))
+        rows.append(("Promoted", f"{moment(origin.decided_at)}{by}; run {origin.run_id}"))
         shown = [
             f"{batch_id[:12]} ({rows_clean:,} rows, {fetched:%Y-%m-%d})"
             for batch_id, rows_clean, fetched in origin.batches[:_MOST_BATCHES]
@@ -287,56 +300,5 @@ def _footer(prediction: PredictionRecord, origin: Origin | None) -> str:
         if more := len(origin.batches) - len(shown):
             shown.append(f"and {more} more")
         rows.append(("Trained on", "batches " + ", ".join(shown) if shown else "no batch"))
-    facts = _facts((name, _text(value, 3 * _LONGEST)) for name, value in rows)
+    facts = facts_list((name, text_of(value, 3 * LONGEST)) for name, value in rows)
     return f"<footer>{facts}</footer>"
-
-
-def _facts(rows: Iterable[tuple[str, str]]) -> str:
-    """A list of labels and values, which are HTML."""
-    return f"<dl>{''.join(f'<dt>{label}</dt><dd>{value}</dd>' for label, value in rows)}</dl>"
-
-
-def _note(text: str, *, escaped: bool = False) -> str:
-    return f'<p class="note">{text if escaped else _text(text, 4 * _LONGEST)}</p>'
-
-
-def _text(value: object, most: int = _LONGEST) -> str:
-    """A value as HTML, cut after ``most`` characters."""
-    text = str(value)
-    return escape(text if len(text) <= most else f"{text[: most - 1]}…")
-
-
-def _value(value: object, unit: str) -> str:
-    if isinstance(value, int | float):
-        return f"{_number(value)}{unit}"
-    return _text(str(value).replace("_", " "))
-
-
-def _number(value: float) -> str:
-    return f"{value:,.10g}"
-
-
-def _dollars(amount: float) -> str:
-    whole = round(amount)
-    return f"−${-whole:,}" if whole < 0 else f"${whole:,}"
-
-
-def _change(amount: float) -> str:
-    return f"+{_dollars(amount)}" if round(amount) > 0 else _dollars(amount)
-
-
-def _direction(amount: float) -> str:
-    return "up" if round(amount) > 0 else "down" if round(amount) < 0 else ""
-
-
-def _rounded(amount: float) -> str:
-    """Dollars to three digits, as precise as a bound can be meant."""
-    return _dollars(float(f"{amount:.3g}"))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _moment(when: datetime) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

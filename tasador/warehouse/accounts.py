@@ -9,7 +9,7 @@ from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.account_record import Account, ActionRecord, Outcome, Role, Session
-from tasador.warehouse import schema
+from tasador.warehouse import account_tables as tables
 from tasador.warehouse.database import Database, values_of
 
 _FORGOTTEN_AFTER = timedelta(days=1)
@@ -20,16 +20,16 @@ class Accounts(Database):
 
     def accounts(self) -> list[Account]:
         """The accounts by name."""
-        return self._select(Account, schema.accounts, order=[schema.accounts.c.name])
+        return self._select(Account, tables.accounts, order=[tables.accounts.c.name])
 
     def account(self, name: str) -> Account | None:
         """The account of that name."""
-        found = self._select(Account, schema.accounts, schema.accounts.c.name == name)
+        found = self._select(Account, tables.accounts, tables.accounts.c.name == name)
         return found[0] if found else None
 
     def add_account(self, account: Account) -> bool:
         """Store a new account; False if the name is taken."""
-        adding = upsert(schema.accounts).values(values_of(schema.accounts, account))
+        adding = upsert(tables.accounts).values(values_of(tables.accounts, account))
         with self._begin() as connection:
             return connection.execute(adding.on_conflict_do_nothing()).rowcount == 1
 
@@ -46,7 +46,7 @@ class Accounts(Database):
         With ``at``, the time of the change, the account's sessions end: a new password. Without it
         the same password was only hashed again.
         """
-        table, sessions = schema.accounts, schema.account_sessions
+        table, sessions = tables.accounts, tables.account_sessions
         given = {"role": role, "password_hash": password_hash, "password_set_at": at}
         values = {column: value for column, value in given.items() if value is not None}
         with self._begin() as connection:
@@ -58,7 +58,7 @@ class Accounts(Database):
 
     def remove_account(self, name: str) -> bool:
         """Delete an account and its sessions; returns False if there is none."""
-        table = schema.accounts
+        table = tables.accounts
         with self._begin() as connection:
             return connection.execute(delete(table).where(table.c.name == name)).rowcount == 1
 
@@ -71,7 +71,7 @@ class Accounts(Database):
 
         False if the account has gone or has another password by now.
         """
-        table, accounts = schema.account_sessions, schema.accounts
+        table, accounts = tables.account_sessions, tables.accounts
         same = (accounts.c.name == name) & (accounts.c.password_hash == password_hash)
         with self._begin() as connection:
             connection.execute(delete(table).where(table.c.expires_at <= at))
@@ -86,7 +86,7 @@ class Accounts(Database):
 
     def session(self, digest: str, at: datetime) -> Session | None:
         """The session with that digest, if it is not over; with the account's current role."""
-        table, accounts = schema.account_sessions, schema.accounts
+        table, accounts = tables.account_sessions, tables.accounts
         chosen = (
             select(accounts.c.name, accounts.c.role, table.c.began_at, table.c.expires_at)
             .join(accounts, accounts.c.name == table.c.name)
@@ -98,7 +98,7 @@ class Accounts(Database):
 
     def end_session(self, digest: str) -> None:
         """Delete a session; safe to repeat."""
-        table = schema.account_sessions
+        table = tables.account_sessions
         with self._begin() as connection:
             connection.execute(delete(table).where(table.c.token_digest == digest))
 
@@ -113,7 +113,7 @@ class Accounts(Database):
         after so many failures. Returns how many seconds are left; the attempt counts if none are.
         Since attempts count before they are checked, many at once are no way around the delay.
         """
-        table = schema.sign_in_failures
+        table = tables.sign_in_failures
         with self._begin() as connection:
             connection.execute(delete(table).where(table.c.last_at < at - _FORGOTTEN_AFTER))
             for key in sorted(keys):  # in one order, so that two processes do not block each other
@@ -138,7 +138,7 @@ class Accounts(Database):
 
         The address keeps its other failures: an account is no way to guess another's password.
         """
-        table = schema.sign_in_failures
+        table = tables.sign_in_failures
         less = func.greatest(table.c.failures - 1, 0)
         values = {"failures": case((table.c.key == account_key, 0), else_=less)}
         with self._begin() as connection:
@@ -150,14 +150,14 @@ class Accounts(Database):
 
     def begin_action(self, action: ActionRecord) -> int:
         """Store what somebody is about to do; returns its number."""
-        table = schema.actions
+        table = tables.actions
         adding = insert(table).values(values_of(table, action)).returning(table.c.action_id)
         with self._begin() as connection:
             return int(connection.execute(adding).scalar_one())
 
     def end_action(self, action_id: int, outcome: Outcome, detail: str, at: datetime) -> None:
         """Store how an action ended."""
-        table = schema.actions
+        table = tables.actions
         with self._begin() as connection:
             connection.execute(
                 update(table)
@@ -167,5 +167,5 @@ class Accounts(Database):
 
     def actions(self, limit: int) -> list[ActionRecord]:
         """What people did, newest first."""
-        order = [schema.actions.c.action_id.desc()]
-        return self._select(ActionRecord, schema.actions, order=order, limit=limit)
+        order = [tables.actions.c.action_id.desc()]
+        return self._select(ActionRecord, tables.actions, order=order, limit=limit)

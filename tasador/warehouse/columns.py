@@ -1,9 +1,11 @@
-"""Columns that several tables have."""
+"""What the tables share: their metadata, and columns that several of them have."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, Text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
+
+METADATA = MetaData()
 
 
 def text_column(name: str, server_default: str | None = None) -> Column[str]:

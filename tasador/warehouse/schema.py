@@ -9,11 +9,9 @@ from sqlalchemy import (
     Column,
     Date,
     Double,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     text,
@@ -21,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON
 
 from tasador.listings.listing import COLUMNS
+from tasador.warehouse import account_tables
 from tasador.warehouse.columns import (
     integer_column,
     json_column,
@@ -31,7 +30,8 @@ from tasador.warehouse.columns import (
 )
 from tasador.warehouse.prediction_checks import PREDICTION_CHECKS
 
-METADATA = MetaData()
+# The tables of people are among its tables.
+METADATA = account_tables.accounts.metadata
 
 _CLEAN_TYPES = {
     **dict.fromkeys(COLUMNS, Text),
@@ -291,56 +291,6 @@ prediction_reviews = Table(
     text_column("reviewed_by"),
     time_column("reviewed_at", nullable=True),
     Index("reviews_of_week", "week"),
-    schema="ops",
-)
-
-accounts = Table(
-    "accounts",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    text_column("role"),
-    text_column("password_hash"),
-    text_column("created_by"),
-    time_column("created_at"),
-    time_column("password_set_at"),
-    schema="ops",
-)
-
-account_sessions = Table(
-    "account_sessions",
-    METADATA,
-    Column("token_digest", Text, primary_key=True),
-    Column("name", Text, ForeignKey("ops.accounts.name", ondelete="CASCADE"), nullable=False),
-    time_column("began_at"),
-    time_column("expires_at"),
-    Index("sessions_of_account", "name"),
-    schema="ops",
-)
-
-# Wrong passwords of an account or from an address, the key.
-sign_in_failures = Table(
-    "sign_in_failures",
-    METADATA,
-    Column("key", Text, primary_key=True),
-    integer_column("failures"),
-    time_column("last_at"),
-    schema="ops",
-)
-
-actions = Table(
-    "actions",
-    METADATA,
-    number_column("action_id"),
-    text_column("actor"),
-    text_column("role"),
-    text_column("channel"),
-    text_column("action"),
-    text_column("target"),
-    text_column("note"),
-    time_column("begun_at"),
-    time_column("finished_at", nullable=True),
-    text_column("outcome"),
-    text_column("detail"),
     schema="ops",
 )
 

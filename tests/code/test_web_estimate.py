@@ -7,7 +7,7 @@ import pytest
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
-from tasador_web import estimate_view, map_view, words
+from tasador_web import comparables_view, estimate_view, map_view, words
 from tasador_web.geography import Geography, ZipCode, offset, read_table
 from tasador_web.place_search import Place, index_of, is_typo
 
@@ -335,7 +335,7 @@ HOME = {
 
 def test_cards_of_comparables():
     other = {**HOME, "house_size": None, "bed": None, "bath": None, "zip_code": "00001", "km": 8.0}
-    shown = estimate_view.comparables_of({"comparables": [HOME, other]}, GEOGRAPHY)
+    shown = comparables_view.comparables_of({"comparables": [HOME, other]}, GEOGRAPHY)
     assert shown[0].facts == "3 bed · 2.5 bath · 1,750 sq ft"
     assert shown[0].where == "$200 per sq ft · Houston 77084 · same zip code"
     assert (shown[0].adjusted, shown[0].adjustment) == ("$330,000", "−$20,000")

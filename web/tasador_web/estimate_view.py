@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tasador_web import reports, words
-from tasador_web.geography import Geography
 
 # The range of the headline: it contains 8 of 10 prices.
 HEADLINE = "80"
@@ -69,21 +68,6 @@ class Step:
     kind: str
     left: float
     width: float
-
-
-@dataclass
-class Comparable:
-    """A similar listing: a card, and a pin on the map. ``number`` joins the two."""
-
-    number: str
-    price: str
-    facts: str
-    where: str
-    alike: str
-    alike_share: float
-    adjustment: str
-    adjusted: str
-    grid: str
 
 
 @dataclass
@@ -267,48 +251,6 @@ def _clause(contribution: Mapping[str, Any]) -> str:
     verbs = ("add", "take off") if name in _PLURAL else ("adds", "takes off")
     label = words.FIELDS.get(name, name)
     return f"{label.lower()} {verbs[amount < 0]} {words.rounded_dollars(abs(amount))}"
-
-
-def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list[Comparable]:
-    """The cards of the similar listings."""
-    return [_comparable(n, c, geography) for n, c in enumerate(explanation["comparables"], start=1)]
-
-
-def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comparable:
-    rooms = [
-        f"{words.number(c[name])} {unit}"
-        for name, unit in (("bed", "bed"), ("bath", "bath"), ("house_size", "sq ft"))
-        if c[name] is not None
-    ]
-    if c["acre_lot"] is not None:
-        rooms.append(f"{words.number(c['acre_lot'])} acres")
-    at = geography.by_code.get(c["zip_code"])
-    miles = c["km"] * words.MILES_OF_A_KM
-    per_foot = f"{words.dollars(c['price'] / c['house_size'])} per sq ft" if c["house_size"] else ""
-    place = f"{at.city} {at.code}" if at else f"Zip code {c['zip_code']}"
-    away = "same zip code" if miles == 0 else f"{miles:.1f} mi"
-    return Comparable(
-        number=str(number),
-        price=f"{words.dollars(c['price'])} {'sold' if c['sold'] else 'asked'}",
-        facts=" · ".join(rooms) or "no details known",
-        where=" · ".join(part for part in (per_foot, place, away) if part),
-        alike=f"{100 * c['alike']:.0f}\N{NO-BREAK SPACE}% alike",
-        alike_share=round(100 * c["alike"], 1),
-        adjustment=words.change(c["adjusted"] - c["price"]),
-        adjusted=words.dollars(c["adjusted"]),
-        grid=_grid(c),
-    )
-
-
-def _grid(c: Mapping[str, Any]) -> str:
-    """What each difference is worth, and what remains to the estimate."""
-    steps = [
-        f"{words.FIELDS[name].lower()} {words.change(dollars)}"
-        for name, dollars in c["adjustments"].items()
-        if dollars
-    ]
-    remaining = f"{words.change(c['remaining'])} remains to your estimate"
-    return " · ".join([*steps, remaining])
 
 
 def sliders_of(listing: Mapping[str, Any]) -> list[WhatIf]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import reflex as rx
 
-from tasador_web.estimate_view import Band, Comparable, Step, WhatIf
+from tasador_web.comparables_view import Comparable
+from tasador_web.estimate_view import Band, Step
 from tasador_web.layout import badge, card, facts, folded, frame, notice, problem_notice
 from tasador_web.pages.estimate_form import listing_form
 from tasador_web.pages.estimate_map import map_of_comparables
+from tasador_web.pages.estimate_sliders import what_if
 from tasador_web.pages.estimate_state import EstimateState
 
 TITLE, ROUTE, ICON = "Estimate", "/", "tag"
@@ -116,47 +118,6 @@ def _headline() -> rx.Component:
         ),
         aria_label="Price",
         class_name="card headline",
-    )
-
-
-def _slider(slider: rx.Var[WhatIf]) -> rx.Component:
-    return rx.el.label(
-        rx.el.span(slider.label, class_name="slider-name"),
-        rx.el.span(slider.shown, class_name="slider-value"),
-        rx.el.input(
-            type="range",
-            default_value=slider.value.to_string(),
-            min=slider.low,
-            max=slider.high,
-            step=slider.step,
-            on_change=lambda value: EstimateState.what_if(slider.name, value),
-            custom_attrs={"aria-valuetext": slider.shown, "data-slider": slider.name},
-        ),
-        key=f"{slider.name}{EstimateState.slider_key}",
-        class_name="slider",
-    )
-
-
-def _what_if() -> rx.Component:
-    return card(
-        "What if",
-        rx.el.div(rx.foreach(EstimateState.sliders, _slider), class_name="sliders"),
-        aside=rx.cond(
-            EstimateState.difference != "",
-            rx.el.span(
-                rx.el.b(EstimateState.difference, id="difference"),
-                " compared with the home you entered ",
-                rx.el.button(
-                    "Undo",
-                    type="button",
-                    class_name="button small",
-                    on_click=EstimateState.undo_what_if,
-                ),
-                class_name="aside",
-            ),
-            rx.el.span("Move a slider to see the price change.", class_name="aside hint"),
-        ),
-        class_name="screen-only",
     )
 
 
@@ -273,7 +234,7 @@ def _origin() -> rx.Component:
 def _answer() -> rx.Component:
     return rx.fragment(
         _headline(),
-        _what_if(),
+        what_if(),
         _why(),
         rx.cond(EstimateState.comparables.length() > 0, _comparables()),
         _origin(),

@@ -9,9 +9,10 @@ from typing import Any
 import reflex as rx
 
 from tasador.errors import ConfigurationError
-from tasador_web import estimate_view, map_view, view, words
+from tasador_web import comparables_view, estimate_view, map_view, view, words
 from tasador_web.client import ApiError, functions
-from tasador_web.estimate_view import Band, Comparable, Estimate, Step, WhatIf
+from tasador_web.comparables_view import Comparable
+from tasador_web.estimate_view import Band, Estimate, Step, WhatIf
 from tasador_web.geography import geography
 from tasador_web.map_view import Map
 from tasador_web.place_search import Place
@@ -243,7 +244,7 @@ class EstimateState(rx.State):
         else:
             self.steps = estimate_view.steps_of(explanation)
             self.sentence = estimate_view.sentence_of(explanation)
-            self.comparables = estimate_view.comparables_of(explanation, geography())
+            self.comparables = comparables_view.comparables_of(explanation, geography())
             self.map = map_view.map_of(explanation["comparables"], self._trial, geography())
 
     async def _show_error(self, error: ApiError | ConfigurationError) -> None:

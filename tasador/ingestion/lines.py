@@ -1,0 +1,47 @@
+"""Rows of Arrow columns as lines of text, for the digest and for COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasador.ingestion.arrow import scalar
+
+_SPECIAL = (b"\\", b"\t", b"\n", b"\r")
+
+
+def copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
+    """Rows in the text format of COPY: tabs between the values, \\N for a missing one."""
+    return content_of(lines_of([_escaped(column) for column in columns], "\t", "\\N"))
+
+
+def _escaped(column: pa.Array) -> pa.Array:
+    data = column.buffers()[2]
+    content = b"" if data is None else data.to_pybytes()
+    if not any(special in content for special in _SPECIAL):
+        return column
+    for character, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        column = pc.replace_substring(column, character, escape)
+    return column
+
+
+def lines_of(columns: Sequence[pa.Array], separator: str, missing: str) -> pa.Array:
+    """The rows as text, each with a line feed at its end."""
+    *first, last = columns
+    replaced = {"null_handling": "replace", "null_replacement": missing}
+    last = pc.binary_join_element_wise(last, scalar("\n"), scalar(""), **replaced)
+    if not first:
+        return last
+    return pc.binary_join_element_wise(*first, last, scalar(separator), **replaced)
+
+
+def content_of(texts: pa.Array) -> pa.Buffer:
+    """The texts one after the other."""
+    if not len(texts):
+        return pa.py_buffer(b"")
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return data.slice(int(ends[0]), int(ends[-1] - ends[0]))

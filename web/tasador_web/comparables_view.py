@@ -1,0 +1,67 @@
+"""What the Estimate page shows of similar listings: a card each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasador_web import words
+from tasador_web.geography import Geography
+
+
+@dataclass
+class Comparable:
+    """A similar listing: a card, and a pin on the map. ``number`` joins the two."""
+
+    number: str
+    price: str
+    facts: str
+    where: str
+    alike: str
+    alike_share: float
+    adjustment: str
+    adjusted: str
+    grid: str
+
+
+def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list[Comparable]:
+    """The cards of the similar listings."""
+    return [_comparable(n, c, geography) for n, c in enumerate(explanation["comparables"], start=1)]
+
+
+def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comparable:
+    rooms = [
+        f"{words.number(c[name])} {unit}"
+        for name, unit in (("bed", "bed"), ("bath", "bath"), ("house_size", "sq ft"))
+        if c[name] is not None
+    ]
+    if c["acre_lot"] is not None:
+        rooms.append(f"{words.number(c['acre_lot'])} acres")
+    at = geography.by_code.get(c["zip_code"])
+    miles = c["km"] * words.MILES_OF_A_KM
+    per_foot = f"{words.dollars(c['price'] / c['house_size'])} per sq ft" if c["house_size"] else ""
+    place = f"{at.city} {at.code}" if at else f"Zip code {c['zip_code']}"
+    away = "same zip code" if miles == 0 else f"{miles:.1f} mi"
+    return Comparable(
+        number=str(number),
+        price=f"{words.dollars(c['price'])} {'sold' if c['sold'] else 'asked'}",
+        facts=" · ".join(rooms) or "no details known",
+        where=" · ".join(part for part in (per_foot, place, away) if part),
+        alike=f"{100 * c['alike']:.0f}\N{NO-BREAK SPACE}% alike",
+        alike_share=round(100 * c["alike"], 1),
+        adjustment=words.change(c["adjusted"] - c["price"]),
+        adjusted=words.dollars(c["adjusted"]),
+        grid=_grid(c),
+    )
+
+
+def _grid(c: Mapping[str, Any]) -> str:
+    """What each difference is worth, and what remains to the estimate."""
+    steps = [
+        f"{words.FIELDS[name].lower()} {words.change(dollars)}"
+        for name, dollars in c["adjustments"].items()
+        if dollars
+    ]
+    remaining = f"{words.change(c['remaining'])} remains to your estimate"
+    return " · ".join([*steps, remaining])
