@@ -139,7 +139,7 @@ def demo(
         "  2. ingest six batches: judge drift, train where it helps, put a promoted model into\n"
         "     service and price a house with it\n"
         "  3. trace the last prediction back to its batches\n"
-        "This takes a quarter of an hour on two cores. Ctrl-C stops it and everything it started.\n"
+        "This takes some five minutes on two cores. Ctrl-C stops it and everything it started.\n"
     )
     from tasador.cli.demo import Demo
 
