@@ -145,6 +145,26 @@ def table(
     )
 
 
+def effect_row(
+    name: rx.Var[str], given: rx.Var[str], effect: Any, *, track: str = "track"
+) -> rx.Component:
+    """A row of a table of effects: a bar at ``left`` of ``width``, in per cent, and its dollars."""
+    return rx.el.tr(
+        rx.el.th(name, rx.el.span(given, class_name="hint below"), scope="row"),
+        rx.el.td(
+            rx.el.div(
+                rx.el.span(
+                    class_name=f"bar {effect.kind}",
+                    style={"left": f"{effect.left}%", "width": f"{effect.width}%"},
+                ),
+                class_name=track,
+                aria_hidden="true",
+            )
+        ),
+        rx.el.td(effect.dollars, class_name=f"number {effect.kind}"),
+    )
+
+
 def folded(title: str, *content: rx.Component, **options: Any) -> rx.Component:
     """A section that opens at a click."""
     return rx.el.details(rx.el.summary(title), *content, class_name="folded", **options)

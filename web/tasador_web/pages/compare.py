@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from tasador_web.compare_view import Difference, HomeBar, PlaceBar
-from tasador_web.layout import card, frame, notice, problem_notice
+from tasador_web.layout import card, effect_row, frame, notice, problem_notice
 from tasador_web.pages.compare_state import HOMES, NUMBERS, PLACES, CompareState
 from tasador_web.words import FIELDS
 
@@ -126,13 +126,17 @@ def _range(left: rx.Var[float], width: rx.Var[float], mark: rx.Var[float]) -> rx
     )
 
 
-def _place_row(bar: rx.Var[PlaceBar]) -> rx.Component:
+def _ranked_row(bar: rx.Var[PlaceBar] | rx.Var[HomeBar], below: rx.Var[str]) -> rx.Component:
     return rx.el.tr(
-        rx.el.th(bar.name, rx.el.span(bar.remark, class_name="hint below"), scope="row"),
+        rx.el.th(bar.name, rx.el.span(below, class_name="hint below"), scope="row"),
         rx.el.td(_range(bar.left, bar.width, bar.mark)),
         rx.el.td(bar.price, class_name="number"),
         rx.el.td(bar.likely, class_name="number hint wide-only"),
     )
+
+
+def _place_row(bar: rx.Var[PlaceBar]) -> rx.Component:
+    return _ranked_row(bar, bar.remark)
 
 
 def _heads(*names: str) -> rx.Component:
@@ -160,33 +164,11 @@ def _places_answer() -> rx.Component:
 
 
 def _home_row(home: rx.Var[HomeBar]) -> rx.Component:
-    return rx.el.tr(
-        rx.el.th(home.name, rx.el.span(home.place, class_name="hint below"), scope="row"),
-        rx.el.td(_range(home.left, home.width, home.mark)),
-        rx.el.td(home.price, class_name="number"),
-        rx.el.td(home.likely, class_name="number hint wide-only"),
-    )
+    return _ranked_row(home, home.place)
 
 
 def _difference_row(part: rx.Var[Difference]) -> rx.Component:
-    return rx.el.tr(
-        rx.el.th(
-            part.name,
-            rx.el.span(part.given, class_name="hint below"),
-            scope="row",
-        ),
-        rx.el.td(
-            rx.el.div(
-                rx.el.span(
-                    class_name=f"bar {part.kind}",
-                    style={"left": f"{part.left}%", "width": f"{part.width}%"},
-                ),
-                class_name="track halved",
-                aria_hidden="true",
-            )
-        ),
-        rx.el.td(part.dollars, class_name=f"number {part.kind}"),
-    )
+    return effect_row(part.name, part.given, part, track="track halved")
 
 
 def _homes_answer() -> rx.Component:

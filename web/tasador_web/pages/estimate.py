@@ -6,7 +6,7 @@ import reflex as rx
 
 from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Step
-from tasador_web.layout import badge, card, facts, folded, frame, notice, problem_notice
+from tasador_web.layout import badge, card, effect_row, facts, folded, frame, notice, problem_notice
 from tasador_web.pages.estimate_form import listing_form
 from tasador_web.pages.estimate_map import map_of_comparables
 from tasador_web.pages.estimate_sliders import what_if
@@ -122,20 +122,7 @@ def _headline() -> rx.Component:
 
 
 def _step(step: rx.Var[Step]) -> rx.Component:
-    return rx.el.tr(
-        rx.el.th(step.name, rx.el.span(step.value, class_name="hint below"), scope="row"),
-        rx.el.td(
-            rx.el.div(
-                rx.el.span(
-                    class_name=f"bar {step.kind}",
-                    style={"left": f"{step.left}%", "width": f"{step.width}%"},
-                ),
-                class_name="track",
-                aria_hidden="true",
-            )
-        ),
-        rx.el.td(step.dollars, class_name=f"number {step.kind}"),
-    )
+    return effect_row(step.name, step.value, step)
 
 
 def _why() -> rx.Component:
