@@ -34,7 +34,7 @@ def status(runner: Runner, settings: Settings) -> None:
         raise CommandFailed("Argo CD has no applications: run ./taskw k3d:up")
     for each in found:
         print(each.text)
-    print(addresses.table({each.name for each in found}))
+    print(addresses.text({each.name for each in found}))
     if late := [each.name for each in found if not each.done]:
         raise CommandFailed(f"not healthy: {', '.join(late)}")
 

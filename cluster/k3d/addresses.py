@@ -24,7 +24,13 @@ ADDRESSES = (
     Address("predict", "functions", "http://predict.tasador.localhost:30800/predict"),
     Address("explain", "functions", "http://explain.tasador.localhost:30800/explain"),
     Address("Broker", "functions", "http://broker.localhost:30800/tasador/default"),
-    Address("MLflow", "platform", "http://127.0.0.1:30500"),
+    Address(
+        "MLflow",
+        "platform",
+        "http://127.0.0.1:30500",
+        "any user, password: "
+        + DECODED.format(namespace="tasador", name="tasador-mlflow", key="TASADOR_MLFLOW_PASSWORD"),
+    ),
     Address("Metaflow UI", "metaflow", "http://127.0.0.1:30080"),
     Address(
         "Argo CD",
@@ -40,7 +46,7 @@ ADDRESSES = (
         'token: echo "Bearer $(kubectl -n argo create token argo-server)"',
     ),
     Address("Prometheus", "monitoring", "http://127.0.0.1:30090"),
-    Address("Grafana", "grafana", "http://127.0.0.1:30300"),
+    Address("Grafana", "monitoring", "http://127.0.0.1:30300"),
     Address("Alertmanager", "monitoring", "http://127.0.0.1:30903"),
     Address(
         "Postgres",
@@ -60,6 +66,18 @@ ADDRESSES = (
         "console", "source", "kubectl -n tasador exec -it deployment/console -- tasador batch list"
     ),
 )
+
+# How commands on this machine use the cluster, and who signs in to the web app.
+NEXT = """\
+From this machine, commands and flows use the cluster with a profile:
+  tasador connect k3d
+  export TASADOR_HOME=~/.config/tasador/k3d METAFLOW_PROFILE=k3d
+  tasador connect k3d --forward    # in a second terminal; it stays"""
+
+
+def text(applications: set[str]) -> str:
+    """Everything that a person needs to begin with, as text."""
+    return f"{table(applications)}\n\n{NEXT}"
 
 
 def table(applications: set[str]) -> str:

@@ -31,7 +31,7 @@ def up(runner: Runner, settings: Settings) -> None:
     if runner.dry:
         return
     found = applications.wait(lambda: read(runner, settings), revision, settings.wait_seconds)
-    print(addresses.table({each.name for each in found}))
+    print(addresses.text({each.name for each in found}))
 
 
 def cluster_state(runner: Runner) -> str:

@@ -139,6 +139,9 @@ def test_from_nothing_everything_is_created_in_order(machine, capsys):
     assert "http://127.0.0.1:30500" in printed
     # Its application does not exist in this cluster.
     assert "30300" not in printed
+    # How to go on, last.
+    assert printed.rstrip().endswith(addresses.NEXT)
+    assert "tasador connect k3d" in addresses.NEXT
 
 
 def test_the_repository_in_the_cluster_has_the_checkout_and_the_images(machine, checkout):
@@ -299,6 +302,12 @@ def test_logins_read_existing_secrets():
     for each in addresses.ADDRESSES:
         for name, key in re.findall(r"-n tasador get secret (\S+) .*?data\.(\w+)", each.login):
             assert key in created[name], each.name
+
+
+def test_every_part_behind_a_password_says_how_to_get_it():
+    logins = {each.name: each.login for each in addresses.ADDRESSES}
+    for name in ("MLflow", "Argo CD", "Argo Workflows", "Postgres", "S3"):
+        assert "kubectl" in logins[name], name
 
 
 def run(monkeypatch, *arguments):

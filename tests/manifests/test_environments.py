@@ -135,10 +135,14 @@ def test_production_exposes_no_port_and_plays_no_simulation():
     production = rendered("cluster/environments/production")
     assert "source" not in production
     for name, objects in production.items():
-        if name in ("monitoring", "exporter"):
-            continue
         for service in kit.named(objects, "Service").values():
             assert "nodePort" not in str(service), name
+            assert service["spec"].get("type", "ClusterIP") == "ClusterIP", name
+
+
+def test_an_environment_reads_no_folder_of_another_one():
+    for name, each in applications("cluster/environments/production").items():
+        assert "environments/k3d" not in each["spec"]["source"]["path"], name
 
 
 def test_every_secret_and_key_that_a_pod_reads_is_created():
@@ -226,6 +230,8 @@ def test_every_node_port_is_mapped_and_every_address_has_a_port():
     for port in re.findall(r"nodePort(?:, value)?: (\d+)", text):
         assert port in mapped, f"cluster/k3d/k3d.yaml does not map {port}"
     for each in addresses.ADDRESSES:
+        # Otherwise `k3d:up` would never print it.
+        assert each.application in applications(K3D), each.name
         for port in re.findall(r"(?:127\.0\.0\.1|localhost):(\d+)", each.url):
             assert int(port) in checks.ports(), each.name
 
