@@ -8,6 +8,7 @@ import typer
 
 from tasador.cli import (
     approval,
+    backup,
     batch,
     connect,
     dead_letters,
@@ -40,7 +41,7 @@ def make_app() -> typer.Typer:
     app.add_typer(rollout.app, name="rollout")
     app.add_typer(review.app, name="review")
     app.add_typer(user.app, name="user")
-    for module in (platform, loop, models, ledger, approval, ratio_study, connect, user):
+    for module in (platform, loop, models, ledger, approval, ratio_study, connect, user, backup):
         module.add_to(app)
     return app
 

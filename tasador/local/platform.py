@@ -64,6 +64,15 @@ class Platform:
             self._start_all(settings, wanted, say)
             return settings
 
+    def up_stores(self, progress: Progress | None = None) -> Settings:
+        """Start Postgres and the object store alone, as ``up`` does."""
+        say = progress or (lambda _text: None)
+        self._make_home()
+        with self._locked(say):
+            settings = endpoints.settle(self.home, CORE, self._runs)
+            self._start_all(settings, ["postgres", "objects"], say)
+            return settings
+
     def down(self, progress: Progress | None = None) -> None:
         """Stop all parts and the function processes; the data stays."""
         say = progress or (lambda _text: None)
@@ -118,13 +127,14 @@ class Platform:
             self._start(objects.daemon(settings), say)
             _make_buckets(settings)
 
-        work: list[Callable[[], object]] = [
-            start_postgres,
+        core: dict[str, Callable[[], object]] = {
+            "postgres": start_postgres,
             # The slowest: it imports its packages while Postgres starts, and waits for it.
-            start_mlflow,
-            start_objects,
-            lambda: self._start(gateway_daemon(settings), say),
-        ]
+            "mlflow": start_mlflow,
+            "objects": start_objects,
+            "gateway": lambda: self._start(gateway_daemon(settings), say),
+        }
+        work = [start for name, start in core.items() if name in wanted]
         work += [
             lambda d=daemon: self._start(d, say)  # type: ignore[misc]
             for daemon in web_parts.daemons(settings)

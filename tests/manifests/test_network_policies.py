@@ -29,9 +29,10 @@ INTERNET = Pod("internet", {}, "")
 # Destination and port: who may connect.
 FUNCTIONS = ("predict", "explain", "record", "reload")
 ALLOWED = {
-    ("postgres", 5432): {"mlflow", "record", "reload", "prepare", "step", "exporter"},
+    ("postgres", 5432): {"mlflow", "record", "reload", "prepare", "backup", "step", "exporter"},
     ("objects", 8333): {
-        *("mlflow", "predict", "explain", "reload", "prepare", "deploy-flows", "step"),
+        *("mlflow", "predict", "explain", "reload", "prepare", "backup"),
+        *("deploy-flows", "step"),
     },
     ("mlflow", 5000): {"step", "ingress"},
     ("web", 3000): {"ingress"},
@@ -68,11 +69,13 @@ def pods(dev):
     """Every pod of the manifests and of the controllers, by name."""
     found = {pod.name: pod for pod in (*MADE, *OTHERS, API, INTERNET)}
     for each in dev:
-        template = each.get("template") or (each.get("spec") or {}).get("template")
+        spec = each.get("spec") or {}
+        job = (spec.get("jobTemplate") or {}).get("spec") or {}
+        template = each.get("template") or spec.get("template") or job.get("template")
         if not template or not kit.pod_specs(each):
             continue
         if each["kind"] not in (
-            *("Deployment", "StatefulSet", "DaemonSet", "Job", "PodTemplate", "Service"),
+            *("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "PodTemplate", "Service"),
         ):
             continue
         labels = dict((template.get("metadata") or {}).get("labels") or {})
@@ -117,7 +120,7 @@ def test_every_pod_is_selected_by_the_denying_policy(policies, pods):
 
 def test_policies_name_existing_pods(policies, pods):
     """Values that no pod of these manifests has belong to parts that an overlay adds."""
-    added = {"metaflow", "metaflow-ui", "exporter", "console", "source"}
+    added = {"metaflow", "metaflow-ui", "exporter", "console", "source", "restore"}
     known = {pod.labels.get(NAME) for pod in pods.values()} | added
     named = set()
     for text in (str(policy["spec"]) for policy in policies):
