@@ -7,6 +7,7 @@ import pytest
 
 from tests.cluster import after_failure
 from tests.kit import cluster as kit
+from tests.kit import gitops
 
 
 def pytest_collection_modifyitems(items):
@@ -18,19 +19,51 @@ def pytest_collection_modifyitems(items):
 
 
 MEASURED = {}
+# what broke -> seconds until it was whole again by itself
+HEALED = {}
+_printed = set()
 
 
 @pytest.fixture(scope="session")
 def measured():
-    """Figures by name, printed at the end of the run."""
+    """Figures by name, printed after their test and again at the end of the run."""
     return MEASURED
 
 
+@pytest.fixture
+def healed(record_property):
+    """``healed(what, seconds)`` records the time to heal; printed like the figures."""
+
+    def record(what, seconds):
+        HEALED[what] = seconds
+        record_property(what, seconds)
+
+    return record
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Print what the test measured: a run that is killed later has told it."""
+    result = yield
+    reporter = item.config.pluginmanager.get_plugin("terminalreporter")
+    for text in _figures():
+        if text not in _printed:
+            _printed.add(text)
+            reporter.ensure_newline()
+            reporter.write_line(f"    {text}")
+    return result
+
+
+def _figures():
+    yield from (f"{what}: {figure}" for what, figure in MEASURED.items())
+    yield from (f"healed: {what}: {seconds:.0f} s" for what, seconds in HEALED.items())
+
+
 def pytest_terminal_summary(terminalreporter):
-    if MEASURED:
+    if MEASURED or HEALED:
         terminalreporter.section("measured on the cluster")
-    for what, figure in MEASURED.items():
-        terminalreporter.write_line(f"{what}: {figure}")
+    for text in _figures():
+        terminalreporter.write_line(text)
     if kit.missing() or not terminalreporter.stats.get("failed"):
         return
     for what, text in after_failure.diagnostics():
@@ -41,21 +74,28 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def applied(measured):
-    """The platform on the cluster, from nothing (or the existing one: TASADOR_TEST_APPLIED=1)."""
+    """The platform on the cluster, from nothing (or the existing one: TASADOR_TEST_APPLIED=1).
+
+    What another installation left is removed first. Argo CD's goes with its applications, which
+    would bring it back.
+    """
     if os.environ.get("TASADOR_TEST_APPLIED"):
         return
     if not os.environ.get("TASADOR_TEST_BUILT"):
         kit.images()
-    kit.remove()
+    gitops.remove()
     began = time.monotonic()
-    kit.apply()
+    # A webhook of Knative that is being started again refuses what it cannot check.
+    kit.until("everything applied", kit.apply, 120, pause=5)
     kit.until("everything ready", lambda: not kit.unready(), 900, pause=3)
     measured["from nothing to everything ready"] = f"{time.monotonic() - began:.0f} s"
 
 
 @pytest.fixture(scope="session")
 def loop(applied):
-    """The platform with a source of batches next to it."""
+    """The platform with a source of batches next to it, and in a long run a collector of spans."""
     kit.guests(rows=2500, scenario="price-shift")
+    if os.environ.get("TASADOR_TEST_LONG"):
+        kit.collect()
     kit.train_briefly(trials=1)
     kit.scale_quickly()

@@ -74,7 +74,7 @@ def tasador(*arguments, check=True):
 # -- 17: an event is a hint -----------------------------------------------------------------------
 
 
-def test_forged_promotion_changes_nothing_and_locks_nothing_out(served, measured):
+def test_forged_promotion_changes_nothing_and_locks_nothing_out(served, healed):
     forged = kit.python(
         "from dataclasses import replace\n"
         "from tasador.events import announce, build\n"
@@ -86,11 +86,42 @@ def test_forged_promotion_changes_nothing_and_locks_nothing_out(served, measured
     )
     number = promote()
     results, seconds = wait_for_outcomes(number)
-    measured["a real promotion, after a forged one: in service after"] = f"{seconds:.0f} s"
+    healed("a forged promotion; a real one after it", seconds)
     assert {outcome for _, outcome, _ in results} - {"unchanged"} == {"serving"}, results
     assert all_to(number)
     assert not [name for name in revisions() if name.endswith(f"{forged:05d}")]
     assert not {outcome for _, outcome, _ in outcomes(forged)} & {"serving"}
+
+
+@kit.long
+def test_services_ahead_of_a_restored_database_are_put_right(served, healed):
+    """The history lacks the promotion that serves, as after a restore from an older backup."""
+    kept = promote()
+    wait_for_outcomes(kept)
+    lost = promote()
+    wait_for_outcomes(lost)
+    kit.until("it serves", lambda: all_to(lost), 60)
+    psql(
+        f"DELETE FROM ops.rollout_history WHERE promotion = {lost}",
+        f"DELETE FROM ops.model_history WHERE promotion = {lost}",
+    )
+    began = time.monotonic()
+    kit.until("the newest of the history serves", lambda: reconcile() is not None and at(kept), 200)
+    healed("services ahead of a restored database", time.monotonic() - began)
+    reasons = [why for _, outcome, why in outcomes(kept) if outcome == "serving"]
+    assert any(f"promotion {lost}" in why for why in reasons), reasons
+    # What is promoted next is not taken for the lost one, whatever its number is.
+    number = promote()
+    kit.until("the next promotion serves", lambda: reconcile() is not None and at(number), 120)
+    assert serves()
+
+
+def at(number):
+    """Whether all traffic goes to the promotion; a number given out again has longer names."""
+    return all(
+        len(targets) == 1 and targets[0][0].startswith(f"{service}-{number:05d}")
+        for service, targets in traffic().items()
+    )
 
 
 # -- 18: a model serves, whatever failed before ---------------------------------------------------
@@ -100,18 +131,18 @@ def delete_service(name):
     kit.kubectl("-n", kit.NAMESPACE, "delete", "services.serving.knative.dev", name)
 
 
-def test_predict_that_is_deleted_alone_comes_back(served, measured):
+def test_predict_that_is_deleted_alone_comes_back(served, healed):
     delete_service("predict")
     began = time.monotonic()
     kit.until("predict is back", lambda: reconcile() is not None and serves(), 300, pause=3)
-    measured["predict deleted alone: a price again after"] = f"{time.monotonic() - began:.0f} s"
+    healed("predict deleted alone", time.monotonic() - began)
     rows = kit.python("report(len(warehouse.rollout_history(limit=500)))")
     assert reconcile() == []
     assert kit.python("report(len(warehouse.rollout_history(limit=500)))") == rows
 
 
 @kit.long
-def test_services_come_back_although_the_newest_promotion_has_failed(served, measured):
+def test_services_come_back_although_the_newest_promotion_has_failed(served, healed):
     good = int(traffic()["predict"][0][0].rpartition("-")[2])
     results, _ = wait_for_outcomes(promote(digest="0" * 64))
     assert {outcome for _, outcome, _ in results} == {"failed"}, results
@@ -119,9 +150,7 @@ def test_services_come_back_although_the_newest_promotion_has_failed(served, mea
     delete_service("explain")
     began = time.monotonic()
     kit.until("a model serves again", lambda: reconcile() is not None and serves(), 500, pause=5)
-    measured["both Services deleted, the newest promotion failed: a price again after"] = (
-        f"{time.monotonic() - began:.0f} s"
-    )
+    healed("both Services deleted, the newest promotion failed", time.monotonic() - began)
     assert all_to(good)
     # A new promotion is not held up by the old failure.
     results, _ = wait_for_outcomes(promote())
@@ -148,7 +177,7 @@ report(1)
 """
 
 
-def test_removed_object_is_told_to_callers_and_needs_no_restart(served, measured):
+def test_removed_object_is_told_to_callers_and_needs_no_restart(served, measured, healed):
     kit.until("predict at zero", lambda: not kit.pods("predict"), 300, pause=3)
     uri = kit.python(HIDE)
     try:
@@ -162,7 +191,7 @@ def test_removed_object_is_told_to_callers_and_needs_no_restart(served, measured
     finally:
         kit.python(RESTORE.replace("URI", uri))
     _, seconds = kit.until("a price again", lambda: predict()[0].status_code == 200, 120)
-    measured["the object restored: a price again after"] = f"{seconds:.0f} s"
+    healed("a missing object, once restored", seconds)
     pods = kit.get("pod", "", "-l", "serving.knative.dev/service=predict")
     assert [restarts(pod) for pod in pods] == [0] * len(pods)
 
@@ -185,7 +214,7 @@ def started():
 
 
 @kit.long
-def test_wrong_key_of_the_object_store_heals_when_the_secret_does(served, measured):
+def test_wrong_key_of_the_object_store_heals_when_the_secret_does(served, measured, healed):
     secret = kit.get("secret", "tasador-serving")["data"]["TASADOR_S3_SECRET_KEY"]
     kit.until("predict at zero", lambda: not kit.pods("predict"), 300, pause=3)
     reload_pod = kit.pods("reload")
@@ -207,10 +236,11 @@ def test_wrong_key_of_the_object_store_heals_when_the_secret_does(served, measur
     finally:
         kit.patch("secret", "tasador-serving", {"data": {"TASADOR_S3_SECRET_KEY": secret}})
     _, seconds = kit.until("a price again", lambda: predict()[0].status_code == 200, 300)
-    measured["the key put right in its Secret: a price again after"] = f"{seconds:.0f} s"
+    healed("a refused S3 key, once right in its Secret: a price", seconds)
     _, seconds = kit.until(
         "reload is ready again", lambda: inside("reload", "/ready")[0] == 200, 200, pause=3
     )
+    healed("a refused S3 key, once right in its Secret: reload, after that", seconds)
     assert kit.pods("reload") == reload_pod
     assert all(count == 0 for name, count in started() if name.startswith("predict-"))
 
@@ -242,7 +272,7 @@ def tell_password(password):
 
 
 @kit.long
-def test_rotated_database_password_needs_no_restart_of_reload_and_record(served, measured):
+def test_rotated_database_password_needs_no_restart_of_reload_and_record(served, healed):
     kit.until("record is ready", lambda: healthy("record"), 120, pause=2)
     before = kit.pods("reload")
     rotate_password("rotated")
@@ -254,14 +284,10 @@ def test_rotated_database_password_needs_no_restart_of_reload_and_record(served,
         began = time.monotonic()
         for name in ("reload", "record"):
             kit.until(f"{name} is ready", lambda name=name: healthy(name), 240, pause=3)
-        measured["a rotated database password in its Secret: reload and record ready after"] = (
-            f"{time.monotonic() - began:.0f} s"
-        )
+        healed("a rotated database password: reload and record", time.monotonic() - began)
         assert kit.pods("reload") == before
         kit.until("MLflow answers", mlflow_searches, 300, pause=5)
-        measured["a rotated password in MLflow's Secret: it answers again after"] = (
-            f"{time.monotonic() - began:.0f} s"
-        )
+        healed("a rotated database password: MLflow", time.monotonic() - began)
     finally:
         rotate_password("tasador-dev")
         tell_password("tasador-dev")
@@ -295,7 +321,7 @@ def reload_log():
 
 
 @kit.long
-def test_rollback_from_a_champion_whose_bundle_is_lost(served, measured):
+def test_rollback_from_a_champion_whose_bundle_is_lost(served, healed):
     # The gate rejected version 2; a person promotes it, and its bundle is lost.
     results, _ = wait_for_outcomes(promote(which=2))
     assert {outcome for _, outcome, _ in results} - {"unchanged"} == {"serving"}, results
@@ -306,9 +332,7 @@ def test_rollback_from_a_champion_whose_bundle_is_lost(served, measured):
         newest = kit.python(NEWEST)
         assert (newest["version"], newest["decision"]) == (1, "rolled_back"), output
         results, _ = wait_for_outcomes(newest["promotion"])
-        measured["a rollback from a champion whose bundle is lost: in service after"] = (
-            f"{time.monotonic() - began:.0f} s"
-        )
+        healed("a champion without its bundle: a rollback", time.monotonic() - began)
         assert {outcome for _, outcome, _ in results} - {"unchanged"} == {"serving"}, results
         assert predict()[0].json()["model"]["version"] == 1
     finally:
@@ -318,7 +342,7 @@ def test_rollback_from_a_champion_whose_bundle_is_lost(served, measured):
 # -- 22: traffic that a person has set ------------------------------------------------------------
 
 
-def test_paused_rollouts_leave_a_split_by_hand_alone(served, measured):
+def test_paused_rollouts_leave_a_split_by_hand_alone(served, healed):
     number = promote()
     wait_for_outcomes(number)
     kit.until("it serves", lambda: all_to(number), 60)
@@ -327,8 +351,8 @@ def test_paused_rollouts_leave_a_split_by_hand_alone(served, measured):
     )
     tasador("rollout", "pause", "--reason", "tests")
     try:
-        _, status = tasador("rollout", "status")
-        assert "paused" in status
+        for command in (("rollout", "status"), ("doctor",)):
+            assert "paused" in tasador(*command, check=False)[1]
         split = [
             {"revisionName": f"predict-{number:05d}", "percent": 50},
             {"revisionName": older, "percent": 50},
@@ -344,9 +368,7 @@ def test_paused_rollouts_leave_a_split_by_hand_alone(served, measured):
         tasador("rollout", "resume")
     began = time.monotonic()
     kit.until("the promotion serves", lambda: reconcile() is not None and all_to(newer), 200)
-    measured["rollouts resumed: the newest promotion in service after"] = (
-        f"{time.monotonic() - began:.0f} s"
-    )
+    healed("rollouts resumed: the newest promotion", time.monotonic() - began)
 
 
 def number_of(revision):

@@ -102,11 +102,24 @@ def remove():
     if not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"):
         return
     for kind in ("workflow", "cronworkflow", "sensor", "eventsource", "eventbus"):
-        kubectl("-n", NAMESPACE, "delete", f"{kind}.argoproj.io", "--all", "--timeout=120s")
+        resource = f"{kind}.argoproj.io"
+        gone = ("delete", resource, "--all", "--timeout=120s")
+        if not kubectl("-n", NAMESPACE, *gone, check=False):
+            # A controller that is busy, or that does not run, keeps what it has to finalize.
+            for each in get(resource):
+                patch(resource, each["metadata"]["name"], {"metadata": {"finalizers": None}})
     kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     # Their data is deleted too, so the pods need no grace period.
     kubectl("-n", NAMESPACE, "delete", "pod", "--all", "--grace-period=0", "--force", check=False)
-    kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=300s")
+    kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=300s", check=False)
+    left = kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "json")
+    if left:
+        conditions = json.loads(left)["status"].get("conditions", [])
+        why = "; ".join(each["message"] for each in conditions if each["status"] == "True")
+        raise AssertionError(
+            f"the namespace {NAMESPACE} of an earlier installation cannot be deleted: "
+            f"{why or 'something creates it again'}"
+        )
 
 
 def unready():
@@ -192,6 +205,13 @@ def guest(image, name, command, account="", ports=()):
 
 def guests(rows, scenario):
     """A source of simulated batches, and a console that may start flows."""
+    for each in get("deployment"):
+        name = each["metadata"]["name"]
+        ours = each["spec"]["selector"]["matchLabels"] == {"guest": name}
+        assert ours or name not in ("source", "console"), (
+            f"the deployment {name} belongs to another installation (by Argo CD?): without "
+            "TASADOR_TEST_APPLIED the tests remove that one and install their own"
+        )
     image = flows_image()
     serve = ["python", "-m", "tasador", "source", "serve", "--simulate", SEED]
     serve += ["--scenario", scenario, "--rows", str(rows), "--host", "0.0.0.0"]
@@ -229,6 +249,38 @@ def guests(rows, scenario):
     kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(listed))
     for name in ("source", "console"):
         kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
+
+
+COLLECTOR = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+def collect():
+    """Have flows and functions send their spans to a collector (tests/cluster/collector.py)."""
+    code = (ROOT / "tests" / "cluster" / "collector.py").read_text()
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "collector"},
+        "spec": {"selector": {"guest": "collector"}, "ports": [{"port": 8000}]},
+    }
+    items = [guest(flows_image(), "collector", ["python", "-c", code], ports=(8000,)), service]
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(listed))
+    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/collector", "--timeout=180s")
+    url = f"http://collector.{NAMESPACE}.svc.cluster.local:8000"
+    patch("secret", "tasador-endpoints", {"stringData": {COLLECTOR: url}})
+    # Processes read it when they start. reload always runs, and record may.
+    kill(*pods("reload"), *pods("record"))
+    label = "serving.knative.dev/service=reload"
+    ready = ("wait", "--for=condition=Ready", "pod", "-l", label, "--timeout=180s")
+    until("reload to be started again", lambda: pods("reload"), 60)
+    kubectl("-n", NAMESPACE, *ready)
+
+
+def stop_collecting():
+    """Let the processes that start from now on send no spans."""
+    patch("secret", "tasador-endpoints", {"data": {COLLECTOR: None}})
+    kubectl("-n", NAMESPACE, "delete", "deployment,service", "collector")
 
 
 def console(*command):

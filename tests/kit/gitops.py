@@ -9,14 +9,17 @@ from pathlib import Path
 
 from cluster.k3d import applications, repository
 from cluster.k3d.credentials import credentials, secret
+from cluster.k3d.root import NAME as ROOT
 from cluster.k3d.root import root
 from tests.kit import cluster as kit
-from tests.kit.checkout import ROOT
+from tests.kit.checkout import ROOT as CHECKOUT
 
 ENVIRONMENT = "test"
 ARGO_CD = "argocd"
+MONITORING = "monitoring"
+PROJECTS = ("tasador", "addons")  # cluster/argocd/projects.yaml
 NEEDED = ("TASADOR_TEST_GIT_URL", "TASADOR_TEST_GIT_INSIDE")
-SETTINGS = ROOT / "cluster" / "addons" / "argo-cd" / "settings"
+SETTINGS = CHECKOUT / "cluster" / "addons" / "argo-cd" / "settings"
 
 
 def missing():
@@ -25,7 +28,7 @@ def missing():
     return f"no git server: {', '.join(absent)} not set (tests/README.md)" if absent else ""
 
 
-def git(*arguments, folder=ROOT):
+def git(*arguments, folder=CHECKOUT):
     """The output of a git command."""
     done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
     assert done.returncode == 0, f"git {arguments}: {done.stderr}"
@@ -94,15 +97,24 @@ def start():
 
 
 def remove():
-    """Remove the applications and everything that they created."""
+    """Remove the applications, if there are any, and everything that they or others created.
+
+    Without this, an Argo CD that still runs would bring back what ``kit.remove`` deletes.
+    """
     kind = "applications.argoproj.io"
-    kit.kubectl("-n", ARGO_CD, "delete", kind, "root", "--ignore-not-found")
+    if any(each["metadata"]["name"] == ROOT for each in get()):
+        kit.kubectl("-n", ARGO_CD, "delete", kind, ROOT)
     for each in get():
+        if each["spec"]["project"] not in PROJECTS:
+            continue
         name = each["metadata"]["name"]
         # The namespace is deleted as a whole.
         change = '{"metadata": {"finalizers": null}}'
         kit.kubectl("-n", ARGO_CD, "patch", kind, name, "--type=merge", "-p", change)
         kit.kubectl("-n", ARGO_CD, "delete", kind, name)
+    # Others have a namespace of that name, too.
+    labels = f"kubernetes.io/metadata.name={MONITORING},app.kubernetes.io/part-of=tasador"
+    kit.kubectl("delete", "namespace", "-l", labels, "--timeout=180s")
     if kit.kubectl("get", "namespace", kit.NAMESPACE, "--ignore-not-found"):
         for each in kit.get("job"):
             # Argo CD's own, which waits for a sync that never comes.
@@ -111,9 +123,11 @@ def remove():
 
 
 def get():
-    """Every application."""
-    text = kit.kubectl("-n", ARGO_CD, "get", "applications.argoproj.io", "-o", "json")
-    return json.loads(text)["items"]
+    """Every application; none on a cluster without Argo CD."""
+    kind = "applications.argoproj.io"
+    if not kit.kubectl("get", "crd", kind, "--ignore-not-found"):
+        return []
+    return json.loads(kit.kubectl("-n", ARGO_CD, "get", kind, "-o", "json"))["items"]
 
 
 def states():
