@@ -84,7 +84,7 @@ class Judge:
             return too_small
         if not accepted:
             gone = feed.lost(self._profile, rows)
-            odd = garbled(self._profile.detectors.raw, rows, self._limits)
+            odd = garbled(self._profile.detectors.raw, rows, self._limits, whole=batch)
             scores["feed"] = {"lost": gone.scores, "garbled": odd.scores}
             if broken := broken_feed([*gone.findings, *odd.findings], scores):
                 return broken

@@ -172,6 +172,21 @@ BREAKS = {
     "city unknown": (lambda f: f.assign(city="Unknown"), "city", "city is Unknown in 100%"),
     "zip constant": (lambda f: f.assign(zip_code="00000"), "zip_code", "zip_code is 00000 in"),
     "city and state": (lambda f: swapped(f, "city", "state"), "state", "state is no state ("),
+    "one state": (
+        lambda f: f.assign(state="Texas"),
+        "zip_code",
+        "zip_code lies in another state than state says in",
+    ),
+    "zips of others": (
+        lambda f: f.assign(zip_code=np.roll(f["zip_code"], 7)),
+        "zip_code",
+        "zip_code lies in another state than state says in",
+    ),
+    "rows doubled": (
+        lambda f: pd.concat([f, f], ignore_index=True),
+        "",
+        "a row is there more than once in",
+    ),
     "state and zip": (lambda f: swapped(f, "zip_code", "state"), "state", "state is no state ("),
     **{
         day: (lambda f, day=day: f.assign(prev_sold_date=day), "prev_sold_date", "in the future or")
@@ -196,6 +211,20 @@ def test_what_no_market_has_is_a_broken_feed(spoil, field, message):
     # A feed that always was so, or too few listings to tell.
     assert not any(one.exceeded for one in garbled(spoil(reference), spoil(rows)).findings)
     assert not any(one.exceeded for one in garbled(reference, spoil(rows).head(60)).findings)
+
+
+def test_doubled_rows_are_found_in_the_whole_batch_of_a_sample():
+    reference, once = frame(rows=3_000), frame(1, rows=2_000)
+    whole = pd.concat([once, once], ignore_index=True)
+    sample = whole.sample(300, random_state=1)
+    assert [f.message for f in garbled(reference, sample).findings if f.exceeded] == []
+    (found,) = [f for f in garbled(reference, sample, whole=whole).findings if f.exceeded]
+    assert found.message.startswith("a row is there more than once in 99% of the listings,")
+    # A second delivery of a part of the batch, and homes without a street, are no broken feed.
+    part = pd.concat([once, once.head(400)], ignore_index=True)
+    unnamed = whole.assign(street=None)
+    for rows in (part, unnamed):
+        assert [f.message for f in garbled(reference, rows).findings if f.exceeded] == []
 
 
 def test_no_market_is_garbled():
