@@ -29,7 +29,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from functions import fetching, metrics, metrics_server
+from functions import fetching, metric_families, metrics_server
 from functions.endpoints import UNREADY_SECONDS, Endpoints
 from functions.function import Function
 from functions.http import HttpProblem
@@ -71,7 +71,7 @@ class Host:
             reason = f"{self.function.name} could not be loaded; its log has the details"
             self._endpoints.fail(reason)
             log.exception(reason)
-        metrics.prepare()
+        metric_families.prepare()
         # Exempt what was loaded too, and return the memory that only loading needed.
         gc.freeze()
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):

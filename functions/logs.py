@@ -17,7 +17,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.metrics import counter
+from functions.metric_families import counter
 
 _STDOUT = 1
 # A pipe that poll calls writable has room for this much (bytes).

@@ -10,7 +10,7 @@ import select
 import socket
 import threading
 
-from functions import metrics
+from functions.metric_families import metrics_text
 
 _PATH = "/metrics"
 # A scraper that does not send its request in time is cut off, since scrapes are answered in turn.
@@ -39,7 +39,7 @@ def _serve(listener: socket.socket) -> None:
                 self.send_error(404, explain=f"the metrics are at {_PATH}")
                 return
             accept = self.headers.get("accept", "")
-            body, content_type = metrics.metrics_text(accept)
+            body, content_type = metrics_text(accept)
             self.send_response(200)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""The metrics of the functions, and the log line of each request.
+"""The metrics that the functions export, and the log line of each request.
 
 Label values come from closed sets (a route's template, a known method, a status class), never from
 a request.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from functions.logs import common_fields, write_line
-from functions.metrics import Histogram, Value, counter, gauge, histogram
+from functions.metric_families import Histogram, Value, counter, gauge, histogram
 from tasador import tracing
 from tasador.trace_context import parse, trace_id_of
 

@@ -89,7 +89,7 @@ def prometheus_metrics() -> None:
     """prometheus_client's own metrics count."""
     import prometheus_client
 
-    from functions import metrics
+    from functions import metric_families
 
     registry = prometheus_client.CollectorRegistry()
 
@@ -102,9 +102,10 @@ def prometheus_metrics() -> None:
         def labels(self, *values: str) -> Metric:
             return Metric(self._metric.labels(*values)) if values else self
 
-        def observe(self, value: float, times: int = 1) -> None:
+        def observe(self, value: float, times: int = 1, trace_id: str = "") -> None:
+            exemplar = {"trace_id": trace_id} if trace_id else None
             for _ in range(times):
-                self._metric.observe(value)
+                self._metric.observe(value, exemplar)
 
         def observe_all(self, values: Any) -> None:
             for value in values.tolist():
@@ -113,8 +114,8 @@ def prometheus_metrics() -> None:
     def counter(name: str, text: str, *labels: str) -> Metric:
         return Metric(prometheus_client.Counter(name, text, labels, registry=registry))
 
-    def gauge(name: str, text: str) -> Metric:
-        return Metric(prometheus_client.Gauge(name, text, registry=registry))
+    def gauge(name: str, text: str, *labels: str) -> Metric:
+        return Metric(prometheus_client.Gauge(name, text, labels, registry=registry))
 
     def histogram(name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Metric:
         return Metric(
@@ -122,8 +123,8 @@ def prometheus_metrics() -> None:
         )
 
     for replacement in (counter, gauge, histogram):
-        _replace(metrics, replacement.__name__, replacement)
-    _replace(metrics, "_registry", lambda: registry)
+        _replace(metric_families, replacement.__name__, replacement)
+    _replace(metric_families, "_registry", lambda: registry)
 
 
 PIECES: dict[str, Callable[[], None]] = {

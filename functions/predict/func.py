@@ -53,9 +53,9 @@ def predict(request: Request) -> Response:
 
 def batch_predict(request: Request) -> Response:
     """POST /batch_predict: listings by row or by column."""
-    from functions import batches  # not needed for the first prediction
+    from functions.batch_predict import PricedBatch, read_batch  # not needed for a first price
 
-    batch = batches.read_batch(request, MAX_BODY_BYTES)
+    batch = read_batch(request, MAX_BODY_BYTES)
     bundle = MODEL.wait_for_bundle()
     started = time.perf_counter()
     predictions = bundle.predict(batch.columns)
@@ -63,7 +63,7 @@ def batch_predict(request: Request) -> Response:
     _DURATION.observe(seconds / batch.rows, batch.rows)
     _PRICE.observe_all(predictions.price)
     _BATCH.inc(batch.rows)
-    priced = batches.PricedBatch(bundle, batch, predictions, seconds)
+    priced = PricedBatch(bundle, batch, predictions, seconds)
     _record(request, priced)
     return priced.response()
 
@@ -212,7 +212,7 @@ def load() -> None:
     """Load the model, then import what the first batch needs."""
     MODEL.load()
     if MODEL.is_ready:
-        importlib.import_module("functions.batches")
+        importlib.import_module("functions.batch_predict")
 
 
 def check_ready() -> None:

@@ -17,9 +17,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(name, *arguments):
-    command = [sys.executable, f"benchmarks/{name}", *map(str, arguments)]
+    return run_python(f"benchmarks/{name}", *map(str, arguments))
+
+
+def run_python(*arguments):
     return subprocess.run(
-        command, cwd=ROOT, env=untraced(os.environ), capture_output=True, text=True
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=untraced(os.environ),
+        capture_output=True,
+        text=True,
     )
 
 
@@ -46,14 +53,22 @@ def test_benchmark_prints_its_usage(name, option):
 def test_every_optimisation_can_be_switched_off(piece):
     """A piece replaces attributes by name; it fails if one of them was renamed."""
     code = f"from benchmarks.serving.pieces import PIECES; PIECES[{piece!r}]()"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=untraced(os.environ),
-        capture_output=True,
-        text=True,
-    )
+    done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_metric_counts_with_the_metrics_of_the_library():
+    code = (
+        "from benchmarks.serving.pieces import PIECES; PIECES['own-metrics']()\n"
+        "from functions import metric_families, observability\n"
+        "observability.MODEL_INFO.labels('tasador-price', '3', '7').set(1)\n"
+        "observability.PREDICTION_DURATION.labels().observe(0.01, 2, trace_id='a1')\n"
+        "print(metric_families.metrics_text()[0].decode())\n"
+    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert 'tasador_model_info{model="tasador-price",promotion="7",version="3"} 1.0' in done.stdout
+    assert "tasador_prediction_duration_seconds_count 2.0" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["model.py", "cost.py", "drift.py"])

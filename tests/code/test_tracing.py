@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition
 
-from functions import metrics
+from functions import metric_families
 from tasador import tracing
 from tasador.events import read
 from tasador.events.event import Event
@@ -222,11 +222,11 @@ def test_published_event_has_the_attribute(sink):
 
 
 def test_latency_histogram_shows_the_trace_of_a_request():
-    histogram = metrics.Histogram((0.1, 1.0))
+    histogram = metric_families.Histogram((0.1, 1.0))
     histogram.observe(0.05)
     histogram.observe(0.5, trace_id=TRACE)
-    family = metrics.Family("histogram", "h_seconds", "Time.", (), lambda: histogram)
-    metrics._REGISTERED.remove(family)
+    family = metric_families.Family("histogram", "h_seconds", "Time.", (), lambda: histogram)
+    metric_families._REGISTERED.remove(family)
     family.labels()
     registry = CollectorRegistry()
     registry.register(family)
@@ -238,7 +238,7 @@ def test_latency_histogram_shows_the_trace_of_a_request():
 
 def test_metrics_are_openmetrics_for_a_scraper_that_accepts_it():
     accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2"
-    body, content_type = metrics.metrics_text(accept)
+    body, content_type = metric_families.metrics_text(accept)
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
-    assert metrics.metrics_text("text/plain")[1].startswith("text/plain")
+    assert metric_families.metrics_text("text/plain")[1].startswith("text/plain")

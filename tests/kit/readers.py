@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from functions import batches
+from functions.batch_predict import read_batch
 from functions.http import HttpProblem, Request, parse_json
 from functions.listings import listing_from_json
 from tasador.events import read
@@ -112,7 +112,7 @@ def _of_batch(data, prefix):
         method="POST", path="/batch_predict", headers={}, length=len(body), read=lambda: body
     )
     try:
-        batch = batches.read_batch(request, 1 << 20)
+        batch = read_batch(request, 1 << 20)
     except HttpProblem as problem:
         fields = {(p.field.removeprefix(prefix), p.reason) for p in _unprocessable(problem)}
         return None, {(field.removesuffix("[0]"), reason) for field, reason in fields}

@@ -1,4 +1,6 @@
-"""Metrics that a process counts, exposed through prometheus_client.
+"""Counters, gauges and histograms of a process, exposed through prometheus_client.
+
+``observability`` declares the metrics; each is a family, with a child for each set of label values.
 
 prometheus_client is imported once the function is loaded (``prepare``): its imports (an HTTP
 server, TLS, mail) would take a fifth of a function's start. Until then the values are kept here,

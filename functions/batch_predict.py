@@ -1,4 +1,4 @@
-"""Batches: many listings in one request, by row or by column, and their prices.
+"""Many listings in one request (/batch_predict), by row or by column, and their prices.
 
 Both forms are priced by column. The caller waits only for its answer: the records of a batch are
 built when they are sent.
