@@ -6,6 +6,7 @@ cluster/environments/test.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -67,6 +68,22 @@ def test_stores_then_databases_then_mlflow(repository):
     prepared = gitops.when(kit.get("job", "prepare")["status"]["completionTime"])
     assert created("statefulset", "postgres") <= created("job", "prepare") <= prepared
     assert prepared <= created("deployment", "mlflow")
+
+
+def test_the_kubelet_measures_how_full_the_volumes_are(repository):
+    """What the alert of a disk that is almost full reads."""
+    nodes = json.loads(kit.kubectl("get", "nodes", "-o", "json"))["items"]
+    paths = [f"/api/v1/nodes/{each['metadata']['name']}/proxy/metrics" for each in nodes]
+
+    def found():
+        text = "".join(kit.kubectl("get", "--raw", path) for path in paths)
+        pattern = r'^kubelet_volume_stats_available_bytes\{.*persistentvolumeclaim="([^"]+)"'
+        return set(re.findall(pattern, text, re.MULTILINE)) >= {
+            *("data-postgres-0", "data-objects-0"),
+            *("data-prometheus-0", "data-alertmanager-0"),
+        }
+
+    kit.until("the volumes' metrics", found, 180, pause=5)
 
 
 def test_a_commit_with_a_new_image_rolls_it_out(repository, measured):

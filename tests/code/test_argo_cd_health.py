@@ -25,7 +25,7 @@ def conditions(observed=1, **values):
     return {"observedGeneration": observed, "conditions": listed}
 
 
-@pytest.mark.parametrize("name", ["ready", "deployed", "workflow", "application"])
+@pytest.mark.parametrize("name", ["ready", "deployed", "workflow", "application", "claim"])
 @pytest.mark.parametrize("status", [None, {}])
 def test_an_object_that_no_controller_has_seen_is_in_progress(name, status):
     assert health(name, status)[0] == "Progressing"
@@ -77,6 +77,13 @@ def test_deployed_needs_every_condition(status, expected):
 )
 def test_a_workflow_is_as_healthy_as_its_phase(phase, expected):
     assert health("workflow", {"phase": phase, "message": "why"}) == (expected, "why")
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"), [("Pending", "Healthy"), ("Bound", "Healthy"), ("Lost", "Degraded")]
+)
+def test_a_claim_that_waits_for_its_first_pod_holds_up_no_wave(phase, expected):
+    assert health("claim", {"phase": phase})[0] == expected
 
 
 def application(sync="Synced", health_status="Healthy", phase="Succeeded"):

@@ -87,6 +87,19 @@ def test_the_stores_come_before_their_databases_and_these_before_mlflow():
     )
 
 
+def test_every_volume_on_k3d_is_of_a_type_that_the_kubelet_measures():
+    """The kubelet measures no hostPath, which K3s' provisioner makes by default."""
+    objects = [each for built in rendered(K3D).values() for each in built]
+    claims = [each for each in objects if each["kind"] == "PersistentVolumeClaim"]
+    for each in objects:
+        claims += each.get("spec", {}).get("volumeClaimTemplates", [])
+    assert len(claims) >= 4
+    for each in claims:
+        assert each["metadata"].get("annotations", {}).get("volumeType") == "local", each[
+            "metadata"
+        ]
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_object_belongs_to_one_application(environment):
     owners = {}
