@@ -48,7 +48,7 @@ def _distribution(database: Database, request: Request, batch_id: str) -> Respon
     """GET /batches/ID/distribution?feature=: the rows of the batch and those before, by bin.
 
     Bins of numbers have ``from`` and ``to`` (None without an end), those of names ``name``.
-    ``before`` is None if no champion was there.
+    ``before`` is None if there was no champion.
     """
     feature = request.args.get("feature", "price")
     if feature not in COUNTED:

@@ -135,7 +135,7 @@ def _rows(request: Request) -> int:
 
 
 def decision_form(d: DecisionRecord) -> dict[str, Any]:
-    """A decision as it is answered."""
+    """A decision as JSON."""
     return {
         "model_name": d.model_name,
         "version": d.version,
@@ -158,7 +158,7 @@ def decision_form(d: DecisionRecord) -> dict[str, Any]:
 def batch_form(
     batch: Batch, verdicts: Sequence[DriftRecord], decision: DecisionRecord | None
 ) -> dict[str, Any]:
-    """A batch with what came of it as it is answered."""
+    """A batch, its verdicts, and the decision that it led to, as JSON."""
     return {
         "batch_id": batch.batch_id,
         "batch_number": batch.batch_number,
@@ -188,7 +188,7 @@ def batch_form(
 
 
 def verdict_form(v: DriftRecord) -> dict[str, Any]:
-    """A verdict and its scores as they are answered."""
+    """A drift verdict and its scores as JSON."""
     scores = v.scores
     return {
         "verdict": v.verdict,
@@ -207,7 +207,7 @@ def verdict_form(v: DriftRecord) -> dict[str, Any]:
 
 
 def rollout_form(r: RolloutRecord) -> dict[str, Any]:
-    """An attempt to bring a version into service as it is answered."""
+    """An attempt to bring a version into service as JSON."""
     return {
         "service": r.service,
         "revision": r.revision,
@@ -234,7 +234,7 @@ def _entry(e: LedgerEntry) -> dict[str, Any]:
 
 
 def check_form(m: MonitorRecord) -> dict[str, Any]:
-    """A monitoring check as it is answered."""
+    """A monitoring check as JSON."""
     return {
         "champion_version": m.champion_version,
         "verdict": m.verdict,

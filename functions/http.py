@@ -50,13 +50,13 @@ class Request:
 
     @cached_property
     def args(self) -> dict[str, str]:
-        """The query parameters; raises HttpProblem 422 for a name that is there twice."""
+        """The query parameters; raises HttpProblem 422 for a name that is given twice."""
         pairs = parse_qsl(self.query, keep_blank_values=True)
         args = dict(pairs)
         if len(args) < len(pairs):
             counts = Counter(name for name, _ in pairs)
             twice = [name[:100] for name, count in counts.items() if count > 1]
-            raise invalid_fields([FieldProblem(name, "is there twice", "") for name in twice])
+            raise invalid_fields([FieldProblem(name, "is given twice", "") for name in twice])
         return args
 
 
@@ -268,9 +268,9 @@ def require_unique(body: bytes, members: int) -> None:
     except (ValueError, RecursionError) as error:
         raise not_json(error, body) from None
     if name is not None:
-        problem = FieldProblem(name, "is there twice", "")
+        problem = FieldProblem(name, "is given twice", "")
         raise HttpProblem(
-            400, f"{name or repr(name)} is there twice; send it once", errors=[problem]
+            400, f"{name or repr(name)} is given twice; send it once", errors=[problem]
         )
 
 

@@ -96,7 +96,7 @@ class RequestParser(HTTPRequestParser):
         names = _ATTRIBUTES.findall(header_plus.lower())
         for name in names:
             if b"_" in name or names.count(name) > 1:
-                fault = "has an underscore" if b"_" in name else "is there twice"
+                fault = "has an underscore" if b"_" in name else "is given twice"
                 raise ParsingError(f"the header ce-{name.decode('latin-1')[:64]} {fault}")
 
     def received(self, data: bytes) -> int:

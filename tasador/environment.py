@@ -162,7 +162,7 @@ def _own(home: Path) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": _NOTHING,
         "AWS_EC2_METADATA_DISABLED": "true",
         "BOTO_CONFIG": _NOTHING,
-        "PGPASSFILE": f"{_NOTHING}/none",  # libpq warns of a file that is none
+        "PGPASSFILE": f"{_NOTHING}/none",  # libpq warns if this is not a file
         "PGSERVICEFILE": _NOTHING,
         "PGSYSCONFDIR": _NOTHING,
         # A ~/.postgresql/root.crt would make libpq verify a certificate.

@@ -29,10 +29,11 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a file to write: what it holds at the end of the block is then at ``path``.
+    """Yield a temporary file to write; at the end of the block it replaces ``path``.
 
-    After an error nothing is. A symbolic link stays one. What is no file, such as /dev/stdout or a
-    pipe, gets the content and stays what it is. Raises OSError, for a folder before the block.
+    After an error ``path`` is unchanged. A symbolic link stays one. A device or a pipe, such as
+    /dev/stdout, gets the content and is not replaced. Raises OSError; for a folder before the
+    block.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -38,7 +38,7 @@ class SignInRefused(TasadorError):
 
 
 class SignedIn(NamedTuple):
-    """A new session: its token, which only the visitor's browser keeps, and whose it is."""
+    """A new session: its token, which only the visitor's browser keeps, and its account."""
 
     token: str
     account: Account
@@ -49,7 +49,7 @@ def normal_name(name: str) -> str:
     normal = name.strip().casefold()
     if not _NAME.fullmatch(normal):
         raise InvalidValue(
-            f"{name[:64]!r} is no name of an account: use letters a to z, digits and . _ @ + -, "
+            f"{name[:64]!r} cannot name an account: use letters a to z, digits and . _ @ + -, "
             "starting with a letter or a digit, 64 at most"
         )
     return normal
@@ -105,7 +105,7 @@ def known_role(role: str) -> Role:
     for known in ROLES:
         if role == known:
             return known
-    raise InvalidValue(f"{role!r} is no role: use {' or '.join(ROLES)}")
+    raise InvalidValue(f"{role!r} is not a role: use {' or '.join(ROLES)}")
 
 
 def _found(is_found: bool, name: str) -> None:

@@ -15,7 +15,9 @@ app = typer.Typer(
     help="Add, list and remove the accounts that may sign in to the web app.",
     no_args_is_help=True,
 )
-Name = Annotated[str, typer.Argument(help="Name of the account; best the person's user name.")]
+Name = Annotated[
+    str, typer.Argument(help="Name of the account, preferably the person's user name.")
+]
 RoleOption = Annotated[str, typer.Option(help="viewer reads; operator also acts.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -24,8 +26,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def add(name: Name, role: RoleOption = "viewer") -> None:
     """Add an account. Its password comes from a prompt, or from the first line of stdin.
 
-    A version that waits for approval cannot be approved by who started its training, so an account
-    has the same name as the person's user name on the machines that start flows.
+    A version that waits for approval cannot be approved by the person who started its training, so
+    give an account the person's user name on the machines that start flows.
     """
     settings = _settings()
     from tasador.accounts import verbs
@@ -60,7 +62,7 @@ def list_(json: AsJson = False) -> None:
 
 @app.command()
 def passwd(name: Name) -> None:
-    """Set another password, from a prompt or from the first line of stdin. Its sessions end."""
+    """Set a new password, from a prompt or the first line of stdin. The account's sessions end."""
     settings = _settings()
     from tasador.accounts import verbs
     from tasador.rollout.people import whoami
@@ -68,7 +70,7 @@ def passwd(name: Name) -> None:
 
     with Warehouse(settings.database_url) as warehouse:
         verbs.set_password(warehouse, name, _password(name), whoami())
-    typer.echo(f"{name} has another password; its sessions have ended")
+    typer.echo(f"{name} has a new password, and its sessions have ended")
 
 
 @app.command()
@@ -81,7 +83,7 @@ def role(name: Name, role: Annotated[str, typer.Argument(help="viewer or operato
 
     with Warehouse(settings.database_url) as warehouse:
         verbs.set_role(warehouse, name, role, whoami())
-    typer.echo(f"{name} is {role} now")
+    typer.echo(f"{name} now has the role {role}")
 
 
 @app.command()
@@ -94,11 +96,13 @@ def remove(name: Name) -> None:
 
     with Warehouse(settings.database_url) as warehouse:
         verbs.remove_account(warehouse, name, whoami())
-    typer.echo(f"{name} cannot sign in any more")
+    typer.echo(f"{name} can no longer sign in")
 
 
 def actions(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many to list, newest first.")
+    ] = 50,
     json: AsJson = False,
 ) -> None:
     """List what people did: who, what, when, and with which outcome."""
@@ -121,7 +125,7 @@ def _settings() -> Settings:
 
 
 def _password(name: str) -> str:
-    """From a prompt, typed twice; from the first line of stdin if that is no terminal."""
+    """From a prompt, typed twice; from the first line of stdin if that is not a terminal."""
     if sys.stdin.isatty():
         prompt = f"Password of {name}"
         return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True))

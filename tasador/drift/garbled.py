@@ -23,7 +23,7 @@ _OWN = ("price", "house_size", "street")
 # Many homes have the same number, lots of one development for example, yet not all of them.
 _SHARED = ("bed", "bath", "acre_lot")
 _ALL = 0.98
-# A batch may come from one place; but a new name in many states is no place.
+# A batch may come from one place; but a new name in many states is not a place.
 _PLACES = ("city", "zip_code")
 # Days that databases, spreadsheets and programs write for an unknown one: those of the years before
 # 1900 and the first of that year, and the first that Unix can count.
@@ -71,7 +71,7 @@ def garbled(
         if column == "state":
             odd, was_odd = (~known.isin(STATE_NAMES) for known in (values, before))
             shown = ", ".join(map(str, values[odd].value_counts().index[:3]))
-            message = f"state is no state{f' ({shown})' if shown else ''}"
+            message = f"state is not a state{f' ({shown})' if shown else ''}"
             add(column, odd, float(was_odd.mean()), limits.broken, message)
         elif column == "prev_sold_date":
             odd, was_odd = (_no_day_of_a_sale(known) for known in (values, before))

@@ -171,7 +171,7 @@ def _missing(value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise _Refused("is not a list of names")
     if unknown := [name for name in value if name not in INPUTS]:
-        raise _Refused(f"names {unknown[0][:100]!r}, which is no input of a prediction")
+        raise _Refused(f"names {unknown[0][:100]!r}, which is not an input of a prediction")
     if len(set(value)) < len(value):
         raise _Refused("has a name twice")
     return value

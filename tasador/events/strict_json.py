@@ -118,12 +118,12 @@ def _is_text(text: str) -> bool:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if (name := _twice(pairs)) is not None:
-        raise NotJson(f"the member {name[:64]!r} is there twice")
+        raise NotJson(f"the member {name[:64]!r} is given twice")
     return dict(pairs)
 
 
 def _twice(pairs: list[tuple[str, Any]]) -> str | None:
-    """The first name that is there twice."""
+    """The first name that is given twice."""
     if len(dict(pairs)) == len(pairs):
         return None
     counts = Counter(name for name, _ in pairs)

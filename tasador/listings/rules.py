@@ -1,6 +1,6 @@
 """The rules that every reader of a listing follows: one per column, and one per kind of value.
 
-``reading`` reads a single value by them, ``by_column`` a column, ``source.stored`` and
+``value_reader`` reads a single value by them, ``by_column`` a column, ``source.stored`` and
 ``source.course`` the cells of a CSV. docs/listings.md shows the same tables; a test compares them.
 It imports the standard library alone.
 """

@@ -137,7 +137,7 @@ def _members(
         has_data = True
         if (first := reader.peek()) and first != "[":
             kind = {"{": "an object", '"': "text"}.get(first, "a single value")
-            raise SourceError(f"the source's data is no list of rows but {kind}")
+            raise SourceError(f"the source's data is {kind}, not a list of rows")
         yield key, None
         for item in (read or _rows)(reader):
             yield key, item

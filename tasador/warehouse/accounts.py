@@ -134,7 +134,7 @@ class Accounts(Database):
         return max(left, 0.0)
 
     def forgive_sign_in(self, account_key: str, address_key: str) -> None:
-        """After the right password: forget the account's failures, and this attempt's address.
+        """After the right password: delete the account's failures, and this attempt's address.
 
         The address keeps its other failures: an account is no way to guess another's password.
         """

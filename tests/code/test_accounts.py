@@ -108,7 +108,7 @@ def test_hosts_of_one_ipv6_network_share_a_delay():
 def test_names_are_lower_case_and_plain():
     assert verbs.normal_name(" Ana.Lopez ") == "ana.lopez"
     for name in ("", "-ana", "ana lopez", "ana\nben", "añá", "a" * 65, "ana;drop"):
-        with pytest.raises(InvalidValue, match="no name of an account"):
+        with pytest.raises(InvalidValue, match="cannot name an account"):
             verbs.normal_name(name)
 
 

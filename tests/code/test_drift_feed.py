@@ -171,7 +171,7 @@ BREAKS = {
     "street constant": (lambda f: f.assign(street="0"), "street", "street is 0 in 100%"),
     "city unknown": (lambda f: f.assign(city="Unknown"), "city", "city is Unknown in 100%"),
     "zip constant": (lambda f: f.assign(zip_code="00000"), "zip_code", "zip_code is 00000 in"),
-    "city and state": (lambda f: swapped(f, "city", "state"), "state", "state is no state ("),
+    "city and state": (lambda f: swapped(f, "city", "state"), "state", "state is not a state ("),
     "one state": (
         lambda f: f.assign(state="Texas"),
         "zip_code",
@@ -187,7 +187,7 @@ BREAKS = {
         "",
         "a row is there more than once in",
     ),
-    "state and zip": (lambda f: swapped(f, "zip_code", "state"), "state", "state is no state ("),
+    "state and zip": (lambda f: swapped(f, "zip_code", "state"), "state", "state is not a state ("),
     **{
         day: (lambda f, day=day: f.assign(prev_sold_date=day), "prev_sold_date", "in the future or")
         for day in ("0001-01-01", "1753-01-01", "1899-12-30", "1900-01-01", "1970-01-01")

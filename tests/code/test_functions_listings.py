@@ -68,7 +68,7 @@ def test_read_as_by_column_has_each_text_once():
     ],
 )
 def test_field_that_is_there_twice_is_named(body, name):
-    with pytest.raises(HttpProblem, match=f"^{name} is there twice") as raised:
+    with pytest.raises(HttpProblem, match=f"^{name} is given twice") as raised:
         parse_json(body)
     assert (raised.value.status, raised.value.errors[0].field) == (400, name)
 
@@ -83,7 +83,7 @@ def test_field_that_is_there_twice_is_named(body, name):
     ],
 )
 def test_field_of_a_batch_that_is_there_twice_is_named(body, name):
-    with pytest.raises(HttpProblem, match=f"^{name} is there twice") as raised:
+    with pytest.raises(HttpProblem, match=f"^{name} is given twice") as raised:
         batch_of_bytes(body)
     assert raised.value.status == 400
 
@@ -158,7 +158,7 @@ def test_only_fields_that_are_there_twice_are_refused(members, colon):
     if len(dict(members)) == len(members):
         assert parse_json(body) == dict(members)
     else:
-        with pytest.raises(HttpProblem, match="is there twice"):
+        with pytest.raises(HttpProblem, match="is given twice"):
             parse_json(body)
 
 

@@ -1,5 +1,6 @@
-"""Every relative link of every Markdown file leads to a file, and to a heading of it."""
+"""Every relative link of a Markdown file, and every path or module that a text names, exists."""
 
+import ast
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -50,3 +51,21 @@ def test_paths_in_backticks_exist(path):
         name for name in concrete if not any((f / name).exists() for f in (ROOT, path.parent))
     ]
     assert missing == [], path
+
+
+def packages():
+    """Each folder of Python modules, with the text at the start of its ``__init__.py``."""
+    for path in sorted((ROOT / "tasador").rglob("__init__.py")):
+        yield path, ast.get_docstring(ast.parse(path.read_text())) or ""
+
+
+def test_modules_named_by_their_folder_exist():
+    modules = {path.stem for path in (ROOT / "tasador").rglob("*.py")}
+    modules |= {path.parent.name for path, _ in packages()}
+    unknown = [
+        (str(path.relative_to(ROOT)), name)
+        for path, text in packages()
+        for name in re.findall(r"``([a-z][a-z_]*)``", text)
+        if name not in modules
+    ]
+    assert unknown == []

@@ -176,7 +176,11 @@ def test_lost_field_is_a_broken_feed_until_it_is_accepted(champion_and_reference
     [
         (lambda rows: {"acre_lot": rows["acre_lot"] * 0.404686}, ["acre_lot"], "looks like hect"),
         (lambda _: {"acre_lot": 0.0, "bed": 0.0}, ["acre_lot", "bed"], "is 0 in 100% of the list"),
-        (lambda rows: {"city": rows["state"], "state": rows["city"]}, ["state"], "is no state ("),
+        (
+            lambda rows: {"city": rows["state"], "state": rows["city"]},
+            ["state"],
+            "is not a state (",
+        ),
         (lambda rows: {"price": rows["price"] / 100}, ["price"], "of the prices lie outside the"),
     ],
 )
