@@ -43,6 +43,7 @@ class Settings:
     home: Path
     platform: str = "embedded"  # or "cluster"
     database_url: str = ""  # postgresql://user:password@host:port/name
+    database_roles: str = ""  # PART:PASSWORD,...: the logins that the prepare job creates
     s3_endpoint: str = ""
     s3_access_key: str = ""
     s3_secret_key: str = ""

@@ -1,8 +1,8 @@
-"""Create what the other parts rely on: databases, tables and buckets.
+"""Create what the other parts rely on: databases, tables, logins and buckets.
 
 ``python -m tasador.operations.provision`` runs as a job on a cluster. `tasador up` calls
-``prepare_database`` and ``prepare_buckets`` on one machine. Both create what is missing and change
-nothing else, so they may be repeated.
+``prepare_database`` and ``prepare_buckets`` on one machine. They may be repeated: what is missing
+is created, and on a cluster each part's login gets the password and the rights of this version.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.warehouse.connection import ensure_databases
+from tasador.warehouse.logins import ensure_logins, read_passwords
 from tasador.warehouse.warehouse import Warehouse
 
 MLFLOW_DATABASE = "mlflow"
@@ -24,12 +25,17 @@ def prepare(settings: Settings) -> list[str]:
     Raises StoreUnavailable if one of them does not answer.
     """
     settings.require("database_url", "s3_endpoint")
+    passwords = read_passwords(settings.database_roles)
+    host = urlsplit(settings.database_url).hostname
     databases = prepare_database(settings)
+    lines = [f"databases {' and '.join(databases)} at {host}"]
+    if passwords:
+        own = {"mlflow": MLFLOW_DATABASE, "metaflow": METAFLOW_DATABASE}
+        there = {part: name for part, name in own.items() if name in databases}
+        ensure_logins(settings.database_url, passwords, there)
+        lines.append(f"logins of {', '.join(passwords)} at {host}")
     prepare_buckets(settings)
-    return [
-        f"databases {' and '.join(databases)} at {urlsplit(settings.database_url).hostname}",
-        f"buckets at {settings.s3_endpoint}",
-    ]
+    return [*lines, f"buckets at {settings.s3_endpoint}"]
 
 
 def prepare_database(settings: Settings) -> tuple[str, ...]:

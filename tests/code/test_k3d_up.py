@@ -15,6 +15,7 @@ from cluster.k3d import addresses, checks, repository, up
 from cluster.k3d.credentials import SIMULATED_SOURCE, credentials
 from cluster.k3d.runner import CommandFailed, Dry, Real
 from cluster.k3d.settings import Settings
+from tasador.warehouse.logins import login, read_passwords
 from tests.kit import k3d_stub
 from tests.kit.checkout import ROOT
 from tests.kit.network import free_port
@@ -354,14 +355,18 @@ def test_a_wrong_setting_is_named(machine, monkeypatch):
 
 def test_passwords_are_random_and_match():
     first, second = credentials(), credentials()
-    password = first["tasador-postgres"]["POSTGRES_PASSWORD"]
-    assert password != second["tasador-postgres"]["POSTGRES_PASSWORD"]
-    for name, key in (
-        ("tasador-flows", "TASADOR_DATABASE_URL"),
-        ("tasador-history", "TASADOR_DATABASE_URL"),
-        ("tasador-mlflow", "MLFLOW_BACKEND_STORE_URI"),
+    owner = first["tasador-postgres"]["POSTGRES_PASSWORD"]
+    assert owner != second["tasador-postgres"]["POSTGRES_PASSWORD"]
+    assert f":{owner}@" in first["tasador-owner"]["TASADOR_DATABASE_URL"]
+    passwords = read_passwords(first["tasador-owner"]["TASADOR_DATABASE_ROLES"])
+    assert len({owner, *passwords.values()}) == 1 + len(passwords)
+    for part, name, key in (
+        ("flows", "tasador-flows", "TASADOR_DATABASE_URL"),
+        ("record", "tasador-history", "TASADOR_DATABASE_URL"),
+        ("web", "tasador-web", "TASADOR_DATABASE_URL"),
+        ("mlflow", "tasador-mlflow", "MLFLOW_BACKEND_STORE_URI"),
     ):
-        assert f":{password}@" in first[name][key]
+        assert f"//{login(part)}:{passwords[part]}@" in first[name][key]
     identities = json.loads(first["tasador-objects"]["s3.json"])["identities"]
     keys = {i["name"]: i["credentials"][0]["secretKey"] for i in identities}
     assert keys["flows"] == first["tasador-flows"]["AWS_SECRET_ACCESS_KEY"]

@@ -13,6 +13,7 @@ from tasador.records import PauseRecord
 from tasador.rollout.verbs import LOCK
 from tasador.warehouse.overview.figures import DEAD_LETTERS
 from tasador.warehouse.overview.overview import FAMILIES
+from tests.kit.logins import url_of
 from tests.kit.network import free_port
 from tests.kit.prometheus import check_metrics, needs
 from tests.kit.records import (
@@ -31,7 +32,7 @@ def scrape(database, warehouse):
     """Reads the metrics: {(name, {labels}): value}, or the text."""
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TASADOR_DATABASE_URL", database.database_url)
+        patch.setenv("TASADOR_DATABASE_URL", url_of(database, "exporter"))
         server, thread = exporter.serve("127.0.0.1", port)
 
         def read(*, text=False):

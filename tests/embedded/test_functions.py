@@ -18,6 +18,7 @@ from tasador.warehouse.warehouse import Warehouse
 from tests.code.test_predictions_read import predictions
 from tests.kit.functions import function, is_ready
 from tests.kit.listener import http_sink
+from tests.kit.logins import url_of
 from tests.kit.network import free_port
 from tests.kit.records import make_prediction
 from tests.kit.waiting import wait_for
@@ -25,7 +26,7 @@ from tests.kit.waiting import wait_for
 
 @pytest.fixture(scope="module")
 def record(platform, tmp_path_factory):
-    env = {"TASADOR_DATABASE_URL": platform.database_url}
+    env = {"TASADOR_DATABASE_URL": url_of(platform, "record")}
     with function("record", tmp_path_factory.mktemp("record"), **env) as client:
         wait_for(lambda: is_ready(client))
         yield client

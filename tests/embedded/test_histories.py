@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.kit.functions import function, is_ready
+from tests.kit.logins import url_of
 from tests.kit.records import (
     WHEN,
     make_batch,
@@ -23,7 +24,7 @@ CHECK = {"name": "r2", "passed": True, "value": 0.8, "limit": 0.35, "says": "R²
 
 @pytest.fixture(scope="module")
 def record(database, tmp_path_factory):
-    env = {"TASADOR_DATABASE_URL": database.database_url, "TASADOR_MODEL_NAME": MODEL}
+    env = {"TASADOR_DATABASE_URL": url_of(database, "record"), "TASADOR_MODEL_NAME": MODEL}
     with function("record", tmp_path_factory.mktemp("record"), **env) as client:
         wait_for(lambda: is_ready(client))
         yield client

@@ -4,16 +4,19 @@ import asyncio
 import json
 import re
 from functools import cache
+from urllib.parse import urlsplit
 
 import httpx
 import jsonschema
 import kubernetes_validate
 import pytest
 
+from cluster.k3d.credentials import S3_IDENTITIES
 from tasador.events import event
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
 from tasador.operations.provision import METAFLOW_DATABASE
 from tasador.settings import Settings
+from tasador.warehouse.logins import GRANTS, OWNERS, login, read_passwords
 from tests.kit import manifests as kit
 
 pytestmark = pytest.mark.skipif(
@@ -240,13 +243,25 @@ def test_urls_in_settings_point_to_services(dev):
     assert {"postgres", "objects", "mlflow", *MADE} <= seen
 
 
-def test_web_app_calls_existing_functions_and_has_one_token(dev, monkeypatch):
+def test_web_app_calls_existing_functions_and_can_do_what_its_pages_offer(dev, monkeypatch):
     pod = kit.named(dev, "Deployment")["web"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert "envFrom" not in container
     environ = {variable["name"]: variable["value"] for variable in container["env"]}
-    (secret,) = (v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v)
-    assert set(kit.named(dev, "Secret")[secret]["data"]) == {"TASADOR_FUNCTIONS_TOKEN"}
+    secrets = kit.named(dev, "Secret")
+    held = {
+        key
+        for name, keys in kit.secrets_read(pod)
+        for key in keys or [*secrets[name]["data"], *secrets[name].get("stringData", {})]
+    }
+    # What the verbs of web/tasador_web/actions.py need on a cluster; it signs nothing.
+    assert held == {
+        "TASADOR_DATABASE_URL",
+        *("TASADOR_S3_ENDPOINT", "TASADOR_S3_ACCESS_KEY", "TASADOR_S3_SECRET_KEY"),
+        *("TASADOR_MLFLOW_URL", "TASADOR_MLFLOW_PASSWORD", "TASADOR_SIGNING_PUBLIC_KEYS"),
+        *("TASADOR_BROKER_URL", "TASADOR_EVENTS_KEY", "TASADOR_FUNCTIONS_TOKEN"),
+        *("TASADOR_ARGO_EVENTS_URL", "TASADOR_ARGO_EVENTS_TOKEN"),
+    }
     assert {"name": "secrets", "mountPath": environ["TASADOR_SETTINGS"], "readOnly": True} in (
         container["volumeMounts"]
     )
@@ -294,6 +309,85 @@ def test_object_store_accepts_the_keys_in_secrets(dev):
             secret = values.get(f"{prefix}SECRET_KEY", values.get(f"{prefix}SECRET_ACCESS_KEY"))
             if access or secret:
                 assert (access, secret) in keys, name
+
+
+def decoded_secrets(dev):
+    """name -> key -> value of every Secret."""
+    return {
+        name: {key: kit.decoded(value) for key, value in each["data"].items()}
+        for name, each in kit.named(dev, "Secret").items()
+    }
+
+
+def test_each_part_logs_in_to_postgres_with_its_own_login():
+    secrets = decoded_secrets(kit.built(METAFLOW))
+    passwords = read_passwords(secrets["tasador-owner"]["TASADOR_DATABASE_ROLES"])
+    assert set(passwords) == {*GRANTS, *OWNERS}
+    found = {}
+    for name, values in secrets.items():
+        for key in ("TASADOR_DATABASE_URL", "MLFLOW_BACKEND_STORE_URI"):
+            if key in values:
+                url = urlsplit(values[key])
+                found[name] = (url.username, url.password, url.path.lstrip("/"))
+    metaflow = secrets["tasador-metaflow"]
+    found["tasador-metaflow"] = tuple(
+        metaflow[f"MF_METADATA_DB_{key}"] for key in ("USER", "PSWD", "NAME")
+    )
+    owner = secrets["tasador-postgres"]
+    assert found.pop("tasador-owner") == tuple(
+        owner[f"POSTGRES_{key}"] for key in ("USER", "PASSWORD", "DB")
+    )
+    assert found == {
+        f"tasador-{secret}": (login(part), passwords[part], database)
+        for secret, part, database in (
+            ("flows", "flows", "tasador"),
+            ("history", "record", "tasador"),
+            ("reload", "reload", "tasador"),
+            ("exporter", "exporter", "tasador"),
+            ("web", "web", "tasador"),
+            ("mlflow", "mlflow", "mlflow"),
+            ("metaflow", "metaflow", "metaflow"),
+        )
+    }
+
+
+def test_only_jobs_hold_the_owner_s_password(dev):
+    holders = {}
+    for each in dev:
+        for _, spec in kit.pod_specs(each):
+            for name, _ in kit.secrets_read(spec):
+                holders.setdefault(name, set()).add(each["metadata"]["name"])
+    assert holders["tasador-owner"] == {"prepare", "backup"}
+    assert holders["tasador-postgres"] == {"postgres"}
+    assert holders["tasador-objects"] == {"objects"}
+    assert "prepare" not in holders["tasador-flows"]
+    # Its tables and buckets must exist before anything logs in.
+    prepare = kit.named(dev, "Job")["prepare"]["spec"]["template"]["spec"]
+    assert {n for n, _ in kit.secrets_read(prepare)} == {"tasador-owner", "tasador-endpoints"}
+
+
+def test_each_part_has_a_key_of_the_object_store_for_its_buckets_alone():
+    dev = decoded_secrets(kit.built(METAFLOW))
+    identities = json.loads(dev["tasador-objects"]["s3.json"])["identities"]
+    assert {i["name"]: i["actions"] for i in identities} == S3_IDENTITIES
+    # Whoever may do something to every bucket may read what others trust.
+    everywhere = {
+        name for name, may in S3_IDENTITIES.items() if not all(":" in action for action in may)
+    }
+    assert everywhere == {"owner"}
+    writers = {
+        name
+        for name, may in S3_IDENTITIES.items()
+        if {"Write", "Admin", "Write:mlflow-artifacts"} & set(may)
+    }
+    assert writers == {"owner", "flows", "mlflow"}
+    names = {
+        secret: values.get("TASADOR_S3_ACCESS_KEY", values.get("AWS_ACCESS_KEY_ID"))
+        for secret, values in dev.items()
+    }
+    assert {secret: name for secret, name in names.items() if name} == {
+        f"tasador-{name}": name for name in S3_IDENTITIES
+    }
 
 
 def functions(dev):
@@ -344,6 +438,7 @@ def test_functions_have_only_the_secrets_they_need(dev):
     only = [item["key"] for item in secrets["predict"]["tasador-endpoints"]["items"]]
     assert only == ["TASADOR_S3_ENDPOINT"]
     assert set(secrets["record"]) == {"tasador-history"}
+    assert set(secrets["reload"]) == {"tasador-endpoints", "tasador-serving", "tasador-reload"}
     serving = kit.json.loads(
         kit.decoded(kit.named(dev, "Secret")["tasador-objects"]["data"]["s3.json"])
     )["identities"]
@@ -356,10 +451,15 @@ def test_readers_and_publishers_hold_the_same_tokens_and_keys(dev):
         for name, each in kit.named(dev, "Secret").items()
     }
     holders = {
-        "TASADOR_EVENTS_KEY": {"tasador-flows", "tasador-serving", "tasador-history"},
-        "TASADOR_FUNCTIONS_TOKEN": {"tasador-flows", "tasador-history", "tasador-web"},
-        "TASADOR_ARGO_EVENTS_TOKEN": {"tasador-flows", "tasador-webhook"},
-        "TASADOR_SIGNING_PUBLIC_KEYS": {"tasador-flows", "tasador-serving"},
+        "TASADOR_EVENTS_KEY": {
+            *("tasador-flows", "tasador-serving", "tasador-history", "tasador-reload"),
+            "tasador-web",
+        },
+        "TASADOR_FUNCTIONS_TOKEN": {
+            *("tasador-flows", "tasador-history", "tasador-reload", "tasador-web"),
+        },
+        "TASADOR_ARGO_EVENTS_TOKEN": {"tasador-flows", "tasador-webhook", "tasador-web"},
+        "TASADOR_SIGNING_PUBLIC_KEYS": {"tasador-flows", "tasador-serving", "tasador-web"},
         # Only flows sign.
         "TASADOR_SIGNING_KEY": {"tasador-flows"},
     }

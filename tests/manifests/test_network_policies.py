@@ -29,14 +29,23 @@ INTERNET = Pod("internet", {}, "")
 # Destination and port: who may connect.
 FUNCTIONS = ("predict", "explain", "record", "reload")
 ALLOWED = {
-    ("postgres", 5432): {"mlflow", "record", "reload", "prepare", "backup", "step", "exporter"},
+    ("postgres", 5432): {
+        "mlflow",
+        "record",
+        "reload",
+        "prepare",
+        "backup",
+        "step",
+        "exporter",
+        "web",
+    },
     ("objects", 8333): {
         *("mlflow", "predict", "explain", "reload", "prepare", "backup"),
-        *("deploy-flows", "step"),
+        *("deploy-flows", "step", "web"),
     },
-    ("mlflow", 5000): {"step", "ingress"},
+    ("mlflow", 5000): {"step", "ingress", "web"},
     ("web", 3000): {"ingress"},
-    ("webhook", 12000): {"step"},
+    ("webhook", 12000): {"step", "web"},
     ("bus", 4222): {"sensor", "webhook", "bus"},
     ("bus", 6222): {"bus"},
     **{(name, 8012): {"activator", "ingress"} for name in FUNCTIONS},
@@ -45,7 +54,7 @@ ALLOWED = {
     ("bus", 7777): {"prometheus"},
     # SeaweedFS without keys: nobody.
     **{("objects", port): set() for port in (8888, 9333, 8080 + 10000, 18333, 19333, 18888)},
-    ("broker", 8080): {"predict", "explain", "reload", "step"},
+    ("broker", 8080): {"predict", "explain", "reload", "step", "web"},
     ("activator", 8012): {"record", "reload", "web"},
     ("api server", 443): {"reload", "deploy-flows", "sensor", "step"},
     ("internet", 443): {"reload", "deploy-flows", "sensor", "step"},

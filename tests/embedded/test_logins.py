@@ -1,0 +1,236 @@
+"""The logins of the parts on a real Postgres: what each part does works, and nothing else."""
+
+import uuid
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import optuna
+import psycopg2
+import pytest
+from sqlalchemy import text
+
+from tasador.account_record import Account
+from tasador.accounts import passwords as hashing
+from tasador.accounts import verbs
+from tasador.errors import ConfigurationError, StoreRefused
+from tasador.operations import provision
+from tasador.operations.exporter import FAMILIES, Overview
+from tasador.training.verbs import study_storage
+from tasador.warehouse import logins, schema
+from tasador.warehouse.connection import connect, transaction
+from tasador.warehouse.overview.figures import DEAD_LETTERS
+from tasador.warehouse.rows import RowFiles
+from tasador.warehouse.warehouse import Warehouse
+from tests.kit import records
+from tests.kit.logins import PASSWORDS, on
+
+PASSWORD = "correct horse battery"
+EVE = Account(name="eve", role="operator", password_hash="scrypt$x", created_by="x")
+
+
+@pytest.fixture(scope="module")
+def server(database):
+    """The owner's settings, with all logins and a database of MLflow's."""
+    mlflow = f"mlflow_{uuid.uuid4().hex[:8]}"
+    run(database.database_url, f"create database {mlflow}")
+    other = on(database.database_url, database=mlflow)
+    # What a release before this one left, when MLflow logged in as the owner.
+    run(
+        other,
+        "create table experiments (id serial primary key)",
+        "create function touch() returns int language sql as 'select 1'",
+        "create sequence loose",
+    )
+    logins.ensure_logins(database.database_url, PASSWORDS, {"mlflow": mlflow})
+    yield replace(database, mlflow_url=other)
+    run(database.database_url, f"drop database {mlflow} with (force)")
+
+
+def run(url, *statements):
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else None
+    finally:
+        connection.close()
+
+
+def as_part(server, part):
+    return Warehouse(on(server.database_url, part))
+
+
+def test_every_table_is_in_the_list():
+    for part, grants in logins.GRANTS.items():
+        assert set(grants) <= set(logins.TABLES), part
+    assert set(logins.GRANTS["flows"]) == set(logins.TABLES)
+    assert {t.fullname for t in schema.METADATA.tables.values()} == set(logins.TABLES)
+
+
+def test_web_signs_people_in_and_decides_but_makes_nobody_an_operator(server, monkeypatch):
+    monkeypatch.setattr(hashing, "_COST", (4, 8, 1))
+    with as_part(server, "flows") as flows, as_part(server, "web") as web:
+        verbs.add_account(flows, "ana", "viewer", PASSWORD, "root")
+        monkeypatch.setattr(hashing, "_COST", (5, 8, 1))
+        token = verbs.sign_in(web, "ana", PASSWORD, "10.0.0.1", 12).token
+        assert verbs.session_of(web, token).name == "ana"
+        with pytest.raises(verbs.SignInRefused):
+            verbs.sign_in(web, "ana", "wrong password", "10.0.0.1", 12)
+        with verbs.recorded(web, "ana", "decline", "3", role="operator", channel="web"):
+            web.record_decision(records.make_decision())
+        verbs.sign_out(web, token)
+        assert verbs.session_of(web, token) is None
+        assert web.actions(10)
+        for forbidden in (
+            lambda: verbs.set_role(web, "ana", "operator", "ana"),
+            lambda: web.add_account(EVE),
+            lambda: web.remove_account("ana"),
+            lambda: web.log_predictions([records.make_prediction()]),
+        ):
+            with pytest.raises(StoreRefused, match="permission denied"):
+                forbidden()
+        verbs.set_role(flows, "ana", "operator", "root")
+
+
+def test_flows_store_rows_and_search_parameters_but_change_no_table(server, tmp_path):
+    flows = replace(server, database_url=on(server.database_url, "flows"))
+    with as_part(server, "flows") as warehouse, RowFiles(tmp_path) as files:
+        warehouse.save_batch(records.make_batch(batch_id="own"))
+        files.add(b"0" + b"\t\\N" * 13 + b"\n", b"", b"")
+        files.__exit__()
+        for _ in range(2):  # the second time by a temporary table
+            warehouse.store_rows("own", files)
+        with pytest.raises(StoreRefused, match="permission denied"):
+            warehouse.migrate()
+    study = optuna.create_study(storage=study_storage(flows), study_name="own")
+    study.tell(study.ask(), 1.0)
+    assert len(study.trials) == 1
+    for statement in ("drop table ops.batches", "alter table clean.clean_data add x int"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            run(flows.database_url, statement)
+
+
+@pytest.mark.parametrize("part", ["record", "reload", "exporter"])
+def test_functions_and_exporter_read_no_password_and_promote_nothing(server, part):
+    with as_part(server, part) as warehouse:
+        warehouse.predictions(1)
+        warehouse.latest_promotion("tasador-price")
+        for forbidden in (
+            warehouse.accounts,
+            lambda: warehouse.actions(1),
+            lambda: warehouse.record_decision(records.make_decision()),
+            warehouse.migrate,
+        ):
+            with pytest.raises(StoreRefused, match="permission denied"):
+                forbidden()
+
+
+def test_record_and_reload_write_their_own_tables_alone(server):
+    with as_part(server, "record") as record, as_part(server, "reload") as reload:
+        assert record.log_predictions([records.make_prediction(prediction_id="mine")]) == 1
+        with pytest.raises(StoreRefused, match="permission denied"):
+            reload.log_predictions([records.make_prediction(prediction_id="forged")])
+        stored = reload.record_rollout(records.make_rollout())
+        assert stored.rollout_id
+        with pytest.raises(StoreRefused, match="permission denied"):
+            record.record_rollout(records.make_rollout())
+        with reload.lock("rollout"):
+            pass
+
+
+def test_exporter_reads_every_family_and_sees_how_long_others_work(server):
+    overview = Overview(lambda: on(server.database_url, "exporter"))
+    assert overview.measure((*FAMILIES, *DEAD_LETTERS), "tasador-price")
+    engine = connect(on(server.database_url, "flows"))
+    with transaction(engine) as connection:
+        connection.execute(text("select 1"))
+        seen = run(
+            on(server.database_url, "exporter"),
+            "select count(xact_start) from pg_stat_activity where usename = 'tasador_flows'",
+        )
+    engine.dispose()
+    assert seen == [(1,)]
+
+
+def test_mlflow_owns_its_database_and_enters_no_other(server):
+    mlflow = on(server.mlflow_url, "mlflow")
+    run(
+        mlflow,
+        "alter table experiments add column name text",
+        "insert into experiments (name) values ('a')",
+        "create or replace function touch() returns int language sql as 'select 2'",
+        "drop sequence loose",
+        "create table runs (id int)",
+    )
+    for part, database in (("mlflow", server.database_url), ("web", server.mlflow_url)):
+        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+            run(on(database, part), "select 1")
+
+
+def test_a_second_call_rotates_passwords_and_takes_back_what_was_granted_by_hand(server):
+    run(server.database_url, "grant delete on ops.model_history to tasador_record")
+    rotated = PASSWORDS | {"record": "rotated-0123456789abcdef"}
+    logins.ensure_logins(server.database_url, rotated, {})
+    try:
+        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+            run(on(server.database_url, "record"), "select 1")
+        new = on(server.database_url, "record", rotated["record"])
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            run(new, "delete from ops.model_history")
+    finally:
+        logins.ensure_logins(server.database_url, PASSWORDS, {})
+
+
+def test_an_owner_who_is_no_superuser_can_prepare_everything(platform, monkeypatch):
+    # As at a managed Postgres.
+    name = f"managed_{uuid.uuid4().hex[:8]}"
+    own = {"record": PASSWORDS["record"], "mlflow": PASSWORDS["mlflow"]}
+    run(platform.database_url, f"create role {name} login createrole createdb password 'managed'")
+    parts = {part: f"{name}_{part}" for part in own}
+    monkeypatch.setattr(logins, "login", parts.__getitem__)
+    monkeypatch.setattr(provision, "MLFLOW_DATABASE", f"{name}_mlflow")
+    monkeypatch.setattr(provision, "prepare_buckets", lambda settings: None)
+    host = urlsplit(platform.database_url).netloc.rpartition("@")[2]
+    settings = replace(
+        platform,
+        database_url=f"postgresql://{name}:managed@{host}/{name}",
+        database_roles=",".join(f"{part}:{password}" for part, password in own.items()),
+        metaflow_service_url="",
+    )
+    try:
+        for _ in range(2):
+            lines = provision.prepare(settings)
+        assert any("logins of record, mlflow" in line for line in lines)
+        with Warehouse(on(settings.database_url, "record")) as warehouse:
+            assert warehouse.predictions(1) == []
+        run(on(settings.database_url, "mlflow", database=f"{name}_mlflow"), "create table a ()")
+    finally:
+        run(
+            platform.database_url,
+            *(f"drop database if exists {each} with (force)" for each in (name, f"{name}_mlflow")),
+            *(f"drop role if exists {role}" for role in (*parts.values(), name)),
+        )
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("webb:0123456789abcdef", "names a part 'webb': the parts are flows, record"),
+        ("web:short", "the password of web must have 16 or more"),
+        ("web:0123456789abcdef@x", "the password of web"),
+        ("web", "the password of web"),
+    ],
+)
+def test_a_wrong_list_of_logins_is_refused(setting, message):
+    with pytest.raises(ConfigurationError, match=message):
+        logins.read_passwords(setting)
+
+
+def test_the_list_of_logins_is_read():
+    assert logins.read_passwords("") == {}
+    assert logins.read_passwords("web:0123456789abcdef, mlflow:0123456789abcdeg,") == {
+        "web": "0123456789abcdef",
+        "mlflow": "0123456789abcdeg",
+    }
