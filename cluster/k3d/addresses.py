@@ -20,7 +20,13 @@ class Address:
 
 
 ADDRESSES = (
-    Address("web app", "web", "http://127.0.0.1:30501"),
+    Address(
+        "web app",
+        "web",
+        "http://127.0.0.1:30501",
+        "an account: kubectl -n tasador exec -it deployment/console --"
+        " tasador user add NAME --role operator",
+    ),
     Address("predict", "functions", "http://predict.tasador.localhost:30800/predict"),
     Address("explain", "functions", "http://explain.tasador.localhost:30800/explain"),
     Address("Broker", "functions", "http://broker.localhost:30800/tasador/default"),
@@ -63,7 +69,7 @@ ADDRESSES = (
         + DECODED.format(namespace="tasador", name="tasador-flows", key="AWS_SECRET_ACCESS_KEY"),
     ),
     Address(
-        "console", "source", "kubectl -n tasador exec -it deployment/console -- tasador batch list"
+        "console", "console", "kubectl -n tasador exec -it deployment/console -- tasador batch list"
     ),
 )
 

@@ -254,20 +254,29 @@ def psql(*statements):
         )
 
 
-def rotate_password(password):
-    """Change the role's password, and end the connections that were opened with the old one."""
-    psql(
-        f"ALTER ROLE tasador PASSWORD '{password}'",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE usename = 'tasador' AND pid <> pg_backend_pid()",
-    )
+# The parts whose passwords are rotated, with those of the dev overlay.
+DEV_PASSWORDS = {part: f"{part}-dev-password" for part in ("record", "reload", "mlflow")}
 
 
-def tell_password(password):
-    """Write the password to the Secrets of reload, record and MLflow (the dev overlay's URLs)."""
-    server = f"tasador:{password}@postgres.tasador.svc.cluster.local:5432"
-    rotate("tasador-history", TASADOR_DATABASE_URL=f"postgresql://{server}/tasador")
-    mlflow = f"postgresql+psycopg2://{server}/mlflow"
+def rotate_passwords(passwords):
+    """Change the logins' passwords, and end the connections that were opened with the old ones."""
+    for part, password in passwords.items():
+        psql(
+            f"ALTER ROLE tasador_{part} PASSWORD '{password}'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE usename = 'tasador_{part}'",
+        )
+
+
+def tell_passwords(passwords):
+    """Write the passwords to the Secrets of reload, record and MLflow (the dev overlay's URLs)."""
+
+    def login(part):
+        return f"tasador_{part}:{passwords[part]}@postgres.tasador.svc.cluster.local:5432"
+
+    for secret, part in (("tasador-history", "record"), ("tasador-reload", "reload")):
+        rotate(secret, TASADOR_DATABASE_URL=f"postgresql://{login(part)}/tasador")
+    mlflow = f"postgresql+psycopg2://{login('mlflow')}/mlflow"
     rotate("tasador-mlflow", MLFLOW_BACKEND_STORE_URI=mlflow)
 
 
@@ -275,12 +284,13 @@ def tell_password(password):
 def test_rotated_database_password_needs_no_restart_of_reload_and_record(served, healed):
     kit.until("record is ready", lambda: healthy("record"), 120, pause=2)
     before = kit.pods("reload")
-    rotate_password("rotated")
+    rotated = {part: f"rotated-{password}" for part, password in DEV_PASSWORDS.items()}
+    rotate_passwords(rotated)
     try:
         kit.until(
             "reload names the password", lambda: "refuses the login" in reload_log(), 60, pause=3
         )
-        tell_password("rotated")
+        tell_passwords(rotated)
         began = time.monotonic()
         for name in ("reload", "record"):
             kit.until(f"{name} is ready", lambda name=name: healthy(name), 240, pause=3)
@@ -289,8 +299,8 @@ def test_rotated_database_password_needs_no_restart_of_reload_and_record(served,
         kit.until("MLflow answers", mlflow_searches, 300, pause=5)
         healed("a rotated database password: MLflow", time.monotonic() - began)
     finally:
-        rotate_password("tasador-dev")
-        tell_password("tasador-dev")
+        rotate_passwords(DEV_PASSWORDS)
+        tell_passwords(DEV_PASSWORDS)
     kit.until("all is as before", lambda: healthy("reload") and mlflow_searches(), 300, pause=5)
 
 

@@ -184,7 +184,7 @@ def test_the_simulated_source_is_where_the_secret_says():
 
 
 def test_the_console_may_start_and_follow_flows_and_nothing_else():
-    role = kit.named(rendered(K3D)["source"], "Role")["console"]
+    role = kit.named(rendered(K3D)["console"], "Role")["console"]
     allowed = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
     assert ("workflows", "create") in allowed
     assert {resource for resource, _ in allowed} == {"workflows", "workflowtemplates"}
