@@ -53,7 +53,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "ops.batches": "select, update",
     },
 }
-# These have a database of their own, and no other.
+# Each of these has one database, and no other.
 OWNERS = ("mlflow", "metaflow")
 _SCHEMAS = ("clean", "ops", "optuna", "raw")
 # Letters that mean the same in a URL, in a list and in SQL.

@@ -370,7 +370,7 @@ def test_each_part_has_a_key_of_the_object_store_for_its_buckets_alone():
     dev = decoded_secrets(kit.built(METAFLOW))
     identities = json.loads(dev["tasador-objects"]["s3.json"])["identities"]
     assert {i["name"]: i["actions"] for i in identities} == S3_IDENTITIES
-    # Whoever may do something to every bucket may read what others trust.
+    # Who may do something to every bucket may change what others trust.
     everywhere = {
         name for name, may in S3_IDENTITIES.items() if not all(":" in action for action in may)
     }
