@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.spatial.distance import jensenshannon
-from scipy.stats import ks_2samp
 
 from tasador.drift import resampling
 from tasador.drift.baseline import Baseline, Clustering, learn_baseline
@@ -106,6 +104,9 @@ def test_by_cluster_draws_whole_clusters():
 
 
 def test_deviations_equal_scipy(reference):
+    from scipy.spatial.distance import jensenshannon  # imported for seconds
+    from scipy.stats import ks_2samp
+
     values = np.log1p(reference["house_size"].to_numpy(dtype=float))
     codes = pd.factorize(reference["state"])[0]
     picked = np.random.default_rng(1).integers(0, len(reference), 900)

@@ -11,24 +11,21 @@ from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import Listing
 from tasador.model.own_features import centred, own_numbers
 from tasador.model.support import BOUNDED_BY_SIZE, PRICE, SUPPORTED, bounded, bounded_one
-from tasador.training.encoding import fit_all_rows
-from tasador.training.rows import prepare_rows
 from tasador.training.support_fit import extremes_of, ranges_around
-from tests.kit.listings import simulated_listings
+from tests.kit.models import known_encoders, known_listings
 
-KNOWN = simulated_listings(800, seed=5)
-ENCODERS = fit_all_rows(prepare_rows(arrays_of(KNOWN)))
+KNOWN = known_listings()
 HOUSE = next(x for x in KNOWN if None not in (x.zip_code, x.house_size, x.bed, x.bath, x.acre_lot))
 
 
 def leaned(listings):
-    parsed = ENCODERS.parse(arrays_of(listings))
-    return ENCODERS.lean(parsed.numbers, ENCODERS.locate(parsed.codes))
+    parsed = known_encoders().parse(arrays_of(listings))
+    return known_encoders().lean(parsed.numbers, known_encoders().locate(parsed.codes))
 
 
 def test_what_training_showed_does_not_lean():
     columns = arrays_of(KNOWN)
-    given_numbers = own_numbers(columns, ENCODERS.ranges, ENCODERS.unstated)
+    given_numbers = own_numbers(columns, known_encoders().ranges, known_encoders().unstated)
     numbers = leaned(KNOWN).numbers
     same = [
         (numbers[name] == given_numbers[name]) | np.isnan(given_numbers[name]) for name in numbers
@@ -45,12 +42,10 @@ def test_a_larger_number_stays_the_larger_one(name):
     # No jumps: steps of 4.7 % never become larger ones.
     assert (np.diff(np.log1p(shown)) <= np.diff(np.log1p(values)) + 0.05).all()
     column = SUPPORTED.index(name)
-    area = ENCODERS.encode(HOUSE).area
-    reach = ENCODERS.support.areas[area, 1, column]
-    assert centred(leaned([replace(HOUSE, **{name: 1e6})]).numbers)[CENTRED[column]][0] < reach + 2
-
-
-CENTRED = list(centred(own_numbers(arrays_of([HOUSE]), ENCODERS.ranges, ENCODERS.unstated)))
+    area = known_encoders().encode(HOUSE).area
+    reach = known_encoders().support.areas[area, 1, column]
+    shown = centred(leaned([replace(HOUSE, **{name: 1e6})]).numbers)
+    assert list(shown.values())[column][0] < reach + 2
 
 
 def test_rooms_lean_to_those_of_houses_of_that_size():

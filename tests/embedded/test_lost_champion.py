@@ -4,7 +4,6 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from mlflow import MlflowClient
 
 from tasador.clock import now
 from tasador.drift import verbs as drift
@@ -117,6 +116,8 @@ def test_successor_is_judged_by_the_absolute_checks_and_rollback_returns(world):
 
 
 def test_rollback_to_a_version_that_mlflow_lacks_records_nothing(world):
+    from mlflow import MlflowClient  # imported for seconds
+
     settings, _, second, _ = world
     MlflowClient(settings.mlflow_url).delete_model_version(settings.model_name, str(second.version))
     with Warehouse(settings.database_url) as warehouse:

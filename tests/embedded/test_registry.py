@@ -5,7 +5,6 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from mlflow import MlflowClient
 
 from tasador.errors import RegistryError, StoreUnavailable
 from tasador.stores.registry import CHAMPION, PREVIOUS, Registry
@@ -20,6 +19,8 @@ def settings(platform):
 
 @pytest.fixture
 def client(settings):
+    from mlflow import MlflowClient  # imported for seconds
+
     return MlflowClient(settings.mlflow_url)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from mlflow import MlflowClient
 
 from tasador.errors import RolloutError, SignatureError
 from tasador.model.signature import SIGNATURE
@@ -74,6 +73,8 @@ def test_failed_dossier_keeps_the_decision(settings, folder, tmp_path, checkout,
 def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
     settings, folder, tmp_path, checkout, monkeypatch
 ):
+    from mlflow import MlflowClient  # imported for seconds
+
     with recording_broker() as (broker, published):
         own = replace(settings, broker_url=broker)
         code, output = Flow("train", own, folder, checkout, *RUN).end()

@@ -1,11 +1,15 @@
 """Small real models, trained without a search."""
 
 import shutil
+from functools import cache
 
+from tasador.listings.arrays import arrays_of
 from tasador.listings.table import frame_of
 from tasador.model import bundle_writer
 from tasador.model.bundle import Bundle
 from tasador.training import fitting, search, splits
+from tasador.training.encoding import fit_all_rows
+from tasador.training.rows import prepare_rows
 from tests.kit.listings import simulated_listings
 from tests.kit.once import written_once
 
@@ -18,6 +22,18 @@ def train_bundle(frame, folder, search_result=QUICK):
     """Train on ``frame``, write the bundle to ``folder`` and load it."""
     fitting.write(fitting.fit(splits.prepare(frame), search_result), folder)
     return Bundle.load(folder)
+
+
+@cache
+def known_encoders():
+    """Encoders fitted to ``known_listings``, when a test first needs them; must not be changed."""
+    return fit_all_rows(prepare_rows(arrays_of(known_listings())))
+
+
+@cache
+def known_listings():
+    """Eight hundred simulated listings."""
+    return simulated_listings(800, seed=5)
 
 
 def make_bundle(folder, *, version=3, rows=900, seed=7):

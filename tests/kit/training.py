@@ -4,8 +4,6 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import replace
 
-import optuna
-
 from tasador.stores.lake import Lake
 from tasador.training import verbs
 from tasador.warehouse.warehouse import Warehouse
@@ -33,5 +31,7 @@ def history(settings):
 
 
 def trials_of(settings, training_id):
+    import optuna  # imported for half a second
+
     study = optuna.load_study(study_name=training_id, storage=verbs.study_storage(settings))
     return [t for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
