@@ -38,6 +38,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The code sets it when it imports NannyML, which would otherwise try to send reports of its use.
 # That may be in a test, after which the variable is taken back.
 os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
+# There are more processes than cores: further threads of numpy, LightGBM and XGBoost would wait for
+# each other, which takes processor time. Processes that tests start inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Seconds to minutes each, the slowest first; the other files follow in alphabetical order.
 SLOWEST_FIRST = (

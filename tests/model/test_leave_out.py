@@ -12,7 +12,7 @@ PARAMS = QUICK.params
 
 @pytest.fixture(scope="module")
 def left_out(market):
-    return leave_states_out(market, PARAMS, rotations=3, rows=3_000)
+    return leave_states_out(market, PARAMS, rotations=3, rows=1_500)
 
 
 def test_leave_states_out_covers_every_state_once(market, left_out):
@@ -23,7 +23,7 @@ def test_leave_states_out_covers_every_state_once(market, left_out):
 
 
 def test_leave_states_out_judges_every_row_once(left_out):
-    assert 2_800 <= left_out.rows <= 3_000
+    assert 1_400 <= left_out.rows <= 1_500
     assert sum(rotation.rows_judged for rotation in left_out.rotations) == left_out.rows
     assert left_out.metrics["rows"] == left_out.rows
     assert sum(metrics["rows"] for metrics in left_out.states.values()) == left_out.rows
@@ -40,14 +40,15 @@ def test_leave_states_out_error_exceeds_the_holdout_error(trained, left_out):
     assert left_out.metrics["r2"] < trained.manifest.metrics["r2"] - 0.05
 
 
-def test_leave_states_out_is_deterministic(market, left_out):
-    assert leave_states_out(market, PARAMS, rotations=3, rows=3_000) == left_out
-    other = leave_states_out(market, PARAMS, rotations=3, rows=1_000, seed=1)
-    assert sorted(name for each in other.rotations for name in each.states) == sorted(
-        left_out.states
+@pytest.mark.untraced
+def test_leave_states_out_is_deterministic(market):
+    one, again, other = (
+        leave_states_out(market, PARAMS, rotations=2, rows=1_000, seed=seed) for seed in (0, 0, 1)
     )
+    assert again == one
+    assert sorted(other.states) == sorted(one.states) == sorted(set(market["state"].dropna()))
     assert [rotation.states for rotation in other.rotations] != [
-        rotation.states for rotation in left_out.rotations
+        rotation.states for rotation in one.rotations
     ]
 
 
