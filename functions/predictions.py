@@ -72,7 +72,7 @@ def _lineage(database: Database, _request: Request, prediction_id: str) -> Respo
             "decision": decision_form(traced.decision),
             "rollouts": [rollout_form(row) for row in traced.rollouts],
             "verdicts": [{"batch_id": v.batch_id, **verdict_form(v)} for v in traced.drift],
-            "checks": [check_form(row) for row in traced.looks],
+            "checks": [check_form(row) for row in traced.checks],
             "batches": [batch_form(batch, [], None) for batch in traced.batches],
             "problem": "",
         }

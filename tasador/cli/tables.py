@@ -227,7 +227,7 @@ def lineage_tree(lineage: Lineage) -> Tree:
     _add_all(because, decision.reasons)
     for drift in lineage.drift:
         _add_all(model.add(f"requested by drift verdict {drift.verdict!r}"), drift.reasons)
-    for check in lineage.looks:
+    for check in lineage.checks:
         _add_all(model.add("requested by monitoring"), check.reasons)
     count = len(lineage.batches)
     data = tree.add(f"trained on {count} {'batch' if count == 1 else 'batches'}")

@@ -25,7 +25,7 @@ class LineageError(TasadorError):
 class Lineage:
     """One prediction and what led to it. Lists are oldest first.
 
-    ``drift`` and ``looks`` are the verdicts and monitoring checks that requested the training.
+    ``drift`` and ``checks`` are the verdicts and monitoring checks that requested the training.
     ``trace_id`` is the trace from the batch to the prediction, where spans are sent.
     """
 
@@ -34,7 +34,7 @@ class Lineage:
     rollouts: list[RolloutRecord]
     decision: DecisionRecord
     drift: list[DriftRecord]
-    looks: list[MonitorRecord]
+    checks: list[MonitorRecord]
     batches: list[Batch]
 
 
@@ -69,7 +69,7 @@ def trace(prediction_id: str, warehouse: Warehouse) -> Lineage:
         ],
         decision=decision,
         drift=warehouse.verdicts_of(decision.correlation_id),
-        looks=[
+        checks=[
             record
             for record in reversed(
                 warehouse.monitor_history(limit=_HISTORY_LIMIT, requested_training=True)

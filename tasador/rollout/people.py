@@ -1,4 +1,4 @@
-"""Who changes what serves."""
+"""The user of this machine, who is recorded with a decision unless another name is given."""
 
 from __future__ import annotations
 

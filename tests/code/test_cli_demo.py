@@ -98,7 +98,7 @@ def trace(prediction_id, warehouse):
         rollouts=[],
         decision=make_decision(version=1),
         drift=[],
-        looks=[],
+        checks=[],
         batches=[make_batch()],
     )
 

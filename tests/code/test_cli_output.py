@@ -102,7 +102,7 @@ def test_lineage_tree_names_every_step(console):
         rollouts=[make_rollout()],
         decision=make_decision(),
         drift=[make_drift_record()],
-        looks=[make_monitor_record()],
+        checks=[make_monitor_record()],
         batches=[make_batch(rows_raw=1_200, rows_clean=1_100), make_batch(batch_number=1)],
     )
     text = printed(console, tables.lineage_tree(lineage))

@@ -184,6 +184,6 @@ def test_prices_that_arrived_since_request_one_training(rising_market):
             model_digest=decided.digest,
         )
         warehouse.log_predictions([prediction])
-        assert trace(prediction.prediction_id, warehouse).looks == [requesting]
+        assert trace(prediction.prediction_id, warehouse).checks == [requesting]
     # Decided: nothing is left to resume.
     assert {flow for flow, _ in pending_flows(settings)} == {"drift"}
