@@ -114,11 +114,42 @@ def test_secrets_only_in_the_dev_overlay(folder):
             assert not (secret and "value" in variable), f"{what(each)}: {variable['name']}"
 
 
-def test_every_container_has_requests_and_limits(dev):
-    for each, container in kit.containers(dev):
+@pytest.mark.parametrize(
+    "folder",
+    [DEV, METAFLOW, "cluster/monitoring", "cluster/git", "cluster/source", "cluster/console"],
+)
+def test_every_container_has_requests_and_limits(folder):
+    for each, container in kit.containers(kit.built(folder)):
+        needed = {"cpu", "memory", "ephemeral-storage"}
+        if each["kind"] == "PodTemplate" or each["apiVersion"].startswith("serving.knative"):
+            # Knative starts them next to its queue-proxy; the namespace's LimitRange covers both.
+            needed.remove("ephemeral-storage")
         for kind in ("requests", "limits"):
             resources = container.get("resources", {}).get(kind, {})
-            assert {"cpu", "memory"} <= set(resources), f"{what(each)} {container['name']}: {kind}"
+            assert needed <= set(resources), f"{what(each)} {container['name']}: {kind}"
+
+
+def test_a_container_may_fill_its_folders_on_the_node(dev):
+    """Else the pod would be evicted below the limit of its emptyDir."""
+    for each in dev:
+        for _, spec in kit.pod_specs(each):
+            limits = [
+                mebibytes(c["resources"]["limits"]["ephemeral-storage"])
+                for c in spec["containers"]
+                if "ephemeral-storage" in c["resources"]["limits"]
+            ]
+            folders = [v["emptyDir"] for v in spec.get("volumes", []) if "emptyDir" in v]
+            filled = sum(
+                mebibytes(folder.get("sizeLimit", "0Mi"))
+                for folder in folders
+                if folder.get("medium") != "Memory"
+            )
+            assert not limits or sum(limits) >= filled, what(each)
+
+
+def mebibytes(text):
+    """The number in a quantity like 64Mi or 2Gi."""
+    return int(text[:-2]) * {"Mi": 1, "Gi": 1024}[text[-2:]]
 
 
 def test_limit_range_covers_flow_steps(dev):

@@ -1,6 +1,7 @@
 """Who may reach whom with all policies applied: the table below, and nobody else."""
 
 import pytest
+import yaml
 
 from tests.kit import manifests as kit
 from tests.kit.network_policies import Pod, passes, selects
@@ -135,6 +136,55 @@ def test_policies_name_existing_pods(policies, pods):
     for text in (str(policy["spec"]) for policy in policies):
         named |= {word for word in added | {"mlflow", "prepare", "web"} if f"'{word}'" in text}
     assert named <= known
+
+
+def test_nobody_but_the_ingress_and_each_other_reaches_the_monitoring():
+    objects = kit.built("cluster/monitoring")
+    there = list(kit.named(objects, "NetworkPolicy").values())
+    pods = {
+        each["metadata"]["name"]: Pod(
+            each["metadata"]["name"],
+            each["spec"]["template"]["metadata"]["labels"],
+            "monitoring",
+        )
+        for each in objects
+        if kit.pod_specs(each)
+    }
+    assert set(pods) == {"prometheus", "alertmanager", "grafana"}
+    callers = [*pods.values(), STRANGER, INGRESS, BROKER, STEP]
+    allowed = {
+        (name, port): {caller.name for caller in callers if passes(there, caller, pod, port)}
+        for name, pod in pods.items()
+        for port in (3000, 9090, 9093, 9094)
+    }
+    assert {key: names for key, names in allowed.items() if names} == {
+        ("prometheus", 9090): {"grafana", "ingress"},
+        ("alertmanager", 9093): {"prometheus", "ingress"},
+        ("grafana", 3000): {"ingress"},
+    }
+    prometheus = pods["prometheus"]
+    scraped = yaml.safe_load((kit.ROOT / "cluster/monitoring/prometheus.yml").read_text())
+    namespaces = {
+        name
+        for job in scraped["scrape_configs"]
+        for discovered in job.get("kubernetes_sd_configs", [])
+        for name in discovered.get("namespaces", {}).get("names", [])
+    }
+    assert {"tasador", "knative-serving", "argo"} <= namespaces
+    for name in namespaces - {"monitoring"}:
+        assert passes(there, prometheus, Pod("target", {}, name), 9090), name
+    assert not passes(there, prometheus, STRANGER, 80)
+    assert not passes(there, pods["grafana"], INTERNET, 443)
+
+
+def test_argo_cd_alone_reads_the_git_server_in_the_cluster():
+    objects = kit.built("cluster/git")
+    there = list(kit.named(objects, "NetworkPolicy").values())
+    git = Pod("git", {NAME: "git"}, "git")
+    assert passes(there, Pod("repo-server", {}, "argocd"), git, 8080)
+    for caller in (STRANGER, STEP, INGRESS):
+        assert not passes(there, caller, git, 8080)
+    assert not passes(there, git, INTERNET, 443)
 
 
 def policy(name, spec, namespace="tasador"):

@@ -17,6 +17,10 @@ NEW_TAG = re.compile(r"name:\s*\"?([^\s\",}]+).*newTag:\s*\"?([^\s\",}]+)")
 REMOTE = re.compile(r"^\s*-\s*[\"']?((?:https?|oci)://[^\s\"'#]+)")
 CHART = re.compile(r"^\s*chart:\s*[\"']?([^\s\"'#]+)")
 REVISION = re.compile(r"^\s*targetRevision:\s*[\"']?([^\s\"'#]+)")
+# `pip install ... NAME==VERSION`, and `go install|run MODULE@VERSION`.
+INSTALLED = re.compile(
+    r"pip install [^\n]*?(\w+==[\w.]+)|go (?:install|run) \"?[\w./-]+@([^\s\"]+)"
+)
 FROM = re.compile(r"^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 
 
@@ -82,10 +86,37 @@ def test_dockerfiles_use_only_pinned_base_images():
     assert strangers(dockerfiles(), in_dockerfile) == []
 
 
+def test_dockerfiles_and_tasks_install_only_pinned_programs():
+    found = [
+        (path.name, match)
+        for path in [*dockerfiles(), *tracked("Taskfile.yml", ".github/workflows/*.yml")]
+        for match in INSTALLED.findall(path.read_text())
+    ]
+    known = pins()
+    assert {name for name, _ in found} >= {"Dockerfile", "Taskfile.yml", "nightly.yml"}
+    for name, (by_pip, of_go) in found:
+        if by_pip:
+            package, _, version = by_pip.partition("==")
+            assert known[package.upper()] == version, name
+        else:
+            assert re.fullmatch(r"v?\$(\w+)", of_go), f"{name}: {of_go} is no pin"
+            assert of_go.lstrip("v$") in known, name
+
+
+def test_every_action_is_pinned_by_its_commit():
+    texts = [path.read_text() for path in tracked(".github/workflows/*.yml")]
+    used = [line for text in texts for line in re.findall(r"uses:\s*(.+)", text)]
+    assert len(used) > 10
+    for each in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", each), each
+
+
 def test_every_pin_is_used():
     texts = [
         path.read_text()
-        for path in tracked("cluster", "knative", "argo-workflows", "*Dockerfile", ".github")
+        for path in tracked(
+            *("cluster", "knative", "argo-workflows", "*Dockerfile", ".github", "Taskfile.yml")
+        )
         if path.name != "versions" and path.suffix not in (".md", ".png")
     ]
     for name, value in pins().items():
