@@ -105,7 +105,8 @@ def test_an_object_belongs_to_one_application(environment):
     owners = {}
     for name, objects in rendered(environment).items():
         for each in objects:
-            key = (each["apiVersion"], each["kind"], each["metadata"]["name"])
+            metadata = each["metadata"]
+            key = (each["kind"], metadata.get("namespace"), metadata["name"])
             assert key not in owners, f"{key} is in {owners[key]} and in {name}"
             owners[key] = name
 
