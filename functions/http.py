@@ -26,7 +26,7 @@ from tasador.listings.listing import FieldProblem
 # json.dumps with options would create an encoder on every call.
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
-# What a body that is no JSON may be, by its beginning.
+# What a body that is not JSON may be, by its beginning.
 _NOT_JSON = (
     (re.compile(rb"\x1f\x8b"), "gzip: send the header Content-Encoding: gzip with it"),
     (re.compile(rb"\s*<"), "XML or HTML; JSON is expected"),
@@ -275,7 +275,7 @@ def require_unique(body: bytes, members: int) -> None:
 
 
 def not_json(error: Exception, body: bytes) -> HttpProblem:
-    """400 for a body that is no JSON: what it is, or else where ``error`` was."""
+    """400 for a body that is not JSON: what it is, or else where ``error`` was."""
     for begin, kind in _NOT_JSON:
         if begin.match(body):
             return HttpProblem(400, f"the body is {kind}")

@@ -22,7 +22,7 @@ MAX_HEADER_BYTES = 262_144
 ARRIVAL_SECONDS = 30.0
 
 MAX_CONNECTIONS = 500
-# Idle connections are closed to keep room for so many new ones.
+# Idle connections are closed to keep room for this many new ones.
 SPARE_CONNECTIONS = 50
 # Between two requests of a connection.
 IDLE_SECONDS = 75.0

@@ -1,7 +1,7 @@
 """The metrics of a process on a port apart from its requests.
 
 Scrapers of a cluster address pods: a request to a Service would start a process at zero, and show
-one of several. So the metrics are no route of the function, and no ingress shows them.
+one of several. So the metrics are not a route of the function, and no ingress shows them.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class RequestParser(HTTPRequestParser):
         would have an attribute that nobody sent, or lack one.
         """
         super().parse_header(header_plus)
-        # Without one of these it is no event (functions.function.is_event).
+        # Without one of these it is not an event (functions.function.is_event).
         if _ANNOUNCING.isdisjoint(self.headers):
             return
         names = _ATTRIBUTES.findall(header_plus.lower())

@@ -288,7 +288,7 @@ SCHEMAS: Json = {
                 "errors": a_list(an_object({"field": STRING, "reason": STRING, "value": STRING})),
                 "final": {
                     "type": "boolean",
-                    "description": "true: the process must be restarted, trying again is no use",
+                    "description": "true: restart the process, since trying again does not help",
                 },
             },
             ("type", "title", "status", "detail"),

@@ -51,7 +51,7 @@ class DiskFull(StoreUnavailable):
 
 
 class InvalidValue(TasadorError):
-    """The database refuses a value. Trying again is no use."""
+    """The database refuses a value. Trying again does not help."""
 
 
 class RegistryError(TasadorError):

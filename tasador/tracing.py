@@ -217,7 +217,7 @@ def _headers(text: str) -> dict[str, str]:
 
 
 class Sampler:
-    """Lets at most so many spans a second begin: a request that is not chosen costs nothing."""
+    """Limits the spans that begin in a second: a request that is not chosen costs nothing."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second

@@ -9,7 +9,7 @@ _LONGEST = 900.0
 
 
 def delay(failures: int) -> float:
-    """Seconds that must pass after so many wrong passwords in a row.
+    """Seconds that must pass after ``failures`` wrong passwords in a row.
 
     None after four; one second after five, and twice as long after each further one: 32 seconds
     after ten, 15 minutes at most.

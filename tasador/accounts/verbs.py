@@ -117,7 +117,7 @@ def _found(is_found: bool, name: str) -> None:
 
 
 def sign_in(warehouse: Warehouse, name: str, password: str, address: str, hours: int) -> SignedIn:
-    """Begin a session of so many hours. Raises SignInRefused.
+    """Begin a session of ``hours`` hours. Raises SignInRefused.
 
     Wrong passwords slow down the account and the address (``delays``), in all processes that share
     the database.

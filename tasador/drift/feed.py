@@ -115,8 +115,8 @@ def _says(name: str, share: float, usual: float, batch: Refusals, *, compared: b
 def lost(profile: ReferenceProfile, batch: pd.DataFrame) -> CheckResult:
     """Check whether a field lost its values in half of the listings, or nearly all; raw rows.
 
-    Which fields are known differs between places and brokers, so less than that is no broken feed.
-    A batch of other statuses, or of land, is another market (``measures.expected_missing``).
+    Which fields are known differs between places and brokers, so less than that is not a broken
+    feed. A batch of other statuses, or of land, is another market (``measures.expected_missing``).
     """
     limits = profile.thresholds
     expected = expected_missing(profile.detectors.raw, batch, given_land=True)

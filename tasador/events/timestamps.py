@@ -45,7 +45,7 @@ def _ends_a_month(
 def parse_timestamp(text: str) -> datetime:
     """The time in UTC. A leap second is read as the second after it.
 
-    Raises ValueError for a text that is no time of RFC 3339, or lies outside the years 1 to 9999.
+    Raises ValueError for a text that is not an RFC 3339 time, or lies outside the years 1 to 9999.
     """
     match = _RFC_3339.fullmatch(text)
     if match is None or not is_timestamp(text):

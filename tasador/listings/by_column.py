@@ -243,7 +243,7 @@ def _codes_of_texts(rule: Rule, values: Sequence[Any], read: ReadColumns) -> Tex
     if not first.endswith(".0") and (codes := _plain_codes(rule, values)) is not None:
         return codes
     texts = [value.removesuffix(".0") if value else None for value in values]
-    if "" in texts:  # ".0" is no whole number
+    if "" in texts:  # ".0" is not a whole number
         return None
     if rule.kind == "zip code":
         texts = [text.zfill(_ZIP_DIGITS) if text else None for text in texts]

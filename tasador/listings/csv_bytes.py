@@ -17,7 +17,7 @@ _BUFFER = 1 << 16
 SAVE = "save it as CSV (UTF-8)"
 _UNPACK = "unpack it first; .csv, .csv.gz and a .zip with one CSV are read"
 
-# How a file that is no CSV begins, what it is, and what to do.
+# How a file that is not a CSV begins, what it is, and what to do.
 _KINDS = (
     (b"PAR1", "a Parquet file", "convert it to CSV"),
     (b"ARROW1", "an Arrow file", "convert it to CSV"),
@@ -62,7 +62,7 @@ def open_bytes(path: Path, stack: ExitStack) -> IO[bytes]:
 
 
 def _refuse(path: Path, head: bytes) -> None:
-    """Raise TableError if bytes that begin like this are no CSV."""
+    """Raise TableError if bytes that begin like this are not a CSV."""
     for begin, kind, remedy in _KINDS:
         if head.startswith(begin):
             raise TableError(f"{path} is {kind}: {remedy}")
@@ -79,7 +79,7 @@ def _only_csv(path: Path, archive: zipfile.ZipFile, stack: ExitStack) -> IO[byte
     names = [name for name in archive.namelist() if not name.endswith("/")]
     if "[Content_Types].xml" in names or "mimetype" in names:
         raise TableError(f"{path} is a workbook (.xlsx or .ods) or document: {SAVE}")
-    # What macOS adds to an archive is no file of the user's: __MACOSX/, .DS_Store and ._x.csv.
+    # What macOS adds to an archive is not a file of the user's: __MACOSX/, .DS_Store and ._x.csv.
     names = [
         name for name in names if not name.startswith("__MACOSX/") and Path(name).name[0] != "."
     ]

@@ -1,6 +1,6 @@
 """CSV files, read strictly: plain, as .gz, or as the only CSV in a .zip.
 
-A file that is no such CSV is refused with what it is and what to do. Where a row cannot be read,
+A file that is not such a CSV is refused with what it is and what to do. Where a row cannot be read,
 the error names the line.
 """
 
@@ -52,7 +52,7 @@ class PlainLines(NamedTuple):
 
 
 def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], Iterator[CsvRow]]:
-    """Open a CSV with a header: its column names, and its rows. A blank line is no row.
+    """Open a CSV with a header: its column names, and its rows. A blank line is not a row.
 
     Raises TableError, naming the file and the line, when it cannot be read or lacks a column of
     ``require``.
@@ -115,7 +115,7 @@ def _open_csv(
 
 
 def _refuse_header(path: Path, header: list[str], wanted: Sequence[str]) -> None:
-    """Raise TableError for a first line that is no header, or spells a wanted column otherwise."""
+    """Raise TableError if the first line is not a header, or spells a wanted column otherwise."""
     names = list(map(cleaned, header))
     if not any(names):
         raise TableError(f"{path}, line 1 is empty: it must be the header with the columns' names")

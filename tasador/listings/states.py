@@ -86,7 +86,7 @@ def _spellings() -> dict[str, str]:
 
 
 _NAMES = _spellings()
-# What is no letter of a name: "New-York", "new_york", "Hawai'i" with any apostrophe.
+# What is not a letter of a name: "New-York", "new_york", "Hawai'i" with any apostrophe.
 _PLAIN = str.maketrans({**dict.fromkeys(".,-_()", " "), **dict.fromkeys("'`\u2018\u2019\u02bb")})
 _COUNTRY = r"(?:u ?s(?: ?a)?|united states(?: of america)?)"
 # What may stand before and after a name.

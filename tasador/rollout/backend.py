@@ -52,7 +52,7 @@ class Backend(Protocol):
         """Start a process of the revision and wait until it is ready; else (False, reason)."""
 
     def delete(self, service: str, revision: str) -> None:
-        """Delete a revision that has neither traffic nor tag; one that is absent is no error."""
+        """Delete a revision that has neither traffic nor tag; a missing one is not an error."""
 
     def address(self, service: str, tag: str) -> str:
         """The base URL of the revision with the tag."""

@@ -68,7 +68,7 @@ class KubeClient:
         return self._call("GET", path)
 
     def delete(self, path: str) -> None:
-        """Delete the object; one that is absent is no error."""
+        """Delete the object; a missing one is not an error."""
         self._call("DELETE", path)
 
     def patch(self, path: str, operations: list[dict[str, Any]]) -> None:

@@ -152,7 +152,7 @@ def check_servable(chosen: DecisionRecord, registry: Registry, settings: Setting
 def named_version(
     history: Sequence[DecisionRecord], version: int, digest: str = ""
 ) -> DecisionRecord | None:
-    """The newest decision on the version that is no rollback, or None.
+    """The newest decision on the version that is not a rollback, or None.
 
     Raises RolloutError if it may be one of several versions.
     """

@@ -74,7 +74,7 @@ def _is_storable(text: str) -> bool:
 
 
 def _whole_rows(text: str, closing: str) -> int:
-    """Where the last whole row probably ends. If it does not, the rows are no JSON."""
+    """Where the last whole row probably ends. If it does not, the rows are not JSON."""
     end = text.rfind("]")
     before = end - 1
     while before > 0 and text[before] in _SPACE:

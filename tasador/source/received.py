@@ -36,7 +36,7 @@ class Received:
 
     @contextmanager
     def reported_every(self, seconds: float, say: Callable[[str], None]) -> Iterator[None]:
-        """Say how much has come, every so many seconds until the block ends."""
+        """Say how much has come, every ``seconds`` until the block ends."""
         ended = threading.Event()
 
         def report() -> None:

@@ -110,7 +110,7 @@ class Accounts(Database):
         """Count an attempt to sign in as a failure, before the password is checked.
 
         ``keys`` are the account and the address. ``delay`` returns how many seconds must pass
-        after so many failures. Returns how many seconds are left; the attempt counts if none are.
+        after that many failures. Returns how many seconds are left; the attempt counts if none are.
         Since attempts count before they are checked, many at once are no way around the delay.
         """
         table = tables.sign_in_failures
