@@ -69,3 +69,18 @@ def test_modules_named_by_their_folder_exist():
         if name not in modules
     ]
     assert unknown == []
+
+
+@pytest.mark.parametrize("index", ["README.md", "index.md"])
+def test_every_page_of_docs_is_in_its_index(index):
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md", "index.md"}
+    listed = set(links((ROOT / "docs" / index).read_text()))
+    assert pages - listed == set()
+
+
+def test_every_module_of_functions_is_in_their_readme():
+    text = (ROOT / "functions" / "README.md").read_text()
+    table = text.partition("## Modules")[2].partition("##")[0]
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", table))))
+    modules = {path.stem for path in (ROOT / "functions").glob("*.py")} - {"__init__"}
+    assert modules - named == set()
