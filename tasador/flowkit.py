@@ -203,9 +203,21 @@ def image_of(figure: Figure) -> Any:
     """
     from metaflow.cards import Image
 
+    return Image(src=png_of(figure))
+
+
+def png_of(figure: Figure, *, dpi: float | None = None) -> bytes:
+    """The figure as PNG, at its own resolution unless ``dpi`` is given.
+
+    ``Figure.savefig`` gives the same picture and draws it twice, the first time for its layout.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    if dpi is not None:
+        figure.set_dpi(dpi)
     png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return Image(src=png.getvalue())
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return png.getvalue()
 
 
 class _JsonLines(logging.Formatter):

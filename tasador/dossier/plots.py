@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from itertools import chain, cycle
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.flowkit import png_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def calibration(evaluation: Evaluation, groups: Mapping[str, Array]) -> bytes:
     _dollars(right)
     for axes in (left, right):
         _plain(axes)
-    return _png(figure)
+    return png_of(figure, dpi=_DPI)
 
 
 def slices(
@@ -84,7 +84,7 @@ def slices(
     axes.margins(x=0.1, y=0.01)
     axes.set(xlabel=f"median error (% of the price); the line is {overall_name}")
     _plain(axes)
-    return _png(figure)
+    return png_of(figure, dpi=_DPI)
 
 
 def left_out(states: Mapping[str, Mapping[str, float]], overall: float) -> bytes:
@@ -120,7 +120,7 @@ def effects(measured: Effects, names: Mapping[str, str]) -> bytes:
     axes.invert_yaxis()
     axes.set(xlabel="effect on the price (% of it); blue: small value, red: large, grey: no number")
     _plain(axes)
-    return _png(figure)
+    return png_of(figure, dpi=_DPI)
 
 
 def prices(evaluation: Evaluation) -> bytes:
@@ -136,19 +136,13 @@ def prices(evaluation: Evaluation) -> bytes:
     _dollars(axes)
     axes.yaxis.set_major_formatter(_engineering())
     _plain(axes)
-    return _png(figure)
+    return png_of(figure, dpi=_DPI)
 
 
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
-
-
-def _png(figure: Figure) -> bytes:
-    written = io.BytesIO()
-    figure.savefig(written, format="png", dpi=_DPI, metadata={"Software": None})
-    return written.getvalue()
 
 
 def _inside(evaluation: Evaluation, level: str) -> Array:
