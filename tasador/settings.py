@@ -82,6 +82,7 @@ class Settings:
     canary: str = ""  # canary steps of a rollout: PERCENT:SECONDS,...
     approval: str = "automatic"  # or "required": a person approves each promotion
     churn_limit: int = 100  # per cent of the recorded requests that a promotion may move by 10 %
+    dossier_rotations: int = 4  # trainings of a dossier without some of the states; 0: none
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time
 
@@ -122,6 +123,11 @@ class Settings:
         if not 0 <= settings.churn_limit <= 100:
             raise ConfigurationError(
                 f"TASADOR_CHURN_LIMIT is {settings.churn_limit}; it is a percentage, 0 to 100"
+            )
+        if settings.dossier_rotations == 1:
+            raise ConfigurationError(
+                "TASADOR_DOSSIER_ROTATIONS is 1, which would leave out every state: at least 2 are "
+                "needed, and 0 leaves none out"
             )
         return settings
 

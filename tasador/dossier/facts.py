@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from tasador.progress import Progress
 
 
-# Bounds of leave-states-out in the train flow; it ranks nothing, so a sample is enough.
+# Leaving states out ranks nothing, so a sample of the rows is enough.
 LEFT_OUT_ROWS = 3_000
-LEFT_OUT_ROTATIONS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,8 @@ class Facts:
 
     ``frame`` holds the clean rows of ``batches``, which the version was trained on, ``holdout`` the
     rows that it was judged on, ``reference`` its drift reference and ``baseline`` the drift
-    baseline learned from that, ``params`` its training parameters.
+    baseline learned from that, ``params`` its training parameters, ``rotations`` the number of
+    trainings without some of the states.
     """
 
     bundle: Bundle
@@ -50,6 +50,7 @@ class Facts:
     reference: pd.DataFrame
     baseline: Baseline | None
     params: Mapping[str, Any]
+    rotations: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +76,7 @@ def measure_all(facts: Facts, progress: Progress | None = None) -> Measured:
     rows = facts.holdout[facts.holdout["price"].between(low, high)]
     evaluation = evaluate(facts.bundle, rows)
     groups = _groups(columns_of(rows))
-    left_out, why = None, ""
-    try:
-        left_out = leave_states_out(
-            facts.frame,
-            facts.params,
-            rotations=LEFT_OUT_ROTATIONS,
-            rows=LEFT_OUT_ROWS,
-            progress=progress,
-        )
-    except TrainingError as error:
-        why = str(error)
+    left_out, why = _left_out(facts, progress)
     return Measured(
         evaluation=evaluation,
         ratio_study=ratio_study(evaluation),
@@ -98,6 +89,25 @@ def measure_all(facts: Facts, progress: Progress | None = None) -> Measured:
         left_out=left_out,
         no_left_out=why,
     )
+
+
+def _left_out(facts: Facts, progress: Progress | None) -> tuple[LeftOut | None, str]:
+    """The figures of states left out, or None and the reason."""
+    if not facts.rotations:
+        return None, "TASADOR_DOSSIER_ROTATIONS is 0"
+    try:
+        return (
+            leave_states_out(
+                facts.frame,
+                facts.params,
+                rotations=facts.rotations,
+                rows=LEFT_OUT_ROWS,
+                progress=progress,
+            ),
+            "",
+        )
+    except TrainingError as error:
+        return None, str(error)
 
 
 def _groups(columns: dict[str, Array]) -> dict[str, Array]:

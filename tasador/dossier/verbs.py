@@ -83,6 +83,7 @@ def write(
         reference=reference,
         baseline=baseline,
         params=params,
+        rotations=settings.dossier_rotations,
     )
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         folder = Path(scratch)

@@ -152,3 +152,11 @@ def test_git_sha_without_git_is_empty(monkeypatch, tmp_path):
 def test_session_needs_an_hour(tmp_path):
     with pytest.raises(ConfigurationError, match="TASADOR_WEB_SESSION_HOURS is 0"):
         Settings.load({"TASADOR_HOME": str(tmp_path), "TASADOR_WEB_SESSION_HOURS": "0"})
+
+
+def test_a_dossier_leaves_out_a_share_of_the_states_or_none(tmp_path):
+    environ = {"TASADOR_HOME": str(tmp_path)}
+    assert Settings.load(environ).dossier_rotations == 4
+    assert Settings.load({**environ, "TASADOR_DOSSIER_ROTATIONS": "0"}).dossier_rotations == 0
+    with pytest.raises(ConfigurationError, match=r"TASADOR_DOSSIER_ROTATIONS is 1, .* every state"):
+        Settings.load({**environ, "TASADOR_DOSSIER_ROTATIONS": "1"})

@@ -135,7 +135,7 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
         metrics = json.loads((stored / "metrics.json").read_bytes())["by_what_is_known"]["all rows"]
         assert metrics == pytest.approx(decided.metrics)
         left_out = json.loads((stored / "leave-out.json").read_bytes())
-        assert len(left_out["rotations"]) == 4
+        assert len(left_out["rotations"]) == settings.dossier_rotations == 2
         readme = (stored / "README.md").read_text()
         linked = set(re.findall(r"\]\(([^)]+)\)", readme))
         assert linked == set(index["files"]) - {"README.md"} | {"dossier.json"}

@@ -16,9 +16,13 @@ BATCHES = raw_batches(1, rows=1_500)
 
 @contextmanager
 def ready_to_train(platform):
-    """A separate database, registered model and broker, with one batch ingested."""
+    """A separate database, registered model and broker, with one batch ingested.
+
+    Its dossiers train two models without half of the states, not four.
+    """
     with own_database(platform) as own, recording_broker() as (broker, _):
-        own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        own = replace(own, model_name=name, broker_url=broker, dossier_rotations=2)
         Lake(own).ensure_buckets()
         with Source(BATCHES).serving() as source:
             ingest_all(own, source.url)

@@ -27,7 +27,6 @@ def small():
     """Leave states out with fewer rows than the train flow uses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dossier_facts, "LEFT_OUT_ROWS", 1_500)
-        patch.setattr(dossier_facts, "LEFT_OUT_ROTATIONS", 2)
         yield
 
 
@@ -56,6 +55,7 @@ def facts(market, trained):
         reference=reference,
         baseline=learn_baseline(reference),
         params=QUICK.params,
+        rotations=2,
     )
 
 
@@ -125,3 +125,5 @@ def test_card_without_left_out_states_gives_the_reason(facts, tmp_path):
         in (tmp_path / "README.md").read_text()
     )
     assert "not_measured" in json.loads((tmp_path / "leave-out.json").read_bytes())
+    write_folder(replace(facts, rotations=0), tmp_path)
+    assert "Not measured: TASADOR_DOSSIER_ROTATIONS is 0" in (tmp_path / "README.md").read_text()
