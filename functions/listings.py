@@ -21,13 +21,13 @@ def listing_from_json(data: Any, field_name: str = "body") -> Listing:
 
 def read_as(data: Mapping[str, Any], listing: Listing) -> dict[str, str]:
     """The texts that were read as another one, by field: {"state": "Texas"} for "TX"."""
-    found = {}
+    reworded = {}
     for name in REWORDED:
         if (sent := data.get(name)) is not None:
             value = getattr(listing, name)
             if value is not sent and is_reworded(sent, value):
-                found[name] = value
-    return found
+                reworded[name] = value
+    return reworded
 
 
 def inputs_of(listing: Listing) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def _lineage(database: Database, _request: Request, prediction_id: str) -> Respo
 
     warehouse = database.warehouse()
     record = _find(warehouse, prediction_id)
-    found = {
+    answer = {
         "prediction": prediction_as_json(record),
         "realised": realised(warehouse, [record]).get(prediction_id),
     }
@@ -65,10 +65,10 @@ def _lineage(database: Database, _request: Request, prediction_id: str) -> Respo
         traced = trace(prediction_id, warehouse)
     except LineageError as error:
         none: dict[str, Any] = {"decision": None, "rollouts": [], "verdicts": []}
-        return reply({**found, **none, "checks": [], "batches": [], "problem": str(error)})
+        return reply({**answer, **none, "checks": [], "batches": [], "problem": str(error)})
     return reply(
         {
-            **found,
+            **answer,
             "decision": decision_form(traced.decision),
             "rollouts": [rollout_form(row) for row in traced.rollouts],
             "verdicts": [{"batch_id": v.batch_id, **verdict_form(v)} for v in traced.drift],
@@ -99,7 +99,7 @@ def realised(
     if not wanted:
         return {}
     sales = warehouse.sales(wanted, min(r.predicted_at for r in records))
-    found = {}
+    prices = {}
     for record in records:
         sale = next(
             (
@@ -111,9 +111,9 @@ def realised(
             None,
         )
         if sale is not None and sale.price > 0:
-            found[record.prediction_id] = {
+            prices[record.prediction_id] = {
                 "price": sale.price,
                 "fetched_at": sale.fetched_at.isoformat(),
                 "error": record.price / sale.price - 1,
             }
-    return found
+    return prices

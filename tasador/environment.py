@@ -131,8 +131,8 @@ def named(*names: str) -> str:
     ``names`` are names, or prefixes that end with an underscore or are PG. Empty if there are
     none, and where ``for_child`` made the environment, since the variables are Tasador's then.
     """
-    found = () if _MADE_FOR in os.environ else variables(*names)
-    return f"; the environment sets {', '.join(found)}" if found else ""
+    matches = () if _MADE_FOR in os.environ else variables(*names)
+    return f"; the environment sets {', '.join(matches)}" if matches else ""
 
 
 def variables(*names: str) -> list[str]:

@@ -20,14 +20,14 @@ def list_(
 ) -> None:
     """List the undelivered events, oldest first, with the reason."""
     settings = _reachable_settings()
-    letters = _backend(settings).dead_letters(settings)
+    undelivered = _backend(settings).dead_letters(settings)
     if json:
-        print_json(letters)
+        print_json(undelivered)
         return
     from tasador.cli.console import console
     from tasador.cli.tables import dead_letters_report
 
-    console.print(dead_letters_report(letters))
+    console.print(dead_letters_report(undelivered))
 
 
 @app.command()

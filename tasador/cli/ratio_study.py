@@ -59,37 +59,37 @@ def ratio_study(
     if html is not None:
         _check_writable(html)
     with stages(quiet=format_ is Format.json) as progress:
-        found = study_csv(bundle, csv, rows.value, Settings.load(), progress, census)
+        result = study_csv(bundle, csv, rows.value, Settings.load(), progress, census)
     if html is not None:
-        _write_page(html, found, csv)
+        _write_page(html, result, csv)
     if format_ is Format.json:
         print_json(
             {
-                "model": found.model,
-                "digest": found.digest,
+                "model": result.model,
+                "digest": result.digest,
                 "csv": csv,
-                "left_out": found.left_out,
-                "disparities": found.disparities,
-                **found.study.as_dict(),
+                "left_out": result.left_out,
+                "disparities": result.disparities,
+                **result.study.as_dict(),
             }
         )
         return
-    _print(found, csv)
+    _print(result, csv)
     if html is not None:
         typer.echo(f"\nwritten: {html}")
 
 
-def _print(found: CsvStudy, csv: Path) -> None:
+def _print(result: CsvStudy, csv: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from tasador.cli.console import console
     from tasador.ratio_study import words
 
-    study = found.study
+    study = result.study
     layout: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
-    console.print(f"{found.model} on {csv}: {study.overall.rows:,} rows")
-    for why, count in found.left_out.items():
+    console.print(f"{result.model} on {csv}: {study.overall.rows:,} rows")
+    for why, count in result.left_out.items():
         console.print(f"  left out: {count:,} {why}")
     if study.overall.figures:
         details = Table(*words.DETAIL_HEADERS, **layout)
@@ -103,9 +103,9 @@ def _print(found: CsvStudy, csv: Path) -> None:
         for group in groups:
             table.add_row(*words.group_row(group, words.MAIN))
         console.print(table)
-    if found.disparities:
+    if result.disparities:
         table = Table(*words.DISPARITY_HEADERS, **layout)
-        for row in words.disparity_rows(found.disparities):
+        for row in words.disparity_rows(result.disparities):
             table.add_row(*row)
         console.print(table)
     if not study.overall.figures:
@@ -122,20 +122,20 @@ def _check_writable(path: Path) -> None:
         raise ConfigurationError(f"--html {path}: name a file in an existing folder")
 
 
-def _write_page(path: Path, found: CsvStudy, csv: Path) -> None:
+def _write_page(path: Path, result: CsvStudy, csv: Path) -> None:
     from tasador.errors import ConfigurationError
     from tasador.files import whole_file
     from tasador.ratio_study.page import html
 
     facts = {
-        "digest": found.digest[:16],
+        "digest": result.digest[:16],
         "file": csv.name,
-        **{f"left out ({why}):": f"{count:,}" for why, count in found.left_out.items()},
+        **{f"left out ({why}):": f"{count:,}" for why, count in result.left_out.items()},
     }
     try:
         with whole_file(path) as part:
             part.write_text(
-                html(found.study, f"Ratio study of {found.model}", facts, found.disparities),
+                html(result.study, f"Ratio study of {result.model}", facts, result.disparities),
                 encoding="utf-8",
             )
     except OSError as error:

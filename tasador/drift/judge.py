@@ -204,9 +204,9 @@ def judge_batch(
     require_columns(batch, "batch")
     scores = _first_scores(batch, thresholds or Thresholds())
     if refusals is not None and not accepted:
-        found = feed.refused(refusals, earlier, thresholds)
-        scores["feed"] = {"refused": found.scores}
-        if broken := broken_feed(found.findings, scores):
+        refused = feed.refused(refusals, earlier, thresholds)
+        scores["feed"] = {"refused": refused.scores}
+        if broken := broken_feed(refused.findings, scores):
             return broken
     if batch.empty:
         return DriftReport("no_drift", ["the batch has no listing to judge"], scores)

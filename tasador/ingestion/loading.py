@@ -40,7 +40,7 @@ def read_payload(
     # Arrow's own allocator keeps what a block needed, some 15 MB; malloc returns it.
     pa.set_memory_pool(pa.system_memory_pool())
     digest = hashlib.blake2b(digest_size=16)
-    rows = clean = told = 0
+    rows = clean = reported = 0
     with pa.OSFile(str(columns), "wb") as file, pa.ipc.new_stream(file, CLEAN_SCHEMA) as writer:
         for read in read_rows(blocks(payload)):
             digest.update(read.canonical)
@@ -48,8 +48,8 @@ def read_payload(
             writer.write_batch(read.listings)
             rows += read.rows
             clean += read.rows_clean
-            if rows // _ROWS_PER_MESSAGE > told:
-                told = rows // _ROWS_PER_MESSAGE
+            if rows // _ROWS_PER_MESSAGE > reported:
+                reported = rows // _ROWS_PER_MESSAGE
                 say(f"{rows:,} rows read")
     return ReadPayload(digest.hexdigest(), rows, clean)
 

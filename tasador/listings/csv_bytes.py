@@ -85,10 +85,10 @@ def _only_csv(path: Path, archive: zipfile.ZipFile, stack: ExitStack) -> IO[byte
     ]
     tables = [name for name in names if name.lower().endswith(".csv")]
     if len(tables) != 1:
-        found = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        contents = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
         raise TableError(
             f"{path} is a .zip with {len(tables)} CSV files where one is expected; it contains "
-            f"{found or 'nothing'}"
+            f"{contents or 'nothing'}"
         )
     try:
         file = stack.enter_context(_buffered(archive.open(tables[0])))

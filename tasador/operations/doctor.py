@@ -115,10 +115,10 @@ def _rollouts(settings: Settings) -> str:
     from tasador.warehouse.warehouse import Warehouse
 
     with Warehouse(settings.database_url) as warehouse:
-        found = read_status(warehouse, settings.model_name)
-    if found.healthy or found.newest is None or found.pause is not None:
-        return found.message
-    raise TasadorError(found.message)
+        status = read_status(warehouse, settings.model_name)
+    if status.healthy or status.newest is None or status.pause is not None:
+        return status.message
+    raise TasadorError(status.message)
 
 
 def _broker(settings: Settings) -> str:

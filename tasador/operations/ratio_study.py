@@ -81,10 +81,10 @@ def study_csv(
     estimate = np.asarray(model.predict(columns).price)
     makeup = by_row(figures, columns["zip_code"])
     parts = {**parts_of(columns), **{name: fifths(values) for name, values in makeup.items()}}
-    found = study(estimate, columns["price"], keys, parts)
-    report("study", 1.0, f"{len(usable):,} rows, {len(found.groups)} groups")
+    result = study(estimate, columns["price"], keys, parts)
+    report("study", 1.0, f"{len(usable):,} rows, {len(result.groups)} groups")
     return CsvStudy(
-        study=found,
+        study=result,
         model=f"{model.manifest.name}@{model.manifest.version}",
         digest=model.manifest.digest,
         left_out={why: count for why, count in left_out.items() if count},

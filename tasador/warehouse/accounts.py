@@ -24,8 +24,8 @@ class Accounts(Database):
 
     def account(self, name: str) -> Account | None:
         """The account of that name."""
-        found = self._select(Account, tables.accounts, tables.accounts.c.name == name)
-        return found[0] if found else None
+        rows = self._select(Account, tables.accounts, tables.accounts.c.name == name)
+        return rows[0] if rows else None
 
     def add_account(self, account: Account) -> bool:
         """Store a new account; False if the name is taken."""
