@@ -26,7 +26,7 @@ from functions.observability import EVENTS, PREDICTION_DURATION, PREDICTION_PRIC
 from functions.recording import Recorder
 from tasador.clock import now
 from tasador.events import build
-from tasador.events.event import PREDICTION_REQUESTED, Event
+from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.events.seal import sealed
 from tasador.listings.listing import Listing
 from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
@@ -72,8 +72,12 @@ def on_event(event: Event) -> Response:
     """Reply to prediction.requested with prediction.made, which the broker routes to record.
 
     Its id is derived from the request's source and id: the same request delivered twice is one
-    prediction.
+    prediction. A revision that shadows receives prediction.made, and replies prediction.compared.
     """
+    if event.type == PREDICTION_MADE:
+        from functions import shadow  # only a version that shadows receives this
+
+        return shadow.compare(event, MODEL.wait_for_bundle())
     return _reply(event, _answer(event))
 
 

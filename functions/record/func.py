@@ -28,7 +28,8 @@ from functions.http import (
 from functions.limits import MAX_BODY_BYTES
 from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
-from tasador.events.event import PREDICTION_MADE, Event, EventError
+from tasador.events.comparisons import comparisons_of
+from tasador.events.event import PREDICTION_COMPARED, PREDICTION_MADE, Event, EventError
 from tasador.events.predictions import predictions_of
 from tasador.listings.listing import FieldProblem
 from tasador.prediction_record import PredictionRecord
@@ -42,13 +43,17 @@ log = logging.getLogger("tasador.functions.record")
 def on_event(event: Event) -> Response:
     """Store the predictions of a prediction.made event; known ids are left as they are.
 
+    So are the comparisons of a prediction.compared event stored, which a shadow makes.
+
     503 asks the broker to deliver the event again; 400 and 422 reject it for good. Of several
     predictions those that can be stored are: one that cannot be must not take the others with it.
     """
-    if event.type != PREDICTION_MADE:
+    if event.type not in (PREDICTION_MADE, PREDICTION_COMPARED):
         EVENTS.labels("other", "refused").inc()
         raise HttpProblem(422, f"type is {event.type!r}; {PREDICTION_MADE} is expected")
     _require_seal(event)
+    if event.type == PREDICTION_COMPARED:
+        return _store_comparisons(event)
     try:
         records, errors = predictions_of(event.data)
         new = DATABASE.warehouse().log_predictions(records) if records else 0
@@ -71,6 +76,21 @@ def on_event(event: Event) -> Response:
             }
         },
     )
+    return no_content()
+
+
+def _store_comparisons(event: Event) -> Response:
+    """Store what a shadow says of predictions, apart from them."""
+    try:
+        new = DATABASE.warehouse().log_comparisons(comparisons_of(event.data))
+    except StoreUnavailable:
+        EVENTS.labels(event.type, "retry").inc()
+        raise
+    except EventError:
+        EVENTS.labels(event.type, "refused").inc()
+        raise
+    EVENTS.labels(event.type, "done").inc()
+    log.info("comparisons stored", extra={"fields": {"new": new}})
     return no_content()
 
 

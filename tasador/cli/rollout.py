@@ -1,4 +1,4 @@
-"""Commands that pause and resume rollouts."""
+"""Commands that pause and resume rollouts, and let a version shadow what serves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tasador.cli.output import print_json
 from tasador.reachable import require_running
 from tasador.settings import Settings
 
-app = typer.Typer(help="Pause and resume rollouts, and show what serves.", no_args_is_help=True)
+app = typer.Typer(
+    help="Pause and resume rollouts, show what serves, let a version shadow it.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -62,3 +65,66 @@ def status(
         return
     for sentence in found.message.split("; "):
         typer.echo(sentence)
+
+
+@app.command()
+def shadow(
+    version: Annotated[
+        int | None, typer.Argument(help="Let this version shadow; default: show the report.")
+    ] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="End the shadow.")] = False,
+    digest: Annotated[
+        str, typer.Option(help="First digits of the digest, if several versions have the number.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Mirror live requests to a version at 0 % of the traffic, and compare.
+
+    Nobody is answered by it. Its prices are recorded apart from predictions. The report shows
+    differences, latency and errors. A rollout ends the shadow.
+    """
+    if version is not None and stop:
+        raise typer.BadParameter("give a VERSION or --stop")
+    settings = require_running(Settings.load(), "database_url")
+    if version is None and not stop:
+        _report(settings, as_json=json)
+        return
+    from tasador.rollout import shadow as shadows
+
+    require_running(settings.require("broker_url"), "database_url")
+    if stop:
+        with acting(settings, "rollout shadow", "stop", by=by):
+            ended, left = shadows.stop(settings, by)
+        typer.echo(f"version {ended.version} shadows no longer; `tasador rollout shadow` reports")
+    else:
+        require_running(settings, "s3_endpoint", "mlflow_url")
+        with acting(settings, "rollout shadow", str(version), by=by):
+            started, left = shadows.start(settings, version or 0, by, digest=digest)
+        typer.echo(
+            f"version {started.version} shadows what serves as soon as reload has it ready; "
+            "`tasador rollout shadow` reports"
+        )
+    if left:
+        typer.echo(f"{left}: reload notices at its next check")
+
+
+def _report(settings: Settings, *, as_json: bool) -> None:
+    from tasador.rollout.shadow_report import read_shadow_report
+    from tasador.warehouse.warehouse import Warehouse
+
+    with Warehouse(settings.database_url) as warehouse:
+        found = read_shadow_report(warehouse)
+    if as_json:
+        print_json(found)
+        return
+    if found is None:
+        typer.echo("no version has shadowed yet: `tasador rollout shadow VERSION` starts one")
+        return
+    from tasador.cli.console import console
+    from tasador.cli.tables import moves_report
+
+    for sentence in found.sentences:
+        typer.echo(sentence)
+    if found.churn is not None:
+        console.print(moves_report(found.churn.worst))

@@ -16,6 +16,7 @@ from tasador.cli.output import dollars
 
 if TYPE_CHECKING:
     from tasador.account_record import Account, ActionRecord
+    from tasador.gate.churn import Move
     from tasador.operations.lineage import Lineage
     from tasador.records import (
         Batch,
@@ -132,6 +133,16 @@ def reviews_report(reviews: Sequence[ReviewRecord]) -> Group:
         )
     counts = Counter((review.verdict or "open").replace("_", " ") for review in reviews)
     return Group(table, ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+
+
+def moves_report(moves: Sequence[Move]) -> Table:
+    """The requests whose price differs most between what served and a shadow."""
+    table = Table("served", "shadow", "change", Column("request", overflow="fold"))
+    for move in moves:
+        listing = ", ".join(f"{name} {value}" for name, value in move.listing.items())
+        change = f"{move.change:+.0%}"
+        table.add_row(dollars(move.before), dollars(move.after), change, listing)
+    return table
 
 
 def accounts_report(accounts: Sequence[Account]) -> Group:

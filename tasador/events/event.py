@@ -22,6 +22,7 @@ ROLLOUT_FAILED = "tasador.rollout.failed"
 MODEL_UNAVAILABLE = "tasador.model.unavailable"
 PREDICTION_REQUESTED = "tasador.prediction.requested"
 PREDICTION_MADE = "tasador.prediction.made"
+PREDICTION_COMPARED = "tasador.prediction.compared"
 EXPLANATION_MADE = "tasador.explanation.made"
 TRAINING_REQUESTED = "tasador.training.requested"
 
@@ -37,6 +38,7 @@ TYPES = (
     ROLLOUT_FAILED,
     PREDICTION_REQUESTED,
     PREDICTION_MADE,
+    PREDICTION_COMPARED,
     EXPLANATION_MADE,
     TRAINING_REQUESTED,
 )

@@ -53,7 +53,7 @@ def predictions_of(data: Any) -> tuple[list[PredictionRecord], list[EventError]]
     return records, errors
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """Why a value is refused, as the end of a sentence that begins with its field.
 
     ``part`` is the part of the value that is refused.
@@ -74,25 +74,25 @@ def _record(data: Any, where: str) -> PredictionRecord:
                 continue  # a revision of an older release made it
             raise EventError(f"{where}{field.name} is missing")
         try:
-            values[field.name] = _READERS[field.name](data[field.name])
-        except _Refused as refused:
+            values[field.name] = READERS[field.name](data[field.name])
+        except Refused as refused:
             raise EventError(f"{where}{field.name}{refused.part} {refused}") from None
     return PredictionRecord(**values)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise _Refused("is not a text")
+        raise Refused("is not a text")
     if len(value) > _LONGEST_TEXT:
-        raise _Refused(f"is longer than {_LONGEST_TEXT} characters")
+        raise Refused(f"is longer than {_LONGEST_TEXT} characters")
     if not value.isprintable():
-        raise _Refused("has unprintable characters")
+        raise Refused("has unprintable characters")
     return value
 
 
 def _prediction_id(value: object) -> str:
     if not isinstance(value, str) or not PREDICTION_ID.fullmatch(value):
-        raise _Refused(
+        raise Refused(
             "is not an id: 1 to 100 letters, digits and characters of _.:- after the first,"
             " and not 'history'"
         )
@@ -101,24 +101,24 @@ def _prediction_id(value: object) -> str:
 
 def _version(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        raise _Refused("is not a version number")
+        raise Refused("is not a version number")
     return value
 
 
 def _number(value: object, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Refused("is not a number")
+        raise Refused("is not a number")
     if isinstance(value, float) and not math.isfinite(value):
-        raise _Refused("is not a finite number")
+        raise Refused("is not a finite number")
     if not 0 <= value <= most:
-        raise _Refused(f"is not between 0 and {most:,.0f}")
+        raise Refused(f"is not between 0 and {most:,.0f}")
     return float(value)
 
 
 def _price(value: object) -> float:
     price = _number(value, MAX_PRICE)
     if price == 0:
-        raise _Refused("is not above zero")
+        raise Refused("is not above zero")
     return price
 
 
@@ -126,63 +126,63 @@ def _time(value: object) -> datetime:
     try:
         when = parse_timestamp(value if isinstance(value, str) else "").astimezone(UTC)
     except ValueError as error:
-        raise _Refused(str(error)) from None
+        raise Refused(str(error)) from None
     if not FIRST_YEAR <= when.year <= LAST_YEAR:
-        raise _Refused(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
+        raise Refused(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     # It would stay the newest prediction until that day.
     if when - now() > _MOST_AHEAD:
-        raise _Refused("is more than a day in the future")
+        raise Refused("is more than a day in the future")
     return when
 
 
 def _listing(value: object) -> dict[str, Any]:
     """The inputs that the value has, read again: a reader gets what it would read itself."""
     if not isinstance(value, Mapping):
-        raise _Refused("is not a JSON object")
+        raise Refused("is not a JSON object")
     if "price" in value:
-        raise _Refused("is not an input of a prediction", ".price")
+        raise Refused("is not an input of a prediction", ".price")
     listing, problems = read_listing(value)
     for problem in problems:
-        raise _Refused(problem.reason, f".{problem.field}")
+        raise Refused(problem.reason, f".{problem.field}")
     return {name: getattr(listing, name) for name in value}
 
 
 def _intervals(value: object) -> dict[str, list[float]]:
     if not isinstance(value, Mapping):
-        raise _Refused("is not a JSON object")
+        raise Refused("is not a JSON object")
     intervals: dict[str, list[float]] = {}
     for level, bounds in value.items():
         part = f".{level[:20]}"
         if not _LEVEL.fullmatch(level):
-            raise _Refused("is not a level like 80", part)
+            raise Refused("is not a level like 80", part)
         if not isinstance(bounds, list) or len(bounds) != 2:
-            raise _Refused("is not a list of two prices", part)
+            raise Refused("is not a list of two prices", part)
         try:
             low, high = (_number(bound, MAX_PRICE) for bound in bounds)
-        except _Refused as refused:
-            raise _Refused(f"has a price that {refused}", part) from None
+        except Refused as refused:
+            raise Refused(f"has a price that {refused}", part) from None
         if low > high:
-            raise _Refused("ends below its beginning", part)
+            raise Refused("ends below its beginning", part)
         intervals[level] = [low, high]
     return intervals
 
 
 def _missing(value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise _Refused("is not a list of names")
+        raise Refused("is not a list of names")
     if unknown := [name for name in value if name not in INPUTS]:
-        raise _Refused(f"names {unknown[0][:100]!r}, which is not an input of a prediction")
+        raise Refused(f"names {unknown[0][:100]!r}, which is not an input of a prediction")
     if len(set(value)) < len(value):
-        raise _Refused("has a name twice")
+        raise Refused("has a name twice")
     return value
 
 
 def _warnings(value: object) -> list[str]:
     if not isinstance(value, list) or len(value) > _MOST_WARNINGS:
-        raise _Refused(f"is not a list of at most {_MOST_WARNINGS} texts")
+        raise Refused(f"is not a list of at most {_MOST_WARNINGS} texts")
     for index, text in enumerate(value):
         if not isinstance(text, str) or len(text) > _LONGEST_WARNING or not text.isprintable():
-            raise _Refused(
+            raise Refused(
                 f"is not a printable text of at most {_LONGEST_WARNING:,} characters", f"[{index}]"
             )
     return value
@@ -192,20 +192,20 @@ def _confidence(value: object) -> dict[str, Any] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise _Refused("is not a JSON object")
+        raise Refused("is not a JSON object")
     names = ("fsd", "class", *FIGURES)
     if different := sorted(set(value) ^ set(names)):
-        raise _Refused("is missing or unknown", f".{different[0][:20]}")
+        raise Refused("is missing or unknown", f".{different[0][:20]}")
     if value["class"] not in list(CLASSES):
-        raise _Refused(f"is not one of {', '.join(CLASSES)}", ".class")
+        raise Refused(f"is not one of {', '.join(CLASSES)}", ".class")
     read: dict[str, Any] = dict(value)
     for name, most in (("fsd", _MAX_FSD), *((figure, 1.0) for figure in FIGURES)):
         # Too few rows of the class were there to measure a figure.
         if name == "fsd" or read[name] is not None:
             try:
                 read[name] = _number(read[name], most)
-            except _Refused as refused:
-                raise _Refused(str(refused), f".{name}") from None
+            except Refused as refused:
+                raise Refused(str(refused), f".{name}") from None
     return read
 
 
@@ -213,24 +213,25 @@ def _prices(value: object) -> dict[str, Any] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping) or "headline" not in value:
-        raise _Refused("is not a JSON object with a headline")
+        raise Refused("is not a JSON object with a headline")
     read: dict[str, Any] = {}
     for name, price in value.items():
         if name == "headline":
             if price not in list(STATUSES) or price not in value:
-                raise _Refused("is not a status with a price", ".headline")
+                raise Refused("is not a status with a price", ".headline")
             read[name] = price
             continue
         if name not in STATUSES:
-            raise _Refused("is not a status", f".{name[:20]}")
+            raise Refused("is not a status", f".{name[:20]}")
         try:
             read[name] = _price(price)
-        except _Refused as refused:
-            raise _Refused(str(refused), f".{name}") from None
+        except Refused as refused:
+            raise Refused(str(refused), f".{name}") from None
     return read
 
 
-_READERS: dict[str, Any] = {
+# How each field of a prediction is read.
+READERS: dict[str, Any] = {
     "prediction_id": _prediction_id,
     "predicted_at": _time,
     "correlation_id": _text,

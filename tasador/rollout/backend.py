@@ -48,11 +48,19 @@ class Backend(Protocol):
     def direct(self, service: str, traffic: tuple[Target, ...]) -> None:
         """Replace the service's traffic, tags included."""
 
-    def start(self, service: str, revision: str, timeout: float) -> tuple[bool, str]:
-        """Start a process of the revision and wait until it is ready; else (False, reason)."""
+    def start(
+        self, service: str, revision: str, timeout: float, *, tag: str = ...
+    ) -> tuple[bool, str]:
+        """Start a process of the revision and wait until it is ready; else (False, reason).
+
+        ``tag`` is the revision's; default: the candidate's.
+        """
 
     def delete(self, service: str, revision: str) -> None:
         """Delete a revision that has neither traffic nor tag; a missing one is not an error."""
+
+    def mirror(self, service: str, tag: str) -> None:
+        """Deliver every prediction.made event to the revision with the tag too; "" ends that."""
 
     def address(self, service: str, tag: str) -> str:
         """The base URL of the revision with the tag."""

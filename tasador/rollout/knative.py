@@ -18,6 +18,7 @@ from tasador.rollout.kube import KubeClient
 from tasador.rollout.plan import CANDIDATE
 
 _SERVING = "/apis/serving.knative.dev/v1/namespaces"
+_EVENTING = "/apis/eventing.knative.dev/v1/namespaces"
 _ROUTED_WITHIN = 30.0
 _PAUSE = 0.5
 
@@ -120,13 +121,15 @@ class KnativeBackend:
         if not any(target.tag for target in traffic):
             self._await_route(service, traffic)
 
-    def start(self, service: str, revision: str, timeout: float) -> tuple[bool, str]:
+    def start(
+        self, service: str, revision: str, timeout: float, *, tag: str = CANDIDATE
+    ) -> tuple[bool, str]:
         """Wait until the revision's first process is ready and its tag can be reached.
 
         Knative starts the process by itself (initial-scale 1), and sends it no request before it is
         ready.
         """
-        url = f"{self.address(service, CANDIDATE)}/ready"
+        url = f"{self.address(service, tag)}/ready"
         is_ready, reason = False, "no such revision was created"
 
         def is_settled() -> bool:
@@ -164,6 +167,14 @@ class KnativeBackend:
             self._patch(service, "template", objects.template_of(kept))
             self._await_template(service, kept["metadata"]["name"])
         self._kube.delete(f"{self._of('revisions')}/{revision}")
+
+    def mirror(self, service: str, tag: str) -> None:
+        """Create or delete the Trigger whose subscriber is the tag's address."""
+        path = f"{_EVENTING}/{self._kube.namespace}/triggers/{objects.MIRROR}"
+        if tag:
+            self._kube.apply(path, objects.mirror_trigger(self.address(service, tag)))
+        else:
+            self._kube.delete(path)
 
     def address(self, service: str, tag: str) -> str:
         """The tag's address inside the cluster."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasador.events.event import PREDICTION_MADE
 from tasador.rollout.backend import Target
 from tasador.rollout.plan import CANDIDATE
 
@@ -33,6 +34,28 @@ def write_traffic(traffic: tuple[Target, ...]) -> list[dict[str, Any]]:
         }
         for number, target in enumerate(traffic)
     ]
+
+
+MIRROR = "shadow"  # the name of the Trigger that delivers predictions to a shadow
+
+
+def mirror_trigger(address: str) -> dict[str, Any]:
+    """The Trigger that delivers what predict answers to a shadow.
+
+    With this delivery the broker's does not apply: one retry and no dead letters, since a
+    comparison that is lost is only counted.
+    """
+    return {
+        "apiVersion": "eventing.knative.dev/v1",
+        "kind": "Trigger",
+        "metadata": {"name": MIRROR, "labels": {"app.kubernetes.io/part-of": "tasador"}},
+        "spec": {
+            "broker": "default",
+            "filter": {"attributes": {"type": PREDICTION_MADE}},
+            "subscriber": {"uri": address},
+            "delivery": {"retry": 1, "backoffPolicy": "linear", "backoffDelay": "PT1S"},
+        },
+    }
 
 
 def env_of(spec: dict[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.errors import RolloutError, ServiceUnavailable
 from tasador.rollout.backend import Revision, ServiceState, Target
+from tasador.rollout.plan import CANDIDATE
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ class LocalBackend:
         body = [{"revision": t.revision, "percent": t.percent, "tag": t.tag} for t in traffic]
         self._call("PUT", f"/services/{service}/traffic", body)
 
-    def start(self, service: str, revision: str, timeout: float) -> tuple[bool, str]:
-        """Start a process and wait until it is ready."""
+    def start(
+        self, service: str, revision: str, timeout: float, *, tag: str = CANDIDATE
+    ) -> tuple[bool, str]:
+        """Start a process and wait until it is ready, whatever its tag."""
         answer = self._call(
             "POST",
             f"/services/{service}/revisions/{revision}/start",
@@ -72,6 +75,9 @@ class LocalBackend:
     def delete(self, service: str, revision: str) -> None:
         """Delete the revision."""
         self._call("DELETE", f"/services/{service}/revisions/{revision}", missing_ok=True)
+
+    def mirror(self, service: str, tag: str) -> None:
+        """Nothing to do: the gateway's broker delivers to the shadow as long as it has its tag."""
 
     def address(self, service: str, tag: str) -> str:
         """The tag's address at the gateway."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from tasador.errors import TasadorError
@@ -16,6 +17,9 @@ SERVICES = ("predict", "explain")
 CANDIDATE = "candidate"
 # The start of the name of a step in which the candidate has a share of the traffic.
 GIVE_IT = "give it"
+# The tag of a revision that prices what others answer (``tasador.rollout.shadow``). A rollout does
+# not see it.
+SHADOW = "shadow"
 STABLE = "stable"  # the tag of the serving revision while a candidate has a share of the traffic
 
 # Revisions that no longer serve and are kept, so that traffic can be sent back to them by hand.
@@ -150,6 +154,35 @@ def without_candidates(state: ServiceState) -> tuple[Target, ...]:
     freed = 100 - sum(target.percent for target in kept)
     kept[largest] = Target(kept[largest].revision, kept[largest].percent + freed, kept[largest].tag)
     return tuple(kept)
+
+
+def without_shadow(state: ServiceState) -> ServiceState:
+    """The service without the revision that shadows, and those that an earlier shadow left."""
+    traffic = tuple(t for t in state.traffic if t.percent > 0 or t.tag != SHADOW)
+    used = {target.revision for target in traffic}
+    hidden = {name for name in shadows(state) if name not in used}
+    return replace(
+        state,
+        revisions=tuple(r for r in state.revisions if r.name not in hidden),
+        traffic=traffic,
+    )
+
+
+def with_shadow(state: ServiceState, revision: str) -> tuple[Target, ...]:
+    """The traffic as it is, and the revision under the shadow's tag without traffic."""
+    return (*without_shadow(state).traffic, Target(revision, 0, SHADOW))
+
+
+def shadows(state: ServiceState) -> list[str]:
+    """The revisions that were created to shadow."""
+    return [r.name for r in state.revisions if r.name.startswith(f"{state.name}-{SHADOW}-")]
+
+
+def shadow_revision(model: ModelRef, state: ServiceState) -> Revision:
+    """The revision that shadows with a version: the same for every call."""
+    env = model.write_text(ENVIRONMENT)
+    name = f"{state.name}-{SHADOW}-{model.version:05d}-{model.digest[:8]}"
+    return Revision(name=name, env=env)
 
 
 def candidates(state: ServiceState) -> list[str]:

@@ -18,7 +18,7 @@ from tasador.events import build
 from tasador.events.event import Event
 from tasador.model.model_ref import ModelRef
 from tasador.records import DecisionRecord, PauseRecord, RolloutRecord
-from tasador.rollout import canary, plan
+from tasador.rollout import canary, plan, shadow
 from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.choice import Choice, choose
 from tasador.rollout.plan import SERVICES
@@ -59,7 +59,9 @@ class Rollout:
         Raises ServiceUnavailable if the platform does not answer: call again.
         """
         with self.warehouse.lock(LOCK):
-            return self._roll_out(Choice(self._recorded(model)))
+            records = self._roll_out(Choice(self._recorded(model)))
+            self._keep_shadow()
+            return records
 
     def reconcile(self) -> list[RolloutRecord]:
         """Bring the services to the newest promotion that can serve.
@@ -68,26 +70,41 @@ class Rollout:
         (see ``choice``), and while rollouts are paused. Returns the records as ``roll_out`` does.
         """
         with self.warehouse.lock(LOCK):
-            promotions = self.warehouse.promotions(self.settings.model_name)
-            if not promotions:
-                return []
-            attempts = self.warehouse.rollout_history(limit=_ATTEMPTS)
-            paused = self.warehouse.rollout_pause()
-            if paused is not None:
-                return self._forced(paused, promotions, attempts)
-            states = [self.backend.state(name) for name in self.services]
-            history = self._history(states)
-            serving = [plan.served(state, history) for state in states]
-            choice = choose(promotions, attempts, serving, self.clock())
-            if choice is not None:
-                # No broker repeats this call, so a store that does not answer is a failure.
-                return self._roll_out(choice, is_repeated=False)
-            if len(set(serving)) > 1 or not serving[0]:
-                return []
-            self._remove_candidates()
-            return self._settle(history[serving[0]], attempts)
+            records = self._reconcile()
+            self._keep_shadow()
+            return records
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _reconcile(self) -> list[RolloutRecord]:
+        promotions = self.warehouse.promotions(self.settings.model_name)
+        if not promotions:
+            return []
+        attempts = self.warehouse.rollout_history(limit=_ATTEMPTS)
+        paused = self.warehouse.rollout_pause()
+        if paused is not None:
+            return self._forced(paused, promotions, attempts)
+        states = [self._state(name) for name in self.services]
+        history = self._history(states)
+        serving = [plan.served(state, history) for state in states]
+        choice = choose(promotions, attempts, serving, self.clock())
+        if choice is not None:
+            # No broker repeats this call, so a store that does not answer is a failure.
+            return self._roll_out(choice, is_repeated=False)
+        if len(set(serving)) > 1 or not serving[0]:
+            return []
+        self._remove_candidates()
+        return self._settle(history[serving[0]], attempts)
+
+    def _state(self, name: str) -> ServiceState:
+        return plan.without_shadow(self.backend.state(name))
+
+    def _keep_shadow(self) -> None:
+        # What serves does not depend on it; the next check tries again.
+        try:
+            shadow.keep(self.backend, self.warehouse)
+        except TasadorError as error:
+            log.warning("the shadow is left as it is: %s", error)
 
     def _recorded(self, model: ModelRef) -> DecisionRecord:
         """The recorded promotion with the model's number; raises RolloutError if there is none."""
@@ -110,7 +127,7 @@ class Rollout:
         }
 
     def _services(self, choice: Choice) -> list[ServiceRollout]:
-        states = [self.backend.state(name) for name in self.services]
+        states = [self._state(name) for name in self.services]
         history = self._history(states)
         return [
             ServiceRollout(
@@ -170,6 +187,8 @@ class Rollout:
         rolling = [service for service in services if service.need == "roll"]
         try:
             golden = self._golden(rolling[0], is_repeated) if rolling else []
+            if rolling:
+                shadow.end(self.backend, self.warehouse, f"{model} is rolled out")
             for service in rolling:
                 service.try_candidate(golden)
             for share in shares:
@@ -217,7 +236,7 @@ class Rollout:
     def _remove_candidates(self) -> None:
         """Remove the candidates of a rollout that was interrupted while it failed."""
         for name in self.services:
-            state = self.backend.state(name)
+            state = self._state(name)
             leftover = plan.candidates(state)
             if leftover:
                 self.backend.direct(name, plan.without_candidates(state))

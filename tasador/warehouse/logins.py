@@ -39,8 +39,13 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         **_READS,
         "raw.inference_logs": "select, insert",
         "ops.dead_letters": "select, insert, update",
+        "ops.shadow_predictions": "select, insert",
     },
-    "reload": {**_READS, "ops.rollout_history": "select, insert"},
+    "reload": {
+        **_READS,
+        "ops.rollout_history": "select, insert",
+        "ops.shadows": "select, update (mirroring_at, ended_at, ended_by, reason)",
+    },
     "exporter": _READS,
     # People sign in, and operators decide. A role is given by the command line alone.
     "web": {

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON
 
 from tasador.listings.listing import COLUMNS
-from tasador.warehouse import account_tables
+from tasador.warehouse import account_tables, shadow_tables
 from tasador.warehouse.columns import (
     integer_column,
     json_column,
@@ -30,15 +30,15 @@ from tasador.warehouse.columns import (
 )
 from tasador.warehouse.prediction_checks import PREDICTION_CHECKS
 
-# The tables of people are among its tables.
+# The tables of people and of shadows are among its tables.
 METADATA = account_tables.accounts.metadata
+shadows, shadow_predictions = shadow_tables.shadows, shadow_tables.shadow_predictions
 
 _CLEAN_TYPES = {
     **dict.fromkeys(COLUMNS, Text),
     **dict.fromkeys(("price", "bed", "bath", "acre_lot", "house_size"), Double),
     "prev_sold_date": Date,
 }
-
 
 # A row as received: its twelve values as text or, if it is not twelve plain values, the whole row
 # as JSON. json, not jsonb: it keeps escapes such as \u0000 that jsonb rejects.

@@ -10,10 +10,19 @@ from tasador.warehouse.histories import Histories
 from tasador.warehouse.pauses import Pauses
 from tasador.warehouse.predictions import Predictions
 from tasador.warehouse.reviews import Reviews
+from tasador.warehouse.shadows import Shadows
 
 
 class Warehouse(
-    Accounts, Batches, Distributions, Histories, Pauses, Predictions, Reviews, DeadLetters
+    Accounts,
+    Batches,
+    Distributions,
+    Histories,
+    Pauses,
+    Predictions,
+    Reviews,
+    Shadows,
+    DeadLetters,
 ):
     """The platform's Postgres database.
 

@@ -11,11 +11,13 @@ from tasador.rollout.backend import Revision, Target
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.kube import KubeClient
 from tasador.rollout.plan import CANDIDATE
+from tests.kit.records import make_decision
 
 NAMESPACE = "tasador"
 SERVICES = f"/apis/serving.knative.dev/v1/namespaces/{NAMESPACE}/services"
 REVISIONS = f"/apis/serving.knative.dev/v1/namespaces/{NAMESPACE}/revisions"
 TEMPLATES = f"/api/v1/namespaces/{NAMESPACE}/podtemplates"
+TRIGGERS = f"/apis/eventing.knative.dev/v1/namespaces/{NAMESPACE}/triggers"
 ANNOTATIONS = {"autoscaling.knative.dev/initial-scale": "1"}
 
 
@@ -49,7 +51,7 @@ class Cluster:
 
     def __init__(self):
         self.templates = {"predict": template()}
-        self.services, self.revisions, self.requests = {}, {}, []
+        self.services, self.revisions, self.triggers, self.requests = {}, {}, {}, []
         self.ready = {}  # revision -> condition of its readiness, else ready at once
         self.failures = []
 
@@ -71,9 +73,12 @@ class Cluster:
         kind, _, name = path.rpartition("/")
         if path == REVISIONS:
             return httpx.Response(200, json={"items": list(self.revisions.values())})
-        objects = {SERVICES: self.services, REVISIONS: self.revisions, TEMPLATES: self.templates}[
-            kind
-        ]
+        objects = {
+            SERVICES: self.services,
+            REVISIONS: self.revisions,
+            TEMPLATES: self.templates,
+            TRIGGERS: self.triggers,
+        }[kind]
         if request.method == "GET":
             return self.one(objects, name)
         if request.method == "DELETE":
@@ -94,6 +99,8 @@ class Cluster:
                 assert operation["op"] == "add"
                 objects[name]["spec"][operation["path"].removeprefix("/spec/")] = operation["value"]
             objects[name]["metadata"]["generation"] += 1
+        if kind == TRIGGERS:
+            return httpx.Response(200, json=objects[name])
         total = sum(t["percent"] for t in objects[name]["spec"]["traffic"])
         if total != 100:
             return httpx.Response(400, json={"message": f"traffic sums to {total}, not 100"})
@@ -351,3 +358,34 @@ def test_client_outside_a_pod_is_refused(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(ConfigurationError, match="not in a pod"):
         KubeClient.of_this_pod()
+
+
+def test_shadow_has_a_tag_without_traffic_and_a_trigger_that_names_it():
+    cluster = Cluster()
+    urls = []
+    rolled(cluster, 7)
+    backend = cluster.backend(probe=lambda url: urls.append(url) or (200, ""))
+    before = backend.state("predict")
+    model = make_decision(version=8, digest="8" * 64).model
+    made = plan.shadow_revision(model, before)
+    backend.create("predict", made)
+    backend.direct("predict", plan.with_shadow(before, made.name))
+    assert backend.start("predict", made.name, 5, tag=plan.SHADOW) == (True, "")
+    assert urls == ["http://shadow-predict.tasador.svc.cluster.local/ready"]
+    for _ in range(2):
+        backend.mirror("predict", plan.SHADOW)
+    (trigger,) = cluster.triggers.values()
+    assert trigger["metadata"]["name"] == "shadow"
+    assert trigger["spec"]["subscriber"] == {
+        "uri": "http://shadow-predict.tasador.svc.cluster.local"
+    }
+    state = backend.state("predict")
+    assert state.traffic == (Target("predict-00007", 100), Target(made.name, 0, "shadow"))
+    assert plan.without_shadow(state) == before
+    for _ in range(2):
+        backend.mirror("predict", "")
+        backend.direct("predict", plan.without_shadow(state).traffic)
+        backend.delete("predict", made.name)
+    assert cluster.triggers == {}
+    # Knative would create the revision again if the template still named it.
+    assert backend.state("predict") == before

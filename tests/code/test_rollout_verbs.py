@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasador.clock import now
 from tasador.errors import BundleError, RolloutError, ServiceUnavailable, StoreUnavailable
 from tasador.records import PauseRecord
 from tasador.rollout import canary, plan, service_rollout, verbs
@@ -23,7 +24,7 @@ class Platform:
 
     def __init__(self):
         self.states = {name: ServiceState(name=name) for name in SERVICES}
-        self.refuses = {}
+        self.refuses, self.started, self.mirrored = {}, [], ""
 
     def _check(self, operation, service):
         if error := self.refuses.get((operation, service)):
@@ -44,7 +45,8 @@ class Platform:
             self._check("move", service)
         self.states[service] = replace(self.states[service], traffic=traffic)
 
-    def start(self, service, revision, timeout):
+    def start(self, service, revision, timeout, *, tag="candidate"):
+        self.started.append((service, revision, tag))
         reason = self.refuses.get(("start", service), "")
         return not reason, reason
 
@@ -54,6 +56,11 @@ class Platform:
         kept = tuple(r for r in state.revisions if r.name != revision)
         self.states[service] = replace(state, revisions=kept)
 
+    def mirror(self, service, tag):
+        assert service == "predict"
+        self._check("mirror", service)
+        self.mirrored = tag
+
     def address(self, service, tag):
         return f"http://{tag}-{service}"
 
@@ -62,7 +69,7 @@ class Records:
     """A warehouse in memory: decisions and rollouts."""
 
     def __init__(self):
-        self.decisions, self.rollouts, self.pause = [], [], None
+        self.decisions, self.rollouts, self.pause, self.shadow = [], [], None, None
 
     @contextmanager
     def lock(self, name):
@@ -76,6 +83,19 @@ class Records:
 
     def rollout_pause(self):
         return self.pause
+
+    def open_shadow(self):
+        is_open = self.shadow is not None and self.shadow.ended_at is None
+        return self.shadow if is_open else None
+
+    def mirror_to_shadow(self, shadow_id):
+        assert shadow_id == self.shadow.shadow_id
+        self.shadow = replace(self.shadow, mirroring_at=now())
+
+    def end_shadow(self, by, reason):
+        if self.open_shadow() is not None:
+            self.shadow = replace(self.shadow, ended_at=now(), ended_by=by, reason=reason)
+        return self.shadow
 
     def rollout_history(self, limit):
         return self.rollouts[::-1][:limit]

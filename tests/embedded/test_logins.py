@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import optuna
@@ -12,9 +13,12 @@ from sqlalchemy import text
 from tasador.account_record import Account
 from tasador.accounts import passwords as hashing
 from tasador.accounts import verbs
+from tasador.clock import now
 from tasador.errors import ConfigurationError, StoreRefused
+from tasador.model.model_ref import CANDIDATE
 from tasador.operations import provision
 from tasador.operations.exporter import FAMILIES, Overview
+from tasador.shadow_record import ShadowRecord
 from tasador.training.verbs import study_storage
 from tasador.warehouse import logins, schema
 from tasador.warehouse.connection import connect, transaction
@@ -138,6 +142,39 @@ def test_record_and_reload_write_their_own_tables_alone(server):
             record.record_rollout(records.make_rollout())
         with reload.lock("rollout"):
             pass
+
+
+def test_a_shadow_is_started_by_flows_ended_by_reload_and_reported_by_record(server):
+    model = records.make_decision(digest="8" * 64).model
+    wanted = ShadowRecord(**model.write(CANDIDATE), started_by="ana")
+    with (
+        as_part(server, "flows") as flows,
+        as_part(server, "reload") as reload,
+        as_part(server, "record") as record,
+    ):
+        for forbidden in (reload, record):
+            with pytest.raises(StoreRefused, match="permission denied"):
+                forbidden.start_shadow(wanted)
+        shadow = flows.start_shadow(wanted)
+        assert flows.start_shadow(replace(wanted, digest="other")) == shadow
+        reload.mirror_to_shadow(shadow.shadow_id)
+        assert reload.open_shadow().mirroring_at is not None
+        made = records.make_prediction(predicted_at=now())
+        record.log_predictions([made])
+        compared = records.make_comparison(prediction_id=made.prediction_id)
+        assert record.log_comparisons([compared]) == 1
+        assert record.log_comparisons([compared]) == 0
+        window = (shadow.started_at, now() + timedelta(minutes=1))
+        assert flows.unanswered(shadow.digest, *window) == (1, 0)
+        assert flows.unanswered("another", *window) == (1, 1)
+        assert flows.comparisons(shadow.digest, *window, 9) == [compared]
+        with pytest.raises(StoreRefused, match="permission denied"):
+            reload.log_comparisons([compared])
+        with pytest.raises(StoreRefused, match="permission denied"):
+            record.end_shadow("record", "no")
+        assert reload.end_shadow("reload", "rolled out").ended_at is not None
+        assert flows.open_shadow() is None
+        assert flows.newest_shadow().reason == "rolled out"
 
 
 def test_exporter_reads_every_family_and_sees_how_long_others_work(server):

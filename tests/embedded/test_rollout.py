@@ -16,6 +16,7 @@ from tasador.events import build
 from tasador.events.event import MODEL_REJECTED, MODEL_SERVING, ROLLOUT_FAILED
 from tasador.events.publish import publish as publish_event
 from tasador.model.bundle_writer import stamp_version
+from tasador.model.model_ref import CANDIDATE
 from tasador.operations.doctor import diagnose
 from tasador.rollout import pause as pauses
 from tasador.rollout import plan
@@ -23,7 +24,9 @@ from tasador.rollout.backend import Target
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import promoted_by_decision, revision_of
 from tasador.rollout.rollback import choose, roll_back
+from tasador.rollout.shadow_report import read_shadow_report
 from tasador.rollout.verbs import Rollout
+from tasador.shadow_record import ShadowRecord
 from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.models import make_bundle
@@ -271,10 +274,10 @@ def test_failure_in_one_service_keeps_all_on_the_old_model(world):
     decision = world.decide(2)
 
     class Refusing(LocalBackend):
-        def start(self, service, revision, timeout):
+        def start(self, service, revision, timeout, **options):
             if service == "explain":
                 return False, "it refuses"
-            return super().start(service, revision, timeout)
+            return super().start(service, revision, timeout, **options)
 
     with Refusing(world.settings) as backend:
         records = replace(world.rollout, backend=backend).roll_out(promoted_by_decision(decision))
@@ -528,6 +531,65 @@ def test_pause_leaves_a_hand_made_split_and_is_shown(world):
     assert wait_for(lambda: in_service_or_none(world) == waiting.promotion, 60)
     with pytest.raises(TasadorError, match="not paused"):
         pauses.resume(world.settings)
+
+
+def test_shadow_prices_what_the_champion_answers_and_ends_with_the_next_rollout(world, bundles):
+    serve(world, 1)
+    manifest, uri = bundles[2]
+    model = make_decision(version=2, digest=manifest.digest, model_uri=uri).model
+    wanted = ShadowRecord(**model.write(CANDIDATE), started_by="ana")
+    shadow = world.warehouse.start_shadow(wanted)
+    assert world.warehouse.start_shadow(replace(wanted, digest="other")).digest == model.digest
+    assert world.rollout.reconcile() == []
+    state = world.backend.state("predict")
+    assert [(t.percent, t.tag) for t in state.traffic] == [(100, ""), (0, "shadow")]
+    # Neither the next check nor the promotion that serves ends it.
+    assert world.rollout.reconcile() == []
+    assert world.backend.state("predict") == state
+
+    listings = [{"bed": 2 + number, "house_size": 900.0 + 200 * number} for number in range(4)]
+    answers = [world.client.post("/predict", json=listing).json() for listing in listings]
+    batch = world.client.post("/batch_predict", json={"listings": listings}).json()
+    ids = {a["prediction_id"] for a in [*answers, *batch["predictions"]]}
+    assert {a["model"]["version"] for a in answers} == {1}
+
+    def report():
+        found = read_shadow_report(world.warehouse)
+        return found if found.compared >= len(ids) else None
+
+    found = wait_for(report, 60)
+    assert (found.compared, found.errors, found.served_versions) == (8, 0, (1,))
+    assert found.churn.requests == 8
+    assert found.latency_ms["p50"] > 0
+    compared = world.warehouse.comparisons(shadow.digest, shadow.started_at, now(), 100)
+    assert {each.prediction_id for each in compared} == ids
+    direct = world.client.post("/fn/shadow-predict/predict", json=listings[0]).json()
+    first = next(c for c in compared if c.prediction_id == answers[0]["prediction_id"])
+    assert (first.served_price, first.price) == (answers[0]["price"], direct["price"])
+    # The shadow does not compare what it answers itself at its address, and what it
+    # said of others is no prediction.
+    made = [p for p in world.warehouse.predictions(50) if p.prediction_id in ids]
+    assert {p.model_version for p in made} == {1}
+
+    serve(world, 2)
+    ended = world.warehouse.newest_shadow()
+    assert (ended.ended_by, ended.reason) == ("reload", "tasador-price@2 is rolled out")
+    in_service(world)  # without a tag
+    assert not plan.shadows(world.backend.state("predict"))
+    assert read_shadow_report(world.warehouse).compared == 8
+
+
+def test_shadow_that_cannot_load_its_bundle_ends_with_the_reason(world, bundles):
+    serve(world, 1)
+    manifest, uri = bundles[9]
+    model = make_decision(version=9, digest=manifest.digest, model_uri=uri).model
+    world.warehouse.start_shadow(ShadowRecord(**model.write(CANDIDATE), started_by="ana"))
+    world.rollout.reconcile()
+    ended = world.warehouse.newest_shadow()
+    assert ended.mirroring_at is None
+    assert "did not become ready" in ended.reason
+    in_service(world)
+    assert not plan.shadows(world.backend.state("predict"))
 
 
 def in_service_or_none(world):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from tasador.clock import now
 from tasador.prediction_record import PredictionRecord
 from tasador.records import (
     Batch,
@@ -17,6 +18,7 @@ from tasador.records import (
     RolloutRecord,
 )
 from tasador.review_record import ReviewRecord
+from tasador.shadow_record import ComparisonRecord
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -146,6 +148,27 @@ CONFIDENCE = {
     "ppe10": 0.37,
     "ppe20": 0.65,
 }
+
+
+def make_comparison(**changes: Any) -> ComparisonRecord:
+    """What version 8, which shadows, says of a prediction of version 5."""
+    return ComparisonRecord(
+        **{
+            "prediction_id": uuid4().hex,
+            "compared_at": now(),
+            "model_name": "tasador-price",
+            "model_version": 8,
+            "model_digest": "8" * 64,
+            "revision": "predict-shadow-00008-88888888",
+            "listing": {"bed": 3.0, "city": None},
+            "served_version": 5,
+            "served_price": 200_000.0,
+            "served_latency_ms": 0.5,
+            "price": 210_000.0,
+            "latency_ms": 0.6,
+            **changes,
+        }
+    )
 
 
 def make_prediction(**changes: Any) -> PredictionRecord:

@@ -13,7 +13,12 @@ import pytest
 
 from cluster.k3d.credentials import S3_IDENTITIES
 from tasador.events import event
-from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
+from tasador.events.event import (
+    MODEL_PROMOTED,
+    PREDICTION_COMPARED,
+    PREDICTION_MADE,
+    PREDICTION_REQUESTED,
+)
 from tasador.operations.provision import METAFLOW_DATABASE
 from tasador.settings import Settings
 from tasador.warehouse.logins import GRANTS, OWNERS, login, read_passwords
@@ -539,6 +544,7 @@ def test_triggers_filter_known_events_and_have_subscribers(dev):
     assert heard == {
         PREDICTION_REQUESTED: "predict",
         PREDICTION_MADE: "record",
+        PREDICTION_COMPARED: "record",
         MODEL_PROMOTED: "reload",
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 from tasador.events import read
 from tasador.events.event import (
     MODEL_PROMOTED,
+    PREDICTION_COMPARED,
     PREDICTION_MADE,
     PREDICTION_REQUESTED,
     Event,
@@ -22,16 +23,20 @@ from tasador.local.gateway.forward import Forwarder
 from tasador.local.gateway.journal import Journal
 from tasador.local.gateway.metrics import GatewayMetrics
 from tasador.local.gateway.options import Options
-from tasador.local.gateway.services import Services
+from tasador.local.gateway.services import Revision, Services
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Events of ``type`` go to the function ``subscriber``, at most ``at_once`` at a time."""
+    """Events of ``type`` go to the function ``subscriber``, at most ``at_once`` at a time.
+
+    A ``mirror`` is a tag, which gets the events only while it exists, and no dead letters.
+    """
 
     type: str
     subscriber: str
     at_once: int
+    mirror: bool = False
 
 
 # As in knative/. Two promotions are never rolled out at the same time.
@@ -39,7 +44,12 @@ TRIGGERS = (
     Trigger(MODEL_PROMOTED, "reload", 1),
     Trigger(PREDICTION_MADE, "record", 4),
     Trigger(PREDICTION_REQUESTED, "predict", 4),
+    Trigger(PREDICTION_MADE, "shadow-predict", 1, mirror=True),
+    Trigger(PREDICTION_COMPARED, "record", 1),
 )
+_MIRRORS = frozenset(t.subscriber for t in TRIGGERS if t.mirror)
+# Attempts to deliver to a mirror: what it misses is counted as unanswered, and nothing else waits.
+_MIRROR_ATTEMPTS, _MIRROR_SECONDS = 2, 30.0
 
 # A rollout starts processes and tests the model before it answers.
 _DELIVERY_SECONDS = 600.0
@@ -75,7 +85,9 @@ class Broker:
         Raises UnknownType for an event that nobody would read.
         """
         require_known_type(event)
-        self._accept(event.structured(), [t.subscriber for t in TRIGGERS if t.type == event.type])
+        heard = [t for t in TRIGGERS if t.type == event.type]
+        subscribers = [t.subscriber for t in heard if not t.mirror or self._exists(t.subscriber)]
+        self._accept(event.structured(), subscribers)
 
     def replay(self, ids: Collection[str] = ()) -> int:
         """Deliver dead letters again, each to its subscriber; returns how many.
@@ -165,7 +177,12 @@ class Broker:
             status=status,
             reason=reason,
         )
+        if subscriber in _MIRRORS and attempt >= _MIRROR_ATTEMPTS:
+            self._metrics.delivered(subscriber, "failed")
+            self._journal.done(seq, subscriber)
+            return None
         is_refused = 400 <= status < 500 and status not in (408, 429)
+        is_refused = is_refused and subscriber not in _MIRRORS
         if is_refused or attempt > self._options.delivery_retries:
             self._dead_letters.add(event, subscriber, reason, status or None)
             self._metrics.delivered(subscriber, "dead_letter")
@@ -175,6 +192,16 @@ class Broker:
         backoff: float = self._options.delivery_backoff_seconds * 2 ** (attempt - 1)
         return min(backoff, _LONGEST_BACKOFF)
 
+    def _revision(self, subscriber: str) -> Revision:
+        service, tagged = self._services.at(subscriber)
+        return tagged or service.pick()
+
+    def _exists(self, tag: str) -> bool:
+        try:
+            return self._services.at(tag)[1] is not None
+        except Refusal:
+            return False
+
     async def _deliver(self, event: Event, subscriber: str) -> tuple[int, str]:
         """Deliver once: the status, and why it failed (empty if it did not)."""
         # As Knative's data plane contract says: the reply is published (functions/function.py).
@@ -182,12 +209,12 @@ class Broker:
         headers.append((b"prefer", b"reply"))
         try:
             answer = await self._forwarder.send(
-                self._services.get(subscriber).pick(),
+                self._revision(subscriber),
                 "POST",
                 "/",
                 headers,
                 event.body(),
-                seconds=_DELIVERY_SECONDS,
+                seconds=_MIRROR_SECONDS if subscriber in _MIRRORS else _DELIVERY_SECONDS,
             )
         except Refusal as refusal:
             return refusal.status, refusal.detail
