@@ -81,6 +81,7 @@ class Settings:
     model_name: str = "tasador-price"
     canary: str = ""  # canary steps of a rollout: PERCENT:SECONDS,...
     approval: str = "automatic"  # or "required": a person approves each promotion
+    ratio_limits: str = ""  # limits of the ratio study in the gate: FIGURE:LOW:HIGH,...
     churn_limit: int = 100  # per cent of the recorded requests that a promotion may move by 10 %
     dossier_rotations: int = 4  # trainings of a dossier without some of the states; 0: none
     monitor_days: int = 30  # a monitoring check goes back at most this far

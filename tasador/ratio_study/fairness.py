@@ -108,8 +108,13 @@ def fifths(values: Array) -> Array:
         rows = known[fifth == number]
         if len(rows):
             part = values[rows]
-            names[rows] = f"fifth {number + 1}: {part.min():.4g} to {part.max():.4g}"
+            names[rows] = f"fifth {number + 1}: {short(part.min())} to {short(part.max())}"
     return names
+
+
+def short(value: float) -> str:
+    """A figure of a zip code as text: four digits, but an income in whole dollars."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def _between(

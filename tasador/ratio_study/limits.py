@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from tasador.errors import ConfigurationError
 from tasador.ratio_study.noise import Noise
 
 Range = tuple[float, float]
@@ -37,6 +39,28 @@ class Limits:
             return self.cod_land
         found: Range | None = getattr(self, figure) if figure in IDEAL else None
         return found
+
+
+def read_limits(text: str, variable: str = "TASADOR_RATIO_LIMITS") -> Limits:
+    """The standards' limits with those that ``text`` replaces: FIGURE:LOW:HIGH,...
+
+    Raises ConfigurationError, which names the ``variable``.
+    """
+    names = [field.name for field in fields(Limits)]
+    limits: dict[str, Range] = {}
+    for entry in filter(None, (each.strip() for each in text.split(","))):
+        name, *ends = entry.split(":")
+        try:
+            low, high = (float(end) for end in ends)
+        except ValueError:
+            low = high = math.nan
+        if name not in names or name in limits or not -math.inf < low < high < math.inf:
+            raise ConfigurationError(
+                f"{variable} has {entry[:60]!r}; each entry must be FIGURE:LOW:HIGH with a figure "
+                f"of {', '.join(names)}, once, and two numbers, such as cod:5:20"
+            )
+        limits[name] = (low, high)
+    return Limits(**limits)
 
 
 def beyond(value: float, limits: Range) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
-from tasador.ratio_study.fairness import Disparity
+from tasador.ratio_study.fairness import Disparity, short
 from tasador.ratio_study.figures import FEWEST_ROWS
 from tasador.ratio_study.study import Figure, Group, Study
 
@@ -138,8 +138,8 @@ def disparity_rows(disparities: Sequence[Disparity]) -> list[list[str]]:
     return [
         [
             found.column,
-            f"{found.low:.4g}",
-            f"{found.high:.4g}",
+            short(found.low),
+            short(found.high),
             f"{found.level:+.1%}",
             f"{found.level_ends[0]:+.1%} to {found.level_ends[1]:+.1%}",
             _of_disparity(found.level_verdict, "valued", found.level),

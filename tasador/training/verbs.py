@@ -28,6 +28,7 @@ from tasador.gate.decision import Policy
 from tasador.gate.measures import Evaluation
 from tasador.model.model_ref import ModelRef
 from tasador.progress import Progress
+from tasador.ratio_study.limits import read_limits
 from tasador.records import DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
@@ -66,6 +67,7 @@ def plan(settings: Settings, correlation_id: str = "", started_by: str = "") -> 
     """
     settings.require("database_url")
     check_key(settings)
+    _policy(settings)
     with Warehouse(settings.database_url) as warehouse:
         usable = warehouse.usable_batches()
         broken = {batch.batch_id for batch in awaits_refusal(warehouse, usable)}
@@ -239,7 +241,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         challenger_evaluation = evaluate(bundle, holdout)
         replaced, lost = champion_bundle(lake, champion)
         champion_evaluation, churn = None, None
-        policy = Policy(most_churn=settings.churn_limit / 100)
+        policy = _policy(settings)
         if champion is not None and replaced is not None:
             champion_evaluation = evaluate(replaced, holdout)
             requests = recorded_requests(warehouse, champion, MOST_REQUESTS)
@@ -287,6 +289,12 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
         champion=champion_evaluation,
         churn=churn,
         ledger=ledger,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        most_churn=settings.churn_limit / 100, ratio_limits=read_limits(settings.ratio_limits)
     )
 
 

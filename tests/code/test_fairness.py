@@ -81,6 +81,8 @@ def test_fifths_are_of_the_listings_and_say_their_ends():
     names = fifths(np.array([np.nan, *np.arange(10.0)]))
     assert names[0] == NO_FIGURE
     assert (names[1], names[10]) == ("fifth 1: 0 to 1", "fifth 5: 8 to 9")
+    incomes = fifths(np.linspace(20_150, 149_900, 10))
+    assert incomes[0] == "fifth 1: 20,150 to 34,567"
     assert sorted(np.unique(names[1:].astype(str), return_counts=True)[1]) == [2] * 5
     assert set(fifths(np.full(3, np.nan))) == {NO_FIGURE}
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasador.errors import ConfigurationError
 from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import Listing
 from tasador.ratio_study import figures
 from tasador.ratio_study.groups import DECILE, KNOWN, STATE, STATUS, TYPE, groups_of, parts_of
-from tasador.ratio_study.limits import Limits, assess, beyond
+from tasador.ratio_study.limits import Limits, assess, beyond, read_limits
 from tasador.ratio_study.noise import Noise, simulate
 from tasador.ratio_study.page import html
 from tasador.ratio_study.resampling import RESAMPLED, draw_weights, resample, weighted_quantile
@@ -278,6 +279,21 @@ def test_intervals_hold_the_truth_of_a_large_market():
             held[name] += found.low <= whole[name] <= found.high
     # 95 % of 30 is 28.5.
     assert min(held.values()) >= 23, held
+
+
+def test_limits_are_those_of_the_standard_unless_a_setting_replaces_them():
+    assert read_limits("") == Limits()
+    limits = read_limits("cod:5:20, prb:-0.08:0.08,")
+    assert (limits.cod, limits.prb, limits.median) == ((5, 20), (-0.08, 0.08), Limits().median)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["cod", "cod:5", "cod:5:x", "cod:20:5", "cod:5:nan", "r2:0:1", "cod:1:2:3", "cod:1:2,cod:1:3"],
+)
+def test_limits_that_cannot_be_read_are_named(text):
+    with pytest.raises(ConfigurationError, match=r"TASADOR_RATIO_LIMITS has '.*such as cod:5:20"):
+        read_limits(text)
 
 
 def test_assess():
