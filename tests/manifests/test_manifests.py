@@ -20,6 +20,7 @@ from tasador.events.event import (
     PREDICTION_REQUESTED,
 )
 from tasador.operations.provision import METAFLOW_DATABASE
+from tasador.rollout.knative_objects import MIRROR
 from tasador.settings import Settings
 from tasador.warehouse.logins import GRANTS, OWNERS, login, read_passwords
 from tests.kit import manifests as kit
@@ -519,10 +520,12 @@ def test_only_public_functions_are_reachable_from_outside(dev):
     assert inside == {"record", "reload"}
 
 
-def test_reload_role_names_two_services(dev):
+def test_reload_role_names_two_services_and_the_trigger_of_a_shadow(dev):
     rules = kit.named(dev, "Role")["reload"]["rules"]
     by_kind = {rule["resources"][0]: rule for rule in rules}
-    assert set(by_kind) == {"services", "revisions", "podtemplates"}
+    assert set(by_kind) == {"services", "revisions", "podtemplates", "triggers"}
+    assert by_kind["triggers"]["resourceNames"] == [MIRROR]
+    assert set(by_kind["triggers"]["verbs"]) == {"create", "patch", "delete"}
     assert set(by_kind["services"]["resourceNames"]) == ROLLED_OUT
     assert set(by_kind["podtemplates"]["resourceNames"]) == ROLLED_OUT
     assert by_kind["podtemplates"]["verbs"] == ["get"]
