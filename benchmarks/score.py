@@ -22,7 +22,7 @@ from benchmarks.data import stored
 from benchmarks.report import arguments, machine, table, write_section
 from tasador.listings.listing import COLUMNS
 from tasador.model.bundle import Bundle
-from tasador.training.scoring import open_listings, read_blocks, score_csv
+from tasador.scoring.price_file import open_listings, read_blocks, score_csv
 
 
 class Took(NamedTuple):

@@ -14,7 +14,7 @@ _PUBLIC = {
     "Evaluation": ("tasador.gate.measures", "Evaluation"),
     "Judge": ("tasador.drift.judge", "Judge"),
     "Listing": ("tasador.listings.listing", "Listing"),
-    "ScoreSummary": ("tasador.training.scoring", "ScoreSummary"),
+    "ScoreSummary": ("tasador.scoring.price_file", "ScoreSummary"),
     "Settings": ("tasador.settings", "Settings"),
     "SourceClient": ("tasador.source.client", "SourceClient"),
     "TasadorError": ("tasador.errors", "TasadorError"),
@@ -25,7 +25,7 @@ _PUBLIC = {
     "make_reference": ("tasador.drift.reference", "make_reference"),
     "read_csv": ("tasador.listings.table", "read_csv"),
     "read_listing": ("tasador.listings.listing", "read_listing"),
-    "score_csv": ("tasador.training.scoring", "score_csv"),
+    "score_csv": ("tasador.scoring.price_file", "score_csv"),
     "train_to_folder": ("tasador.training.from_csv", "train_to_folder"),
 }
 __all__ = sorted(_PUBLIC)

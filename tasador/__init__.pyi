@@ -12,11 +12,11 @@ from tasador.listings.listing import read_listing as read_listing
 from tasador.listings.table import read_csv as read_csv
 from tasador.model.bundle import Bundle as Bundle
 from tasador.model.contributions import explain as explain
+from tasador.scoring.price_file import ScoreSummary as ScoreSummary
+from tasador.scoring.price_file import score_csv as score_csv
 from tasador.settings import Settings as Settings
 from tasador.source.client import SourceClient as SourceClient
 from tasador.training.from_csv import train_to_folder as train_to_folder
-from tasador.training.scoring import ScoreSummary as ScoreSummary
-from tasador.training.scoring import score_csv as score_csv
 
 METAFLOW_PACKAGE_POLICY: str
 __all__ = [

@@ -84,6 +84,7 @@ class Settings:
     ratio_limits: str = ""  # limits of the ratio study in the gate: FIGURE:LOW:HIGH,...
     churn_limit: int = 100  # per cent of the recorded requests that a promotion may move by 10 %
     dossier_rotations: int = 4  # trainings of a dossier without some of the states; 0: none
+    score_recording: str = "off"  # or "on": the score flow records its prices as predictions
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time
 

@@ -69,7 +69,7 @@ def score(
     used or are missing.
     """
     from tasador.cli.progress import stages
-    from tasador.training.scoring import describe_problems, score_csv
+    from tasador.scoring.price_file import describe_problems, score_csv
 
     with stages(quiet=json) as progress:
         summary = score_csv(bundle, csv, out, keys=key or (), strict=strict, progress=progress)

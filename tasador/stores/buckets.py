@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tasador.errors import TasadorError
 from tasador.stores.lake import Lake
 
 _CHUNK = 1 << 20
+_DELETED_AT_ONCE = 1_000  # S3's limit
 
 
 class StoredObject(NamedTuple):
@@ -46,3 +48,16 @@ class Buckets(Lake):
                 yield from body.iter_chunks(_CHUNK)
             finally:
                 body.close()
+
+    def delete(self, bucket: str, keys: Sequence[str]) -> None:
+        """Delete objects; those that do not exist are no error."""
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            named = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
+            with self._translated_errors(f"s3://{bucket}/{keys[start]}"):
+                answer = self._s3.delete_objects(
+                    Bucket=bucket, Delete={"Objects": named, "Quiet": True}
+                )
+                for error in answer.get("Errors", []):
+                    raise TasadorError(
+                        f"s3://{bucket}/{error['Key']} was not deleted: {error.get('Message')}"
+                    )

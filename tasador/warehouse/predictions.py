@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import ColumnElement, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -13,6 +13,7 @@ from tasador.model.model_ref import ModelRef
 from tasador.prediction_record import PredictionRecord
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
+from tasador.warehouse.prediction_copy import copy_predictions
 from tasador.warehouse.summary import SUMMARY
 
 
@@ -81,6 +82,10 @@ class Predictions(Database):
                 statement = upsert(table).values(values).on_conflict_do_nothing()
                 written += connection.execute(statement).rowcount
         return written
+
+    def copy_predictions(self, columns: Sequence[str], lines: BinaryIO) -> int:
+        """Store many predictions at once; see ``prediction_copy``."""
+        return copy_predictions(self._engine, columns, lines)
 
     def predictions(
         self,

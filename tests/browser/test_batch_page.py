@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tasador.training.scoring import OUTPUT
+from tasador.scoring.price_file import OUTPUT
 from tests.browser import chromium
 
 pytestmark = pytest.mark.skipif(

@@ -47,7 +47,9 @@ def imported(code):
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("flow", ["ingestion", "drift", "training", "monitoring", "dossier"])
+@pytest.mark.parametrize(
+    "flow", ["ingestion", "drift", "training", "monitoring", "scoring", "dossier"]
+)
 def test_verbs_import_nothing_heavy(flow):
     card = "" if flow == "dossier" else f"\nfrom tasador.{flow} import card"
     assert not HEAVY & imported(f"import metaflow\nfrom tasador.{flow} import verbs{card}")

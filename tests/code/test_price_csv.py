@@ -9,9 +9,9 @@ import pytest
 
 from tasador.listings.csv_file import TableError
 from tasador.listings.table import read_csv
+from tasador.scoring.lines import output_lines
+from tasador.scoring.price_file import OUTPUT, PricedRows, check_csv, price_csv
 from tasador.training.from_csv import describe_read
-from tasador.training.score_lines import output_lines
-from tasador.training.scoring import OUTPUT, PricedRows, check_csv, price_csv
 
 ROWS = "id,state,bed,note\n1,TX,3,a\n2,Ohio,lots,=b\n3,Ohio\n4,Ohio,-2,d\n"
 
@@ -74,7 +74,7 @@ def test_more_rows_than_allowed_are_refused_and_nothing_is_written(path, tmp_pat
 def test_the_web_app_prices_files_without_pyarrow():
     program = (
         "import sys; sys.modules['pyarrow'] = None\n"
-        "from tasador.training import scoring\n"
+        "from tasador.scoring import price_file\n"
         "assert not {'pandas', 'sklearn'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -456,16 +456,21 @@ ROWS = {
     "ingestion/stores.py": ("ingest",),
     "ingestion/verbs.py": ("ingest",),
     "monitoring/verbs.py": ("monitor",),
+    "operations/backup/create.py": ("backup",),
+    "operations/backup/restore.py": ("restore",),
     "operations/dead_letters.py": ("dead-letters replay",),
     "operations/provision.py": ("provision, `tasador up`",),
     "rollout/pause.py": ("rollout resume",),
     "rollout/approval.py": ("approve, decline",),
     "rollout/rollback.py": ("rollback",),
     "rollout/verbs.py": ("reload",),
+    "scoring/verbs.py": ("score",),
     "training/verbs.py": ("train: fit", "train: judge"),
 }
 # Their names in an import. ModelVersion and the like only read.
-SYSTEMS = ("Warehouse", "Registry", "Lake", "announce", "publish", "Backend")
+SYSTEMS = (
+    *("Warehouse", "Databases", "Registry", "Lake", "Buckets", "announce", "publish", "Backend"),
+)
 # They read two systems, and write to one or to none.
 READERS = {
     "cli/loop.py",

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tasador.scoring.price_file import OUTPUT, check_csv
 from tasador.settings import CHECKOUT
-from tasador.training.scoring import OUTPUT, check_csv
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import batch_files, batch_job, batch_view

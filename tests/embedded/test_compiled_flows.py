@@ -26,8 +26,10 @@ def steps(template):
 
 
 def graph(template):
-    dag = next(t["dag"] for t in template["spec"]["templates"] if "dag" in t)
-    return {task["template"] for task in dag["tasks"]}
+    """The templates of the tasks; those of a foreach are in a graph within the flow's."""
+    graphs = [t for t in template["spec"]["templates"] if "dag" in t]
+    tasks = {task["template"] for graph in graphs for task in graph["dag"]["tasks"]}
+    return tasks - {graph["name"] for graph in graphs}
 
 
 def test_workflow_template_is_in_the_namespace_of_the_manifests(template):

@@ -20,10 +20,10 @@ from tasador.listings.arrays import listing_at
 from tasador.listings.by_column import read_columns
 from tasador.listings.listing import COLUMNS, INPUTS, Listing, read_listing, read_row
 from tasador.listings.table import read_csv
+from tasador.scoring import price_file
 from tasador.source.course import split_csv
 from tasador.source.payload import read_payload_row
 from tasador.source.payload import rows as payload_rows
-from tasador.training import scoring
 
 PRICE = 100_000.0
 
@@ -164,7 +164,7 @@ def score_csv(path, rows):
     """``tasador score``."""
     return [
         reading(listing_at(read.columns, row), read.problems.get(row, ()))
-        for read in scoring.read_blocks(scoring.open_listings(path))
+        for read in price_file.read_blocks(price_file.open_listings(path))
         for row in range(read.block.rows)
     ]
 

@@ -12,10 +12,10 @@ from tasador.errors import TrainingError
 from tasador.listings.csv_file import TableError
 from tasador.listings.listing import COLUMNS, INPUTS, read_listing
 from tasador.model.bundle import Bundle
+from tasador.scoring.lines import OUTPUT, safe_cell
+from tasador.scoring.price_file import score_csv
 from tasador.source.simulator import generate
 from tasador.training.from_csv import train_to_folder
-from tasador.training.score_lines import OUTPUT, safe_cell
-from tasador.training.scoring import score_csv
 
 
 def write_csv(path, rows, columns=COLUMNS):
@@ -294,9 +294,9 @@ def test_a_killed_run_is_started_again_and_leaves_nothing_behind(raw, folder, tm
     score_csv(folder, source, whole)
     program = (
         "import os, sys, signal\n"
-        "from tasador.training import scoring\n"
+        "from tasador.scoring import price_file\n"
         "def kill(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "scoring.score_csv(*sys.argv[1:], progress=kill)\n"
+        "price_file.score_csv(*sys.argv[1:], progress=kill)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, folder, source, out], check=False)
     assert killed.returncode == -signal.SIGKILL

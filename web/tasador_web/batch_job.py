@@ -27,9 +27,9 @@ from tasador.listings.arrays import InputColumns
 from tasador.listings.listing import INPUTS
 from tasador.model.intervals import LEVELS
 from tasador.prediction_record import SMOKE_TEST_HEADER
+from tasador.scoring.lines import PricedRows
+from tasador.scoring.price_file import check_csv, price_csv
 from tasador.settings import Settings
-from tasador.training.score_lines import PricedRows
-from tasador.training.scoring import check_csv, price_csv
 from tasador_web.batch_view import histogram
 from tasador_web.client import ApiError
 

@@ -23,8 +23,8 @@ from tasador.model.bundle import Bundle
 from tasador.model.confidence import CLASSES
 from tasador.model.value_warnings import warnings_of
 from tasador.progress import Progress
-from tasador.training.score_lines import OUTPUT, PricedRows, header_line, output_lines
-from tasador.training.table_blocks import Block, Table, open_table
+from tasador.scoring.blocks import Block, Table, open_table
+from tasador.scoring.lines import OUTPUT, PricedRows, header_line, output_lines
 
 T = TypeVar("T")
 
