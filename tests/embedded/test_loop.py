@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,8 +10,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from tasador.environment import for_child
 from tasador.local.platform import Platform
 from tasador.operations.pipeline import pending_flows
+from tasador.settings import Settings
 from tasador.source.simulator import generate
 from tasador.trace_context import root_of
 from tasador.warehouse.warehouse import Warehouse
@@ -123,6 +126,84 @@ def assert_one_trace(collector, trace_id, correlation_id):
     (stored,) = [span for span in spans if span["name"] == "record POST /"]
     predicted = {span["spanId"] for span in spans if span["name"] == "predict POST /predict"}
     assert stored["parentSpanId"] in predicted
+
+
+def test_restore_after_the_loss_of_the_machine(alone, new_home, tmp_path, monkeypatch):
+    """The platform of the loop above, and what it would have done next."""
+    third = list(generate(7, "steady", 2, 1_500))
+    folder, ask = tmp_path / "backups", {"state": "Texas", "house_size": 1500}
+    with httpx.Client(base_url=alone.functions_url, timeout=60, trust_env=False) as client:
+        price = client.post("/predict", json=ask).json()
+        newest = client.get("/predictions/history?limit=1").json()["predictions"][0]
+    before = {
+        "lineage": json.loads(tasador(alone, "lineage", newest["prediction_id"], "--json")),
+        "models": json.loads(tasador(alone, "models", "--json")),
+        "batches": json.loads(tasador(alone, "batch", "list", "--json")),
+    }
+    card = get_card(alone)
+
+    first = json.loads(tasador(alone, "backup", str(folder), "--json"))
+    assert first["missing"] == []
+    assert first["rows"]["ops.batches"] == 2
+    second = json.loads(tasador(alone, "backup", str(folder), "--keep", "1", "--json"))
+    assert second["deleted"] == [first["backup"]]
+    # Only the dumps differ.
+    assert second["new_contents"] <= 3
+    assert second["new_bytes"] < first["new_bytes"] / 2
+    tasador(alone, "backup", str(folder), "--check")
+    assert "platform is not empty" in refused(alone, "restore", str(folder))
+
+    Platform(alone.home).down()
+    shutil.rmtree(alone.home)
+    home = new_home()
+    monkeypatch.setenv("TASADOR_HOME", str(home))
+    try:
+        restored = replace(alone, home=home)
+        tasador(restored, "restore", str(folder))
+        restored = Settings.load()
+        assert restored.database_url != alone.database_url
+        after = {
+            "lineage": json.loads(tasador(restored, "lineage", newest["prediction_id"], "--json")),
+            "models": json.loads(tasador(restored, "models", "--json")),
+            "batches": json.loads(tasador(restored, "batch", "list", "--json")),
+        }
+        rollouts = after["lineage"].pop("rollouts"), before["lineage"].pop("rollouts")
+        assert rollouts[0][: len(rollouts[1])] == rollouts[1]
+        assert after == before
+        assert get_card(restored) == card
+        with httpx.Client(base_url=restored.functions_url, timeout=60, trust_env=False) as client:
+            again = client.post("/predict", json=ask).json()
+        assert (again["price"], again["intervals"]) == (price["price"], price["intervals"])
+        batches = [list(generate(7, "steady", number, 1_500)) for number in range(2)]
+        with Source([*batches, third]).serving() as source:
+            for number in range(3):
+                taken = ingest_one(restored, source.url)
+                expected = "ingested" if number == 2 else "repeated"
+                assert (taken.batch.batch_number, taken.status) == (number, expected)
+    finally:
+        Platform(home).down()
+
+
+def refused(settings, *arguments):
+    """What a command that fails says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasador", *arguments],
+        env={**os.environ, "TASADOR_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
+def get_card(settings):
+    """The page of the newest train flow's card, as the user gets it."""
+    return subprocess.run(
+        [sys.executable, "flows/train.py", "card", "get", "judge"],
+        env=for_child(settings.home, os.environ),
+        capture_output=True,
+        check=True,
+    ).stdout
 
 
 def test_pending_flows_after_a_killed_pipeline(platform):
