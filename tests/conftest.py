@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.kit import certificates
 from tests.kit.checkout import RUN_FOLDER
 from tests.kit.processor_time import (  # noqa: F401 (hooks)
     pytest_runtest_makereport,
@@ -42,6 +43,8 @@ os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
 # each other, which takes processor time. Processes that tests start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+certificates.share()
 
 # Seconds to minutes each, the slowest first; the other files follow in alphabetical order.
 SLOWEST_FIRST = (

@@ -465,7 +465,7 @@ def test_ingest_flow_killed_at_a_step(settings, tmp_path, checkout, step, how):
                 "ingest", flow_settings, tmp_path, checkout, "run", "--run-id-file", str(run_id)
             )
             reached = {
-                "start": lambda: None in fetches(settings, source.url) and source.requests == 1,
+                "start": lambda: source.requests == 1 and None in fetches(settings, source.url),
                 "rows": is_waiting,
                 "end": lambda: any("/end/" in line for line in flow.lines),
             }

@@ -42,7 +42,9 @@ def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout
 
     flow = follow("run", "--trials", "3")
     for step, text in OUTPUT.items():
-        flow.wait_until(partial(is_running, flow, settings, text))
+        # A query takes ten milliseconds itself; the card that follows the decision, seconds.
+        pause = 0.01 if text else 0.1
+        flow.wait_until(partial(is_running, flow, settings, text), pause=pause)
         flow.kill()
         # A decision stands, whatever is killed after it.
         assert len(history(settings)) == (step in ("judge", "dossier", "end")), step

@@ -46,14 +46,14 @@ class Flow:
         for line in self.process.stdout:
             self.lines.append(line)
 
-    def wait_until(self, condition, seconds=360):
+    def wait_until(self, condition, seconds=360, pause=0.01):
         """Wait for the condition; fails at once where the flow ends before it holds."""
 
         def holds():
             assert self.process.poll() is None, "".join(self.lines)
             return condition()
 
-        wait_for(holds, seconds, pause=0.01)
+        wait_for(holds, seconds, pause=pause)
 
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
