@@ -42,7 +42,7 @@ class Subject:
 
     def start(self, body: bytes) -> float:
         """Start the process; seconds from there to the first answered prediction."""
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         command = [part.format(port=self.port) for part in self.command]
         clean = {
             k: v
@@ -154,7 +154,7 @@ def subjects(bundle: Path, folder: Path, serving: Path, old: Path) -> dict[str, 
         path.unlink(missing_ok=True)
         return path
 
-    port = _free_port()
+    port = free_port()
     sink = f"http://127.0.0.1:{port}/"
     host = [str(serving), "-m", "functions.host"]
     uvicorn = [
@@ -221,7 +221,8 @@ def _answers(port: int, request: bytes) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

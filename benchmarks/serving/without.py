@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.report import machine, table
 from benchmarks.serving.measures import Meter, number, ratio
-from benchmarks.serving.subjects import HERE, Subject
+from benchmarks.serving.pieces import TRACES
+from benchmarks.serving.subjects import HERE, Subject, free_port
 
 # Differences below this are noise.
 NOISE = 0.03
@@ -35,9 +36,19 @@ _MEASURES = (
 
 
 def subjects(piece: str, bundle: Path, folder: Path) -> dict[str, Subject]:
-    """predict and explain as they are, and without the piece; all in this interpreter."""
+    """predict and explain as they are, and without the piece; all in this interpreter.
+
+    For traces, a sink takes the place of the collector.
+    """
     env = {"MODEL_URI": str(bundle), "TASADOR_HOME": str(folder), "TASADOR_RECORDING": "off"}
-    return {
+    servers = {}
+    if piece == TRACES:
+        port = free_port()
+        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{port}"
+        servers["sink"] = Subject(
+            "sink", [sys.executable, str(HERE / "sink.py"), "{port}"], {}, port=port
+        )
+    return servers | {
         name: Subject(
             name,
             [sys.executable, str(HERE / "pieces.py"), off, f"functions/{function}"],
@@ -54,11 +65,13 @@ def subjects(piece: str, bundle: Path, folder: Path) -> dict[str, Subject]:
 def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace) -> str:
     """Measure and return a Markdown table of the ratios."""
     meter = Meter(servers, bodies, args)
+    meter.start([name for name in servers if name == "sink"])
+    functions = [name for name in servers if name != "sink"]
     predict, explain = (
         [name for name in servers if name.startswith(function)]
         for function in ("predict", "explain")
     )
-    meter.cold_starts(list(servers))
+    meter.cold_starts(functions)
     for turn in range(args.turns):
         # The other one first in every second turn.
         order = slice(None, None, 1 if turn % 2 == 0 else -1)
@@ -66,7 +79,7 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
         meter.load(predict[order], 16)
         meter.load(explain[order], 1)
         meter.batches(predict[order])
-    meter.memory(list(servers))
+    meter.memory(functions)
     rows = []
     for name, what, key in _MEASURES:
         cells = [_typical(meter.values[n], key) for n in (name, f"{name} without")]
