@@ -3,9 +3,11 @@
 python tests/manifests/make_schemas.py      # needs Go; writes tests/manifests/schemas/*.json
 
 To keep them small, they omit descriptions and the parts that the manifests do not use. Objects
-allow no additional properties, so that a typing error is found. The schema of ExternalSecret is
-`of_crd` of config/crds/bases in the repository of External Secrets at v2.9.0, whose module not
-every Go proxy has. All projects are under the Apache License 2.0, k3d under the MIT License.
+allow no additional properties, so that a typing error is found. Two schemas are `of_crd` of files
+that not every Go proxy has: ExternalSecret of config/crds/bases in the repository of External
+Secrets at v2.9.0, and Cluster of config/crd/bases in that of CloudNativePG at v1.30.0, with the
+fields that the component uses. All projects are under the Apache License 2.0, k3d under the MIT
+License.
 """
 
 import json
