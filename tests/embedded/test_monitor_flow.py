@@ -16,6 +16,7 @@ from tasador.source.simulator import generate
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import card_text
 from tests.kit.ingestion import Source
+from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.filterwarnings(
@@ -24,11 +25,15 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def tasador(settings, *arguments):
-    """The command line, as a user would have it; the flows that it ran."""
+def tasador(settings, *arguments, traced=False):
+    """The command line, as a user would have it; the flows that it ran.
+
+    ``traced``: with coverage. test_loop.py measures the pipeline and its trainings.
+    """
+    environ = os.environ if traced else untraced(os.environ)
     done = subprocess.run(
         [sys.executable, "-m", "tasador", *arguments, "--json", "--trials", "1"],
-        env={**os.environ, "TASADOR_HOME": str(settings.home)},
+        env={**environ, "TASADOR_HOME": str(settings.home)},
         capture_output=True,
         text=True,
     )
@@ -47,6 +52,8 @@ def served(new_home):
     with pytest.MonkeyPatch.context() as patch:
         for field in fields(Settings):
             patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
+        # The dossiers of test_train_flow.py leave states out.
+        patch.setenv("TASADOR_DOSSIER_ROTATIONS", "0")
         platform = Platform(new_home())
         try:
             settings = platform.up(web=False)
@@ -87,7 +94,7 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
     # The champion's own market: 400 listings, each of them twice.
     usual = requests_of(1, 400)
     request_prices(served, usual + usual)
-    (run,) = tasador(served, "monitor")
+    (run,) = tasador(served, "monitor", traced=True)
     quiet = history(served)[0]
     assert (run["artifacts"]["verdict"], quiet.verdict) == ("quiet", "quiet"), quiet.reasons
     assert (quiet.predictions, quiet.asked) == (800, False)
