@@ -29,7 +29,7 @@ _SCHEMES = {
     **dict.fromkeys(
         (
             *("s3_endpoint", "mlflow_url", "metaflow_service_url", "broker_url", "functions_url"),
-            *("argo_events_url", "gateway_admin_url", "source_url"),
+            *("argo_events_url", "gateway_admin_url", "source_url", "oidc_issuer"),
         ),
         _HTTP,
     ),
@@ -69,6 +69,14 @@ class Settings:
     web_reading: str = "open"  # or "login": the web app shows its pages to accounts alone
     web_session_hours: int = 12
     web_proxy_hops: int = 0  # proxies before the web app, each of which adds to X-Forwarded-For
+    oidc_issuer: str = ""  # the OpenID provider at which people sign in to the web app
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_scopes: str = "openid profile email"
+    oidc_name_claim: str = "preferred_username"  # the claim that names an account
+    oidc_role_claim: str = "groups"  # the claim that decides about a role; a.b is b within a
+    oidc_operators: str = ""  # its values that make an operator: VALUE,...
+    oidc_viewers: str = ""  # those that make a viewer; empty: everybody whom the provider knows
     cards_ingest_url: str = ""  # the cards of each flow, from Metaflow's card server
     cards_drift_url: str = ""
     cards_train_url: str = ""

@@ -3,6 +3,9 @@
 A hash is ``scrypt$LOG2_N$R$P$SALT$KEY``, with salt and key in base64. The cost is one of those that
 OWASP's Password Storage Cheat Sheet gives as equal: N = 2^15, r = 8, p = 3; 32 MiB of memory and
 about a quarter of a second.
+
+An account of somebody who signs in at an OpenID provider has ``openid$SUBJECT`` in its place, which
+no password matches.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ SHORTEST = 12
 LONGEST = 256
 _FEWEST_DIFFERENT = 5
 _COST = (15, 8, 3)  # log2 of N, r, p
+_MARK = "openid$"
 _SALT_BYTES = 16
 _KEY_BYTES = 32
 
@@ -42,6 +46,16 @@ def hash_password(password: str) -> str:
     salt = secrets.token_bytes(_SALT_BYTES)
     key = _derived(password, salt, log2_n, r, p)
     return f"scrypt${log2_n}${r}${p}${_text(salt)}${_text(key)}"
+
+
+def mark_of(subject: str) -> str:
+    """What stands for a hash in the account of that subject of an OpenID provider."""
+    return f"{_MARK}{subject}"
+
+
+def is_mark(stored: str) -> bool:
+    """Whether the account has no password, since its person signs in at an OpenID provider."""
+    return stored.startswith(_MARK)
 
 
 def is_password(password: str, stored: str) -> bool:

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ from tasador.warehouse.warehouse import Warehouse
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 # Somebody who names no account waits as long as for a wrong password.
 _NOBODY = "scrypt$15$8$3$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+_PROVIDER = "the OpenID provider"
 
 
 class SignInRefused(TasadorError):
@@ -131,8 +134,9 @@ def sign_in(warehouse: Warehouse, name: str, password: str, address: str, hours:
     if left > 0:
         raise SignInRefused(f"too many wrong passwords: try again in {_spoken(left)}", left)
     account = warehouse.account(normal) if normal else None
-    hashed = _NOBODY if account is None else account.password_hash
-    is_right = passwords.is_password(password[: 4 * passwords.LONGEST], hashed)
+    has_password = account is not None and not passwords.is_mark(account.password_hash)
+    hashed = account.password_hash if account is not None and has_password else _NOBODY
+    is_right = passwords.is_password(password[: 4 * passwords.LONGEST], hashed) and has_password
     if account is None or not is_right:
         # A text that names no account may be a password, typed into the wrong field.
         at = now()
@@ -152,14 +156,53 @@ def sign_in(warehouse: Warehouse, name: str, password: str, address: str, hours:
     if passwords.is_outdated(hashed):
         hashed = passwords.hash_password(password)
         warehouse.change_account(normal, password_hash=hashed)
-    token, began = secrets.token_urlsafe(32), now()
-    until = began + timedelta(hours=hours)
-    if not warehouse.begin_session(normal, hashed, digest_of(token), began, until):
-        raise SignInRefused("the account has just been changed: try again")
+    token = _begun(warehouse, account, hashed, hours)
     warehouse.forgive_sign_in(*keys)
     with recorded(warehouse, normal, "sign in", address, role=account.role, channel="web"):
         pass
     return SignedIn(token, account)
+
+
+def sign_in_from_provider(
+    warehouse: Warehouse, name: str, role: Role, subject: str, address: str, hours: int
+) -> SignedIn:
+    """Begin a session for somebody whom an OpenID provider has authenticated.
+
+    The first sign-in adds the account, and each one gives it the role of that moment. ``subject``
+    identifies the person at the provider: an account with a password, or of another person, is not
+    theirs. Raises SignInRefused.
+    """
+    try:
+        normal = normal_name(name)
+    except InvalidValue as error:
+        raise SignInRefused(str(error)) from None
+    mark = passwords.mark_of(subject)
+    account = warehouse.account(normal)
+    if account is None:
+        added = Account(name=normal, role=role, password_hash=mark, created_by=_PROVIDER)
+        with recorded(warehouse, _PROVIDER, "user add", f"{normal} ({role})", channel="web"):
+            warehouse.add_account(added)
+        account = warehouse.account(normal)
+    if account is None or account.password_hash != mark:
+        raise SignInRefused(
+            f"the account {normal} has a password or belongs to somebody else: "
+            f"`tasador user remove {normal}` frees the name"
+        )
+    if account.role != role:
+        warehouse.change_account(normal, role=role)
+    token = _begun(warehouse, account, mark, hours)
+    with recorded(warehouse, normal, "sign in", address, role=role, channel="web") as say:
+        say(f"by {_PROVIDER}")
+    return SignedIn(token, replace(account, role=role))
+
+
+def _begun(warehouse: Warehouse, account: Account, hashed: str, hours: int) -> str:
+    """The token of a new session."""
+    token, began = secrets.token_urlsafe(32), now()
+    until = began + timedelta(hours=hours)
+    if not warehouse.begin_session(account.name, hashed, digest_of(token), began, until):
+        raise SignInRefused("the account has just been changed: try again")
+    return token
 
 
 def session_of(warehouse: Warehouse, token: str) -> Session | None:

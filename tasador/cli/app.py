@@ -12,6 +12,7 @@ from tasador.cli import (
     batch,
     connect,
     dead_letters,
+    events,
     ledger,
     loop,
     models,
@@ -38,6 +39,7 @@ def make_app() -> typer.Typer:
     app.add_typer(source.app, name="source")
     app.add_typer(batch.app, name="batch")
     app.add_typer(dead_letters.app, name="dead-letters")
+    app.add_typer(events.app, name="events")
     app.add_typer(rollout.app, name="rollout")
     app.add_typer(review.app, name="review")
     app.add_typer(user.app, name="user")

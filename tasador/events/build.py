@@ -225,14 +225,14 @@ def explanation_made(request: Event, explanation: Mapping[str, Any], revision: s
 
 
 def in_reply_to(request: Event, reply: Event) -> Event:
-    """The reply with the ids by which its caller traces the request: ``correlationid``, and the
-    attributes of the extension "Distributed Tracing".
+    """The reply with the ids by which its caller traces the request: ``correlationid``, the
+    attributes of the extension "Distributed Tracing", and the request's own id as ``causationid``.
 
     Without a ``correlationid`` of the caller it is the one of the model's batch, which the data
     always has.
     """
     kept = {name: request.extensions[name] for name in _TRACED if request.extensions.get(name)}
-    return replace(reply, extensions={**reply.extensions, **kept})
+    return replace(reply, extensions={**reply.extensions, **kept, "causationid": request.id})
 
 
 _TRACED = ("correlationid", "traceparent", "tracestate")

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
-from tasador.errors import ConfigurationError, ServiceUnavailable
+from tasador.errors import ServiceUnavailable
+from tasador.local import gateway_client
 from tasador.operations import dead_letters as stored
 from tasador.settings import Settings
 
@@ -21,7 +22,7 @@ log = logging.getLogger("tasador.local.dead_letters")
 
 def dead_letters(settings: Settings) -> list[dict[str, Any]]:
     """All undelivered events, the oldest first: time, subscriber, status, reason, event."""
-    letters: list[dict[str, Any]] = _request(settings, "GET", "/dead-letters")
+    letters: list[dict[str, Any]] = gateway_client.request(settings, "GET", "/dead-letters")
     with _warned("the events that a migration moved are not listed"):
         letters += stored.dead_letters(settings)
     return sorted(letters, key=itemgetter("time"))
@@ -29,7 +30,7 @@ def dead_letters(settings: Settings) -> list[dict[str, Any]]:
 
 def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
     """Deliver them again, all or the events with these ids; returns how many."""
-    answer = _request(settings, "POST", "/dead-letters/replay", {"ids": list(ids)})
+    answer = gateway_client.request(settings, "POST", "/dead-letters/replay", {"ids": list(ids)})
     count = int(answer["replayed"])
     # Last: one that fails again becomes a dead letter of the gateway.
     with _warned("the events that a migration moved are not replayed"):
@@ -44,22 +45,3 @@ def _warned(consequence: str) -> Iterator[None]:
         yield
     except ServiceUnavailable as error:
         log.warning("%s, so %s", error, consequence)
-
-
-def _request(settings: Settings, method: str, path: str, body: Any = None) -> Any:
-    import httpx
-
-    settings.require("gateway_admin_url", "gateway_token")
-    url = f"{settings.gateway_admin_url}{path}"
-    headers = {"authorization": f"Bearer {settings.gateway_token}"}
-    try:
-        # A proxy of the machine does not apply to 127.0.0.1.
-        answer = httpx.request(method, url, json=body, headers=headers, timeout=10, trust_env=False)
-    except httpx.HTTPError as error:
-        raise ServiceUnavailable(
-            f"the gateway at {settings.gateway_admin_url} did not answer ({error}); "
-            "is the platform up? (`tasador status`)"
-        ) from error
-    if answer.is_error:
-        raise ConfigurationError(f"the gateway refused {path}: {answer.text[:300]}")
-    return answer.json()

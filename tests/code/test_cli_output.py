@@ -224,7 +224,7 @@ def test_dead_letters_of_one_machine_are_those_of_gateway_and_database(monkeypat
         return [newest] if method == "GET" else {"replayed": 1}
 
     moved = {"time": "2026-01-01T00:00:00+00:00", "subscriber": "record"}
-    monkeypatch.setattr(both, "_request", gateway)
+    monkeypatch.setattr(both.gateway_client, "request", gateway)
     monkeypatch.setattr(both.stored, "dead_letters", lambda _: [moved])
     monkeypatch.setattr(both.stored, "replay", lambda _, ids: len(ids))
     assert [letter["time"][5:7] for letter in both.dead_letters(settings)] == ["01", "02"]

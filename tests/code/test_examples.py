@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.kit.functions import function, is_ready
 from tests.kit.listings import raw_batches
 from tests.kit.models import make_bundle
 from tests.kit.waiting import wait_for
+
+CLOUDEVENTS = "cloudevents@10.0.0"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,17 @@ def test_cloud_event_is_answered_with_an_event(addresses):
     printed = run(sys.executable, "examples/cloud_event.py", f"{addresses[0]}/")
     head, _, data = printed.partition("\n")
     assert head.startswith("tasador.prediction.made ")
+    assert json.loads(data)["price"] > 0
+
+
+def test_cloud_event_in_javascript_is_answered_with_an_event(addresses, tmp_path):
+    # The wheel's bun stands in for npm and node.
+    bun = Path(sys.executable).with_name("bun")
+    script = shutil.copy(ROOT / "examples" / "cloud_event.mjs", tmp_path)
+    subprocess.run([bun, "add", "--silent", CLOUDEVENTS], cwd=tmp_path, check=True)
+    printed = run(bun, script, f"{addresses[0]}/")
+    head, _, data = printed.partition("\n")
+    assert re.fullmatch(r"tasador.prediction.made \S+ from \S+ in answer to \S{36}", head)
     assert json.loads(data)["price"] > 0
 
 

@@ -16,7 +16,7 @@ from tasador.errors import StoreUnavailable
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
-from tasador_web import sign_in, visitors
+from tasador_web import sign_in, sign_in_http, visitors
 from tasador_web.browser_rules import BrowserRules, inline_digests, policy
 from tasador_web.sign_in import SignIn
 
@@ -192,7 +192,7 @@ def test_sign_out_ends_the_session(accounts):
     ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", "/a\r\nb", ""],
 )
 def test_sign_in_leads_to_no_other_site(path):
-    assert sign_in._following(path) == "/"
+    assert sign_in_http.following(path) == "/"
 
 
 def test_without_a_database_nobody_can_sign_in(monkeypatch, accounts):

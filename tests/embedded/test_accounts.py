@@ -1,7 +1,9 @@
 """Accounts, sessions and delays on a real Postgres."""
 
 import asyncio
+import os
 import re
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,6 +16,9 @@ from tasador.clock import now
 from tasador.errors import TasadorError
 from tasador.settings import CHECKOUT
 from tasador.warehouse.warehouse import Warehouse
+from tests.kit.network import free_port
+from tests.kit.untraced import untraced
+from tests.kit.waiting import wait_for
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import visitors
@@ -193,3 +198,111 @@ def test_ten_wrong_passwords_by_the_form_slow_down(warehouse, database, monkeypa
     assert waits == [2, 3, 5, 9, 17]
     clock[0] += timedelta(seconds=33)
     assert asyncio.run(post(PASSWORD)).status_code == 303
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """An OpenID provider, by its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=untraced(os.environ)
+    ) as process:
+        try:
+            well_known = f"{address}/.well-known/openid-configuration"
+            wait_for(lambda: httpx.get(well_known, trust_env=False).is_success)
+            yield address
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def visit(warehouse, database, provider, monkeypatch):
+    """A function that signs in at the provider: (the app's last answer, its cookies)."""
+    monkeypatch.setattr(visitors, "warehouse", lambda: warehouse)
+    monkeypatch.setenv("TASADOR_DATABASE_URL", database.database_url)
+    monkeypatch.setenv("TASADOR_OIDC_ISSUER", provider)
+    monkeypatch.setenv("TASADOR_OIDC_CLIENT_ID", "tasador")
+    monkeypatch.setenv("TASADOR_OIDC_CLIENT_SECRET", "secret")
+    monkeypatch.setenv("TASADOR_OIDC_OPERATORS", "appraisers")
+    monkeypatch.setenv("TASADOR_OIDC_VIEWERS", "staff")
+
+    async def signed_in(subject, claims, form, cookies):
+        app = httpx.ASGITransport(SignIn(None, [ORIGIN]), client=("10.7.0.1", 1))
+        async with (
+            httpx.AsyncClient(transport=app, base_url=ORIGIN) as client,
+            httpx.AsyncClient(trust_env=False) as outside,
+        ):
+            await outside.put(f"{provider}/users/{subject}", json=claims)
+            left = await client.get("/login/openid?next=/models?version=3")
+            where = left.headers["location"]
+            assert where.startswith(f"{provider}/")
+            back = await outside.post(where, data=form or {"sub": subject})
+            if not cookies:
+                client.cookies.clear()
+            return await client.get(back.headers["location"]), dict(client.cookies)
+
+    def visit(subject, form=None, cookies=True, **claims):
+        return asyncio.run(signed_in(subject, claims, form, cookies))
+
+    return visit
+
+
+def test_person_of_the_provider_gets_the_role_of_the_claim(warehouse, visit):
+    answer, cookies = visit("s-1", preferred_username="Rosa", groups=["appraisers"])
+    assert answer.status_code == 200
+    assert "url=/models?version=3" in answer.text
+    session = verbs.session_of(warehouse, cookies["tasador-session-3000"])
+    assert (session.name, session.role) == ("rosa", "operator")
+    added, signed = reversed(warehouse.actions(2))
+    assert (added.actor, added.action, added.target) == (
+        "the OpenID provider",
+        "user add",
+        "rosa (operator)",
+    )
+    assert (signed.actor, signed.action, signed.role) == ("rosa", "sign in", "operator")
+    # The claim decides at each sign-in, for every session of the account.
+    visit("s-1", preferred_username="Rosa", groups=["staff"])
+    assert verbs.session_of(warehouse, cookies["tasador-session-3000"]).role == "viewer"
+    # No password opens the account.
+    with pytest.raises(verbs.SignInRefused, match="name or the password is wrong"):
+        sign_in(warehouse, "rosa", address="10.7.0.2")
+
+
+def test_provider_does_not_open_the_account_of_somebody_else(warehouse, visit):
+    verbs.add_account(warehouse, "tomas", "operator", PASSWORD, "root")
+    visit("s-2", preferred_username="lucia", groups=["staff"])
+    for subject, name in (("s-3", "tomas"), ("s-4", "lucia")):
+        answer, cookies = visit(subject, preferred_username=name, groups=["appraisers"])
+        assert answer.status_code == 403
+        assert "belongs to somebody else" in answer.text
+        assert "tasador-session-3000" not in cookies
+    assert warehouse.account("lucia").role == "viewer"
+
+
+def test_sign_in_at_the_provider_that_is_refused_or_forged(visit):
+    answer, cookies = visit("s-5", preferred_username="eve", groups=["others"])
+    assert (answer.status_code, "tasador-session-3000" in cookies) == (403, False)
+    assert "no role here" in answer.text
+    # An answer that this browser did not ask for: somebody else's code in a link.
+    answer, cookies = visit("s-6", preferred_username="eva", groups=["staff"], cookies=False)
+    assert (answer.status_code, cookies) == (403, {})
+    assert "did not begin here" in answer.text
+    answer, _ = visit("s-7", form={"action": "deny"}, groups=["staff"])
+    assert answer.status_code == 403
+
+
+def test_provider_that_is_down_is_named(visit, monkeypatch):
+    monkeypatch.setenv("TASADOR_OIDC_ISSUER", f"http://127.0.0.1:{free_port()}")
+
+    async def leave():
+        app = httpx.ASGITransport(SignIn(None, [ORIGIN]))
+        async with httpx.AsyncClient(transport=app, base_url=ORIGIN) as client:
+            return await client.get("/login/openid"), await client.get("/login")
+
+    answer, form = asyncio.run(leave())
+    assert answer.status_code == 503
+    assert "The OpenID provider does not answer" in answer.text
+    # Accounts of the platform still work.
+    assert "Sign in with your organisation" in form.text

@@ -20,6 +20,7 @@ import pytest
 from tasador.local.gateway.daemon import end_functions
 from tasador.local.probe import status_of
 from tasador.local.process import port_is_free, started_at
+from tests.kit.listener import http_sink
 from tests.kit.waiting import wait_for
 
 TINY = Path(__file__).parent / "functions" / "tiny.py"
@@ -627,3 +628,54 @@ def test_gateway_logs_json_with_correlation_id(gateway):
     event = next(x for x in lines if x["message"] == "event")
     assert event["correlation_id"] == "c-7"
     assert event["time"].endswith("+00:00")
+
+
+def test_subscribers_outside_the_platform_get_their_events(make):
+    with http_sink(note=lambda h, body: (h["ce-type"], json.loads(body))) as (made, all_made):
+        with http_sink() as (everything, all_events):
+            gateway = make(TASADOR_SUBSCRIBERS=f"{MADE}={made}, {everything}")
+            assert gateway.publish(MADE, "m1", {"price": 1}).status_code == 202
+            assert gateway.publish("tasador.model.rejected", "r1", {}).status_code == 202
+            wait_for(lambda: len(all_events) == 2 and len(all_made) == 1)
+            assert all_made == [(MADE, {"price": 1})]
+            wait_for(lambda: gateway.seen("record") == ["m1"])
+        # One that is down gets its events later, and holds up nobody else.
+        gateway.publish(MADE, "m2", {})
+        wait_for(lambda: len(all_made) == 2 and gateway.seen("record") == ["m1", "m2"])
+        letter = wait_for(lambda: gateway.admin("GET", "/dead-letters").json())[0]
+        assert (letter["subscriber"], letter["event"]["id"]) == (everything, "m2")
+        # A subscriber that is configured no more is forgotten.
+        gateway.kill()
+        gateway.environ["TASADOR_SUBSCRIBERS"] = ""
+        gateway.start()
+        assert gateway.publish(MADE, "m3", {}).status_code == 202
+        wait_for(lambda: gateway.seen("record") == ["m1", "m2", "m3"])
+        assert len(all_made) == 2
+
+
+def test_events_are_tailed_as_they_arrive(gateway, tmp_path):
+    gateway.publish("tasador.model.rejected", "r1", {"version": 4})
+    gateway.publish("tasador.model.waiting", "w1", {})
+    tail = [sys.executable, "-m", "tasador", "events", "tail"]
+    environ = {**os.environ, **gateway.environ, "TASADOR_HOME": str(tmp_path)}
+    once = [*tail, "--no-follow", "--json", "--type", "model.rejected"]
+    shown = subprocess.run(once, env=environ, capture_output=True, text=True, check=True).stdout
+    (event,) = map(json.loads, shown.splitlines())
+    assert (event["id"], event["type"], event["data"]) == (
+        "r1",
+        "tasador.model.rejected",
+        {"version": 4},
+    )
+    assert "seq" not in event
+    with subprocess.Popen(
+        [*tail, "--last", "1"], env=environ, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert "tasador.model.waiting" in process.stdout.readline()
+        gateway.publish("tasador.model.rejected", "r2", {})
+        line = process.stdout.readline()
+        assert "tasador.model.rejected" in line
+        assert "/test" in line
+        process.terminate()
+    wrong = subprocess.run([*tail, "--type", "x"], env=environ, capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "tasador.prediction.made" in wrong.stderr

@@ -8,7 +8,6 @@ and an open websocket is closed once its session is over.
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -17,13 +16,13 @@ from urllib.parse import parse_qs, quote
 
 from tasador.errors import TasadorError
 from tasador.settings import Settings
-from tasador_web import sign_in_page, visitors
+from tasador_web import openid, openid_sign_in, sign_in_page, visitors
+from tasador_web import sign_in_http as http
 from tasador_web.origins import App, Receive, Scope, Send
 
 _LARGEST_FORM = 8192
-# Only a path of this server; //host and /\host would lead to another one.
-_PATH = re.compile(r"/(?![/\\])[\w/?=&%.,+~-]*")
 _OPEN = ("/ping", "/icon.svg", "/sign-in.css", "/assets/")
+_ANSWERED = ("/login", "/logout", *openid_sign_in.PATHS)
 # A websocket sends two messages a second; its session is checked this often.
 _CHECK_SECONDS = 5.0
 # A password takes 32 MiB and a quarter of a second: many at once must not fill the machine.
@@ -40,7 +39,7 @@ class SignIn:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the forms, and pass everything else on if the visitor may read it."""
-        if scope["type"] == "http" and scope["path"] in ("/login", "/logout"):
+        if scope["type"] == "http" and scope["path"] in _ANSWERED:
             await self._answer(scope, receive, send)
         elif scope["type"] in ("http", "websocket") and Settings.load().web_reading == "login":
             await self._for_accounts(scope, receive, send)
@@ -55,35 +54,37 @@ class SignIn:
                 "Nobody can sign in here, since the web app has no access to the database: "
                 "TASADOR_DATABASE_URL is not set. The command line acts."
             )
-            await _page(send, 404, sign_in_page.message("No accounts", text))
+            await http.page(send, 404, sign_in_page.message("No accounts", text))
         elif scope["method"] in ("GET", "HEAD") and scope["path"] == "/login":
             await self._show_form(scope, send, 200)
-        elif scope["method"] != "POST":
+        elif scope["method"] == "GET" and scope["path"] in openid_sign_in.PATHS:
+            await openid_sign_in.answer(scope, send, self._origins)
+        elif scope["method"] != "POST" or scope["path"] in openid_sign_in.PATHS:
             text = "This address takes forms only."
-            await _page(send, 405, sign_in_page.message("Not here", text), (b"allow", b"POST"))
+            await http.page(send, 405, sign_in_page.message("Not here", text), (b"allow", b"POST"))
         else:
             try:
                 await self._read_form(scope, receive, send)
             except TasadorError as error:
-                await _page(send, 503, sign_in_page.message("Not now", str(error)))
+                await http.page(send, 503, sign_in_page.message("Not now", str(error)))
 
     async def _read_form(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = await _form(receive)
         if scope["path"] == "/login":
-            secret = visitors.read_cookie(_cookies(scope), self._cookie(scope, "form"))
+            secret = visitors.read_cookie(http.cookies(scope), self._cookie(scope, "form"))
         else:
-            secret = visitors.session_token(_cookies(scope))
+            secret = visitors.session_token(http.cookies(scope))
         if given is None or not self._is_own(scope) or not _belongs(secret, given):
             text = "This form is old, or another site has sent it. Open the page again."
-            await _page(send, 403, sign_in_page.message("Not accepted", text))
+            await http.page(send, 403, sign_in_page.message("Not accepted", text))
         elif scope["path"] == "/login":
             await self._sign_in(scope, send, given)
         else:
             from tasador.accounts import verbs
 
             await asyncio.to_thread(verbs.sign_out, visitors.warehouse(), secret)
-            ended = _set_cookie(self._cookie(scope, "session"), "", 0, self._is_secure(scope))
-            await _redirect(send, "/", ended)
+            ended = http.set_cookie(self._cookie(scope, "session"), "", 0, self._is_secure(scope))
+            await http.redirect(send, "/", ended)
 
     async def _sign_in(self, scope: Scope, send: Send, given: dict[str, str]) -> None:
         from tasador.accounts import verbs
@@ -102,16 +103,14 @@ class SignIn:
                     settings.web_session_hours,
                 )
         except verbs.SignInRefused as refused:
-            problem = str(refused)
-            problem = f"{problem[0].upper()}{problem[1:]}."
+            problem = http.sentence(str(refused))
             status = 429 if refused.seconds else 401
             await self._show_form(scope, send, status, given, problem, refused.seconds)
             return
-        seconds = settings.web_session_hours * 3600
-        secure = self._is_secure(scope)
-        begun = _set_cookie(self._cookie(scope, "session"), signed_in.token, seconds, secure)
-        used = _set_cookie(self._cookie(scope, "form"), "", 0, secure)
-        await _redirect(send, _following(given.get("next", "")), begun, used)
+        hours = settings.web_session_hours
+        begun = http.session_cookie(scope, self._origins, signed_in.token, hours)
+        used = http.set_cookie(self._cookie(scope, "form"), "", 0, self._is_secure(scope))
+        await http.redirect(send, http.following(given.get("next", "")), begun, used)
 
     async def _show_form(
         self,
@@ -122,19 +121,21 @@ class SignIn:
         problem: str = "",
         seconds: float = 0.0,
     ) -> None:
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        given = given or {"next": query.get("next", [""])[0]}
+        given = given or {"next": http.query_of(scope).get("next", "")}
         secret = secrets.token_urlsafe(32)
         html = sign_in_page.form(
             token=visitors.form_token(secret),
-            following=_following(given.get("next", "")),
+            following=http.following(given.get("next", "")),
             name=given.get("name", "")[:64],
             problem=problem,
+            has_provider=openid.is_configured(Settings.load()),
         )
-        headers = [_set_cookie(self._cookie(scope, "form"), secret, 3600, self._is_secure(scope))]
+        headers = [
+            http.set_cookie(self._cookie(scope, "form"), secret, 3600, self._is_secure(scope))
+        ]
         if seconds:
             headers.append((b"retry-after", str(int(seconds) + 1).encode()))
-        await _page(send, status, html, *headers)
+        await http.page(send, status, html, *headers)
 
     def _is_own(self, scope: Scope) -> bool:
         """Whether a page of this server sent the form, by what browsers say of every form."""
@@ -144,11 +145,10 @@ class SignIn:
         return origin in self._origins and site == b"same-origin"
 
     def _is_secure(self, scope: Scope) -> bool:
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        return scope.get("scheme") == "https" or f"https://{host}" in self._origins
+        return http.is_secure(scope, self._origins)
 
     def _cookie(self, scope: Scope, kind: str) -> str:
-        return visitors.cookie_name(kind, self._is_secure(scope))
+        return http.cookie_name(scope, self._origins, kind)
 
     # -- pages for accounts alone -----------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class SignIn:
         if scope["type"] == "http" and scope["path"].startswith(_OPEN):
             await self._app(scope, receive, send)
             return
-        session, problem = await visitors.whoever(_cookies(scope))
+        session, problem = await visitors.whoever(http.cookies(scope))
         if session is not None:
             if scope["type"] == "websocket":
                 receive = _while_signed_in(scope, receive)
@@ -164,15 +164,15 @@ class SignIn:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "sign in first"})
         elif problem:
-            await _page(send, 503, sign_in_page.message("Not now", problem))
+            await http.page(send, 503, sign_in_page.message("Not now", problem))
         elif b"text/html" not in dict(scope["headers"]).get(b"accept", b""):
-            await _page(send, 401, sign_in_page.message("Sign in first", "Sign in at /login."))
+            await http.page(send, 401, sign_in_page.message("Sign in first", "Sign in at /login."))
         elif dict(scope["headers"]).get(b"sec-fetch-site") == b"cross-site":
-            await _page(send, 200, sign_in_page.AGAIN)
+            await http.page(send, 200, sign_in_page.AGAIN)
         else:
             query = scope.get("query_string", b"").decode("latin-1")
             path = scope["path"] + (f"?{query}" if query else "")
-            await _redirect(send, f"/login?next={quote(_following(path), safe='')}")
+            await http.redirect(send, f"/login?next={quote(http.following(path), safe='')}")
 
 
 def _while_signed_in(scope: Scope, receive: Receive) -> Receive:
@@ -184,7 +184,7 @@ def _while_signed_in(scope: Scope, receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "websocket.receive" and time.monotonic() - checked > _CHECK_SECONDS:
             checked = time.monotonic()
-            session, problem = await visitors.whoever(_cookies(scope))
+            session, problem = await visitors.whoever(http.cookies(scope))
             if session is None and not problem:
                 return {"type": "websocket.disconnect", "code": 1008, "reason": "signed out"}
         return message
@@ -213,35 +213,3 @@ async def _form(receive: Receive) -> dict[str, str] | None:
 
 def _belongs(secret: str, given: dict[str, str]) -> bool:
     return visitors.is_form_token(secret, given.get("token", ""))
-
-
-def _following(path: str) -> str:
-    """The page that comes next: a path of this server, else the first page."""
-    return path if len(path) < 500 and _PATH.fullmatch(path) else "/"
-
-
-def _cookies(scope: Scope) -> str:
-    # HTTP/2 sends one header for each cookie.
-    given = [value for name, value in scope["headers"] if name == b"cookie"]
-    return b"; ".join(given).decode("latin-1")
-
-
-def _set_cookie(name: str, value: str, seconds: int, secure: bool) -> tuple[bytes, bytes]:
-    text = f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
-    return b"set-cookie", (text + ("; Secure" if secure else "")).encode()
-
-
-async def _page(send: Send, status: int, html: str, *headers: tuple[bytes, bytes]) -> None:
-    all_headers = [
-        (b"content-type", b"text/html; charset=utf-8"),
-        (b"cache-control", b"no-store"),
-        *headers,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": all_headers})
-    await send({"type": "http.response.body", "body": html.encode()})
-
-
-async def _redirect(send: Send, path: str, *headers: tuple[bytes, bytes]) -> None:
-    all_headers = [(b"location", path.encode()), (b"cache-control", b"no-store"), *headers]
-    await send({"type": "http.response.start", "status": 303, "headers": all_headers})
-    await send({"type": "http.response.body", "body": b""})

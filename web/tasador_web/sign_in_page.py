@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import quote
 
 _FRAME = """<!DOCTYPE html>
 <html lang="en">
@@ -23,7 +24,11 @@ _FRAME = """<!DOCTYPE html>
 </body>
 </html>
 """
-_FORM = """{problem}
+_PROVIDER = """<p><a class="button" href="/login/openid?next={next}">
+Sign in with your organisation</a></p>
+<p class="hint">or with an account of this platform:</p>
+"""
+_FORM = """{problem}{provider}
 <form method="post" action="/login">
 <input type="hidden" name="token" value="{token}">
 <input type="hidden" name="next" value="{next}">
@@ -42,13 +47,21 @@ approving, accepting a batch. <code>tasador user add</code> adds an account.</p>
 AGAIN = '<!DOCTYPE html><title>Tasador</title><meta http-equiv="refresh" content="0">'
 
 
-def form(*, token: str, following: str, name: str = "", problem: str = "") -> str:
+def onward(following: str) -> str:
+    """Leads to a page of this server, as our own link does."""
+    return AGAIN.replace('"0"', f'"0;url={escape(following, quote=True)}"')
+
+
+def form(
+    *, token: str, following: str, name: str = "", problem: str = "", has_provider: bool = False
+) -> str:
     """The form; ``following`` is the page that comes next, ``problem`` why it is shown again."""
     focused = " autofocus"
     return _page(
         "Sign in",
         _FORM.format(
             problem=f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else "",
+            provider=_PROVIDER.format(next=quote(following, safe="")) if has_provider else "",
             token=escape(token, quote=True),
             next=escape(following, quote=True),
             name=escape(name, quote=True),

@@ -129,12 +129,10 @@ class Admin:
     # -- events ---------------------------------------------------------------------------------
 
     async def _events(self, request: Request) -> Response:
-        text = request.query_params.get("limit", "100")
-        if not text.isascii() or not text.isdigit():
-            raise Refusal(400, "limit: a whole number is required")
-        # Longer texts are larger numbers, unless they begin with zeros.
-        limit = int(text.lstrip("0")[:4] or 0)
-        return _as_ascii(self._journal.recent(min(limit, _MAX_EVENTS)))
+        limit = min(_whole(request, "limit", "100"), _MAX_EVENTS)
+        if "after" in request.query_params:
+            return _as_ascii(self._journal.after(_whole(request, "after", "0"), limit))
+        return _as_ascii(self._journal.recent(limit))
 
     async def _list_dead_letters(self, _request: Request) -> Response:
         return _as_ascii(self._dead_letters.all())
@@ -155,6 +153,14 @@ class Admin:
         for revision in described["revisions"]:
             revision["ready"], revision["reason"] = self._activator.readiness(revision["name"])
         return described
+
+
+def _whole(request: Request, name: str, default: str) -> int:
+    text = request.query_params.get(name, default)
+    # Longer texts are larger numbers, unless they begin with zeros; SQLite's have 63 bits.
+    if not text.isascii() or not text.isdigit():
+        raise Refusal(400, f"{name}: a whole number is required")
+    return int(text.lstrip("0")[:18] or 0)
 
 
 def _as_ascii(content: Any) -> Response:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from tasador.events import read
 from tasador.events.event import (
     MODEL_PROMOTED,
@@ -54,6 +56,8 @@ _MIRROR_ATTEMPTS, _MIRROR_SECONDS = 2, 30.0
 # A rollout starts processes and tests the model before it answers.
 _DELIVERY_SECONDS = 600.0
 _LONGEST_BACKOFF = 15.0
+# Deliveries to one subscriber outside the platform at the same time.
+_AT_ONCE_OUTSIDE = 4
 _MAX_REPLY = 4_000_000
 
 
@@ -75,8 +79,9 @@ class Broker:
         self._dead_letters = dead_letters
         self._options = options
         self._metrics = metrics
+        self._outside = dict.fromkeys(s.url for s in options.subscribers)
         self._queues: dict[str, asyncio.Queue[int]] = {
-            t.subscriber: asyncio.Queue() for t in TRIGGERS
+            name: asyncio.Queue() for name in (*(t.subscriber for t in TRIGGERS), *self._outside)
         }
 
     def publish(self, event: Event) -> None:
@@ -86,8 +91,9 @@ class Broker:
         """
         require_known_type(event)
         heard = [t for t in TRIGGERS if t.type == event.type]
-        subscribers = [t.subscriber for t in heard if not t.mirror or self._exists(t.subscriber)]
-        self._accept(event.structured(), subscribers)
+        functions = [t.subscriber for t in heard if not t.mirror or self._exists(t.subscriber)]
+        outside = [s.url for s in self._options.subscribers if s.type in ("", event.type)]
+        self._accept(event.structured(), [*functions, *dict.fromkeys(outside)])
 
     def replay(self, ids: Collection[str] = ()) -> int:
         """Deliver dead letters again, each to its subscriber; returns how many.
@@ -113,10 +119,16 @@ class Broker:
         for seq, subscriber in self._journal.pending():
             if subscriber in self._queues:
                 self._queues[subscriber].put_nowait(seq)
+            elif "://" in subscriber:
+                log("subscriber has gone, its event is dropped", subscriber=subscriber, seq=seq)
+                self._journal.done(seq, subscriber)
         async with asyncio.TaskGroup() as group:
             for trigger in TRIGGERS:
                 for _ in range(trigger.at_once):
                     group.create_task(self._work(trigger.subscriber))
+            for url in self._outside:
+                for _ in range(_AT_ONCE_OUTSIDE):
+                    group.create_task(self._work(url))
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -208,31 +220,37 @@ class Broker:
         headers = [(k.encode(), v.encode()) for k, v in event.headers().items()]
         headers.append((b"prefer", b"reply"))
         try:
-            answer = await self._forwarder.send(
-                self._revision(subscriber),
-                "POST",
-                "/",
-                headers,
-                event.body(),
-                seconds=_MIRROR_SECONDS if subscriber in _MIRRORS else _DELIVERY_SECONDS,
-            )
+            if subscriber in self._outside:
+                response = await self._forwarder.post(subscriber, headers, event.body())
+                content = response.content
+            else:
+                response, content = await self._ask(subscriber, headers, event.body())
         except Refusal as refusal:
             return refusal.status, refusal.detail
-        try:
-            content = await answer.response.aread()
-        except Exception as error:
-            return 502, f"the answer was cut off: {type(error).__name__}"
-        finally:
-            await answer.close()
-        status = answer.response.status_code
+        status = response.status_code
         if not 200 <= status < 300:
             return status, content[:500].decode(errors="replace") or f"HTTP {status}"
         try:
-            self._take_reply(answer.response.headers, content)
+            self._take_reply(response.headers, content)
         except EventError as error:
             # As Knative's broker does: the delivery failed, and is tried again.
             return 502, f"the reply is not a readable event: {error}"
         return status, ""
+
+    async def _ask(
+        self, function: str, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> tuple[httpx.Response, bytes]:
+        """A function's answer, and its content. Raises Refusal."""
+        seconds = _MIRROR_SECONDS if function in _MIRRORS else _DELIVERY_SECONDS
+        answer = await self._forwarder.send(
+            self._revision(function), "POST", "/", headers, body, seconds=seconds
+        )
+        try:
+            return answer.response, await answer.response.aread()
+        except Exception as error:
+            raise Refusal(502, f"the answer was cut off: {type(error).__name__}") from None
+        finally:
+            await answer.close()
 
     def _take_reply(self, headers: Mapping[str, str], body: bytes) -> None:
         """Publish an answer that is a CloudEvent; raises EventError if it cannot be read."""

@@ -32,6 +32,7 @@ _HOP_BY_HOP = frozenset(
 )
 _REPLACED = frozenset((b"host", b"content-length"))
 _ATTEMPTS = 3
+_OUTSIDE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -108,6 +109,16 @@ class Forwarder:
                 raise
             await _notice_exit(instance)
         raise Refusal(502, f"{revision.name} ended the connection without an answer ({reason})")
+
+    async def post(self, url: str, headers: Headers, body: bytes) -> httpx.Response:
+        """Post to an address outside the platform. Raises Refusal if it does not answer."""
+        try:
+            return await self._client.post(
+                url, headers=list(headers), content=body, timeout=_OUTSIDE_SECONDS
+            )
+        except httpx.HTTPError as error:
+            reason = f"{type(error).__name__} {error}".strip()
+            raise Refusal(503, f"the subscriber does not answer ({reason})") from None
 
 
 async def _notice_exit(instance: Instance) -> None:

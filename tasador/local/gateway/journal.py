@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ CREATE TABLE IF NOT EXISTS deliveries (
     PRIMARY KEY (seq, subscriber)
 ) WITHOUT ROWID;
 """
+
+
+_EVENTS = (
+    "SELECT seq, received, body, (SELECT group_concat(subscriber, char(10)) FROM deliveries d"
+    " WHERE d.seq = e.seq) FROM events e"
+)
 
 
 class Journal:
@@ -82,16 +88,22 @@ class Journal:
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """The newest events as structured JSON, with sequence number and pending subscribers."""
-        rows = self._db.execute(
-            "SELECT seq, received, body, (SELECT group_concat(subscriber) FROM deliveries d"
-            " WHERE d.seq = e.seq) FROM events e ORDER BY seq DESC LIMIT ?",
-            (limit,),
-        )
+        rows = self._db.execute(f"{_EVENTS} ORDER BY seq DESC LIMIT ?", (limit,))
+        return self._described(rows)
+
+    def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
+        """The events after that sequence number, as ``recent``, the oldest first."""
+        rows = self._db.execute(f"{_EVENTS} WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+        return self._described(rows)
+
+    def _described(
+        self, rows: Iterable[tuple[int, float, str, str | None]]
+    ) -> list[dict[str, Any]]:
         return [
             {
                 "seq": seq,
                 "received": received,
-                "pending": pending.split(",") if pending else [],
+                "pending": pending.split("\n") if pending else [],
                 **json.loads(body),
             }
             for seq, received, body, pending in rows

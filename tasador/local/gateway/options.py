@@ -7,9 +7,11 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
 
 from tasador.environment import for_child
 from tasador.errors import ConfigurationError
+from tasador.events.event import PREDICTION_MADE, TYPES
 from tasador.files import write_private
 from tasador.local.gateway.services import Revision
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file, whole_number
@@ -32,6 +34,14 @@ _NEEDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Events of ``type`` (empty: of all types) are also posted to ``url``."""
+
+    type: str
+    url: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """``command`` runs a function; ``{name}`` in it is the function's name."""
@@ -43,6 +53,7 @@ class Options:
     delivery_retries: int = 8
     delivery_backoff_seconds: float = 0.5
     reconcile_seconds: float = 300.0  # 0: never
+    subscribers: tuple[Subscription, ...] = ()
 
     @classmethod
     def load(cls, environ: Mapping[str, str], command: tuple[str, ...] = ()) -> Options:
@@ -60,8 +71,31 @@ class Options:
                 seconds[name] = _seconds(variable, text)
         variable = "TASADOR_DELIVERY_RETRIES"
         retries = whole_number(variable, environ.get(variable, "8"))
-        options = cls(delivery_retries=retries, **seconds)  # type: ignore[arg-type]
+        subscribers = _subscribers(environ.get("TASADOR_SUBSCRIBERS", ""))
+        options = cls(delivery_retries=retries, subscribers=subscribers, **seconds)  # type: ignore[arg-type]
         return options if not command else cls(**{**_dict(options), "command": command})  # type: ignore[arg-type]
+
+
+def _subscribers(text: str) -> tuple[Subscription, ...]:
+    """TASADOR_SUBSCRIBERS: TYPE=URL for one type, or URL for all, separated by commas."""
+    found = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        kind, is_chosen, url = part.partition("=")
+        # The address of all events may have a query.
+        if not is_chosen or "/" in kind:
+            kind, url = "", part
+        if kind and kind not in TYPES:
+            raise ConfigurationError(
+                f"TASADOR_SUBSCRIBERS has the type {kind!r}; the known ones are {', '.join(TYPES)}"
+            )
+        address = urlsplit(url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ConfigurationError(
+                f"TASADOR_SUBSCRIBERS has {part!r}; write TYPE=URL or URL, as in "
+                f"{PREDICTION_MADE}=http://127.0.0.1:9000/"
+            )
+        found.append(Subscription(kind, url))
+    return tuple(found)
 
 
 def _seconds(variable: str, text: str) -> float:
