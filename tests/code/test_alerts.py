@@ -191,6 +191,37 @@ def test_every_alert_has_a_case():
 
 
 @needs("promtool")
+def test_a_counter_that_begins_with_its_first_failure_raises_its_alert(tmp_path):
+    """A process that the failed request started, or a phase that Argo has not counted before."""
+    process = 'function="record"'
+    first = {
+        "FlowFailed": ('argo_workflows_total_count{phase="Failed"}', ""),
+        "EventsRefused": (
+            f'tasador_events_total{{{process},type="t",outcome="refused"}}',
+            f',{process},type="t"',
+        ),
+        "PredictionsLost": ('tasador_recordings_total{outcome="lost"}', ""),
+        "LogLinesDropped": (f"tasador_log_lines_dropped_total{{{process}}}", f",{process}"),
+    }
+    run_rules(
+        tmp_path,
+        [
+            {
+                "interval": "1m",
+                "name": alert,
+                "input_series": [{"series": series, "values": "_x20 1x60"}],
+                "promql_expr_test": [
+                    firing(alert, 19),
+                    firing(alert, 25, f'severity="ticket"{labels}'),
+                    firing(alert, 45),
+                ],
+            }
+            for alert, (series, labels) in first.items()
+        ],
+    )
+
+
+@needs("promtool")
 def test_a_pause_or_a_promotion_silences_what_it_explains(tmp_path):
     paused = [
         {"series": 'tasador_rollout_behind_seconds{service="predict"}', "values": "9999x60"},

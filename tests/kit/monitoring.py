@@ -20,7 +20,7 @@ _WINDOW = "10s"
 def shortened(text):
     """Rules that wait for nothing and remember ten seconds: a fault shows, and ends, in a test."""
     text = re.sub(r"^( +)for: \w+$", r"\1for: 0s", text, flags=re.MULTILINE)
-    return re.sub(r"\[(10m|15m|1h|7d)\]", f"[{_WINDOW}]", text)
+    return re.sub(r"(\[|offset )(10m|15m|1h|7d)", rf"\g<1>{_WINDOW}", text)
 
 
 class Monitoring:
