@@ -125,6 +125,16 @@ def metaflow_folder(home: Path) -> Path:
     return home / ".metaflow"
 
 
+def whoami() -> str:
+    """The user that runs this process; "unknown" where the system has no name."""
+    import getpass  # not needed to start a process
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
 def named(*names: str) -> str:
     """Name the variables of a cluster's or a library user's environment that match, for an error.
 

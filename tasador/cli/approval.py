@@ -34,8 +34,8 @@ def approve(
     The person who started its training cannot approve it.
     """
     settings = _settings()
+    from tasador.environment import whoami
     from tasador.rollout import approval
-    from tasador.rollout.people import whoami
 
     by = by or whoami()
     with acting(settings, "approve", str(version), by=by, note=note):
@@ -52,8 +52,8 @@ def decline(
 ) -> None:
     """Reject a version that waits for approval."""
     settings = _settings()
+    from tasador.environment import whoami
     from tasador.rollout import approval
-    from tasador.rollout.people import whoami
 
     by = by or whoami()
     with acting(settings, "decline", str(version), by=by, note=note):

@@ -75,8 +75,8 @@ def record(
 ) -> None:
     """Record your verdict on a drawn prediction. It cannot be changed."""
     settings = require_running(Settings.load(), "database_url")
+    from tasador.environment import whoami
     from tasador.operations.reviews import record as record_verdict
-    from tasador.rollout.people import whoami
 
     review = record_verdict(settings, prediction_id, verdict, note, by or whoami())
     typer.echo(f"prediction {review.prediction_id}: {verdict} by {review.reviewed_by}")

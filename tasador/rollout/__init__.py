@@ -5,7 +5,7 @@ gateway) and ``knative`` (through ``kube``, the Kubernetes API) implement. ``ver
 in all services, ``service_rollout`` in one; ``smoke`` and ``canary`` test its candidate. ``choice``
 decides which promotion is tried next (pure). ``rollback`` decides and announces a rollback,
 ``approval`` a person's decision about a version that waits; ``pause`` stops rollouts for a while,
-and ``status`` says what serves and why.
+``shadow`` mirrors requests to a version without traffic, and ``status`` says what serves and why.
 
 May import the events, the records, the warehouse, the stores and the model's files; never a flow or
 a function.

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from tasador.environment import whoami
 from tasador.errors import RolloutError, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.model.model_ref import CANDIDATE
 from tasador.rollout import plan
 from tasador.rollout.backend import Backend
-from tasador.rollout.people import whoami
 from tasador.rollout.rollback import check_servable, named_version
 from tasador.settings import Settings
 from tasador.shadow_record import ShadowRecord

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from tasador.cli import main as entry
 from tasador.cli.app import make_app
+from tasador.environment import whoami
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.local.platform import PartStatus
-from tasador.rollout.people import whoami
 from tasador.stores.model_version import ModelVersion
 from tests.kit.records import WHEN, make_batch, make_decision, make_drift_record
 from tests.kit.warehouse import OpenWarehouse, kept_actions
