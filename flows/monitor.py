@@ -50,8 +50,9 @@ class MonitorFlow(FlowSpec):
     @retry(times=2, minutes_between_retries=0)
     @step
     def end(self) -> None:
-        """Publish an event if training is requested."""
+        """Publish an event if training is requested; draw the week's sample for reviewers."""
         from tasador.monitoring import verbs
+        from tasador.operations.reviews import draw_weekly
 
         settings = load_settings(self.correlation_id)
         recorded = self.recorded
@@ -59,6 +60,8 @@ class MonitorFlow(FlowSpec):
         self.events = [event.structured() for event in published]
         self.verdict, self.reasons, self.asked_says = verbs.summary(recorded)
         say(f"{self.verdict}: {'; '.join(filter(None, [*self.reasons, self.asked_says]))}")
+        if waiting := [review for review in draw_weekly(settings) if review.verdict is None]:
+            say(f"{len(waiting)} predictions of {waiting[0].week} wait for a reviewer's verdict")
 
 
 if __name__ == "__main__":

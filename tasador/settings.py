@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from tasador.errors import ConfigurationError
 
 ENDPOINTS_FILE = "endpoints.env"
+MOST_REVIEWS = 1_000  # predictions of a week that are drawn for reviewers
 # The folder that holds tasador/, flows/, functions/ and web/.
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -92,6 +93,7 @@ class Settings:
     ratio_limits: str = ""  # limits of the ratio study in the gate: FIGURE:LOW:HIGH,...
     churn_limit: int = 100  # per cent of the recorded requests that a promotion may move by 10 %
     dossier_rotations: int = 4  # trainings of a dossier without some of the states; 0: none
+    review_sample: int = 0  # predictions of each week that the monitor flow draws for reviewers
     score_recording: str = "off"  # or "on": the score flow records its prices as predictions
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time
@@ -138,6 +140,11 @@ class Settings:
             raise ConfigurationError(
                 "TASADOR_DOSSIER_ROTATIONS is 1, which would leave out every state: at least 2 are "
                 "needed, and 0 leaves none out"
+            )
+        if settings.review_sample > MOST_REVIEWS:
+            raise ConfigurationError(
+                f"TASADOR_REVIEW_SAMPLE is {settings.review_sample}; at most {MOST_REVIEWS:,} "
+                "predictions of a week are drawn"
             )
         return settings
 

@@ -8,7 +8,7 @@ import typer
 
 from tasador.cli.output import print_json
 from tasador.reachable import require_running
-from tasador.settings import Settings
+from tasador.settings import MOST_REVIEWS, Settings
 
 app = typer.Typer(
     help="Draw predictions at random, and record what people say about them.",
@@ -20,7 +20,7 @@ Week = Annotated[str, typer.Option(help="An ISO week, such as 2026-W48.")]
 
 @app.command()
 def draw(
-    count: Annotated[int, typer.Option(min=1, max=1000, help="Predictions to draw.")] = 20,
+    count: Annotated[int, typer.Option(min=1, max=MOST_REVIEWS, help="Predictions to draw.")] = 20,
     week: Week = "",
     json: AsJson = False,
 ) -> None:

@@ -60,11 +60,14 @@ def status(
 
     with Warehouse(settings.database_url) as warehouse:
         found = read_status(warehouse, settings.model_name)
+        shadowing = warehouse.open_shadow()
     if json:
         print_json(found)
         return
     for sentence in found.message.split("; "):
         typer.echo(sentence)
+    if shadowing is not None:
+        typer.echo(f"version {shadowing.version} shadows; `tasador rollout shadow` reports")
 
 
 @app.command()

@@ -139,7 +139,10 @@ def moves_report(moves: Sequence[Move]) -> Table:
     """The requests whose price differs most between what served and a shadow."""
     table = Table("served", "shadow", "change", Column("request", overflow="fold"))
     for move in moves:
-        listing = ", ".join(f"{name} {value}" for name, value in move.listing.items())
+        listing = ", ".join(
+            f"{name} {value:,g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in move.listing.items()
+        )
         change = f"{move.change:+.0%}"
         table.add_row(dollars(move.before), dollars(move.after), change, listing)
     return table

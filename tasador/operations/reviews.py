@@ -31,6 +31,11 @@ def draw(
         return warehouse.draw_reviews(week_of(since), since, since + _WEEK, count, at)
 
 
+def draw_weekly(settings: Settings, at: datetime | None = None) -> list[ReviewRecord]:
+    """Draw TASADOR_REVIEW_SAMPLE predictions of the last finished week, once; none if that is 0."""
+    return draw(settings, settings.review_sample, at=at) if settings.review_sample else []
+
+
 def record(
     settings: Settings, prediction_id: str, verdict: ReviewVerdict, note: str, by: str
 ) -> ReviewRecord:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,16 @@ from tasador.cli.app import make_app
 from tasador.environment import whoami
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.local.platform import PartStatus
+from tasador.rollout.shadow_report import shadow_report
 from tasador.stores.model_version import ModelVersion
-from tests.kit.records import WHEN, make_batch, make_decision, make_drift_record
+from tests.kit.records import (
+    WHEN,
+    make_batch,
+    make_comparison,
+    make_decision,
+    make_drift_record,
+    make_shadow,
+)
 from tests.kit.warehouse import OpenWarehouse, kept_actions
 
 SET = {
@@ -230,6 +239,35 @@ def test_rollback_says_how_the_version_gets_into_service(
     )
     output = invoke("rollback").output
     assert "version 1 (digest d2) is champion again (promotion 9); " + outcome in output
+
+
+def test_shadow_is_started_stopped_and_reported(invoke, monkeypatch, actions):
+    shadow = make_shadow(mirroring_at=WHEN)
+    monkeypatch.setattr("tasador.rollout.shadow.start", lambda *_, **__: (shadow, ""))
+    monkeypatch.setattr("tasador.rollout.shadow.stop", lambda *_: (shadow, "the broker is down"))
+    assert (
+        "version 8 shadows what serves as soon as reload" in invoke("rollout", "shadow", 8).output
+    )
+    stopped = invoke("rollout", "shadow", "--stop", "--by", "ben").output
+    assert "version 8 shadows no longer" in stopped
+    assert "the broker is down: reload notices at its next check" in stopped
+    assert [action[1:] for action in actions] == [
+        ("rollout shadow", "8"),
+        ("rollout shadow", "stop"),
+    ]
+    assert invoke("rollout", "shadow", 8, "--stop").exit_code == 2
+
+    compared = [make_comparison(price=price) for price in (210_000.0, 90_000.0)]
+    report = shadow_report(shadow, compared, 3, 1)
+    monkeypatch.setattr("tasador.rollout.shadow_report.read_shadow_report", lambda _: report)
+    text = invoke("rollout", "shadow").output
+    assert "3 requests were mirrored and should be compared; 1 have no comparison" in text
+    assert "50.0% of 2 values would move by more than 10%" in text
+    assert re.search(r"\$200,000 │ \$90,000 +│ -55% +│ bed 3 ", text)
+    printed = json.loads(invoke("rollout", "shadow", "--json").output)
+    assert (printed["shadow"]["version"], printed["churn"]["moved"]) == (8, 0.5)
+    monkeypatch.setattr("tasador.rollout.shadow_report.read_shadow_report", lambda _: None)
+    assert "no version has shadowed yet" in invoke("rollout", "shadow").output
 
 
 def test_main_prints_an_error_as_one_line_and_exits(monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Random sample testing: which week is drawn, and what a verdict needs."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from tasador.cli.app import make_app
 from tasador.cli.tables import reviews_report
-from tasador.errors import TasadorError
+from tasador.errors import ConfigurationError, TasadorError
 from tasador.operations import reviews
 from tasador.settings import Settings
 from tests.kit.records import make_review
@@ -111,3 +112,18 @@ def test_report_shows_verdicts_and_counts():
 def test_command_refuses_another_verdict():
     result = CliRunner().invoke(make_app(), ["review", "record", "p1", "--verdict", "fine"])
     assert result.exit_code == 2
+
+
+def test_monitor_draws_the_sample_of_the_setting(monkeypatch, settings):
+    warehouse = stored(monkeypatch)
+    assert reviews.draw_weekly(settings, THURSDAY) == []
+    assert warehouse.calls == []
+    reviews.draw_weekly(replace(settings, review_sample=20), THURSDAY)
+    week, _, _, count, _ = warehouse.calls[0]
+    assert (week, count) == ("2026-W47", 20)
+
+
+def test_sample_of_a_week_has_a_largest_size(tmp_path):
+    environ = {"TASADOR_HOME": str(tmp_path), "TASADOR_REVIEW_SAMPLE": "1001"}
+    with pytest.raises(ConfigurationError, match="TASADOR_REVIEW_SAMPLE is 1001; at most 1,000"):
+        Settings.load(environ)

@@ -18,7 +18,7 @@ from tasador.records import (
     RolloutRecord,
 )
 from tasador.review_record import ReviewRecord
-from tasador.shadow_record import ComparisonRecord
+from tasador.shadow_record import ComparisonRecord, ShadowRecord
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -148,6 +148,21 @@ CONFIDENCE = {
     "ppe10": 0.37,
     "ppe20": 0.65,
 }
+
+
+def make_shadow(**changes: Any) -> ShadowRecord:
+    return ShadowRecord(
+        **{
+            "model_name": "tasador-price",
+            "version": 8,
+            "digest": "8" * 64,
+            "model_uri": "s3://mlflow/8/bundle",
+            "correlation_id": "c-1",
+            "started_by": "ana",
+            "started_at": WHEN,
+            **changes,
+        }
+    )
 
 
 def make_comparison(**changes: Any) -> ComparisonRecord:
