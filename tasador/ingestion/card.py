@@ -1,4 +1,4 @@
-"""The card of the ingest flow: counts of rows, quarantine reasons and distributions."""
+"""The card of the ingest flow: counts of rows, quarantine, distributions, doubtful prices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tasador.flowkit import image_of
+from tasador.ingestion import labels
 from tasador.ingestion.batch_file import profile
 from tasador.records import Batch
 from tasador.settings import Settings
@@ -48,6 +49,11 @@ def sections(settings: Settings, batch_id: str, status: str, message: str) -> It
         figures = profile(Lake(settings).iter_parquet(batch.clean_uri))
         yield Markdown("## Clean rows")
         yield image_of(_figure(figures))
+        faults = labels.doubtful(Lake(settings).iter_parquet(batch.clean_uri, labels.COLUMNS))
+        yield Markdown("## Doubtful prices")
+        yield Table(labels.table_of(faults), headers=["clean rows with a price", "count", "share"])
+        if sentence := labels.chasing_sentence(faults):
+            yield Markdown(sentence)
     yield Table(
         [
             ["source", f"{batch.source}, group {batch.group_number}, {batch.day}"],
