@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from tasador.arrays import Array
 from tasador.model.adjustments import ADJUSTED_FOR
-from tasador.model.own_features import from_centred
+from tasador.model.own_features import from_centred_rows
 
 
 class Comparable(NamedTuple):
@@ -37,37 +39,45 @@ class Comparable(NamedTuple):
     remaining: float
 
 
-def comparable_of(
+def comparables_of(
     estimate: float,
-    numbers: list[float],
-    given: list[bool],
-    price: float,
-    zip_code: int,
-    km: float,
-    squared: float,
-    sold: bool,
-    grid: list[int],
-    adjusted: float,
-) -> Comparable:
-    """One comparable of a listing that is priced at ``estimate`` dollars.
+    numbers: Array,
+    given: Array,
+    price: Array,
+    zip_code: Array,
+    km: Array,
+    squared: Array,
+    sold: Array,
+    grid: Array,
+    adjusted: Array,
+) -> list[Comparable]:
+    """The comparables [n] of a listing that is priced at ``estimate`` dollars.
 
-    ``numbers`` and ``given`` are those of CENTRED, ``squared`` the squared distance in traits and
-    kilometres, ``grid`` the adjustments by ADJUSTED_FOR.
+    ``numbers`` and ``given`` [n, 4] are those of CENTRED, ``squared`` [n] the squared distances in
+    traits and kilometres, ``grid`` [n, len(ADJUSTED_FOR)] the adjustments.
     """
-    house_size, bed, bath, acre_lot = from_centred(*numbers)
-    has_size, has_bed, has_bath, has_lot = given
-    # By position, which takes half the time.
-    return Comparable(
-        int(price),
-        round(bed, 1) if has_bed else None,
-        round(bath, 1) if has_bath else None,
-        round(house_size) if has_size else None,
-        round(acre_lot, 2) if has_lot else None,
-        f"{zip_code:05d}",
-        round(km, 1),
-        round(math.exp(-squared / 2), 4),
-        sold,
-        dict(zip(ADJUSTED_FOR, grid, strict=True)),
-        int(adjusted),
-        round(estimate - adjusted, 2),
+    house_size, bed, bath, acre_lot = from_centred_rows(*numbers.T)
+    has_size, has_bed, has_bath, has_lot = given.T.tolist()
+    columns = zip(
+        price.astype(np.int64).tolist(),
+        _known(np.round(bed, 1), has_bed),
+        _known(np.round(bath, 1), has_bath),
+        _known(np.rint(house_size).astype(np.int64), has_size),
+        _known(np.round(acre_lot, 2), has_lot),
+        [f"{number:05d}" for number in zip_code.tolist()],
+        np.round(km.astype(np.float64), 1).tolist(),
+        np.round(np.exp(squared.astype(np.float64) / -2), 4).tolist(),
+        sold.tolist(),
+        [dict(zip(ADJUSTED_FOR, row, strict=True)) for row in grid.tolist()],
+        adjusted.astype(np.int64).tolist(),
+        np.round(estimate - adjusted, 2).tolist(),
+        strict=True,
     )
+    return [Comparable(*column) for column in columns]
+
+
+def _known(values: Array, given: list[bool]) -> list[Any]:
+    """The values, or None where there is none."""
+    return [
+        value if is_given else None for value, is_given in zip(values.tolist(), given, strict=True)
+    ]

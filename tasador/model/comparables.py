@@ -16,7 +16,7 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.model.adjustments import adjustment_grid
 from tasador.model.candidates import CANDIDATES, CandidateRuns, candidate_runs
-from tasador.model.comparable import Comparable, comparable_of
+from tasador.model.comparable import Comparable, comparables_of
 from tasador.model.features import COMPARABLE_MEASURES, KERNELS
 from tasador.model.kernels import GaussianKernels
 from tasador.model.traits import (
@@ -139,9 +139,8 @@ class Comparables:
         by_kernel = np.stack(_measures(total, premium, log_price, base[:, None]), axis=2)
         return by_kernel.reshape(len(area), len(KERNELS) * len(COMPARABLE_MEASURES))
 
-    def features_of_one(self, area: int, query: ComparableQuery, base: float) -> list[float]:
+    def features_of_one(self, neighbours: Neighbours, base: float) -> list[float]:
         """``features`` of one listing, the same to the bit."""
-        neighbours = self.neighbours(area, query)
         weights = np.empty((len(KERNELS), CANDIDATES), dtype=np.float32)
         sums = np.vecmat(_KERNELS.weights(neighbours.squared, weights), neighbours.values)
         total, premium, log_price, _ = sums.T
@@ -185,7 +184,7 @@ class Comparables:
     def nearest(
         self,
         area: int,
-        query: ComparableQuery,
+        neighbours: Neighbours,
         zips: Array,
         means: Array,
         regression: Array,
@@ -193,13 +192,12 @@ class Comparables:
         estimate: float,
         count: int,
     ) -> list[Comparable]:
-        """The ``count`` comparables most like the listing, the most alike first.
+        """The ``count`` of its ``neighbours`` most like the listing, the most alike first.
 
         ``zips`` [areas] are the zip codes as numbers, ``means`` [4] those of CENTRED,
         ``regression`` [len(TERMS)] the one that premiums are relative to, in the listing's place,
         ``design`` [len(TERMS)] the listing's terms, ``estimate`` its price in dollars.
         """
-        neighbours = self.neighbours(area, query)
         order = np.argsort(neighbours.squared, kind="stable")[:count]
         order = order[np.isfinite(neighbours.squared[order])]
         rows = neighbours.rows[order]
@@ -216,7 +214,8 @@ class Comparables:
         )
         # Of one type: numpy would convert all starts.
         areas = np.searchsorted(self.start, rows.astype(self.start.dtype), side="right") - 1
-        columns = (
+        return comparables_of(
+            estimate,
             numbers,
             given,
             price,
@@ -227,10 +226,6 @@ class Comparables:
             grid,
             adjusted,
         )
-        return [
-            comparable_of(estimate, *row)
-            for row in zip(*(column.tolist() for column in columns), strict=True)
-        ]
 
 
 class _Buffers:

@@ -30,7 +30,7 @@ from tasador.model.categories import (
     zips_of,
 )
 from tasador.model.comparable import Comparable
-from tasador.model.comparables import ComparableQuery, Comparables, query_of_one
+from tasador.model.comparables import Comparables, Neighbours, query_of_one
 from tasador.model.features import CENTRED, FEATURE_NAMES, NAMES_WITHOUT_COORDINATES
 from tasador.model.own_features import (
     own_features,
@@ -67,8 +67,9 @@ class EncodedListing(NamedTuple):
 
     ``matrix`` [1, len(FEATURES)] are its features, ``distance`` log1p of the distance to the
     nearest listings (km). The base price is the product of ``design``, its terms, and
-    ``coefficients`` [len(TERMS)]. ``area`` is where it is (-1: unknown), and ``query`` searches its
-    comparables; ``premium_regression`` [len(TERMS)] is the one that their premiums are relative to.
+    ``coefficients`` [len(TERMS)]. ``area`` is where it is (-1: unknown), ``neighbours`` are the
+    candidates for its comparables, and ``premium_regression`` [len(TERMS)] is the one that their
+    premiums are relative to.
     ``unknown_categories`` are the columns whose value is not in the training data. ``zip_state`` is
     the state of a zip code that contradicts the listing's state (-1: none), ``leaned`` the numbers
     that the listing counts as.
@@ -79,7 +80,7 @@ class EncodedListing(NamedTuple):
     design: Array
     regressions: Array
     area: int
-    query: ComparableQuery
+    neighbours: Neighbours
     premium_regression: Array
     unknown_categories: list[str]
     zip_state: int
@@ -198,6 +199,7 @@ class Encoders:
         regressions = self.places.regressions_of_one(location)
         levels = (regressions @ design).tolist()
         query = query_of_one(traits_of_one(listing_terms))
+        neighbours = self.comparables.neighbours(location.area, query)
         row = [
             *own_features_of_one(numbers),
             float(self.places.nation @ design),
@@ -205,7 +207,7 @@ class Encoders:
             *self.places.features_of_one(location),
             *self.cities.features_of_one(codes.city),
             *self.brokers.features_of_one(codes.broker),
-            *self.comparables.features_of_one(location.area, query, levels[BASE_REGRESSION]),
+            *self.comparables.features_of_one(neighbours, levels[BASE_REGRESSION]),
             *self.places.coordinates_of_one(location),
         ]
         return EncodedListing(
@@ -214,7 +216,7 @@ class Encoders:
             design=design,
             regressions=regressions,
             area=location.area,
-            query=query,
+            neighbours=neighbours,
             premium_regression=regressions[PREMIUM_REGRESSION],
             unknown_categories=self.unknown_categories_of_one(listing, codes, location),
             zip_state=self.zip_state_of_one(codes, location),
@@ -286,7 +288,7 @@ class Encoders:
         means = np.array([self.means[name] for name in CENTRED])
         return self.comparables.nearest(
             encoded.area,
-            encoded.query,
+            encoded.neighbours,
             self.places.zips,
             means,
             encoded.premium_regression,

@@ -97,7 +97,7 @@ def test_chunked_table_equals_single_listings_to_the_bit(known, requested, monke
     monkeypatch.setattr(comparables, "_CHUNK", 37)
     areas, traits, base = requested
     singles = [
-        known.features_of_one(int(area), query_of(one), level)
+        known.features_of_one(known.neighbours(int(area), query_of(one)), level)
         for area, one, level in zip(areas, traits, base, strict=True)
     ]
     assert np.array_equal(known.features(areas, traits, base), np.array(singles))
@@ -112,9 +112,23 @@ def test_index_changes_no_bit(known, requested):
         singles = zip(areas.tolist(), queries, base, strict=True)
         return (
             known.features(areas, traits, base),
-            np.array([known.features_of_one(*one) for one in singles]),
+            np.array(
+                [
+                    known.features_of_one(known.neighbours(area, query), level)
+                    for area, query, level in singles
+                ]
+            ),
             [
-                known.nearest(area, queries[0], zips, means, regression, regression, 3e5, 4)
+                known.nearest(
+                    area,
+                    known.neighbours(area, queries[0]),
+                    zips,
+                    means,
+                    regression,
+                    regression,
+                    3e5,
+                    4,
+                )
                 for area in range(-1, AREAS)
             ],
         )
