@@ -9,6 +9,7 @@ from tasador.gate.checks import judge
 from tasador.listings.table import columns_of, read_csv
 from tasador.training.evaluation import evaluate
 from tests.kit.checkout import real_listings
+from tests.kit.extremes import assert_no_price_is_absurd, homes_of
 from tests.kit.models import QUICK, train_bundle
 
 pytestmark = pytest.mark.untraced
@@ -68,3 +69,9 @@ def test_gate_rejects_a_planted_regressive_model_with_prb_named(real):
     for champion in (None, evaluation):
         decision = judge(replace(evaluation, predicted=regressive), champion)
         assert any("The PRB is not acceptable in the whole" in says for says in decision.reasons)
+
+
+def test_no_price_is_absurd(real):
+    bundle, _, frame = real
+    shown = frame[~frame["holdout"] & frame["price"].between(10_000, 5_000_000)]
+    assert_no_price_is_absurd(bundle, shown, homes_of(shown, 60))

@@ -1,35 +1,14 @@
 """No absurd price: extremes of every field, one and two at a time, in two hundred places."""
 
 from dataclasses import replace
-from itertools import combinations, product
 
 import numpy as np
 import pytest
 
 from tasador.listings.arrays import arrays_of
-from tasador.listings.listing import NUMBERS, Listing
-from tasador.listings.table import columns_of
-from tasador.model.own_features import terms
-from tasador.model.traits import traits_of
-from tasador.training.geography import load_geography
-from tasador.training.rows import prepare_rows
+from tests.kit.extremes import assert_no_price_is_absurd, homes_of
 
 PLACES = 200
-NEAREST = 200
-EXTREMES = {
-    "house_size": (1.0, 1e7),
-    "bed": (0.0, 99.0),
-    "bath": (0.0, 99.0),
-    "acre_lot": (0.0, 1e6),
-}
-CORNERS = [
-    dict(zip(names, values, strict=True))
-    for several in (1, 2)
-    for names in combinations(EXTREMES, several)
-    for values in product(*(EXTREMES[name] for name in names))
-]
-# Kilometres that count as a difference of 1 in traits, as for comparables.
-KM = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -41,45 +20,11 @@ def shown(market):
 @pytest.fixture(scope="module")
 def homes(shown):
     """One whole home in each of the places."""
-    whole = shown.dropna(subset=[*NUMBERS, "zip_code", "state", "city", "status"])
-    homes = whole.drop_duplicates("zip_code").head(PLACES)
-    assert len(homes) == PLACES
-    names = ("status", "bed", "bath", "acre_lot", "city", "state", "zip_code", "house_size")
-    columns = (homes[name].tolist() for name in names)
-    return [
-        Listing(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)
-    ]
+    return homes_of(shown, PLACES)
 
 
 def test_no_price_is_absurd(trained, shown, homes):
-    listings = [replace(home, **corner) for home in homes for corner in CORNERS]
-    predictions = trained.predict(arrays_of(listings))
-    lowest, highest = price_range_of_nearest(trained, shown, listings)
-    assert (predictions.price <= 3 * highest).all()
-    assert (predictions.price >= lowest / 3).all()
-    for level, low in predictions.low.items():
-        assert (low <= predictions.price).all()
-        assert (predictions.price <= predictions.high[level]).all()
-        assert np.isfinite(predictions.high[level]).all()
-
-
-def price_range_of_nearest(trained, shown, listings):
-    """The lowest and the highest price of the nearest comparables of each listing, by traits and
-    kilometres, among all listings shown."""
-    geography = load_geography()
-    known = columns_of(shown.dropna(subset=["zip_code"]))
-    rows = prepare_rows(known)
-    points, price = geography.points[rows.zips], known["price"]
-    parsed = trained.encoders.parse(arrays_of(listings))
-    traits = traits_of(terms(parsed.numbers, trained.encoders.means))
-    places = geography.points[geography.positions(parsed.codes.zips)]
-    lowest, highest = np.empty(len(listings)), np.empty(len(listings))
-    for row in range(len(listings)):
-        squared = ((rows.traits - traits[row]) ** 2).sum(axis=1)
-        squared += ((points - places[row]) ** 2).sum(axis=1) / KM**2
-        nearest = price[np.argpartition(squared, NEAREST)[:NEAREST]]
-        lowest[row], highest[row] = nearest.min(), nearest.max()
-    return lowest, highest
+    assert_no_price_is_absurd(trained, shown, homes)
 
 
 @pytest.mark.parametrize("name", ["house_size", "bath", "acre_lot"])
