@@ -47,10 +47,10 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "ops.shadows": "select, update (mirroring_at, ended_at, ended_by, reason)",
     },
     "exporter": _READS,
-    # People sign in, and operators decide. A role is given by the command line alone.
+    # People sign in, and operators decide. An OpenID provider adds accounts and gives roles.
     "web": {
         **_READS,
-        "ops.accounts": "select, update (password_hash)",
+        "ops.accounts": "select, insert, update (role, password_hash)",
         "ops.account_sessions": "select, insert, delete",
         "ops.sign_in_failures": _ALL,
         "ops.actions": "select, insert, update",

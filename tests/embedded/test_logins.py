@@ -10,7 +10,6 @@ import psycopg2
 import pytest
 from sqlalchemy import text
 
-from tasador.account_record import Account
 from tasador.accounts import passwords as hashing
 from tasador.accounts import verbs
 from tasador.clock import now
@@ -29,7 +28,6 @@ from tests.kit import records
 from tests.kit.logins import PASSWORDS, on
 
 PASSWORD = "correct horse battery"
-EVE = Account(name="eve", role="operator", password_hash="scrypt$x", created_by="x")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,7 @@ def test_every_table_is_in_the_list():
     assert {t.fullname for t in schema.METADATA.tables.values()} == set(logins.TABLES)
 
 
-def test_web_signs_people_in_and_decides_but_makes_nobody_an_operator(server, monkeypatch):
+def test_web_signs_people_in_and_decides_but_removes_and_records_nothing(server, monkeypatch):
     monkeypatch.setattr(hashing, "_COST", (4, 8, 1))
     with as_part(server, "flows") as flows, as_part(server, "web") as web:
         verbs.add_account(flows, "ana", "viewer", PASSWORD, "root")
@@ -84,13 +82,16 @@ def test_web_signs_people_in_and_decides_but_makes_nobody_an_operator(server, mo
             verbs.sign_in(web, "ana", "wrong password", "10.0.0.1", 12)
         with verbs.recorded(web, "ana", "decline", "3", role="operator", channel="web"):
             web.record_decision(records.make_decision())
+        by_provider = verbs.sign_in_from_provider(web, "eve", "viewer", "s1", "10.0.0.2", 12)
+        assert by_provider.account.name == "eve"
+        verbs.sign_in_from_provider(web, "eve", "operator", "s1", "10.0.0.2", 12)
+        assert web.account("eve").role == "operator"
         verbs.sign_out(web, token)
         assert verbs.session_of(web, token) is None
         assert web.actions(10)
         for forbidden in (
-            lambda: verbs.set_role(web, "ana", "operator", "ana"),
-            lambda: web.add_account(EVE),
             lambda: web.remove_account("ana"),
+            lambda: verbs.set_password(web, "ana", "another good password", "ana"),
             lambda: web.log_predictions([records.make_prediction()]),
         ):
             with pytest.raises(StoreRefused, match="permission denied"):

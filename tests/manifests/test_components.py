@@ -77,6 +77,11 @@ def test_managed_stores_take_the_place_of_postgres_and_seaweedfs(applied):
     assert may_call(objects, other, 25) == set()
 
 
+def test_web_app_alone_calls_an_openid_provider(applied):
+    objects = applied("openid")
+    assert may_call(objects, Pod("provider", {}, ""), 443) == {"web"}
+
+
 def test_cloudnative_pg_answers_under_the_name_of_postgres(applied):
     objects = applied("cloudnative-pg")
     assert set(kit.named(objects, "StatefulSet")) == {"objects"}

@@ -14,6 +14,8 @@ from tests.kit.checkout import ROOT
 OURS = re.compile(r"(^|/)tasador-[a-z]+(:|$)")
 IMAGE = re.compile(r"^[\s-]*image:\s*[\"']?([^\s\"'#}]+)")
 NEW_TAG = re.compile(r"name:\s*\"?([^\s\",}]+).*newTag:\s*\"?([^\s\",}]+)")
+# What an operator is asked to run, such as the version of a JetStream.
+SOFTWARE = re.compile(r"^\s+version:\s*[\"']?(\d[\w.]*)")
 REMOTE = re.compile(r"^\s*-\s*[\"']?((?:https?|oci)://[^\s\"'#]+)")
 CHART = re.compile(r"^\s*chart:\s*[\"']?([^\s\"'#]+)")
 REVISION = re.compile(r"^\s*targetRevision:\s*[\"']?([^\s\"'#]+)")
@@ -49,7 +51,7 @@ def in_manifest(text):
                 yield number, match[1]
         elif (match := NEW_TAG.search(line)) and not OURS.search(match[1]):
             yield number, match[2]
-        elif match := REMOTE.match(line):
+        elif (match := SOFTWARE.match(line)) or (match := REMOTE.match(line)):
             yield number, match[1]
         elif match := CHART.match(line):
             chart = match[1]
@@ -111,6 +113,18 @@ def test_every_action_is_pinned_by_its_commit():
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", each), each
 
 
+def test_schemas_of_custom_resources_are_of_the_pinned_versions():
+    text = (ROOT / "tests" / "manifests" / "make_schemas.py").read_text()
+    known = pins()
+    assert f"argo-events@{known['ARGO_EVENTS']}" in text
+    assert f"argo-workflows/v3@{known['ARGO_WORKFLOWS']}" in text
+    assert f"argo-cd/v3@{known['ARGO_CD']}" in text
+    # Knative 1.N is the Go module 0.(N + 27).
+    for name in ("serving", "eventing"):
+        minor = int(known[f"KNATIVE_{name.upper()}"].split(".")[1]) + 27
+        assert f"knative.dev/{name}@v0.{minor}." in text
+
+
 def test_every_pin_is_used():
     texts = [
         path.read_text()
@@ -154,6 +168,7 @@ def test_pins_of_addresses_contain_a_commit():
     ("text", "found"),
     [
         ("  image: postgres:16", "postgres:16"),
+        ("    version: 2.10.10", "2.10.10"),
         ("- image: registry.test/a@sha256:12", "registry.test/a@sha256:12"),
         ("  - {name: quay.io/argoproj/argoexec, newTag: v1}", "v1"),
         ("  - https://example.test/install.yaml", "https://example.test/install.yaml"),
