@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -113,7 +114,9 @@ def price_part(
     done = 0
     with pq.ParquetWriter(out, schema, compression="zstd") as file:
         for read in read_blocks(listings):
+            began = time.perf_counter()
             predictions = pricing.bundle.predict(read.columns)
+            latency_ms = round((time.perf_counter() - began) * 1000 / max(1, read.block.rows), 3)
             warnings = warnings_of(read.columns, predictions, pricing.bundle.encoders)
             ids = [
                 f"{pricing.prefix}-{number:05d}-{row:08d}"
@@ -122,7 +125,7 @@ def price_part(
             keys = [read.block.texts(place) for place in listings.key_places]
             file.write_table(_table(schema, keys, ids, read, predictions, warnings))
             if writer is not None:
-                writer.writerows(_records(pricing, ids, read, predictions, warnings))
+                writer.writerows(_records(pricing, ids, read, predictions, warnings, latency_ms))
             prices += np.histogram(
                 np.clip(np.log10(predictions.price), PRICE_BINS[0], PRICE_BINS[-1]), PRICE_BINS
             )[0]
@@ -220,8 +223,9 @@ def _records(
     read: ReadBlock,
     predictions: Predictions,
     warnings: dict[int, list[str]],
+    latency_ms: float,
 ) -> Iterator[tuple[object, ...]]:
-    """The rows of RECORDED, as record would store them; the latency is 0."""
+    """The rows of RECORDED, as record would store them."""
     model, confidence = pricing.model, predictions.confidence
     common = (
         pricing.predicted_at.isoformat(),
@@ -240,7 +244,7 @@ def _records(
         answer = "" if confidence is None else _json(confidence.measured.answer(fsd[row]))
         yield (
             *(identity, *common, _json(listing), prices[row], _json(intervals)),
-            *(_json(missing[row]), _json(warnings.get(row, [])), 0.0, answer),
+            *(_json(missing[row]), _json(warnings.get(row, [])), latency_ms, answer),
         )
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON
 
 from tasador.listings.listing import COLUMNS
-from tasador.warehouse import account_tables, shadow_tables
+from tasador.warehouse import account_tables, shadow_tables, total_tables
 from tasador.warehouse.columns import (
     integer_column,
     json_column,
@@ -30,9 +30,10 @@ from tasador.warehouse.columns import (
 )
 from tasador.warehouse.prediction_checks import PREDICTION_CHECKS
 
-# The tables of people and of shadows are among its tables.
+# The tables of people, of shadows and of totals are among its tables.
 METADATA = account_tables.accounts.metadata
 shadows, shadow_predictions = shadow_tables.shadows, shadow_tables.shadow_predictions
+prediction_totals = total_tables.prediction_totals
 
 _CLEAN_TYPES = {
     **dict.fromkeys(COLUMNS, Text),
@@ -55,10 +56,8 @@ clean_data = Table(
     "clean_data",
     METADATA,
     *row_key_columns(),
-    *(
-        Column(name, _CLEAN_TYPES[name], nullable=name != "price")  # a clean row has a price
-        for name in COLUMNS
-    ),
+    # A clean row has a price.
+    *(Column(name, _CLEAN_TYPES[name], nullable=name != "price") for name in COLUMNS),
     text_column("property_key"),
     Column("holdout", Boolean, nullable=False),
     schema="clean",

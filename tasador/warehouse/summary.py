@@ -1,37 +1,42 @@
-"""The summary of the recorded predictions, in one query."""
+"""The summary of the recorded predictions, in one query of their totals."""
 
 from sqlalchemy import text
 
-# One row, one JSON value. Times are ISO 8601 in UTC; latencies in milliseconds.
+# One row, one JSON value. Times are ISO 8601 in UTC; latencies in milliseconds, with two digits.
 SUMMARY = text("""
-with logs as (
-    select *, jsonb_array_length(missing) > 0 as incomplete from raw.inference_logs
+with latencies as (
+    select cast(key as double precision) as ms, sum(cast(value as bigint)) as answers
+    from ops.prediction_totals, jsonb_each_text(prediction_totals.latencies) group by 1
+), ranked as (
+    select ms, sum(answers) over (order by ms) as answers, sum(answers) over () as total
+    from latencies
 )
 select jsonb_build_object(
-    'count', count(*),
-    'first_at', min(predicted_at),
-    'last_at', max(predicted_at),
-    'mean_price', avg(price),
-    'with_missing', count(*) filter (where incomplete),
+    'count', coalesce(sum(predictions), 0),
+    'first_at', min(first_at),
+    'last_at', max(last_at),
+    'mean_price', sum(price_sum) / sum(predictions),
+    'with_missing', coalesce(sum(incomplete), 0),
     'latency_ms', jsonb_build_object(
-        'p50', percentile_cont(0.5) within group (order by latency_ms),
-        'p95', percentile_cont(0.95) within group (order by latency_ms)
+        'p50', (select min(ms) from ranked where answers >= 0.5 * total),
+        'p95', (select min(ms) from ranked where answers >= 0.95 * total)
     ),
     'by_version', coalesce((
         select jsonb_agg(v order by v.version desc)
         from (
-            select model_name, model_version as version, model_digest as digest, count(*) as count,
-                   avg(price) as mean_price, max(predicted_at) as last_at
-            from logs group by model_name, model_version, model_digest
+            select model_name, model_version as version, model_digest as digest,
+                   sum(predictions) as count, sum(price_sum) / sum(predictions) as mean_price,
+                   max(last_at) as last_at
+            from ops.prediction_totals group by model_name, model_version, model_digest
         ) as v
     ), '[]'),
     'by_hour', coalesce((
         select jsonb_agg(h order by h.hour)
         from (
-            select date_trunc('hour', predicted_at) as hour, count(*) as count,
-                   avg(price) as mean_price
-            from logs where predicted_at > now() - interval '24 hours' group by 1
+            select period as hour, sum(predictions) as count,
+                   sum(price_sum) / sum(predictions) as mean_price
+            from ops.prediction_totals where period > now() - interval '24 hours' group by 1
         ) as h
     ), '[]')
-) from logs
+) from ops.prediction_totals
 """)

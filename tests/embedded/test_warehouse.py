@@ -743,6 +743,44 @@ def test_log_predictions_twice_and_summary(warehouse):
     ]
 
 
+def test_totals_stay_exact_when_they_are_merged(platform):
+    """Many statements of many hours, merged by writers at the same time and again at the end."""
+
+    def merge(own):
+        with Warehouse(own.database_url) as other, other._begin() as connection:
+            connection.execute(text("select ops.merge_prediction_totals()"))
+
+    with own_database(platform) as own, Warehouse(own.database_url) as warehouse:
+        start = now().replace(minute=0, second=0, microsecond=0)
+
+        def write(writer):
+            for n in range(40):
+                # Ids that another writer stores too, and hours of this and of earlier months.
+                at = start - timedelta(hours=n % 3, days=90 * (n % 2))
+                latency = (0.0, 0.123, 4.56, 789.0)[n % 4]
+                warehouse.log_predictions(
+                    [
+                        prediction(f"own-{writer}-{n}", at, latency_ms=latency, missing=["bed"]),
+                        prediction(f"both-{n}", at, latency_ms=latency, model_version=2),
+                    ]
+                )
+                if n % 10 == 0:
+                    merge(own)
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(write, range(3)))
+        before = warehouse.prediction_summary()
+        assert (before["count"], before["with_missing"]) == (160, 120)
+        assert [(v["version"], v["count"]) for v in before["by_version"]] == [(2, 40), (1, 120)]
+        assert sum(hour["count"] for hour in before["by_hour"]) == 80
+        assert before["latency_ms"] == {"p50": 0.12, "p95": 790.0}
+        merge(own)
+        assert warehouse.prediction_summary() == before
+        totals = query(own, "select count(*), sum(predictions) from ops.prediction_totals")
+        # Two versions in each of three hours, and in the month of three that are old.
+        assert totals in ([(8, 160)], [(10, 160)]), totals
+
+
 def test_log_predictions_in_several_inserts(warehouse):
     many = [prediction(f"many-{n}", now()) for n in range(2_500)]
     assert warehouse.log_predictions(many) == 2_500
