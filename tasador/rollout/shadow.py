@@ -134,7 +134,8 @@ def keep(backend: Backend, warehouse: Warehouse) -> None:
 
 def end(backend: Backend, warehouse: Warehouse, reason: str) -> None:
     """End the shadow, if there is one, and remove its revision before a rollout begins."""
-    warehouse.end_shadow(RELOAD, reason)
+    if warehouse.open_shadow() is not None:
+        warehouse.end_shadow(RELOAD, reason)
     if left := plan.shadows(backend.state(SERVICE)):
         _remove(backend, left)
 
