@@ -1,6 +1,7 @@
 """The web app on a cluster, reached by kubectl port-forward."""
 
 import os
+import re
 import shlex
 import subprocess
 from contextlib import closing, contextmanager
@@ -35,6 +36,35 @@ def forwarded():
             yield address
         finally:
             process.terminate()
+
+
+@kit.long
+def test_people_sign_in_with_an_account_from_the_console(loop):
+    password = "correct horse battery"
+    kit.kubectl(
+        *("-n", kit.NAMESPACE, "exec", "-i", "deployment/console", "--"),
+        *("tasador", "user", "add", "ana", "--role", "operator"),
+        stdin=f"{password}\n",
+    )
+
+    def sign_in(given):
+        with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+            page = client.get("/login").raise_for_status().text
+            token = re.search(r'name="token" value="(\w+)"', page)[1]
+            form = {"token": token, "name": "ana", "password": given}
+            return client.post("/login", data=form, headers={"origin": address})
+
+    with forwarded() as address:
+        assert sign_in("a wrong password").status_code == 401
+        signed_in = sign_in(password)
+        assert signed_in.status_code == 303
+        assert "session" in signed_in.headers["set-cookie"]
+    actions = kit.python("report([[a.actor, a.action, a.outcome] for a in warehouse.actions(3)])")
+    assert actions == [
+        ["ana", "sign in", "done"],
+        ["ana", "sign in", "refused"],
+        [actions[-1][0], "user add", "done"],
+    ]
 
 
 @pytest.mark.skipif(chromium.find() is None, reason="there is no Chromium on this machine")

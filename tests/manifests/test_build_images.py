@@ -1,9 +1,11 @@
 """./taskw images: the arguments of the builder, and the overlay that names the images."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,24 @@ def test_every_dockerfile_belongs_to_an_image(images):
         assert "USER 10001" in text
         assert image.by_name or "UV_COMPILE_BYTECODE=1" in text
         assert "org.opencontainers.image.revision" in text
+
+
+def test_flows_image_has_the_command_that_the_docs_call_in_the_console(tmp_path):
+    dockerfile = (kit.ROOT / "flows" / "Dockerfile").read_text()
+    (line,) = re.findall(r"(printf .*) > /usr/local/bin/tasador && ", dockerfile)
+    script = tmp_path / "tasador"
+    script.write_bytes(subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout)
+    script.chmod(0o755)
+    environ = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PYTHONPATH": str(kit.ROOT),
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [script, "--help"], env=environ, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "dead-letters" in done.stdout
 
 
 def test_arguments_of_the_image_builder(images, monkeypatch, tmp_path):
