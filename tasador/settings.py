@@ -94,6 +94,7 @@ class Settings:
     churn_limit: int = 100  # per cent of the recorded requests that a promotion may move by 10 %
     dossier_rotations: int = 4  # trainings of a dossier without some of the states; 0: none
     review_sample: int = 0  # predictions of each week that the monitor flow draws for reviewers
+    keep_predictions_days: int = 0  # `tasador db prune` deletes older ones; 0: none
     score_recording: str = "off"  # or "on": the score flow records its prices as predictions
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time

@@ -11,6 +11,7 @@ from tasador.cli import (
     backup,
     batch,
     connect,
+    db,
     dead_letters,
     events,
     ledger,
@@ -41,6 +42,7 @@ def make_app() -> typer.Typer:
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(events.app, name="events")
     app.add_typer(rollout.app, name="rollout")
+    app.add_typer(db.app, name="db")
     app.add_typer(review.app, name="review")
     app.add_typer(user.app, name="user")
     for module in (platform, loop, models, ledger, approval, ratio_study, connect, user, backup):

@@ -58,6 +58,27 @@ def invoke(monkeypatch, tmp_path, actions):
     return run
 
 
+def test_db_prune_deletes_until_nothing_is_old(invoke, monkeypatch):
+    calls = []
+
+    class Kept(OpenWarehouse):
+        def count_predictions(self, before):
+            return 30_000
+
+        def delete_predictions(self, before):
+            calls.append(before)
+            return (20_000, 10_000, 0)[len(calls) - 1]
+
+    monkeypatch.setattr("tasador.warehouse.warehouse.Warehouse", Kept)
+    with pytest.raises(ConfigurationError, match="TASADOR_KEEP_PREDICTIONS_DAYS is 0"):
+        invoke("db", "prune")
+    monkeypatch.setenv("TASADOR_KEEP_PREDICTIONS_DAYS", "90")
+    assert "30,000 predictions from before" in invoke("db", "prune", "--dry-run").output
+    assert calls == []
+    assert "30,000 predictions from before" in invoke("db", "prune").output
+    assert len(calls) == 3
+
+
 def test_version_of_an_image_is_its_commit(invoke, monkeypatch):
     def not_installed(name):
         raise importlib.metadata.PackageNotFoundError(name)

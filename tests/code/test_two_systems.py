@@ -463,6 +463,7 @@ ROWS = {
     "rollout/pause.py": ("rollout resume",),
     "rollout/approval.py": ("approve, decline",),
     "rollout/rollback.py": ("rollback",),
+    "rollout/shadow.py": ("rollout shadow, `--stop`",),
     "rollout/verbs.py": ("reload",),
     "scoring/verbs.py": ("score",),
     "training/verbs.py": ("train: fit", "train: judge"),

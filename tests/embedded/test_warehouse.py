@@ -743,6 +743,18 @@ def test_log_predictions_twice_and_summary(warehouse):
     ]
 
 
+def test_old_predictions_are_deleted_in_short_transactions_and_stay_counted(platform):
+    with own_database(platform) as own, Warehouse(own.database_url) as warehouse:
+        limit = now() - timedelta(days=30)
+        old = [prediction(f"old-{n}", limit - timedelta(seconds=n + 1)) for n in range(5)]
+        kept = prediction("kept", limit)
+        warehouse.log_predictions([*old, kept])
+        assert warehouse.count_predictions(limit) == 5
+        assert [warehouse.delete_predictions(limit, most=2) for _ in range(4)] == [2, 2, 1, 0]
+        assert warehouse.predictions() == [kept]
+        assert warehouse.prediction_summary()["count"] == 6
+
+
 def test_totals_stay_exact_when_they_are_merged(platform):
     """Many statements of many hours, merged by writers at the same time and again at the end."""
 
