@@ -37,7 +37,9 @@ HISTORIES = {
     "models": ".chart",
     "pipeline": "#turn",
     "predictions": "[data-prediction]",
+    "service": "dt",
 }
+DESK, PHONE = (1400, 1000), (390, 844)
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def web_app(page, url):
     photograph(page, "estimate-light", 1100, 1000)
     photograph(page, "estimate-dark", 1100, 1000, "dark")
     page.js("document.getElementById('answer').scrollIntoView()")
-    photograph(page, "estimate-phone", 390, 844)
+    photograph(page, "estimate-phone", *PHONE)
     for name, shown in HISTORIES.items():
         page.size(1400, 1000)
         page.open(f"{url}/{name}")
@@ -104,10 +106,17 @@ def web_app(page, url):
         if name == "predictions":
             page.click(shown)
             page.wait("document.querySelector('#path')")
-        photograph(page, f"{name}-light", 1400, 1000)
-        photograph(page, f"{name}-dark", 1400, 1000, "dark")
+            page.js("window.scrollTo(0, 0)")
+        three(page, name)
     compare(page, f"{url}/compare?house_size=1800&bed=3&bath=2")
     batch(page, f"{url}/batch")
+
+
+def three(page, name):
+    """A page light, dark and on a phone."""
+    photograph(page, f"{name}-light", *DESK)
+    photograph(page, f"{name}-dark", *DESK, "dark")
+    photograph(page, f"{name}-phone", *PHONE)
 
 
 def compare(page, url):
@@ -121,8 +130,7 @@ def compare(page, url):
         page.fill(name, text)
     page.press("Enter")
     page.wait("document.querySelector('#differences')")
-    photograph(page, "compare-light", 1400, 1000)
-    photograph(page, "compare-dark", 1400, 1000, "dark")
+    three(page, "compare")
 
 
 def batch(page, url):
@@ -141,8 +149,7 @@ def batch(page, url):
         page.wait("document.querySelector('#price-file')")
         page.click("#price-file")
         page.wait("document.querySelector('#priced')", 60)
-    photograph(page, "batch-light", 1400, 1000)
-    photograph(page, "batch-dark", 1400, 1000, "dark")
+    three(page, "batch")
 
 
 def card(page, url):

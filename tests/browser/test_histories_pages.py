@@ -1,7 +1,9 @@
 """The Market and Models pages: what they show, and that they follow the platform."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -114,6 +116,53 @@ def test_market_page_follows_a_drift_alarm(page, web, warehouse):
     page.wait("document.body.innerText.includes('version 903 promoted')", 20)
 
 
+def delay_of(page, condition, act):
+    """How many seconds after ``act`` has returned the open page shows it."""
+    page.js(
+        f"(() => {{ const seen = new Date(0); window.seen = seen; (function look() {{ "
+        f"if ({condition}) seen.setTime(Date.now()); else setTimeout(look, 20); }})() }})()"
+    )
+    act()
+    at = time.time()
+    return page.wait("window.seen.getTime()", 20) / 1000 - at
+
+
+def test_open_pages_show_what_happens_within_a_second(page, web, warehouse):
+    def row(version, text):
+        said = f"r.innerText.includes('Version {version}') && r.innerText.includes('{text}')"
+        return f"[...document.querySelectorAll('tbody tr')].some(r => {said})"
+
+    opened(page, web, "/models")
+    page.wait("document.querySelector('main').innerText.includes('Version')")
+    delays = {}
+    for version, kind, text in (
+        (905, "promoted", "promoted"),
+        (906, "rejected", "rejected"),
+        (905, "rolled_back", "rolled back"),
+    ):
+        delays[kind] = delay_of(page, row(version, text), partial(decide, warehouse, version, kind))
+    opened(page, web, "/market")
+    for number, (verdict, text) in enumerate(
+        {"drift": "drift", "broken_feed": "broken feed"}.items(), 85
+    ):
+        batch = make_batch(
+            batch_id=uuid4().hex,
+            batch_number=number,
+            correlation_id=uuid4().hex,
+            fetched_at=datetime.now(UTC),
+        )
+        warehouse.save_batch(batch)
+        page.wait(f"document.querySelector('#batch h2')?.innerText === 'Batch {number}'")
+        record = make_drift_record(
+            batch_id=batch.batch_id, correlation_id=batch.correlation_id, verdict=verdict
+        )
+        shown = f"document.querySelector('#batch .badge')?.innerText === '{text}'"
+        delays[verdict] = delay_of(page, shown, partial(warehouse.record_drift, record))
+    # One may wait for a busy machine; a page that asks too rarely is late with all of them.
+    assert sorted(delays.values())[2] <= 1.0, delays
+    assert max(delays.values()) <= 3.0, delays
+
+
 def test_pipeline_page_follows_a_turn_of_the_loop(page, web, warehouse):
     def stages():
         names = page.texts("#turn .stage .over")
@@ -157,7 +206,7 @@ def test_pipeline_page_follows_a_turn_of_the_loop(page, web, warehouse):
     assert correlation_id in page.text("#turn")
     page.click("tbody tr:nth-child(2) button")
     page.wait("document.querySelector('#turn h2').innerText !== 'Batch 79'")
-    assert page.js("location.search").startswith("?correlation=")
+    page.wait("location.search.startsWith('?correlation=')")
 
 
 def test_predictions_are_filtered_paged_and_traced(page, web, warehouse):
@@ -200,6 +249,10 @@ def test_predictions_are_filtered_paged_and_traced(page, web, warehouse):
         "Prediction",
     ]
     assert "prices are 24% above" in path[1]
+    identity = predictions[0].prediction_id
+    assert page.js("document.querySelector('#report').href") == f"{web}/report/{identity}"
+    row = f"document.querySelector('[data-prediction=\"{identity}\"]').closest('tr').innerText"
+    assert "medium" in page.js(row)
     page.click(".turn:nth-child(1)")
     page.wait("document.querySelectorAll('[data-prediction]').length === 25")
     page.choose("state", "Texas")

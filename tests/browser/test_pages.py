@@ -164,8 +164,7 @@ def test_form_values_are_sent_to_predict(page, web, platform, model):
     numbers = ("house_size", "acre_lot", "bed", "bath")
     assert [listing[n] for n in numbers] == [float(FORM[n]) for n in numbers]
     # The address has become the link to this estimate.
-    query = page.js("location.search")
-    assert "house_size=1850" in query
+    query = page.wait("location.search.includes('house_size=1850') && location.search")
     page.open(f"{web}/{query}")
     page.wait("document.querySelector('#price')?.innerText")
     page.wait("document.getElementById('house_size').value === '1850'")
@@ -300,7 +299,7 @@ def test_prediction_is_found_in_the_history_and_counted(page, web, platform, mod
     page.wait("document.querySelector('#path')")
     assert f"${price:,.0f}" in page.text("#path")
     assert "no decision on that version is recorded" in page.text("#prediction")
-    assert page.js("location.search") == f"?version=v3&id={identity}"
+    page.wait(f"location.search === '?version=v3&id={identity}'")
     page.js("document.querySelector('nav a[href=\"/service\"]').click()")
     page.wait("document.querySelector('h1')?.innerText === 'Service'")
     page.wait("[...document.querySelectorAll('dt')].some(e => e.textContent === 'Model')")

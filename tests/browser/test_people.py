@@ -238,6 +238,7 @@ def test_pages_forbid_browsers_what_they_do_not_need(web):
     script = re.search(r"script-src ([^;]*)", answer.headers["content-security-policy"])[1]
     assert script.count("sha256-") > 5
     assert "unsafe-inline" not in script
+    assert "unsafe-eval" not in script
     assert answer.headers["x-frame-options"] == "DENY"
     forged = httpx.post(f"{web}/login", data={"name": "ana"}, trust_env=False)
     assert forged.status_code == 403

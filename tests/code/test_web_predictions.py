@@ -35,6 +35,7 @@ def record(**changes):
         "missing": ["bath"],
         "warnings": ["bed 90 is outside the training range (1 to 12)"],
         "latency_ms": 0.4,
+        "confidence": {"class": "medium", "fsd": 0.2, "ppe10": None},
         **changes,
     }
 
@@ -84,7 +85,7 @@ def lineage(**changes):
 
 
 def test_rows_say_where_what_and_how_it_turned_out():
-    page = {"predictions": [record(), record(prediction_id="p2", listing={})]}
+    page = {"predictions": [record(), record(prediction_id="p2", listing={}, confidence=None)]}
     first, second = predictions_view.rows_of({**page, "realised": {"p1": realised()}}, "p2")
     assert (first.when, first.price, first.likely) == (
         "2026-11-28 23:09 UTC",
@@ -94,6 +95,8 @@ def test_rows_say_where_what_and_how_it_turned_out():
     assert (first.place, first.home) == ("Lima, Ohio", "3 bed · 1,850 sq ft")
     assert first.realised == "$240k, 4\N{NO-BREAK SPACE}% too high"
     assert first.realised_color == "green"
+    assert (first.confidence, first.confidence_color) == ("medium", "blue")
+    assert second.confidence == ""
     assert (second.place, second.home, second.realised) == ("anywhere", "no details", "")
     assert (first.selected, second.selected) == (False, True)
     outside = predictions_view.rows_of({**page, "realised": {"p1": realised(900_000, -0.7)}})
@@ -143,7 +146,8 @@ def test_path_without_a_decision_is_the_prediction_alone():
 
 
 def test_detail_lists_what_was_given_and_what_was_not():
-    facts = {f.name: f.value for f in predictions_view.detail_of(lineage()).facts}
+    unmeasured = lineage(prediction=record(confidence=None))
+    facts = {f.name: f.value for f in predictions_view.detail_of(unmeasured).facts}
     assert facts["House size"] == "1,850"
     assert "Bathrooms" not in facts
     assert facts["Not given"] == "bathrooms"

@@ -92,6 +92,19 @@ setInterval(() => {
   for (const button of document.querySelectorAll("[data-tick]")) button.click();
 }, 500);
 
+// A page asks for another address, or for something to come into view, by attributes: no text of
+// the server is evaluated.
+new MutationObserver((changes) => {
+  const asked = changes.map((change) => change.target).find((e) => e.dataset?.turn);
+  if (!asked) return;
+  const { address, element } = asked.dataset;
+  if (address) history.replaceState(history.state, "", address);
+  const shown = element && document.getElementById(element);
+  if (!shown) return;
+  if (!("narrow" in shown.dataset)) shown.scrollIntoView({ block: "nearest" });
+  else if (matchMedia("(max-width: 64rem)").matches) shown.scrollIntoView({ behavior: "smooth" });
+}).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-turn"] });
+
 // A slider that is dragged reports at most every 80 ms, and its last value in any case.
 document.addEventListener("input", (event) => {
   const slider = event.target.closest?.("[data-slider]");

@@ -1,9 +1,8 @@
 """What browsers may do with our pages: an ASGI middleware that adds headers. No Reflex.
 
 Scripts come from this server, and inline ones only as the build wrote them (by their digests).
-Reflex needs two exceptions: it evaluates what an event handler asks the page to do
-(``rx.call_script``: 'unsafe-eval'), and its components write style attributes ('unsafe-inline' for
-styles alone).
+Reflex's components write style attributes, so styles alone may be inline. No text is evaluated:
+what an event handler asks the page to do goes by ``BrowserState``, not by ``rx.call_script``.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def policy(built: Path, framed: Iterable[str] = ()) -> str:
     frames = sorted({origin for url in framed if (origin := _origin(url))})
     rules: dict[str, Sequence[str]] = {
         "default-src": ["'self'"],
-        "script-src": ["'self'", "'unsafe-eval'", *(f"'sha256-{d}'" for d in digests)],
+        "script-src": ["'self'", *(f"'sha256-{d}'" for d in digests)],
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:", "blob:"],
         "font-src": ["'self'", "data:"],

@@ -22,7 +22,6 @@ _HEADLINES = {
     "sold": "The estimate is what it would sell for.",
     "ready_to_build": "The estimate is the price of a home that is yet to be built.",
 }
-_CONFIDENCE_COLORS = {"high": "green", "medium": "blue", "low": "amber"}
 
 
 @dataclass
@@ -172,7 +171,7 @@ def _confidence(confidence: Mapping[str, Any] | None) -> dict[str, str]:
         )
     return {
         "confidence": f"{name.capitalize()} confidence",
-        "confidence_color": _CONFIDENCE_COLORS[name],
+        "confidence_color": words.CONFIDENCE_COLORS[name],
         "confidence_text": text,
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import reflex as rx
 
-from tasador_web import action_dialog
+from tasador_web import action_dialog, browser_state
 from tasador_web.chart import HEIGHT, WIDTH, Chart, Point, Tick
 from tasador_web.view import WAITS
 from tasador_web.visitor_state import VisitorState
@@ -57,6 +57,7 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
             class_name="shell",
         ),
         action_dialog.dialog(),
+        browser_state.asked(),
     )
 
 

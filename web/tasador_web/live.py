@@ -7,11 +7,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import reflex as rx
+
 from tasador.errors import ConfigurationError
 from tasador_web.client import ApiError, functions
 
-# Pages ask twice in a second; the answer to all of them may be this old.
-_SECONDS = 0.4
+# Pages ask twice in a second and are to show news within one; the answer may be this old.
+_SECONDS = 0.25
 
 
 @dataclass
@@ -48,3 +50,31 @@ async def follow(mark: str, show: Callable[[], Awaitable[None]]) -> tuple[str, s
     except (ApiError, ConfigurationError) as error:
         return "", str(error)
     return newest, ""
+
+
+class Following(rx.State, mixin=True):  # type: ignore[call-arg]
+    """A state of a page that shows what has changed, without a reload.
+
+    A state that follows has ``_fetch``, which asks for the histories and shows them.
+    """
+
+    loaded: bool = False
+    error: str = ""
+    _mark: str = ""
+
+    @rx.event
+    async def tick(self) -> None:
+        """Show what has changed."""
+        await self._follow()
+
+    async def _begin(self) -> None:
+        """Show everything, as a page that opens does."""
+        self._mark = ""
+        await self._follow()
+
+    async def _follow(self) -> None:
+        self._mark, self.error = await follow(self._mark, self._fetch)
+        self.loaded = True
+
+    async def _fetch(self) -> None:
+        raise NotImplementedError

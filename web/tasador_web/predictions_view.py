@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasador_web import words
+from tasador_web import reports, words
 from tasador_web.chart import Chart, line_chart
 
 HEADLINE = "80"
@@ -28,6 +28,8 @@ class PastPrediction:
     place: str
     home: str
     version: int
+    confidence: str
+    confidence_color: str
     realised: str
     realised_color: str
     selected: bool = False
@@ -59,6 +61,7 @@ class Detail:
     prediction_id: str = ""
     problem: str = ""
     correlation_id: str = ""
+    report: str = ""
     facts: list[Fact] = field(default_factory=list)
 
 
@@ -81,10 +84,17 @@ def _row(
         place=place_of(record["listing"]),
         home=home_of(record["listing"]),
         version=record["model_version"],
+        **_confidence(record.get("confidence")),
         realised="" if realised is None else realised_text(realised),
         realised_color="" if realised is None else color_of(realised, record),
         selected=record["prediction_id"] == selected,
     )
+
+
+def _confidence(confidence: Mapping[str, Any] | None) -> dict[str, str]:
+    """The class of a price; empty for a model that has not measured it."""
+    name = confidence["class"] if confidence else ""
+    return {"confidence": name, "confidence_color": words.CONFIDENCE_COLORS.get(name, "gray")}
 
 
 def place_of(listing: Mapping[str, Any]) -> str:
@@ -141,6 +151,7 @@ def detail_of(lineage: Mapping[str, Any]) -> Detail:
         prediction_id=record["prediction_id"],
         problem=lineage["problem"],
         correlation_id=record["correlation_id"],
+        report=reports.link_of(record["prediction_id"]),
         facts=[
             *given,
             Fact("Not given", missing),

@@ -24,6 +24,7 @@ FIELDS = {
     "comparables": "Homes like it nearby",
 }
 _UNITS = {"house_size": "square feet", "acre_lot": "acres"}
+CONFIDENCE_COLORS = {"high": "green", "medium": "blue", "low": "amber"}
 MILES_OF_A_KM = 0.621371
 
 

@@ -260,7 +260,13 @@ def page() -> rx.Component:
         problem_notice(state.error, state.no_model, state.rejection),
         rx.el.div(
             listing_form(),
-            rx.el.div(rx.cond(state.done, _answer(), _before()), id="answer", class_name="stack"),
+            rx.el.div(
+                rx.cond(state.done, _answer(), _before()),
+                id="answer",
+                class_name="stack",
+                # On a phone the answer lies below the form.
+                custom_attrs={"data-narrow": ""},
+            ),
             class_name="form-and-answer",
         ),
     )

@@ -10,6 +10,7 @@ import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador_web import comparables_view, estimate_view, map_view, view, words
+from tasador_web.browser_state import BrowserState
 from tasador_web.client import ApiError, functions
 from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Estimate, Step, WhatIf
@@ -22,11 +23,6 @@ NUMBERS = ("house_size", "bed", "bath", "acre_lot")
 MORE = ("status", "prev_sold_date", "street", "brokered_by")
 PLACE = ("state", "city", "zip_code")
 _UNKNOWN_PLACE = "We know no such place. Choose one from the list, or leave it empty."
-# On a phone the answer lies below the form.
-_SHOW_ANSWER = (
-    "matchMedia('(max-width: 64rem)').matches && "
-    "document.getElementById('answer')?.scrollIntoView({behavior: 'smooth'})"
-)
 
 
 class EstimateState(rx.State):
@@ -187,8 +183,7 @@ class EstimateState(rx.State):
             self.busy = False
         if self.done:
             link = self.compare = estimate_view.link_of(listing)
-            yield rx.call_script(f"history.replaceState(history.state, '', {link!r})")
-            yield rx.call_script(_SHOW_ANSWER)
+            yield BrowserState.show(link, "answer")
         elif wrong := next((name for name in (*NUMBERS, *MORE) if name in self.errors), None):
             yield rx.set_focus(wrong)
 
@@ -265,7 +260,7 @@ class EstimateState(rx.State):
         self.form, self.form_key = {}, self.form_key + 1
         self._chosen, self._listing = Place(), {}
         self.done, self.errors, self.error = False, {}, ""
-        return rx.call_script("history.replaceState(history.state, '', '?')")
+        return BrowserState.show("?")
 
 
 Answer = dict[str, Any] | BaseException

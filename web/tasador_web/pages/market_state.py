@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador_web import live, market_view
+from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.client import ApiError, functions
 from tasador_web.market_view import BatchRow, HeatRow, Score
@@ -15,11 +17,9 @@ from tasador_web.market_view import BatchRow, HeatRow, Score
 SHOWN = 40
 
 
-class MarketState(rx.State):
+class MarketState(live.Following, rx.State):
     """The batches, and the one that is shown."""
 
-    loaded: bool = False
-    error: str = ""
     rows: rx.Field[list[BatchRow]] = rx.field(default_factory=list)
     columns: rx.Field[list[str]] = rx.field(default_factory=list)
     heat: rx.Field[list[HeatRow]] = rx.field(default_factory=list)
@@ -35,23 +35,12 @@ class MarketState(rx.State):
     _drawn: tuple[str, str] = ("", "")  # the batch and the feature of the distribution
     _batches: list[dict[str, Any]] = []  # noqa: RUF012 - Reflex copies it for each visitor
     _selected: str = ""
-    _mark: str = ""
 
     @rx.event
     async def load(self) -> None:
         """Show the batches, and the one in the address or the newest."""
         self._selected = str(self.router.url.query_parameters.get("batch", ""))
-        self._mark = ""
-        await self._follow()
-
-    @rx.event
-    async def tick(self) -> None:
-        """Show what has changed."""
-        await self._follow()
-
-    async def _follow(self) -> None:
-        self._mark, self.error = await live.follow(self._mark, self._fetch)
-        self.loaded = True
+        await self._begin()
 
     async def _fetch(self) -> None:
         self._batches = await functions().batches(SHOWN)
@@ -102,11 +91,4 @@ class MarketState(rx.State):
         self._selected = batch_id
         self._show()
         await self._draw()
-        return rx.call_script(
-            f"history.replaceState(history.state, '', '?batch={batch_id.translate(_SAFE)}');"
-            "document.getElementById('batch').scrollIntoView({block: 'nearest'})"
-        )
-
-
-# Ids are hexadecimal digits; anything else stays out of the script.
-_SAFE = {ord(c): None for c in "'\"\\<>&\n\r"}
+        return BrowserState.show(f"?{urlencode({'batch': batch_id})}", "batch")

@@ -10,6 +10,7 @@ import reflex as rx
 from tasador.errors import ConfigurationError
 from tasador.settings import Settings
 from tasador_web import live, model_view
+from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.client import ApiError, functions
 from tasador_web.model_view import Check, Comparison, Detail, Rollout, VersionRow
@@ -17,11 +18,9 @@ from tasador_web.model_view import Check, Comparison, Detail, Rollout, VersionRo
 SHOWN = 200
 
 
-class ModelsState(rx.State):
+class ModelsState(live.Following, rx.State):
     """The versions, and the one that is shown."""
 
-    loaded: bool = False
-    error: str = ""
     sentence: str = ""
     rollouts_message: str = ""  # why the newest promotion does not serve, or that all is paused
     versions: rx.Field[list[VersionRow]] = rx.field(default_factory=list)
@@ -35,7 +34,6 @@ class ModelsState(rx.State):
     rollouts: rx.Field[list[Rollout]] = rx.field(default_factory=list)
     run_url: str = ""
     card_url: str = ""
-    _mark: str = ""
     _champion: int = 0
 
     @rx.event
@@ -43,17 +41,7 @@ class ModelsState(rx.State):
         """Show the versions, and the one in the address or the newest."""
         text = str(self.router.url.query_parameters.get("version", ""))
         self.selected = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-        self._mark = ""
-        await self._follow()
-
-    @rx.event
-    async def tick(self) -> None:
-        """Show what has changed."""
-        await self._follow()
-
-    async def _follow(self) -> None:
-        self._mark, self.error = await live.follow(self._mark, self._fetch)
-        self.loaded = True
+        await self._begin()
 
     async def _fetch(self) -> None:
         answer = await functions().models(SHOWN)
@@ -95,7 +83,4 @@ class ModelsState(rx.State):
         except (ApiError, ConfigurationError) as error:
             self.error = str(error)
             return
-        yield rx.call_script(f"history.replaceState(history.state, '', '?version={version}')")
-        yield rx.call_script(
-            "document.getElementById('version').scrollIntoView({block: 'nearest'})"
-        )
+        yield BrowserState.show(f"?version={self.selected}", "version")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import reflex as rx
 
 from tasador.settings import Settings
 from tasador_web import live, pipeline_view
 from tasador_web.action_dialog import start_button
+from tasador_web.browser_state import BrowserState
 from tasador_web.client import functions
 from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice
 from tasador_web.pipeline_view import STAGES, ShownStage, Turn
@@ -19,22 +21,18 @@ TITLE, ROUTE, ICON = "Pipeline", "/pipeline", "workflow"
 SHOWN = 40
 
 
-class PipelineState(rx.State):
+class PipelineState(live.Following, rx.State):
     """The turns of the loop, and the one that is shown."""
 
-    loaded: bool = False
-    error: str = ""
     turns: rx.Field[list[Turn]] = rx.field(default_factory=list)
     shown: rx.Field[list[Turn]] = rx.field(default_factory=list)  # one turn, or none
     cards: rx.Field[list[tuple[str, str]]] = rx.field(default_factory=list)
     _selected: str = ""
-    _mark: str = ""
 
     @rx.event
     async def load(self) -> None:
         """Show the turns, and the one in the address or the newest."""
         self._selected = str(self.router.url.query_parameters.get("correlation", ""))
-        self._mark = ""
         settings = Settings.load()
         cards = {
             "ingest": settings.cards_ingest_url,
@@ -43,16 +41,10 @@ class PipelineState(rx.State):
             "monitoring": settings.cards_monitor_url,
         }
         self.cards = [(f"Cards of {name}", url) for name, url in cards.items() if url]
-        await self._follow()
-
-    @rx.event
-    async def tick(self) -> None:
-        """Show what has changed."""
-        await self._follow()
-
-    async def _follow(self) -> None:
-        self._mark, self.error = await live.follow(self._mark, self._fetch)
-        self.loaded = True
+        if settings.platform == "embedded":
+            # Only the card servers of this machine list earlier runs.
+            self.cards += [(f"Earlier {name}", f"{url}/runs") for name, url in cards.items() if url]
+        await self._begin()
 
     async def _fetch(self) -> None:
         client = functions()
@@ -77,11 +69,7 @@ class PipelineState(rx.State):
         """Show a turn."""
         self._selected = identity
         self._show()
-        safe = "".join(c for c in identity if c.isalnum() or c in "-_")
-        return rx.call_script(
-            f"history.replaceState(history.state, '', '?correlation={safe}');"
-            "document.getElementById('turn').scrollIntoView({block: 'nearest'})"
-        )
+        return BrowserState.show(f"?{urlencode({'correlation': identity})}", "turn")
 
 
 def _stage(stage: rx.Var[ShownStage]) -> rx.Component:

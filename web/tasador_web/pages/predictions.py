@@ -105,6 +105,7 @@ def _row(row: rx.Var[PastPrediction]) -> rx.Component:
         rx.el.td(row.place),
         rx.el.td(row.home),
         rx.el.td(rx.link(f"version {row.version}", href=f"/models?version={row.version}")),
+        rx.el.td(badge(row.confidence, row.confidence_color)),
         rx.el.td(badge(row.realised, row.realised_color)),
         class_name=rx.cond(row.selected, "selected", ""),
     )
@@ -119,7 +120,16 @@ def _history() -> rx.Component:
             state.rows.length() > 0,
             table(
                 "Predictions, newest first",
-                ["When", "Price", "8 in 10 within", "Place", "Home", "Model", "Price that came in"],
+                [
+                    "When",
+                    "Price",
+                    "8 in 10 within",
+                    "Place",
+                    "Home",
+                    "Model",
+                    "Confidence",
+                    "Price that came in",
+                ],
                 rx.foreach(state.rows, _row),
             ),
             nothing(
@@ -170,6 +180,20 @@ def _one(detail: rx.Var[Detail]) -> rx.Component:
         ),
         rx.el.ol(rx.foreach(PredictionsState.path, _step), class_name="path", id="path"),
         rx.el.dl(rx.foreach(detail.facts, _fact), class_name="facts"),
+        rx.cond(
+            detail.report != "",
+            rx.el.div(
+                rx.el.a(
+                    rx.icon("file-text", size=14, aria_hidden="true"),
+                    "Report",
+                    href=detail.report,
+                    target="_blank",
+                    id="report",
+                    class_name="button small",
+                ),
+                class_name="buttons start",
+            ),
+        ),
         id="prediction",
     )
 

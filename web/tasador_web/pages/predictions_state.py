@@ -11,6 +11,7 @@ import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador_web import lineage_view, predictions_view
+from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.client import ApiError, functions
 from tasador_web.lineage_view import Step
@@ -96,19 +97,13 @@ class PredictionsState(rx.State):
             return None
         self._selected = prediction_id
         await self._show_one()
-        return [
-            self._keep_address(),
-            rx.call_script(
-                "document.getElementById('prediction')?.scrollIntoView({block: 'nearest'})"
-            ),
-        ]
+        return self._keep_address("prediction")
 
-    def _keep_address(self) -> Any:
+    def _keep_address(self, element: str = "") -> Any:
         query = {name: value for name, value in self.form.items() if value}
         if self._selected and self.detail:
             query["id"] = self._selected
-        link = f"?{urlencode(query)}"
-        return rx.call_script(f"history.replaceState(history.state, '', {link!r})")
+        return BrowserState.show(f"?{urlencode(query)}", element)
 
     async def _begin(self) -> None:
         version, state, hours = (self.form.get(name, "") for name in FILTERS)

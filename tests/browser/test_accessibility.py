@@ -1,0 +1,191 @@
+"""Every page as axe-core judges it, in both schemes and on a phone; and the keyboard alone."""
+
+import importlib.util
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tasador.warehouse.warehouse import Warehouse
+from tests.browser import chromium
+from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
+
+pytestmark = pytest.mark.skipif(
+    chromium.find() is None,
+    reason="there is no Chromium on this machine (apt install chromium, or set CHROMIUM)",
+)
+# Not imported: the package needs Playwright, and only its copy of axe-core is wanted.
+AXE = Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+HOME = "house_size=1800&bed=3&bath=2"
+SCORES = {
+    "moved": True,
+    "hurts": True,
+    "univariate": {
+        name: {"value": 0.21, "limit": 0.1, "exceeded": True, "method": "kolmogorov_smirnov"}
+        for name in ("price", "bed")
+    },
+    "performance": {
+        "realised_error": 0.32,
+        "estimated_error": 0.2,
+        "realised_error_reference": 0.2,
+    },
+}
+CHECKS = [
+    {"name": "r2", "passed": True, "value": 0.8, "limit": 0.35, "says": "R² is fine."},
+    {"name": "rmse", "passed": False, "value": 9e5, "limit": 7e5, "says": "RMSE is too large."},
+]
+
+
+@pytest.fixture(scope="module")
+def prediction(platform):
+    """A prediction with a batch, a verdict and decisions behind it, so that every page has much."""
+    with Warehouse(platform.database_url) as warehouse:
+        correlation_id, now = uuid4().hex, datetime.now(UTC)
+        batch = make_batch(
+            batch_id=uuid4().hex,
+            batch_number=81,
+            correlation_id=correlation_id,
+            rows_raw=1000,
+            rows_clean=990,
+            rows_quarantined=10,
+            fetched_at=now,
+        )
+        warehouse.save_batch(batch)
+        warehouse.save_batch(replace(batch, status="ready", ready_at=now))
+        warehouse.record_drift(
+            make_drift_record(
+                batch_id=batch.batch_id,
+                correlation_id=correlation_id,
+                scores=SCORES,
+                reasons=["prices are 24% above"],
+                decided_at=now,
+            )
+        )
+        for version, kind in ((970, "rejected"), (971, "waiting")):
+            decision = warehouse.record_decision(
+                make_decision(
+                    version=version,
+                    digest=f"d{version}-{uuid4().hex}",
+                    decision=kind,
+                    training_id=uuid4().hex,
+                    champion_version=0,
+                    champion_digest="",
+                    correlation_id=correlation_id,
+                    batch_ids=[batch.batch_id],
+                    checks=CHECKS,
+                    metrics={"r2": 0.8, "median_error": 0.15},
+                    reasons=["RMSE is too large."],
+                    decided_at=now,
+                )
+            )
+        made = make_prediction(
+            model_version=decision.version, model_digest=decision.digest, predicted_at=now
+        )
+        warehouse.log_predictions([made])
+    return made
+
+
+def faults(page):
+    """What axe finds on the page that is serious or critical: (rule, elements)."""
+    if not page.js("!!globalThis.axe"):
+        page.js(f"{AXE.read_text()}; true")
+    found = page.js(
+        f"axe.run(document, {{runOnly: {RULES}, resultTypes: ['violations']}}).then(r => "
+        "r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
+        ".map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160) + ' ' + n.failureSummary)]))"
+    )
+    return {rule: elements[:5] for rule, elements in found}
+
+
+def settled(page):
+    """Nothing on the page moves or fades any more; colours in between have no contrast."""
+    page.js(
+        "Promise.all(document.getAnimations().filter(a => a.effect.getTiming().iterations === 1)"
+        ".map(a => a.finished.catch(() => 0))).then(() => true)"
+    )
+
+
+def assert_accessible(page):
+    for width, height, scheme in ((1280, 900, "light"), (1280, 900, "dark"), (390, 844, "dark")):
+        page.size(width, height)
+        page.scheme(scheme)
+        settled(page)
+        assert faults(page) == {}, (width, scheme)
+        assert page.js("document.documentElement.scrollWidth <= innerWidth")
+
+
+PAGES = {
+    f"/?{HOME}": "document.querySelector('#price')?.innerText",
+    f"/compare?{HOME}": "document.querySelector('main[data-loaded=true]')",
+    "/batch": "document.querySelector('[data-upload]')?.dataset.upload",
+    "/market": "document.querySelector('#distribution .chart')",
+    "/models?version=970": "document.querySelector('#version .gate')",
+    "/pipeline": "document.querySelector('#turn')",
+    "/predictions?id={prediction}": "document.querySelector('#path')",
+    "/service": "[...document.querySelectorAll('dt')].some(e => e.textContent === 'Model')",
+    "/activity": "document.querySelector('.nothing')",
+    "/login": "document.querySelector('#name')",
+}
+
+
+@pytest.mark.parametrize("route", PAGES)
+def test_axe_finds_no_serious_fault(page, web, model, prediction, route):
+    page.open(f"{web}{route.format(prediction=prediction.prediction_id)}")
+    page.wait(PAGES[route])
+    page.js("document.querySelectorAll('details').forEach(d => { d.open = true }); true")
+    assert_accessible(page)
+
+
+def test_axe_finds_no_serious_fault_in_errors_and_suggestions(page, web, platform, model):
+    city = httpx.get(f"{platform.functions_url}/places", trust_env=False, timeout=60).json()[
+        "cities"
+    ]["name"][0]
+    page.open(f"{web}/")
+    page.wait("document.querySelector('#listing[data-loaded=true]')")
+    page.fill("bed", "three")
+    page.press("Enter")
+    page.wait("document.querySelector('#bed-error')")
+    page.fill("place", city[:4])
+    page.wait("document.querySelectorAll('#places li').length > 0")
+    page.press("ArrowDown")
+    page.wait("document.querySelector('#places [aria-selected=true]')")
+    assert_accessible(page)
+
+
+def tab_to(page, condition):
+    for _ in range(120):
+        page.press("Tab")
+        if page.js(f"(e => !!({condition}))(document.activeElement)"):
+            return
+    raise AssertionError(f"Tab never reached {condition}")
+
+
+def test_estimate_is_made_and_varied_by_the_keyboard_alone(page, web, platform, model):
+    city = httpx.get(f"{platform.functions_url}/places", trust_env=False, timeout=60).json()[
+        "cities"
+    ]["name"][0]
+    page.open(f"{web}/")
+    page.wait("document.querySelector('#listing[data-loaded=true]')")
+    tab_to(page, "e.id === 'place'")
+    page.type(city)
+    page.wait("document.querySelectorAll('#places li').length > 0")
+    page.press("ArrowDown")
+    page.wait("document.querySelector('#places [aria-selected=true]')")
+    page.press("Enter")
+    page.wait("document.querySelector('#price')?.innerText")
+    tab_to(page, "e.id === 'house_size'")
+    page.type("1500")
+    page.press("Enter")
+    page.wait("document.querySelector('.slider-value')?.innerText === '1,500 sq ft'")
+    before = page.text("#price")
+    tab_to(page, "e.dataset.slider === 'house_size'")
+    for _ in range(4):
+        page.press("ArrowRight", 39)
+    page.wait(f"document.querySelector('#price').innerText !== '{before}'")
+    tab_to(page, "e.matches('summary') && e.closest('#origin')")
+    page.press("Enter")
+    page.wait("document.querySelector('#origin').open")

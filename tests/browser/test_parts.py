@@ -1,0 +1,141 @@
+"""Pages while a part of the platform is down or asleep: they say which, keep the rest, recover."""
+
+import os
+import signal
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from tasador.local.platform import Platform
+from tasador.local.process import Daemons
+from tasador.warehouse.warehouse import Warehouse
+from tests.browser import chromium
+from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
+from tests.kit.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(
+    chromium.find() is None,
+    reason="there is no Chromium on this machine (apt install chromium, or set CHROMIUM)",
+)
+
+
+def pid_of(platform, part):
+    return Daemons(platform.home).running(part).pid
+
+
+@contextmanager
+def killed(platform, part):
+    """The platform without a part, which is started again at the end."""
+    process = psutil.Process(pid_of(platform, part))
+    # Postgres's processes end with it, but not at once.
+    family = [process, *process.children(recursive=True)] if part == "postgres" else [process]
+    process.kill()
+    psutil.wait_procs(family, timeout=20)
+    try:
+        yield
+    finally:
+        Platform(platform.home).up(web=False)
+
+
+@pytest.fixture(scope="module")
+def history(platform):
+    """A turn of the loop and a prediction, which pages keep while a part is down."""
+    correlation_id, now = uuid4().hex, datetime.now(UTC)
+    batch = make_batch(
+        batch_id=uuid4().hex, batch_number=83, correlation_id=correlation_id, fetched_at=now
+    )
+    with Warehouse(platform.database_url) as warehouse:
+        warehouse.save_batch(batch)
+        warehouse.record_drift(
+            make_drift_record(batch_id=batch.batch_id, correlation_id=correlation_id)
+        )
+        warehouse.record_decision(
+            make_decision(
+                version=983,
+                digest=uuid4().hex,
+                decision="rejected",
+                training_id=uuid4().hex,
+                correlation_id=correlation_id,
+                decided_at=now,
+            )
+        )
+        warehouse.log_predictions([make_prediction(predicted_at=now)])
+
+
+# Page: what it shows, and keeps.
+FOLLOWING = {
+    "/market": "Batch 83",
+    "/models": "Version 983",
+    "/pipeline": "Batch 83",
+}
+
+
+@pytest.mark.parametrize("part", ["gateway", "postgres"])
+def test_open_pages_say_what_is_down_keep_what_they_show_and_recover(
+    tab, web, platform, model, history, part
+):
+    pages = {route: tab() for route in FOLLOWING}
+    for route, text in FOLLOWING.items():
+        pages[route].open(f"{web}{route}")
+        pages[route].wait(f"document.body.innerText.includes('{text}')")
+    with killed(platform, part):
+        for route, text in FOLLOWING.items():
+            # Browsers slow down the timers of a page that nobody sees.
+            pages[route].call("Page.bringToFront")
+            pages[route].wait("document.querySelector('main [role=alert]')")
+            said = pages[route].text("main [role=alert]")
+            assert ("record at" if part == "gateway" else "database") in said, (route, said)
+            assert text in pages[route].text("main")
+    for page in pages.values():
+        page.call("Page.bringToFront")
+        page.wait("!document.querySelector('main [role=alert]')")
+        page.close()
+
+
+@pytest.mark.parametrize("part", ["gateway", "postgres", "objects"])
+def test_prices_while_a_part_is_down(page, web, platform, model, part):
+    page.open(f"{web}/")
+    page.wait("document.querySelector('#listing[data-loaded=true]')")
+    with killed(platform, part):
+        page.click("button[type=submit]")
+        if part == "gateway":
+            page.wait("document.querySelector('main [role=alert]')")
+            assert "predict at" in page.text("main [role=alert]")
+        else:
+            # Neither the database nor the object store is needed for a price.
+            page.wait("document.querySelector('#price')?.innerText")
+    page.wait("!document.querySelector('button[type=submit]').disabled")
+    page.click("button[type=submit]")
+    page.wait("document.querySelector('#price')?.innerText")
+    assert not page.texts("main [role=alert]")
+
+
+def functions_of(platform, name):
+    """The processes of a function."""
+    for process in psutil.Process(pid_of(platform, "gateway")).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if f"functions/{name}" in " ".join(process.cmdline()):
+                yield process
+
+
+def test_sleeping_model_wakes_up_while_the_page_says_so(page, web, platform, model):
+    page.open(f"{web}/")
+    page.wait("document.querySelector('#listing[data-loaded=true]')")
+    asleep = list(functions_of(platform, "predict"))
+    for process in asleep:
+        process.kill()
+    psutil.wait_procs(asleep, timeout=10)
+    page.click("button[type=submit]")
+    (waking,) = wait_for(lambda: list(functions_of(platform, "predict")))
+    # As on a slow machine: the page has time to say what it waits for.
+    os.kill(waking.pid, signal.SIGSTOP)
+    try:
+        waits = "getComputedStyle(document.querySelector('.waking')).visibility === 'visible'"
+        page.wait(f"document.querySelector('.waking') && {waits}")
+        assert "waking up" in page.text("#answer")
+    finally:
+        os.kill(waking.pid, signal.SIGCONT)
+    page.wait("document.querySelector('#price')?.innerText")

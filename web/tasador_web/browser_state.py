@@ -1,0 +1,31 @@
+"""What a page asks the browser to do: by attributes that `assets/tasador.js` reads."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+
+class BrowserState(rx.State):
+    """The last thing asked; ``turn`` counts, so that the same may be asked again."""
+
+    turn: int = 0
+    address: str = ""  # the query that the address shall have
+    element: str = ""  # the id of what shall come into view
+
+    @rx.event
+    def show(self, address: str, element: str = "") -> None:
+        """Write the query into the address, unless it is empty, and scroll to an element."""
+        self.address, self.element, self.turn = str(address), str(element), self.turn + 1
+
+
+def asked() -> rx.Component:
+    """The element that the page's script watches."""
+    state = BrowserState
+    return rx.el.i(
+        hidden=True,
+        custom_attrs={
+            "data-turn": state.turn,
+            "data-address": state.address,
+            "data-element": state.element,
+        },
+    )
