@@ -54,6 +54,7 @@ def approve(
         is_newest = newest is not None and newest.promotion == record.promotion
         if is_newest:
             try:
+                registry.describe(record)
                 registry.set_champion(record)
             except TasadorError as error:
                 left.append(f"{error} (the next flow sets MLflow's aliases)")
@@ -76,6 +77,11 @@ def decline(settings: Settings, version: int, by: str, note: str, *, digest: str
             record = warehouse.record_decision(
                 choose_decline(history, version, by, note, digest),
             )
+        if settings.mlflow_url:
+            try:
+                Registry(settings).describe(record)
+            except TasadorError as error:
+                left.append(f"{error} (MLflow still says that version {version} waits)")
     _announce(build.model_rejected(record), settings, left)
     return Answered(record, "; ".join(left))
 

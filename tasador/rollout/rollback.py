@@ -78,6 +78,7 @@ def roll_back(
             left.append(str(error))
         # Last: an alias that is behind shows the next call that this one was interrupted.
         try:
+            registry.describe(record)
             registry.set_champion(record)
         except TasadorError as error:
             left.append(f"{error} (the next flow sets MLflow's aliases)")

@@ -60,7 +60,14 @@ class MlflowRest:
 
     def post(self, endpoint: str, **body: Any) -> dict[str, Any]:
         """The answer to a POST request whose body is JSON."""
-        answer = self._call("POST", endpoint, content=json.dumps(_finite(body)).encode())
+        return self._sent("POST", endpoint, body)
+
+    def patch(self, endpoint: str, **body: Any) -> dict[str, Any]:
+        """The answer to a PATCH request whose body is JSON."""
+        return self._sent("PATCH", endpoint, body)
+
+    def _sent(self, method: str, endpoint: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._call(method, endpoint, content=json.dumps(_finite(body)).encode())
         if answer is None:
             raise RegistryError(f"MLflow at {self._url} has nothing that {endpoint} names")
         return answer

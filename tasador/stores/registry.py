@@ -21,6 +21,8 @@ from tasador.stores.model_version import ModelVersion
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+# Decisions as MLflow shows them.
+_DECISIONS = {"waiting": "waits for approval", "rolled_back": "returned to"}
 
 
 class Registry:
@@ -100,6 +102,8 @@ class Registry:
                 "experiments/create",
                 name=self._name,
                 artifact_location=f"s3://{self._settings.bucket_mlflow}/{self._name}",
+                # Without it, MLflow asks each visitor whether this is about prompts or models.
+                tags=_pairs({"mlflow.experimentKind": "custom_model_development"}),
             )
             return str(created["experiment_id"])
         experiment = known["experiment"]
@@ -144,6 +148,35 @@ class Registry:
             key="tasador.digest",
             value=digest,
         )
+
+    def describe(self, decided: DecisionRecord, batch: str = "") -> None:
+        """Write a decision and its reasons where MLflow's users look: on the version and its run.
+
+        ``batch`` names the batch that began the training. A version that the registry does not
+        hold is left out.
+        """
+        if not self.holds(decided.model):
+            return
+        version, said = str(decided.version), _DECISIONS.get(decided.decision, decided.decision)
+        reasons = "\n".join(f"- {reason}" for reason in decided.reasons)
+        by = f" by {decided.decided_by}" if decided.decided_by else ""
+        text = f"**{said.capitalize()}{by}**, {decided.decided_at:%Y-%m-%d %H:%M} UTC.\n\n{reasons}"
+        self._mlflow.patch(
+            "model-versions/update", name=self._name, version=version, description=text
+        )
+        for key, value in {
+            "tasador.decision": said,
+            "tasador.promotion": str(decided.promotion or ""),
+        }.items():
+            self._mlflow.post(
+                "model-versions/set-tag", name=self._name, version=version, key=key, value=value
+            )
+        if decided.run_id:
+            begun = f"{batch}: " if batch else ""
+            name = f"{begun}version {version} {said}"
+            self._mlflow.post("runs/update", run_id=decided.run_id, run_name=name)
+            for key, value in {"tasador.decision": said, "mlflow.note.content": text}.items():
+                self._mlflow.post("runs/set-tag", run_id=decided.run_id, key=key, value=value)
 
     def set_champion(self, promoted: DecisionRecord) -> None:
         """Set the aliases: ``champion`` on the promoted version, ``previous`` on the one it

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from tasador.gate.measures import Evaluation
 from tasador.model.model_ref import ModelRef
 from tasador.progress import Progress
 from tasador.ratio_study.limits import read_limits
-from tasador.records import DecisionRecord
+from tasador.records import Batch, DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
 from tasador.stores.registry import Registry
@@ -269,6 +270,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
                 # approves a version needs no key.
                 sign_bundle(settings, lake, candidate.model)
             decided = warehouse.record_decision(decision)
+        registry.describe(decided, _begun_by(batches, decided.correlation_id))
         if decided.decision == "promoted":
             newest = warehouse.latest_promotion(candidate.model.name)
             if newest is None or newest.promotion == decided.promotion:
@@ -296,6 +298,12 @@ def _policy(settings: Settings) -> Policy:
     return Policy(
         most_churn=settings.churn_limit / 100, ratio_limits=read_limits(settings.ratio_limits)
     )
+
+
+def _begun_by(batches: Sequence[Batch], correlation_id: str) -> str:
+    """The batch of that correlation id, as people call it; empty for another beginning."""
+    found = (b.batch_number for b in batches if b.correlation_id == correlation_id)
+    return next((f"batch {number}" for number in found), "")
 
 
 def study_storage(settings: Settings) -> str:

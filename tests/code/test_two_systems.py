@@ -57,6 +57,7 @@ class Systems:
     # Dead letters, or the batch that is accepted.
     letters: list = field(default_factory=list)
     dies_after: int | None = None
+    described: tuple[int, str] | None = None
     writes: int = 0
 
     def written(self):
@@ -149,6 +150,10 @@ class Systems:
     def aliased(self, alias):
         return next((v for v in self.versions if v.version == self.champion), None)
 
+    def describe(self, decided, batch=""):
+        self.described = (decided.promotion, decided.decision)
+        self.written()
+
     def set_champion(self, promoted):
         self.champion = promoted.version
         self.written()
@@ -178,6 +183,7 @@ class Systems:
             [(d.promotion, d.version, d.decision) for d in self.decisions],
             len(self.drifts),
             self.champion,
+            self.described,
             self.events,
             self.closed,
             self.signed,

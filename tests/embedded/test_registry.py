@@ -80,6 +80,39 @@ def test_versions_and_their_aliases(settings, client):
         registry.version(3)
 
 
+def test_decision_is_described_on_the_version_and_its_run(settings, client):
+    registry = Registry(settings)
+    run_id = registry.open_run("t-1", "c-1")
+    registry.reserve_version(run_id, "t-1", "c-1")
+    registry.confirm_version(1, "digest-1")
+    decided = make_decision(
+        model_name=settings.model_name,
+        version=1,
+        digest="digest-1",
+        run_id=run_id,
+        decision="rejected",
+        promotion=None,
+        reasons=["R² fell.", "RMSE rose."],
+    )
+    for _ in range(2):
+        registry.describe(decided, "batch 3")
+    version = client.get_model_version(settings.model_name, "1")
+    assert version.description.startswith("**Rejected**, 2026-01-31 12:00 UTC.")
+    assert "- R² fell.\n- RMSE rose." in version.description
+    assert version.tags["tasador.decision"] == "rejected"
+    run = client.get_run(run_id)
+    assert run.info.run_name == "batch 3: version 1 rejected"
+    assert run.info.status == "RUNNING"
+    assert run.data.tags["mlflow.note.content"] == version.description
+    experiment = client.get_experiment_by_name(settings.model_name)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    # A person's later decision takes its place; one on a version that is not held is left out.
+    registry.describe(replace(decided, decision="rolled_back", decided_by="ana", promotion=9))
+    version = client.get_model_version(settings.model_name, "1")
+    assert version.description.startswith("**Returned to by ana**")
+    registry.describe(replace(decided, version=7))
+
+
 def test_quotation_mark_in_a_training_id_is_refused(settings):
     with pytest.raises(RegistryError, match="refused: INVALID_PARAMETER_VALUE"):
         Registry(settings).open_run("t'1", "c-1")
