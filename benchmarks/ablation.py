@@ -54,7 +54,7 @@ class Fit(NamedTuple):
 TRIED = {
     "as it is": Fit(),
     "squared error": Fit({"objective": "reg:squarederror"}),
-    "pseudo-Huber error, slope 0.2": Fit({"objective": "reg:pseudohubererror", "huber_slope": 0.2}),
+    "absolute error": Fit({"objective": "reg:absoluteerror"}),
     "never cheaper for size or baths": Fit(
         {"monotone_constraints": tuple(int(name in _DEARER) for name in FEATURE_NAMES)}
     ),

@@ -23,7 +23,8 @@ class Trees:
     prediction before any tree. Of shape [nodes]: ``feature`` is the column in a row after
     ``fill_missing``, ``threshold`` is NaN in a leaf, ``left`` is the left child (the right child
     follows it) and in a leaf the leaf itself, ``cover`` is the training weight that reached the
-    node, ``leaf`` is the value of a leaf and 0 elsewhere.
+    node (the sum of the loss's second derivatives, as in the library), ``leaf`` is the value of a
+    leaf and 0 elsewhere.
     """
 
     features: int

@@ -17,7 +17,7 @@ from tasador.engine.xgboost_library import StoredModel
 from tasador.errors import BundleError
 
 # The prediction of these objectives is the sum of the leaves.
-_OBJECTIVES = ("reg:absoluteerror", "reg:squarederror")
+_OBJECTIVES = ("reg:pseudohubererror", "reg:absoluteerror", "reg:squarederror")
 
 
 def read_trees(content: bytes) -> Trees:

@@ -31,7 +31,9 @@ def matrix():
     return matrix
 
 
-@pytest.fixture(scope="module", params=["reg:absoluteerror", "reg:squarederror"])
+@pytest.fixture(
+    scope="module", params=["reg:pseudohubererror", "reg:absoluteerror", "reg:squarederror"]
+)
 def package(request, matrix):
     xgboost = import_xgboost()
     label = np.nan_to_num(matrix) @ np.arange(FEATURES) + 12

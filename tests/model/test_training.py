@@ -1,5 +1,6 @@
 """Training: its rows, its determinism, and resuming an interrupted search."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -66,11 +67,11 @@ def test_digest_depends_on_the_seed_only(market, tmp_path):
     assert (unmeasured.digest, unmeasured.metrics) == (digests[2], {})
 
 
-def test_thread_count_does_not_change_the_digest(market, tmp_path, monkeypatch):
-    frame = market.head(3000)
-    one = train_bundle(frame, tmp_path / "one")
-    monkeypatch.setattr(search, "_ROWS_FOR_TWO_THREADS", 0)
-    assert train_bundle(frame, tmp_path / "two").manifest.digest == one.manifest.digest
+def test_a_fit_has_one_thread_on_any_number_of_cores(market):
+    model = fitting.fit(splits.prepare(market.head(1200)), QUICK)
+    for booster in (model.booster, model.spread):
+        learner = json.loads(booster.save_config())["learner"]
+        assert learner["generic_param"]["nthread"] == "1"
 
 
 def test_search_resumes_after_an_interruption(market, tmp_path):
