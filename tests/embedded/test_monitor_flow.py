@@ -81,7 +81,7 @@ def request_prices(settings, listings):
 
 def requests_of(number, rows, only=lambda row: True):
     """Listings of the market as requests: without a price."""
-    matching = [row for row in generate(7, "steady", number, 6_000) if only(row)]
+    matching = [row for row in generate(7, "steady", number, 15_000) if only(row)]
     return [{k: v for k, v in row.items() if k != "price"} for row in matching[:rows]]
 
 
@@ -106,7 +106,7 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
 
     # Only land, where the champion's error is largest.
     request_prices(
-        served, requests_of(2, 1_500, lambda row: not row["house_size"] and not row["bed"])
+        served, requests_of(2, 2_500, lambda row: not row["house_size"] and not row["bed"])
     )
     monitored, trained = tasador(served, "monitor")
     check = history(served)[0]
