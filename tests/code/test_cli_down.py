@@ -20,7 +20,7 @@ from tests.kit.source import http, scripted
 # These need no platform, or start or stop it, or need one on a cluster.
 WITHOUT_PLATFORM = {
     *("up", "down", "status", "demo", "train", "score", "ratio-study", "serve", "source serve"),
-    "connect",
+    *("connect", "restore"),
 }
 # Arguments of which a command needs one.
 EITHER = {"sign": ["1"]}
