@@ -16,7 +16,7 @@ from functions.http import Response, no_content, reply_event
 from functions.observability import EVENTS
 from tasador.clock import now
 from tasador.events import build
-from tasador.events.comparisons import prediction_compared
+from tasador.events.comparisons import LONGEST_ERROR, prediction_compared
 from tasador.events.event import Event
 from tasador.events.predictions import predictions_of
 from tasador.events.seal import sealed
@@ -25,8 +25,6 @@ from tasador.model.bundle import Bundle
 from tasador.prediction_record import PredictionRecord
 from tasador.settings import Settings
 from tasador.shadow_record import ComparisonRecord
-
-_LONGEST_ERROR = 500
 
 log = logging.getLogger("tasador.functions.shadow")
 
@@ -59,7 +57,7 @@ def _compared(record: PredictionRecord, bundle: Bundle, own: Mapping[str, Any]) 
     except Exception as raised:
         # What the shadow is for: to learn this before anybody is answered by it.
         log.exception("the shadow cannot price prediction %s", record.prediction_id)
-        text = f"{type(raised).__name__}: {raised}"[:_LONGEST_ERROR]
+        text = f"{type(raised).__name__}: {raised}"[:LONGEST_ERROR]
         error = "".join(c if c.isprintable() else " " for c in text)
     return ComparisonRecord(
         prediction_id=record.prediction_id,

@@ -44,7 +44,7 @@ def tail(
 
     events = gateway_client.events(settings)
     chosen = [event for event in events if not wanted or event["type"] in wanted]
-    _show(chosen[len(chosen) - last if last < len(chosen) else 0 :] if last else [], json)
+    _show(chosen[-last:] if last else [], json)
     seq = events[-1]["seq"] if events else 0
     while follow:
         time.sleep(_PAUSE)

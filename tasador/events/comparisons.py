@@ -11,7 +11,7 @@ from tasador.events.predictions import READERS, Refused
 from tasador.model.model_ref import ModelRef
 from tasador.shadow_record import ComparisonRecord
 
-_LONGEST_ERROR = 500
+LONGEST_ERROR = 500
 
 
 def prediction_compared(records: Sequence[ComparisonRecord], request: Event) -> Event:
@@ -52,9 +52,9 @@ def _record(data: object, where: str) -> ComparisonRecord:
         except Refused as refused:
             raise EventError(f"{where}.{name}{refused.part} {refused}") from None
     error = data.get("error")
-    if not isinstance(error, str) or len(error) > _LONGEST_ERROR or not error.isprintable():
+    if not isinstance(error, str) or len(error) > LONGEST_ERROR or not error.isprintable():
         raise EventError(
-            f"{where}.error is not a printable text of at most {_LONGEST_ERROR} characters"
+            f"{where}.error is not a printable text of at most {LONGEST_ERROR} characters"
         )
     if (values["price"] is None) != bool(error):
         raise EventError(f"{where} needs either a price or an error")

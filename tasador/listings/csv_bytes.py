@@ -13,13 +13,14 @@ from typing import IO, cast
 from tasador.errors import TasadorError
 
 _HEAD = 1_024
+_PARQUET = b"PAR1"
 _BUFFER = 1 << 16
 SAVE = "save it as CSV (UTF-8)"
 _UNPACK = "unpack it first; .csv, .csv.gz and a .zip with one CSV are read"
 
 # How a file that is not a CSV begins, what it is, and what to do.
 _KINDS = (
-    (b"PAR1", "a Parquet file", "convert it to CSV"),
+    (_PARQUET, "a Parquet file", "convert it to CSV"),
     (b"ARROW1", "an Arrow file", "convert it to CSV"),
     (b"FEA1", "a Feather file", "convert it to CSV"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", SAVE),
@@ -42,6 +43,15 @@ _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:(<!doctype html|<html)|(<\?xml)|(
 
 class TableError(TasadorError):
     """A file is not a table of listings; the message names the file, the place and the columns."""
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file begins like a Parquet file; raises TableError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PARQUET)) == _PARQUET
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def open_bytes(path: Path, stack: ExitStack) -> IO[bytes]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.by_column import Given
+from tasador.listings.csv_bytes import is_parquet
 from tasador.listings.csv_file import CsvRow, PlainLines, TableError, open_csv_by_column
 from tasador.listings.text_column import TextColumn
 from tasador.listings.value_reader import FieldProblem
@@ -18,7 +19,6 @@ from tasador.listings.value_reader import FieldProblem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PARQUET = b"PAR1"
 _ROWS = 20_000
 _ALONE = 4_096  # rows read one by one that are given at once
 
@@ -64,12 +64,7 @@ def open_table(path: str | Path) -> Table:
     Raises TableError, also while the blocks are read.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            is_parquet = file.read(len(_PARQUET)) == _PARQUET
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
-    if is_parquet:
+    if is_parquet(path):
         return _open_parquet(path)
     header, rows = open_csv_by_column(path)
     return Table(header, _csv_blocks(rows, len(header)), "line")

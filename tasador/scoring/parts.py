@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from tasador.disk import writing_below
-from tasador.listings.csv_bytes import TableError, open_bytes
+from tasador.listings.csv_bytes import TableError, is_parquet, open_bytes
 from tasador.listings.lines_ahead import LONGEST_CELL
 
-_PARQUET = b"PAR1"
 # A record that has a quote: fields, of which those that begin with a quote end with one. As in
 # csv, a quote within a field that does not begin with one is a character like any other.
 # Possessive, so that a record without an end is found in linear time.
@@ -43,12 +42,7 @@ def cut(path: str | Path, folder: Path, size: int) -> Iterator[Part]:
     part. Raises TableError for a file that cannot be read, DiskFull.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            is_parquet = file.read(len(_PARQUET)) == _PARQUET
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
-    return _cut_parquet(path, folder, size) if is_parquet else _cut_csv(path, folder, size)
+    return _cut_parquet(path, folder, size) if is_parquet(path) else _cut_csv(path, folder, size)
 
 
 def end_of_records(content: bytes) -> int:

@@ -86,8 +86,8 @@ def plan(
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         path = _fetched(lake, listings, Path(scratch))
         sha256 = _digest_of(path)
-        asked = [_FORMAT, sha256, model.name, model.version, model.digest, *keys, recorded]
-        job_id = hashlib.sha256(json.dumps([*asked, part_bytes]).encode()).hexdigest()[:20]
+        identity = [_FORMAT, sha256, model.name, model.version, model.digest, *keys, recorded]
+        job_id = hashlib.sha256(json.dumps([*identity, part_bytes]).encode()).hexdigest()[:20]
         if (known := _known(lake, bucket, job_id)) is not None:
             say(f"job {job_id} was begun at {known.begun_at:%Y-%m-%d %H:%M} UTC: it goes on")
             return known

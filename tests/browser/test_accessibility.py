@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
+from tests.browser.test_histories_pages import CHECKS, SCORES
+from tests.browser.test_pages import place_of
 from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
 
 pytestmark = pytest.mark.skipif(
@@ -21,23 +22,6 @@ pytestmark = pytest.mark.skipif(
 AXE = Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 HOME = "house_size=1800&bed=3&bath=2"
-SCORES = {
-    "moved": True,
-    "hurts": True,
-    "univariate": {
-        name: {"value": 0.21, "limit": 0.1, "exceeded": True, "method": "kolmogorov_smirnov"}
-        for name in ("price", "bed")
-    },
-    "performance": {
-        "realised_error": 0.32,
-        "estimated_error": 0.2,
-        "realised_error_reference": 0.2,
-    },
-}
-CHECKS = [
-    {"name": "r2", "passed": True, "value": 0.8, "limit": 0.35, "says": "R² is fine."},
-    {"name": "rmse", "passed": False, "value": 9e5, "limit": 7e5, "says": "RMSE is too large."},
-]
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +125,7 @@ def test_axe_finds_no_serious_fault(page, web, model, prediction, route):
 
 
 def test_axe_finds_no_serious_fault_in_errors_and_suggestions(page, web, platform, model):
-    city = httpx.get(f"{platform.functions_url}/places", trust_env=False, timeout=60).json()[
-        "cities"
-    ]["name"][0]
+    city, _ = place_of(web, platform)
     page.open(f"{web}/")
     page.wait("document.querySelector('#listing[data-loaded=true]')")
     page.fill("bed", "three")
@@ -168,9 +150,7 @@ def tab_to(page, condition):
 
 
 def test_estimate_is_made_and_varied_by_the_keyboard_alone(page, web, platform, model):
-    city = httpx.get(f"{platform.functions_url}/places", trust_env=False, timeout=60).json()[
-        "cities"
-    ]["name"][0]
+    city, _ = place_of(web, platform)
     page.open(f"{web}/")
     page.wait("document.querySelector('#listing[data-loaded=true]')")
     tab_to(page, "e.id === 'place'")

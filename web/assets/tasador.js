@@ -95,9 +95,9 @@ setInterval(() => {
 // A page asks for another address, or for something to come into view, by attributes: no text of
 // the server is evaluated.
 new MutationObserver((changes) => {
-  const asked = changes.map((change) => change.target).find((e) => e.dataset?.turn);
-  if (!asked) return;
-  const { address, element } = asked.dataset;
+  const changed = changes.map((change) => change.target).find((e) => e.dataset?.turn);
+  if (!changed) return;
+  const { address, element } = changed.dataset;
   if (address) history.replaceState(history.state, "", address);
   const shown = element && document.getElementById(element);
   if (!shown) return;

@@ -6,7 +6,7 @@ import reflex as rx
 
 
 class BrowserState(rx.State):
-    """The last thing asked; ``turn`` counts, so that the same may be asked again."""
+    """The last request; ``turn`` counts, so that the same one can be made again."""
 
     turn: int = 0
     address: str = ""  # the query that the address shall have
@@ -18,7 +18,7 @@ class BrowserState(rx.State):
         self.address, self.element, self.turn = str(address), str(element), self.turn + 1
 
 
-def asked() -> rx.Component:
+def watched_element() -> rx.Component:
     """The element that the page's script watches."""
     state = BrowserState
     return rx.el.i(

@@ -57,7 +57,7 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
             class_name="shell",
         ),
         action_dialog.dialog(),
-        browser_state.asked(),
+        browser_state.watched_element(),
     )
 
 
