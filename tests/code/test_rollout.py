@@ -1,7 +1,10 @@
 """The decisions of a rollout: plan and canary, without a platform."""
 
+import itertools
 from dataclasses import replace
+from functools import partial
 
+import httpx
 import pytest
 
 from tasador.errors import ConfigurationError, TasadorError
@@ -189,6 +192,30 @@ def test_judge_canary_by_errors_and_latency(candidate, stable, message):
     reason = canary.judge(candidate, stable)
     assert message in reason
     assert bool(message) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("seconds_each", "requests"),
+    [(0.125, 15), (1.0, 10), (3.0, 5)],
+)
+def test_canary_step_on_a_busy_machine_lasts_until_it_has_enough_requests(
+    monkeypatch, seconds_each, requests
+):
+    """Two seconds were given: at most 15 more, and none where the requests are enough."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=transport))
+    times = itertools.count()
+    candidate, stable = canary.watch(
+        "predict",
+        "http://candidate",
+        "http://stable",
+        [{"listing": {}}],
+        2.0,
+        pause=lambda seconds: None,
+        elapsed=lambda: next(times) * seconds_each,
+    )
+    assert (candidate.count, stable.count) == (requests, requests)
+    assert bool(canary.judge(candidate, stable)) == (requests < 10)
 
 
 def test_three_newest_old_revisions_are_kept():
