@@ -9,7 +9,8 @@ so that one tag never means two images. The builder is called as
     $TASADOR_IMAGE_BUILDER IMAGE FOLDER -f DOCKERFILE [--target T] --build-arg GIT_SHA=SHA
 
 and is ``docker build -t`` unless TASADOR_IMAGE_BUILDER says otherwise. Afterwards
-`kubectl apply -k .build/cluster` applies the dev overlay (or TASADOR_OVERLAY) with these images.
+`kubectl apply -k .build/cluster` applies the dev overlay (or TASADOR_OVERLAY) with these images;
+.build/cluster/restore is the job that restores a backup, with the same ones.
 """
 
 import hashlib
@@ -86,22 +87,29 @@ def overlay(built: dict[str, str]) -> Path:
     known = folder / "images.json"
     images = (json.loads(known.read_text()) if known.is_file() else {}) | built
     known.write_text(json.dumps(images, indent=1) + "\n")
-    base = ROOT / "cluster" / "overlays" / os.environ.get("TASADOR_OVERLAY", "dev")
+    base = os.environ.get("TASADOR_OVERLAY", "dev")
+    write_kustomization(folder, ROOT / "cluster" / "overlays" / base, images)
+    write_kustomization(folder / "restore", ROOT / "cluster" / "platform" / "restore", images)
+    return folder
+
+
+def write_kustomization(folder: Path, resource: Path, images: dict[str, str]) -> None:
+    """Write a kustomization of another one with these images."""
     lines = [
         "# Written by cluster/images.py",
         "apiVersion: kustomize.config.k8s.io/v1beta1",
         "kind: Kustomization",
-        f"resources: [{os.path.relpath(base, folder)}]",
+        f"resources: [{os.path.relpath(resource, folder)}]",
         "images:",
     ]
     for name, image in images.items():
         new, _, tagged = image.rpartition(":")
-        # Under both names: the dev overlay has already added the prefix.
+        # Under both names: the manifests may have added the prefix already.
         for old in (f"tasador-{name}", f"{PREFIX}tasador-{name}"):
             # Quoted, since YAML reads a commit like 576156635e12 as a number.
             lines.append(f'  - {{name: "{old}", newName: "{new}", newTag: "{tagged}"}}')
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 def main() -> None:

@@ -99,8 +99,18 @@ def start():
 def remove():
     """Remove the applications, if there are any, and everything that they or others created.
 
-    Without this, an Argo CD that still runs would bring back what ``kit.remove`` deletes.
+    Without this, an Argo CD that still runs would bring back what ``kit.remove`` deletes. What is
+    left because a busy API server did not answer in time is removed again.
     """
+
+    def removed():
+        _remove()
+        return True
+
+    kit.until("everything of an earlier installation removed", removed, 900, pause=5)
+
+
+def _remove():
     kind = "applications.argoproj.io"
     if any(each["metadata"]["name"] == ROOT for each in get()):
         kit.kubectl("-n", ARGO_CD, "delete", kind, ROOT)

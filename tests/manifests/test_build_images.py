@@ -41,10 +41,10 @@ def run(images, monkeypatch, *names):
     images.main()
 
 
-def applied(folder):
+def applied(folder, *below):
     """Every tasador image in the written overlay."""
     done = subprocess.run(
-        [*kit.kustomize(), str(folder / ".build" / "cluster")],
+        [*kit.kustomize(), str(folder.joinpath(".build", "cluster", *below))],
         capture_output=True,
         text=True,
         check=True,
@@ -105,6 +105,7 @@ def test_overlay_names_new_and_earlier_images(images, monkeypatch, tmp_path):
         for name, image in images.IMAGES.items()
         if not image.by_name
     }
+    assert applied(tmp_path, "restore") == {f"registry.test:5000/tasador-flows:{SHA[:12]}"}
     monkeypatch.setenv("TASADOR_IMAGE_PREFIX", "elsewhere.test/")
     run(images, monkeypatch, "reload")
     assert applied(tmp_path) == {
