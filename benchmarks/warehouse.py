@@ -4,8 +4,8 @@ python benchmarks/warehouse.py                        # 1,000,000 predictions
 python benchmarks/warehouse.py --predictions 10000000
 
 Starts Postgres alone in a temporary folder, fills raw.inference_logs with a year of predictions of
-four versions by generate_series, and asks the warehouse what the function record asks it. The best
-of --runs counts.
+four versions by generate_series, and asks the warehouse what the function record asks it. Then it
+deletes old ones as `tasador db prune` does. The best of --runs counts.
 """
 
 from __future__ import annotations
@@ -58,6 +58,9 @@ def main() -> None:
             [name, f"{milliseconds(action, options.runs):,.1f}", f"≤ {_WANTED_MS}"]
             for name, action in questions(warehouse, options.predictions).items()
         ]
+        oldest = now() - timedelta(days=180)
+        deleting = milliseconds(lambda: warehouse.delete_old("predictions", oldest), options.runs)
+        rows.append(["deleting the oldest 20,000 predictions", f"{deleting:,.1f}", ""])
     body = table(["question", "ms", "wanted"], rows)
     said = (
         f"`./taskw bench:warehouse` on {machine()}, with {options.predictions:,} predictions, "

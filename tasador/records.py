@@ -40,6 +40,9 @@ class Batch:
 
     ``failures`` is how often in a row its ingestion failed for the same reason, ``failure``. After
     three times it is set aside, at ``set_aside_at``, so that the batches after it are ingested.
+
+    ``payload_deleted_at`` is when the payload and the rows as received were deleted because of
+    their age; the clean rows and the refused ones stay.
     """
 
     batch_id: str
@@ -61,6 +64,7 @@ class Batch:
     failures: int = 0
     failure: str = ""
     set_aside_at: datetime | None = None
+    payload_deleted_at: datetime | None = None
 
     @property
     def refused(self) -> bool:

@@ -23,6 +23,9 @@ MOST_REVIEWS = 1_000  # predictions of a week that are drawn for reviewers
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+# Other settings count days, hours or predictions.
+_MOST = {"training_rows": 999_999_999}
+FEWEST_TRAINING_ROWS = 1_000
 _HTTP = ("http", "https")
 # The settings that are addresses of services, and their schemes.
 _SCHEMES = {
@@ -95,6 +98,10 @@ class Settings:
     dossier_rotations: int = 4  # trainings of a dossier without some of the states; 0: none
     review_sample: int = 0  # predictions of each week that the monitor flow draws for reviewers
     keep_predictions_days: int = 0  # `tasador db prune` deletes older ones; 0: none
+    keep_payloads_days: int = 0  # the same for payloads of batches, and their rows as received
+    keep_fetches_days: int = 0  # for answers of the source that say nothing new
+    keep_dead_letters_days: int = 0
+    training_rows: int = 0  # a training reads about so many rows at most, by property; 0: all
     score_recording: str = "off"  # or "on": the score flow records its prices as predictions
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time
@@ -113,7 +120,7 @@ class Settings:
             if field.name == "home" or value is None:
                 continue
             if field.type == "int":
-                values[field.name] = whole_number(variable, value)
+                values[field.name] = whole_number(variable, value, _MOST.get(field.name, 99_999))
             else:
                 if value and field.name in _SCHEMES:
                     _check_address(variable, value, *_SCHEMES[field.name])
@@ -141,6 +148,11 @@ class Settings:
             raise ConfigurationError(
                 "TASADOR_DOSSIER_ROTATIONS is 1, which would leave out every state: at least 2 are "
                 "needed, and 0 leaves none out"
+            )
+        if 0 < settings.training_rows < FEWEST_TRAINING_ROWS:
+            raise ConfigurationError(
+                f"TASADOR_TRAINING_ROWS is {settings.training_rows}; at least "
+                f"{FEWEST_TRAINING_ROWS:,} are needed, and 0 reads all"
             )
         if settings.review_sample > MOST_REVIEWS:
             raise ConfigurationError(
@@ -193,11 +205,11 @@ def git_sha(environ: Mapping[str, str] | None = None) -> str:
     return result.stdout.strip()
 
 
-def whole_number(variable: str, text: str) -> int:
-    """The number in a setting's text; raises ConfigurationError unless it is 0 to 99,999."""
+def whole_number(variable: str, text: str, most: int = 99_999) -> int:
+    """The number in a setting's text; raises ConfigurationError unless it is 0 to ``most``."""
     # int() also reads 1_000, the digits of other scripts, and what no clock can count back.
-    if not (text.isascii() and text.isdigit() and len(text) <= len("99999")):
-        raise ConfigurationError(f"{variable} is {text!r}, not a whole number from 0 to 99,999")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
+        raise ConfigurationError(f"{variable} is {text!r}, not a whole number from 0 to {most:,}")
     return int(text)
 
 

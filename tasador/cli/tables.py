@@ -249,6 +249,7 @@ def lineage_tree(lineage: Lineage) -> Tree:
         data.add(
             f"batch {batch.batch_number} of {batch.source}: {batch.rows_clean:,} clean of "
             f"{batch.rows_raw:,} rows, {batch.raw_uri}"
+            + (f" (deleted {batch.payload_deleted_at:%F %T})" if batch.payload_deleted_at else "")
             + (f", accepted by hand {batch.accepted_at:%F %T}" if batch.accepted_at else "")
         )
     return tree

@@ -112,6 +112,8 @@ def _data(facts: Facts, contract: dict[str, Any]) -> Iterator[Block]:
     data = facts.bundle.manifest.data
     known = {name: data[name] for name in ("rows", "properties") if name in data}
     counted = " of ".join(f"{count:,} {name}" for name, count in known.items())
+    if share := data.get("share_of_properties"):
+        counted += f", a sample of {share:.1%} of the properties, chosen by a hash of the property"
     yield Text(
         f"## Data\n\nTrained on {counted}; one property in ten is in the permanent holdout, "
         f"which no model is trained on. Fingerprint `{data.get('fingerprint', '')}`."

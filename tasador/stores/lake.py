@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from tasador.arrays import Array
     from tasador.model.bundle import Bundle
     from tasador.model.model_ref import ModelRef
 
@@ -229,17 +230,24 @@ class Lake:
 
     # -- Parquet ---------------------------------------------------------------------------------
 
-    def read_parquet(self, uri: str, columns: list[str] | None = None) -> pd.DataFrame:
+    def read_parquet(
+        self,
+        uri: str,
+        columns: list[str] | None = None,
+        keep: Callable[[pd.DataFrame], Array] | None = None,
+    ) -> pd.DataFrame:
         """Listings in a Parquet object as a DataFrame whose index starts at 0.
 
-        Rows that an older version stored are read by today's rules.
+        ``keep`` says which rows of a part of it are wanted, bool [n]; the others are not held in
+        memory. Rows that an older version stored are read by today's rules.
         """
         import pandas as pd
 
         from tasador.listings.table import read_again
 
-        frames = [table.to_pandas() for table in self.iter_parquet(uri, columns)]
-        return read_again(pd.concat(frames, ignore_index=True))
+        frames = (table.to_pandas() for table in self.iter_parquet(uri, columns))
+        kept = [frame if keep is None else frame[keep(frame)] for frame in frames]
+        return read_again(pd.concat(kept, ignore_index=True))
 
     def iter_parquet(
         self, uri: str, columns: list[str] | None = None, rows: int = 100_000

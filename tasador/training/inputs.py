@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasador.clock import now
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class Plan:
     """What one training covers; fixed by the first step of the flow.
 
-    ``started_by``: the user who started it, or "event".
+    ``started_by``: the user who started it, or "event". ``rows`` of the batches are clean, and of
+    these the rows of a ``share`` of the properties are read (``tasador.training.sampling``).
     """
 
     training_id: str
@@ -37,16 +39,20 @@ class Plan:
     batch_ids: tuple[str, ...]
     rows: int
     started_by: str = ""
+    share: float = 1.0
 
 
 def training_frame(settings: Settings, planned: Plan) -> pd.DataFrame:
-    """The clean rows of the plan's batches, in the order of the batches."""
+    """The clean rows of the plan's batches, in the order of the batches, or a sample of them."""
     import pandas as pd
+
+    from tasador.training.sampling import sampled
 
     lake = Lake(settings)
     with Warehouse(settings.database_url) as warehouse:
         uris = {batch.batch_id: batch.clean_uri for batch in warehouse.batches(status="ready")}
-    parts = [lake.read_parquet(uris[batch_id]) for batch_id in planned.batch_ids]
+    keep = partial(sampled, share=planned.share)
+    parts = [lake.read_parquet(uris[batch_id], keep=keep) for batch_id in planned.batch_ids]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -64,14 +70,15 @@ def judged_rows(
 
     A champion whose reference is missing or damaged adds none.
     """
-    from tasador.training.holdout import holdout_of
+    from tasador.training.holdout import holdout_mask, holdout_of
 
     lake = Lake(settings)
     kept = None
     if champion is not None:
         with suppress(ObjectLost):
             kept = lake.read_parquet(champion.reference_uri)
-    return holdout_of((lake.read_parquet(batch.clean_uri) for batch in batches), kept)
+    frames = (lake.read_parquet(batch.clean_uri, keep=holdout_mask) for batch in batches)
+    return holdout_of(frames, kept)
 
 
 def champion_bundle(lake: Lake, champion: ModelVersion | None) -> tuple[Bundle | None, str]:

@@ -65,12 +65,15 @@ class Prepared:
         return (self.place * 1e6).astype(np.int64) % _FOLDS
 
 
-def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepared:
+def prepare(
+    frame: pd.DataFrame, *, share: float = 1.0, progress: Progress | None = None
+) -> Prepared:
     """Select the usable rows of a frame (see ``tasador.listings.table``) and split them by
     property.
 
     Rows priced outside MARKET_PRICE and properties in the permanent holdout are left out and
-    counted. A column without values is no problem. Raises TrainingError if fewer than LEAST_ROWS
+    counted. A column without values is no problem. ``share``: of the properties, if the frame is a
+    sample of them; it is recorded. Raises TrainingError if fewer than LEAST_ROWS
     or LEAST_PROPERTIES remain, or all prices are equal.
     """
     import pandas as pd
@@ -111,6 +114,8 @@ def prepare(frame: pd.DataFrame, *, progress: Progress | None = None) -> Prepare
         "fingerprint": digest,
         "batch_ids": sorted(set(frame["batch_id"])) if "batch_id" in frame else [],
     }
+    if share < 1:
+        data["share_of_properties"] = round(share, 6)
     if progress is not None:
         progress("prepare", 1.0, f"{len(usable):,} rows of {data['properties']:,} properties")
     return Prepared(

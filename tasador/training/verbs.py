@@ -45,6 +45,7 @@ from tasador.training.inputs import (
     replaced_by,
     training_frame,
 )
+from tasador.training.sampling import share_of
 from tasador.warehouse.ledger import LedgerEntry, read_ledger
 from tasador.warehouse.warehouse import Warehouse
 
@@ -90,12 +91,14 @@ def plan(settings: Settings, correlation_id: str = "", started_by: str = "") -> 
             f"no batch and no monitoring check has the correlation id {correlation_id}: the event "
             "that started this run reports nothing that is recorded"
         )
+    rows = sum(batch.rows_clean for batch in ready)
     return Plan(
         training_id=uuid.uuid4().hex,
         correlation_id=correlation_id or ready[-1].correlation_id,
         batch_ids=tuple(batch.batch_id for batch in ready),
-        rows=sum(batch.rows_clean for batch in ready),
+        rows=rows,
         started_by=started_by,
+        share=share_of(rows, settings.training_rows),
     )
 
 
@@ -138,7 +141,8 @@ def _prepared(settings: Settings, planned: Plan, progress: Progress | None) -> P
     from tasador.training import splits
 
     try:
-        prepared = splits.prepare(training_frame(settings, planned), progress=progress)
+        frame = training_frame(settings, planned)
+        prepared = splits.prepare(frame, share=planned.share, progress=progress)
     except TrainingError as error:
         with Warehouse(settings.database_url) as warehouse:
             refused = Counter[tuple[str, str]]()
@@ -179,9 +183,8 @@ def fit(
     registry, lake = Registry(settings), Lake(settings)
     run_id = registry.open_run(planned.training_id, planned.correlation_id)
     frame = training_frame(settings, planned)
-    model = fitting.fit(
-        splits.prepare(frame, progress=progress), search_result, seed=seed, progress=progress
-    )
+    prepared = splits.prepare(frame, share=planned.share, progress=progress)
+    model = fitting.fit(prepared, search_result, seed=seed, progress=progress)
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         folder = Path(scratch) / "bundle"
         fitting.write(model, folder, name=settings.model_name, git_sha=git_sha())

@@ -184,7 +184,7 @@ def _translated_errors(engine: Engine) -> Iterator[None]:
         if isinstance(cause, _NO_SCHEMA):
             raise TasadorError(
                 f"the database {where} lacks Tasador's current tables ({first}): "
-                "run `tasador up`, or Warehouse.migrate() on a cluster"
+                "run `tasador up`, or `tasador db upgrade` on a cluster"
             ) from error
         if isinstance(cause, errors.InsufficientPrivilege) or _REFUSED.search(str(cause)):
             raise StoreRefused(

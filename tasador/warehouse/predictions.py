@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, BinaryIO, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, select, text, tuple_
+from sqlalchemy import ColumnElement, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.model.model_ref import ModelRef
@@ -132,25 +132,6 @@ class Predictions(Database):
         """
         with self._begin() as connection:
             return dict(connection.execute(SUMMARY).scalar_one())
-
-    def count_predictions(self, before: datetime) -> int:
-        """How many predictions are recorded that were made before a time."""
-        old = select(func.count()).where(schema.inference_logs.c.predicted_at < before)
-        with self._begin() as connection:
-            return int(connection.execute(old).scalar_one())
-
-    def delete_predictions(self, before: datetime, most: int = 20_000) -> int:
-        """Delete predictions made before a time, the oldest first; returns how many.
-
-        At most ``most``, so that a transaction is short: call it until it returns 0. The summary
-        still counts them.
-        """
-        c = schema.inference_logs.c
-        oldest = select(c.prediction_id).where(c.predicted_at < before)
-        chosen = oldest.order_by(c.predicted_at, c.prediction_id).limit(most).scalar_subquery()
-        with self._begin() as connection:
-            deleting = delete(schema.inference_logs).where(c.prediction_id.in_(chosen))
-            return connection.execute(deleting).rowcount
 
     def prediction_statistics(
         self, model: ModelRef, since: datetime, until: datetime

@@ -92,6 +92,8 @@ batches = Table(
     time_column("set_aside_at", nullable=True),
     # When its event was published; until then its ingestion is unfinished.
     time_column("announced_at", nullable=True),
+    # When its payload and its rows in raw.raw_data were deleted.
+    time_column("payload_deleted_at", nullable=True),
     schema="ops",
 )
 

@@ -16,6 +16,7 @@ from tasador.cli.app import make_app
 from tasador.environment import whoami
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.local.platform import PartStatus
+from tasador.operations.consistency import Finding
 from tasador.rollout.shadow_report import shadow_report
 from tasador.stores.model_version import ModelVersion
 from tests.kit.records import (
@@ -62,21 +63,29 @@ def test_db_prune_deletes_until_nothing_is_old(invoke, monkeypatch):
     calls = []
 
     class Kept(OpenWarehouse):
-        def count_predictions(self, before):
+        def count_old(self, kind, before):
             return 30_000
 
-        def delete_predictions(self, before):
-            calls.append(before)
-            return (20_000, 10_000, 0)[len(calls) - 1]
+        def delete_old(self, kind, before):
+            calls.append(kind)
+            return (20_000, 10_000, 0)[calls.count(kind) - 1]
 
-    monkeypatch.setattr("tasador.warehouse.warehouse.Warehouse", Kept)
-    with pytest.raises(ConfigurationError, match="TASADOR_KEEP_PREDICTIONS_DAYS is 0"):
-        invoke("db", "prune")
+    monkeypatch.setattr("tasador.operations.retention.Warehouse", Kept)
+    assert "everything is kept: set TASADOR_KEEP_PREDICTIONS_DAYS" in invoke("db", "prune").output
     monkeypatch.setenv("TASADOR_KEEP_PREDICTIONS_DAYS", "90")
     assert "30,000 predictions from before" in invoke("db", "prune", "--dry-run").output
     assert calls == []
     assert "30,000 predictions from before" in invoke("db", "prune").output
-    assert len(calls) == 3
+    assert calls == ["predictions"] * 3 + ["comparisons"] * 3
+
+
+@pytest.mark.parametrize(("problems", "status"), [((), 0), (("batch b1 has no rows",), 1)])
+def test_db_check_fails_if_something_is_missing(invoke, monkeypatch, problems, status):
+    findings = [Finding("rows", "10 rows of 1 batches are as recorded", problems)]
+    monkeypatch.setattr("tasador.operations.consistency.check", lambda _settings: findings)
+    result = invoke("db", "check")
+    expected = problems or ("10 rows of 1 batches are as recorded",)
+    assert (result.exit_code, result.output) == (status, f"rows: {expected[0]}\n")
 
 
 def test_version_of_an_image_is_its_commit(invoke, monkeypatch):

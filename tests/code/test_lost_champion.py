@@ -31,7 +31,7 @@ class Lake:
     def __init__(self, lost, error):
         self.lost, self.error = lost, error
 
-    def read_parquet(self, uri):
+    def read_parquet(self, uri, **_):
         if uri != BATCH.clean_uri and "reference" in self.lost:
             raise self.error
         return simulated_frame(200)

@@ -749,8 +749,9 @@ def test_old_predictions_are_deleted_in_short_transactions_and_stay_counted(plat
         old = [prediction(f"old-{n}", limit - timedelta(seconds=n + 1)) for n in range(5)]
         kept = prediction("kept", limit)
         warehouse.log_predictions([*old, kept])
-        assert warehouse.count_predictions(limit) == 5
-        assert [warehouse.delete_predictions(limit, most=2) for _ in range(4)] == [2, 2, 1, 0]
+        assert warehouse.count_old("predictions", limit) == 5
+        kind = "predictions"
+        assert [warehouse.delete_old(kind, limit, most=2) for _ in range(4)] == [2, 2, 1, 0]
         assert warehouse.predictions() == [kept]
         assert warehouse.prediction_summary()["count"] == 6
 

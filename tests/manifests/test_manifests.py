@@ -10,8 +10,10 @@ import httpx
 import jsonschema
 import kubernetes_validate
 import pytest
+from typer.testing import CliRunner
 
 from cluster.k3d.credentials import S3_IDENTITIES
+from tasador.cli.app import make_app
 from tasador.events import event
 from tasador.events.event import (
     MODEL_PROMOTED,
@@ -401,6 +403,26 @@ def test_only_jobs_hold_the_owner_s_password(dev):
     # Its tables and buckets must exist before anything logs in.
     prepare = kit.named(dev, "Job")["prepare"]["spec"]["template"]["spec"]
     assert {n for n, _ in kit.secrets_read(prepare)} == {"tasador-owner", "tasador-endpoints"}
+
+
+def test_prune_follows_the_backup_with_the_rights_of_flows(dev):
+    jobs = kit.named(dev, "CronJob")
+
+    def minute(name):
+        minutes, hours, *daily = jobs[name]["spec"]["schedule"].split()
+        assert daily == ["*"] * 3
+        return 60 * int(hours) + int(minutes)
+
+    assert minute("backup") < minute("prune")
+    pod = jobs["prune"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert {name for name, _ in kit.secrets_read(pod)} == {"tasador-endpoints", "tasador-flows"}
+    (container,) = pod["containers"]
+    python, *command = container["command"]
+    assert (python, command[:2]) == ("python", ["-m", "tasador"])
+    assert CliRunner().invoke(make_app(), [*command[2:], "--help"]).exit_code == 0
+    tables = {"raw.raw_data", "raw.inference_logs", "ops.fetches", "ops.dead_letters"}
+    assert all("delete" in GRANTS["flows"][table] for table in tables)
+    assert "Write:data-raw" in S3_IDENTITIES["flows"]
 
 
 def test_each_part_has_a_key_of_the_object_store_for_its_buckets_alone():

@@ -6,15 +6,8 @@ from typing import Any
 
 from psycopg2 import sql
 
+from tasador.warehouse.consistency import NAMED_OBJECTS
 from tasador.warehouse.schema import METADATA
-
-# The objects without which a row is of no use: payloads, clean listings, bundles in service.
-_NAMED = """
-    select raw_uri from ops.batches
-    union select clean_uri from ops.batches where clean_uri <> ''
-    union select model_uri || '/manifest.json' from ops.model_history
-        where decision in ('promoted', 'approved', 'rolled_back')
-"""
 
 
 def counts(cursor: Any) -> dict[str, int]:
@@ -31,5 +24,5 @@ def counts(cursor: Any) -> dict[str, int]:
 
 def named_objects(cursor: Any) -> set[str]:
     """The URIs of the objects that batches and promotions name."""
-    cursor.execute(_NAMED)
+    cursor.execute(NAMED_OBJECTS)
     return {row[0] for row in cursor.fetchall()}

@@ -15,9 +15,27 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+# Functions that do not migrate would pay for Alembic on a cold start, so it is imported where it is
+# used.
+
+
+def current(connection: Connection) -> str:
+    """The revision of the database's schema; empty if it has none."""
+    table = connection.execute(text("select to_regclass('ops.schema_version')")).scalar_one()
+    if table is None:
+        return ""
+    return str(connection.scalars(text("select version_num from ops.schema_version")).first() or "")
+
+
+def newest() -> str:
+    """The revision that ``upgrade`` leads to."""
+    from alembic.script import ScriptDirectory
+
+    return str(ScriptDirectory(str(Path(__file__).parent)).get_current_head())
+
+
 def upgrade(connection: Connection) -> None:
     """Apply missing migrations in the connection's transaction; a concurrent upgrade waits."""
-    # Imported here because functions that do not migrate would pay for it on a cold start.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
