@@ -21,6 +21,7 @@ from functions.limits import MAX_BODY_BYTES
 from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
 from tasador.records import DeadLetter
+from tasador.shadow_record import MIRROR
 
 # The broker adds knativeerrordest, knativeerrorcode, knativeerrordata and internal attributes.
 _BROKER_PREFIX = "knative"
@@ -34,10 +35,17 @@ log = logging.getLogger("tasador.functions.dead_letters")
 
 
 def store(database: Database, request: Request) -> Response:
-    """POST /dead-letters: an event in binary mode with any data. 503 asks the broker to retry."""
+    """POST /dead-letters: an event in binary mode with any data. 503 asks the broker to retry.
+
+    What a shadow did not accept is not kept: its report counts it, and nobody should replay it.
+    """
     body = read_body(request, MAX_BODY_BYTES)  # a request can be read once
     require_token_or_origin(request, body)
     letter = dead_letter_of(request.headers, body)
+    if letter.subscriber == MIRROR:
+        EVENTS.labels("dead-letter", "refused").inc()
+        log.info("a shadow did not accept an event: %s", letter.reason)
+        return no_content()
     try:
         database.warehouse().save_dead_letter(letter)
     except StoreUnavailable:

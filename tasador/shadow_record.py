@@ -12,6 +12,8 @@ from typing import Any
 from tasador.clock import now
 from tasador.model.model_ref import CANDIDATE, ModelRef
 
+MIRROR = "shadow"  # the name of the Trigger that delivers predictions to a shadow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowRecord:

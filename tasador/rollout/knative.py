@@ -16,6 +16,7 @@ from tasador.rollout import knative_objects as objects
 from tasador.rollout.backend import Revision, ServiceState, Target
 from tasador.rollout.kube import KubeClient
 from tasador.rollout.plan import CANDIDATE
+from tasador.shadow_record import MIRROR
 
 _SERVING = "/apis/serving.knative.dev/v1/namespaces"
 _EVENTING = "/apis/eventing.knative.dev/v1/namespaces"
@@ -170,7 +171,7 @@ class KnativeBackend:
 
     def mirror(self, service: str, tag: str) -> None:
         """Create or delete the Trigger whose subscriber is the tag's address."""
-        path = f"{_EVENTING}/{self._kube.namespace}/triggers/{objects.MIRROR}"
+        path = f"{_EVENTING}/{self._kube.namespace}/triggers/{MIRROR}"
         if tag:
             self._kube.apply(path, objects.mirror_trigger(self.address(service, tag)))
         else:

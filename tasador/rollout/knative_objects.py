@@ -7,6 +7,7 @@ from typing import Any
 from tasador.events.event import PREDICTION_MADE
 from tasador.rollout.backend import Target
 from tasador.rollout.plan import CANDIDATE
+from tasador.shadow_record import MIRROR
 
 
 def read_traffic(service: dict[str, Any]) -> tuple[Target, ...]:
@@ -36,14 +37,11 @@ def write_traffic(traffic: tuple[Target, ...]) -> list[dict[str, Any]]:
     ]
 
 
-MIRROR = "shadow"  # the name of the Trigger that delivers predictions to a shadow
-
-
 def mirror_trigger(address: str) -> dict[str, Any]:
     """The Trigger that delivers what predict answers to a shadow.
 
-    With this delivery the broker's does not apply: one retry and no dead letters, since a
-    comparison that is lost is only counted.
+    One retry, since a comparison that is lost is only counted. Knative's Broker adds its
+    dead-letter sink to every Trigger, so record leaves out what comes from this one.
     """
     return {
         "apiVersion": "eventing.knative.dev/v1",

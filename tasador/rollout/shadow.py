@@ -42,8 +42,8 @@ def start(
     """Let a version shadow the champion; returns the shadow and what is left to reload, and why.
 
     ``digest`` (or its first digits) selects one of several versions with the same number. Raises
-    RolloutError or RegistryError, and records nothing, if there is no such version, it serves, its
-    bundle cannot be loaded, nothing serves, or another version shadows.
+    RolloutError or RegistryError, and records nothing, if there is no such version, its bundle is
+    the one that serves or cannot be loaded, nothing serves, or another version shadows.
     """
     from tasador.warehouse.warehouse import Warehouse
 
@@ -61,6 +61,12 @@ def start(
             raise RolloutError("no version has been promoted yet: there is nothing to shadow")
         if newest.model.key == chosen.model.key:
             raise RolloutError(f"version {version} is the one in service: it cannot shadow itself")
+        if newest.model.digest == chosen.model.digest:
+            # A revision does not compare what its own bundle answered.
+            raise RolloutError(
+                f"version {version} has the same bundle as version {newest.version}, which serves: "
+                "every price would be the same"
+            )
         check_servable(chosen, registry, settings)
         values = chosen.model.write(CANDIDATE)
         wanted = ShadowRecord(**values, started_by=by or whoami())

@@ -151,20 +151,34 @@ def test_dead_letters_are_stored_if_anybody_may_send_the_event_or_tasador_did(
     assert guarded(route.view, of(event)).status == status
 
 
+class DeadLetters:
+    """Stands for the database."""
+
+    def __init__(self):
+        self.kept = []
+
+    def warehouse(self):
+        return self
+
+    def save_dead_letter(self, letter):
+        self.kept.append(letter)
+
+
 def test_dead_letter_that_was_checked_keeps_its_body(cluster):
-    class Database:
-        letter = None
-
-        def warehouse(self):
-            return self
-
-        def save_dead_letter(self, letter):
-            self.letter = letter
-
-    database = Database()
+    database = DeadLetters()
     event = sealed(EVENT, KEY)
     assert dead_letters.store(database, of(event)).status == 204
-    assert database.letter.body == event.body()
+    (letter,) = database.kept
+    assert letter.body == event.body()
+
+
+def test_what_a_shadow_did_not_accept_is_no_dead_letter(cluster):
+    database = DeadLetters()
+    for trigger, kept in (("shadow", 0), ("record", 1)):
+        filter_of = f"http://broker-filter.knative-eventing.svc/triggers/tasador/{trigger}/4e"
+        event = sealed(dataclasses.replace(EVENT, extensions={"knativeerrordest": filter_of}), KEY)
+        assert dead_letters.store(database, of(event)).status == 204
+        assert len(database.kept) == kept
 
 
 def test_seal_covers_what_consumers_read_and_survives_every_mode():

@@ -13,9 +13,11 @@ from tasador.events.comparisons import comparisons_of, prediction_compared
 from tasador.events.event import PREDICTION_COMPARED, EventError
 from tasador.model.model_ref import CANDIDATE
 from tasador.rollout import plan
+from tasador.rollout import shadow as shadows
 from tasador.rollout.backend import Target
 from tasador.rollout.knative_objects import mirror_trigger
 from tasador.rollout.shadow_report import shadow_report
+from tasador.settings import Settings
 from tasador.shadow_record import ShadowRecord
 from tests.code.test_rollout_verbs import outcomes, world  # noqa: F401
 from tests.kit.records import WHEN, make_comparison, make_decision, make_prediction
@@ -113,11 +115,37 @@ def test_a_hand_made_split_keeps_its_shares(world):  # noqa: F811
     assert plan.without_shadow(shadowed).traffic == split
 
 
-def test_trigger_on_a_cluster_mirrors_predictions_without_dead_letters():
+def test_a_version_with_the_bundle_that_serves_cannot_shadow_it(monkeypatch, tmp_path):
+    class History:
+        """The gate rejected version 2, which a training on the same data made again."""
+
+        def __init__(self, _url):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def model_history(self, *_args, **_options):
+            return [make_decision(version=2, decision="rejected", promotion=2)]
+
+        def latest_promotion(self, _name):
+            return make_decision(version=1)
+
+    monkeypatch.setattr("tasador.warehouse.warehouse.Warehouse", History)
+    nowhere = dict.fromkeys(("broker_url", "s3_endpoint", "mlflow_url"), "http://127.0.0.1:9")
+    settings = Settings(home=tmp_path, database_url="postgresql://127.0.0.1:9/x", **nowhere)
+    with pytest.raises(RolloutError, match="version 2 has the same bundle as version 1"):
+        shadows.start(settings, 2)
+
+
+def test_trigger_on_a_cluster_mirrors_predictions():
     spec = mirror_trigger("http://shadow-predict.tasador.svc.cluster.local")["spec"]
     assert spec["filter"] == {"attributes": {"type": "tasador.prediction.made"}}
     assert spec["subscriber"] == {"uri": "http://shadow-predict.tasador.svc.cluster.local"}
-    assert "deadLetterSink" not in spec["delivery"]
+    assert spec["delivery"]["retry"] == 1
 
 
 class Bundle:
