@@ -24,6 +24,7 @@ WIDTH = len(TERMS)
 _UPPER = np.triu_indices(WIDTH)
 _WHOLE = np.empty((WIDTH, WIDTH), dtype=np.intp)
 _WHOLE[_UPPER] = _WHOLE.T[_UPPER] = np.arange(len(_UPPER[0]))
+_DIAGONAL = np.arange(WIDTH)
 # The weight of the wider regression in each narrower one, in listings.
 _PULL = {"state": 60.0, 1000: 30.0, 200: 20.0, 50: 12.0, 15: 6.0}
 # Slopes that are never negative: more of a home is not cheaper. Where data says otherwise, what a
@@ -142,9 +143,10 @@ def fit_local_regressions(
             width = np.maximum(1.05 * apart[np.arange(len(last)), last], _LEAST_KM)[:, None]
             weight = np.clip(1 - (apart / width) ** 2, 0, None) ** 2
             weight[left_out] = 0.0
-            of_row, of_place = np.nonzero(weight)
+            near_enough = weight > 0
+            begins = np.append(0, np.cumsum(np.count_nonzero(near_enough, axis=1)))
             weights = sparse.csr_matrix(
-                (weight[of_row, of_place], (of_row, around[of_row, of_place])),
+                (weight[near_enough], around[near_enough], begins),
                 shape=(len(around), len(sums.count)),
             )
             wider = _solve(weights @ sums.gram, weights @ sums.cross, _PULL[scale], wider)
@@ -196,8 +198,9 @@ def _solve(gram: Array, cross: Array, pull: float, towards: Array) -> Array:
 
 
 def _ridge(gram: Array, cross: Array, ridge: Array, towards: Array) -> Array:
-    penalty = ridge[:, :, None] * np.eye(WIDTH)
-    return np.linalg.solve(gram + penalty, (cross + ridge * towards)[:, :, None])[:, :, 0]
+    penalised = gram.copy()
+    penalised[:, _DIAGONAL, _DIAGONAL] += ridge
+    return np.linalg.solve(penalised, (cross + ridge * towards)[:, :, None])[:, :, 0]
 
 
 def _most_common(zips: Array, state: Array, places: int) -> Array:
