@@ -71,5 +71,22 @@ def tracing_paused():
         _call()
 
 
+@contextmanager
+def tracing_resumed(unless=False):
+    """Trace again in this thread where tracing is paused, ``unless`` it shall not."""
+    trace = getattr(_paused, "trace", None)
+    if trace is None or unless:
+        yield
+        return
+    _paused.trace = None
+    sys.settrace(trace)
+    _call()
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+        _paused.trace = trace
+
+
 def _call():
     """coverage.py counts calls and returns. It is on again with the first call, not before."""
