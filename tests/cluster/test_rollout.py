@@ -149,8 +149,11 @@ def test_candidate_that_never_becomes_ready_is_removed(served, measured):
     kit.until("the candidate is gone", lambda: revisions() == there, 30)
 
 
-async def load(seconds_between, until):
-    """Send requests through the ingress at a steady rate; returns all statuses."""
+async def load(seconds_between, until, predicted=None):
+    """Send requests through the ingress at a steady rate; returns all statuses.
+
+    The ids of the predictions are appended to ``predicted``.
+    """
     url, domain = os.environ["TASADOR_INGRESS_URL"], os.environ["TASADOR_INGRESS_DOMAIN"]
     headers = {"host": f"predict.{kit.NAMESPACE}.{domain}"}
     statuses, going = [], set()
@@ -162,6 +165,8 @@ async def load(seconds_between, until):
             try:
                 answer = await client.post("/predict", json=LISTING)
                 statuses.append(answer.status_code)
+                if predicted is not None and answer.status_code == 200:
+                    predicted.append(answer.json()["prediction_id"])
             except httpx.HTTPError as error:
                 statuses.append(repr(error))
 

@@ -11,33 +11,35 @@ import time
 
 import pytest
 
+from tasador.warehouse.logins import login, read_passwords
 from tests.cluster.test_rollout import LISTING, load, promote, served, wait_for_outcomes  # noqa: F401
 from tests.cluster.test_states import healthy, inside, mlflow_searches, psql, rotate, tasador
 from tests.kit import cluster as kit
 
 pytestmark = [pytest.mark.timeout(2400), kit.long]
 
-# Whose S3 key is in which Secrets, under which names.
-S3 = {
-    "flows": ("tasador-flows",),
-    "serving": ("tasador-serving",),
-    "mlflow": ("tasador-mlflow",),
+# Settings that hold several values: readers accept each, writers use the first.
+LISTS = ("TASADOR_EVENTS_KEY", "TASADOR_FUNCTIONS_TOKEN", "TASADOR_MLFLOW_PASSWORD")
+# The settings with the address of Postgres, which names a login and its password.
+ADDRESSES = ("TASADOR_DATABASE_URL", "MLFLOW_BACKEND_STORE_URI")
+OWNER = "tasador"
+# What reads its Secrets as files: label -> (container, its Secrets).
+MOUNTED = {
+    "serving.knative.dev/service=predict": ("predict", ["serving"]),
+    "serving.knative.dev/service=reload": ("reload", ["serving", "reload"]),
+    "serving.knative.dev/service=record": ("record", ["history"]),
+    "app.kubernetes.io/name=exporter": ("exporter", ["exporter"]),
+    "app.kubernetes.io/name=web": ("web", ["web"]),
 }
-DATABASE = {
-    "tasador-flows": "TASADOR_DATABASE_URL",
-    "tasador-history": "TASADOR_DATABASE_URL",
-    "tasador-mlflow": "MLFLOW_BACKEND_STORE_URI",
-}
-EVENTS = ("tasador-flows", "tasador-serving", "tasador-history")
-PUBLIC = ("tasador-flows", "tasador-serving")
 
 
 def test_no_request_fails_while_keys_and_passwords_are_rotated(served, measured):  # noqa: F811
     began = kit.python("from tasador.clock import now\nreport(now().isoformat())")
+    predicted = []
 
     async def both():
         over = asyncio.Event()
-        requests = asyncio.create_task(load(1 / 20, over))
+        requests = asyncio.create_task(load(1 / 20, over, predicted))
         try:
             number = await asyncio.to_thread(rotate_everything, measured)
         finally:
@@ -52,8 +54,14 @@ def test_no_request_fails_while_keys_and_passwords_are_rotated(served, measured)
     assert failed == []
     answer = kit.request("POST", "/predict", LISTING).json()
     assert answer["revision"] == f"predict-{number:05d}"
+
     # None is lost either: what the database refused meanwhile was delivered again.
-    kit.until("every prediction recorded", lambda: recorded(began) >= len(statuses), 400, pause=5)
+    def all_recorded():
+        missing = set(predicted) - recorded(began)
+        assert not missing, f"{len(missing)} of {len(predicted)} are not recorded"
+        return True
+
+    kit.until("every prediction recorded", all_recorded, 400, pause=5)
     lost = (
         f"[l.event_id for l in warehouse.dead_letters() if l.given_up_at.isoformat() > {began!r}]"
     )
@@ -61,101 +69,193 @@ def test_no_request_fails_while_keys_and_passwords_are_rotated(served, measured)
 
 
 def recorded(began):
-    return kit.python(
+    """The ids of the predictions that are in the warehouse."""
+    code = (
         "from sqlalchemy import text\n"
-        "counted = text('select count(*) from raw.inference_logs where predicted_at > :began')\n"
+        "query = text('select prediction_id from raw.inference_logs where predicted_at > :began')\n"
         "with warehouse._begin() as connection:\n"
-        f"    report(connection.execute(counted, {{'began': {began!r}}}).scalar_one())"
+        f"    report(connection.execute(query, {{'began': {began!r}}}).scalars().all())"
     )
+    return set(kit.python(code))
 
 
 def rotate_everything(measured):
-    """Rotate S3 keys, the database's password, the events' key and the key that signs bundles.
+    """Rotate every value that a Secret of the platform holds.
 
     Returns the promotion that is served afterwards.
     """
-    new = {name: secrets.token_hex(16) for name in (*S3, "database", "events")}
-    events = secret_of(EVENTS[0])["TASADOR_EVENTS_KEY"]
-    _, pair = tasador("sign", "--new-key")
-    pair = dict(line.split("=", 1) for line in pair.splitlines() if line.startswith("TASADOR_"))
-    public = secret_of(PUBLIC[0])["TASADOR_SIGNING_PUBLIC_KEYS"]
-
     began = time.monotonic()
-    # Both values are accepted.
-    keys = json.loads(secret_of("tasador-objects")["s3.json"])
-    for identity in keys["identities"]:
-        if identity["name"] in S3:
-            key = new[identity["name"]]
-            name = f"{identity['name']}-{key[:6]}"
-            identity["credentials"].append({"accessKey": name, "secretKey": key})
-    restart_objects(keys)
-    for name in EVENTS:
-        rotate(name, TASADOR_EVENTS_KEY=f"{events},{new['events']}")
-    for name in PUBLIC:
-        both = f"{pair['TASADOR_SIGNING_PUBLIC_KEYS']},{public}"
-        rotate(name, TASADOR_SIGNING_PUBLIC_KEYS=both)
-    wait_until_mounted()
-    # The new ones are used. A password has one value: the server comes first.
-    for identity in keys["identities"]:
-        for name in S3.get(identity["name"], ()):
-            newest = identity["credentials"][-1]
-            values = {
-                "TASADOR_S3_ACCESS_KEY": newest["accessKey"],
-                "AWS_ACCESS_KEY_ID": newest["accessKey"],
-                "TASADOR_S3_SECRET_KEY": newest["secretKey"],
-                "AWS_SECRET_ACCESS_KEY": newest["secretKey"],
-            }
-            there = secret_of(name)
-            rotate(name, **{key: value for key, value in values.items() if key in there})
-    for name in EVENTS:
-        rotate(name, TASADOR_EVENTS_KEY=f"{new['events']},{events}")
-    rotate("tasador-flows", TASADOR_SIGNING_KEY=pair["TASADOR_SIGNING_KEY"])
-    psql(f"ALTER ROLE tasador PASSWORD '{new['database']}'")
-    rotate("tasador-postgres", POSTGRES_PASSWORD=new["database"])
-    for name, key in DATABASE.items():
-        url = secret_of(name)[key]
-        before, _, rest = url.partition("://tasador:")
-        rotate(name, **{key: f"{before}://tasador:{new['database']}@{rest.partition('@')[2]}"})
-    psql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE usename = 'tasador' AND pid <> pg_backend_pid()"
-    )
-    restart("deployment/console")
-    wait_until_mounted()
+    new, pair = accept_both()
+    use_the_new(new, pair)
     kit.until("MLflow answers", mlflow_searches, 400, pause=5)
     _, signed = tasador("sign", "--all", check=False)
     # Other tests promote a digest that no bundle has.
     refused = [each for each in signed.splitlines() if "is signed" not in each]
     assert [each for each in refused if "(digest 000000000000)" not in each] == []
-    # The old ones are refused.
-    for identity in keys["identities"]:
-        if identity["name"] in S3:
-            del identity["credentials"][:-1]
-    restart_objects(keys)
-    for name in EVENTS:
-        rotate(name, TASADOR_EVENTS_KEY=new["events"])
-    for name in PUBLIC:
-        rotate(name, TASADOR_SIGNING_PUBLIC_KEYS=pair["TASADOR_SIGNING_PUBLIC_KEYS"])
-    restart("deployment/console")
-    wait_until_mounted()
-    measured["S3 keys, password, events' key and signing key rotated, the old ones removed"] = (
+    refuse_the_old(new, pair)
+    measured["every key, password and token rotated, the old ones removed"] = (
         f"{time.monotonic() - began:.0f} s"
     )
+    kit.until("MLflow answers", mlflow_searches, 400, pause=5)
+    # The flows' database, S3, MLflow, signing and events' key.
     number = promote()
     results, _ = wait_for_outcomes(number)
     assert {outcome for _, outcome, _ in results} - {"unchanged"} == {"serving"}, results
+    assert webhook(new["TASADOR_ARGO_EVENTS_TOKEN"]) == 200
+    assert webhook("webhook-dev-token") in (400, 401, 403)
+    kit.until("the exporter reads", exporter_reads, 120, pause=5)
+    back_up()
     return number
+
+
+def accept_both():
+    """Give every reader the new values next to the old ones; returns those and a pair of keys."""
+    new = {name: secrets.token_hex(16) for name in LISTS}
+    new["TASADOR_ARGO_EVENTS_TOKEN"] = secrets.token_hex(16)
+    _, printed = tasador("sign", "--new-key")
+    pair = dict(line.split("=", 1) for line in printed.splitlines() if line.startswith("TASADOR_"))
+    keys = object_keys()
+    for identity in keys["identities"]:
+        name = f"{identity['name']}-{secrets.token_hex(3)}"
+        key = {"accessKey": name, "secretKey": secrets.token_hex(16)}
+        identity["credentials"].append(key)
+    restart_objects(keys)
+    for name in LISTS:
+        change(name, lambda old, name=name: f"{old},{new[name]}")
+    ours = pair["TASADOR_SIGNING_PUBLIC_KEYS"]
+    change("TASADOR_SIGNING_PUBLIC_KEYS", lambda old: f"{ours},{old}")
+    wait_until_mounted()
+    return new, pair
+
+
+def use_the_new(new, pair):
+    """Have every writer use the new values. A password has one value: the server comes first."""
+    for identity in object_keys()["identities"]:
+        old, newest = identity["credentials"]
+        for secret, values in every_secret().items():
+            if (
+                values.get("TASADOR_S3_ACCESS_KEY", values.get("AWS_ACCESS_KEY_ID"))
+                == (old["accessKey"])
+            ):
+                given = {
+                    key: newest[kind]
+                    for key, kind in (
+                        ("TASADOR_S3_ACCESS_KEY", "accessKey"),
+                        ("AWS_ACCESS_KEY_ID", "accessKey"),
+                        ("TASADOR_S3_SECRET_KEY", "secretKey"),
+                        ("AWS_SECRET_ACCESS_KEY", "secretKey"),
+                    )
+                    if key in values
+                }
+                rotate(secret, **given)
+    for name in LISTS:
+        change(name, lambda old, name=name: f"{new[name]},{old.partition(',')[0]}")
+    change("MLFLOW_TRACKING_PASSWORD", lambda _: new["TASADOR_MLFLOW_PASSWORD"])
+    change("TASADOR_ARGO_EVENTS_TOKEN", lambda _: new["TASADOR_ARGO_EVENTS_TOKEN"])
+    change("TASADOR_SIGNING_KEY", lambda _: pair["TASADOR_SIGNING_KEY"])
+    rotate_logins()
+    restart("deployment/console")
+    wait_until_mounted()
+
+
+def rotate_logins():
+    """New passwords for the owner of Postgres and every part, and no old connection."""
+    listed = read_passwords(secret_of("tasador-owner")["TASADOR_DATABASE_ROLES"])
+    passwords = {login(part): secrets.token_hex(16) for part in listed}
+    passwords[OWNER] = secrets.token_hex(16)
+    for name, password in passwords.items():
+        psql(f"ALTER ROLE {name} PASSWORD '{password}'")
+    for name in ADDRESSES:
+        change(name, lambda old: with_password(old, passwords))
+    roles = ",".join(f"{part}:{passwords[login(part)]}" for part in listed)
+    rotate("tasador-owner", TASADOR_DATABASE_ROLES=roles)
+    rotate("tasador-postgres", POSTGRES_PASSWORD=passwords[OWNER])
+    psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        f" WHERE usename LIKE '{OWNER}%' AND pid <> pg_backend_pid()"
+    )
+
+
+def with_password(address, passwords):
+    """The address with the password of its login."""
+    scheme, _, rest = address.partition("://")
+    name, _, rest = rest.partition(":")
+    return f"{scheme}://{name}:{passwords[name]}@{rest.partition('@')[2]}"
+
+
+def refuse_the_old(new, pair):
+    """Remove the old values."""
+    keys = object_keys()
+    for identity in keys["identities"]:
+        del identity["credentials"][:-1]
+    restart_objects(keys)
+    for name in LISTS:
+        change(name, lambda _, name=name: new[name])
+    change("TASADOR_SIGNING_PUBLIC_KEYS", lambda _: pair["TASADOR_SIGNING_PUBLIC_KEYS"])
+    restart("deployment/console")
+    wait_until_mounted()
+
+
+def webhook(token):
+    """The status with which Argo Events' webhook answers to a caller with the token."""
+    return kit.python(
+        "import httpx\n"
+        f"headers = {{'authorization': 'Bearer {token}'}}\n"
+        "event = {'name': 'nobody.listens', 'payload': {}}\n"
+        "url = settings.argo_events_url\n"
+        "report(httpx.post(url, json=event, headers=headers, timeout=30).status_code)"
+    )
+
+
+def exporter_reads():
+    """Whether the exporter reaches the warehouse."""
+    (pod,) = running("app.kubernetes.io/name=exporter")
+    path = f"/api/v1/namespaces/{kit.NAMESPACE}/pods/{pod}:9464/proxy/metrics"
+    return "\ntasador_warehouse_reachable 1.0\n" in kit.kubectl("get", "--raw", path)
+
+
+def back_up():
+    """A backup, by the owner's login and key."""
+    kit.kubectl("-n", kit.NAMESPACE, "create", "job", "--from=cronjob/backup", "backup-rotated")
+    kit.until(
+        "a backup",
+        lambda: kit.condition(kit.get("job", "backup-rotated"), "Complete") == "True",
+        300,
+        pause=3,
+    )
+
+
+def every_secret():
+    """The values of the platform's Secrets, by name."""
+    found = {each["metadata"]["name"]: values_of(each) for each in kit.get("secret")}
+    return {name: values for name, values in found.items() if name.startswith("tasador-")}
 
 
 def secret_of(name):
     """The values of a Secret."""
-    data = kit.get("secret", name)["data"]
-    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+    return values_of(kit.get("secret", name))
+
+
+def values_of(secret):
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+def change(setting, changed):
+    """Replace a setting in every Secret that has it by ``changed(its value)``."""
+    holders = {n: values[setting] for n, values in every_secret().items() if setting in values}
+    assert holders, setting
+    for name, value in holders.items():
+        rotate(name, **{setting: changed(value)})
 
 
 def restart(what):
     kit.kubectl("-n", kit.NAMESPACE, "rollout", "restart", what)
     kit.kubectl("-n", kit.NAMESPACE, "rollout", "status", what, "--timeout=300s")
+
+
+def object_keys():
+    """The object store's identities with their keys."""
+    return json.loads(secret_of("tasador-objects")["s3.json"])
 
 
 def restart_objects(keys):
@@ -165,24 +265,27 @@ def restart_objects(keys):
 
 
 def wait_until_mounted():
-    """Wait until the functions' processes have the values of their Secrets, and use them."""
-    expected = {
-        "reload": ("tasador-history", "tasador-serving"),
-        "predict": ("tasador-serving",),
-        "record": ("tasador-history",),
-    }
-    for service, names in expected.items():
+    """Wait until the running processes have the values of their Secrets, and use them."""
+    for label, (container, names) in MOUNTED.items():
         wanted = {}
         for name in names:
-            wanted |= {k: v for k, v in secret_of(name).items() if k.startswith("TASADOR_")}
+            wanted |= secret_of(f"tasador-{name}")
         kit.until(
-            f"{service} to have its Secret's values",
-            lambda s=service, w=wanted: all(mounted(pod, s, list(w)) == w for pod in kit.pods(s)),
+            f"{container} to have its Secret's values",
+            lambda label=label, container=container, wanted=wanted: all(
+                mounted(pod, container, list(wanted)) == wanted for pod in running(label)
+            ),
             300,
             pause=5,
         )
     kit.until("reload is ready", lambda: inside("reload", "/ready")[0] == 200, 300, pause=3)
     kit.until("record is ready", lambda: healthy("record"), 300, pause=3)
+
+
+def running(label):
+    """The names of the pods with a label that are not terminating."""
+    found = kit.get("pod", "", "-l", label)
+    return [p["metadata"]["name"] for p in found if "deletionTimestamp" not in p["metadata"]]
 
 
 def mounted(pod, container, names):
