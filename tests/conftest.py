@@ -119,8 +119,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """For ``-n auto``: one more than there are cores, because many tests wait for processes."""
-    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+    """For ``-n auto``: two more than there are cores, because many tests wait for processes."""
+    return min((os.cpu_count() or 1) + 2, MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
