@@ -28,13 +28,17 @@ PEOPLE = frozenset(
     )
 )
 TABLES = tuple(sorted(table.fullname for table in schema.METADATA.tables.values()))
+# migrations/versions/v0018_reports.py creates them.
+VIEWS = tuple(
+    f"reports.{name}" for name in ("batches", "listings", "predictions", "refused_rows", "versions")
+)
 _READS = {name: "select" for name in TABLES if name not in PEOPLE}
 
 # part -> table -> privileges. Nobody may create, change or drop one of Tasador's tables: the job
 # that prepares the database does, as its owner.
 GRANTS: Mapping[str, Mapping[str, str]] = {
     # Steps, the console, and people's machines.
-    "flows": dict.fromkeys(TABLES, _ALL),
+    "flows": {**dict.fromkeys(TABLES, _ALL), **dict.fromkeys(VIEWS, "select")},
     "record": {
         **_READS,
         "raw.inference_logs": "select, insert",
@@ -57,10 +61,12 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "ops.model_history": "select, insert",
         "ops.batches": "select, update",
     },
+    # People and their tools, who query the warehouse.
+    "analyst": dict.fromkeys(VIEWS, "select"),
 }
 # Each of these has one database, and no other.
 OWNERS = ("mlflow", "metaflow")
-_SCHEMAS = ("clean", "ops", "optuna", "raw")
+_SCHEMAS = ("clean", "ops", "optuna", "raw", "reports")
 # Letters that mean the same in a URL, in a list and in SQL.
 _PASSWORD = re.compile(r"[A-Za-z0-9._~-]{16,}")
 
@@ -146,7 +152,7 @@ def _grant(connection: Connection, part: str) -> None:
     for each in _SCHEMAS:
         _format(connection, "revoke all on all tables in schema %I from %I", each, role)
         _format(connection, "revoke all on schema %I from %I", each, role)
-    for each in ("clean", "ops", "raw"):
+    for each in sorted({table.partition(".")[0] for table in GRANTS[part]}):
         _format(connection, "grant usage on schema %I to %I", each, role)
     for table, privileges in GRANTS[part].items():
         _format(connection, f"grant {privileges} on {table} to %I", role)

@@ -66,8 +66,8 @@ def as_part(server, part):
 
 def test_every_table_is_in_the_list():
     for part, grants in logins.GRANTS.items():
-        assert set(grants) <= set(logins.TABLES), part
-    assert set(logins.GRANTS["flows"]) == set(logins.TABLES)
+        assert set(grants) <= {*logins.TABLES, *logins.VIEWS}, part
+    assert set(logins.GRANTS["flows"]) == {*logins.TABLES, *logins.VIEWS}
     assert {t.fullname for t in schema.METADATA.tables.values()} == set(logins.TABLES)
 
 
@@ -176,6 +176,49 @@ def test_a_shadow_is_started_by_flows_ended_by_reload_and_reported_by_record(ser
         assert reload.end_shadow("reload", "rolled out").ended_at is not None
         assert flows.open_shadow() is None
         assert flows.newest_shadow().reason == "rolled out"
+
+
+def test_analyst_reads_views_with_comments_and_no_table(server, tmp_path):
+    analyst = on(server.database_url, "analyst")
+    batch = records.make_batch(batch_id="seen", status="ready", rows_raw=2, rows_clean=1)
+    with as_part(server, "flows") as flows:
+        flows.save_batch(batch)
+        flows.record_drift(records.make_drift_record(batch_id="seen", verdict="no_drift"))
+        flows.log_predictions([records.make_prediction(prediction_id="seen", missing=["bath"])])
+    run(
+        server.database_url,
+        "insert into clean.clean_data (batch_id, row_number, price, property_key, holdout, bed)"
+        " values ('seen', 0, 1e5, 'a|b|c', true, 3)",
+        "insert into ops.quarantine values ('seen', 1,"
+        """ '[{"field": "price", "reason": "is no number", "value": "x"}]')""",
+    )
+    assert run(analyst, "select verdict, feed_broken from reports.batches where batch_id = 'seen'"
+               ) == [("no_drift", False)]  # fmt: skip
+    assert run(analyst, "select price, bed, in_holdout from reports.listings") == [(1e5, 3, True)]
+    assert run(analyst, "select row_number, field, value from reports.refused_rows") == [
+        (1, "price", "x")
+    ]
+    columns = "price, low_90, high_90, bed, bath, city, fields_missing, confidence"
+    (row,) = run(analyst, f"select {columns} from reports.predictions where prediction_id = 'seen'")
+    assert row == (250_000.5, 1.8e5, 3.2e5, 3, None, "Peñuelas", 1, row[-1])
+    run(analyst, "select * from reports.versions")
+    # A feed that broke shows no listing.
+    run(server.database_url, "update ops.batches set refused_at = now() where batch_id = 'seen'")
+    assert run(analyst, "select * from reports.listings") == []
+    for table in logins.TABLES:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            run(analyst, f"select 1 from {table}")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        run(analyst, "create temp table t as select 1")
+    bare = run(
+        server.database_url,
+        "select a.attrelid::regclass, attname from pg_attribute a join pg_class c on c.oid ="
+        " attrelid where relnamespace = 'reports'::regnamespace and attnum > 0"
+        " and (col_description(c.oid, attnum) is null or obj_description(c.oid) is null)",
+    )
+    assert bare == []
+    views = "select 'reports.' || viewname from pg_views where schemaname = 'reports' order by 1"
+    assert [name for (name,) in run(server.database_url, views)] == list(logins.VIEWS)
 
 
 def test_exporter_reads_every_family_and_sees_how_long_others_work(server):
