@@ -2,16 +2,18 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from tasador.local.restore import trust
 from tasador.operations.backup import manifest as manifests
+from tasador.operations.backup import restore
 from tasador.operations.backup.content import Contents
 from tasador.operations.backup.create import delete_older
 from tasador.operations.backup.manifest import BackupError, Manifest, StoredFile
 from tasador.operations.backup.restore import choose, verify, write_dumps
-from tasador.settings import read_env_file
+from tasador.settings import Settings, read_env_file
 
 
 def stored(folder, name, content):
@@ -147,3 +149,35 @@ def test_keys_that_signed_the_bundles_are_trusted_once(tmp_path):
         "TASADOR_SIGNING_PUBLIC_KEYS": "mine,lost",
     }
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+CODE = "DriftFlow/data/65/65e0d63a1b65211d95c0fcb377c3522c5894b134"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "refused"),
+    [
+        # The job deploy-flows stores it before a restore can begin.
+        ("metaflow", CODE, False),
+        ("metaflow", "DriftFlow/argo-driftflow-x7k2p/start/t-1/0.DONE.lock", True),
+        ("metaflow", f"mf.cards/{CODE}", True),
+        ("data-raw", CODE, True),
+        # An earlier restore broke off.
+        ("data-raw", "a", False),
+    ],
+)
+def test_a_platform_with_the_code_of_flows_alone_is_empty(
+    tmp_path, monkeypatch, bucket, key, refused
+):
+    made = backup(tmp_path, ONE, objects=[("a", b"1")])
+    made = replace(made, buckets={**made.buckets, "metaflow": []})
+    there = {"data-raw": [], "metaflow": [], bucket: [SimpleNamespace(key=key, size=1)]}
+    store = SimpleNamespace(names=list(there), list=there.get)
+    monkeypatch.setattr(restore, "Buckets", lambda _: store)
+    monkeypatch.setattr(restore, "Databases", lambda _: SimpleNamespace(exist=lambda _: False))
+    settings = Settings(home=tmp_path, database_url="postgresql://127.0.0.1:9/tasador")
+    if refused:
+        with pytest.raises(BackupError, match=f"{bucket}/{key} is not in the backup"):
+            restore.require_restorable(settings, tmp_path, made)
+    else:
+        restore.require_restorable(settings, tmp_path, made)

@@ -7,6 +7,7 @@ restore that broke off is started again.
 
 from __future__ import annotations
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,9 @@ from tasador.stores.buckets import Buckets
 
 # Objects are small and many; each waits for its answer.
 _THREADS = 8
+# FLOW/data/DIGEST: an installation stores the code of its flows before anything runs. It is named
+# by its content, so it never takes the place of an object of the backup.
+_CODE = re.compile(r"[^/]+/data/[0-9a-f]{2}/[0-9a-f]{40}")
 
 
 def verify(folder: Path, name: str = "", progress: Progress = lambda *_: None) -> Manifest:
@@ -46,7 +50,8 @@ def choose(folder: Path, name: str = "") -> Manifest:
 def require_restorable(settings: Settings, folder: Path, backup: Manifest) -> None:
     """Raise BackupError unless the backup is complete and the platform is empty and like it.
 
-    Objects of the backup itself may exist: an earlier restore may have broken off.
+    Objects of the backup itself may exist: an earlier restore may have broken off. So may the code
+    of compiled flows.
     """
     contents = Contents(folder)
     lost = [stored.name for stored in backup.contents() if not contents.holds(stored)]
@@ -76,7 +81,8 @@ def require_restorable(settings: Settings, folder: Path, backup: Manifest) -> No
     for bucket, stored in backup.buckets.items():
         known = {entry.name for entry in stored}
         for found_object in lake.list(bucket):
-            if found_object.key not in known:
+            is_code = bucket == settings.bucket_metaflow and _CODE.fullmatch(found_object.key)
+            if found_object.key not in known and not is_code:
                 raise BackupError(
                     "the platform is not empty, so nothing is restored: "
                     f"s3://{bucket}/{found_object.key} is not in the backup"
