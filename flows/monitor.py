@@ -58,8 +58,8 @@ class MonitorFlow(FlowSpec):
         recorded = self.recorded
         published = [] if recorded is None else verbs.publish(settings, recorded)
         self.events = [event.structured() for event in published]
-        self.verdict, self.reasons, self.asked_says = verbs.summary(recorded)
-        say(f"{self.verdict}: {'; '.join(filter(None, [*self.reasons, self.asked_says]))}")
+        self.verdict, self.reasons, self.request_reason = verbs.summary(recorded)
+        say(f"{self.verdict}: {'; '.join(filter(None, [*self.reasons, self.request_reason]))}")
         if waiting := [review for review in draw_weekly(settings) if review.verdict is None]:
             say(f"{len(waiting)} predictions of {waiting[0].week} wait for a reviewer's verdict")
 

@@ -242,8 +242,8 @@ class MonitorRecord:
     mean absolute log errors, None if unknown: ``estimated_error`` is estimated without labels
     (DLE), ``realised_error`` is measured on the ``sold`` properties whose price has arrived since,
     ``usual_error`` on rows that the champion was not trained on. ``latency_ms`` is {"p50", "p95",
-    "p99"}, ``missing`` maps a field to the share of predictions without it. ``asked`` is whether
-    this check requested training, ``asked_says`` the reason.
+    "p99"}, ``missing`` maps a field to the share of predictions without it. ``request_reason`` says
+    why ``requested_training`` is true, or why not.
     """
 
     model_name: str
@@ -257,8 +257,8 @@ class MonitorRecord:
     hurts: bool
     reasons: list[str]
     causes: list[str]
-    asked: bool
-    asked_says: str
+    requested_training: bool
+    request_reason: str
     champion_digest: str = ""
     estimated_error: float | None = None
     realised_error: float | None = None

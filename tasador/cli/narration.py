@@ -72,7 +72,7 @@ def _summarise(flow: str, artifacts: Mapping[str, Any]) -> tuple[str, Iterable[s
         return _coloured(verdict, headline), [*artifacts["reasons"], *accept]
     if flow == "monitor":
         verdict = artifacts["verdict"]
-        details = [*artifacts["reasons"], *filter(None, [artifacts["asked_says"]])]
+        details = [*artifacts["reasons"], *filter(None, [artifacts["request_reason"]])]
         return _coloured(verdict, verdicts.VERDICTS[verdict]), details
     decision = artifacts["decision"]
     # The drift flow has just said that there is no champion.

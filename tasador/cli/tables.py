@@ -200,7 +200,7 @@ def monitoring_report(checks: Sequence[MonitorRecord]) -> Group:
             *("none" if error is None else f"{math.expm1(error):.0%}" for error in errors),
         )
         reasons.append(Text(f"{until} {check.verdict}"))
-        reasons += _bullets([*check.reasons, *filter(None, [check.asked_says])])
+        reasons += _bullets([*check.reasons, *filter(None, [check.request_reason])])
     return Group(table, *reasons)
 
 

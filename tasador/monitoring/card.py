@@ -48,8 +48,8 @@ def sections(settings: Settings, recorded: MonitorRecord, result: MonitoringChec
         f"# {recorded.model_name}@{recorded.champion_version}: {VERDICTS[recorded.verdict]}"
     )
     yield Markdown("\n".join(f"- {reason}" for reason in recorded.reasons))
-    mark = "**Training was requested.** " if recorded.asked else ""
-    yield Markdown(f"{mark}{recorded.asked_says}")
+    mark = "**Training was requested.** " if recorded.requested_training else ""
+    yield Markdown(f"{mark}{recorded.request_reason}")
     yield Table(_figures(recorded), headers=["", ""])
     findings = [*result.realised.findings, *(result.report.findings if result.report else [])]
     if findings:
@@ -111,7 +111,7 @@ def _errors(axes: Axes, checks: Sequence[MonitorRecord]) -> None:
         shown = [math.nan if v is None else 100 * math.expm1(v) for v in values]
         axes.plot(numbers, shown, line, label=label, color=colour, markersize=4)
     for number, check in zip(numbers, checks, strict=True):
-        if check.asked:
+        if check.requested_training:
             axes.axvline(number, color=_RED, linewidth=1, alpha=0.4)
     axes.set_title("Error, % (red line: training requested)", loc="left")
     axes.set_xlabel("check")

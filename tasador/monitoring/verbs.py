@@ -213,8 +213,8 @@ def record(settings: Settings, case: Case, result: MonitoringCheck) -> MonitorRe
         hurts=result.hurts,
         reasons=result.reasons,
         causes=result.causes,
-        asked=False,
-        asked_says="",
+        requested_training=False,
+        request_reason="",
         estimated_error=estimated,
         realised_error=result.realised.error,
         usual_error=result.realised.usual if np.isfinite(result.realised.usual) else None,
@@ -232,13 +232,13 @@ def record(settings: Settings, case: Case, result: MonitoringCheck) -> MonitorRe
         history = _history(warehouse, champion)
         decision = policy.decide(champion.model, result.hurts, history, unrecorded.looked_at, quiet)
         return warehouse.record_monitoring(
-            replace(unrecorded, asked=decision.request, asked_says=decision.reason)
+            replace(unrecorded, requested_training=decision.request, request_reason=decision.reason)
         )
 
 
 def publish(settings: Settings, recorded: MonitorRecord) -> list[Event]:
     """Publish training.requested if the check requests training; returns the published events."""
-    if not recorded.asked:
+    if not recorded.requested_training:
         return []
     event = build.training_requested(recorded)
     announce(event, settings)
@@ -249,7 +249,7 @@ def summary(recorded: MonitorRecord | None) -> tuple[str, list[str], str]:
     """The check's verdict, its reasons, and why training is requested or not."""
     if recorded is None:
         return "no_champion", ["there is no champion yet, so there are no predictions to check"], ""
-    return recorded.verdict, recorded.reasons, recorded.asked_says
+    return recorded.verdict, recorded.reasons, recorded.request_reason
 
 
 def _history(warehouse: Warehouse, champion: ModelVersion) -> policy.History:

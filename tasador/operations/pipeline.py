@@ -68,7 +68,7 @@ _ARTIFACTS = {
     "ingest": ("status", "batch_id", "correlation_id", "events", "batch"),
     "drift": ("verdict", "moved", "hurts", "reasons", "batch_id", "correlation_id", "events"),
     "train": ("decision", "reasons", "version", "promotion", "correlation_id", "metrics", "events"),
-    "monitor": ("verdict", "reasons", "asked_says", "correlation_id", "events"),
+    "monitor": ("verdict", "reasons", "request_reason", "correlation_id", "events"),
 }
 
 

@@ -35,7 +35,7 @@ from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
 from tasador.stores.registry import Registry
 from tasador.stores.signing import check_key, sign_bundle
-from tasador.training.decision import decision_record
+from tasador.training.decision_record import decision_record
 from tasador.training.inputs import (
     Plan,
     champion_bundle,
@@ -226,7 +226,7 @@ def judge(settings: Settings, planned: Plan, candidate: Candidate) -> Judgement:
     repeated, the decision stands; aliases and event are repeated, which changes nothing.
     """
     from tasador.training.evaluation import evaluate
-    from tasador.training.replay import MOST_REQUESTS, replay
+    from tasador.training.request_replay import MOST_REQUESTS, replay
 
     settings.require("broker_url")
     registry, lake = Registry(settings), Lake(settings)

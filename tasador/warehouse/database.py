@@ -58,7 +58,7 @@ class Database:
 
     def _insert_once(self, table: Table, record: Record, *same: ColumnElement[bool]) -> Record:
         """Insert the record unless a row matches ``same``; returns the row that is stored."""
-        columns = [table.c[f.name] for f in fields(record)]  # type: ignore[arg-type]
+        columns = _columns_of(table, type(record))
         adding = insert(table).values(values_of(table, record)).on_conflict_do_nothing()
         with self._begin() as connection:
             # Numbers are assigned one transaction at a time, so that a larger one is later.
@@ -77,10 +77,14 @@ class Database:
         order: Sequence[ColumnElement[Any]] = (),
         limit: int | None = None,
     ) -> list[Record]:
-        columns = [table.c[f.name] for f in fields(kind)]  # type: ignore[arg-type]
-        statement = select(*columns).where(*where).order_by(*order).limit(limit)
+        statement = select(*_columns_of(table, kind)).where(*where).order_by(*order).limit(limit)
         with self._begin() as connection:
             return [kind(**row._mapping) for row in connection.execute(statement)]
+
+
+def _columns_of(table: Table, kind: type[Any]) -> list[ColumnElement[Any]]:
+    """The columns of the kind's fields, named as the fields are."""
+    return [table.c[f.name].label(f.name) for f in fields(kind)]
 
 
 def values_of(table: Table, record: Any) -> dict[str, Any]:

@@ -214,7 +214,7 @@ class Histories(Database):
         Or only those that requested training, and only those of one registered model.
         """
         c = schema.monitor_history.c
-        where: list[ColumnElement[bool]] = [c.asked] if requested_training else []
+        where: list[ColumnElement[bool]] = [c.requested_training] if requested_training else []
         where += [c.model_name == name] if name else []
         newest = [c.monitor_id.desc()]
         return self._select(

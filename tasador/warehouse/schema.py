@@ -201,8 +201,9 @@ monitor_history = Table(
     Column("hurts", Boolean, nullable=False),
     json_column("reasons"),
     json_column("causes"),
-    Column("asked", Boolean, nullable=False),
-    text_column("asked_says"),
+    # Names of the first release; ``key`` is what the code calls them.
+    Column("asked", Boolean, key="requested_training", nullable=False),
+    Column("asked_says", Text, key="request_reason", nullable=False),
     Column("estimated_error", Double),
     Column("realised_error", Double),
     Column("usual_error", Double),

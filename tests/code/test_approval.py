@@ -12,7 +12,7 @@ from tasador.rollout.approval import choose_approval, choose_decline
 from tasador.rollout.plan import promoted_by_decision
 from tasador.rollout.status import describe
 from tasador.settings import Settings
-from tasador.training.decision import AWAITS_APPROVAL, decision_record
+from tasador.training.decision_record import AWAITS_APPROVAL, decision_record
 from tasador.training.inputs import Plan
 from tests.kit.records import WHEN, make_batch, make_decision
 

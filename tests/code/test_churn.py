@@ -11,7 +11,7 @@ from tasador.gate.churn import churn_check, churn_of
 from tasador.gate.decision import Policy
 from tasador.settings import Settings
 from tasador.training.card import largest_moves
-from tasador.training.replay import replay
+from tasador.training.request_replay import replay
 from tests.code.test_gate import evaluation
 
 LISTINGS = [{"city": f"town {number}"} for number in range(100)]

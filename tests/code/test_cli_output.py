@@ -68,7 +68,7 @@ def test_models_table_with_and_without_a_decision(console):
 
 def test_monitoring_table_shows_errors_as_percentages(console):
     checks = [
-        make_monitor_record(estimated_error=0.2, asked_says="training was requested"),
+        make_monitor_record(estimated_error=0.2, request_reason="training was requested"),
         make_monitor_record(realised_error=0.1, reasons=["nothing moved"], hurts=False),
     ]
     text = printed(console, tables.monitoring_report(checks))
@@ -146,7 +146,7 @@ BATCH = {"batch_number": 1, "rows_raw": 1_000, "rows_clean": 990, "rows_quaranti
             ["broken feed", "· 2,234 of 2,500", "tasador batch accept b6"],
         ),
         (
-            run("monitor", verdict="quiet", reasons=["nothing moved"], asked_says="no need"),
+            run("monitor", verdict="quiet", reasons=["nothing moved"], request_reason="no need"),
             ["· nothing moved", "· no need"],
         ),
         (

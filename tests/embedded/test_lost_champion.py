@@ -82,7 +82,7 @@ def test_monitoring_requests_a_successor_of_a_champion_without_reference(world):
         mend()
     assert result.causes == ["champion_lost"]
     recorded = monitoring.record(settings, case, result)
-    assert (recorded.verdict, recorded.asked) == ("hurts", True)
+    assert (recorded.verdict, recorded.requested_training) == ("hurts", True)
     assert f"{second.model} cannot be read" in recorded.reasons[0]
 
 

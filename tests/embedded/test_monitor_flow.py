@@ -97,7 +97,7 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
     (run,) = tasador(served, "monitor", traced=True)
     quiet = history(served)[0]
     assert (run["artifacts"]["verdict"], quiet.verdict) == ("quiet", "quiet"), quiet.reasons
-    assert (quiet.predictions, quiet.asked) == (800, False)
+    assert (quiet.predictions, quiet.requested_training) == (800, False)
     assert 380 < quiet.judged <= 400
     assert quiet.estimated_error == pytest.approx(quiet.usual_error, rel=0.15)
     assert 0 < quiet.latency_ms["p50"] <= quiet.latency_ms["p95"] <= quiet.latency_ms["p99"]
@@ -111,7 +111,11 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
     monitored, trained = tasador(served, "monitor")
     check = history(served)[0]
     assert (monitored["flow"], trained["flow"]) == ("monitor", "train")
-    assert (check.verdict, check.causes, check.asked) == ("hurts", ["estimated_error"], True)
+    assert (check.verdict, check.causes, check.requested_training) == (
+        "hurts",
+        ["estimated_error"],
+        True,
+    )
     assert check.estimated_error > 1.2 * check.usual_error
     assert check.missing["house_size"] > 0.6
     (event,) = monitored["artifacts"]["events"]
@@ -133,8 +137,8 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
     (again,) = tasador(served, "monitor")
     assert again["artifacts"]["verdict"] == "hurts"
     assert again["artifacts"]["events"] == []
-    assert again["artifacts"]["asked_says"].endswith("no batch has arrived since")
-    assert [record.asked for record in history(served)] == [False, True, False]
+    assert again["artifacts"]["request_reason"].endswith("no batch has arrived since")
+    assert [record.requested_training for record in history(served)] == [False, True, False]
     listed = tasador(served, "monitor", "--list", "2")[0]
     assert [record["monitor_id"] for record in listed] == [3, 2]
     assert listed[1]["reasons"] == check.reasons

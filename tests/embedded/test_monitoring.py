@@ -100,7 +100,7 @@ def test_prices_that_arrived_since_request_one_training(rising_market):
     case, result = check_now(settings)
     assert "too few to tell a change from chance (fewer than 100)" in result.reasons[0]
     few = verbs.record(settings, case, result)
-    assert (few.verdict, few.asked, few.judged) == ("too_few", False, 0)
+    assert (few.verdict, few.requested_training, few.judged) == ("too_few", False, 0)
     predictions = record_predictions(settings, judgement, offered)
     # Malformed predictions from a client of the broker do no harm.
     odd = replace(
@@ -118,7 +118,7 @@ def test_prices_that_arrived_since_request_one_training(rising_market):
     assert len(result.requests) <= len(predictions) + 1
     assert result.realised.error is None
     quiet = verbs.record(settings, case, result)
-    assert (quiet.hurts, quiet.asked, quiet.sold) == (False, False, 0)
+    assert (quiet.hurts, quiet.requested_training, quiet.sold) == (False, False, 0)
     assert verbs.publish(settings, quiet) == []
     assert verbs.due(settings) is False
 
@@ -136,12 +136,12 @@ def test_prices_that_arrived_since_request_one_training(rising_market):
             lambda arguments: verbs.record(settings, *arguments),
             [(case, result), (other, result_again)],
         )
-    assert sorted((first.asked, second.asked)) == [False, True]
+    assert sorted((first.requested_training, second.requested_training)) == [False, True]
     assert verbs.record(settings, case, result) == first
     assert verbs.record(settings, other, result_again) == second
-    requesting, quiet = (first, second) if first.asked else (second, first)
-    assert "with 1 new batch to learn from" in requesting.asked_says
-    assert "no new request before" in quiet.asked_says
+    requesting, quiet = (first, second) if first.requested_training else (second, first)
+    assert "with 1 new batch to learn from" in requesting.request_reason
+    assert "no new request before" in quiet.request_reason
     assert (requesting.sold, requesting.realised_error) == (pairs, result.realised.error)
     assert requesting.realised_error > 1.2 * requesting.usual_error
     assert requesting.scores["realised"]["price_level"]["exceeded"] is True

@@ -157,7 +157,11 @@ def history(warehouse):
         )
     warehouse.record_monitoring(
         make_monitor_record(
-            looked_at=LONG_AGO, asked=False, hurts=False, estimated_error=0.2, usual_error=0.2
+            looked_at=LONG_AGO,
+            requested_training=False,
+            hurts=False,
+            estimated_error=0.2,
+            usual_error=0.2,
         )
     )
     warehouse.log_predictions([make_prediction(predicted_at=now())])
@@ -244,7 +248,7 @@ def test_alerts_of_the_loop_come_with_their_faults_and_go_with_them(stack, wareh
     )
     warehouse.record_rollout(make_rollout(outcome="failed", started_at=now(), **failed))
     warehouse.pause_rollouts(PauseRecord(paused_by="ana", reason="a test", paused_at=LONG_AGO))
-    hurt = make_monitor_record(looked_at=now(), window_to=now(), asked=False)
+    hurt = make_monitor_record(looked_at=now(), window_to=now(), requested_training=False)
     warehouse.record_monitoring(hurt)
     letter = DeadLetter(
         subscriber="record", source="/t", event_id="1", attributes={}, content_type="",

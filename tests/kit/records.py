@@ -132,8 +132,8 @@ def make_monitor_record(**changes: Any) -> MonitorRecord:
             "hurts": True,
             "reasons": ["it hurts"],
             "causes": ["estimated_error"],
-            "asked": True,
-            "asked_says": "",
+            "requested_training": True,
+            "request_reason": "",
             "looked_at": WHEN,
             **changes,
         }
