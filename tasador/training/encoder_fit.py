@@ -28,6 +28,8 @@ from tasador.training.rows import Rows
 from tasador.training.support_fit import Extremes, extremes_of, fit_support, ranges_around
 
 _DIGITS = 6
+# The coefficients of a row's place take some half a KB.
+ROWS_AT_ONCE = 100_000
 _FARTHEST_KM = 20_000.0  # half of the way around the earth
 # The weight of the prior "no premium" in the mean of a category, in listings.
 _PULL = {"zip": 4.0, "city": 6.0, "broker": 4.0, "spread": 6.0}
@@ -95,9 +97,13 @@ def fit_encoders(
     area_of = np.full(len(geography.codes), NOTHING)
     area_of[areas] = np.arange(len(areas))
     area = area_of[rows.zips[placed_rows]]
-    residual = rows.log_price[placed_rows, None] - np.einsum(
-        "nt,nst->ns", rows.terms[placed_rows], around.coefficients[area]
-    )
+    residual = np.empty((len(placed_rows), len(SCALES)))
+    for begin in range(0, len(placed_rows), ROWS_AT_ONCE):
+        part = slice(begin, begin + ROWS_AT_ONCE)
+        priced = placed_rows[part]
+        residual[part] = rows.log_price[priced, None] - np.einsum(
+            "nt,nst->ns", rows.terms[priced], around.coefficients[area[part]]
+        )
     premium, count = _category(area, len(areas), residual[:, _WIDE], _PULL["zip"])
     deviations = np.abs(residual[:, _NARROW])
     usual = deviations.mean() if len(deviations) else 0.0

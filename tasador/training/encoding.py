@@ -27,6 +27,8 @@ from tasador.training.rows import Rows, prepare_rows
 
 # The number of masked views of each row, each with a different random mask.
 VIEWS = 2
+# Each takes some 6 KB while it is encoded.
+ROWS_AT_ONCE = 25_000
 # The number of groups of states that are masked together.
 _GROUPS = 4
 
@@ -184,10 +186,15 @@ def _encode(
         state = np.where((state < 0) & (area >= 0), encoders.places.state[area], state)
         broker = np.where(hidden.broker, NOTHING, broker)
         own_zip &= ~no_place & ~left_out
-    located = Located(place, area, state, distance, own_zip)
-    numbers = {name: values[inside] for name, values in rows.numbers.items()}
-    leaned = encoders.lean(numbers, located)
-    return encoders.matrix(leaned.numbers, located, city, broker)
+    where = (place, area, state, distance, own_zip)
+    matrix = np.empty((len(inside), len(FEATURES)), dtype=np.float32)
+    for begin in range(0, len(inside), ROWS_AT_ONCE):
+        part = slice(begin, begin + ROWS_AT_ONCE)
+        located = Located(*(values[part] for values in where))
+        numbers = {name: values[inside[part]] for name, values in rows.numbers.items()}
+        leaned = encoders.lean(numbers, located)
+        matrix[part] = encoders.matrix(leaned.numbers, located, city[part], broker[part])
+    return matrix
 
 
 def _with_rows(codes: Array, count: Array) -> Array:

@@ -11,6 +11,7 @@ from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import COLUMNS, Listing
 from tasador.model.encoder_files import from_files, to_files
 from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, places_known
+from tasador.training import encoder_fit, encoding
 from tasador.training.encoding import (
     VIEWS,
     draw_hidden,
@@ -198,6 +199,19 @@ def test_a_search_sees_the_features_that_a_fit_sees():
     searched = encode_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
     np.testing.assert_array_equal(searched.matrix, fitted.matrix)
     np.testing.assert_array_equal(searched.masked, fitted.masked)
+
+
+def test_rows_are_encoded_in_parts_with_the_same_bits(monkeypatch):
+    folds = np.arange(len(LISTINGS)) % 2
+    encoders, sample = fit_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
+    monkeypatch.setattr(encoding, "ROWS_AT_ONCE", 130)
+    monkeypatch.setattr(encoder_fit, "ROWS_AT_ONCE", 170)
+    in_parts, same = fit_out_of_fold(COLUMNS_ARRAYS, folds, seed=9)
+    for whole, part in zip(
+        (sample.matrix, *sample.masked), (same.matrix, *same.masked), strict=True
+    ):
+        assert whole.tobytes() == part.tobytes()
+    assert to_files(encoders) == to_files(in_parts)
 
 
 @pytest.mark.parametrize("view", range(VIEWS))
