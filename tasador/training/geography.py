@@ -1,7 +1,7 @@
 """The locations of US zip codes; only training needs them.
 
-``zip_codes.npz`` has them from PyPI's ``zipcodes``, which takes over a second to list them.
-``python -m tests.kit.zip_codes`` renews it.
+``zip_codes.npz`` has them from PyPI's ``zipcodes``, which takes over a second to list them, and how
+many others are near each of them. ``python -m tests.kit.zip_codes`` renews it.
 """
 
 from __future__ import annotations
@@ -48,26 +48,28 @@ class Geography:
 @cache
 def load_geography() -> Geography:
     """Load the zip codes that have coordinates."""
-    from scipy.spatial import cKDTree
-
     with np.load(FILE) as file:
         codes = file["codes"].astype(np.int64)
         degrees = np.column_stack([file["latitude"], file["longitude"]]) / UNITS_PER_DEGREE
-    latitude, longitude = np.radians(degrees).T
-    points = _EARTH_KM * np.column_stack(
-        [
-            np.cos(latitude) * np.cos(longitude),
-            np.cos(latitude) * np.sin(longitude),
-            np.sin(latitude),
-        ]
-    )
-    tree = cKDTree(points)
-    around = [tree.query_ball_point(points, km, return_length=True) for km in REACHES_KM]
+        around = np.column_stack([file[f"within_{km}km"] for km in REACHES_KM])
+    points = points_of(degrees)
     _, spread = np.unique(np.floor(points / _APART_KM), axis=0, return_index=True)
     return Geography(
         codes,
         degrees,
         points,
-        np.log1p(np.column_stack(around)).astype(np.float32),
+        np.log1p(around.astype(np.float64)).astype(np.float32),
         np.sort(spread),
+    )
+
+
+def points_of(degrees: Array) -> Array:
+    """Locations [n, 3] in kilometres from the centre of the earth, of ``degrees`` [n, 2]."""
+    latitude, longitude = np.radians(degrees).T
+    return _EARTH_KM * np.column_stack(
+        [
+            np.cos(latitude) * np.cos(longitude),
+            np.cos(latitude) * np.sin(longitude),
+            np.sin(latitude),
+        ]
     )
