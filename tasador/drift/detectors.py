@@ -67,23 +67,33 @@ def nannyml_errors(what: str) -> Iterator[None]:
 def nannyml() -> Any:
     """NannyML, imported on first use (seconds), with its usage logging switched off.
 
-    It also imports FLAML, which searches for hyperparameters on request, and which imports MLflow,
-    Optuna and xgboost: a third of the time. No detector here makes that request, so FLAML is hidden
-    during the import.
+    It also imports FLAML, which searches for hyperparameters on request and imports MLflow, Optuna
+    and xgboost, and statsmodels and seaborn, for plots of distributions: half of the time. Nothing
+    here requests either, so empty modules take their place during the import.
     """
     os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
-    hidden = "nannyml" not in sys.modules and "flaml" not in sys.modules
-    if hidden:
-        sys.modules["flaml"] = ModuleType("flaml")
-        sys.modules["flaml"].AutoML = None  # type: ignore[attr-defined]
+    hidden = {} if "nannyml" in sys.modules else _stand_ins()
+    sys.modules.update(hidden)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import nannyml as module
     finally:
-        if hidden:
-            del sys.modules["flaml"]
+        for name in hidden:
+            del sys.modules[name]
     return module
+
+
+def _stand_ins() -> dict[str, ModuleType]:
+    """Empty modules for those that NannyML need not import, by name."""
+    flaml, seaborn, statsmodels = map(ModuleType, ("flaml", "seaborn", "statsmodels"))
+    flaml.AutoML = None  # type: ignore[attr-defined]
+    api = statsmodels.api = ModuleType("statsmodels.api")  # type: ignore[attr-defined]
+    modules = {"flaml": flaml, "seaborn": seaborn, "statsmodels": statsmodels}
+    modules["statsmodels.api"] = api
+    return {
+        name: each for name, each in modules.items() if name.partition(".")[0] not in sys.modules
+    }
 
 
 class Detectors:

@@ -55,10 +55,11 @@ def test_verbs_import_nothing_heavy(flow):
     assert not HEAVY & imported(f"import metaflow\nfrom tasador.{flow} import verbs{card}")
 
 
-def test_nannyml_is_imported_without_its_search_for_hyperparameters():
+def test_nannyml_is_imported_without_its_search_and_its_plots_of_distributions():
     modules = imported("from tasador.drift.detectors import nannyml\nnannyml()")
     assert {"nannyml", "sklearn", "pandas"} <= modules
     assert not {"flaml", "mlflow", "optuna", "shap", "xgboost"} & modules
+    assert not {"matplotlib.pyplot", "seaborn", "statsmodels"} & modules
 
 
 def test_plot_of_a_card_is_drawn_without_pyplot_and_shap():
