@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -38,7 +39,9 @@ class Gateway:
     ) -> None:
         self.home = home
         self.command = command
-        self.port = next(p for p in range(14_100, 14_700) if port_is_free(p))
+        # Another process of the tests may start one at the same time.
+        ports = random.sample(range(14_100, 14_700), 600)
+        self.port = next(port for port in ports if port_is_free(port))
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
             "TASADOR_BROKER_URL": f"{self.url}/broker",
