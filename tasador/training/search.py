@@ -139,19 +139,33 @@ class Views:
         the features for the trees (default: all). The label is the residual of the blend,
         which the trees correct.
         """
-        hidden = np.ones(len(self.log_price), dtype=bool) if hidden is None else hidden
-        masked = self.sample.masked
-        parts = [(self.sample.matrix, self.log_price, 1.0)]
-        parts += [
-            (view[hidden], self.log_price[hidden], MASKED_WEIGHT / len(masked)) for view in masked
-        ]
+        features, residual, weight = self.joined(hidden, columns)
         return import_xgboost().QuantileDMatrix(
-            np.concatenate([view[:, columns] for view, _, _ in parts]),
-            np.concatenate([price - self.blend.log_prices(view) for view, price, _ in parts]),
-            weight=np.concatenate([np.full(len(view), weight) for view, _, weight in parts]),
-            nthread=1,
-            ref=like,
+            features, residual, weight=weight, nthread=1, ref=like
         )
+
+    def joined(
+        self, hidden: Array | None = None, columns: Sequence[int] | slice = slice(None)
+    ) -> tuple[Array, Array, Array]:
+        """The features of all views, their residuals and weights; see ``matrix``. They are copied
+        once, since they are most of a training's memory."""
+        every = np.arange(len(self.log_price))
+        shown = every if hidden is None else np.flatnonzero(hidden)
+        masked = self.sample.masked
+        views = [(self.sample.matrix, every, 1.0)]
+        views += [(view, shown, MASKED_WEIGHT / len(masked)) for view in masked]
+        total = sum(len(rows) for _, rows, _ in views)
+        features = np.empty((total, self.sample.matrix[:1, columns].shape[1]), dtype=np.float32)
+        residual, weights = np.empty(total), np.empty(total)
+        begin = 0
+        for view, rows, weight in views:
+            part = slice(begin, begin + len(rows))
+            # With mode="raise" numpy would make a copy first.
+            np.take(view[:, columns], rows, axis=0, out=features[part], mode="clip")
+            residual[part] = (self.log_price - self.blend.log_prices(view))[rows]
+            weights[part] = weight
+            begin = part.stop
+        return features, residual, weights
 
 
 def boost(

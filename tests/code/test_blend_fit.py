@@ -8,7 +8,7 @@ import pytest
 from tasador.model.blend import BLENDED_COLUMNS
 from tasador.model.features import FEATURE_NAMES
 from tasador.training.encoding import Sample
-from tasador.training.search import Views
+from tasador.training.search import MASKED_WEIGHT, Views
 
 ROWS = 200
 
@@ -35,6 +35,23 @@ def test_prices_of_held_rows_do_not_shape_the_blend(views):
     assert unseen.blend is training.blend
     assert len(unseen.log_price) == held.sum()
     np.testing.assert_array_equal(training.log_price, views.log_price[~held])
+
+
+@pytest.mark.parametrize("columns", [slice(None), [3, 0, 5]])
+@pytest.mark.parametrize("hidden", [None, np.arange(ROWS) % 3 == 0])
+def test_views_are_joined_row_by_row_with_their_residuals(views, hidden, columns):
+    shown = np.ones(ROWS, dtype=bool) if hidden is None else hidden
+    parts = [
+        (views.sample.matrix, np.ones(ROWS, dtype=bool)),
+        *((v, shown) for v in views.sample.masked),
+    ]
+    features, residual, weight = views.joined(hidden, columns)
+    expected = [view[rows][:, columns] for view, rows in parts]
+    np.testing.assert_array_equal(features, np.concatenate(expected))
+    assert features.flags.c_contiguous
+    prices = [views.log_price[rows] - views.blend.log_prices(view[rows]) for view, rows in parts]
+    np.testing.assert_array_equal(residual, np.concatenate(prices))
+    assert list(weight) == [1.0] * ROWS + [MASKED_WEIGHT / 2] * (2 * shown.sum())
 
 
 def test_masked_views_that_are_hidden_do_not_shape_the_blend(views):
