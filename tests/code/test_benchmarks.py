@@ -40,6 +40,7 @@ def run_python(*arguments):
         ("cli.py", "--against"),
         ("install.py", "--write"),
         ("data.py", "--rows"),
+        ("kills.py", "--kills"),
         ("score.py", "--bundle"),
     ],
 )
