@@ -67,6 +67,11 @@ class Database:
         if not self._final:
             threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the database, and what else is checked, was in reach at the last check."""
+        return self._reached
+
     def check_ready(self) -> None:
         """Raise HttpProblem 503 while the database, or what else is checked, is out of reach."""
         if not self._reached:

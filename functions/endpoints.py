@@ -130,7 +130,7 @@ class Endpoints:
             seconds = self._seconds_unready()
             if seconds >= self._unready_seconds:
                 raise not_ready(f"not ready for {seconds:,.0f} s: {problem.detail}")
-        return reply({"status": "alive", "function": self.function.name})
+        return reply({"status": "alive", "function": self.function.name, **self.function.health()})
 
     def _readiness(self, _request: Request) -> Response:
         """Ready: the function can do its work."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,9 @@ from tasador.events import read
 from tasador.events.event import Event, EventError
 
 View = Callable[[Request], Response]
+
+# The version of the HTTP interface: of each OpenAPI document, and in the answer to GET /.
+API_VERSION = "1"
 
 
 class Route(NamedTuple):
@@ -31,6 +34,9 @@ class Function:
     place of ``on_event``, an event whose sender does not pass the reply on. ``load`` runs in a
     thread and may take long. ``check_ready`` raises HttpProblem while the function cannot work.
 
+    ``health`` is what GET /health says besides: whether the model is loaded, or the database
+    reached.
+
     ``answers_inline(path)`` says whether a POST to the path currently takes well under a
     millisecond and never blocks. It is called for every request.
     """
@@ -45,6 +51,7 @@ class Function:
     body_limit: int = BODY_BYTES
     load: Callable[[], None] = lambda: None
     check_ready: Callable[[], None] = lambda: None
+    health: Callable[[], Mapping[str, bool]] = dict
     answers_inline: Callable[[str], bool] = lambda _path: False
     stop: Callable[[], None] = lambda: None
 

@@ -166,8 +166,12 @@ _EVENT = an_object(
     ("specversion", "id", "source", "type"),
 )
 
+_SAME_ID: Json = {**STRING, "description": "the same as `prediction_id`"}
+_SAME_VERSION: Json = {"type": "integer", "description": "the same as `model.version`"}
 _PREDICTION: Json = {
     "prediction_id": STRING,
+    "request_id": _SAME_ID,
+    "model_version": _SAME_VERSION,
     "price": {"type": "number", "exclusiveMinimum": 0, "description": "dollars"},
     "intervals": _INTERVALS,
     "confidence": _CONFIDENCE,
@@ -230,6 +234,10 @@ SCHEMAS: Json = {
             "columns": a_list(_CONTRIBUTION),
             "comparables": a_list(_COMPARABLE),
             "sentence": STRING,
+            "model_version": _SAME_VERSION,
+            "base_value": {**NUMBER, "description": "the same as `base`"},
+            "feature_names": {**a_list(STRING), "description": "`feature` of each of `columns`"},
+            "shap_values": {**a_list(NUMBER), "description": "`dollars` of each of `columns`"},
             "intervals": _INTERVALS,
             "confidence": _CONFIDENCE,
             "warnings": a_list(STRING),

@@ -9,7 +9,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import listings, model
-from functions.function import Function, Route
+from functions.function import API_VERSION, Function, Route
 from functions.http import (
     HttpProblem,
     Request,
@@ -35,7 +35,17 @@ _SINGLE_PATHS = frozenset({"/", "/explain"})
 
 def explain(request: Request) -> Response:
     """POST /explain and /: one listing as a JSON object; ``on_event`` has CloudEvents."""
-    return reply(_explain(read_json(request)))
+    explanation = _explain(read_json(request))
+    columns = explanation["columns"]
+    return reply(
+        {
+            **explanation,
+            "model_version": explanation["model"]["version"],
+            "base_value": explanation["base"],
+            "feature_names": [column["feature"] for column in columns],
+            "shap_values": [column["dollars"] for column in columns],
+        }
+    )
 
 
 def on_event(event: Event) -> Response:
@@ -93,6 +103,8 @@ def index(_request: Request) -> Response:
     return reply(
         {
             "name": "explain",
+            "service": "explain",
+            "version": API_VERSION,
             "model": model.served(MODEL.wait_for_bundle().manifest).answer,
             "revision": model.revision(),
             "links": {"explain": "/explain", "ready": "/ready"},
@@ -128,6 +140,7 @@ FUNCTION = Function(
     routes=(Route("POST", "/explain", post),),
     load=load,
     check_ready=check_ready,
+    health=lambda: {"model_loaded": MODEL.is_ready},
     answers_inline=answers_inline,
 )
 

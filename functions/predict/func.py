@@ -11,11 +11,12 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions import listings, model
-from functions.function import Function, Route
+from functions.function import API_VERSION, Function, Route
 from functions.http import (
     HttpProblem,
     Request,
     Response,
+    invalid_fields,
     new_id,
     read_json,
     reply,
@@ -28,7 +29,8 @@ from tasador.clock import now
 from tasador.events import build
 from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.events.seal import sealed
-from tasador.listings.listing import Listing
+from tasador.listings.listing import FieldProblem, Listing
+from tasador.listings.states import state_code
 from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
 from tasador.settings import Settings
 
@@ -39,6 +41,7 @@ _SINGLE, _BATCH, _EVENT = (PREDICTIONS.labels(mode) for mode in ("single", "batc
 _DURATION, _PRICE = PREDICTION_DURATION.labels(), PREDICTION_PRICE.labels()
 
 _SINGLE_PATHS = frozenset({"/", "/predict"})
+_STATE_FORMS = ("names", "objects")
 
 
 def predict(request: Request) -> Response:
@@ -53,7 +56,9 @@ def predict(request: Request) -> Response:
 
 def batch_predict(request: Request) -> Response:
     """POST /batch_predict: listings by row or by column."""
-    from functions.batch_predict import PricedBatch, read_batch  # not needed for a first price
+    # Not needed for a first price.
+    from functions.batch_predict import PricedBatch
+    from functions.batch_reader import read_batch
 
     batch = read_batch(request, MAX_BODY_BYTES)
     bundle = MODEL.wait_for_bundle()
@@ -120,6 +125,9 @@ def describe(_request: Request) -> Response:
     return reply(
         {
             **model.served(manifest).answer,
+            "model_version": manifest.version,
+            "stage": "Production",
+            "loaded": True,
             "revision": model.revision(),
             "created": manifest.created,
             "git_sha": manifest.git_sha,
@@ -136,9 +144,17 @@ def describe(_request: Request) -> Response:
     )
 
 
-def states(_request: Request) -> Response:
-    """GET /states: the states in the training data."""
-    return reply({"states": MODEL.wait_for_bundle().manifest.categories["state"]})
+def states(request: Request) -> Response:
+    """GET /states: the states in the training data, by name; ``form=objects`` adds their codes."""
+    names = MODEL.wait_for_bundle().manifest.categories["state"]
+    form = request.args.get("form", "names")
+    if form not in _STATE_FORMS:
+        reason = f"is not one of {', '.join(_STATE_FORMS)}"
+        raise invalid_fields([FieldProblem("form", reason, form[:100])])
+    known: list[Any] = names
+    if form == "objects":
+        known = [{"name": name, "code": state_code(name)} for name in names]
+    return reply({"states": known, "unique_states": len(names)})
 
 
 def places(_request: Request) -> Response:
@@ -164,6 +180,8 @@ def index(_request: Request) -> Response:
     return reply(
         {
             "name": "predict",
+            "service": "predict",
+            "version": API_VERSION,
             "model": model.served(bundle.manifest).answer,
             "revision": model.revision(),
             "links": {r.path.strip("/"): r.path for r in FUNCTION.routes} | {"ready": "/ready"},
@@ -197,6 +215,8 @@ def _record(request: Request, records: Sequence[PredictionRecord]) -> None:
 def _prediction(record: PredictionRecord, read_as: dict[str, str]) -> dict[str, Any]:
     return {
         "prediction_id": record.prediction_id,
+        "request_id": record.prediction_id,
+        "model_version": record.model_version,
         "price": record.price,
         "prices": record.prices,
         "intervals": {
@@ -245,6 +265,7 @@ FUNCTION = Function(
     ),
     load=load,
     check_ready=check_ready,
+    health=lambda: {"model_loaded": MODEL.is_ready},
     answers_inline=answers_inline,
     stop=RECORDER.close,
 )

@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from functions import dead_letters, distributions, histories, predictions, reports
 from functions.access import protected, require_seal
 from functions.database import Database
-from functions.function import Function, Route
+from functions.function import API_VERSION, Function, Route
 from functions.http import (
     HttpProblem,
     Request,
@@ -178,7 +178,8 @@ def index(_request: Request) -> Response:
     """GET /: the function and its routes."""
     links = {"history": "/predictions/history", "summary": "/metrics/summary"}
     links |= {"models": "/models", "batches": "/batches", "rollouts": "/rollouts"}
-    return reply({"name": "record", "links": links | {"ready": "/ready"}})
+    name = {"name": "record", "service": "record", "version": API_VERSION}
+    return reply({**name, "links": links | {"ready": "/ready"}})
 
 
 FUNCTION = Function(
@@ -200,6 +201,7 @@ FUNCTION = Function(
     body_limit=MAX_BODY_BYTES,
     load=DATABASE.load,
     check_ready=DATABASE.check_ready,
+    health=lambda: {"database_connected": DATABASE.is_connected},
     stop=DATABASE.close,
 )
 

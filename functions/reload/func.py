@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from functions.access import protected, require_seal
 from functions.database import Database
-from functions.function import Function, Route
+from functions.function import API_VERSION, Function, Route
 from functions.http import (
     HttpProblem,
     Request,
@@ -265,7 +265,8 @@ def _as_json(record: RolloutRecord) -> dict[str, Any]:
 def index(_request: Request) -> Response:
     """GET /: the function and its routes."""
     links = {"reload": "/reload", "ready": "/ready"}
-    return reply({"name": "reload", "links": links})
+    name = {"name": "reload", "service": "reload", "version": API_VERSION}
+    return reply({**name, "links": links})
 
 
 FUNCTION = Function(
@@ -279,6 +280,7 @@ FUNCTION = Function(
     ),
     load=load,
     check_ready=DATABASE.check_ready,
+    health=lambda: {"database_connected": DATABASE.is_connected},
     stop=stop,
 )
 

@@ -98,6 +98,18 @@ _BETWEEN = re.compile(r"[,/()]|(?<=\s)[-\u2013](?=\s)")
 STATE_NAMES = tuple(sorted(set(_NAMES.values())))
 
 
+def state_code(name: str) -> str | None:
+    """The two letters of the state of this name; None if it is none of STATE_NAMES."""
+    return next(
+        (
+            code
+            for code, known in _NAMES.items()
+            if known == name and len(code) == 2 and code.isupper()
+        ),
+        None,
+    )
+
+
 def state_name(text: str) -> str:
     """The name of the state that a text without blanks at its ends means; else the text itself."""
     known = _NAMES.get(text)

@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given, strategies
 
-from functions.batch_predict import read_batch
+from functions.batch_reader import read_batch
 from functions.http import HttpProblem, Request, parse_json
 from functions.listings import listing_from_json, read_as
 

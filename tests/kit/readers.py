@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from functions.batch_predict import read_batch
+from functions.batch_reader import read_batch
 from functions.http import HttpProblem, Request, parse_json
 from functions.listings import listing_from_json
 from tasador.events import read

@@ -1,4 +1,4 @@
-"""The gateway's routes: the functions' paths at the root, /fn, /broker and /_admin."""
+"""The gateway's routes: the functions' paths and ``surface`` at the root, /fn, /broker, /_admin."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from tasador.local.gateway.dead_letters import DeadLetters
 from tasador.local.gateway.forward import Forwarder, Relay
 from tasador.local.gateway.journal import Journal
 from tasador.local.gateway.metrics import GatewayMetrics
-from tasador.local.gateway.options import Options
+from tasador.local.gateway.options import Options, current_settings
 from tasador.local.gateway.reload_timer import reconcile_regularly
 from tasador.local.gateway.services import Revision, Services
+from tasador.local.gateway.surface import Surface
 from tasador.settings import Settings
 
 # Path -> function, as an ingress would route it.
 FUNCTION_OF_PATH = {
     "/": "predict",
-    "/health": "predict",
     "/ready": "predict",
     "/model": "predict",
     "/states": "predict",
@@ -93,6 +93,9 @@ class Gateway:
             self._journal,
             dead_letters,
         )
+        surface = Surface(
+            self.services, self._forwarder, lambda: current_settings(settings).database_url
+        )
         self.app = Starlette(
             routes=[
                 Mount("/_admin", routes=admin.routes()),
@@ -104,6 +107,7 @@ class Gateway:
                         lambda: len(dead_letters.all()),
                     ),
                 ),
+                *surface.routes(),
                 Route("/broker", self._take_event, methods=["POST"]),
                 Route("/fn/{name}", self._function, methods=_METHODS),
                 Route("/fn/{name}/{rest:path}", self._function, methods=_METHODS),
