@@ -124,6 +124,21 @@ class Page:
     def text(self, selector="body"):
         return self.js(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
 
+    def shows(self, text, selector="body", *, exactly=False):
+        """Wait until the element has the text, or is nothing but it; returns all of its text.
+
+        What an action changes comes later on a busy machine: a test that reads once, loses.
+        """
+
+        def shown():
+            whole = self.text(selector)
+            return (whole if whole == text else "") if exactly else text in whole and whole
+
+        try:
+            return wait_for(shown, 30, what=f"{text!r} in {selector}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text()}") from None
+
     def texts(self, selector):
         elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
         return self.js(f"{elements}.map(e => e.innerText.trim())")

@@ -99,7 +99,7 @@ def assert_accessible(page):
         page.scheme(scheme)
         settled(page)
         assert faults(page) == {}, (width, scheme)
-        assert page.js("document.documentElement.scrollWidth <= innerWidth")
+        page.wait("document.documentElement.scrollWidth <= innerWidth")
 
 
 PAGES = {

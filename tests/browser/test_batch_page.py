@@ -8,6 +8,7 @@ import pytest
 
 from tasador.scoring.price_file import OUTPUT
 from tests.browser import chromium
+from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None,
@@ -35,13 +36,14 @@ def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
     opened(page, web)
     page.attach("#file", homes(tmp_path / "homes.csv.gz"))
     page.wait("document.querySelector('#checked')")
-    assert "12,000 rows" in page.text("#checked")
-    assert "1,200 rows have a value that cannot be read" in page.text("#checked")
-    assert any("in line 2: bed is not a number ('lots')" in row for row in page.texts("tbody tr"))
-    assert page.texts(".check") == ["=id", "note"]
+    page.shows("12,000 rows", "#checked")
+    page.shows("1,200 rows have a value that cannot be read", "#checked")
+    page.shows("in line 2: bed is not a number ('lots')", "tbody")
+    assert wait_for(lambda: page.texts(".check")) == ["=id", "note"]
     page.click("#price-file")
     page.wait("document.querySelector('#priced')?.innerText === '12,000 homes'", 60)
-    assert "tasador-price, version 3" in page.text("main")
+    page.shows("tasador-price, version 3", "main")
+    page.wait("document.querySelector('#download')")
     text = page.js("fetch(document.querySelector('#download').href).then(r => r.text())")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert tuple(rows[0]) == ("'=id", "note", *OUTPUT)
@@ -56,7 +58,7 @@ def test_other_files_are_refused_with_their_reason(page, web, model, tmp_path):
     (tmp_path / "homes.csv.bz2").write_bytes(b"BZh91AY.")
     page.attach("#file", tmp_path / "homes.csv.bz2")
     page.wait("document.querySelector('[role=alert].notice')")
-    assert "homes.csv.bz2 is compressed with bzip2: unpack it first" in page.text(".notice")
+    page.shows("homes.csv.bz2 is compressed with bzip2: unpack it first", ".notice")
     page.js("document.querySelector('[data-upload]').dataset.most = 5")
     page.attach("#file", tmp_path / "homes.csv.bz2")
     page.wait("document.querySelector('[data-send-error]').innerText.includes('larger than')")
@@ -65,5 +67,5 @@ def test_other_files_are_refused_with_their_reason(page, web, model, tmp_path):
     (tmp_path / "homes.csv").write_text("bed\n3\n")
     page.attach("#file", tmp_path / "homes.csv")
     page.wait("document.querySelector('#checked')")
-    assert "1 row." in page.text("#checked")
-    assert not page.texts(".notice")
+    page.shows("1 row.", "#checked")
+    page.wait("!document.querySelector('.notice')")

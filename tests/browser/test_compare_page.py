@@ -18,13 +18,13 @@ def opened(page, web, query=""):
 
 def test_home_is_priced_in_every_state_and_in_the_cities_of_one(page, web, platform, model):
     opened(page, web, "?house_size=1850&bed=3")
-    assert page.js("document.getElementById('house_size').value") == "1850"
+    page.wait("document.getElementById('house_size').value === '1850'")
     page.fill("house_size", "2,100")
     page.press("Enter")
     page.wait("document.querySelectorAll('.ranked tbody tr').length > 1")
     prices = [money(t) for t in page.texts(".ranked td.number:not(.hint)")]
     assert prices == sorted(prices, reverse=True)
-    assert "times what it costs in" in page.text("#sentence")
+    page.shows("times what it costs in", "#sentence")
     city, state = place_of(web, platform)
     page.choose("where", state)
     page.click("#places-form button[type=submit]")
@@ -32,7 +32,7 @@ def test_home_is_priced_in_every_state_and_in_the_cities_of_one(page, web, platf
     page.fill("house_size", "big")
     page.press("Enter")
     page.wait("document.querySelector('.notice.red')")
-    assert page.text(".notice.red") == "House size is not a number."
+    page.shows("House size is not a number.", ".notice.red", exactly=True)
 
 
 def test_differences_of_two_homes_add_up_by_the_keyboard(page, web, platform, model):
@@ -50,8 +50,8 @@ def test_differences_of_two_homes_add_up_by_the_keyboard(page, web, platform, mo
     first, second = (money(t) for t in page.texts(".ranked:not(#differences) td.number:not(.hint)"))
     parts = [money(t) for t in page.texts("#differences td.number")]
     assert sum(parts) == second - first
-    assert "than home A" in page.text("#difference")
+    page.shows("than home A", "#difference")
     page.fill("place_b", "qqqqq")
     page.press("Enter")
     page.wait("document.querySelector('.notice.red')")
-    assert "no place like “qqqqq” (home B)" in page.text(".notice.red")
+    page.shows("no place like “qqqqq” (home B)", ".notice.red")

@@ -86,9 +86,9 @@ def test_open_pages_say_what_is_down_keep_what_they_show_and_recover(
             # Browsers slow down the timers of a page that nobody sees.
             pages[route].call("Page.bringToFront")
             pages[route].wait("document.querySelector('main [role=alert]')")
-            said = pages[route].text("main [role=alert]")
-            assert ("record at" if part == "gateway" else "database") in said, (route, said)
-            assert text in pages[route].text("main")
+            down = "record at" if part == "gateway" else "database"
+            pages[route].shows(down, "main [role=alert]")
+            pages[route].shows(text, "main")
     for page in pages.values():
         page.call("Page.bringToFront")
         page.wait("!document.querySelector('main [role=alert]')")
@@ -103,14 +103,14 @@ def test_prices_while_a_part_is_down(page, web, platform, model, part):
         page.click("button[type=submit]")
         if part == "gateway":
             page.wait("document.querySelector('main [role=alert]')")
-            assert "predict at" in page.text("main [role=alert]")
+            page.shows("predict at", "main [role=alert]")
         else:
             # Neither the database nor the object store is needed for a price.
             page.wait("document.querySelector('#price')?.innerText")
     page.wait("!document.querySelector('button[type=submit]').disabled")
     page.click("button[type=submit]")
     page.wait("document.querySelector('#price')?.innerText")
-    assert not page.texts("main [role=alert]")
+    page.wait("!document.querySelector('main [role=alert]')")
 
 
 def functions_of(platform, name):
@@ -135,7 +135,7 @@ def test_sleeping_model_wakes_up_while_the_page_says_so(page, web, platform, mod
     try:
         waits = "getComputedStyle(document.querySelector('.waking')).visibility === 'visible'"
         page.wait(f"document.querySelector('.waking') && {waits}")
-        assert "waking up" in page.text("#answer")
+        page.shows("waking up", "#answer")
     finally:
         os.kill(waking.pid, signal.SIGCONT)
     page.wait("document.querySelector('#price')?.innerText")

@@ -116,11 +116,11 @@ def test_operator_rolls_back_by_the_keyboard_alone(page, web, warehouse, earlier
     tab_to(page, "Roll back to this version…")
     page.press("Enter")
     page.wait("document.querySelector('[role=alertdialog]')")
-    assert page.text("[role=alertdialog] h1, [role=alertdialog] h2").startswith("Return to version")
+    page.shows("Return to version", "[role=alertdialog]")
     tab_to(page, "Roll back")
     page.press("Enter")
     page.wait("document.querySelector('#outcome')")
-    assert f"Version {earlier} is champion again." in page.text("#outcome")
+    page.shows(f"Version {earlier} is champion again.", "#outcome")
     page.wait("document.querySelector('[role=alertdialog]') === null")
     newest = warehouse.model_history(1)[0]
     assert (newest.version, newest.decision, newest.decided_by) == (earlier, "rolled_back", "ana")
@@ -139,7 +139,7 @@ def test_viewer_is_offered_no_action(page, web, warehouse, earlier):
     decide(warehouse, 994, "waiting")
     type_password(page, web, "/models?version=994", "vera")
     page.wait("document.querySelector('#version h2')?.innerText === 'Version 994'")
-    assert "tasador approve 994" in page.text("#version")
+    page.shows("tasador approve 994", "#version")
     assert not [text for text in page.texts("button") if "…" in text]
 
 
@@ -154,7 +154,7 @@ def test_approval_is_refused_for_who_started_the_training(page, web, warehouse):
     tab_to(page, "Approve")
     page.press("Enter")
     page.wait("document.querySelector('#refusal')")
-    assert "ana started the training of version 992" in page.text("#refusal")
+    page.shows("ana started the training of version 992", "#refusal")
     page.press("Escape", 27)
     page.wait("document.querySelector('[role=alertdialog]') === null")
     assert warehouse.model_history(1)[0].training_id == waiting.training_id
