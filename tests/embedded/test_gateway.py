@@ -362,9 +362,10 @@ def test_other_process_on_the_port_gets_no_request(gateway, tmp_path):
 def test_unready_process_is_scaled_to_zero(make):
     gateway = make(TASADOR_SCALE_TO_ZERO_SECONDS="0.4", TASADOR_COLD_START_SECONDS="0.5")
     gateway.serve("predict", ("predict-00001", 100, ""), NOT_READY="the store is away")
-    answer = gateway.client.get("/model")
-    assert answer.json()["detail"] == "predict-00001 is not ready: the store is away"
-    wait_for(lambda: len(gateway.lines("predict", "ended")) == 1)
+    reason = "predict-00001 is not ready: the store is away"
+    # On a busy machine a first answer may come before the process could give its reason.
+    wait_for(lambda: gateway.client.get("/model").json()["detail"] == reason)
+    wait_for(lambda: gateway.lines("predict", "ended"))
 
 
 def test_slow_start_times_out(make):
@@ -372,7 +373,9 @@ def test_slow_start_times_out(make):
     gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="2.5")
     answer = gateway.client.get("/model")
     assert answer.status_code == 503
-    assert answer.json()["detail"] == "predict-00001 is not ready: loading"
+    # A busy machine may not have started the interpreter by then.
+    reasons = [f"predict-00001 is not ready: {reason}" for reason in ("loading", "is starting")]
+    assert answer.json()["detail"] in reasons
     assert answer.headers["retry-after"] == "1"
     wait_for(lambda: gateway.client.get("/model").status_code == 200)
     assert len(gateway.lines("predict", "starts")) == 1
