@@ -2,6 +2,7 @@
 
     python benchmarks/serve.py [--quick] [--csv FILE] [--write]
     python benchmarks/serve.py --soak MINUTES     predict alone, at 16 connections
+    python benchmarks/serve.py --users 50         that many on the whole surface, for a minute
     python benchmarks/serve.py --without PIECE    the functions with one optimisation switched off
 
 All servers run at the same time and take turns, so a busy machine slows all of them. Ratios are
@@ -23,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import ROOT, machine, table, write_section
-from benchmarks.serving import data, soak, without
+from benchmarks.serving import data, soak, users, without
 from benchmarks.serving.measures import ROWS_PER_BATCH, Measures, Meter, median, number, ratio, say
 from benchmarks.serving.pieces import PIECES
 from benchmarks.serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
@@ -192,6 +193,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--image", help="report this image's size (TASADOR_DOCKER: the command)")
     parser.add_argument("--quick", action="store_true", help="one short turn")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="predict at 16 connections")
+    parser.add_argument("--users", type=int, metavar="N", help="on the whole surface, for 60 s")
     parser.add_argument("--without", choices=PIECES, metavar="PIECE", help=", ".join(PIECES))
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     parser.add_argument("--tries", type=int, default=9, help="cold starts")
@@ -219,6 +221,12 @@ def main() -> None:
     bodies.write_bytes(b"\n".join(data.requests(args.csv, ROWS_PER_BATCH)))
     bundle = bundle.resolve()
     began = time.monotonic()
+    if args.users:
+        text = users.run(bundle, args.users, 60)
+        print(f"\n{text}")
+        if args.write:
+            write_section("users", text)
+        return
     if args.without:
         servers = without.subjects(args.without, bundle, folder)
     else:

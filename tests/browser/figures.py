@@ -37,6 +37,11 @@ WATCH = """
   if (found) window.met ??= performance.now(); else setTimeout(look, 5); }}; look(); }})()
 """
 READY = "document.querySelector('#listing[data-loaded=true]')"
+# Remembers when a condition was met, in milliseconds since 1970.
+NEWS = """
+(() => {{ window.seen = 0; const look = () => {{
+  if ({shown}) window.seen = Date.now(); else setTimeout(look, 10); }}; look(); }})()
+"""
 # From the event of the slider until the price is another one and the waterfall ends at it.
 SLIDER = """
 (() => { window.delays = [];
@@ -122,10 +127,7 @@ def news(tab, web, settings, times):
     with Warehouse(settings.database_url) as warehouse:
         for number in range(2_000_001, 2_000_001 + times):
             shown = f"document.querySelector('tbody').innerText.includes('Version {number}')"
-            page.js(
-                "(() => { window.seen = 0; const look = () => { "
-                f"if ({shown}) window.seen = Date.now(); else setTimeout(look, 9); }}; look(); }})()"
-            )
+            page.js(NEWS.format(shown=shown))
             warehouse.record_decision(decision(number, datetime.now(UTC)))
             at = time.time()
             took.append(page.wait("window.seen") / 1000 - at)
