@@ -125,6 +125,7 @@ def _record() -> Json:
             "counts, prices and latencies; the state of rollouts", {"type": "object"}
         ),
         **_histories(),
+        **_schemas(),
         "/dead-letters": {
             "post": {
                 "summary": "store an event that a broker could not deliver",
@@ -133,6 +134,19 @@ def _record() -> Json:
                 "responses": responses_of(None, 400, 413, status=204, description="stored"),
             }
         },
+    }
+
+
+def _schemas() -> Json:
+    event_type = {**parameter("event_type", STRING), "in": "path", "required": True}
+    paths = {"type": "object", "additionalProperties": STRING}
+    one = get("the JSON Schema of an event type's data", {"type": "object"}, 404)
+    one["get"]["parameters"] = [event_type]
+    content = one["get"]["responses"]["200"]["content"]
+    content["application/schema+json"] = content.pop("application/json")
+    return {
+        "/events/schemas": get("the types of events", an_object({"schemas": paths})),
+        "/events/schemas/{event_type}": one,
     }
 
 

@@ -13,7 +13,14 @@ from typing import Any
 # parliament puts only this folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from functions import dead_letters, distributions, histories, predictions, reports
+from functions import (
+    dead_letters,
+    distributions,
+    event_schemas,
+    histories,
+    predictions,
+    reports,
+)
 from functions.access import protected, require_seal
 from functions.database import Database
 from functions.function import API_VERSION, Function, Route
@@ -196,6 +203,7 @@ FUNCTION = Function(
             for module in (histories, distributions, reports)
             for r in module.routes(DATABASE)
         ),
+        *event_schemas.routes(),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),
     body_limit=MAX_BODY_BYTES,

@@ -1,4 +1,4 @@
-"""docs/events.md and the JSON Schemas in its folder: what Tasador sends is what they say."""
+"""docs/events.md and the JSON Schemas that it links to: what Tasador sends is what they say."""
 
 import json
 from datetime import UTC, datetime
@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 import jsonschema
 import pytest
 
+from functions import event_schemas
+from functions.http import HttpProblem, Request
 from tasador.events import build
 from tasador.events.comparisons import prediction_compared
 from tasador.events.event import PREDICTION_REQUESTED, TYPES, Event
 from tests.kit import records
 from tests.kit.checkout import ROOT
 
-FOLDER = ROOT / "docs" / "events"
+FOLDER = ROOT / "tasador" / "events" / "schemas"
 
 
 def schema_of(kind):
@@ -61,7 +63,9 @@ def sent():
 def test_every_type_has_a_schema_and_a_place_on_the_page():
     assert {path.stem for path in FOLDER.glob("*.json")} == set(TYPES)
     page = (ROOT / "docs" / "events.md").read_text()
-    assert [kind for kind in TYPES if f"[`{kind}`](events/{kind}.json)" not in page] == []
+    assert [
+        kind for kind in TYPES if f"[`{kind}`](../tasador/events/schemas/{kind}.json)" not in page
+    ] == []
     assert {event.type for event in sent()} == set(TYPES)
 
 
@@ -91,3 +95,16 @@ def test_reply_names_the_event_that_it_answers():
     assert reply.extensions["correlationid"] == "mine"
     # The data keeps the one of the model.
     assert reply.data["correlation_id"] == "c-1"
+
+
+def test_schemas_are_served():
+    listed, one = (route.view for route in event_schemas.routes())
+    request = Request(method="GET", path="/", headers={})
+    paths = json.loads(listed(request).body)["schemas"]
+    assert set(paths) == set(TYPES)
+    for kind in TYPES:
+        answer = one(request, event_type=kind)
+        assert answer.content_type == "application/schema+json"
+        assert json.loads(answer.body)["title"] == kind
+    with pytest.raises(HttpProblem, match="GET /events/schemas lists them"):
+        one(request, event_type="../seal.py")

@@ -59,6 +59,8 @@ FUNCTION_OF_PATH = {
     "/monitoring": "record",
     "/ledger": "record",
     "/changes": "record",
+    "/events/schemas": "record",
+    "/events/schemas/{event_type}": "record",
 }
 Pick = Callable[[], Revision]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
