@@ -307,9 +307,11 @@ def test_prediction_is_found_in_the_history_and_counted(page, web, platform, mod
     recorded(platform, identity)
     page.js("document.querySelector('nav a[href=\"/predictions\"]').click()")
     page.wait("document.querySelector('h1')?.innerText === 'Predictions'")
+    row = f"document.querySelector('[data-prediction=\"{identity}\"]')?.closest('tr')"
+    page.wait(row)
     page.fill("version", "v3")
     page.press("Enter")
-    row = f"document.querySelector('[data-prediction=\"{identity}\"]')?.closest('tr')"
+    page.wait("location.search === '?version=v3'")
     page.wait(row)
     page.wait(f"{row}?.innerText.includes('${price:,.0f}')")
     page.click(f'[data-prediction="{identity}"]')

@@ -153,7 +153,7 @@ def test_requests_beyond_capacity_get_503_with_retry_after(gateway):
     async def ask_all() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(
-            base_url=gateway.url, limits=limits, timeout=30, trust_env=False
+            base_url=gateway.url, limits=limits, timeout=240, trust_env=False
         ) as client:
             return await asyncio.gather(*(client.get("/model") for _ in range(300)))
 
