@@ -86,11 +86,12 @@ def processes(platform, tmp_path_factory):
         f"TASADOR_{name.upper()}": getattr(platform, name)
         for name in ("gateway_admin_url", "gateway_token", "functions_url", "broker_url")
     }
+    # The tests of each function send it the same kinds of requests, with tracing.
     with (
-        function("predict", folder, **model) as predict,
-        function("explain", folder, **model) as explain,
-        function("record", folder, **store) as record,
-        function("reload", folder, **empty) as reload,
+        function("predict", folder, traced=False, **model) as predict,
+        function("explain", folder, traced=False, **model) as explain,
+        function("record", folder, traced=False, **store) as record,
+        function("reload", folder, traced=False, **empty) as reload,
     ):
         clients = {"predict": predict, "explain": explain, "record": record, "reload": reload}
         for client in clients.values():
