@@ -21,7 +21,7 @@ from functions.limits import MAX_BODY_BYTES
 from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
 from tasador.records import DeadLetter
-from tasador.shadow_record import MIRROR
+from tasador.shadow_record import SUBSCRIBERS
 
 # The broker adds knativeerrordest, knativeerrorcode, knativeerrordata and internal attributes.
 _BROKER_PREFIX = "knative"
@@ -42,7 +42,7 @@ def store(database: Database, request: Request) -> Response:
     body = read_body(request, MAX_BODY_BYTES)  # a request can be read once
     require_token_or_origin(request, body)
     letter = dead_letter_of(request.headers, body)
-    if letter.subscriber == MIRROR:
+    if letter.subscriber in SUBSCRIBERS:
         EVENTS.labels("dead-letter", "refused").inc()
         log.info("a shadow did not accept an event: %s", letter.reason)
         return no_content()

@@ -13,6 +13,8 @@ from tasador.clock import now
 from tasador.model.model_ref import CANDIDATE, ModelRef
 
 MIRROR = "shadow"  # the name of the Trigger that delivers predictions to a shadow
+# What a dead letter calls its subscriber: the host of the tag, or the Trigger if nothing answered.
+SUBSCRIBERS = frozenset({MIRROR, "shadow-predict"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,9 +174,13 @@ def test_dead_letter_that_was_checked_keeps_its_body(cluster):
 
 def test_what_a_shadow_did_not_accept_is_no_dead_letter(cluster):
     database = DeadLetters()
-    for trigger, kept in (("shadow", 0), ("record", 1)):
-        filter_of = f"http://broker-filter.knative-eventing.svc/triggers/tasador/{trigger}/4e"
-        event = sealed(dataclasses.replace(EVENT, extensions={"knativeerrordest": filter_of}), KEY)
+    # Knative names the address that answered, else its filter with the Trigger.
+    for address, kept in (
+        ("http://shadow-predict.tasador.svc.cluster.local", 0),
+        ("http://broker-filter.knative-eventing.svc/triggers/tasador/shadow/4e", 0),
+        ("http://record.tasador.svc.cluster.local", 1),
+    ):
+        event = sealed(dataclasses.replace(EVENT, extensions={"knativeerrordest": address}), KEY)
         assert dead_letters.store(database, of(event)).status == 204
         assert len(database.kept) == kept
 

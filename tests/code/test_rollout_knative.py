@@ -11,6 +11,7 @@ from tasador.rollout.backend import Revision, Target
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.kube import KubeClient
 from tasador.rollout.plan import CANDIDATE
+from tasador.shadow_record import SUBSCRIBERS
 from tests.kit.records import make_decision
 
 NAMESPACE = "tasador"
@@ -379,6 +380,8 @@ def test_shadow_has_a_tag_without_traffic_and_a_trigger_that_names_it():
     assert trigger["spec"]["subscriber"] == {
         "uri": "http://shadow-predict.tasador.svc.cluster.local"
     }
+    # record knows what it does not keep by these.
+    assert {trigger["metadata"]["name"], "shadow-predict"} == SUBSCRIBERS
     state = backend.state("predict")
     assert state.traffic == (Target("predict-00007", 100), Target(made.name, 0, "shadow"))
     assert plan.without_shadow(state) == before
