@@ -7,6 +7,7 @@ and what 200 visitors at once cost one process. The goals of each are in the tab
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from tasador.local.platform import Platform
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
 from tests.browser.conftest import Services, serving
+from tests.kit.checkout import RUN_FOLDER
 from tests.kit.models import make_bundle
 from tests.kit.records import make_decision, make_prediction
 
@@ -343,6 +345,7 @@ def main() -> None:
     with ExitStack() as stack:
         stack.callback(platform.down)
         settings = platform.up(web=False)
+        os.environ[RUN_FOLDER] = str(home)
         folder = home / "bundle"
         services = Services(settings, {3: (make_bundle(folder, version=3, rows=2000), folder)})
         services.serve(3)
