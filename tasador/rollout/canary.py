@@ -31,8 +31,9 @@ _REACHABLE_WITHIN = 30.0
 # than it was given, for at most this many seconds, until it has sent them.
 _MIN_REQUESTS = 10
 _EXTRA_SECONDS = 15.0
-# One request in a hundred may be lost to the network.
+# One request in a hundred may fail. Of fewer, one may get no answer: a busy network loses it, too.
 _MAX_EXTRA_ERRORS = 0.01
+_MAX_LOST = 1
 # The candidate's median may be twice the serving revision's, plus 0.05 seconds.
 _MAX_SLOWDOWN, _MARGIN_SECONDS = 2.0, 0.05
 
@@ -77,10 +78,14 @@ def _wrong(text: str, why: str) -> ConfigurationError:
 
 @dataclass(slots=True)
 class Responses:
-    """How one revision answered: the seconds of each good answer, and a text for each failure."""
+    """How one revision answered: the seconds of each good answer, and a text for each failure.
+
+    ``lost`` of the failures got no answer at all.
+    """
 
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    lost: int = 0
 
     @property
     def count(self) -> int:
@@ -96,12 +101,13 @@ class Responses:
 def judge(candidate: Responses, stable: Responses) -> str:
     """Why the rollout must stop, or an empty text. Pure.
 
-    The candidate may fail at most 1 % more of its requests than the serving revision, and take at
-    most twice as long plus 50 ms (medians).
+    The candidate may fail at most 1 % more of its requests than the serving revision, or leave one
+    without an answer, and take at most twice as long plus 50 ms (medians).
     """
     if candidate.count < _MIN_REQUESTS:
         return f"it could be sent only {candidate.count} requests"
-    if candidate.error_rate > stable.error_rate + _MAX_EXTRA_ERRORS:
+    is_only_lost = len(candidate.failures) == candidate.lost <= _MAX_LOST
+    if candidate.error_rate > stable.error_rate + _MAX_EXTRA_ERRORS and not is_only_lost:
         return (
             f"{candidate.error_rate:.0%} of its {candidate.count} requests failed "
             f"({candidate.failures[-1]}), compared with {stable.error_rate:.0%} of the serving "
@@ -157,6 +163,7 @@ def watch(
                     answer = client.post(f"{address}{_PATHS[service]}", json=listing)
                 except httpx.TransportError as error:
                     received.failures.append(type(error).__name__)
+                    received.lost += 1
                     continue
                 if answer.status_code == 200:
                     received.seconds.append(time.perf_counter() - began)

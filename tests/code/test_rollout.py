@@ -169,8 +169,9 @@ def test_invalid_canary_steps_name_the_problem(text, message):
         canary.read_steps(text)
 
 
-def responses(milliseconds, count=50, failed=0):
-    return canary.Responses([milliseconds / 1000] * (count - failed), ["HTTP 500"] * failed)
+def responses(milliseconds, count=50, failed=0, lost=0):
+    failures = ["HTTP 500"] * failed + ["ReadTimeout"] * lost
+    return canary.Responses([milliseconds / 1000] * (count - len(failures)), failures, lost)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +183,10 @@ def responses(milliseconds, count=50, failed=0):
         (responses(390), responses(200), ""),
         (responses(5, failed=1), responses(5), "2% of its 50 requests failed"),
         (responses(5, count=200, failed=1), responses(5), ""),
+        # A busy network lost one, which is a tenth of them.
+        (responses(5, count=10, lost=1), responses(5, count=10), ""),
+        (responses(5, count=10, lost=2), responses(5, count=10), "20% of its 10 requests failed"),
+        (responses(5, count=10, lost=1, failed=1), responses(5), "20% of its 10 requests failed"),
         # A problem of both revisions is not the fault of the candidate.
         (responses(5, failed=20), responses(5, failed=20), ""),
         (responses(5, failed=50), responses(5), "100% of its 50"),
