@@ -98,12 +98,18 @@ class Encoded(NamedTuple):
         return prices
 
 
-def encoded(frame: pd.DataFrame, away: np.ndarray, seed: int) -> Encoded:
-    """Encode the training rows, and the rows to be judged, ``away`` (bool [n])."""
+def encoded(
+    frame: pd.DataFrame, away: np.ndarray, seed: int, folds: np.ndarray | None = None
+) -> Encoded:
+    """Encode the training rows, and the rows to be judged, ``away`` (bool [n]).
+
+    ``folds`` [n] are those that the training rows are encoded by (default: five, by property).
+    """
     shown, judged = columns_of(frame[~away]), columns_of(frame[away])
-    keys = frame["property_key"].to_numpy(dtype=object)[~away]
-    folds = pd.util.hash_array(keys, hash_key="model bench fold") % np.uint64(5)
-    encoders, sample = fit_out_of_fold(shown, folds.astype(int), seed)
+    if folds is None:
+        keys = frame["property_key"].to_numpy(dtype=object)
+        folds = (pd.util.hash_array(keys, hash_key="model bench fold") % np.uint64(5)).astype(int)
+    encoders, sample = fit_out_of_fold(shown, folds[~away], seed)
     matrix = encoders.transform(judged)
     log_price, price = np.log(shown["price"]), judged["price"]
     return Encoded(sample, log_price, _place(shown), matrix, _place(judged), price)
@@ -149,11 +155,13 @@ class Splits(NamedTuple):
         }
 
 
-def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+def ablation(
+    frame: pd.DataFrame, seeds: Sequence[int], trials: int, scratch: Path, log: Log
+) -> Figures:
     """Leave out each group of features in turn."""
     del trials, scratch
     figures: Figures = {}
-    for seed in range(seeds):
+    for seed in seeds:
         splits = Splits.of(frame, seed)
         for group, prefixes in GROUPS.items():
             kept = [
@@ -166,7 +174,9 @@ def ablation(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: L
     return figures
 
 
-def tried(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+def tried(
+    frame: pd.DataFrame, seeds: Sequence[int], trials: int, scratch: Path, log: Log
+) -> Figures:
     """Fit the trees with each variant instead of the current settings.
 
     Judged on held-out properties in known states, and on a quarter of the states by a model that
@@ -174,7 +184,7 @@ def tried(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log)
     """
     del trials, scratch
     figures: Figures = {}
-    for seed in range(seeds):
+    for seed in seeds:
         splits = Splits.of(frame, seed)
         for name, fit in TRIED.items():
             measured = splits.judged(partial(Encoded.fitted, fit=fit, seed=seed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from tasador.source.course import course_batch
 from tasador.training.evaluation import evaluate
 
 
-def course(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+def course(
+    frame: pd.DataFrame, seeds: Sequence[int], trials: int, scratch: Path, log: Log
+) -> Figures:
     """The six batches by the course's rule: R² of the champion after each, on a national holdout.
 
     "course fall" is the largest mean fall from one batch to the next beyond noise. Noise is twice
@@ -31,7 +34,7 @@ def course(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log
     batch = np.array([-1 if n is None else n for n in numbers])
     runs = [
         _course_of(frame.assign(holdout=held_out(frame, seed)), batch, seed, trials, scratch, log)
-        for seed in range(seeds)
+        for seed in seeds
     ]
     figures: Figures = {f"course {number}": [] for number in range(6)}
     for served in runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,3 +42,18 @@ def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0
     model = fitting.fit(splits.prepare(frame), parameters(frame, trials, seed), seed=seed)
     fitting.write(model, folder)
     return Bundle.load(folder)
+
+
+def kept_figures(path: Path) -> dict[str, Figures]:
+    """The figures that ``keep`` wrote, by their keys; none without the file."""
+    found: dict[str, Figures] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def keep(path: Path | None, kept: dict[str, Figures], key: str, figures: Figures) -> None:
+    """Add figures to ``kept`` and, with a ``path``, write all of them there."""
+    kept[key] = figures
+    if path is not None:
+        written = path.with_suffix(".part")
+        written.write_text(json.dumps(kept))
+        written.replace(path)

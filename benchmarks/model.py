@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +23,49 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import ablation, drift, legacy_model, report
+from benchmarks import ablation, ceiling, drift, legacy_model, report
 from benchmarks.course import course
-from benchmarks.judged import Figures, Log, held_out, median_error, parameters, trained
+from benchmarks.judged import (
+    Figures,
+    Log,
+    held_out,
+    keep,
+    kept_figures,
+    median_error,
+    parameters,
+    trained,
+)
 from tasador.gate.measures import Evaluation, r2
-from tasador.listings.arrays import listing_at
+from tasador.listings.arrays import Columns, listing_at
 from tasador.listings.listing import INPUTS, MARKET_PRICE
 from tasador.listings.table import columns_of, read_csv
 from tasador.model.bundle import Bundle
-from tasador.model.confidence import WITHIN
+from tasador.model.confidence import CLASSES, WITHIN
 from tasador.model.contributions import explain
+from tasador.ratio_study.figures import outliers
 from tasador.ratio_study.groups import STATE, STATUS
+from tasador.ratio_study.noise import simulate
 from tasador.ratio_study.study import point_figures
 from tasador.training.evaluation import evaluate
 from tasador.training.leave_out import leave_states_out
 
-PARTS = ("accuracy", "states", "course", "drift", "ablation", "tried")
+PARTS = ("accuracy", "states", "course", "drift", "ablation", "tried", "ceiling")
 ROOMS = ["bed", "bath", "house_size"]
 _EXPLAINED = 300
-# The bands of the estimate, by their lower ends (dollars), and the fewest rows of a band, a state
-# or a status, all seeds together, whose coverage counts.
+# The bands of the estimate, by their lower ends (dollars), and the fewest rows of a band, a state,
+# a status or a class, all seeds together, whose coverage counts.
 _BANDS = (0, 100_000, 200_000, 300_000, 500_000, 800_000)
 _CELL = 300
+COVERED = "covered:"
+_DRAWS = 60
 
 
-def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+def accuracy(
+    frame: pd.DataFrame, seeds: Sequence[int], trials: int, scratch: Path, log: Log
+) -> Figures:
     """Accuracy, intervals and the cost of an explanation, on properties unseen in training."""
     figures: Figures = {}
-    cells: dict[tuple[str, str], tuple[int, int]] = {}
-    for seed in range(seeds):
+    for seed in seeds:
         rows = frame.assign(holdout=held_out(frame, seed))
         began = time.perf_counter()
         bundle = trained(rows, scratch / f"accuracy-{seed}", trials=trials, seed=seed)
@@ -64,7 +78,7 @@ def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: L
         legacy_rows = legacy_model.complete(judged)
         legacy_price = legacy.predict(legacy_rows)
         study = point_figures(model.predicted[rooms], model.actual[rooms])
-        _count_covered(cells, model)
+        _count_covered(figures, bundle, model, columns_of(judged))
         measured = {
             "seconds": took,
             "rooms cod": study.get("cod", math.nan),
@@ -79,34 +93,60 @@ def accuracy(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: L
             "covered whole": _covered(model, whole),
             "covered partial": _covered(model, ~whole),
             **_widths(model),
+            **_beyond_noise(model, rooms, seed),
             "explain p99": _explain_p99(bundle, judged),
             **_confidence(bundle.manifest.confidence),
         }
         for name, value in measured.items():
             figures.setdefault(name, []).append(value)
         log(f"accuracy, seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()))
-    shares = {cell: inside / rows for cell, (inside, rows) in cells.items() if rows >= _CELL}
-    log("covered: " + ", ".join(f"{' '.join(cell)} {share:.3f}" for cell, share in shares.items()))
-    if shares:
-        figures["covered least"], figures["covered most"] = (
-            [min(shares.values())],
-            [max(shares.values())],
-        )
     return figures
 
 
-def _count_covered(cells: dict[tuple[str, str], tuple[int, int]], model: Evaluation) -> None:
-    """Add the rows of each band of the estimate, state and status, and those in their intervals."""
+def _count_covered(figures: Figures, bundle: Bundle, model: Evaluation, columns: Columns) -> None:
+    """Keep the rows of each band of the estimate, state, status and class, and how many of them are
+    in their intervals, as COVERED."""
     inside = (model.actual >= model.low["90"]) & (model.actual <= model.high["90"])
     kinds = {kind: model.parts[kind] for kind in (STATE, STATUS)}
     kinds["estimate"] = np.array([f"above {edge:,} dollars" for edge in _BANDS], dtype=object)[
         np.searchsorted(_BANDS, model.predicted, side="right") - 1
     ]
+    confidence = bundle.predict(columns).confidence
+    if confidence is not None:
+        kinds["class"] = np.array(CLASSES, dtype=object)[confidence.classes]
     for kind, names in kinds.items():
         for name in sorted({str(name) for name in names}):
             rows = names.astype(str) == name
-            before = cells.get((kind, name), (0, 0))
-            cells[kind, name] = (before[0] + int(inside[rows].sum()), before[1] + int(rows.sum()))
+            for what, count in (("rows", rows.sum()), ("inside", inside[rows].sum())):
+                figures.setdefault(f"{COVERED} {what} {kind} {name}", []).append(float(count))
+
+
+def _shares_covered(figures: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The coverage of each cell with _CELL rows, all seeds together, by its kind and name."""
+    shares = {}
+    for name, counts in figures.items():
+        if name.startswith(f"{COVERED} rows ") and sum(counts) >= _CELL:
+            cell = name.removeprefix(f"{COVERED} rows ")
+            shares[cell] = sum(figures[f"{COVERED} inside {cell}"]) / sum(counts)
+    return shares
+
+
+def _beyond_noise(model: Evaluation, rows: np.ndarray, seed: int) -> dict[str, float]:
+    """How much worse PRD, PRB and MKI are than those of noise alone, as in the ratio study."""
+    kept = np.flatnonzero(rows)
+    kept = kept[~outliers(model.predicted[kept] / model.actual[kept])]
+    estimate, price = model.predicted[kept], model.actual[kept]
+    if len(kept) < _CELL:
+        return {}
+    draw = np.random.default_rng(seed)
+    noise = simulate(estimate, price, model.key[kept], _DRAWS, draw)
+    study = point_figures(estimate, price)
+    # Regressive is a PRD above, a PRB and an MKI below.
+    worse = {"prd": 1.0, "prb": -1.0, "mki": -1.0}
+    return {
+        f"{name} beyond noise": sign * (study[name] - noise[name].mean)
+        for name, sign in worse.items()
+    }
 
 
 def _covered(model: Evaluation, rows: np.ndarray | None = None) -> float:
@@ -171,11 +211,13 @@ def _explain_p99(bundle: Bundle, frame: pd.DataFrame) -> float:
     return float(np.quantile(took, 0.99))
 
 
-def states(frame: pd.DataFrame, seeds: int, trials: int, scratch: Path, log: Log) -> Figures:
+def states(
+    frame: pd.DataFrame, seeds: Sequence[int], trials: int, scratch: Path, log: Log
+) -> Figures:
     """Leave out whole states: four rotations of a quarter of the states each."""
     del scratch
     figures: Figures = {}
-    for seed in range(seeds):
+    for seed in seeds:
         known = parameters(frame, trials, seed).params
         left_out = leave_states_out(frame.assign(holdout=False), known, needing=ROOMS, seed=seed)
         legacy_r2, legacy_error = [], []
@@ -206,6 +248,7 @@ def summary(figures: Figures) -> str:
         name: float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
         for name, values in figures.items()
     }
+    shares = _shares_covered(figures)
     targets = []
 
     def row(
@@ -232,6 +275,10 @@ def summary(figures: Figures) -> str:
         row(f"{rooms}: COD", "rooms cod", "none", "≤ 20.3", met, "{:.1f}")
         met = mean["rooms ppe"] >= 0.36
         row(f"{rooms}: within 10 %", "rooms ppe", "none", "≥ 36 %", met, percent)
+        for name in ("prd", "prb", "mki"):
+            if (figure := f"{name} beyond noise") in mean:
+                what = f"{rooms}: {name.upper()}, more regressive than noise by"
+                row(what, figure, "none", "≤ 0.02", mean[figure] <= 0.02)
         row(f"{every}: R²", "all r2", "none", "≥ 0.70", mean["all r2"] >= 0.70)
         error = mean["all error"]
         row(f"{every}: median error", "all error", "none", "≤ 18.1 %", error <= 0.181, percent)
@@ -248,11 +295,13 @@ def summary(figures: Figures) -> str:
                 met,
                 percent,
             )
-        for name, what in (("covered least", "lowest"), ("covered most", "highest")):
-            if name in mean:
-                met = abs(mean[name] - 0.9) <= 0.025
-                what = f"{what} coverage of a band of the estimate, a state or a status"
-                row(what, name, "none", "87.5 % to 92.5 %", met, percent)
+        if shares:
+            for at, what in ((min, "lowest"), (max, "highest")):
+                cell = at(shares, key=shares.__getitem__)
+                mean[cell] = shares[cell]
+                met = abs(mean[cell] - 0.9) <= 0.025
+                what = f"{what} coverage of a band, a state, a status or a class: {cell}"
+                row(what, cell, "none", "87.5 % to 92.5 %", met, percent)
         for name, what in _WIDTHS.items():
             row(f"its width, {what}", name, "none", "≤ 0.75", mean[name] <= 0.75)
         share = f"class high, {mean['high share']:.1%} of all rows: PPE10"
@@ -301,6 +350,12 @@ def main() -> None:
     parser = report.arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=0, help="of a search; 0: known good values")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="keep the figures of each seed there, and continue an interrupted run of this commit",
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:4])
     options = report.parsed(parser)
     warnings.simplefilter("ignore")
@@ -310,12 +365,14 @@ def main() -> None:
 
     frame, _ = read_csv(options.csv)
     frame = frame[frame["price"].between(*MARKET_PRICE)].reset_index(drop=True)
+    kept = {} if options.resume is None else kept_figures(options.resume)
     measures = {
         "accuracy": (accuracy, summary),
         "states": (states, summary),
         "course": (course, summary),
         "ablation": (ablation.ablation, ablation.left_out_table),
         "tried": (ablation.tried, ablation.tried_table),
+        "ceiling": (ceiling.ceiling, ceiling.ceiling_table),
     }
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as scratch:
         for part in options.parts:
@@ -324,7 +381,18 @@ def main() -> None:
                 drift.main([*arguments, "--write"] if options.write else arguments)
                 continue
             measure, table = measures[part]
-            figures = measure(frame, options.seeds, options.trials, Path(scratch), log)
+            # The course's noise is measured over all seeds.
+            seeds = range(options.seeds)
+            runs = [list(seeds)] if part == "course" else [[seed] for seed in seeds]
+            figures: Figures = {}
+            for run in runs:
+                key = f"{report.machine()}, {options.csv}, {options.trials} trials, {part} {run}"
+                found = kept.get(key)
+                if found is None:
+                    found = measure(frame, run, options.trials, Path(scratch), log)
+                    keep(options.resume, kept, key, found)
+                for name, values in found.items():
+                    figures.setdefault(name, []).extend(values)
             sample = (
                 f"{options.seeds} seed{'s' if options.seeds > 1 else ''}, {len(frame):,} listings"
             )

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks import ceiling
 from benchmarks.serving.pieces import PIECES
 from tasador.listings.listing import COLUMNS
+from tasador.listings.table import read_csv
 from tasador.source.simulator import generate
 from tests.kit.untraced import untraced
 
@@ -108,6 +111,28 @@ def test_model_benchmark_of_ablations_and_variants(listings):
     others = ("comparables", "the trees", "squared error", "depth 5", "330 rounds at 0.09")
     others += ("no masked views",)
     assert all(float(ratio[name]) != 1 for name in others)
+
+
+def test_model_benchmark_of_the_ceiling(listings, tmp_path, monkeypatch):
+    """Learners get the rows that the trees are fitted on; one that is not installed has no line."""
+    rows = []
+
+    def learner(features, label, weight, judged, seed):
+        rows.append((len(features), len(label), len(weight)))
+        return np.zeros(len(judged))
+
+    learners = {"the blend alone": ("numpy", learner), "another": ("no_such_package", learner)}
+    monkeypatch.setattr(ceiling, "LEARNERS", learners)
+    frame, _ = read_csv(listings)
+    table = ceiling.ceiling_table(ceiling.ceiling(frame, [0], 0, tmp_path, lambda line: None))
+    assert len(rows) == 2
+    assert all(len({*row}) == 1 for row in rows)
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    by_name = {row[0]: row[1:] for row in cells}
+    assert set(by_name["another"]) == {"not installed"}
+    assert by_name["the blend alone"] == by_name[ceiling.MEAN]
+    assert by_name["the blend alone"] != by_name[ceiling.OURS]
+    assert [bool(cell) for cell in by_name[ceiling.BY_ROW]] == [True] * 4 + [False]
 
 
 def test_cost_benchmark(listings):
