@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.cluster.test_messages import dead_letters
 from tests.cluster.test_rollout import (  # noqa: F401
     LISTING,
     promote,
@@ -12,12 +13,13 @@ from tests.cluster.test_rollout import (  # noqa: F401
     traffic,
     wait_for_outcomes,
 )
-from tests.cluster.test_states import tasador
+from tests.cluster.test_states import HIDE, RESTORE, tasador
 from tests.kit import cluster as kit
 
 pytestmark = [pytest.mark.timeout(1200), kit.long]
 
 REQUESTS = 20
+NEWEST_URI = "warehouse.latest_promotion(settings.model_name).model_uri"
 
 
 def report():
@@ -63,6 +65,12 @@ def another_bundle():
     return version
 
 
+def record_log():
+    """What the processes of record say."""
+    logs = ("-c", "record", "--since=3m")
+    return "".join(kit.kubectl("-n", kit.NAMESPACE, "logs", p, *logs) for p in kit.pods("record"))
+
+
 def test_shadow_prices_what_predict_answers_until_a_rollout_ends_it(served, measured):  # noqa: F811
     code, said = tasador("rollout", "shadow", "1", check=False)
     assert (code != 0, "cannot shadow itself" in said) == (True, True)
@@ -93,9 +101,22 @@ def test_shadow_prices_what_predict_answers_until_a_rollout_ends_it(served, meas
 
     # Events start it again.
     label = f"serving.knative.dev/revision={revision}"
-    kit.until("the shadow at zero", lambda: kit.get("pod", "", "-l", label) == [], 300, pause=3)
+    at_zero = ("the shadow at zero", lambda: kit.get("pod", "", "-l", label) == [], 300, 3)
+    kit.until(*at_zero)
     wanted |= asked(5)
     kit.until("these too", lambda: wanted <= compared(shadow["digest"]), 200, pause=2)
+
+    # One that cannot start loses what it should compare, and nobody has to replay that.
+    kit.until(*at_zero)
+    uri = kit.python(HIDE.replace(NEWEST_URI, repr(shadow["model_uri"])))
+    try:
+        asked(1)
+        said = "a shadow did not accept an event"
+        kit.until("the broker gives up", lambda: said in record_log(), 200, pause=2)
+        assert not [each for each in dead_letters() if "shadow" in each["subscriber"]]
+        kit.until("it is counted", lambda: report()["unanswered"] == 1, 120, pause=3)
+    finally:
+        kit.python(RESTORE.replace("URI", uri))
     said = report()
     assert said["errors"] == 0, said["reasons"]
     assert said["served_versions"] == [1]
