@@ -55,13 +55,12 @@ certificates.share()
 
 # Seconds to minutes each, the slowest first; the other files follow in alphabetical order.
 SLOWEST_FIRST = (
-    "tests/embedded/test_monitor_flow.py",
+    "tests/embedded/test_loop.py",
     "tests/browser/test_pages.py",
     "tests/browser/test_serving.py",
     "tests/browser/test_client.py",
     "tests/embedded/test_train_flow_killed.py",
     "tests/embedded/test_train_flow.py",
-    "tests/embedded/test_loop.py",
     "tests/embedded/test_drift_flow.py",
     "tests/embedded/test_ingest_flow.py",
     "tests/embedded/test_score_flow.py",

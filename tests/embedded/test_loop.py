@@ -1,11 +1,16 @@
-"""The whole loop by `tasador pipeline`: events start flows, reload serves, lineage walks back."""
+"""The whole loop by `tasador pipeline`: events start flows, reload serves, monitoring retrains, and
+the machine is lost.
+
+The tests share one platform and its champion, and run in this order.
+"""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import httpx
 import pytest
@@ -17,22 +22,45 @@ from tasador.settings import Settings
 from tasador.source.simulator import generate
 from tasador.trace_context import root_of
 from tasador.warehouse.warehouse import Warehouse
+from tests.kit.flows import card_text
 from tests.kit.ingestion import Source, ingest_one, own_database
 from tests.kit.otlp_sink import otlp_sink
 from tests.kit.records import make_drift_record
+from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
+pytestmark = pytest.mark.filterwarnings(
+    # Metaflow's own.
+    "ignore:The _yaml extension module:DeprecationWarning"
+)
 
-def tasador(settings, *arguments):
+
+def batches(count):
+    """The first batches of the source."""
+    return [list(generate(7, "steady", number, 3_000)) for number in range(count)]
+
+
+def tasador(settings, *arguments, environ=os.environ):
     """The command line, as a user would have it."""
     done = subprocess.run(
         [sys.executable, "-m", "tasador", *arguments],
-        env={**os.environ, "TASADOR_HOME": str(settings.home)},
+        env={**environ, "TASADOR_HOME": str(settings.home)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def run_flows(settings, *arguments, traced=False):
+    """The flows that a command ran; ``traced``, with coverage, where no other test runs them."""
+    environ = os.environ if traced else untraced(os.environ)
+    output = tasador(settings, *arguments, "--json", "--trials", "1", environ=environ)
+    return read_many(output)
+
+
+def flows_of(runs):
+    return [run["flow"] for run in runs]
 
 
 @pytest.fixture(scope="module")
@@ -43,40 +71,44 @@ def collector():
         yield sink
 
 
+@dataclass(frozen=True)
+class Served:
+    """A platform whose champion is in service, and the runs of the flows that led there."""
+
+    settings: Settings
+    runs: list[dict[str, Any]]
+
+
 @pytest.fixture(scope="module")
-def alone(new_home, collector):
-    """A platform of this module's own: its champion is nobody else's."""
-    platform = Platform(new_home())
-    try:
-        yield platform.up(web=False)
-    finally:
-        platform.down()
-
-
-def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, collector, monkeypatch):
-    batches = [list(generate(7, "steady", number, 1_500)) for number in range(2)]
-    with Source(batches).serving() as source:
-        monkeypatch.setenv("TASADOR_SOURCE_URL", source.url)
+def served(new_home, collector):
+    """A platform of this module's own whose champion, trained on one batch, is in service."""
+    with pytest.MonkeyPatch.context() as patch:
+        for field in fields(Settings):
+            patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
         # The dossiers of test_train_flow.py leave states out.
-        monkeypatch.setenv("TASADOR_DOSSIER_ROTATIONS", "0")
-        output = tasador(alone, "pipeline", "--trials", "1", "--json")
-        runs = read_many(output)
-    assert [run["flow"] for run in runs] == [
-        "ingest",
-        "drift",
-        "train",
-        "ingest",
-        "drift",
-        "ingest",
-    ]
-    first, drift, train, second, quiet, end = (run["artifacts"] for run in runs)
+        patch.setenv("TASADOR_DOSSIER_ROTATIONS", "0")
+        platform = Platform(new_home())
+        try:
+            settings = platform.up(web=False)
+            with Source(batches(2)).serving() as source:
+                patch.setenv("TASADOR_SOURCE_URL", source.url)
+                runs = run_flows(settings, "pipeline", "--batches", "1", traced=True)
+                yield Served(settings, runs)
+        finally:
+            platform.down()
+
+
+def test_pipeline_runs_the_flows_that_events_start(served):
+    assert flows_of(served.runs) == ["ingest", "drift", "train"]
+    first, drift, train = (run["artifacts"] for run in served.runs)
     assert (drift["verdict"], train["decision"]) == ("train", "promoted")
     assert first["correlation_id"] == drift["correlation_id"] == train["correlation_id"]
-    assert quiet["verdict"] == "no_drift"
-    assert second["correlation_id"] != first["correlation_id"]
-    assert end["status"] == "exhausted"
 
-    with httpx.Client(base_url=alone.functions_url, timeout=60, trust_env=False) as client:
+
+def test_lineage_leads_from_a_prediction_to_its_batch(served, collector):
+    settings = served.settings
+    first, _, train = (run["artifacts"] for run in served.runs)
+    with httpx.Client(base_url=settings.functions_url, timeout=60, trust_env=False) as client:
         wait_for(lambda: client.get("/model").json().get("version") == train["version"], 90)
         answer = client.post("/predict", json={"state": "Texas", "house_size": 1500}).json()
         explained = client.post("/explain", json={"state": "Texas", "house_size": 1500}).json()
@@ -87,18 +119,18 @@ def test_pipeline_from_a_batch_to_the_lineage_of_a_prediction(alone, collector, 
         wait_for(lambda: client.get(path).status_code == 200, 90)
     assert answer["correlation_id"] == first["correlation_id"]
 
-    lineage = json.loads(tasador(alone, "lineage", answer["prediction_id"], "--json"))
+    lineage = json.loads(tasador(settings, "lineage", answer["prediction_id"], "--json"))
     assert lineage["prediction"]["prediction_id"] == answer["prediction_id"]
     assert lineage["decision"]["version"] == train["version"]
     assert [batch["batch_id"] for batch in lineage["batches"]] == [first["batch_id"]]
     assert lineage["drift"][0]["verdict"] == "train"
     (rollout,) = [r for r in lineage["rollouts"] if r["outcome"] == "serving"]
     assert rollout["revision"] == answer["revision"]
-    tree = tasador(alone, "lineage", answer["prediction_id"])
+    tree = tasador(settings, "lineage", answer["prediction_id"])
     assert first["batch_id"] in tree.replace("\n", "").replace("│", "").replace(" ", "")
-    listed = json.loads(tasador(alone, "models", "--json"))
+    listed = json.loads(tasador(settings, "models", "--json"))
     assert listed[0]["version"]["aliases"] == ["champion"]
-    assert "champion tasador-price@" in tasador(alone, "doctor")
+    assert "champion tasador-price@" in tasador(settings, "doctor")
     if os.environ.get("TASADOR_TEST_LONG"):
         assert_one_trace(collector, lineage["trace_id"], answer["correlation_id"])
 
@@ -130,9 +162,101 @@ def assert_one_trace(collector, trace_id, correlation_id):
     assert stored["parentSpanId"] in predicted
 
 
-def test_restore_after_the_loss_of_the_machine(alone, new_home, tmp_path, monkeypatch):
+def request_prices(settings, listings):
+    """Request prices through the gateway and wait until all of them are recorded."""
+    with Warehouse(settings.database_url) as warehouse:
+        before = warehouse.prediction_summary()["count"]
+        answer = httpx.post(
+            f"{settings.functions_url}/batch_predict", json={"listings": listings}, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+        wait_for(lambda: warehouse.prediction_summary()["count"] == before + len(listings), 90)
+
+
+def requests_of(number, rows, only=lambda row: True):
+    """Listings of the market as requests: without a price."""
+    matching = [row for row in generate(7, "steady", number, 15_000) if only(row)]
+    return [{k: v for k, v in row.items() if k != "price"} for row in matching[:rows]]
+
+
+def history(settings):
+    with Warehouse(settings.database_url) as warehouse:
+        return warehouse.monitor_history()
+
+
+def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
+    served = served.settings
+    with Warehouse(served.database_url) as warehouse:
+        earlier = warehouse.prediction_summary()["count"]
+    # The champion's own market: 400 listings, each of them twice.
+    usual = requests_of(1, 400)
+    request_prices(served, usual + usual)
+    (run,) = run_flows(served, "monitor", traced=True)
+    quiet = history(served)[0]
+    assert (run["artifacts"]["verdict"], quiet.verdict) == ("quiet", "quiet"), quiet.reasons
+    assert (quiet.predictions, quiet.requested_training) == (earlier + 800, False)
+    assert 380 < quiet.judged <= earlier + 400
+    assert quiet.estimated_error == pytest.approx(quiet.usual_error, rel=0.15)
+    assert 0 < quiet.latency_ms["p50"] <= quiet.latency_ms["p95"] <= quiet.latency_ms["p99"]
+    assert quiet.missing["prev_sold_date"] > 0.2 > quiet.missing["state"]
+    assert pending_flows(served) == []
+
+    # Only land, where the champion's error is largest.
+    request_prices(
+        served, requests_of(2, 2_500, lambda row: not row["house_size"] and not row["bed"])
+    )
+    monitored, trained = run_flows(served, "monitor")
+    check = history(served)[0]
+    assert (monitored["flow"], trained["flow"]) == ("monitor", "train")
+    assert (check.verdict, check.causes, check.requested_training) == (
+        "hurts",
+        ["estimated_error"],
+        True,
+    )
+    assert check.estimated_error > 1.2 * check.usual_error
+    assert check.missing["house_size"] > 0.6
+    (event,) = monitored["artifacts"]["events"]
+    assert event["type"] == "tasador.training.requested"
+    assert event["id"] == f"monitor-{check.monitor_id}"
+    assert event["data"]["reasons"] == check.reasons == monitored["artifacts"]["reasons"]
+    assert event["correlationid"] == check.correlation_id
+    assert trained["artifacts"]["correlation_id"] == check.correlation_id
+    # The same data gives the same model, which the gate rejects.
+    assert trained["artifacts"]["decision"] == "rejected"
+    card = card_text("monitor", "judge", served.home, checkout)
+    assert check.reasons[0] in card
+    assert "Training was requested" in card
+    assert "<iframe" in card
+    assert "data:image/png" in card
+
+    # The same cause again: no request and no training, although the quiet period is over.
+    monkeypatch.setenv("TASADOR_MONITOR_QUIET_HOURS", "0")
+    (again,) = run_flows(served, "monitor")
+    assert again["artifacts"]["verdict"] == "hurts"
+    assert again["artifacts"]["events"] == []
+    assert again["artifacts"]["request_reason"].endswith("no batch has arrived since")
+    assert [record.requested_training for record in history(served)] == [False, True, False]
+    listed = run_flows(served, "monitor", "--list", "2")[0]
+    assert [record["monitor_id"] for record in listed] == [3, 2]
+    assert listed[1]["reasons"] == check.reasons
+    with Warehouse(served.database_url) as warehouse:
+        assert len(warehouse.model_history()) == 2
+        # Its lineage leads back to the check.
+        assert warehouse.model_history()[0].correlation_id == check.correlation_id
+
+
+def test_pipeline_goes_on_until_the_source_is_exhausted(served):
+    runs = run_flows(served.settings, "pipeline", traced=True)
+    assert flows_of(runs) == ["ingest", "drift", "ingest"]
+    second, quiet, end = (run["artifacts"] for run in runs)
+    assert quiet["verdict"] == "no_drift"
+    assert second["correlation_id"] != served.runs[0]["artifacts"]["correlation_id"]
+    assert end["status"] == "exhausted"
+
+
+def test_restore_after_the_loss_of_the_machine(served, new_home, tmp_path, monkeypatch):
     """The platform of the loop above, and what it would have done next."""
-    third = list(generate(7, "steady", 2, 1_500))
+    alone = served.settings
     folder, ask = tmp_path / "backups", {"state": "Texas", "house_size": 1500}
     with httpx.Client(base_url=alone.functions_url, timeout=60, trust_env=False) as client:
         price = client.post("/predict", json=ask).json()
@@ -176,8 +300,7 @@ def test_restore_after_the_loss_of_the_machine(alone, new_home, tmp_path, monkey
         with httpx.Client(base_url=restored.functions_url, timeout=60, trust_env=False) as client:
             again = client.post("/predict", json=ask).json()
         assert (again["price"], again["intervals"]) == (price["price"], price["intervals"])
-        batches = [list(generate(7, "steady", number, 1_500)) for number in range(2)]
-        with Source([*batches, third]).serving() as source:
+        with Source(batches(3)).serving() as source:
             for number in range(3):
                 taken = ingest_one(restored, source.url)
                 expected = "ingested" if number == 2 else "repeated"
