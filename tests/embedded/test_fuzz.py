@@ -17,7 +17,7 @@ import httpx
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -186,6 +186,8 @@ def test_responses_match_the_openapi_document(processes, name):
 
 # -- GET ----------------------------------------------------------------------------------------
 
+# httpx sends none that is longer.
+LONGEST_ADDRESS = 65_000
 ODD_VALUES = ANY_CHARACTER | st.sampled_from(
     ["\x00", "9" * 5000, "0" * 5000 + "7", "1e999", "-1", "²", "nan", "x" * 60_000, "../..", "%"]
 )
@@ -210,6 +212,7 @@ def test_no_get_is_a_500(processes, name):
         value = header_value(data.draw(ODD_VALUES)).replace("/", "%2F")
         address = re.sub(r"\{\w+\}", lambda _: value, path)
         address += "?" + "&".join(f"{key}={header_value(text)}" for key, text in query.items())
+        assume(len(address) < LONGEST_ADDRESS)
         answer = client.get(address, timeout=SECONDS)
         # 503 is what reload answers while it waits for something.
         assert answer.status_code != 500, (address[:300], answer.text)
