@@ -1,4 +1,4 @@
-"""GET /events/schemas: the JSON Schema of the data of each event type, for everybody."""
+"""GET /events/schemas: the JSON Schema of the data of each event type."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ FUNCTION = Function(
             for module in (histories, distributions, reports)
             for r in module.routes(DATABASE)
         ),
-        *event_schemas.routes(),
+        *(r._replace(view=protected(r.view)) for r in event_schemas.routes()),
         Route("POST", "/dead-letters", partial(dead_letters.store, DATABASE)),
     ),
     body_limit=MAX_BODY_BYTES,
