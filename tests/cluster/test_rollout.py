@@ -37,6 +37,29 @@ report(made.promotion)
 """
 
 
+# What somebody does who may write the bucket, but holds no key that signs: a copy of a version's
+# bundle with one byte changed and every digest made right, next to the signature of the original.
+FORGE = """
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from tasador.model import manifest
+from tasador.stores.lake import Lake
+lake = Lake(settings)
+uri = warehouse.gate_decisions(settings.model_name, 1)[0].model_uri
+with TemporaryDirectory() as name:
+    folder = lake.download_folder(uri, name)
+    content = bytearray((folder / "model.ubj").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "model.ubj").write_bytes(content)
+    known = manifest.read_manifest(folder)
+    files = known.files | {"model.ubj": hashlib.sha256(content).hexdigest()}
+    forged = manifest.sealed(dataclasses.replace(known, files=files))
+    manifest.write_manifest(folder, forged)
+    report([lake.upload_folder(folder, uri + "-forged"), uri, forged.digest])
+"""
+
+
 def promote(times=1, which=1, **changes):
     """Promote version ``which`` by hand; returns its number. ``changes`` apply to the decision."""
     code = DECIDE.replace("VERSION", str(which)).replace("TIMES", str(times))
@@ -135,6 +158,21 @@ def test_broken_bundle_keeps_the_old_model_serving(served):
     }
     assert "digest" in results[0][2]
     assert (traffic(), revisions()) == (before, there)
+
+
+@kit.long
+def test_forged_bundle_or_one_of_another_bucket_keeps_the_old_model_serving(served):
+    before, there = traffic(), revisions()
+    copy, uri, digest = kit.python(FORGE)
+    elsewhere = uri.replace("s3://mlflow-artifacts/", "s3://metaflow/")
+    for changes, reason in (
+        ({"model_uri": copy, "digest": digest}, "changed after it was signed"),
+        ({"model_uri": elsewhere}, "not in s3://mlflow-artifacts"),
+    ):
+        results, _ = wait_for_outcomes(promote(**changes))
+        assert {outcome for _, outcome, _ in results} == {"failed"}, results
+        assert all(reason in why for _, _, why in results), results
+        assert (traffic(), revisions()) == (before, there)
 
 
 @kit.long
