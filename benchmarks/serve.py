@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.report import ROOT, machine, table, write_section
 from benchmarks.serving import data, soak, users, without
 from benchmarks.serving.measures import ROWS_PER_BATCH, Measures, Meter, median, number, ratio, say
-from benchmarks.serving.pieces import PIECES
+from benchmarks.serving.pieces import PIECES, TRACES
 from benchmarks.serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
 
 BASE_IMAGE = "python:3.11-slim-bookworm"
@@ -201,6 +201,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=5, help="of each form, in a turn")
     parser.add_argument("--seconds", type=float, default=3.0, help="of load, each time")
     args = parser.parse_args()
+    if args.write and args.without not in (None, TRACES):
+        parser.error(f"docs/benchmarks.md has no section for --without {args.without}")
     if args.quick:
         args.tries, args.turns, args.batches, args.seconds = 3, 1, 1, 1.0
     return args
@@ -235,7 +237,7 @@ def main() -> None:
         servers = subjects(bundle, folder, serving, old)
     try:
         if args.without:
-            section, text = "", without.measure(servers, bodies, args)
+            section, text = args.without, without.measure(servers, bodies, args)
         elif args.soak:
             section, text = "soak", soak.run(servers["predict"], bodies, args.soak)
         else:

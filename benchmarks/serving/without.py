@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 from benchmarks.report import machine, table
-from benchmarks.serving.measures import Meter, number, ratio
+from benchmarks.serving.measures import Measures, Meter, number, ratio
 from benchmarks.serving.pieces import TRACES
 from benchmarks.serving.subjects import HERE, Subject, free_port
 
 # Differences below this are noise.
 NOISE = 0.03
+# The share of a function's throughput that traces may cost.
+_TRACES_MAY_COST = 0.03
 
 _MEASURES = (
     ("predict", "spawn to first prediction, ms", "cold"),
@@ -91,7 +93,23 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
         verdict = "noise" if abs(change - 1) < NOISE else ""
         rows.append([what, *map(number, cells), f"{change:.2f}", verdict])
     header = ["", "with", "without", "without / with", ""]
-    return f"Without {args.without}, on {machine()}:\n\n{table(header, rows)}"
+    text = (
+        f"`./taskw bench:serve -- --without {args.without}` on {machine()}:\n\n"
+        f"{table(header, rows)}"
+    )
+    return f"{text}\n\n{cost_of_traces(meter.values)}" if args.without == TRACES else text
+
+
+def cost_of_traces(values: Measures) -> str:
+    """A Markdown table: the share of its requests a second that each function loses to traces."""
+    rows = []
+    for name, what, key in _MEASURES:
+        if key.endswith("rate") and "requests" in what:
+            cost = 1 - ratio(values, key, name, f"{name} without")
+            verdict = "met" if cost <= _TRACES_MAY_COST else "missed"
+            label = what if what.startswith(name) else f"{name}, {what}"
+            rows.append([label, f"{cost:.1%}", f"≤ {_TRACES_MAY_COST:.0%}", verdict])
+    return table(["traces cost", "measured", "wanted", ""], rows)
 
 
 def _typical(values: dict[str, list[float]], key: str) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import ceiling
+from benchmarks.serving import without
 from benchmarks.serving.pieces import PIECES
 from tasador.listings.listing import COLUMNS
 from tasador.listings.table import read_csv
@@ -141,3 +142,21 @@ def test_cost_benchmark(listings):
     rows = [line.strip("| ").split("|") for line in done.stdout.splitlines()[-2:]]
     assert [row[0].strip() for row in rows] == ["900", "1,800"]
     assert all(0.1 < float(row[3]) < 4 for row in rows)
+
+
+def test_cost_of_traces_is_the_median_of_the_turns_share():
+    rates = {"predict": [98.0, 90.0, 99.0], "predict without": [100.0, 100.0, 100.0]}
+    values = {name: {"c1 rate": each, "c16 rate": each} for name, each in rates.items()}
+    values |= {"explain": {"c1 rate": [90.0]}, "explain without": {"c1 rate": [100.0]}}
+    _, _, *rows = without.cost_of_traces(values).splitlines()
+    assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
+        ["predict, 1 client: requests a second", "2.0%", "≤ 3%", "met"],
+        ["predict, 16 clients: requests a second", "2.0%", "≤ 3%", "met"],
+        ["explain, 1 client: requests a second", "10.0%", "≤ 3%", "missed"],
+    ]
+
+
+def test_only_a_piece_with_a_section_is_written():
+    done = run("serve.py", "--without", "ctypes", "--write")
+    assert done.returncode == 2
+    assert "has no section for --without ctypes" in done.stderr
