@@ -1,6 +1,7 @@
 """Every page as axe-core judges it, in both schemes and on a phone; and the keyboard alone."""
 
 import importlib.util
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +9,15 @@ from uuid import uuid4
 
 import pytest
 
+from tasador.settings import CHECKOUT
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
 from tests.browser.test_histories_pages import CHECKS, SCORES
 from tests.browser.test_pages import place_of
 from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
+
+sys.path.append(str(CHECKOUT / "web"))
+from tasador_web.spanish import SPANISH
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None,
@@ -104,7 +109,9 @@ def assert_accessible(page):
 
 PAGES = {
     f"/?{HOME}": "document.querySelector('#price')?.innerText",
+    f"/es?{HOME}": "document.querySelector('#price')?.innerText",
     f"/compare?{HOME}": "document.querySelector('main[data-loaded=true]')",
+    f"/es/compare?{HOME}": "document.querySelector('main[data-loaded=true]')",
     "/batch": "document.querySelector('[data-upload]')?.dataset.upload",
     "/market": "document.querySelector('#distribution .chart')",
     "/models?version=970": "document.querySelector('#version .gate')",
@@ -172,3 +179,54 @@ def test_estimate_is_made_and_varied_by_the_keyboard_alone(page, web, platform, 
     tab_to(page, "e.matches('summary') && e.closest('#origin')")
     page.press("Enter")
     page.wait("document.querySelector('#origin').open")
+
+
+def english_texts(page):
+    """What a Spanish page still says in English."""
+    shown = page.text()
+    return [each for each in SPANISH if " " in each and "{" not in each and each in shown]
+
+
+def test_compare_page_is_in_spanish(page, web, model):
+    page.open(f"{web}/es/compare?house_size=1850&bed=3")
+    page.wait("document.querySelector('main[data-loaded=true]')")
+    page.wait("document.getElementById('house_size').value === '1850'")
+    page.fill("house_size", "2.100")
+    page.press("Enter")
+    page.shows("veces lo que cuesta en", "#sentence")
+    page.shows("Precios en todos los estados.")
+    assert english_texts(page) == []
+    page.fill("house_size", "grande")
+    page.press("Enter")
+    page.shows("Superficie no es un número.", ".notice.red", exactly=True)
+
+
+def test_page_changes_to_spanish_and_back_with_the_same_home(page, web, platform, model):
+    city, state = place_of(web, platform)
+    page.open(f"{web}/?city={city}&state={state}&house_size=1500&bed=3")
+    page.wait("document.querySelector('.comparable')")
+    english = page.wait("document.querySelector('#price')?.innerText")
+    assert page.js("document.documentElement.lang") == "en"
+    page.click("a[data-language]")
+    page.wait("location.pathname === '/es' && location.search.includes('house_size=1500')")
+    page.shows(english.replace(",", "."), "#price", exactly=True)
+    page.wait("document.documentElement.lang === 'es'")
+    page.wait("document.title === 'Valoración · Tasador'")
+    page.shows("¿Cuánto vale esta vivienda?")
+    page.shows("Respecto a una vivienda típica", "#sentence")
+    page.shows("1.500 pies²", ".slider-value", exactly=True)
+    page.wait("document.querySelector('.comparable')")
+    page.js("document.querySelectorAll('details').forEach(d => { d.open = true }); true")
+    assert english_texts(page) == []
+    page.fill("bed", "tres")
+    page.fill("acre_lot", "0,25")
+    page.click("button[type=submit]")
+    page.shows("no es un número", "#bed-error", exactly=True)
+    page.wait("document.activeElement.id === 'bed'")
+    page.fill("bed", "4")
+    page.press("Enter")
+    page.wait("location.search.includes('bed=4') && location.search.includes('acre_lot=0.25')")
+    page.click("a[data-language]")
+    page.wait("location.pathname === '/' && location.search.includes('bed=4')")
+    page.shows("Compared with a typical home", "#sentence")
+    page.wait("document.documentElement.lang === 'en'")

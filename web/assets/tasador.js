@@ -20,9 +20,9 @@ document.addEventListener("click", async (event) => {
   if (copy) {
     try {
       await navigator.clipboard.writeText(textToCopy(copy));
-      announce(copy, "Copied");
+      announce(copy, copy.dataset.copied);
     } catch {
-      announce(copy, "Not allowed here");
+      announce(copy, copy.dataset.refused);
     }
   }
   if (event.target.closest("[data-print]")) print();
@@ -118,6 +118,13 @@ document.addEventListener("input", (event) => {
   event.stopImmediatePropagation();
   slider.later = setTimeout(
     () => slider.dispatchEvent(new Event("input", { bubbles: true })), 80 - since);
+}, true);
+
+// A page is in one language. Its twin in the other one opens with the same query.
+document.documentElement.lang = document.querySelector(".shell")?.lang || "en";
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[data-language]");
+  if (link) link.search = location.search;
 }, true);
 
 // Signing in and out are forms of their own; who signs in returns to the page where they began.

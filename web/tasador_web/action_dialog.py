@@ -7,6 +7,7 @@ from typing import Any
 import reflex as rx
 
 from tasador_web.action_state import ActionState
+from tasador_web.languages import text
 from tasador_web.visitor_state import VisitorState
 
 
@@ -16,15 +17,15 @@ def account() -> rx.Component:
     signed_in = rx.el.form(
         rx.el.input(type="hidden", name="token", value=visitor.form_token, read_only=True),
         rx.el.span(
-            rx.link(visitor.name, href="/activity", title="Who did what", weight="bold"),
+            rx.link(visitor.name, href="/activity", title=text("Who did what"), weight="bold"),
             rx.el.span(visitor.role, class_name="hint"),
             class_name="who",
         ),
         rx.el.button(
             rx.icon("log-out", size=16, aria_hidden="true"),
-            rx.el.span("Sign out", class_name="unseen"),
+            rx.el.span(text("Sign out"), class_name="unseen"),
             type="button",
-            title="Sign out",
+            title=text("Sign out"),
             class_name="button small",
             custom_attrs={"data-submit": ""},
         ),
@@ -38,9 +39,9 @@ def account() -> rx.Component:
         rx.el.input(type="hidden", name="next", value="/", read_only=True),
         rx.el.button(
             rx.icon("log-in", size=16, aria_hidden="true"),
-            rx.el.span("Sign in"),
+            rx.el.span(text("Sign in")),
             type="button",
-            title="Sign in",
+            title=text("Sign in"),
             class_name="button small",
             custom_attrs={"data-submit": ""},
         ),
@@ -92,7 +93,8 @@ def dialog() -> rx.Component:
         state.note != "none",
         rx.el.div(
             rx.el.label(
-                rx.cond(state.note == "required", "Why", "Why (optional)"), html_for="note"
+                rx.cond(state.note == "required", text("Why"), text("Why (optional)")),
+                html_for="note",
             ),
             rx.el.textarea(
                 id="note",
@@ -119,7 +121,7 @@ def dialog() -> rx.Component:
         ),
         rx.el.div(
             rx.el.button(
-                "Cancel",
+                text("Cancel"),
                 type="button",
                 on_click=state.close,
                 disabled=state.busy,
@@ -128,7 +130,7 @@ def dialog() -> rx.Component:
             ),
             rx.el.button(
                 rx.cond(state.busy, rx.el.span(class_name="spinner", aria_hidden="true")),
-                rx.cond(state.busy, "Working…", state.button),
+                rx.cond(state.busy, text("Working…"), state.button),
                 type="submit",
                 disabled=state.busy,
                 class_name=rx.cond(state.dangerous, "button danger", "button primary"),

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import reflex as rx
 from reflex.config import get_config
+from reflex.middleware import Middleware
 
 from tasador.settings import Settings
 from tasador_web import layout
 from tasador_web.batch_files import FileRoutes, batch_files
 from tasador_web.browser_rules import BrowserRules, policy
+from tasador_web.languages import (
+    IN_SPANISH,
+    LANGUAGES,
+    address,
+    language_of,
+    speak,
+    speaking,
+    text,
+)
 from tasador_web.origins import App, KnownOrigins
 from tasador_web.pages import (
     activity,
@@ -43,6 +55,25 @@ def protected(app: App) -> App:
     return BrowserRules(KnownOrigins(SignIn(inner, origins), origins), policy(BUILT, cards))
 
 
+class Spoken(Middleware):
+    """An event handler writes in the language of the page that sent the event."""
+
+    async def preprocess(self, app: rx.App, state: Any, event: Any) -> None:
+        """Set the language."""
+        speak(language_of(state.router.url.path))
+
+
+def in_language(page: Callable[[], Any], spoken: str) -> Callable[[], Any]:
+    """The page, built in a language."""
+
+    def built() -> Any:
+        with speaking(spoken):
+            return page()
+
+    built.__name__ = f"{page.__module__.rpartition('.')[2]}_{spoken}"
+    return built
+
+
 app = rx.App(
     stylesheets=["/tasador.css"],
     head_components=[
@@ -52,11 +83,14 @@ app = rx.App(
     html_lang="en",
     api_transformer=protected,
 )
+app.add_middleware(Spoken(), 0)
 # Activity is for people who signed in, so their name leads to it.
 for page in (*PAGES, activity):
-    app.add_page(
-        page.page,
-        route=page.ROUTE,
-        title=f"{page.TITLE} · Tasador",
-        on_load=[VisitorState.load, page.ON_LOAD],
-    )
+    for spoken in LANGUAGES if page.ROUTE in IN_SPANISH else ("en",):
+        with speaking(spoken):
+            app.add_page(
+                in_language(page.page, spoken),
+                route=address(page.ROUTE),
+                title=f"{text(page.TITLE)} · Tasador",
+                on_load=[VisitorState.load, page.ON_LOAD],
+            )

@@ -12,6 +12,7 @@ import httpx
 
 from tasador.prediction_record import SMOKE_TEST_HEADER
 from tasador.settings import Settings, sent
+from tasador_web.languages import text
 
 # The request may have to start a function that was scaled to zero.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -39,7 +40,9 @@ class ApiError(Exception):
             detail = str(body["detail"] or body["title"])
             errors = {str(e["field"]): str(e["reason"]) for e in body.get("errors", ())}
         except (ValueError, KeyError, TypeError, AttributeError):
-            detail = f"the functions answered with status {response.status_code}"
+            detail = text(
+                "the functions answered with status {status}", status=response.status_code
+            )
             return cls(detail, response.status_code)
         return cls(detail, response.status_code, errors)
 
@@ -170,7 +173,9 @@ class Functions:
         try:
             return dict(response.json())
         except ValueError:
-            raise ApiError(f"{path} answered with something that is not JSON") from None
+            raise ApiError(
+                text("{path} answered with something that is not JSON", path=path)
+            ) from None
 
     async def _send(
         self,
@@ -189,7 +194,9 @@ class Functions:
                 method, f"{url}{path}", headers=sent_headers, **options
             )
         except httpx.HTTPError:
-            raise ApiError(f"{function} at {url} does not answer. Is it up?") from None
+            raise ApiError(
+                text("{function} at {url} does not answer. Is it up?", function=function, url=url)
+            ) from None
         if not response.is_success:
             raise ApiError.from_response(response)
         return response

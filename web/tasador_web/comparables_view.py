@@ -8,6 +8,7 @@ from typing import Any
 
 from tasador_web import words
 from tasador_web.geography import Geography
+from tasador_web.languages import marks, text
 
 
 @dataclass
@@ -32,23 +33,25 @@ def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list
 
 def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comparable:
     rooms = [
-        f"{words.number(c[name])} {unit}"
+        f"{words.number(c[name])} {text(unit)}"
         for name, unit in (("bed", "bed"), ("bath", "bath"), ("house_size", "sq ft"))
         if c[name] is not None
     ]
     if c["acre_lot"] is not None:
-        rooms.append(f"{words.number(c['acre_lot'])} acres")
+        rooms.append(f"{words.number(c['acre_lot'])} {text('acres')}")
     at = geography.by_code.get(c["zip_code"])
     miles = c["km"] * words.MILES_OF_A_KM
-    per_foot = f"{words.dollars(c['price'] / c['house_size'])} per sq ft" if c["house_size"] else ""
-    place = f"{at.city} {at.code}" if at else f"Zip code {c['zip_code']}"
-    away = "same zip code" if miles == 0 else f"{miles:.1f} mi"
+    per_foot = words.per_foot(c["price"] / c["house_size"]) if c["house_size"] else ""
+    place = f"{at.city} {at.code}" if at else f"{words.field('zip_code')} {c['zip_code']}"
+    away = text("same zip code") if miles == 0 else marks(f"{miles:.1f} mi")
     return Comparable(
         number=str(number),
-        price=f"{words.dollars(c['price'])} {'sold' if c['sold'] else 'asked'}",
-        facts=" · ".join(rooms) or "no details known",
+        price=text(
+            "{price} sold" if c["sold"] else "{price} asked", price=words.dollars(c["price"])
+        ),
+        facts=" · ".join(rooms) or text("no details known"),
         where=" · ".join(part for part in (per_foot, place, away) if part),
-        alike=f"{100 * c['alike']:.0f}\N{NO-BREAK SPACE}% alike",
+        alike=text("{share} alike", share=words.per_cent(c["alike"], 0)),
         alike_share=round(100 * c["alike"], 1),
         adjustment=words.change(c["adjusted"] - c["price"]),
         adjusted=words.dollars(c["adjusted"]),
@@ -59,9 +62,9 @@ def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comp
 def _grid(c: Mapping[str, Any]) -> str:
     """What each difference is worth, and what remains to the estimate."""
     steps = [
-        f"{words.FIELDS[name].lower()} {words.change(dollars)}"
+        f"{words.field(name).lower()} {words.change(dollars)}"
         for name, dollars in c["adjustments"].items()
         if dollars
     ]
-    remaining = f"{words.change(c['remaining'])} remains to your estimate"
+    remaining = text("{amount} remains to your estimate", amount=words.change(c["remaining"]))
     return " · ".join([*steps, remaining])

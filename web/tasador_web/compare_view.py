@@ -10,6 +10,7 @@ from typing import Any
 
 from tasador_web import words
 from tasador_web.client import ApiError
+from tasador_web.languages import marks, text
 from tasador_web.place_search import Place, PlaceIndex
 
 HEADLINE = "80"
@@ -69,7 +70,7 @@ def places_of(index: PlaceIndex, state: str) -> list[Place]:
 
 def columns_of(home: Mapping[str, str], places: Sequence[Place]) -> dict[str, list[Any]]:
     """The home in each place, as /batch_predict reads it."""
-    columns: dict[str, list[Any]] = {name: [text] * len(places) for name, text in home.items()}
+    columns: dict[str, list[Any]] = {name: [value] * len(places) for name, value in home.items()}
     columns["state"] = [place.state or None for place in places]
     columns["city"] = [place.city or None for place in places]
     return columns
@@ -89,7 +90,7 @@ def place_bars(places: Sequence[Place], answer: Mapping[str, Any]) -> list[Place
             left=_share(low - start, scale),
             width=_share(high - low, scale),
             mark=_share(price - start, scale),
-            remark="not known to the model" if row in unknown else "",
+            remark=text("not known to the model") if row in unknown else "",
         )
         for row, (place, price, low, high) in enumerate(
             zip(places, prices, lows, highs, strict=True)
@@ -107,9 +108,11 @@ def sentence_of(places: Sequence[Place], answer: Mapping[str, Any]) -> str:
     rows = range(len(prices))
     high, low = max(rows, key=prices.__getitem__), min(rows, key=prices.__getitem__)
     names = [p.city or p.state for p in places]
-    return (
-        f"In {names[high]} this home costs {prices[high] / prices[low]:.1f} times what it costs "
-        f"in {names[low]}."
+    return text(
+        "In {dear} this home costs {times} times what it costs in {cheap}.",
+        dear=names[high],
+        times=marks(f"{prices[high] / prices[low]:.1f}"),
+        cheap=names[low],
     )
 
 
@@ -118,12 +121,12 @@ def common_warnings(answer: Mapping[str, Any], home: Mapping[str, str]) -> list[
     by_row = [w["warnings"] for w in answer["warnings"]]
     if len(by_row) < answer["rows"]:
         return []
-    common = [text for text in by_row[0] if all(text in texts for texts in by_row)]
-    return [words.warning(text, home) for text in common if not _about_place([text])]
+    common = [each for each in by_row[0] if all(each in row for row in by_row)]
+    return [words.warning(each, home) for each in common if not _about_place([each])]
 
 
 def _about_place(warnings: Sequence[str]) -> bool:
-    return any(text.startswith(("state ", "city ", "zip_code ")) for text in warnings)
+    return any(each.startswith(("state ", "city ", "zip_code ")) for each in warnings)
 
 
 def home_bars(
@@ -134,19 +137,19 @@ def home_bars(
     start, scale = _scale([e["low"] for e in ends], [e["high"] for e in ends])
     return [
         HomeBar(
-            name=f"Home {letter}",
+            name=text("Home {letter}", letter=letter),
             place=Place(
                 state=home.get("state", ""),
                 city=home.get("city", ""),
                 zip_code=home.get("zip_code", ""),
             ).label
-            or "anywhere",
+            or text("anywhere"),
             price=words.dollars(answer["price"]),
             likely=_range(end["low"], end["high"]),
             left=_share(end["low"] - start, scale),
             width=_share(end["high"] - end["low"], scale),
             mark=_share(answer["price"] - start, scale),
-            warnings=[words.warning(text, home) for text in answer["warnings"]],
+            warnings=[words.warning(each, home) for each in answer["warnings"]],
         )
         for letter, home, answer, end in zip("AB", homes, answers, ends, strict=True)
     ]
@@ -177,7 +180,7 @@ def differences_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[
     largest = max((abs(amount) for amount in whole.values()), default=0)
     return [
         Difference(
-            name=_TYPICAL if name == _BASE else words.FIELDS.get(name, name),
+            name=text(_TYPICAL) if name == _BASE else words.field(name),
             given=" → ".join(dict.fromkeys(_value(side.get(name)) for side in sides)),
             dollars=words.change(amount),
             kind="up" if amount > 0 else "down",
@@ -193,10 +196,14 @@ def difference_sentence(first: Mapping[str, Any], second: Mapping[str, Any]) -> 
     """How much dearer or cheaper the second home is."""
     amount = round(second["price"]) - round(first["price"])
     if not amount:
-        return "Both homes cost the same."
-    relation = "more" if amount > 0 else "less"
-    share = words.per_cent(abs(amount) / first["price"], 0)
-    return f"Home B costs {words.dollars(abs(amount))} ({share}) {relation} than home A."
+        return text("Both homes cost the same.")
+    return text(
+        "Home B costs {amount} ({share}) more than home A."
+        if amount > 0
+        else "Home B costs {amount} ({share}) less than home A.",
+        amount=words.dollars(abs(amount)),
+        share=words.per_cent(abs(amount) / first["price"], 0),
+    )
 
 
 def whole_parts(parts: Sequence[float], total: int) -> list[int]:
@@ -211,9 +218,9 @@ def whole_parts(parts: Sequence[float], total: int) -> list[int]:
 
 def _value(column: Mapping[str, Any] | None) -> str:
     if column is None or column["value"] == _NOT_GIVEN:
-        return _NOT_GIVEN
+        return text(_NOT_GIVEN)
     value = str(column["value"])
-    return "" if value == "nearby" else value.replace("_", " ")
+    return "" if value == "nearby" else words.written(value)
 
 
 def problem_text(error: ApiError) -> str:
@@ -222,7 +229,7 @@ def problem_text(error: ApiError) -> str:
     for name, reason in error.errors.items():
         found = re.match(r"(?:columns\.)?(\w+)", name)
         field = found[1] if found else name
-        texts.append(f"{words.FIELDS.get(field, field)} {reason}.")
+        texts.append(f"{words.field(field)} {words.reason(reason)}.")
     return " ".join(dict.fromkeys(texts)) or error.detail
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tasador_web import reports, words
+from tasador_web.languages import text
 
 # The range of the headline: it contains 8 of 10 prices.
 HEADLINE = "80"
@@ -17,6 +18,18 @@ _SMALL = 0.01
 # Room to the left of the waterfall's lowest point, as a share of its height.
 _ROOM = 0.35
 _NOT_GIVEN = "not given"
+# (of several, less) -> a reason.
+_VERBS = {
+    (True, False): "{what} add {amount}",
+    (True, True): "{what} take off {amount}",
+    (False, False): "{what} adds {amount}",
+    (False, True): "{what} takes off {amount}",
+}
+_CONFIDENCE = {
+    "high": "High confidence",
+    "medium": "Medium confidence",
+    "low": "Low confidence",
+}
 _HEADLINES = {
     "for_sale": "The estimate is what it would be listed at.",
     "sold": "The estimate is what it would sell for.",
@@ -83,10 +96,10 @@ class WhatIf:
 
 
 _SLIDERS = {
-    "house_size": (400.0, 6_000.0, 50.0, " sq ft"),
+    "house_size": (400.0, 6_000.0, 50.0, "sq ft"),
     "bed": (1.0, 8.0, 1.0, ""),
     "bath": (1.0, 8.0, 0.5, ""),
-    "acre_lot": (0.05, 3.0, 0.05, " acres"),
+    "acre_lot": (0.05, 3.0, 0.05, "acres"),
 }
 # Where a slider starts if the field was not given.
 _USUAL = {"house_size": 1_800.0, "bed": 3.0, "bath": 2.0, "acre_lot": 0.2}
@@ -123,13 +136,17 @@ def estimate_of(
         low=words.rounded_dollars(ends["low"]),
         high=words.rounded_dollars(ends["high"]),
         mark=_share(answer["price"] - low, high - low),
-        per_foot=f"{words.dollars(answer['price'] / size)} per sq ft" if size > 0 else "",
+        per_foot=words.per_foot(answer["price"] / size) if size > 0 else "",
         prices=_prices(answer["prices"]),
         trust=_trust(answer["warnings"]),
         **_confidence(answer["confidence"]),
-        model=f"{prediction['model']['name']}, version {prediction['model']['version']}",
+        model=text(
+            "{name}, version {version}",
+            name=prediction["model"]["name"],
+            version=prediction["model"]["version"],
+        ),
         digest=prediction["model"]["digest"],
-        revision=prediction["revision"] or "none",
+        revision=prediction["revision"] or text("none"),
         prediction_id=prediction.get("prediction_id", ""),
         report=reports.link_of(prediction.get("prediction_id", "")),
         correlation_id=prediction["correlation_id"],
@@ -141,18 +158,20 @@ def _prices(prices: Mapping[str, Any] | None) -> str:
     if prices is None:
         return ""
     if len(prices) == 2:
-        return _HEADLINES[prices["headline"]]
+        return text(_HEADLINES[prices["headline"]])
     listed, sold = (words.rounded_dollars(prices[status]) for status in ("for_sale", "sold"))
-    return f"It would be listed at about {listed} and sell for about {sold}."
+    return text(
+        "It would be listed at about {listed} and sell for about {sold}.", listed=listed, sold=sold
+    )
 
 
 def _trust(warnings: list[str]) -> str:
     if warnings:
-        return (
+        return text(
             "This home is outside what the model knows well, so the price may lie outside this "
             "range. Take it as a first guess."
         )
-    return "8 in 10 homes like this one are priced within this range."
+    return text("8 in 10 homes like this one are priced within this range.")
 
 
 def _confidence(confidence: Mapping[str, Any] | None) -> dict[str, str]:
@@ -160,19 +179,21 @@ def _confidence(confidence: Mapping[str, Any] | None) -> dict[str, str]:
     if confidence is None:
         return {}
     name = confidence["class"]
-    text = (
-        f"The price of 2 in 3 homes like this one is within {words.per_cent(confidence['fsd'], 0)} "
-        "of the estimate."
+    says = text(
+        "The price of 2 in 3 homes like this one is within {share} of the estimate.",
+        share=words.per_cent(confidence["fsd"], 0),
     )
     if (within := confidence["ppe10"]) is not None:
-        text += (
-            f" Of the homes with {name} confidence, {words.per_cent(within, 0)} were estimated "
-            f"within 10\N{NO-BREAK SPACE}% of their price."
+        says += " " + text(
+            "Of the homes with {confidence}, {share} were estimated within {tenth} of their price.",
+            confidence=text(_CONFIDENCE[name]).lower(),
+            share=words.per_cent(within, 0),
+            tenth=words.per_cent(0.1, 0),
         )
     return {
-        "confidence": f"{name.capitalize()} confidence",
+        "confidence": text(_CONFIDENCE[name]),
         "confidence_color": words.CONFIDENCE_COLORS[name],
-        "confidence_text": text,
+        "confidence_text": says,
     }
 
 
@@ -188,34 +209,31 @@ def steps_of(explanation: Mapping[str, Any]) -> list[Step]:
     absent_names: list[str] = []
     for column in explanation["columns"]:
         name, value, amount = column["feature"], column["value"], column["dollars"]
-        label = words.FIELDS.get(name, name)
         if value == _NOT_GIVEN:
             absent += amount
-            absent_names.append(label.lower())
+            absent_names.append(words.subject(name))
         elif abs(amount) < _SMALL * price:
             small += amount
-            small_names.append(label.lower())
+            small_names.append(words.subject(name))
         else:
-            bars.append((label, "" if value == "nearby" else _written(value), amount))
+            bars.append(
+                (words.field(name), "" if value == "nearby" else words.written(value), amount)
+            )
     if round(small):
-        bars.append(("Smaller effects", words.listed(small_names), small))
+        bars.append((text("Smaller effects"), words.listed(small_names), small))
     if round(absent):
-        bars.append(("What you left out", words.listed(absent_names), absent))
+        bars.append((text("What you left out"), words.listed(absent_names), absent))
     return _drawn(base, price, bars)
 
 
-def _written(value: str) -> str:
-    return value.replace("_", " ")
-
-
 def _drawn(base: float, price: float, bars: list[tuple[str, str, float]]) -> list[Step]:
-    spans = [("A typical home", "across the country", base, "base", 0.0, base)]
+    spans = [(text("A typical home"), text("across the country"), base, "base", 0.0, base)]
     at = base
     for name, value, amount in bars:
         kind = "up" if amount >= 0 else "down"
         spans.append((name, value, amount, kind, min(at, at + amount), abs(amount)))
         at += amount
-    spans.append(("Your estimate", "", price, "total", 0.0, price))
+    spans.append((text("Your estimate"), "", price, "total", 0.0, price))
     # The scale is that of the steps, since most are small against the price. The bars of base and
     # price begin beyond its left end, where the page fades them.
     moved = [end for *_, kind, left, width in spans[1:-1] for end in (left, left + width)]
@@ -241,15 +259,16 @@ def sentence_of(explanation: Mapping[str, Any]) -> str:
     given = [c for c in explanation["columns"] if c["value"] != _NOT_GIVEN]
     largest = [c for c in given[:2] if round(c["dollars"])]
     if not largest:
-        return "Nothing sets this home apart from a typical one yet."
-    return f"Compared with a typical home, {' and '.join(map(_clause, largest))}."
+        return text("Nothing sets this home apart from a typical one yet.")
+    return text(
+        "Compared with a typical home, {reasons}.", reasons=words.listed([*map(_clause, largest)])
+    )
 
 
 def _clause(contribution: Mapping[str, Any]) -> str:
     name, amount = contribution["feature"], contribution["dollars"]
-    verbs = ("add", "take off") if name in _PLURAL else ("adds", "takes off")
-    label = words.FIELDS.get(name, name)
-    return f"{label.lower()} {verbs[amount < 0]} {words.rounded_dollars(abs(amount))}"
+    verb = _VERBS[name in _PLURAL, amount < 0]
+    return text(verb, what=words.subject(name), amount=words.rounded_dollars(abs(amount)))
 
 
 def sliders_of(listing: Mapping[str, Any]) -> list[WhatIf]:
@@ -258,12 +277,13 @@ def sliders_of(listing: Mapping[str, Any]) -> list[WhatIf]:
     for name, (low, high, step, unit) in _SLIDERS.items():
         given = listing.get(name)
         value = float(given) if given else _USUAL[name]
-        shown = f"{words.number(value)}{unit}" if given else _NOT_GIVEN
+        shown = words.number(value) + (f" {text(unit)}" if unit else "")
+        shown = shown if given else text(_NOT_GIVEN)
         # A slider reaches as far as the value that it starts from.
         sliders.append(
             WhatIf(
                 name,
-                words.FIELDS[name],
+                words.field(name),
                 min(low, value),
                 max(high, value),
                 step,

@@ -8,6 +8,7 @@ import reflex as rx
 
 from tasador_web import action_dialog, browser_state
 from tasador_web.chart import HEIGHT, WIDTH, Chart, Point, Tick
+from tasador_web.languages import IN_SPANISH, LANGUAGES, address, language, language_of, text
 from tasador_web.view import WAITS
 from tasador_web.visitor_state import VisitorState
 
@@ -17,35 +18,37 @@ NAVIGATION: list[tuple[str, str, str]] = []
 
 def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options: Any) -> Any:
     """A whole page: navigation, heading, content."""
+    route = {name: route for name, route, _ in NAVIGATION}.get(title, "")
     return rx.fragment(
-        rx.el.a("Skip to the content", href="#content", class_name="skip"),
+        rx.el.a(text("Skip to the content"), href="#content", class_name="skip", lang=language()),
         rx.el.div(
             rx.el.header(
                 rx.link(
                     rx.icon("house", size=18, aria_hidden="true"),
                     rx.el.span("Tasador"),
-                    href="/",
+                    href=address("/"),
                     underline="none",
                     class_name="brand",
-                    aria_label="Tasador, home",
+                    aria_label=text("Tasador, home"),
                 ),
                 rx.el.nav(
                     *[
                         _destination(name, route, icon, name == title)
                         for name, route, icon in NAVIGATION
                     ],
-                    aria_label="Pages",
+                    aria_label=text("Pages"),
                     class_name="pages",
                 ),
                 action_dialog.account(),
+                _other_language(route),
                 rx.color_mode.button(
-                    aria_label="Switch between light and dark", size="2", class_name="mode"
+                    aria_label=text("Switch between light and dark"), size="2", class_name="mode"
                 ),
                 class_name="side",
             ),
             rx.el.main(
                 rx.el.div(
-                    rx.el.h1(title),
+                    rx.el.h1(text(title)),
                     rx.el.p(lead, class_name="lead"),
                     class_name="title",
                 ),
@@ -55,6 +58,7 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
                 **options,
             ),
             class_name="shell",
+            lang=language(),
         ),
         action_dialog.dialog(),
         browser_state.watched_element(),
@@ -62,21 +66,46 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
 
 
 def _destination(name: str, route: str, icon: str, current: bool) -> rx.Component:
+    content = (rx.icon(icon, size=16, aria_hidden="true"), rx.el.span(text(name)))
+    here = address(route)
+    if language_of(here) != language():
+        return rx.el.a(*content, class_name="destination", custom_attrs=_elsewhere(here, "en"))
     return rx.link(
-        rx.icon(icon, size=16, aria_hidden="true"),
-        rx.el.span(name),
-        href=route,
+        *content,
+        href=here,
         underline="none",
         class_name="destination",
         custom_attrs={"aria-current": "page"} if current else {},
     )
 
 
-def notice(text: rx.Var[str] | str, *, icon: str, color: str, alert: bool = False) -> rx.Component:
+def _other_language(route: str) -> rx.Component:
+    """The same page in the other language, with the same query; nothing where there is none."""
+    if route not in IN_SPANISH:
+        return rx.fragment()
+    other = "en" if language() == "es" else "es"
+    return rx.el.a(
+        LANGUAGES[other],
+        lang=other,
+        class_name="button small language",
+        custom_attrs={"data-language": "", **_elsewhere(address(route, other), other)},
+    )
+
+
+def _elsewhere(href: str, spoken: str) -> dict[str, str]:
+    """The attributes of a link to a page in another language.
+
+    The browser loads it, since a document has one language. Reflex's own links change the page
+    within the document.
+    """
+    return {"href": href, "hrefLang": spoken}
+
+
+def notice(says: rx.Var[str] | str, *, icon: str, color: str, alert: bool = False) -> rx.Component:
     """A message; screen readers announce an alert at once."""
     return rx.el.div(
         rx.icon(icon, size=16, aria_hidden="true"),
-        rx.el.p(text),
+        rx.el.p(says),
         class_name=f"notice {color}",
         role="alert" if alert else "status",
     )
@@ -89,16 +118,16 @@ def problem_notice(
 
     ``rejection`` says why the newest version does not serve, and takes the place of the hint.
     """
-    first = (
+    first = text(
         "No model is in service yet. The first batch trains the first model: "
         "run “tasador pipeline”, then reload this page."
     )
     hint = first if rejection is None else rx.cond(rejection != "", rejection, first)
     decide = rx.cond(
         VisitorState.role == "operator",
-        rx.link("Approve or decline it", href="/models", class_name="button small"),
+        rx.link(text("Approve or decline it"), href=address("/models"), class_name="button small"),
     )
-    waits = rx.fragment() if rejection is None else rx.cond(rejection.contains(WAITS), decide)
+    waits = rx.fragment() if rejection is None else rx.cond(rejection.contains(text(WAITS)), decide)
     return rx.cond(
         no_model,
         rx.fragment(notice(hint, icon="hourglass", color="amber"), waits),
@@ -115,9 +144,14 @@ def card(title: str, *content: rx.Component, aside: Any = None, **options: Any) 
     return rx.el.section(heading, *content, aria_label=title, class_name=name, **options)
 
 
-def badge(text: rx.Var[str] | str, color: rx.Var[str] | str) -> rx.Component:
+def copied() -> dict[str, str]:
+    """What a button that copies says afterwards."""
+    return {"data-copied": text("Copied"), "data-refused": text("Not allowed here")}
+
+
+def badge(says: rx.Var[str] | str, color: rx.Var[str] | str) -> rx.Component:
     """A small label: green, red, amber, blue or gray."""
-    return rx.el.span(text, class_name=f"badge {color}")
+    return rx.el.span(says, class_name=f"badge {color}")
 
 
 def facts(*pairs: tuple[str, rx.Var[str] | str]) -> rx.Component:
@@ -171,9 +205,9 @@ def folded(title: str, *content: rx.Component, **options: Any) -> rx.Component:
     return rx.el.details(rx.el.summary(title), *content, class_name="folded", **options)
 
 
-def nothing(text: rx.Var[str] | str) -> rx.Component:
+def nothing(says: rx.Var[str] | str) -> rx.Component:
     """What a page says where there is nothing to show yet."""
-    return rx.el.p(text, class_name="nothing")
+    return rx.el.p(says, class_name="nothing")
 
 
 def follows(tick: Any) -> rx.Component:

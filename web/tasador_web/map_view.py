@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasador_web.geography import Geography, ZipCode, offset
-from tasador_web.words import MILES_OF_A_KM
+from tasador_web.words import MILES_OF_A_KM, dollars
 
 # Half the side of the drawing, in its units.
 HALF = 1_000
@@ -97,7 +97,7 @@ def _pins(
         seen[at.code] += 1
         radius, angle = 140 * math.sqrt(place + 1), place * _GOLDEN_ANGLE - 1
         x, y = east * scale + radius * math.cos(angle), south * scale + radius * math.sin(angle)
-        pins.append(Pin(str(number), round(x), round(y), f"${c['price']:,.0f}, {at.code}"))
+        pins.append(Pin(str(number), round(x), round(y), f"{dollars(c['price'])}, {at.code}"))
     return pins
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasador_web.words import FIELDS
+from tasador_web.languages import text
+from tasador_web.words import field
 
 WAITS = "waits for approval"
 
@@ -15,18 +16,25 @@ def rejection_of(summary: dict[str, Any]) -> str:
     kind, version = decision.get("decision"), decision.get("version")
     if kind == "waiting":
         starter = decision.get("started_by")
-        return (
-            f"No model is in service yet. Version {version} passed the gate and {WAITS}: "
-            "an operator approves it on the page Models, or "
-            f"“tasador approve {version}” does."
-            + (f" {starter} started its training, so another person decides." if starter else "")
+        says = text(
+            "No model is in service yet. Version {version} passed the gate and waits for approval: "
+            "an operator approves it on the page Models, or “tasador approve {version}” does.",
+            version=version,
+        )
+        if not starter:
+            return says
+        return f"{says} " + text(
+            "{starter} started its training, so another person decides.", starter=starter
         )
     if kind not in ("rejected", "declined"):
         return ""
     reasons = " ".join(str(reason) for reason in decision["reasons"])
-    return (
-        f"No model is in service yet. Version {version} was trained and {kind}: "
-        f"{reasons} The next batch trains another one."
+    return text(
+        "No model is in service yet. Version {version} was trained and {decided}: {reasons} The "
+        "next batch trains another one.",
+        version=version,
+        decided=text(kind),
+        reasons=reasons,
     )
 
 
@@ -37,5 +45,5 @@ def name_of(model: dict[str, Any]) -> str:
 
 def read_as_of(answer: dict[str, Any]) -> str:
     """The values that were read as another text than was typed; empty if there are none."""
-    read = [f"{FIELDS.get(name, name)} {text}" for name, text in answer["read_as"].items()]
-    return f"Read as: {', '.join(read)}." if read else ""
+    read = [f"{field(name)} {value}" for name, value in answer["read_as"].items()]
+    return text("Read as: {values}.", values=", ".join(read)) if read else ""

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tasador.listings.rules import STATUSES
+from tasador_web.languages import known_text, language, marks, text
+
 FIELDS = {
     "place": "Location",
     "state": "State",
@@ -24,6 +27,12 @@ FIELDS = {
     "comparables": "Homes like it nearby",
 }
 _UNITS = {"house_size": "square feet", "acre_lot": "acres"}
+_UNKNOWN = {
+    "state": "We have no prices from {value} yet.",
+    "city": "We have no prices from {value} yet; its surroundings stand in.",
+    "zip_code": "We have no prices from zip code {value} yet; the nearest ones stand in.",
+    "brokered_by": "We know no broker with the code {value}.",
+}
 CONFIDENCE_COLORS = {"high": "green", "medium": "blue", "low": "amber"}
 MILES_OF_A_KM = 0.621371
 
@@ -31,7 +40,7 @@ MILES_OF_A_KM = 0.621371
 def dollars(amount: float) -> str:
     """Whole dollars."""
     whole = round(amount)
-    return f"−${-whole:,}" if whole < 0 else f"${whole:,}"
+    return marks(f"−${-whole:,}" if whole < 0 else f"${whole:,}")
 
 
 def change(amount: float) -> str:
@@ -44,8 +53,8 @@ def short_dollars(amount: float) -> str:
     size = abs(amount)
     sign = "−" if round(amount) < 0 else ""
     if size >= 999_500:
-        return f"{sign}${size / 1e6:.2f}".rstrip("0").rstrip(".") + "M"
-    return f"{sign}${size / 1e3:.0f}k" if size >= 1_000 else f"{sign}${size:.0f}"
+        return marks(f"{sign}${size / 1e6:.2f}".rstrip("0").rstrip(".")) + text("M")
+    return f"{sign}${size / 1e3:.0f}{text('k')}" if size >= 1_000 else f"{sign}${size:.0f}"
 
 
 def rounded_dollars(amount: float) -> str:
@@ -58,12 +67,43 @@ def rounded_dollars(amount: float) -> str:
 
 def per_cent(share: float, digits: int = 1) -> str:
     """A share as per cent."""
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+    return marks(f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%")
 
 
 def number(value: float) -> str:
     """A number without needless digits: 1,800 and 2.5."""
-    return f"{value:,.10g}"
+    return marks(f"{value:,.10g}")
+
+
+def per_foot(amount: float) -> str:
+    """A price per square foot."""
+    return text("{price} per sq ft", price=dollars(amount))
+
+
+def status(name: str) -> str:
+    """The English label of a listing's status."""
+    return name.replace("_", " ").capitalize()
+
+
+def written(value: str) -> str:
+    """A value of an explanation in the language of the page."""
+    if value in STATUSES:
+        return text(status(value)).lower()
+    figure = re.fullmatch(r"([\d,.]+)(?: (sq ft|acres))?", value)
+    if figure is None:
+        return value
+    number, unit = figure.groups()
+    return marks(number) + (f" {text(unit)}" if unit else "")
+
+
+def field(name: str) -> str:
+    """The label of a column of listings."""
+    return text(FIELDS[name]) if name in FIELDS else name
+
+
+def subject(name: str) -> str:
+    """The column within a sentence."""
+    return text(FIELDS[name].lower()) if name in FIELDS else name
 
 
 def short(digest: str) -> str:
@@ -73,20 +113,23 @@ def short(digest: str) -> str:
 
 def moment(time: str) -> str:
     """An ISO 8601 time, shown in UTC to the minute."""
-    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    form = "%Y-%m-%d %H:%M UTC" if language() == "en" else "%d/%m/%Y %H:%M UTC"
+    return datetime.fromisoformat(time).astimezone(UTC).strftime(form)
 
 
 def duration(seconds: float) -> str:
     """How long something took: 4.2 s, 3 min 5 s, 2 h 10 min."""
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return marks(f"{seconds:.1f} s")
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def listed(names: list[str]) -> str:
     """Names as a person lists them: a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    return text("{most} and {last}", most=", ".join(names[:-1]), last=names[-1])
 
 
 def read_number(name: str, text: str) -> str:
@@ -102,37 +145,57 @@ def read_number(name: str, text: str) -> str:
     return plain.replace(",", ".") if re.fullmatch(r"\d*,\d{1,2}", plain) else plain
 
 
-def warning(text: str, listing: Mapping[str, Any]) -> str:
+def reason(says: str) -> str:
+    """What a function says is wrong with a value; one of another form is shown as it is."""
+    if above := re.fullmatch(r"is above (.+), which no listing can be", says):
+        return text("is above {most}, which no listing can be", most=_amount(above[1]))
+    if below := re.fullmatch(r"is below (.+)", says):
+        return text("is below {least}", least=_amount(below[1]))
+    return known_text(says)
+
+
+def _amount(written: str) -> str:
+    """A number and its unit, as a function writes them."""
+    value, _, unit = written.partition(" ")
+    return " ".join(part for part in (marks(value), known_text(unit)) if part)
+
+
+def warning(says: str, listing: Mapping[str, Any]) -> str:
     """A function's warning in a buyer's words; one of another form is shown as it is."""
-    outside = re.match(r"(\w+) (.+) is outside the training range \((.+) to (.+)\)", text)
+    outside = re.match(r"(\w+) (.+) is outside the training range \((.+) to (.+)\)", says)
     if outside and outside[1] in FIELDS:
         name, value, low, high = outside.groups()
         if name == "prev_sold_date":
-            return (
-                f"A last sale on {value} is unusual: the sales that we know are of {low} to {high}."
+            return text(
+                "A last sale on {value} is unusual: the sales that we know are of {low} to {high}.",
+                value=value,
+                low=low,
+                high=high,
             )
-        unit = f" {_UNITS[name]}" if name in _UNITS else ""
-        what = FIELDS[name].lower()
-        return f"A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}."
-    beyond = re.match(r"(.+) (?:is|together are) beyond the listings around it: ", text)
-    if beyond:
-        names = [
-            FIELDS[name].lower() for name in re.findall(r"[a-z_]+", beyond[1]) if name in FIELDS
-        ]
-        return (
-            f"Few homes nearby are like this one in {listed(names)}, so its price is less certain."
+        unit = f" {text(_UNITS[name])}" if name in _UNITS else ""
+        return text(
+            "A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}.",
+            what=subject(name),
+            value=marks(value),
+            unit=unit,
+            low=marks(low),
+            high=marks(high),
         )
-    elsewhere = re.match(r"zip_code '(\d+)' is in (.+), not in (.+)", text)
+    beyond = re.match(r"(.+) (?:is|together are) beyond the listings around it: ", says)
+    if beyond:
+        names = [subject(name) for name in re.findall(r"[a-z_]+", beyond[1]) if name in FIELDS]
+        return text(
+            "Few homes nearby are like this one in {names}, so its price is less certain.",
+            names=listed(names),
+        )
+    elsewhere = re.match(r"zip_code '(\d+)' is in (.+), not in (.+)", says)
     if elsewhere:
-        return "Zip code {} is in {}, not in {}.".format(*elsewhere.groups())
-    unknown = re.match(r"(\w+) .+ is not in the training data", text)
+        code, real, given = elsewhere.groups()
+        return text(
+            "Zip code {code} is in {real}, not in {given}.", code=code, real=real, given=given
+        )
+    unknown = re.match(r"(\w+) .+ is not in the training data", says)
     if not unknown:
-        return text
+        return says
     name = unknown[1]
-    value = listing.get(name, "")
-    return {
-        "state": f"We have no prices from {value} yet.",
-        "city": f"We have no prices from {value} yet; its surroundings stand in.",
-        "zip_code": f"We have no prices from zip code {value} yet; the nearest ones stand in.",
-        "brokered_by": f"We know no broker with the code {value}.",
-    }.get(name, text)
+    return text(_UNKNOWN[name], value=listing.get(name, "")) if name in _UNKNOWN else says

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import reflex as rx
 
+from tasador_web import words
 from tasador_web.compare_view import Difference, HomeBar, PlaceBar
+from tasador_web.languages import marks, text
 from tasador_web.layout import card, effect_row, frame, notice, problem_notice
 from tasador_web.pages.compare_state import HOMES, NUMBERS, PLACES, CompareState
-from tasador_web.words import FIELDS
 
 TITLE, ROUTE, ICON = "Compare", "/compare", "scale"
-_HINTS = {"house_size": " sq ft", "acre_lot": " acres"}
+_HINTS = {"house_size": "sq ft", "acre_lot": "acres"}
 _EXAMPLES = {"house_size": "1,850", "acre_lot": "0.2", "bed": "3", "bath": "2"}
 
 
@@ -18,8 +19,8 @@ def _number(name: str, ending: str = "") -> rx.Component:
     identity = f"{name}{ending}"
     return rx.el.div(
         rx.el.label(
-            FIELDS[name],
-            rx.el.span(_HINTS.get(name, ""), class_name="hint"),
+            words.field(name),
+            rx.el.span(f" {text(_HINTS[name])}", class_name="hint") if name in _HINTS else "",
             html_for=identity,
         ),
         rx.el.input(
@@ -28,7 +29,7 @@ def _number(name: str, ending: str = "") -> rx.Component:
             type="text",
             input_mode="decimal",
             default_value=CompareState.form.get(identity, ""),
-            placeholder=_EXAMPLES[name],
+            placeholder=marks(_EXAMPLES[name]),
             auto_complete="off",
             class_name="control",
         ),
@@ -38,12 +39,12 @@ def _number(name: str, ending: str = "") -> rx.Component:
 
 def _where() -> rx.Component:
     return rx.el.div(
-        rx.el.label("Where", html_for="where"),
+        rx.el.label(text("Where"), html_for="where"),
         rx.el.select(
-            rx.el.option("Every state", value=""),
+            rx.el.option(text("Every state"), value=""),
             rx.foreach(
                 CompareState.states,
-                lambda name: rx.el.option(f"Cities of {name}", value=name),
+                lambda name: rx.el.option(text("Cities of {state}", state=name), value=name),
             ),
             id="where",
             name="where",
@@ -53,10 +54,10 @@ def _where() -> rx.Component:
     )
 
 
-def _submit(text: str) -> rx.Component:
+def _submit(label: str) -> rx.Component:
     return rx.el.div(
         rx.el.button(
-            rx.cond(CompareState.busy, "Pricing…", text),
+            rx.cond(CompareState.busy, text("Pricing…"), label),
             type="submit",
             class_name="button primary",
             disabled=CompareState.busy,
@@ -69,26 +70,26 @@ def _one_home() -> rx.Component:
     return rx.form(
         rx.el.div(*map(_number, NUMBERS), class_name="fields"),
         rx.el.div(_where(), class_name="below-fields"),
-        _submit("Compare the places"),
+        _submit(text("Compare the places")),
         key=f"places-{CompareState.form_key}",
         on_submit=CompareState.compare_places,
         id="places-form",
         class_name="card form",
-        custom_attrs={"aria-label": "The home"},
+        custom_attrs={"aria-label": text("The home")},
     )
 
 
 def _home(letter: str) -> rx.Component:
     name = f"place_{letter.lower()}"
     return rx.el.fieldset(
-        rx.el.legend(f"Home {letter}"),
+        rx.el.legend(text("Home {letter}", letter=letter)),
         rx.el.div(
-            rx.el.label("Where is it?", html_for=name),
+            rx.el.label(text("Where is it?"), html_for=name),
             rx.el.input(
                 id=name,
                 name=name,
                 default_value=CompareState.form.get(name, ""),
-                placeholder="City, state or zip code",
+                placeholder=text("City, state or zip code"),
                 auto_complete="off",
                 class_name="control",
                 custom_attrs={"list": "known-places"},
@@ -108,12 +109,12 @@ def _two_homes() -> rx.Component:
             rx.foreach(CompareState.suggestions, lambda label: rx.el.option(value=label)),
             id="known-places",
         ),
-        _submit("Compare the homes"),
+        _submit(text("Compare the homes")),
         key=f"homes-{CompareState.form_key}",
         on_submit=CompareState.compare_homes,
         id="homes-form",
         class_name="card form",
-        custom_attrs={"aria-label": "The two homes"},
+        custom_attrs={"aria-label": text("The two homes")},
     )
 
 
@@ -146,18 +147,21 @@ def _heads(*names: str) -> rx.Component:
 def _places_answer() -> rx.Component:
     state = CompareState
     return card(
-        "The same home elsewhere",
+        text("The same home elsewhere"),
         rx.el.p(state.sentence, id="sentence", class_name="sentence"),
-        rx.foreach(state.warnings, lambda text: notice(text, icon="triangle-alert", color="amber")),
+        rx.foreach(state.warnings, lambda says: notice(says, icon="triangle-alert", color="amber")),
         rx.el.table(
-            rx.el.caption("Prices by place, the dearest first", class_name="unseen"),
-            _heads("Place", "Range", "Price", "8 in 10 within"),
+            rx.el.caption(text("Prices by place, the dearest first"), class_name="unseen"),
+            _heads(text("Place"), text("Range"), text("Price"), text("8 in 10 within")),
             rx.el.tbody(rx.foreach(state.places, _place_row)),
             class_name="bars ranked",
         ),
         rx.el.p(
-            f"Prices in {state.where}. A bar holds 8 in 10 prices of such homes; the line in it is "
-            "the estimate.",
+            text(
+                "Prices in {places}. A bar holds 8 in 10 prices of such homes; the line in it is "
+                "the estimate.",
+                places=state.where,
+            ),
             class_name="hint",
         ),
     )
@@ -175,62 +179,63 @@ def _homes_answer() -> rx.Component:
     state = CompareState
     return rx.fragment(
         card(
-            "Both homes",
+            text("Both homes"),
             rx.el.p(state.difference, id="difference", class_name="sentence"),
             rx.foreach(
                 state.homes,
                 lambda home: rx.foreach(
                     home.warnings,
-                    lambda text: notice(
-                        f"{home.name}: {text}", icon="triangle-alert", color="amber"
+                    lambda says: notice(
+                        f"{home.name}: {says}", icon="triangle-alert", color="amber"
                     ),
                 ),
             ),
             rx.el.table(
-                rx.el.caption("The two homes", class_name="unseen"),
-                _heads("Home", "Range", "Price", "8 in 10 within"),
+                rx.el.caption(text("The two homes"), class_name="unseen"),
+                _heads(text("Home"), text("Range"), text("Price"), text("8 in 10 within")),
                 rx.el.tbody(rx.foreach(state.homes, _home_row)),
                 class_name="bars ranked",
             ),
         ),
         card(
-            "What makes the difference",
+            text("What makes the difference"),
             rx.el.table(
-                rx.el.caption("From home A to home B", class_name="unseen"),
-                _heads("Part", "Step", "Dollars"),
+                rx.el.caption(text("From home A to home B"), class_name="unseen"),
+                _heads(text("Part"), text("Step"), text("Dollars")),
                 rx.el.tbody(rx.foreach(state.differences, _difference_row)),
                 class_name="bars ranked",
                 id="differences",
             ),
             rx.el.p(
-                "From home A to home B. The parts add up to the difference.", class_name="hint"
+                text("From home A to home B. The parts add up to the difference."),
+                class_name="hint",
             ),
         ),
     )
 
 
-def _before(text: str) -> rx.Component:
+def _before(invitation: str) -> rx.Component:
     return rx.el.div(
         rx.cond(
             CompareState.busy,
             rx.fragment(
                 rx.el.div(class_name="spinner", aria_hidden="true"),
-                rx.el.p("Pricing…"),
+                rx.el.p(text("Pricing…")),
                 rx.el.p(
-                    "The model was asleep and is waking up. This takes a few seconds.",
+                    text("The model was asleep and is waking up. This takes a few seconds."),
                     class_name="waking",
                 ),
             ),
-            rx.fragment(rx.icon("scale", size=28, aria_hidden="true"), rx.el.p(text)),
+            rx.fragment(rx.icon("scale", size=28, aria_hidden="true"), rx.el.p(invitation)),
         ),
         class_name="card empty",
         role="status",
     )
 
 
-def _choice(text: str, mode: str) -> rx.Component:
+def _choice(label: str, mode: str) -> rx.Component:
     return rx.el.button(
-        text,
+        label,
         type="button",
         class_name=rx.cond(CompareState.mode == mode, "button small chosen", "button small"),
         on_click=CompareState.switch(mode),
@@ -243,14 +248,16 @@ def page() -> rx.Component:
     state = CompareState
     return frame(
         TITLE,
-        "What a home would cost elsewhere, and why two homes differ. Nothing here is recorded.",
+        text(
+            "What a home would cost elsewhere, and why two homes differ. Nothing here is recorded."
+        ),
         problem_notice(state.error, state.no_model),
         rx.el.div(
-            _choice("One home, many places", PLACES),
-            _choice("Two homes", HOMES),
+            _choice(text("One home, many places"), PLACES),
+            _choice(text("Two homes"), HOMES),
             class_name="choices",
             role="group",
-            aria_label="What to compare",
+            aria_label=text("What to compare"),
         ),
         rx.cond(
             state.mode == PLACES,
@@ -260,7 +267,9 @@ def page() -> rx.Component:
                     rx.cond(
                         state.places.length() > 0,
                         _places_answer(),
-                        _before("Give what you know of a home, and see its price everywhere."),
+                        _before(
+                            text("Give what you know of a home, and see its price everywhere.")
+                        ),
                     ),
                     class_name="stack",
                 ),
@@ -272,7 +281,7 @@ def page() -> rx.Component:
                     rx.cond(
                         state.homes.length() > 0,
                         _homes_answer(),
-                        _before("Give two homes, and see what makes the difference."),
+                        _before(text("Give two homes, and see what makes the difference.")),
                     ),
                     class_name="stack",
                 ),

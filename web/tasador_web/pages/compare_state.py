@@ -11,6 +11,7 @@ from tasador.errors import ConfigurationError
 from tasador_web import compare_view, words
 from tasador_web.client import ApiError, functions
 from tasador_web.compare_view import Difference, HomeBar, PlaceBar
+from tasador_web.languages import language, text
 from tasador_web.places import place_index
 
 NUMBERS = ("house_size", "acre_lot", "bed", "bath")
@@ -38,15 +39,19 @@ class CompareState(rx.State):
     homes: rx.Field[list[HomeBar]] = rx.field(default_factory=list)
     differences: rx.Field[list[Difference]] = rx.field(default_factory=list)
     difference: str = ""
+    _language: str = "en"  # of the answers
 
     @rx.event
     async def load(self) -> None:
         """Fetch the places, and start with the home of a link."""
+        if self._language != language():
+            # The answers are in the other language.
+            self.places, self.homes, self._language = [], [], language()
         query = dict(self.router.url.query_parameters)
-        linked = {name: text for name in NUMBERS if (text := query.get(name, "").strip())}
+        linked = {name: given for name in NUMBERS if (given := query.get(name, "").strip())}
         place = (query.get(n, "").strip() for n in ("city", "state", "zip_code"))
         if linked:
-            self.form = {**linked, **{f"{name}_a": text for name, text in linked.items()}}
+            self.form = {**linked, **{f"{name}_a": given for name, given in linked.items()}}
             self.form["place_a"] = ", ".join(part for part in place if part)
             self.form_key += 1
         try:
@@ -77,7 +82,9 @@ class CompareState(rx.State):
             home = _numbers(form, "")
             answer = await functions().prices(compare_view.columns_of(home, places))
             self.places = compare_view.place_bars(places, answer)
-            self.where = f"the largest cities of {state}" if state else "every state"
+            self.where = (
+                text("the largest cities of {state}", state=state) if state else text("every state")
+            )
             self.sentence = compare_view.sentence_of(places, answer)
             self.warnings = compare_view.common_warnings(answer, home)
         except (ApiError, ConfigurationError) as error:
@@ -93,15 +100,19 @@ class CompareState(rx.State):
         try:
             homes = []
             for letter in "ab":
-                text = str(form.get(f"place_{letter}", "")).strip()
-                place = (await place_index()).find(text) if text else None
-                if text and place is None:
-                    self.error = f"We know no place like “{text}” (home {letter.upper()})."
+                typed = str(form.get(f"place_{letter}", "")).strip()
+                place = (await place_index()).find(typed) if typed else None
+                if typed and place is None:
+                    self.error = text(
+                        "We know no place like “{typed}” (home {letter}).",
+                        typed=typed,
+                        letter=letter.upper(),
+                    )
                     return
                 homes.append({**(place.fields if place else {}), **_numbers(form, f"_{letter}")})
             first, second = await asyncio.gather(*map(functions().explain, homes))
             if first["model"] != second["model"]:
-                self.error = _CHANGED
+                self.error = text(_CHANGED)
                 return
             self.homes = compare_view.home_bars(homes, (first, second))
             self.differences = compare_view.differences_of(first, second)
@@ -122,4 +133,4 @@ class CompareState(rx.State):
 def _numbers(form: dict[str, Any], ending: str) -> dict[str, str]:
     """The given numbers of a form, as the functions read them."""
     given = {name: str(form.get(f"{name}{ending}", "")).strip() for name in NUMBERS}
-    return {name: words.read_number(name, text) for name, text in given.items() if text}
+    return {name: words.read_number(name, typed) for name, typed in given.items() if typed}

@@ -6,7 +6,18 @@ import reflex as rx
 
 from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Step
-from tasador_web.layout import badge, card, effect_row, facts, folded, frame, notice, problem_notice
+from tasador_web.languages import address, text
+from tasador_web.layout import (
+    badge,
+    card,
+    copied,
+    effect_row,
+    facts,
+    folded,
+    frame,
+    notice,
+    problem_notice,
+)
 from tasador_web.pages.estimate_form import listing_form
 from tasador_web.pages.estimate_map import map_of_comparables
 from tasador_web.pages.estimate_sliders import what_if
@@ -25,7 +36,7 @@ def _band(band: rx.Var[Band]) -> rx.Component:
 def _level(band: rx.Var[Band]) -> rx.Component:
     return rx.el.li(
         rx.el.i(class_name=f"swatch p{band.level}", aria_hidden="true"),
-        f"{band.level} in 100: ",
+        text("{level} in 100:", level=band.level) + " ",
         rx.el.span(f"{band.low} – {band.high}", class_name="number"),
     )
 
@@ -34,10 +45,10 @@ def _headline() -> rx.Component:
     state, result = EstimateState, EstimateState.result
     return rx.el.section(
         rx.el.div(
-            rx.el.p("Likely between", class_name="over"),
+            rx.el.p(text("Likely between"), class_name="over"),
             rx.el.p(
                 rx.el.span(result.low),
-                " and ",
+                f" {text('and')} ",
                 rx.el.span(result.high),
                 class_name="range",
                 id="range",
@@ -54,7 +65,11 @@ def _headline() -> rx.Component:
             rx.el.ul(rx.foreach(state.bands.reverse(), _level), class_name="levels"),
             rx.el.p(
                 result.trust,
-                rx.cond(result.per_foot != "", f" The estimate is {result.per_foot}.", ""),
+                rx.cond(
+                    result.per_foot != "",
+                    " " + text("The estimate is {price}.", price=result.per_foot),
+                    "",
+                ),
                 id="trust",
                 class_name="trust",
             ),
@@ -71,11 +86,13 @@ def _headline() -> rx.Component:
             ),
             custom_attrs={"aria-live": "polite"},
         ),
-        rx.foreach(state.warnings, lambda text: notice(text, icon="triangle-alert", color="amber")),
+        rx.foreach(state.warnings, lambda says: notice(says, icon="triangle-alert", color="amber")),
         rx.cond(
             (state.missing != "") | (state.read_as != ""),
             rx.el.p(
-                rx.cond(state.missing != "", f"Not given: {state.missing}. ", ""),
+                rx.cond(
+                    state.missing != "", text("Not given: {names}.", names=state.missing) + " ", ""
+                ),
                 state.read_as,
                 class_name="hint",
                 id="missing",
@@ -84,16 +101,16 @@ def _headline() -> rx.Component:
         rx.el.div(
             rx.el.button(
                 rx.icon("link", size=14, aria_hidden="true"),
-                rx.el.span("Copy link"),
+                rx.el.span(text("Copy link")),
                 type="button",
                 class_name="button small",
-                custom_attrs={"data-copy": "address"},
+                custom_attrs={"data-copy": "address", **copied()},
             ),
             rx.cond(
                 result.report != "",
                 rx.el.a(
                     rx.icon("file-text", size=14, aria_hidden="true"),
-                    "Report",
+                    text("Report"),
                     href=result.report,
                     target="_blank",
                     id="report",
@@ -102,21 +119,21 @@ def _headline() -> rx.Component:
             ),
             rx.link(
                 rx.icon("scale", size=14, aria_hidden="true"),
-                "Compare",
-                href=f"/compare{state.compare}",
+                text("Compare"),
+                href=f"{address('/compare')}{state.compare}",
                 underline="none",
                 class_name="button small",
             ),
             rx.el.button(
                 rx.icon("printer", size=14, aria_hidden="true"),
-                "Print",
+                text("Print"),
                 type="button",
                 class_name="button small",
                 custom_attrs={"data-print": ""},
             ),
             class_name="buttons",
         ),
-        aria_label="Price",
+        aria_label=text("Price"),
         class_name="card headline",
     )
 
@@ -127,14 +144,19 @@ def _step(step: rx.Var[Step]) -> rx.Component:
 
 def _why() -> rx.Component:
     return card(
-        "Why this price",
+        text("Why this price"),
         rx.el.p(EstimateState.sentence, id="sentence", class_name="sentence"),
         rx.cond(
             EstimateState.steps.length() > 0,
             rx.el.table(
-                rx.el.caption("From a typical home to the estimate", class_name="unseen"),
+                rx.el.caption(text("From a typical home to the estimate"), class_name="unseen"),
                 rx.el.thead(
-                    rx.el.tr(*[rx.el.th(h, scope="col") for h in ("Part", "Step", "Dollars")]),
+                    rx.el.tr(
+                        *[
+                            rx.el.th(h, scope="col")
+                            for h in (text("Part"), text("Step"), text("Dollars"))
+                        ]
+                    ),
                     class_name="unseen",
                 ),
                 rx.el.tbody(rx.foreach(EstimateState.steps, _step)),
@@ -154,7 +176,7 @@ def _comparable(home: rx.Var[Comparable]) -> rx.Component:
         ),
         rx.el.div(
             rx.el.p(rx.el.b(home.adjusted)),
-            rx.el.p(f"{home.adjustment} adjusted", class_name="hint"),
+            rx.el.p(text("{amount} adjusted", amount=home.adjustment), class_name="hint"),
             rx.el.p(
                 rx.el.span(
                     rx.el.span(style={"width": f"{home.alike_share}%"}),
@@ -173,10 +195,12 @@ def _comparable(home: rx.Var[Comparable]) -> rx.Component:
 
 def _comparables() -> rx.Component:
     return card(
-        "Similar homes",
+        text("Similar homes"),
         rx.el.p(
-            "Homes that the model knows, the most alike first. The price on the right is adjusted: "
-            "what the home would cost with your location, size, rooms and lot.",
+            text(
+                "Homes that the model knows, the most alike first. The price on the right is "
+                "adjusted: what the home would cost with your location, size, rooms and lot."
+            ),
             class_name="hint",
         ),
         rx.el.div(
@@ -190,25 +214,25 @@ def _comparables() -> rx.Component:
 def _origin() -> rx.Component:
     result = EstimateState.result
     return folded(
-        "Where this estimate comes from",
+        text("Where this estimate comes from"),
         facts(
-            ("Model", result.model),
-            ("Digest", result.digest),
-            ("Revision", result.revision),
-            ("Prediction", result.prediction_id),
-            ("Correlation", result.correlation_id),
+            (text("Model"), result.model),
+            (text("Digest"), result.digest),
+            (text("Revision"), result.revision),
+            (text("Prediction"), result.prediction_id),
+            (text("Correlation"), result.correlation_id),
         ),
         rx.el.div(
             rx.el.button(
                 rx.icon("copy", size=14, aria_hidden="true"),
-                rx.el.span("Copy"),
+                rx.el.span(text("Copy")),
                 type="button",
                 class_name="button small",
-                custom_attrs={"data-copy": "origin"},
+                custom_attrs={"data-copy": "origin", **copied()},
             ),
             rx.link(
-                "What led to this price",
-                href=f"/predictions?id={result.prediction_id}",
+                text("What led to this price"),
+                href=f"{address('/predictions')}?id={result.prediction_id}",
                 underline="none",
                 class_name="button small",
             ),
@@ -234,16 +258,18 @@ def _before() -> rx.Component:
             EstimateState.busy,
             rx.fragment(
                 rx.el.div(class_name="spinner", aria_hidden="true"),
-                rx.el.p("Pricing the home…"),
+                rx.el.p(text("Pricing the home…")),
                 rx.el.p(
-                    "The model was asleep and is waking up. This takes a few seconds.",
+                    text("The model was asleep and is waking up. This takes a few seconds."),
                     class_name="waking",
                 ),
             ),
             rx.fragment(
                 rx.icon("house", size=28, aria_hidden="true"),
-                rx.el.p("A price range, the reasons for it and similar homes appear here."),
-                rx.el.p("Every field is optional; each one narrows the range.", class_name="hint"),
+                rx.el.p(text("A price range, the reasons for it and similar homes appear here.")),
+                rx.el.p(
+                    text("Every field is optional; each one narrows the range."), class_name="hint"
+                ),
             ),
         ),
         class_name="card empty",
@@ -256,7 +282,7 @@ def page() -> rx.Component:
     state = EstimateState
     return frame(
         TITLE,
-        "What is this home worth?",
+        text("What is this home worth?"),
         problem_notice(state.error, state.no_model, state.rejection),
         rx.el.div(
             listing_form(),

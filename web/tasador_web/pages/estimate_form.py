@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import reflex as rx
 
 from tasador.listings.rules import STATUSES
+from tasador_web import words
+from tasador_web.languages import marks, text
 from tasador_web.layout import folded
 from tasador_web.pages.estimate_state import EstimateState
-from tasador_web.words import FIELDS
 
 
 class Input(NamedTuple):
@@ -63,15 +64,15 @@ def _aria(name: str) -> dict[str, Any]:
 def _input(field: Input) -> rx.Component:
     return _described(
         field.name,
-        FIELDS[field.name],
-        field.hint,
+        words.field(field.name),
+        text(field.hint) if field.hint else "",
         rx.el.input(
             id=field.name,
             name=field.name,
             type=field.kind,
             input_mode=field.mode,
             default_value=EstimateState.form.get(field.name, ""),
-            placeholder=field.example,
+            placeholder=marks(field.example),
             auto_complete="off",
             class_name="control",
             custom_attrs=_aria(field.name),
@@ -79,9 +80,9 @@ def _input(field: Input) -> rx.Component:
     )
 
 
-def _option(text: rx.Var[str], position: rx.Var[int]) -> rx.Component:
+def _option(label: rx.Var[str], position: rx.Var[int]) -> rx.Component:
     return rx.el.li(
-        text,
+        label,
         id=f"place-{position}",
         role="option",
         on_mouse_down=EstimateState.choose(position).prevent_default,
@@ -94,7 +95,7 @@ def _place() -> rx.Component:
     is_open = EstimateState.suggestions.length() > 0
     return _described(
         "place",
-        "Where is it?",
+        text("Where is it?"),
         "",
         rx.el.div(
             rx.icon("map-pin", size=16, aria_hidden="true"),
@@ -106,7 +107,7 @@ def _place() -> rx.Component:
                 on_change=EstimateState.search.debounce(100),
                 on_key_down=EstimateState.key,
                 on_blur=EstimateState.close,
-                placeholder="City, state or zip code",
+                placeholder=text("City, state or zip code"),
                 auto_complete="off",
                 class_name="control",
                 role="combobox",
@@ -125,7 +126,7 @@ def _place() -> rx.Component:
                 id="places",
                 role="listbox",
                 class_name=rx.cond(is_open, "options", "options unseen"),
-                custom_attrs={"aria-label": "Places"},
+                custom_attrs={"aria-label": text("Places")},
             ),
             class_name="combobox",
         ),
@@ -135,11 +136,11 @@ def _place() -> rx.Component:
 def _status() -> rx.Component:
     return _described(
         "status",
-        FIELDS["status"],
+        words.field("status"),
         "",
         rx.el.select(
-            rx.el.option("Not given", value=""),
-            *[rx.el.option(s.replace("_", " ").capitalize(), value=s) for s in STATUSES],
+            rx.el.option(text("Not given"), value=""),
+            *[rx.el.option(text(words.status(s)), value=s) for s in STATUSES],
             id="status",
             name="status",
             default_value=EstimateState.form.get("status", ""),
@@ -155,24 +156,28 @@ def listing_form() -> rx.Component:
         _place(),
         rx.el.div(
             rx.el.div(*map(_input, HOME), class_name="fields"),
-            folded("More details", rx.el.div(_status(), *map(_input, MORE), class_name="fields")),
+            folded(
+                text("More details"), rx.el.div(_status(), *map(_input, MORE), class_name="fields")
+            ),
             key=f"form-{EstimateState.form_key}",
         ),
         rx.el.div(
             rx.el.button(
-                rx.cond(EstimateState.busy, "Pricing…", "Estimate the price"),
+                rx.cond(EstimateState.busy, text("Pricing…"), text("Estimate the price")),
                 type="submit",
                 class_name="button primary",
                 disabled=EstimateState.busy,
             ),
-            rx.el.button("Clear", type="button", class_name="button", on_click=EstimateState.clear),
+            rx.el.button(
+                text("Clear"), type="button", class_name="button", on_click=EstimateState.clear
+            ),
             class_name="buttons",
         ),
         on_submit=EstimateState.estimate,
         id="listing",
         class_name="card form",
         custom_attrs={
-            "aria-label": "The home",
+            "aria-label": text("The home"),
             "data-loaded": rx.cond(EstimateState.loaded, "true", "false"),
         },
     )

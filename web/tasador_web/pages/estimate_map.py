@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
+from tasador_web.languages import text
 from tasador_web.map_view import HALF, Dot, Map, Pin, Ring
 
 
@@ -52,7 +53,7 @@ def map_of_comparables(drawn: rx.Var[Map]) -> rx.Component:
                 class_name="map",
                 custom_attrs={
                     "data-map": box,
-                    "aria-label": "Map of the similar homes around yours",
+                    "aria-label": text("Map of the similar homes around yours"),
                 },
             ),
             rx.el.div(
@@ -65,16 +66,19 @@ def map_of_comparables(drawn: rx.Var[Map]) -> rx.Component:
                         custom_attrs={"data-zoom": factor},
                     )
                     for icon, label, factor in (
-                        ("plus", "Zoom in", "0.7"),
-                        ("minus", "Zoom out", "1.43"),
-                        ("maximize", "Show the whole map", "0"),
+                        ("plus", text("Zoom in"), "0.7"),
+                        ("minus", text("Zoom out"), "1.43"),
+                        ("maximize", text("Show the whole map"), "0"),
                     )
                 ],
                 class_name="zoom",
             ),
             rx.el.figcaption(
-                f"Centred on {drawn.place}. Homes are drawn around the centre of their zip code; "
-                "the data has no addresses.",
+                text(
+                    "Centred on {place}. Homes are drawn around the centre of their zip code; "
+                    "the data has no addresses.",
+                    place=drawn.place,
+                ),
                 class_name="hint",
             ),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from tasador_web.estimate_view import WhatIf
+from tasador_web.languages import text
 from tasador_web.layout import card
 from tasador_web.pages.estimate_state import EstimateState
 
@@ -30,22 +31,22 @@ def _slider(slider: rx.Var[WhatIf]) -> rx.Component:
 def what_if() -> rx.Component:
     """The sliders, and what they changed."""
     return card(
-        "What if",
+        text("What if"),
         rx.el.div(rx.foreach(EstimateState.sliders, _slider), class_name="sliders"),
         aside=rx.cond(
             EstimateState.difference != "",
             rx.el.span(
                 rx.el.b(EstimateState.difference, id="difference"),
-                " compared with the home you entered ",
+                f" {text('compared with the home you entered')} ",
                 rx.el.button(
-                    "Undo",
+                    text("Undo"),
                     type="button",
                     class_name="button small",
                     on_click=EstimateState.undo_what_if,
                 ),
                 class_name="aside",
             ),
-            rx.el.span("Move a slider to see the price change.", class_name="aside hint"),
+            rx.el.span(text("Move a slider to see the price change."), class_name="aside hint"),
         ),
         class_name="screen-only",
     )

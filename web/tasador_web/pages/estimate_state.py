@@ -15,6 +15,7 @@ from tasador_web.client import ApiError, functions
 from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Estimate, Step, WhatIf
 from tasador_web.geography import geography
+from tasador_web.languages import language, text
 from tasador_web.map_view import Map
 from tasador_web.place_search import Place
 from tasador_web.places import place_index
@@ -54,6 +55,7 @@ class EstimateState(rx.State):
     difference: str = ""  # what the sliders changed, in dollars
     _found: list[Place] = []  # noqa: RUF012 - Reflex copies it for each visitor
     _chosen: Place = Place()
+    _language: str = "en"  # of the texts of the answer
     _listing: dict[str, str] = {}  # noqa: RUF012
     _trial: dict[str, str] = {}  # noqa: RUF012
     _prediction: dict[str, Any] = {}  # noqa: RUF012
@@ -71,7 +73,7 @@ class EstimateState(rx.State):
         self.loaded, self.error, self.no_model = True, "", False
         query = dict(self.router.url.query_parameters)
         linked = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
-        # Who returns from another page finds the last home.
+        # Who returns from another page, or from the other language, finds the last home.
         linked = linked or self._listing
         if not linked:
             return
@@ -83,14 +85,14 @@ class EstimateState(rx.State):
         self.form = {"place": self._chosen.label}
         self.form |= {n: v for n, v in linked.items() if n not in PLACE}
         self.form_key += 1
-        if linked != self._listing or not self.done:
+        if linked != self._listing or not self.done or self._language != language():
             async for event in self._price(linked):
                 yield event
 
     # -- the search for a place -------------------------------------------------------------------
 
     @rx.event
-    async def search(self, text: str) -> None:
+    async def search(self, typed: str) -> None:
         """Offer places for what was typed."""
         self._chosen, self.active = Place(), -1
         try:
@@ -98,9 +100,13 @@ class EstimateState(rx.State):
         except (ApiError, ConfigurationError) as error:
             await self._show_error(error)
             return
-        self._found = await asyncio.to_thread(index.search, text)
+        self._found = await asyncio.to_thread(index.search, typed)
         self.suggestions = [
-            f"{place.label} · {place.listings:,} listings" if place.listings else place.label
+            text(
+                "{place} · {count} listings", place=place.label, count=words.number(place.listings)
+            )
+            if place.listings
+            else place.label
             for place in self._found
         ]
 
@@ -127,15 +133,15 @@ class EstimateState(rx.State):
         """Close the list of places."""
         self.suggestions, self.active = [], -1
 
-    async def _placed(self, text: str) -> Place | None:
+    async def _placed(self, typed: str) -> Place | None:
         """The place that was chosen or typed; None if it is not known."""
-        if not text.strip():
+        if not typed.strip():
             return Place()
         if 0 <= self.active < len(self._found):
             return self._found[self.active]
-        if text.strip() == self._chosen.label:
+        if typed.strip() == self._chosen.label:
             return self._chosen
-        return (await place_index()).find(text)
+        return (await place_index()).find(typed)
 
     # -- the estimate -----------------------------------------------------------------------------
 
@@ -152,7 +158,7 @@ class EstimateState(rx.State):
             await self._show_error(error)
             return
         if place is None:
-            self.busy, self.done, self.errors = False, False, {"place": _UNKNOWN_PLACE}
+            self.busy, self.done, self.errors = False, False, {"place": text(_UNKNOWN_PLACE)}
             yield rx.set_focus("place")
             return
         self._chosen = place
@@ -172,6 +178,7 @@ class EstimateState(rx.State):
             if isinstance(prediction, BaseException):
                 raise prediction
             self._listing, self._trial, self._prediction = listing, dict(listing), prediction
+            self._language = language()
             self.difference = ""
             self._show_price(prediction)
             self._show_reasons(explanation)
@@ -222,20 +229,20 @@ class EstimateState(rx.State):
     def _show_price(self, answer: dict[str, Any]) -> None:
         self.result = estimate_view.estimate_of(answer, self._trial, self._prediction)
         self.bands = estimate_view.bands_of(answer["intervals"])
-        self.warnings = [words.warning(text, self._trial) for text in answer["warnings"]]
-        names = [words.FIELDS[name].lower() for name in answer["missing"] if name not in PLACE]
+        self.warnings = [words.warning(says, self._trial) for says in answer["warnings"]]
+        names = [words.subject(name) for name in answer["missing"] if name not in PLACE]
         self.missing = words.listed(names) if names else ""
         self.read_as = view.read_as_of(answer)
 
     def _show_reasons(self, explanation: dict[str, Any] | BaseException) -> None:
         self.steps, self.comparables, self.map = [], [], Map()
         if isinstance(explanation, ApiError | ConfigurationError):
-            self.sentence = f"The price cannot be explained now: {explanation}"
+            self.sentence = text("The price cannot be explained now: {reason}", reason=explanation)
         elif isinstance(explanation, BaseException):
             raise explanation
         elif explanation["model"] != self._prediction["model"]:
             # Another model went into service between the two answers.
-            self.sentence = "The model has just changed. Estimate again to see the reasons."
+            self.sentence = text("The model has just changed. Estimate again to see the reasons.")
         else:
             self.steps = estimate_view.steps_of(explanation)
             self.sentence = estimate_view.sentence_of(explanation)
@@ -246,7 +253,7 @@ class EstimateState(rx.State):
         if isinstance(error, ApiError):
             self.no_model = error.no_model
             self.rejection = await _rejection() if self.no_model else ""
-            self.errors = {f: r for f, r in error.errors.items() if f in words.FIELDS}
+            self.errors = {f: words.reason(r) for f, r in error.errors.items() if f in words.FIELDS}
             if place := next((self.errors[f] for f in PLACE if f in self.errors), ""):
                 self.errors["place"] = place
             # An error shown at its field is not repeated above the form.

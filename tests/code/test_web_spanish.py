@@ -1,0 +1,214 @@
+"""The pages in Spanish: every text has a translation, and numbers and dates have Spanish marks."""
+
+import ast
+import re
+import sys
+from string import Formatter
+
+import pytest
+
+from tasador.listings.rules import STATUSES
+from tasador.settings import CHECKOUT
+
+sys.path.append(str(CHECKOUT / "web"))
+from tasador_web import comparables_view, compare_view, estimate_view, languages, view, words
+from tasador_web.geography import Geography
+from tasador_web.languages import address, language_of, speaking, text
+from tasador_web.spanish import SPANISH
+
+from tests.kit.valuation import EXPLANATION
+
+WEB = CHECKOUT / "web" / "tasador_web"
+# What modules give to ``text`` by a name.
+NAMED = {
+    *words.FIELDS.values(),
+    *(label.lower() for label in words.FIELDS.values()),
+    *(words.status(status) for status in STATUSES),
+    *words._UNITS.values(),
+    *words._UNKNOWN.values(),
+    *estimate_view._HEADLINES.values(),
+    *estimate_view._CONFIDENCE.values(),
+    *estimate_view._VERBS.values(),
+    *(unit for *_, unit in estimate_view._SLIDERS.values() if unit),
+    compare_view._TYPICAL,
+    view.WAITS,
+}
+
+
+def literals(node, named):
+    """The texts that an expression may be, and not those that it only compares or looks up."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.Name) and node.id in named:
+        yield named[node.id]
+    elif isinstance(node, ast.IfExp):
+        yield from literals(node.body, named)
+        yield from literals(node.orelse, named)
+
+
+def named_texts(module):
+    """The texts of a module that have a name."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+
+
+def calls_of_text():
+    """(file and line, the texts) of every call of ``text`` in the web app."""
+    for path in sorted(WEB.rglob("*.py")):
+        module = ast.parse(path.read_text())
+        named = named_texts(module)
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "text" and node.args:
+                yield f"{path.name}:{node.lineno}", node, list(literals(node.args[0], named))
+
+
+def constants():
+    """Every text in the code of the web app."""
+    for path in WEB.rglob("*.py"):
+        if path.name != "spanish.py":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def placeholders(message):
+    return {name for _, name, _, _ in Formatter().parse(message) if name is not None}
+
+
+def test_every_text_has_a_translation():
+    found = [(where, each) for where, _, texts in calls_of_text() for each in texts]
+    assert len(found) > 100
+    assert [(where, each) for where, each in found if each not in SPANISH] == []
+    assert sorted(each for each in NAMED if each not in SPANISH) == []
+
+
+def test_placeholders_are_the_same_and_are_filled():
+    for english, spanish in SPANISH.items():
+        assert placeholders(english) == placeholders(spanish), english
+    for where, call, texts in calls_of_text():
+        given = {keyword.arg for keyword in call.keywords}
+        for each in texts:
+            assert placeholders(each) == given, (where, each)
+
+
+def test_no_translation_is_left_over():
+    used = {*constants(), *NAMED}
+    assert sorted(english for english in SPANISH if english not in used | refusals()) == []
+
+
+def refusals():
+    """What a reader of values says of a wrong one."""
+    tree = ast.parse((CHECKOUT / "tasador/listings/value_reader.py").read_text())
+    return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)} | {
+        english for english in SPANISH if english.startswith(("is above", "is below"))
+    }
+
+
+def test_every_label_of_the_form_and_title_of_a_page_has_a_translation():
+    code = "\n".join(path.read_text() for path in (WEB / "pages").glob("*.py"))
+    titles = set(re.findall(r'^TITLE, ROUTE, ICON = "(\w+)"', code, re.MULTILINE))
+    assert {"Estimate", "Service"} <= titles
+    hints = set(re.findall(r'\bInput\("\w+", "([^"]+)"', code))
+    assert "sq ft" in hints
+    assert sorted(each for each in titles | hints if each not in SPANISH) == []
+
+
+@pytest.mark.parametrize("reason", ["is not a number", "is negative"])
+def test_what_is_wrong_with_a_value_is_said_in_spanish(reason):
+    assert reason in (CHECKOUT / "tasador/listings/value_reader.py").read_text()
+    with speaking("es"):
+        assert words.reason(reason) == SPANISH[reason]
+
+
+def test_limits_in_reasons_have_spanish_marks():
+    with speaking("es"):
+        said = words.reason("is above 1,000,000 acres, which no listing can be")
+        assert said == "supera 1.000.000 acres, y ninguna vivienda llega a tanto"
+        assert words.reason("is below 1.5") == "es menor que 1,5"
+        assert words.reason("is something new") == "is something new"
+
+
+def test_numbers_and_dates_follow_the_language():
+    def written():
+        return [
+            words.dollars(1234567),
+            words.change(-1234.4),
+            words.short_dollars(1_250_000),
+            words.short_dollars(343_000),
+            words.per_cent(0.125),
+            words.number(1850.5),
+            words.moment("2026-11-29T12:05:00+00:00"),
+            words.duration(4.25),
+            words.listed(["a", "b", "c"]),
+            words.per_foot(175),
+        ]
+
+    assert written() == [
+        "$1,234,567",
+        "−$1,234",
+        "$1.25M",
+        "$343k",
+        "12.5\N{NO-BREAK SPACE}%",
+        "1,850.5",
+        "2026-11-29 12:05 UTC",
+        "4.2 s",
+        "a, b and c",
+        "$175 per sq ft",
+    ]
+    with speaking("es"):
+        assert written() == [
+            "$1.234.567",
+            "−$1.234",
+            "$1,25\N{NO-BREAK SPACE}M",
+            "$343\N{NO-BREAK SPACE}mil",
+            "12,5\N{NO-BREAK SPACE}%",
+            "1.850,5",
+            "29/11/2026 12:05 UTC",
+            "4,2 s",
+            "a, b y c",
+            "$175 por pie²",
+        ]
+
+
+def test_spanish_numbers_are_read_as_they_are_written():
+    with speaking("es"):
+        for name, value in (("house_size", 1850.0), ("acre_lot", 0.25), ("bath", 2.5)):
+            assert float(words.read_number(name, words.number(value))) == value
+
+
+def test_warnings_and_reasons_of_a_price_are_in_spanish():
+    with speaking("es"):
+        said = words.warning("house_size 90,000 is outside the training range (400 to 9,500)", {})
+        assert said.startswith("Un valor de 90.000 pies cuadrados para la superficie")
+        steps = estimate_view.steps_of(EXPLANATION)
+        sentence = estimate_view.sentence_of(EXPLANATION)
+        cards = comparables_view.comparables_of(EXPLANATION, Geography({}))
+    assert (steps[0].name, steps[-1].name) == ("Una vivienda típica", "Su estimación")
+    assert sentence.startswith("Respecto a una vivienda típica, ")
+    assert all("Código postal" in card.where or "·" in card.where for card in cards)
+    english = set(words.FIELDS.values())
+    assert not english & {step.name for step in steps}
+
+
+def test_pages_below_es_are_spanish():
+    assert [language_of(path) for path in ("/", "/es", "/es/", "/es/compare", "/estimate")] == [
+        "en",
+        "es",
+        "es",
+        "es",
+        "en",
+    ]
+    assert address("/") == "/"
+    with speaking("es"):
+        assert address("/") == "/es"
+        # A page without a translation stays English.
+        assert address("/market") == "/market"
+        assert address("/compare") == "/es/compare"
+        assert address("/", "en") == "/"
+    assert set(languages.LANGUAGES) == {"en", "es"}
+    assert text("Copy") == "Copy"

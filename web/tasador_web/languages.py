@@ -1,0 +1,69 @@
+"""The language of a page: English, or Spanish for the pages that have it, below /es. No Reflex.
+
+``text`` gives a text in the language of the page that is built, or that sent the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from tasador_web.spanish import SPANISH
+
+LANGUAGES = {"en": "English", "es": "Español"}
+# The pages that exist in Spanish.
+IN_SPANISH = ("/", "/compare")
+# Thousands and decimals change places.
+_MARKS = str.maketrans(",.", ".,")
+
+_language: ContextVar[str] = ContextVar("language", default="en")
+
+
+def language() -> str:
+    """The language now: "en" or "es"."""
+    return _language.get()
+
+
+def speak(chosen: str) -> None:
+    """Set the language for the rest of this task."""
+    _language.set(chosen)
+
+
+@contextmanager
+def speaking(chosen: str) -> Iterator[None]:
+    """The language within the block."""
+    token = _language.set(chosen)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+def language_of(path: str) -> str:
+    """The language of the page at a path."""
+    return "es" if path == "/es" or path.startswith("/es/") else "en"
+
+
+def text(english: str, /, **values: Any) -> str:
+    """The text in the language now; ``values`` fill its {placeholders}."""
+    known = english if language() == "en" else SPANISH[english]
+    return known.format(**values) if values else known
+
+
+def known_text(english: str) -> str:
+    """As ``text``, for what a function says: a text that is in no catalogue stays as it is."""
+    return english if language() == "en" else SPANISH.get(english, english)
+
+
+def marks(number: str) -> str:
+    """A number that was formatted as in English, with the marks of the language."""
+    return number if language() == "en" else number.translate(_MARKS)
+
+
+def address(route: str, chosen: str = "") -> str:
+    """Where the page of a route is in the language now, or in ``chosen``."""
+    if (chosen or language()) == "en" or route not in IN_SPANISH:
+        return route
+    return "/es" if route == "/" else f"/es{route}"

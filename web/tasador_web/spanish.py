@@ -1,0 +1,294 @@
+"""The Spanish texts: the English text, and what it is. {Placeholders} are the same in both.
+
+tests/code/test_web_spanish.py finds texts without an entry, and entries that nothing uses.
+"""
+
+from __future__ import annotations
+
+_FRAME = {
+    "Activity": "Actividad",
+    "Approve or decline it": "Aprobarla o rechazarla",
+    "Batch": "Por lotes",
+    "Cancel": "Cancelar",
+    "Compare": "Comparar",
+    "Copied": "Copiado",
+    "Copy": "Copiar",
+    "Estimate": "Valoración",
+    "Market": "Mercado",
+    "Models": "Modelos",
+    "Not allowed here": "No se permite aquí",
+    "Pages": "Páginas",
+    "Pipeline": "Proceso",
+    "Predictions": "Predicciones",
+    "Service": "Servicio",
+    "Sign in": "Iniciar sesión",
+    "Sign out": "Cerrar sesión",
+    "Skip to the content": "Ir al contenido",
+    "Switch between light and dark": "Cambiar entre claro y oscuro",
+    "Tasador, home": "Tasador, inicio",
+    "Who did what": "Quién hizo qué",
+    "Why": "Motivo",
+    "Why (optional)": "Motivo (opcional)",
+    "Working…": "En curso…",
+    "No model is in service yet. The first batch trains the first model: run “tasador pipeline”, "
+    "then reload this page.": "Todavía no hay ningún modelo en servicio. El primer lote entrena el "
+    "primer modelo: ejecute «tasador pipeline» y vuelva a cargar esta página.",
+    "No model is in service yet. Version {version} passed the gate and waits for approval: an "
+    "operator approves it on the page Models, or “tasador approve {version}” does.": "Todavía no "
+    "hay ningún modelo en servicio. La versión {version} superó los controles y espera la "
+    "aprobación: un operador la aprueba en la página Modelos o con «tasador approve {version}».",
+    "No model is in service yet. Version {version} was trained and {decided}: {reasons} The next "
+    "batch trains another one.": "Todavía no hay ningún modelo en servicio. La versión {version} "
+    "se entrenó y fue {decided}: {reasons} El próximo lote entrena otra.",
+    "waits for approval": "espera la aprobación",
+    "{starter} started its training, so another person decides.": "{starter} inició el "
+    "entrenamiento, así que decide otra persona.",
+    "declined": "rechazada por un operador",
+    "rejected": "rechazada",
+}
+
+_ERRORS = {
+    "the functions answered with status {status}": "las funciones respondieron con el código "
+    "{status}",
+    "{function} at {url} does not answer. Is it up?": "{function} no responde en {url}. ¿Está en "
+    "marcha?",
+    "{path} answered with something that is not JSON": "la respuesta de {path} no es JSON",
+    "is above {most}, which no listing can be": "supera {most}, y ninguna vivienda llega a tanto",
+    "is below {least}": "es menor que {least}",
+    "is negative": "es negativo",
+    "is not a date like 2022-02-23": "no es una fecha como 2022-02-23",
+    "is not a number": "no es un número",
+    "is not a whole number": "no es un número entero",
+    "is not a zip code of five digits": "no es un código postal de cinco cifras",
+    "is not text": "no es un texto",
+    "We know no such place. Choose one from the list, or leave it empty.": "No conocemos ese "
+    "lugar. Elija uno de la lista o deje el campo vacío.",
+    "The price cannot be explained now: {reason}": "El precio no se puede explicar ahora: {reason}",
+    "The model has just changed. Estimate again to see the reasons.": "El modelo acaba de cambiar. "
+    "Vuelva a estimar para ver los motivos.",
+}
+
+_FORM = {
+    "Bathrooms": "Baños",
+    "Bedrooms": "Dormitorios",
+    "Broker code": "Código del agente",
+    "City": "Ciudad",
+    "City, state or zip code": "Ciudad, estado o código postal",
+    "Clear": "Borrar",
+    "Estimate the price": "Estimar el precio",
+    "For sale": "En venta",
+    "Homes like it nearby": "Viviendas parecidas de la zona",
+    "House size": "Superficie",
+    "Last sold": "Última venta",
+    "Location": "Ubicación",
+    "Lot size": "Terreno",
+    "More details": "Más detalles",
+    "Not given": "Sin indicar",
+    "Places": "Lugares",
+    "Pricing…": "Calculando…",
+    "Ready to build": "Por construir",
+    "Sold": "Vendida",
+    "State": "Estado",
+    "Status": "Situación",
+    "Street code": "Código de la calle",
+    "The home": "La vivienda",
+    "What is this home worth?": "¿Cuánto vale esta vivienda?",
+    "Where is it?": "¿Dónde está?",
+    "Zip code": "Código postal",
+    "acres": "acres",
+    "bath": "baños",
+    "bed": "dormitorios",
+    "of the data set": "según los datos",
+    "sq ft": "pies²",
+    "square feet": "pies cuadrados",
+    "{place} · {count} listings": "{place} · {count} anuncios",
+    # Within a sentence.
+    "bathrooms": "los baños",
+    "bedrooms": "los dormitorios",
+    "broker code": "el código del agente",
+    "city": "la ciudad",
+    "homes like it nearby": "las viviendas parecidas de la zona",
+    "house size": "la superficie",
+    "last sold": "la última venta",
+    "location": "la ubicación",
+    "lot size": "el terreno",
+    "state": "el estado",
+    "status": "la situación",
+    "street code": "el código de la calle",
+    "zip code": "el código postal",
+}
+
+_ESTIMATE = {
+    "8 in 10 homes like this one are priced within this range.": "El precio de 8 de cada 10 "
+    "viviendas como esta se encuentra en este intervalo.",
+    "A price range, the reasons for it and similar homes appear here.": "Aquí aparecerán el "
+    "intervalo de precios, sus motivos y viviendas parecidas.",
+    "Copy link": "Copiar enlace",
+    "Correlation": "Correlación",
+    "Digest": "Resumen criptográfico",
+    "Every field is optional; each one narrows the range.": "Todos los campos son opcionales; cada "
+    "uno estrecha el intervalo.",
+    "High confidence": "Confianza alta",
+    "It would be listed at about {listed} and sell for about {sold}.": "Se anunciaría por unos "
+    "{listed} y se vendería por unos {sold}.",
+    "Likely between": "Probablemente entre",
+    "Low confidence": "Confianza baja",
+    "Medium confidence": "Confianza media",
+    "Model": "Modelo",
+    "Not given: {names}.": "Sin indicar: {names}.",
+    "Of the homes with {confidence}, {share} were estimated within {tenth} of their price.": "De "
+    "las viviendas con {confidence}, el {share} se estimó con un error de hasta el {tenth} de su "
+    "precio.",
+    "Prediction": "Predicción",
+    "Price": "Precio",
+    "Pricing the home…": "Calculando el precio…",
+    "Print": "Imprimir",
+    "Read as: {values}.": "Se ha leído como: {values}.",
+    "Report": "Informe",
+    "Revision": "Revisión",
+    "The estimate is {price}.": "La estimación es de {price}.",
+    "The estimate is the price of a home that is yet to be built.": "La estimación es el precio de "
+    "una vivienda por construir.",
+    "The estimate is what it would be listed at.": "La estimación es el precio al que se "
+    "anunciaría.",
+    "The estimate is what it would sell for.": "La estimación es el precio al que se vendería.",
+    "The model was asleep and is waking up. This takes a few seconds.": "El modelo estaba en "
+    "reposo y se está activando. Tarda unos segundos.",
+    "The price of 2 in 3 homes like this one is within {share} of the estimate.": "El precio de 2 "
+    "de cada 3 viviendas como esta difiere de la estimación en un {share} como máximo.",
+    "This home is outside what the model knows well, so the price may lie outside this range. Take "
+    "it as a first guess.": "Esta vivienda se sale de lo que el modelo conoce bien, así que el "
+    "precio puede quedar fuera de este intervalo. Tómelo como una primera aproximación.",
+    "What led to this price": "Qué llevó a este precio",
+    "Where this estimate comes from": "De dónde sale esta estimación",
+    "and": "y",
+    "none": "ninguna",
+    "{level} in 100:": "{level} de cada 100:",
+    "{name}, version {version}": "{name}, versión {version}",
+    "{price} per sq ft": "{price} por pie²",
+    "M": "\N{NO-BREAK SPACE}M",
+    "k": "\N{NO-BREAK SPACE}mil",
+    "{most} and {last}": "{most} y {last}",
+    # What if.
+    "Move a slider to see the price change.": "Mueva un control para ver cómo cambia el precio.",
+    "Undo": "Deshacer",
+    "What if": "¿Y si…?",
+    "compared with the home you entered": "respecto a la vivienda indicada",
+    "not given": "sin indicar",
+}
+
+_REASONS = {
+    "A typical home": "Una vivienda típica",
+    "Compared with a typical home, {reasons}.": "Respecto a una vivienda típica, {reasons}.",
+    "Dollars": "Dólares",
+    "From a typical home to the estimate": "De una vivienda típica a la estimación",
+    "Nothing sets this home apart from a typical one yet.": "Por ahora nada distingue esta "
+    "vivienda de una típica.",
+    "Part": "Parte",
+    "Smaller effects": "Efectos menores",
+    "Step": "Paso",
+    "What you left out": "Lo que no se indicó",
+    "Why this price": "Por qué este precio",
+    "Your estimate": "Su estimación",
+    "across the country": "en todo el país",
+    "{what} add {amount}": "{what} suman {amount}",
+    "{what} adds {amount}": "{what} suma {amount}",
+    "{what} take off {amount}": "{what} restan {amount}",
+    "{what} takes off {amount}": "{what} resta {amount}",
+    # Warnings.
+    "A last sale on {value} is unusual: the sales that we know are of {low} to {high}.": "Una "
+    "última venta el {value} es poco habitual: las ventas que conocemos van del {low} al {high}.",
+    "A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}.": "Un "
+    "valor de {value}{unit} para {what} es poco habitual: las viviendas que conocemos tienen de "
+    "{low} a {high}.",
+    "Few homes nearby are like this one in {names}, so its price is less certain.": "Pocas "
+    "viviendas de la zona se parecen a esta por {names}, así que su precio es menos seguro.",
+    "We have no prices from zip code {value} yet; the nearest ones stand in.": "Aún no tenemos "
+    "precios del código postal {value}; usamos los más cercanos.",
+    "We have no prices from {value} yet.": "Aún no tenemos precios de {value}.",
+    "We have no prices from {value} yet; its surroundings stand in.": "Aún no tenemos precios de "
+    "{value}; usamos los de sus alrededores.",
+    "We know no broker with the code {value}.": "No conocemos ningún agente con el código {value}.",
+    "Zip code {code} is in {real}, not in {given}.": "El código postal {code} está en {real}, no "
+    "en {given}.",
+}
+
+_COMPARABLES = {
+    "Centred on {place}. Homes are drawn around the centre of their zip code; the data has no "
+    "addresses.": "El centro es {place}. Las viviendas se dibujan alrededor del centro de su "
+    "código postal; los datos no incluyen direcciones.",
+    "Homes that the model knows, the most alike first. The price on the right is adjusted: what "
+    "the home would cost with your location, size, rooms and lot.": "Viviendas que el modelo "
+    "conoce, las más parecidas primero. El precio de la derecha está ajustado: lo que costaría la "
+    "vivienda con su ubicación, superficie, habitaciones y terreno.",
+    "Map of the similar homes around yours": "Mapa de las viviendas parecidas alrededor de la suya",
+    "Show the whole map": "Ver el mapa completo",
+    "Similar homes": "Viviendas parecidas",
+    "Zoom in": "Acercar",
+    "Zoom out": "Alejar",
+    "no details known": "sin detalles",
+    "same zip code": "mismo código postal",
+    "{amount} adjusted": "ajuste de {amount}",
+    "{amount} remains to your estimate": "{amount} de diferencia con su estimación",
+    "{price} asked": "{price}, pedido",
+    "{price} sold": "{price}, vendida",
+    "{share} alike": "{share} de parecido",
+}
+
+_COMPARE = {
+    "8 in 10 within": "8 de cada 10 entre",
+    "Both homes": "Las dos viviendas",
+    "Both homes cost the same.": "Las dos viviendas cuestan lo mismo.",
+    "Cities of {state}": "Ciudades de {state}",
+    "Compare the homes": "Comparar las viviendas",
+    "Compare the places": "Comparar los lugares",
+    "Every state": "Todos los estados",
+    "From home A to home B": "De la vivienda A a la vivienda B",
+    "From home A to home B. The parts add up to the difference.": "De la vivienda A a la vivienda "
+    "B. Las partes suman la diferencia.",
+    "Give two homes, and see what makes the difference.": "Indique dos viviendas y vea de dónde "
+    "viene la diferencia.",
+    "Give what you know of a home, and see its price everywhere.": "Indique lo que sepa de una "
+    "vivienda y vea su precio en cada lugar.",
+    "Home": "Vivienda",
+    "Home B costs {amount} ({share}) less than home A.": "La vivienda B cuesta {amount} ({share}) "
+    "menos que la vivienda A.",
+    "Home B costs {amount} ({share}) more than home A.": "La vivienda B cuesta {amount} ({share}) "
+    "más que la vivienda A.",
+    "Home {letter}": "Vivienda {letter}",
+    "In {dear} this home costs {times} times what it costs in {cheap}.": "En {dear} esta vivienda "
+    "cuesta {times} veces lo que cuesta en {cheap}.",
+    "One home, many places": "Una vivienda, muchos lugares",
+    "Place": "Lugar",
+    "Prices by place, the dearest first": "Precios por lugar, de mayor a menor",
+    "Prices in {places}. A bar holds 8 in 10 prices of such homes; the line in it is the "
+    "estimate.": "Precios en {places}. Cada barra contiene 8 de cada 10 precios de viviendas así; "
+    "la línea es la estimación.",
+    "Range": "Intervalo",
+    "The model has just changed. Compare again.": "El modelo acaba de cambiar. Vuelva a comparar.",
+    "The same home elsewhere": "La misma vivienda en otros lugares",
+    "The two homes": "Las dos viviendas",
+    "Two homes": "Dos viviendas",
+    "We know no place like “{typed}” (home {letter}).": "No conocemos ningún lugar como «{typed}» "
+    "(vivienda {letter}).",
+    "What a home would cost elsewhere, and why two homes differ. Nothing here is recorded.": "Lo "
+    "que costaría una vivienda en otros lugares y por qué difieren dos viviendas. Aquí no se "
+    "guarda nada.",
+    "What makes the difference": "De dónde viene la diferencia",
+    "What to compare": "Qué comparar",
+    "Where": "Dónde",
+    "anywhere": "en cualquier lugar",
+    "every state": "todos los estados",
+    "not known to the model": "desconocido para el modelo",
+    "the largest cities of {state}": "las ciudades más grandes de {state}",
+}
+
+SPANISH = {
+    **_FRAME,
+    **_ERRORS,
+    **_FORM,
+    **_ESTIMATE,
+    **_REASONS,
+    **_COMPARABLES,
+    **_COMPARE,
+}
