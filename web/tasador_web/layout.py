@@ -69,7 +69,7 @@ def _destination(name: str, route: str, icon: str, current: bool) -> rx.Componen
     content = (rx.icon(icon, size=16, aria_hidden="true"), rx.el.span(text(name)))
     here = address(route)
     if language_of(here) != language():
-        return rx.el.a(*content, class_name="destination", custom_attrs=_elsewhere(here, "en"))
+        return rx.el.a(*content, class_name="destination", **_elsewhere(here, "en"))
     return rx.link(
         *content,
         href=here,
@@ -88,17 +88,18 @@ def _other_language(route: str) -> rx.Component:
         LANGUAGES[other],
         lang=other,
         class_name="button small language",
-        custom_attrs={"data-language": "", **_elsewhere(address(route, other), other)},
+        **_elsewhere(address(route, other), other, **{"data-language": ""}),
     )
 
 
-def _elsewhere(href: str, spoken: str) -> dict[str, str]:
-    """The attributes of a link to a page in another language.
+def _elsewhere(href: str, spoken: str, **more: str) -> dict[str, Any]:
+    """The properties of a link to a page in another language.
 
-    The browser loads it, since a document has one language. Reflex's own links change the page
+    The browser loads it, since a document has one language. Other links of Reflex change the page
     within the document.
     """
-    return {"href": href, "hrefLang": spoken}
+    attributes = {"hrefLang": spoken, **more}
+    return {"href": href, "reload_document": True, "custom_attrs": attributes}
 
 
 def notice(says: rx.Var[str] | str, *, icon: str, color: str, alert: bool = False) -> rx.Component:
