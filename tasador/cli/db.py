@@ -26,13 +26,19 @@ def prune(
     """
     settings = Settings.load()
     needed = ["s3_endpoint"] if settings.keep_payloads_days else []
+    of_gateway = settings.platform == "embedded" and settings.keep_dead_letters_days
+    needed += ["gateway_admin_url"] if of_gateway else []
     require_running(settings, "database_url", *needed)
+    from itertools import chain
+
+    from tasador.local import dead_letters
     from tasador.operations.retention import RETENTION
     from tasador.operations.retention import prune as delete
 
     what = "would be deleted" if dry_run else "deleted"
     pruned = False
-    for each in delete(settings, dry_run=dry_run):
+    letters = dead_letters.prune(settings, dry_run=dry_run) if of_gateway else ()
+    for each in chain(delete(settings, dry_run=dry_run), letters):
         typer.echo(f"{each.count:,} {each.what} from before {each.before:%F %H:%M} UTC {what}")
         pruned = True
     if not pruned:

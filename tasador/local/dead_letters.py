@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
+from urllib.parse import urlencode
 
+from tasador.clock import now
 from tasador.errors import ServiceUnavailable
 from tasador.local import gateway_client
 from tasador.operations import dead_letters as stored
+from tasador.operations.retention import Pruned
 from tasador.settings import Settings
 
 log = logging.getLogger("tasador.local.dead_letters")
@@ -36,6 +40,23 @@ def replay(settings: Settings, ids: Sequence[str] = ()) -> int:
     with _warned("the events that a migration moved are not replayed"):
         count += stored.replay(settings, ids)
     return count
+
+
+def prune(settings: Settings, *, dry_run: bool = False) -> Iterator[Pruned]:
+    """Delete what is too old of the gateway's; `tasador.operations.retention` has the rest.
+
+    Yields nothing if TASADOR_KEEP_DEAD_LETTERS_DAYS is 0. With ``dry_run`` it only counts.
+    """
+    if not (days := settings.keep_dead_letters_days):
+        return
+    before = now() - timedelta(days=days)
+    if dry_run:
+        letters = gateway_client.request(settings, "GET", "/dead-letters")
+        count = sum(datetime.fromisoformat(each["time"]) < before for each in letters)
+    else:
+        path = f"/dead-letters?{urlencode({'before': before.isoformat()})}"
+        count = gateway_client.request(settings, "DELETE", path)["deleted"]
+    yield Pruned("dead letters of the gateway", before, count)
 
 
 @contextmanager

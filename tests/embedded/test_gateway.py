@@ -13,14 +13,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tasador.clock import now
+from tasador.local import dead_letters
 from tasador.local.gateway.daemon import end_functions
 from tasador.local.probe import status_of
 from tasador.local.process import port_is_free, started_at
+from tasador.settings import Settings
 from tests.kit.listener import http_sink
 from tests.kit.waiting import wait_for
 
@@ -582,6 +587,19 @@ def test_dead_letters_are_stored_and_replayed(gateway):
     orphan = {**listed[0], "subscriber": "gone"}
     with (gateway.home / "dead-letters.jsonl").open("a") as file:
         file.write(json.dumps(orphan) + "\n")
+    old = {**orphan, "time": (now() - timedelta(days=40)).isoformat()}
+    with (gateway.home / "dead-letters.jsonl").open("a") as file:
+        file.write(json.dumps(old) + "\n")
+    settings = Settings.load({**gateway.environ, "TASADOR_HOME": str(gateway.home)})
+    assert list(dead_letters.prune(settings)) == []
+    settings = replace(settings, keep_dead_letters_days=30)
+    for dry_run, left in ((True, 4), (False, 3)):
+        (pruned,) = dead_letters.prune(settings, dry_run=dry_run)
+        assert (pruned.what, pruned.count) == ("dead letters of the gateway", 1)
+        assert len(letters()) == left
+    assert [pruned.count for pruned in dead_letters.prune(settings)] == [0]
+    for before in ("", "?before=soon", "?before=2026-01-01"):
+        assert gateway.admin("DELETE", f"/dead-letters{before}").status_code == 400
     assert "1 event " in tasador(gateway, "replay", "hopeless")
     wait_for(lambda: gateway.seen("record").count("hopeless") == 5)
     assert [letter["event"]["id"] for letter in letters()] == ["refused", "refused"]

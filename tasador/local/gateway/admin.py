@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -55,6 +56,7 @@ class Admin:
             ("DELETE", revision, self._remove),
             ("GET", "/events", self._events),
             ("GET", "/dead-letters", self._list_dead_letters),
+            ("DELETE", "/dead-letters", self._delete_dead_letters),
             ("POST", "/dead-letters/replay", self._replay),
         ]
         return [
@@ -136,6 +138,15 @@ class Admin:
 
     async def _list_dead_letters(self, _request: Request) -> Response:
         return _as_ascii(self._dead_letters.all())
+
+    async def _delete_dead_letters(self, request: Request) -> Response:
+        try:
+            before = datetime.fromisoformat(request.query_params.get("before", ""))
+        except ValueError:
+            before = datetime.min
+        if before.tzinfo is None:
+            raise Refusal(400, "before: a time with an offset is required, in ISO 8601")
+        return JSONResponse({"deleted": self._dead_letters.delete_before(before)})
 
     async def _replay(self, request: Request) -> Response:
         ids = (await _json(request, dict, empty={})).get("ids", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ class DeadLetters:
             except ValueError:
                 continue
         return letters
+
+    def delete_before(self, time: datetime) -> int:
+        """Delete the dead letters from before the time; returns how many."""
+        letters = self.all()
+        kept = [each for each in letters if datetime.fromisoformat(each["time"]) >= time]
+        if len(kept) < len(letters):
+            self.keep(kept)
+        return len(letters) - len(kept)
 
     def keep(self, letters: list[dict[str, Any]]) -> None:
         """Delete all other dead letters."""
