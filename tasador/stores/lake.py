@@ -5,29 +5,25 @@ An object is named by its URI, ``s3://bucket/key``. Writes are atomic: no reader
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tasador import tracing
 from tasador.disk import writing_below
 from tasador.environment import PROXIES, named
 from tasador.errors import (
     BundleError,
     ConfigurationError,
-    DiskFull,
     ObjectLost,
-    StoreRefused,
-    StoreUnavailable,
     TasadorError,
 )
 from tasador.model.manifest import MANIFEST
 from tasador.model.signature import SIGNATURE
 from tasador.settings import Settings
 from tasador.stores.bundles import trust_of
+from tasador.stores.store_errors import ABSENT, translated_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,15 +32,6 @@ if TYPE_CHECKING:
     from tasador.arrays import Array
     from tasador.model.bundle import Bundle
     from tasador.model.model_ref import ModelRef
-
-_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
-_REFUSED = frozenset(
-    {"401", "403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
-)
-# How the servers say that their disk is full; none of them has a documented code for it.
-_FULL = re.compile(
-    "InsufficientStorage|StorageFull|QuotaExceeded|no space left|no free volumes", re.I
-)
 
 
 class Lake:
@@ -145,7 +132,7 @@ class Lake:
             try:
                 self._s3.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if error.response["Error"]["Code"] in _ABSENT:
+                if error.response["Error"]["Code"] in ABSENT:
                     return False
                 raise
         return True
@@ -267,49 +254,10 @@ class Lake:
             except pa.ArrowInvalid as error:
                 raise ObjectLost(f"{uri} is not a Parquet file: {error}") from error
 
-    # -- errors ----------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------------------------------------
 
-    @contextmanager
-    def _translated_errors(self, uri: str) -> Iterator[None]:
-        from boto3.exceptions import S3UploadFailedError
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        bucket = uri.removeprefix("s3://").partition("/")[0]
-        try:
-            with tracing.part(f"s3 {bucket}", tracing.CLIENT, **{"aws.s3.bucket": bucket}):
-                yield
-        except S3UploadFailedError as error:
-            raise self._error(uri, error.__cause__ or error.__context__ or error) from error
-        except (BotoCoreError, ClientError) as error:
-            raise self._error(uri, error) from error
-
-    def _error(self, uri: str, error: BaseException) -> TasadorError:
-        response: dict[str, Any] = getattr(error, "response", None) or {}
-        code = str(response.get("Error", {}).get("Code", ""))
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if status == 507 or _FULL.search(f"{code} {error}"):
-            return DiskFull(
-                f"{uri}: the disk of the object store {self._endpoint} is full ({error}): delete "
-                "files there, or enlarge its volume"
-            )
-        if code == "NoSuchUpload":  # the server has lost the parts that it confirmed
-            return StoreUnavailable(
-                f"{uri}: the object store {self._endpoint} lost a part of the upload; is its disk "
-                f"full? {error}"
-            )
-        if code in _ABSENT:
-            return ObjectLost(f"{uri} does not exist in the object store {self._endpoint}")
-        if code in _REFUSED:
-            return StoreRefused(
-                f"the object store {self._endpoint} refused the keys for {uri} ({code}): "
-                "see TASADOR_S3_ACCESS_KEY and TASADOR_S3_SECRET_KEY"
-            )
-        if code and status < 500:
-            return TasadorError(f"{uri}: the object store {self._endpoint} answered {error}")
-        return StoreUnavailable(
-            f"{uri}: the object store {self._endpoint} does not answer: {error}"
-            f"{named('AWS_', *PROXIES)}"
-        )
+    def _translated_errors(self, uri: str) -> AbstractContextManager[None]:
+        return translated_errors(self._endpoint, uri)
 
 
 def _manifest(folder: Path) -> bytes:

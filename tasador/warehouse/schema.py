@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -19,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON
 
 from tasador.listings.listing import COLUMNS
-from tasador.warehouse import account_tables, shadow_tables, total_tables
+from tasador.warehouse import account_tables, rollout_tables, shadow_tables, total_tables
 from tasador.warehouse.columns import (
     integer_column,
     json_column,
@@ -30,8 +29,9 @@ from tasador.warehouse.columns import (
 )
 from tasador.warehouse.prediction_checks import PREDICTION_CHECKS
 
-# The tables of people, of shadows and of totals are among its tables.
+# The tables of people, of rollouts, of shadows and of totals are among its tables.
 METADATA = account_tables.accounts.metadata
+rollout_history, rollout_pauses = rollout_tables.rollout_history, rollout_tables.rollout_pauses
 shadows, shadow_predictions = shadow_tables.shadows, shadow_tables.shadow_predictions
 prediction_totals = total_tables.prediction_totals
 
@@ -236,41 +236,6 @@ dead_letters = Table(
     # Null while it is undelivered.
     time_column("replayed_at", nullable=True),
     Index("given_up_once", "subscriber", "source", "event_id", unique=True),
-    schema="ops",
-)
-
-rollout_history = Table(
-    "rollout_history",
-    METADATA,
-    number_column("rollout_id"),
-    text_column("service"),
-    text_column("revision"),
-    text_column("model_name"),
-    integer_column("version"),
-    text_column("digest"),
-    Column("promotion", BigInteger, nullable=False),
-    text_column("outcome"),
-    text_column("reason"),
-    json_column("steps"),
-    text_column("correlation_id"),
-    time_column("started_at"),
-    time_column("finished_at"),
-    Index("attempt_once", "service", "promotion", "started_at", unique=True),
-    schema="ops",
-)
-
-rollout_pauses = Table(
-    "rollout_pauses",
-    METADATA,
-    number_column("pause_id"),
-    text_column("paused_by"),
-    text_column("reason"),
-    time_column("paused_at"),
-    Column("forced_promotion", BigInteger),
-    time_column("resumed_at", nullable=True),
-    text_column("resumed_by"),
-    # At most one pause is open.
-    Index("paused_once", text("(true)"), unique=True, postgresql_where=text("resumed_at is null")),
     schema="ops",
 )
 
