@@ -26,10 +26,15 @@ def sampled(frame: pd.DataFrame, share: float) -> Array:
     It depends on the property alone, so all rows of a property are in it or none, whichever batches
     they came with, and a larger sample contains a smaller one.
     """
-    import pandas as pd
-
     if share >= 1:
         return np.ones(len(frame), dtype=bool)
-    keys = frame["property_key"].to_numpy(dtype=object)
-    key_hash = pd.util.hash_array(keys, hash_key=_SAMPLE_KEY, categorize=False)
-    return np.asarray((key_hash >> np.uint64(11)) / 2.0**53 < share)
+    return np.asarray(place_of(frame["property_key"].to_numpy(dtype=object), _SAMPLE_KEY) < share)
+
+
+def place_of(keys: Array, hash_key: str) -> Array:
+    """A number in [0, 1) for each property key, float64 [n], by a hash; ``hash_key``: 16 bytes."""
+    import pandas as pd
+
+    key_hash = pd.util.hash_array(keys, hash_key=hash_key, categorize=False)
+    # The 53 bits that a float64 holds exactly.
+    return np.asarray((key_hash >> np.uint64(11)) / 2.0**53)

@@ -21,6 +21,7 @@ from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.progress import Progress
 from tasador.training.holdout import holdout_mask
+from tasador.training.sampling import place_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,11 +106,11 @@ def prepare(
     order = np.argsort(row_hash, kind="stable")
     columns = {name: values[order] for name, values in columns_of(plain).items()}
     keys = usable["property_key"].to_numpy(dtype=object)[order]
-    key_hash = pd.util.hash_array(keys, hash_key=_SPLIT_KEY, categorize=False)
+    place = place_of(keys, _SPLIT_KEY)
     digest = hashlib.sha256(row_hash[order].astype("<u8").tobytes()).hexdigest()
     data: dict[str, Any] = {
         "rows": len(usable),
-        "properties": len(np.unique(key_hash)),
+        "properties": len(np.unique(place)),
         "left_out": left_out,
         "fingerprint": digest,
         "batch_ids": sorted(set(frame["batch_id"])) if "batch_id" in frame else [],
@@ -120,7 +121,7 @@ def prepare(
         progress("prepare", 1.0, f"{len(usable):,} rows of {data['properties']:,} properties")
     return Prepared(
         columns=columns,
-        place=(key_hash >> np.uint64(11)) / 2.0**53,
+        place=place,
         left_out=left_out,
         holdout=frame[on_market & held],
         data=data,
