@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.model.blend import BLENDED_COLUMNS, LEVELS, Blend
+from tasador.model.blend import BLENDED, BLENDED_COLUMNS, LEVELS, Blend
 from tasador.model.features import BASE_SCALE
 
+# Fewer than what the order of the sums changes.
 _DIGITS = 6
+_ROWS_AT_ONCE = 25_000
 _STEPS = 20
 # Errors below this (log price) count as this, so that no row dominates.
 _LEAST_ERROR = 0.02
@@ -26,20 +28,33 @@ def fit_blend(views: Sequence[tuple[Array, Array, float]]) -> Blend:
     The weights of the regressions add up to 1. Iteratively reweighted least squares (Holland and
     Welsch, 1977) on the differences from the base regression.
     """
-    blended = np.concatenate([matrix[:, BLENDED_COLUMNS] for matrix, _, _ in views])
-    base = blended[:, _BASE].astype(np.float64)
-    known = np.delete(blended, _BASE, axis=1).astype(np.float64)
-    known[:, : len(LEVELS) - 1] -= base[:, None]
-    columns = np.column_stack([np.ones(len(base)), known])
-    label = np.concatenate([log_price for _, log_price, _ in views]) - base
-    rows = np.concatenate([np.full(len(matrix), weight) for matrix, _, weight in views])
-    ridge = _PULL * rows.sum() * np.eye(columns.shape[1])
-    found = np.zeros(columns.shape[1])
+    ridge = _PULL * sum(len(matrix) * weight for matrix, _, weight in views)
+    found: Array = np.zeros(len(BLENDED))
     for _ in range(_STEPS):
-        weighted = (
-            columns * (rows / np.maximum(np.abs(label - columns @ found), _LEAST_ERROR))[:, None]
-        )
-        found = np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ label)
+        # All rows at once would be the largest array of a training.
+        squares, products = ridge * np.eye(len(BLENDED)), np.zeros(len(BLENDED))
+        for matrix, log_price, weight in views:
+            for rows in chunks(len(matrix)):
+                columns, label = _equations(matrix[rows], log_price[rows])
+                errors = np.maximum(np.abs(label - columns @ found), _LEAST_ERROR)
+                weighted = columns * (weight / errors)[:, None]
+                squares += weighted.T @ columns
+                products += weighted.T @ label
+        found = np.linalg.solve(squares, products)
     others = found[1:]
     weights = np.insert(others, _BASE, 1 - others[: len(LEVELS) - 1].sum())
     return Blend(round(float(found[0]), _DIGITS), np.round(weights, _DIGITS))
+
+
+def chunks(rows: int) -> Iterator[slice]:
+    """The rows from 0, some at a time."""
+    return (slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, rows, _ROWS_AT_ONCE))
+
+
+def _equations(matrix: Array, log_price: Array) -> tuple[Array, Array]:
+    """One for each row: 1 and the differences from the base regression; the price's difference."""
+    blended = matrix[:, BLENDED_COLUMNS].astype(np.float64)
+    base = blended[:, _BASE]
+    columns = np.column_stack([np.ones(len(base)), np.delete(blended, _BASE, axis=1)])
+    columns[:, 1 : len(LEVELS)] -= base[:, None]
+    return columns, log_price - base
