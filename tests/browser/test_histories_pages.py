@@ -244,6 +244,33 @@ def test_predictions_are_filtered_paged_and_traced(page, web, warehouse):
     page.wait("document.body.innerText.includes('No such prediction is recorded')")
 
 
+# Keeps what a page sends, until ``release`` is called.
+HOLD = """
+(() => { const send = WebSocket.prototype.send, held = []; let open = false;
+WebSocket.prototype.send = function (data) {
+  if (open) send.call(this, data); else held.push([this, data]);
+};
+window.held = held;
+window.release = () => { open = true; held.forEach(([s, d]) => send.call(s, d)); return true; };
+})()
+"""
+
+
+def test_filter_typed_before_the_server_answers_is_kept(page, web, warehouse):
+    made = make_prediction(model_version=951, predicted_at=datetime.now(UTC))
+    warehouse.log_predictions([made])
+    page.call("Page.addScriptToEvaluateOnNewDocument", source=HOLD)
+    page.open(f"{web}/predictions")
+    page.wait("window.held.length && document.getElementById('version')")
+    page.fill("version", "951")
+    page.js("window.release()")
+    page.wait("document.querySelectorAll('[data-prediction]').length > 0")
+    page.wait("document.getElementById('version').value === '951'")
+    page.click("#filters button")
+    page.wait("location.search === '?version=951'")
+    page.wait("document.querySelectorAll('[data-prediction]').length === 1")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "route",

@@ -51,9 +51,11 @@ class CompareState(rx.State):
         linked = {name: given for name in NUMBERS if (given := query.get(name, "").strip())}
         place = (query.get(n, "").strip() for n in ("city", "state", "zip_code"))
         if linked:
-            self.form = {**linked, **{f"{name}_a": given for name, given in linked.items()}}
-            self.form["place_a"] = ", ".join(part for part in place if part)
-            self.form_key += 1
+            form = {**linked, **{f"{name}_a": given for name, given in linked.items()}}
+            form["place_a"] = ", ".join(part for part in place if part)
+            # A form with a new key starts again, and what was typed into it meanwhile is lost.
+            if form != self.form:
+                self.form, self.form_key = form, self.form_key + 1
         try:
             index = await place_index(fresh=True)
         except (ApiError, ConfigurationError) as error:

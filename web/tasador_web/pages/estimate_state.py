@@ -82,9 +82,11 @@ class EstimateState(rx.State):
             city=linked.get("city", ""),
             zip_code=linked.get("zip_code", ""),
         )
-        self.form = {"place": self._chosen.label}
-        self.form |= {n: v for n, v in linked.items() if n not in PLACE}
-        self.form_key += 1
+        form = {"place": self._chosen.label}
+        form |= {n: v for n, v in linked.items() if n not in PLACE}
+        # A form with a new key starts again, and what was typed into it meanwhile is lost.
+        if form != self.form:
+            self.form, self.form_key = form, self.form_key + 1
         if linked != self._listing or not self.done or self._language != language():
             async for event in self._price(linked):
                 yield event
@@ -165,6 +167,7 @@ class EstimateState(rx.State):
         self.suggestions, self.active = [], -1
         yield rx.set_value("place", place.label)
         given = {n: t for n in (*NUMBERS, *MORE) if (t := str(form.get(n, "")).strip())}
+        self.form = {"place": place.label, **given}
         numbers = {n: words.read_number(n, t) if n in NUMBERS else t for n, t in given.items()}
         async for event in self._price({**place.fields, **numbers}):
             yield event

@@ -48,8 +48,10 @@ class PredictionsState(rx.State):
     async def load(self) -> AsyncIterator[None]:
         """Show the history and the prediction of the address; then the figures, which take long."""
         query = dict(self.router.url.query_parameters)
-        self.form = {name: query.get(name, "") for name in FILTERS}
-        self.form_key += 1
+        linked = {name: query.get(name, "") for name in FILTERS}
+        # A form with a new key starts again, and what was typed into it meanwhile is lost.
+        if linked != {name: self.form.get(name, "") for name in FILTERS}:
+            self.form, self.form_key = linked, self.form_key + 1
         self._selected = query.get("id", "")
         await self._begin()
         if self._selected:
