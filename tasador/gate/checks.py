@@ -107,16 +107,20 @@ def _comparison_checks(
     challenger: Evaluation, champion: Evaluation, slices: list[Slice], policy: Policy
 ) -> list[Check]:
     comparison = compare(challenger, champion, slices, policy)
+    unchanged = np.array_equal(challenger.predicted, champion.predicted)
     return [
-        *_overall_checks(comparison, policy),
+        *_overall_checks(comparison, policy, unchanged=unchanged),
         _slices_check(comparison, policy),
         _newest_batch_check(comparison, policy),
         _holdout_coverage_check(champion, policy),
     ]
 
 
-def _overall_checks(comparison: Comparison, policy: Policy) -> list[Check]:
-    """Better overall, not worse in log error, not worse in R²."""
+def _overall_checks(comparison: Comparison, policy: Policy, *, unchanged: bool) -> list[Check]:
+    """Better overall, not worse in log error, not worse in R².
+
+    ``unchanged``: both models predict the same prices, as after a training on the same data.
+    """
     log_error, explained = comparison.log_error, comparison.r2
     better = log_error.low > 0 or explained.low > 0
     change = (
@@ -124,14 +128,22 @@ def _overall_checks(comparison: Comparison, policy: Policy) -> list[Check]:
         f"{_signed(-log_error.low)}], R² {_signed(explained.mean)} [{_signed(explained.low)} to "
         f"{_signed(explained.high)}] at {policy.confidence:.0%}"
     )
+    says = (
+        f"{'Better' if better else 'Not better'} than the champion on the same rows beyond "
+        f"noise: {change}."
+    )
+    if unchanged:
+        says = (
+            "Not better than the champion: it predicts the same price for every row of the "
+            "holdout. A training on the same data with the same settings gives the same model."
+        )
     return [
         make_check(
             "better_than_champion",
             better,
             max(log_error.low, explained.low),
             0.0,
-            f"{'Better' if better else 'Not better'} than the champion on the same rows beyond "
-            f"noise: {change}.",
+            says,
         ),
         make_check(
             "log_error_against_champion",
