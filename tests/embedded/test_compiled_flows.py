@@ -38,6 +38,13 @@ def test_workflow_template_is_in_the_namespace_of_the_manifests(template):
     assert len(steps(template)) >= 2
 
 
+def test_no_step_sends_an_event_that_the_webhook_refuses(template):
+    """Metaflow's own events at the end of a run have no token."""
+    text = json.dumps(template)
+    assert "auto-emit-argo-events=0" in text
+    assert "auto-emit-argo-events=1" not in text
+
+
 def test_every_step_has_image_account_and_secrets(template):
     for step in steps(template):
         container = step["container"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+from flows import deploy
 from tasador.environment import for_child
 from tasador.settings import find_home
 from tests.kit.untraced import untraced
@@ -99,7 +100,7 @@ def compiled(name, settings, folder, checkout):
         **settings.as_environ(),
         "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
     }
-    command = ("argo-workflows", "create", "--only-json")
+    command = (*deploy.CREATE, "--only-json")
     done = subprocess.run(
         [sys.executable, checkout / "flows" / f"{name}.py", *command],
         cwd=folder,
