@@ -207,13 +207,17 @@ class Lake:
 
     @contextmanager
     def bundle_folder(self, model: ModelRef) -> Iterator[Path]:
-        """The files of a stored bundle in a temporary folder; nothing of them is verified."""
+        """The files of a stored bundle in a temporary folder; nothing of them is verified.
+
+        The BundleError of a reader names the bundle's URI, not that folder.
+        """
         with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
             try:
-                folder = self.download_folder(model.uri, scratch)
+                yield self.download_folder(model.uri, scratch)
             except ObjectLost as error:
                 raise BundleError(str(error)) from error
-            yield folder
+            except BundleError as error:
+                raise type(error)(str(error).replace(scratch, model.uri)) from error
 
     # -- Parquet ---------------------------------------------------------------------------------
 

@@ -261,6 +261,11 @@ def test_lake_verifies_before_it_signs(bundle, tmp_path):
     forge(folder)
     with pytest.raises(SignatureError):
         lake.load_bundle(dataclasses.replace(model, digest=""))
+    # A person reads which bundle it is, and not where it was downloaded to.
+    (folder / "manifest.json").unlink()
+    for signed in (True, False):
+        with pytest.raises(BundleError, match=f"^{URI} is not a model bundle"):
+            lake.load_bundle(model, signed=signed)
 
 
 def test_signing_key_must_be_set_and_its_public_key_trusted(tmp_path):
