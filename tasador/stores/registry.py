@@ -7,6 +7,7 @@ The aliases ``champion`` and ``previous`` copy that for MLflow's users.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from tasador.stores.model_version import ModelVersion
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+# Characters that MLflow stores of a dataset's digest.
+_DIGEST = 36
 # Decisions as MLflow shows them.
 _DECISIONS = {"waiting": "waits for approval", "rolled_back": "returned to"}
 
@@ -65,6 +68,21 @@ class Registry:
     def log_run(self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
         """Log the metrics and parameters of a training on its run."""
         self._log(run_id, metrics, params)
+
+    def log_dataset(self, run_id: str, data: Mapping[str, Any]) -> None:
+        """Log the training data as an input of its run; ``data`` is that of the manifest."""
+        dataset = {
+            "name": "clean listings",
+            "digest": str(data["fingerprint"])[:_DIGEST],
+            "source_type": "s3",
+            "source": json.dumps({"uri": f"s3://{self._settings.bucket_clean}"}),
+            # What MLflow shows of the size, and which files below the source were read.
+            "profile": json.dumps({"num_rows": data["rows"], "batches": data["batch_ids"]}),
+        }
+        context = _pairs({"mlflow.data.context": "training"})
+        self._mlflow.post(
+            "runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": context}]
+        )
 
     def close_run(self, run_id: str) -> None:
         """Mark the run as finished."""

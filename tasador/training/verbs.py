@@ -33,6 +33,7 @@ from tasador.ratio_study.limits import read_limits
 from tasador.records import Batch, DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
+from tasador.stores.mlmodel import MLMODEL, mlmodel
 from tasador.stores.registry import Registry
 from tasador.stores.signing import check_key, sign_bundle
 from tasador.training.decision_record import decision_record
@@ -199,9 +200,11 @@ def fit(
         lake.put_file(*split(reserved.reference_uri), Path(scratch) / "reference.parquet")
         baseline = learn_baseline(reference, seed=seed).as_json().encode()
         lake.put_bytes(*split(reserved.baseline_uri), baseline)
+        lake.put_bytes(*split(f"{reserved.uri}/{MLMODEL}"), mlmodel(manifest, run_id))
         lake.upload_folder(folder, reserved.uri)
     registry.confirm_version(reserved.version, manifest.digest)
     registry.log_run(run_id, manifest.metrics, manifest.params)
+    registry.log_dataset(run_id, manifest.data)
     return Candidate(model=replace(reserved.model, digest=manifest.digest), run_id=run_id)
 
 

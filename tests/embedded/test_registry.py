@@ -1,5 +1,6 @@
 """The registry on a real MLflow: what it writes, MLflow's own client reads."""
 
+import json
 import math
 import uuid
 from dataclasses import replace
@@ -31,6 +32,9 @@ def test_run_of_a_training_and_its_trials(settings, client):
     registry.log_trial(run_id, 0, {"eta": 0.1, "depth": 6}, 0.25)
     registry.log_trial(run_id, 1, {"eta": 0.2, "depth": 4}, None)
     registry.log_run(run_id, {"r2": 0.8, "cod": math.nan}, {"notes": "x" * 900, "seed": 0})
+    data = {"fingerprint": "f" * 64, "rows": 900, "batch_ids": ["b-1", "b-2"]}
+    for _ in range(2):
+        registry.log_dataset(run_id, data)
     registry.close_run(run_id)
 
     experiment = client.get_experiment_by_name(settings.model_name)
@@ -42,6 +46,11 @@ def test_run_of_a_training_and_its_trials(settings, client):
     assert run.data.metrics["r2"] == 0.8
     assert math.isnan(run.data.metrics["cod"])
     assert run.data.params == {"notes": "x" * 500, "seed": "0"}
+    [logged] = run.inputs.dataset_inputs
+    assert (logged.dataset.name, logged.dataset.digest) == ("clean listings", "f" * 36)
+    assert json.loads(logged.dataset.source) == {"uri": f"s3://{settings.bucket_clean}"}
+    assert json.loads(logged.dataset.profile) == {"num_rows": 900, "batches": ["b-1", "b-2"]}
+    assert [tag.value for tag in logged.tags] == ["training"]
     tag = f"tags.mlflow.parentRunId = '{run_id}'"
     pruned, finished = client.search_runs([experiment.experiment_id], tag)
     assert (finished.info.run_name, finished.info.status) == ("trial-0", "FINISHED")

@@ -21,6 +21,7 @@ from tasador.operations.signing import sign_versions
 from tasador.rollout import rollback
 from tasador.stores.bundles import check_readable
 from tasador.stores.lake import Lake, split
+from tasador.stores.mlmodel import MLMODEL
 from tasador.stores.registry import CHAMPION, PREVIOUS, Registry
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
@@ -90,6 +91,7 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
     assert (champion.version, champion.digest) == (first.version, first.digest)
     lake = Lake(settings)
     assert lake.exists(champion.reference_uri)
+    assert lake.exists(f"{champion.uri}/{MLMODEL}")
     # Only the promotion is signed, and a cluster loads only what is signed.
     assert lake.exists(f"{champion.uri}/{SIGNATURE}")
     assert not lake.exists(f"{registry.version(second.version).uri}/{SIGNATURE}")
@@ -104,7 +106,7 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
         sign_versions(settings, second.version)
     failed = [c["name"] for c in second.checks if not c["passed"]]
     assert failed == ["better_than_champion"]
-    assert second.reasons
+    assert "predicts the same price for every row" in second.reasons[0]
 
     data = artifacts("TrainFlow", folder, monkeypatch)
     assert (data.decision, data.version) == ("rejected", second.version)
