@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,6 +28,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LOG = logging.getLogger("tasador.flow")
+# Metaflow's pages request a font from Google. A card loads nothing from elsewhere.
+WEB_FONTS = re.compile(r"""@import\s*(?:url\()?"https://fonts\.googleapis\.com[^"]*"\)?;""")
+# The names of colours are those of Metaflow's main.css. Plots are images on white.
+_CARD_STYLE = """
+:root { color-scheme: light dark; }
+html { background: var(--bg); }
+.mf-card :is(table, th, td) { text-align: left; }
+.mf-card ul { padding-left: 1.25rem; }
+.mf-card :is(main, main *) { min-width: 0; }
+@media (max-width: 40rem) {
+  .mf-card main { padding: 1rem; width: 100%; }
+  .mf-card h1 { font-size: 1.4rem; overflow-wrap: anywhere; }
+  .mf-card td { padding: 0.4rem 0.5rem; }
+  .mf-card th { white-space: normal; }
+  .mf-card td:last-child { min-width: 14rem; }
+}
+@media (prefers-color-scheme: dark) {
+  :root { --bg: #12181d; --white: #12181d; --black: #e4eaee; --dk-grey: #9fadb8;
+    --grey: #ffffff30; --lt-grey: #232b32; --lt-lt-grey: #1a2127; --blue: #8ab4f8; }
+  .mf-card img { filter: invert(0.93) hue-rotate(180deg); }
+}
+"""
 
 
 def prepare() -> None:
@@ -80,7 +103,19 @@ def main(flow: type) -> None:
     # A step makes its card once, at its end. One that could change before would cost a second
     # process.
     BlankCard.RUNTIME_UPDATABLE = False
+    BlankCard.render = _styled(BlankCard.render)
     flow()
+
+
+def _styled(render: Callable[..., str]) -> Callable[..., str]:
+    """Cards with a dark scheme, text on the left, and a layout for phones, which Metaflow lacks."""
+
+    @functools.wraps(render)
+    def styled(*args: Any, **kwargs: Any) -> str:
+        page = WEB_FONTS.sub("", render(*args, **kwargs), count=1)
+        return page.replace("</head>", f"<style>{_CARD_STYLE}</style></head>", 1)
+
+    return styled
 
 
 def _trace_steps(flow: type) -> None:

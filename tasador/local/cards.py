@@ -2,7 +2,8 @@
 
 ``python -m tasador.local.cards train 8324`` is ``python flows/train.py card server --port 8324``,
 but listens on 127.0.0.1 (Metaflow's listens on all interfaces), shows the newest run whenever the
-page is loaded (Metaflow's shows an older one after several runs), and lists all runs at ``/runs``.
+page is loaded (Metaflow's shows an older one after several runs), and has the pages of
+``run_pages``: a list of runs, and the log of each.
 """
 
 from __future__ import annotations
@@ -10,20 +11,31 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Callable
-from html import escape
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+from tasador.flowkit import WEB_FONTS
+from tasador.local import run_pages
 from tasador.settings import CHECKOUT
 
-_LISTED = 50
-_RUNS = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Runs of {flow}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>:root {{ color-scheme: light dark; }} body {{ font: 16px/1.6 system-ui, sans-serif;
-margin: 2rem auto; max-width: 40rem; padding: 0 1rem; }} td {{ padding-right: 1.5rem; }}</style>
-<h1>Runs of {flow}</h1><table>{rows}</table></html>"""
+_STYLE = """
+:root { color-scheme: light dark; }
+@media (max-width: 40rem) {
+  header > * { min-width: 0; padding: 10px; }
+  header h1 { overflow: hidden; text-overflow: ellipsis; }
+  .selectorContainer { margin: 0.75rem 0; padding: 0; }
+}
+@media (prefers-color-scheme: dark) {
+  body { background: #12181d; color: #e4eaee; }
+  header { background: #1a2127; }
+  .selectorContainer { background: #232b32; }
+  header select { color: inherit; }
+  option { background: #232b32; }
+  .taskStatus { color: #9fadb8; }
+}
+"""
 
 
 class _LocalServer(ThreadingHTTPServer):
@@ -42,14 +54,31 @@ def serve(path: Path, port: str) -> None:
 
     card_server.ThreadingHTTPServer = _LocalServer
     card_server.CardServerOptions.refresh_run = _refresh
-    routes = card_server.CardViewerRoutes.ROUTES
+    viewer = card_server.CardViewerRoutes
+    viewer.do_GET = _at_the_root(viewer.do_GET, card_server.CARD_VIEWER_HTML)
+    routes = viewer.ROUTES
     routes.update(
         runinfo=_of_run(routes["runinfo"], _named_by_the_page),
         data=_of_run(routes["data"], _named_by_the_path),
-        runs=_list_runs,
+        runs=run_pages.list_runs,
+        log=run_pages.show_log,
+        turn=run_pages.lead_to_run,
     )
     sys.argv = [str(path), "card", "server", "--port", port]
     runpy.run_path(str(path), run_name="__main__")
+
+
+def _at_the_root(answer: Callable[[Any], None], viewer: str) -> Callable[[Any], None]:
+    """The page around the cards as the cards: dark scheme, fit for phones, no web fonts."""
+    page = WEB_FONTS.sub("", viewer).replace("</head>", f"<style>{_STYLE}</style></head>", 1)
+
+    def answered(handler: Any) -> None:
+        if urlsplit(handler.path).path == "/":
+            handler._response(page.encode())
+        else:
+            answer(handler)
+
+    return answered
 
 
 def _refresh(options: Any) -> bool:
@@ -120,28 +149,6 @@ def _named_by_the_path(handler: Any) -> str:
     """The run in ``/data/FLOW/RUN/STEP/TASK/HASH``."""
     parts = urlsplit(handler.path).path.strip("/").split("/")
     return str(parts[2]) if len(parts) > 2 else ""
-
-
-def _list_runs(handler: Any, _suffix: Any) -> None:
-    from itertools import islice
-
-    from metaflow import Flow, namespace
-    from metaflow.exception import MetaflowException
-
-    namespace(None)
-    flow = handler.card_options.flow_name
-    try:
-        runs = list(islice(Flow(flow), _LISTED))
-    except MetaflowException:
-        runs = []
-    rows = [
-        f'<tr><td><a href="/?run={quote(run.id, safe="")}">{escape(run.id)}</a></td>'
-        f"<td>{run.created_at:%Y-%m-%d %H:%M}</td>"
-        f"<td>{'done' if run.successful else 'failed' if run.finished else 'running'}</td></tr>"
-        for run in runs
-    ]
-    listed = "".join(rows) or "<tr><td>There is none yet.</td></tr>"
-    handler._response(_RUNS.format(flow=escape(flow), rows=listed).encode())
 
 
 if __name__ == "__main__":

@@ -219,6 +219,11 @@ class Page:
         image = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         Path(path).write_bytes(base64.b64decode(image["data"]))
 
+    def frames(self):
+        """The addresses that the page's frames have loaded."""
+        tree = self.call("Page.getFrameTree")["frameTree"]
+        return [child["frame"]["url"] for child in tree.get("childFrames", [])]
+
     def accessible(self):
         """(role, name) of every node of the accessibility tree."""
         self.call("Accessibility.enable")

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from dataclasses import fields
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -128,11 +130,35 @@ def web_folder(pytestconfig):
     return pytestconfig.cache.mkdir("tasador-web")
 
 
+class _Echo(BaseHTTPRequestHandler):
+    """Answers with the path."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(f"<!doctype html><title>Card</title><p>{self.path}".encode())
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="session")
-def web(platform, web_folder):
+def card_server():
+    """The address of what answers in place of the card server of ingest, which needs a flow."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def web(platform, web_folder, card_server):
     # What an operator does must not roll out a version in the middle of another test.
     with recording_broker() as (broker, _):
-        settings = {"TASADOR_BROKER_URL": broker}
+        settings = {"TASADOR_BROKER_URL": broker, "TASADOR_CARDS_INGEST_URL": card_server}
         with serving(web_folder, platform.functions_url, **settings) as (address, _):
             yield address
 

@@ -193,6 +193,23 @@ def test_pipeline_page_follows_a_turn_of_the_loop(page, web, warehouse):
     page.wait("location.search.startsWith('?correlation=')")
 
 
+def test_pipeline_page_embeds_log_and_card_of_a_run(page, web, card_server, warehouse):
+    correlation_id = uuid4().hex
+    warehouse.save_batch(
+        make_batch(batch_id=uuid4().hex, batch_number=77, correlation_id=correlation_id)
+    )
+    opened(page, web, f"/pipeline?correlation={correlation_id}")
+    for what in ("log", "card"):
+        page.wait(f"document.querySelector('[data-{what}=ingest]')")
+        page.click(f"[data-{what}=ingest]")
+        address = f"{card_server}/turn/{correlation_id}/{what}"
+        page.wait(f"document.querySelector('#embedded iframe')?.src === '{address}'")
+        page.shows(f"{what.capitalize()} of ingest", "#embedded figcaption")
+        wait_for(lambda address=address: address in page.frames(), 30, what=f"{address} in a frame")
+    page.click("#embedded button")
+    page.wait("!document.querySelector('#embedded')")
+
+
 def test_predictions_are_filtered_paged_and_traced(page, web, warehouse):
     correlation_id, batch_id = uuid4().hex, uuid4().hex
     warehouse.save_batch(

@@ -167,3 +167,12 @@ def test_rollbacks_and_trainings_for_monitoring_are_turns_of_their_own():
 
 def test_without_histories_there_are_no_turns():
     assert pipeline_view.turns_of([], [], [], WHEN) == []
+
+
+def test_runs_of_a_turn_are_where_its_flows_have_card_servers():
+    servers = {"ingest": "http://cards:1", "training": "http://cards:3", "drift": ""}
+    begun = pipeline_view.runs_of(turn([batch()], minutes=1), servers)
+    assert [run.name for run in begun] == ["ingest"]
+    assert begun[0].card == "http://cards:1/turn/c-1/card"
+    assert begun[0].log == "http://cards:1/turn/c-1/log"
+    assert pipeline_view.runs_of(turn([batch()], minutes=1), {}) == []

@@ -1,4 +1,4 @@
-"""The card server of a flow: the newest run at once, and each earlier one that is chosen."""
+"""The card server of a flow: the newest run at once, each earlier one that is chosen, and logs."""
 
 import os
 import re
@@ -13,12 +13,15 @@ from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 FLOW = """
-from metaflow import FlowSpec, card, step
+from tasador.flowkit import main
+from metaflow import FlowSpec, card, current, step
 
 class TinyFlow(FlowSpec):
     @card(type="blank")
     @step
     def start(self):
+        self.correlation_id = f"c-{current.run_id}"
+        print("<start> spoke")
         self.next(self.end)
 
     @step
@@ -26,7 +29,7 @@ class TinyFlow(FlowSpec):
         pass
 
 if __name__ == "__main__":
-    TinyFlow()
+    main(TinyFlow)
 """
 SERVE = "import sys; from pathlib import Path; from tasador.local.cards import serve; serve(*{})"
 
@@ -56,6 +59,9 @@ def test_newest_run_is_shown_after_several_and_an_earlier_one_if_chosen(tmp_path
         try:
             shown = wait_for(lambda: client.get("/runinfo").json())
             assert shown["run_id"] == first
+            viewer = client.get("/").text
+            assert "prefers-color-scheme: dark" in viewer
+            assert "fonts.googleapis.com" not in viewer
             run()
             # Metaflow's queue has two by now, and would show the one in between.
             last = run()
@@ -64,9 +70,21 @@ def test_newest_run_is_shown_after_several_and_an_earlier_one_if_chosen(tmp_path
             shown = client.get("/runinfo", headers=chosen).json()
             assert shown["run_id"] == first
             assert [card["task"].split("/")[1] for card in shown["cards"]] == [first]
-            assert client.get(f"/card/{shown['cards'][0]['card']}").status_code == 200
+            content = client.get(f"/card/{shown['cards'][0]['card']}").text
+            assert "prefers-color-scheme: dark" in content
+            assert "fonts.googleapis.com" not in content
             assert client.get("/runinfo").json()["run_id"] == last
             listed = re.findall(r"/\?run=(\d+)", client.get("/runs").text)
             assert (listed[0], listed[-1], len(listed)) == (last, first, 3)
+            card = client.get(f"/turn/c-{first}/card")
+            assert (card.status_code, card.headers["location"]) == (302, f"/?run={first}")
+            log = client.get(f"/turn/c-{first}/log", follow_redirects=True)
+            assert log.url.path == f"/log/{first}"
+            assert re.findall("<h2>(.*?)</h2>", log.text) == ["start", "end"]
+            assert "&lt;start&gt; spoke" in log.text
+            assert "http-equiv" not in log.text
+            for unknown in ("/turn/c-0/card", "/log/0"):
+                answer = client.get(unknown)
+                assert (answer.status_code, "No such run" in answer.text) == (404, True)
         finally:
             server.terminate()

@@ -38,7 +38,7 @@ READING = {
     },
     "MarketState": {"draw", "load", "select", "tick"},
     "ModelsState": {"load", "select", "tick"},
-    "PipelineState": {"load", "select", "tick"},
+    "PipelineState": {"embed", "load", "select", "tick"},
     "PredictionsState": {"filter", "find", "load", "newer", "older", "refresh", "select"},
     "ServiceState": {"load"},
     "VisitorState": {"load"},

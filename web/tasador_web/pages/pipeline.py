@@ -15,7 +15,7 @@ from tasador_web.action_dialog import start_button
 from tasador_web.browser_state import BrowserState
 from tasador_web.client import functions
 from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice
-from tasador_web.pipeline_view import STAGES, ShownStage, Turn
+from tasador_web.pipeline_view import STAGES, RunPages, ShownStage, Turn
 
 TITLE, ROUTE, ICON = "Pipeline", "/pipeline", "workflow"
 SHOWN = 40
@@ -27,7 +27,11 @@ class PipelineState(live.Following, rx.State):
     turns: rx.Field[list[Turn]] = rx.field(default_factory=list)
     shown: rx.Field[list[Turn]] = rx.field(default_factory=list)  # one turn, or none
     cards: rx.Field[list[tuple[str, str]]] = rx.field(default_factory=list)
+    runs: rx.Field[list[RunPages]] = rx.field(default_factory=list)  # of the turn that is shown
+    embedded: str = ""  # the address of a card or log, or nothing
+    embedded_title: str = ""
     _selected: str = ""
+    _servers: dict[str, str] = {}  # noqa: RUF012 - that list and find runs, by the name of the flow
 
     @rx.event
     async def load(self) -> None:
@@ -42,7 +46,8 @@ class PipelineState(live.Following, rx.State):
         }
         self.cards = [(f"Cards of {name}", url) for name, url in cards.items() if url]
         if settings.platform == "embedded":
-            # Only the card servers of this machine list earlier runs.
+            # Only the card servers of this machine list earlier runs and find one.
+            self._servers = {name: url for name, url in cards.items() if url}
             self.cards += [(f"Earlier {name}", f"{url}/runs") for name, url in cards.items() if url]
         await self._begin()
 
@@ -63,6 +68,16 @@ class PipelineState(live.Following, rx.State):
         for turn in self.turns:
             turn.selected = turn is chosen
         self.shown = [] if chosen is None else [chosen]
+        self.runs = [] if chosen is None else pipeline_view.runs_of(chosen, self._servers)
+        if self.embedded not in {url for run in self.runs for url in (run.card, run.log)}:
+            self.embedded = ""
+
+    @rx.event
+    def embed(self, name: str, what: str) -> None:
+        """Show the card or the log of a run within the page, or nothing."""
+        pages = {r.name: {"card": r.card, "log": r.log} for r in self.runs}
+        self.embedded = pages.get(name, {}).get(what, "")
+        self.embedded_title = f"{what.capitalize()} of {name}"
 
     @rx.event
     def select(self, identity: str) -> Any:
@@ -90,6 +105,41 @@ def _stage(stage: rx.Var[ShownStage]) -> rx.Component:
     )
 
 
+def _run(run: rx.Var[RunPages]) -> rx.Component:
+    def opens(what: str) -> rx.Component:
+        return rx.el.button(
+            f"{what.capitalize()} of {run.name}",
+            type="button",
+            class_name="button small",
+            on_click=PipelineState.embed(run.name, what),
+            custom_attrs={f"data-{what}": run.name},
+        )
+
+    return rx.fragment(opens("card"), opens("log"))
+
+
+def _embedded() -> rx.Component:
+    url, title = PipelineState.embedded, PipelineState.embedded_title
+    return rx.el.figure(
+        rx.el.figcaption(
+            title,
+            rx.el.span(
+                rx.el.a("Open in a tab", href=url, target="_blank", rel="noreferrer"),
+                rx.el.button(
+                    "Close",
+                    type="button",
+                    class_name="button small",
+                    on_click=PipelineState.embed("", ""),
+                ),
+                class_name="buttons",
+            ),
+            class_name="card-head",
+        ),
+        rx.el.iframe(src=url, title=title, key=url),
+        id="embedded",
+    )
+
+
 def _shown(turn: rx.Var[Turn]) -> rx.Component:
     return rx.el.section(
         rx.el.div(
@@ -104,6 +154,8 @@ def _shown(turn: rx.Var[Turn]) -> rx.Component:
         ),
         rx.el.ol(rx.foreach(turn.stages, _stage), class_name="path stages"),
         rx.el.p("Correlation id: ", rx.el.code(turn.identity), class_name="hint"),
+        rx.el.div(rx.foreach(PipelineState.runs, _run), class_name="buttons start"),
+        rx.cond(PipelineState.embedded != "", _embedded()),
         id="turn",
         aria_label="Turn of the loop",
         class_name="card",
