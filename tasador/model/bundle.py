@@ -35,6 +35,7 @@ from tasador.model.intervals import (
     group_of,
     groups_of,
     reaches,
+    read_factors,
     size_of,
     size_of_one,
 )
@@ -102,6 +103,7 @@ class Bundle:
         self._tree_files = tree_files
         self._golden = golden
         self.confidence = Confidence.read(manifest.confidence)
+        self._size_factors = read_factors(manifest.size_factors)
 
     @classmethod
     def load(cls, folder: str | Path, expected_digest: str = "") -> Bundle:
@@ -159,6 +161,7 @@ class Bundle:
             np.concatenate, zip(*chunks, strict=True)
         )
         groups, sizes = groups_of(absent, known), size_of(log_size)
+        sizes *= self._size_factors.of_table(sizes, columns)
         low: dict[str, Array] = {}
         high: dict[str, Array] = {}
         for level in LEVELS:
@@ -208,6 +211,7 @@ class Bundle:
         moved = leaned.moved + abs(log_price - before)
         group = group_of(listing, place_known(encoded.distance))
         size = size_of_one(log_size)
+        size *= self._size_factors.of_one(size, listing.state)
         intervals = {}
         for level, ends in self.manifest.intervals.items():
             below, above = ends[group]

@@ -13,8 +13,9 @@ from tasador.engine.xgboost_json import filled_model, read_trees
 from tasador.files import replace_file
 from tasador.model.encoder_files import to_files
 from tasador.model.encoders import Encoders
+from tasador.model.factors import Factors
 from tasador.model.golden import GoldenRow, write_golden
-from tasador.model.intervals import Intervals
+from tasador.model.intervals import Intervals, stored_factors
 from tasador.model.manifest import (
     ENCODERS,
     FILLED,
@@ -41,6 +42,7 @@ def write_bundle(
     booster: xgboost.Booster,
     spread: xgboost.Booster,
     intervals: Intervals,
+    size_factors: Factors,
     golden: Sequence[GoldenRow],
     data: Mapping[str, Any],
     params: Mapping[str, Any],
@@ -51,9 +53,10 @@ def write_bundle(
 ) -> Manifest:
     """Write a bundle with version 0 and no metrics; the manifest is written last.
 
-    ``booster`` corrects the local regression, ``spread`` predicts ``intervals.log_size``, and
-    ``states`` are the display names of the known states. Raises BundleError if xgboost's trees are
-    of a kind that cannot be stored (see ``xgboost_json.read_trees``).
+    ``booster`` corrects the local regression, ``spread`` predicts ``intervals.log_size``, whose
+    sizes are multiplied by ``size_factors``, and ``states`` are the display names of the known
+    states. Raises BundleError if xgboost's trees are of a kind that cannot be stored (see
+    ``xgboost_json.read_trees``).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +78,7 @@ def write_bundle(
         features=list(encoders.feature_names),
         metrics={},
         intervals=intervals,
+        size_factors=stored_factors(size_factors),
         data=dict(data),
         params=dict(params),
         ranges={field: list(ends) for field, ends in encoders.ranges.items()},

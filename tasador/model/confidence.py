@@ -9,7 +9,6 @@ alone: serving imports this module.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,7 +17,8 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.errors import BundleError
-from tasador.listings.arrays import InputColumns, text_of
+from tasador.listings.arrays import InputColumns
+from tasador.model.factors import Factors
 
 # The share of listings that stay within their FSD: one standard deviation of a normal distribution.
 WITHIN = 0.68
@@ -49,14 +49,11 @@ class ConfidenceColumns(NamedTuple):
 class Confidence:
     """The measured factors of a bundle.
 
-    ``factors`` [k] belong to half the interval's width, ``widths`` [k], in log price, and are
-    interpolated in between. ``states`` has another factor for a state that differs. ``figures``
-    maps a class to FIGURES as shares; None where too few holdout rows have that class.
+    ``factors`` are by half the interval's width, in log price, and by state. ``figures`` maps a
+    class to FIGURES as shares; None where too few holdout rows have that class.
     """
 
-    widths: list[float]
-    factors: list[float]
-    states: dict[str, float]
+    factors: Factors
     figures: dict[str, dict[str, float | None]]
 
     @classmethod
@@ -69,7 +66,8 @@ class Confidence:
                 name: {figure: stored["classes"][name][figure] for figure in FIGURES}
                 for name in CLASSES
             }
-            return cls(stored["widths"], stored["factors"], stored["states"], figures)
+            factors = Factors(stored["widths"], stored["factors"], stored["states"])
+            return cls(factors, figures)
         except (KeyError, TypeError) as error:
             raise BundleError(f"manifest.json: confidence cannot be read: {error!r}") from None
 
@@ -79,7 +77,7 @@ class Confidence:
         ``low`` and ``high`` are the ends of its interval of LEVEL, in dollars.
         """
         width = math.log(high / low) / 2
-        fsd = width * self._factor(width) * self.states.get(state or "", 1.0)
+        fsd = width * self.factors.of_one(width, state)
         return self.answer(round(fsd * _STEPS) / _STEPS)
 
     def answer(self, fsd: float) -> dict[str, Any]:
@@ -90,23 +88,6 @@ class Confidence:
     def of_table(self, low: Array, high: Array, columns: InputColumns) -> ConfidenceColumns:
         """The confidence of every row [n]; see ``of_one``."""
         width = np.log(high / low) / 2
-        states = text_of(columns, "state").to_numbers(
-            lambda state: self.states.get(state or "", 1.0)
-        )
-        # A missing text has no number.
-        states = np.where(np.isnan(states), 1.0, states)
-        fsd = width * np.interp(width, self.widths, self.factors) * states
+        fsd = width * self.factors.of_table(width, columns)
         fsd = np.rint(fsd * _STEPS) / _STEPS
         return ConfidenceColumns(fsd, np.searchsorted(LIMITS, fsd, side="left"), self)
-
-    def _factor(self, width: float) -> float:
-        """``np.interp`` of one width."""
-        widths, factors = self.widths, self.factors
-        above = bisect_right(widths, width)
-        if above == 0:
-            return factors[0]
-        if above == len(widths):
-            return factors[-1]
-        left, first = widths[above - 1], factors[above - 1]
-        slope = (factors[above] - first) / (widths[above] - left)
-        return slope * (width - left) + first

@@ -4,7 +4,9 @@ A second, small model predicts the size of a price's error from the features: sm
 large for a remote estate. Properties that neither model has seen are the calibration rows: their
 errors are divided by the predicted size, and quantiles are taken by group, so that a listing
 without a house size gets a wider interval than a complete one (Papadopoulos, Gammerman and Vovk,
-2008; groups after Vovk, 2012).
+2008; groups after Vovk, 2012). Factors on the size, by the size and by state, let an interval hold
+as often in a dense town as on a remote estate, and in one state as in another
+(``tasador.ratio_study.factors``).
 
 Each end of an interval has a separate quantile. Errors are almost symmetric in log price, where a
 step up is more dollars than a step down. The narrowest interval in dollars therefore has fewer
@@ -16,11 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.errors import BundleError
 from tasador.listings.listing import Listing
+from tasador.model.factors import Factors
 from tasador.model.features import MODEL_INPUTS
 
 Intervals = dict[str, dict[str, list[float]]]
@@ -71,6 +76,25 @@ def log_size(residuals: Array) -> Array:
 def size_of(predicted: Array) -> Array:
     """The size of the error [n], in log price, from the output of the second model."""
     return np.clip(np.exp(predicted), *_SIZES)
+
+
+def stored_factors(factors: Factors) -> dict[str, Any]:
+    """``Manifest.size_factors``."""
+    return {
+        "sizes": factors.points,
+        "factors": factors.factors,
+        "states": dict(factors.states),
+    }
+
+
+def read_factors(stored: Mapping[str, Any]) -> Factors:
+    """The factors on the sizes; all are 1 for a bundle without any, BundleError if malformed."""
+    if not stored:
+        return Factors([], [], {})
+    try:
+        return Factors(stored["sizes"], stored["factors"], stored["states"])
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"manifest.json: size_factors cannot be read: {error!r}") from None
 
 
 def size_of_one(predicted: float) -> float:

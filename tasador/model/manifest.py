@@ -9,6 +9,7 @@ Format 5 added trees.npz and the two filled models, which training derives from 
 spread.ubj. They change the digest but no price. A bundle of format 4 has no such files; it stays
 servable with its digest, and the library evaluates its trees. Format 6 added coordinates to the
 features. Bundles of formats 4 and 5 do not have them, and give the prices that they always gave.
+Format 7 added ``size_factors``; the intervals of older bundles are those that they always had.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 from tasador.errors import BundleError
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST = "manifest.json"
 # The fitted encoders: names and numbers, and their tables.
 ENCODERS = "encoders.json"
@@ -34,7 +35,7 @@ TREES = "trees.npz"
 FILLED = ("model-filled.ubj", "spread-filled.ubj")
 GOLDEN = "golden.json"
 FILES = (ENCODERS, TABLES, MODEL, SPREAD, TREES, *FILLED, GOLDEN)
-_FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), 5: FILES, FORMAT: FILES}
+_FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), 5: FILES, 6: FILES, FORMAT: FILES}
 
 # Fields that may change while the model stays the same.
 _LABELS = (
@@ -48,7 +49,10 @@ _LABELS = (
     "created",
 )
 # Fields that older bundles lack.
-_LATER = frozenset({"ratio_study", "confidence"})
+_LATER = frozenset({"ratio_study", "confidence", "size_factors"})
+# Those of them that determine an answer, and the format that brought them. An older bundle keeps
+# its digest.
+_SINCE = {"size_factors": 7}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +61,12 @@ class Manifest:
 
     ``version`` is 0 until the model is registered. ``intervals`` maps a level ("80") and a group of
     ``tasador.model.intervals`` to the distances below and above the price, in units of the error
-    that ``spread.ubj`` predicts. ``data`` has rows, properties, batch_ids and fingerprint of the
-    training data; ``ranges`` the training range of each number; ``categories`` the known states;
-    ``files`` the sha256 of each file; ``created`` is ISO 8601 in UTC. ``ratio_study`` is
-    ``Study.summary()`` of ``tasador.ratio_study``, ``confidence`` what
-    ``tasador.ratio_study.confidence`` measured; both are empty for a bundle older than that, or
-    without enough holdout rows.
+    that ``spread.ubj`` predicts times its factor in ``size_factors``, which is empty before format
+    7. ``data`` has rows, properties, batch_ids and fingerprint of the training data; ``ranges`` the
+    training range of each number; ``categories`` the known states; ``files`` the sha256 of each
+    file; ``created`` is ISO 8601 in UTC. ``ratio_study`` is ``Study.summary()`` of
+    ``tasador.ratio_study``, ``confidence`` what ``tasador.ratio_study.confidence`` measured; both
+    are empty for a bundle older than that, or without enough holdout rows.
     """
 
     name: str
@@ -82,11 +86,16 @@ class Manifest:
     format: int = FORMAT
     ratio_study: dict[str, Any] = field(default_factory=dict)
     confidence: dict[str, Any] = field(default_factory=dict)
+    size_factors: dict[str, Any] = field(default_factory=dict)
 
 
 def sealed(manifest: Manifest) -> Manifest:
     """The manifest with the digest of its content."""
-    content = {name: value for name, value in asdict(manifest).items() if name not in _LABELS}
+    content = {
+        name: value
+        for name, value in asdict(manifest).items()
+        if name not in _LABELS and manifest.format >= _SINCE.get(name, 0)
+    }
     return replace(manifest, digest=hashlib.sha256(_canonical(content)).hexdigest())
 
 

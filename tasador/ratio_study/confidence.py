@@ -16,17 +16,12 @@ import numpy as np
 from tasador.arrays import Array
 from tasador.model.confidence import CLASSES, LEVEL, LIMITS, WITHIN
 from tasador.ratio_study import figures
+from tasador.ratio_study.factors import fit_factors
 from tasador.ratio_study.figures import FEWEST_ROWS
 
-# Rows of one width, which share a factor: enough that a quantile is known to some 3 %.
-_ROWS_OF_A_WIDTH = 400
-_MOST_WIDTHS = 12
-# A state has a factor from so many rows, which is shrunk towards 1 as if it had so many others:
-# that is about the ratio of its noise to what states really differ by.
-_ROWS_OF_A_STATE = 100
+# Of a state; see ``fit_factors``.
 _PRIOR_ROWS = 150
 _ROWS_TO_SHOW = 300
-_ROUNDS = 3
 _HALVES = 2
 
 
@@ -45,14 +40,14 @@ def measure_confidence(
     # An interval without a width has no factor.
     width = np.maximum(np.log(high / low) / 2, 1e-6)
     error = np.abs(estimate - price) / price
-    widths, factors, states = _fit(width, error, state)
+    factors = fit_factors(width, error, state, WITHIN, prior_rows=_PRIOR_ROWS)
     fsd = _fsd_of_others(width, error, state, key)
     return {
         "level": LEVEL,
         "rows": len(price),
-        "widths": widths,
-        "factors": factors,
-        "states": states,
+        "widths": factors.points,
+        "factors": factors.factors,
+        "states": dict(factors.states),
         "classes": _classes(estimate, price, fsd),
         "within_fsd_by_state": _within_by_state(error <= fsd, state),
     }
@@ -74,56 +69,11 @@ def _fsd_of_others(width: Array, error: Array, state: Array, key: Array) -> Arra
     for number in range(_HALVES):
         inside = half == number
         others = ~inside if np.count_nonzero(~inside) >= FEWEST_ROWS else slice(None)
-        fsd[inside] = _apply(
-            width[inside], state[inside], *_fit(width[others], error[others], state[others])
+        found = fit_factors(
+            width[others], error[others], state[others], WITHIN, prior_rows=_PRIOR_ROWS
         )
+        fsd[inside] = width[inside] * found.of_table(width[inside], {"state": state[inside]})
     return fsd
-
-
-def _fit(
-    width: Array, error: Array, state: Array
-) -> tuple[list[float], list[float], dict[str, float]]:
-    """Widths [k] with their factors, and the states' factors, fitted in turn."""
-    of_state = np.ones(len(width))
-    order = np.argsort(width, kind="stable")
-    count = int(np.clip(len(width) // _ROWS_OF_A_WIDTH, 1, _MOST_WIDTHS))
-    groups = np.array_split(order, count)
-    widths = _increasing([float(np.median(width[rows])) for rows in groups])
-    rows_of_state = {
-        name: np.flatnonzero(state == name) for name in sorted({s for s in state if s is not None})
-    }
-    factors = [1.0] * count
-    states: dict[str, float] = {}
-    for _ in range(_ROUNDS):
-        scaled = error / (width * of_state)
-        factors = [_quantile(scaled[rows]) for rows in groups]
-        expected = width * np.interp(width, widths, factors)
-        states = {}
-        for name, rows in rows_of_state.items():
-            if len(rows) >= _ROWS_OF_A_STATE:
-                found = _quantile(error[rows] / expected[rows])
-                weight = len(rows) / (len(rows) + _PRIOR_ROWS)
-                states[name] = round(float(found**weight), 4)
-                of_state[rows] = states[name]
-    return widths, [round(factor, 6) for factor in factors], states
-
-
-def _increasing(widths: list[float]) -> list[float]:
-    """The widths, each a little above the one before: equal ones have no slope in between."""
-    return [round(float(width), 9) + 1e-9 * place for place, width in enumerate(widths)]
-
-
-def _apply(
-    width: Array, state: Array, widths: list[float], factors: list[float], states: dict[str, float]
-) -> Array:
-    of_state = np.array([states.get(name, 1.0) for name in state])
-    return np.asarray(width * np.interp(width, widths, factors) * of_state)
-
-
-def _quantile(scaled: Array) -> float:
-    """The conformal quantile of WITHIN; above zero, since an FSD is."""
-    rank = min(int(np.ceil((len(scaled) + 1) * WITHIN)), len(scaled))
-    return max(float(np.partition(scaled, rank - 1)[rank - 1]), 1e-6)
 
 
 def _classes(estimate: Array, price: Array, fsd: Array) -> dict[str, dict[str, Any]]:

@@ -21,20 +21,13 @@ from tasador.model.bundle_writer import stamp_measures, write_bundle
 from tasador.model.encoders import Encoders
 from tasador.model.features import places_known
 from tasador.model.golden import GoldenRow
-from tasador.model.intervals import (
-    GROUPS,
-    NO_PLACE,
-    Intervals,
-    calibrate,
-    groups_of,
-    log_size,
-    size_of,
-)
+from tasador.model.intervals import GROUPS, NO_PLACE, groups_of
 from tasador.model.manifest import Manifest
 from tasador.model.support import bounded
 from tasador.progress import Progress
 from tasador.training.encoding import encode_out_of_fold, fit_out_of_fold
 from tasador.training.evaluation import evaluate, measured_confidence, ratio_study
+from tasador.training.interval_fit import FittedIntervals, UnseenRows, fit_intervals
 from tasador.training.search import (
     MOST_ROUNDS,
     Params,
@@ -52,18 +45,6 @@ if TYPE_CHECKING:
     from xgboost import Booster
 
 
-# The share of the calibration slice that the sizes of errors are learned from; the intervals are
-# calibrated on the rest.
-_SIZES_SHARE = 0.6
-_SIZES_PARAMS = {
-    "max_depth": 4,
-    "eta": 0.16,
-    "min_child_weight": 30.0,
-    "subsample": 0.8,
-    "colsample_bytree": 0.8,
-    "objective": "reg:squarederror",
-}
-_SIZES_ROUNDS = 40
 # Enough rows to rank parameters; the final fit uses all of them.
 _SEARCH_ROWS = 25_000
 
@@ -74,8 +55,7 @@ class TrainedModel:
 
     encoders: Encoders
     booster: Booster
-    spread: Booster
-    intervals: Intervals
+    intervals: FittedIntervals
     golden: list[GoldenRow]
     prepared: Prepared
     search_result: SearchResult
@@ -136,7 +116,7 @@ def fit(
     encoders = replace(encoders, blend=views.blend)
     if progress is not None:
         progress("calibrate", 0.0, "fitting without the calibration slice")
-    rounds, spread, intervals = _calibrated(prepared, views, search_result.params, seed)
+    rounds, intervals = _calibrated(prepared, views, search_result.params, seed)
     if progress is not None:
         progress("calibrate", 1.0, f"{rounds} rounds are enough")
         progress("fit", 0.0, f"{rounds} rounds on {len(prepared.place):,} rows")
@@ -146,7 +126,6 @@ def fit(
     return TrainedModel(
         encoders=encoders,
         booster=booster,
-        spread=spread,
         intervals=intervals,
         golden=_golden(prepared, encoders, booster),
         prepared=prepared,
@@ -174,8 +153,9 @@ def write(
         folder,
         encoders=model.encoders,
         booster=model.booster,
-        spread=model.spread,
-        intervals=model.intervals,
+        spread=model.intervals.spread,
+        intervals=model.intervals.intervals,
+        size_factors=model.intervals.size_factors,
         golden=model.golden,
         data=model.prepared.data,
         params={**model.search_result.params, "rounds": model.rounds, "seed": model.seed},
@@ -195,8 +175,8 @@ def write(
 
 def _calibrated(
     prepared: Prepared, views: Views, params: Params, seed: int
-) -> tuple[int, Booster, Intervals]:
-    """Fit a twin without the calibration slice: (rounds, model of the error sizes, intervals)."""
+) -> tuple[int, FittedIntervals]:
+    """Fit a twin without the calibration slice: (rounds, intervals)."""
     held = prepared.calibration
     # The error in a state that was never seen is measured on states whose masked views the twin did
     # not train on: other listings of the same state would make it look too good.
@@ -220,22 +200,21 @@ def _calibrated(
     residuals = np.tile(unseen.log_price, 2) - predictions
     columns = _take(prepared.columns, held)
     groups = np.concatenate([groups_of(absent_of(columns), places_known(view)) for view in both])
-    # Masked views count for unseen places only.
+    # Masked views count for unseen places only, and say nothing of a state that is known.
     unmasked = np.ones(len(unseen.log_price), dtype=bool)
     judged = np.concatenate([unmasked, apart[held]])
-    learned = judged & np.tile(prepared.place[held] < _SIZES_SHARE * CALIBRATION_SHARE, 2)
-    judged[len(unmasked) :] &= groups[len(unmasked) :] == GROUPS.index(NO_PLACE)
-    spread = boost(
-        _SIZES_PARAMS,
-        import_xgboost().QuantileDMatrix(
-            matrix[learned], log_size(np.abs(residuals[learned])), nthread=1
-        ),
-        rounds=_SIZES_ROUNDS,
-        seed=seed,
+    calibrates = judged.copy()
+    calibrates[len(unmasked) :] &= groups[len(unmasked) :] == GROUPS.index(NO_PLACE)
+    nowhere = np.full(len(unmasked), None, dtype=object)
+    rows = UnseenRows(
+        matrix=matrix[judged],
+        errors=residuals[judged],
+        groups=groups[judged],
+        states=np.concatenate([columns["state"], nowhere])[judged],
+        second_half=np.tile(prepared.place[held] >= CALIBRATION_SHARE / 2, 2)[judged],
+        calibrates=calibrates[judged],
     )
-    judged &= ~learned
-    sizes = size_of(spread.inplace_predict(matrix[judged]).astype(np.float64))
-    return rounds, spread, calibrate(residuals[judged], sizes, groups[judged])
+    return rounds, fit_intervals(rows, seed)
 
 
 def _set_apart(states: Array) -> Array:

@@ -16,6 +16,7 @@ from tasador.model.bundle import Bundle
 from tasador.model.bundle_writer import stamp_measures, stamp_version, write_bundle
 from tasador.model.confidence import CLASSES, FIGURES
 from tasador.model.contributions import explain
+from tasador.model.factors import Factors
 from tasador.model.features import COORDINATES, FEATURES
 from tasador.model.golden import GOLDEN_TOLERANCE, GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
@@ -67,7 +68,7 @@ def fitted(listings, encoders):
     return encoders, booster, spread, golden
 
 
-def write(folder, trained, golden=None, created="2026-01-01T00:00:00+00:00"):
+def write(folder, trained, golden=None, created="2026-01-01T00:00:00+00:00", size_factors=None):
     encoders, booster, spread, answers = trained
     return write_bundle(
         folder,
@@ -78,6 +79,7 @@ def write(folder, trained, golden=None, created="2026-01-01T00:00:00+00:00"):
             level: {key: [0.2 + n / 10, 0.3 + n / 10] for key in GROUPS}
             for n, level in enumerate(LEVELS)
         },
+        size_factors=size_factors or Factors([], [], {}),
         golden=answers if golden is None else golden,
         data={"rows": 500, "properties": 490, "batch_ids": ["a"], "fingerprint": "f"},
         params={"max_depth": 3},
@@ -177,6 +179,35 @@ def test_changed_interval_changes_digest(folder):
     Bundle.load(folder)
     with pytest.raises(BundleError, match="holds another model"):
         Bundle.load(folder, manifest.digest)
+
+
+def test_factors_widen_the_interval_by_size_and_state(trained, tmp_path):
+    # The predicted size is 0.5 for every listing.
+    factors = Factors([0.4, 0.6], [1.0, 2.0], {"Florida": 1.2})
+    manifest = write(tmp_path, trained, size_factors=factors)
+    bundle = Bundle.load(tmp_path, manifest.digest)
+    listing = replace(trained[3][0].listing, state="Florida")
+    for state, factor in (("Florida", 1.8), ("Atlantis", 1.5), (None, 1.5)):
+        answer = bundle.predict_one(replace(listing, state=state))
+        table = bundle.predict(arrays_of([replace(listing, state=state)]))
+        for low, high in (answer["intervals"]["80"], (table.low["80"][0], table.high["80"][0])):
+            assert high / low == pytest.approx(np.exp(0.5 * 0.5 * factor), rel=1e-5)
+    # An older bundle has none, and keeps its digest.
+    write(tmp_path, trained)
+    old = sealed(replace(manifest, format=6, size_factors={}))
+    content = vars_of(old)
+    write_manifest(tmp_path, old)
+    stored = json.loads((tmp_path / MANIFEST).read_text())
+    assert stored["size_factors"] == {}
+    assert sealed(type(old)(**{**content, "size_factors": {"sizes": []}})).digest == old.digest
+    assert Bundle.load(tmp_path, old.digest).manifest == old
+
+
+def test_load_names_malformed_factors(folder):
+    manifest = read_verified(folder).manifest
+    write_manifest(folder, sealed(replace(manifest, size_factors={"sizes": [1.0]})))
+    with pytest.raises(BundleError, match=r"size_factors cannot be read"):
+        Bundle.load(folder)
 
 
 def vars_of(manifest):

@@ -12,6 +12,7 @@ from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
 from tasador.model.confidence import CLASSES, FIGURES, LIMITS, WITHIN, Confidence
+from tasador.model.factors import Factors
 from tasador.ratio_study.confidence import measure_confidence
 from tasador.training.evaluation import evaluate, measured_confidence
 from tests.kit.listings import simulated_frame, simulated_listings
@@ -104,7 +105,9 @@ def test_equal_intervals_and_perfect_prices_are_measured():
     assert answer == 0.0
 
 
-LINE = Confidence([0.2, 0.4, 0.5], [0.6, 0.7, 0.65], {"Ohio": 1.3}, {n: {} for n in CLASSES})
+LINE = Confidence(
+    Factors([0.2, 0.4, 0.5], [0.6, 0.7, 0.65], {"Ohio": 1.3}), {n: {} for n in CLASSES}
+)
 
 
 @given(

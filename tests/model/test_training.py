@@ -69,7 +69,7 @@ def test_digest_depends_on_the_seed_only(market, tmp_path):
 
 def test_a_fit_has_one_thread_on_any_number_of_cores(market):
     model = fitting.fit(splits.prepare(market.head(1200)), QUICK)
-    for booster in (model.booster, model.spread):
+    for booster in (model.booster, model.intervals.spread):
         learner = json.loads(booster.save_config())["learner"]
         assert learner["generic_param"]["nthread"] == "1"
 
