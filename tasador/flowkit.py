@@ -25,6 +25,7 @@ from tasador.settings import Settings
 from tasador.trace_context import trace_id_of
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _LOG = logging.getLogger("tasador.flow")
@@ -239,6 +240,16 @@ def image_of(figure: Figure) -> Any:
     from metaflow.cards import Image
 
     return Image(src=png_of(figure))
+
+
+def show_prices(*axes: Axis) -> None:
+    """Label logarithmic axes of prices as 200k and 1M, not as powers of ten."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(EngFormatter(sep=""))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def png_of(figure: Figure, *, dpi: float | None = None) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.flowkit import png_of
+from tasador.flowkit import png_of, show_prices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def calibration(evaluation: Evaluation, groups: Mapping[str, Array]) -> bytes:
         ylabel="actual over predicted (%): median, quartiles",
         title="Prices",
     )
-    _dollars(right)
+    show_prices(right.xaxis)
     for axes in (left, right):
         _plain(axes)
     return png_of(figure, dpi=_DPI)
@@ -133,8 +133,7 @@ def prices(evaluation: Evaluation) -> bytes:
     axes.scatter(actual, predicted, s=6, alpha=0.3, linewidths=0, color=_BLUE)
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="price ($)", ylabel="predicted price ($)")
-    _dollars(axes)
-    axes.yaxis.set_major_formatter(_engineering())
+    show_prices(axes.xaxis, axes.yaxis)
     _plain(axes)
     return png_of(figure, dpi=_DPI)
 
@@ -148,19 +147,6 @@ def _figure(width: float, height: float) -> Figure:
 def _inside(evaluation: Evaluation, level: str) -> Array:
     low, high = evaluation.low[level], evaluation.high[level]
     return np.asarray((low <= evaluation.actual) & (evaluation.actual <= high))
-
-
-def _engineering() -> Any:
-    from matplotlib.ticker import EngFormatter
-
-    return EngFormatter(sep="")
-
-
-def _dollars(axes: Axes) -> None:
-    from matplotlib.ticker import NullFormatter
-
-    axes.xaxis.set_major_formatter(_engineering())
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _plain(axes: Axes) -> None:

@@ -196,7 +196,9 @@ def missing(profile: ReferenceProfile, batch: pd.DataFrame) -> CheckResult:
             message=f"{column} is missing in {rate:.0%} of the listings, compared with "
             f"{usual:.0%} in the champion's data",
         )
-        checked.add(finding, with_limits(result, (column,), usual - limit, usual + limit))
+        # No share is negative.
+        low = usual - limit if usual > limit else None
+        checked.add(finding, with_limits(result, (column,), low, usual + limit))
         checked.scores[column] = {"rate": rate, "reference": usual, **finding.scored}
     return checked
 
@@ -247,13 +249,14 @@ def brokers(profile: ReferenceProfile, batch: pd.DataFrame) -> CheckResult:
     gained = (shares - usual).clip(lower=0).nlargest(MOVED_BROKERS)
     # The gains in the reference's own batches include chance, but that of one sample only.
     limit = max(profile.thresholds.brokers, profile.baseline.brokers_gain(len(current)))
+    value = float(gained.sum())
     finding = Finding(
         name="brokers",
         column=BROKER,
-        value=float(gained.sum()),
+        value=value,
         limit=limit,
         effect="moved",
-        message=describe_brokers(shares[gained.index], usual[gained.index]),
+        message=describe_brokers(shares[gained.index], usual[gained.index], exceeded=value > limit),
     )
     most = {str(name): float(shares[name]) for name in gained.index}
     return CheckResult([finding], {"most": most, **finding.scored})

@@ -13,9 +13,25 @@ if TYPE_CHECKING:
 
     from tasador.drift.report import DriftReport
 
-_HEIGHT = 300  # pixels of one plot
+_HEIGHT = 380  # pixels of one plot
+_LAYOUT = {
+    "height": _HEIGHT,
+    "width": None,
+    # NannyML's title repeats that of the plot, and takes a third of the height.
+    "title": None,
+    "margin": {"l": 60, "r": 15, "t": 50, "b": 90},
+    "legend": {"orientation": "h", "y": -0.25},
+}
 _STYLE = (
-    "body{margin:0}main{display:grid;grid-template-columns:1fr 1fr;gap:8px}main>div{min-width:0}"
+    ":root{color-scheme:light dark}body{margin:0}"
+    "main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,24rem),1fr));"
+    "gap:8px}main>div{min-width:0}"
+    "@media(prefers-color-scheme:dark){.js-plotly-plot{filter:invert(.93) hue-rotate(180deg)}}"
+)
+# The frame is as high as its plots, where the page around it may be reached.
+_FIT = (
+    "<script>new ResizeObserver(()=>{if(frameElement)frameElement.style.height="
+    "document.body.scrollHeight+'px'}).observe(document.body)</script>"
 )
 
 
@@ -37,7 +53,7 @@ def figures(report: DriftReport) -> dict[tuple[str, str], Figure]:
             result = report.results[key]
             if len(getattr(result, "column_names", ())) > 1 and key[1]:
                 result = result.filter(column_names=[key[1]])
-            drawn[key] = result.plot().update_layout(height=_HEIGHT, width=None)
+            drawn[key] = result.plot().update_layout(_LAYOUT)
     return drawn
 
 
@@ -53,7 +69,7 @@ def page(report: DriftReport) -> str:
         return ""
     return (
         "<!doctype html><meta charset=utf-8><title>Drift</title>"
-        f"<style>{_STYLE}</style><main>{''.join(parts)}</main>"
+        f"<style>{_STYLE}</style><main>{''.join(parts)}</main>{_FIT}"
     )
 
 

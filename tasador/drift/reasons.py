@@ -45,14 +45,15 @@ def describe_shift(
     numbers = f"Kolmogorov-Smirnov {value:.2f}, limit {limit:.2f}"
     column = str(reference.name)
     now, usual = float(current.median()), float(reference.median())
+    how = "differently" if value > limit else "much as before"
     if column == RATIO:
         return (
-            f"the ratio of price to the champion's prediction is distributed differently "
-            f"({numbers}): median {math.exp(now):.2f}, compared with {math.exp(usual):.2f}"
+            f"the ratio of price to the champion's prediction is distributed {how} ({numbers}): "
+            f"median {math.exp(now):.2f}, compared with {math.exp(usual):.2f}"
         )
     if column == ANSWER:
         return (
-            f"the champion's predictions are distributed differently ({numbers}): median "
+            f"the champion's predictions are distributed {how} ({numbers}): median "
             f"{_amount(math.exp(now))} dollars, compared with {_amount(math.exp(usual))}"
         )
     medians = f"median {_amount(math.expm1(now))}, compared with {_amount(math.expm1(usual))}"
@@ -61,7 +62,7 @@ def describe_shift(
         return (
             f"{column} looks like {unit.name}{some}: {medians} in the champion's data ({numbers})"
         )
-    return f"{column} is distributed differently ({numbers}): {medians}"
+    return f"{column} is distributed {how} ({numbers}): {medians}"
 
 
 def describe_mix(reference: pd.Series, current: pd.Series, value: float, limit: float) -> str:
@@ -70,19 +71,21 @@ def describe_mix(reference: pd.Series, current: pd.Series, value: float, limit: 
     change = now.sub(usual, fill_value=0)
     most: Sequence[Any] = change.abs().sort_values(ascending=False, kind="stable").index[:3]
     moves = ", ".join(f"{c} {_share(usual, c)} → {_share(now, c)}" for c in most)
+    what = "changed" if value > limit else "is much as before"
     return (
-        f"the mix of {reference.name} changed (Jensen-Shannon {value:.2f}, limit {limit:.2f}), "
+        f"the mix of {reference.name} {what} (Jensen-Shannon {value:.2f}, limit {limit:.2f}), "
         f"most of all {moves}"
     )
 
 
-def describe_brokers(shares: pd.Series, usual: pd.Series) -> str:
+def describe_brokers(shares: pd.Series, usual: pd.Series, *, exceeded: bool) -> str:
     """Describe the brokers that gained most: their shares of the listings, now and before."""
     most = ", ".join(f"{name} {share:.1%}" for name, share in list(shares.items())[:3])
     brokers = "one broker has" if len(shares) == 1 else f"{len(shares)} brokers have"
     return (
-        f"the mix of brokers changed: {brokers} {shares.sum():.0%} of the listings, compared with "
-        f"{usual.sum():.0%} in the champion's data (most of all {most})"
+        f"the mix of brokers {'changed' if exceeded else 'is much as before'}: {brokers} "
+        f"{shares.sum():.0%} of the listings, compared with {usual.sum():.0%} in the champion's "
+        f"data (most of all {most})"
     )
 
 

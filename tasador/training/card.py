@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasador.flowkit import image_of
+from tasador.flowkit import image_of, show_prices
 from tasador.gate.slices import PRICE_BANDS
 from tasador.model.threads import in_chunks
 from tasador.ratio_study import words
@@ -175,6 +175,7 @@ def _ratio_curve(tenths: Sequence[Group]) -> Figure:
     axes.plot(middle, ends[2], "o-", color="black", label="median")
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set(xscale="log", xlabel="estimate ($, tenths)", ylabel="estimate / price")
+    show_prices(axes.xaxis)
     axes.legend(fontsize=8)
     return figure
 
@@ -189,6 +190,7 @@ def _residuals(evaluation: Evaluation) -> Figure:
     left.scatter(actual, predicted, s=6, alpha=0.3, linewidths=0)
     left.plot(ends, ends, color="black", linewidth=0.8)
     left.set(xscale="log", yscale="log", xlabel="price ($)", ylabel="predicted price ($)")
+    show_prices(left.xaxis, left.yaxis)
     errors, labels = [], []
     for low, high in itertools.pairwise(PRICE_BANDS):
         inside = (actual >= low) & (actual < high)
