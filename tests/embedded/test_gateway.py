@@ -133,15 +133,23 @@ def gateway(make: Callable[..., Gateway]) -> Gateway:
     return make()
 
 
-def test_no_revision_answers_503(gateway):
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for all requests that change nothing."""
+    gateway = Gateway(tmp_path_factory.mktemp("refusing"))
+    yield gateway
+    gateway.stop()
+
+
+def test_no_revision_answers_503(refusing):
     for path in ("/", "/ready", "/predict", "/explain", "/fn/predict/anything"):
-        answer = gateway.client.get(path)
+        answer = refusing.client.get(path)
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["detail"] == "no model is in service yet"
         assert int(answer.headers["retry-after"]) > 0
-    assert gateway.client.get("/nowhere").status_code == 404
-    assert gateway.client.get("/fn/nobody/x").json()["status"] == 404
+    assert refusing.client.get("/nowhere").status_code == 404
+    assert refusing.client.get("/fn/nobody/x").json()["status"] == 404
 
 
 def test_concurrent_cold_requests_start_one_process(gateway):
@@ -444,13 +452,13 @@ def test_event_is_delivered_in_both_content_modes(gateway):
 
 
 @pytest.mark.parametrize("missing", ["ce-id", "ce-type", "ce-source", "ce-specversion"])
-def test_broker_refuses_what_is_not_an_event(gateway, missing):
+def test_broker_refuses_what_is_not_an_event(refusing, missing):
     headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t", "ce-type": MADE}
     del headers[missing]
-    answer = gateway.client.post("/broker", headers=headers, json={})
+    answer = refusing.client.post("/broker", headers=headers, json={})
     assert answer.status_code == 400
     assert missing.removeprefix("ce-") in answer.json()["detail"]
-    assert gateway.admin("GET", "/events").json() == []
+    assert refusing.admin("GET", "/events").json() == []
 
 
 def test_delivery_is_retried_without_blocking_others(make):
@@ -464,13 +472,13 @@ def test_delivery_is_retried_without_blocking_others(make):
     assert gateway.admin("GET", "/dead-letters").json() == []
 
 
-def test_broker_refuses_an_event_that_nobody_reads(gateway):
-    answer = gateway.publish("com.example.other", "o-1", {})
+def test_broker_refuses_an_event_that_nobody_reads(refusing):
+    answer = refusing.publish("com.example.other", "o-1", {})
     assert answer.status_code == 422
     detail = answer.json()["detail"]
     assert "'com.example.other'" in detail
     assert all(name in detail for name in (MADE, PROMOTED, REQUESTED))
-    assert gateway.admin("GET", "/events").json() == []
+    assert refusing.admin("GET", "/events").json() == []
 
 
 @pytest.mark.parametrize(
@@ -482,12 +490,12 @@ def test_broker_refuses_an_event_that_nobody_reads(gateway):
         ({"content-type": "application/cloudevents+json"}, b'{"id": "\\ud800"}', "id"),
     ],
 )
-def test_broker_refuses_what_it_could_not_deliver(gateway, headers, body, named):
+def test_broker_refuses_what_it_could_not_deliver(refusing, headers, body, named):
     whole = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t", "ce-type": MADE} | headers
-    answer = gateway.client.post("/broker", headers=whole, content=body)
+    answer = refusing.client.post("/broker", headers=whole, content=body)
     assert answer.status_code == 400
     assert named in answer.json()["detail"]
-    assert gateway.admin("GET", "/events").json() == []
+    assert refusing.admin("GET", "/events").json() == []
 
 
 def test_broker_reads_gzip_and_names_what_it_does_not_read(gateway):
@@ -549,11 +557,11 @@ def test_reply_that_is_no_event_is_a_failed_delivery(gateway):
 @pytest.mark.parametrize(
     "value", ["%00", "%ED%A0%80", "%B2", "%C2%B2", "9" * 5000, "0" * 5000, "-1", "a" * 60_000]
 )
-def test_no_get_of_the_gateway_is_a_500(gateway, path, value):
+def test_no_get_of_the_gateway_is_a_500(refusing, path, value):
     headers = {"authorization": f"Bearer {TOKEN}"}
-    answer = gateway.client.get(f"{path}{value}", headers=headers)
+    answer = refusing.client.get(f"{path}{value}", headers=headers)
     assert answer.status_code < 500, answer.text
-    odd = gateway.client.get(path, headers=headers | {"host": "[::"})
+    odd = refusing.client.get(path, headers=headers | {"host": "[::"})
     assert odd.status_code < 500, odd.text
 
 
