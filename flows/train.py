@@ -1,9 +1,12 @@
 """Train a challenger on all clean data, compare it with the champion, promote or reject it.
 
 python flows/train.py run --trials 12
+python flows/train.py run --trials 48 --tasks 4
 python flows/train.py card view judge
 python flows/train.py card view dossier
 """
+
+from typing import Any
 
 from tasador.flowkit import main, prepare, report_progress, say
 from tasador.operations.steps import load_settings
@@ -22,14 +25,26 @@ from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry
     }
 )
 class TrainFlow(FlowSpec):
-    """Plan, search, fit, judge, dossier. Each step may be killed and resumed."""
+    """Plan, search, fit, judge, dossier. Each step may be killed and resumed.
+
+    The search is a foreach whose tasks share the trials of one Optuna study in Postgres.
+    """
 
     trials = Parameter("trials", default=12, type=int, help="Trials of the search.")
     budget_seconds = Parameter(
         "budget-seconds", default=1800.0, help="No trial starts after this many seconds."
     )
+    tasks = Parameter(
+        "tasks",
+        default=0,
+        type=int,
+        help="Tasks that share the trials of the search. Default: TASADOR_SEARCH_TASKS.",
+    )
     seed = Parameter(
-        "seed", default=0, type=int, help="The same seed and data give the same model."
+        "seed",
+        default=0,
+        type=int,
+        help="The same seed, data and number of tasks give the same model.",
     )
     batch_id = Parameter(
         "batch-id", default="", help="The batch that requested training; recorded with the run."
@@ -42,32 +57,47 @@ class TrainFlow(FlowSpec):
         "started-by", default="", help="Who starts the training; default: you, or an event."
     )
 
+    @resources(cpu=0.5, memory=2048)
     @step
     def start(self) -> None:
-        """Choose the data, and create the training id that all later steps use."""
-        from tasador.training.search import SearchOptions
-        from tasador.training.verbs import plan
+        """Choose the data, and create the training id that all later steps use.
 
+        What several tasks of the search need is computed here, once.
+        """
+        from tasador.training.search import SearchOptions
+        from tasador.training.verbs import encode, plan
+
+        settings = load_settings()
         self.options = SearchOptions(
-            trials=self.trials, seed=self.seed, budget_seconds=self.budget_seconds
+            trials=self.trials,
+            seed=self.seed,
+            budget_seconds=self.budget_seconds,
+            tasks=min(self.tasks or settings.search_tasks, max(self.trials, 1)),
         )
         # Metaflow sets ``trigger`` only in runs that an event started.
         by_event = getattr(current, "trigger", None) is not None
         started_by = self.started_by or ("event" if by_event else current.username)
-        self.planned = plan(load_settings(), self.correlation_id, started_by)
-        self.next(self.search)
+        self.planned = plan(settings, self.correlation_id, started_by)
+        self.views = None
+        if self.options.tasks > 1:
+            self.views = encode(settings, self.planned, self.options, progress=report_progress)
+        self.task_numbers = list(range(self.options.tasks))
+        self.next(self.search, foreach="task_numbers")
 
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
     def search(self) -> None:
-        """Run the Optuna study, which is stored in Postgres."""
+        """Run trials of the Optuna study, which is stored in Postgres."""
+        from dataclasses import replace
+
         from tasador.training import verbs
 
         self.search_result = verbs.search(
             load_settings(self.planned.correlation_id),
             self.planned,
-            self.options,
+            replace(self.options, task=self.input),
+            views=self.views,
             progress=report_progress,
         )
         self.next(self.fit)
@@ -75,10 +105,15 @@ class TrainFlow(FlowSpec):
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
     @step
-    def fit(self) -> None:
+    def fit(self, inputs: Any) -> None:
         """Fit the model and register it, with its bundle and drift reference in S3."""
         from tasador.training import verbs
 
+        self.planned = inputs[0].planned
+        # The task that ended last knows all trials.
+        self.search_result = max(
+            (each.search_result for each in inputs), key=lambda result: len(result.trials)
+        )
         self.candidate = verbs.fit(
             load_settings(self.planned.correlation_id),
             self.planned,

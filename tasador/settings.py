@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 # Other settings count days, hours or predictions.
-_MOST = {"training_rows": 999_999_999}
+_MOST = {"training_rows": 999_999_999, "search_tasks": 99}
 FEWEST_TRAINING_ROWS = 1_000
 _HTTP = ("http", "https")
 # The settings that are addresses of services, and their schemes.
@@ -102,6 +102,7 @@ class Settings:
     keep_fetches_days: int = 0  # for answers of the source that say nothing new
     keep_dead_letters_days: int = 0
     training_rows: int = 0  # a training reads about so many rows at most, by property; 0: all
+    search_tasks: int = 1  # tasks of the train flow that share the trials of a search
     score_recording: str = "off"  # or "on": the score flow records its prices as predictions
     monitor_days: int = 30  # a monitoring check goes back at most this far
     monitor_quiet_hours: int = 24  # no second training request within this time
@@ -154,6 +155,8 @@ class Settings:
                 f"TASADOR_TRAINING_ROWS is {settings.training_rows}; at least "
                 f"{FEWEST_TRAINING_ROWS:,} are needed, and 0 reads all"
             )
+        if settings.search_tasks == 0:
+            raise ConfigurationError("TASADOR_SEARCH_TASKS is 0; a search needs one task")
         if settings.review_sample > MOST_REVIEWS:
             raise ConfigurationError(
                 f"TASADOR_REVIEW_SAMPLE is {settings.review_sample}; at most {MOST_REVIEWS:,} "

@@ -82,14 +82,18 @@ def search(
     progress: Progress | None = None,
 ) -> SearchResult:
     """Search for training parameters; see ``SearchOptions`` for resuming and the time budget."""
+    return run_search(*search_views(prepared, options.seed), options, progress=progress)
+
+
+def search_views(prepared: Prepared, seed: int) -> tuple[Views, Views]:
+    """The rows that a search fits on, and those that it judges on."""
     rows = np.flatnonzero(~prepared.calibration)
     # Sorted by place, so that properties stay whole.
     rows = rows[np.argsort(prepared.place[rows], kind="stable")][:_SEARCH_ROWS]
     columns, folds = _take(prepared.columns, rows), prepared.folds[rows]
-    sample = encode_out_of_fold(columns, folds, options.seed)
+    sample = encode_out_of_fold(columns, folds, seed)
     views = Views.of(sample, np.log(columns["price"]))
-    judged = folds == 0
-    return run_search(*views.split(judged), options, progress=progress)
+    return views.split(folds == 0)
 
 
 def fit(

@@ -5,6 +5,7 @@ The dossier reads the same inputs again after the decision.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasador.clock import now
-from tasador.errors import BundleError, ObjectLost, SignatureError
+from tasador.drift.reference import FEWEST_PREDICTIONS
+from tasador.errors import BundleError, ObjectLost, SignatureError, TrainingError
+from tasador.progress import Progress
 from tasador.records import Batch, DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasador.model.bundle import Bundle
+    from tasador.training.splits import Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,34 @@ def training_frame(settings: Settings, planned: Plan) -> pd.DataFrame:
     keep = partial(sampled, share=planned.share)
     parts = [lake.read_parquet(uris[batch_id], keep=keep) for batch_id in planned.batch_ids]
     return pd.concat(parts, ignore_index=True)
+
+
+def prepared_rows(settings: Settings, planned: Plan, progress: Progress | None) -> Prepared:
+    """The prepared rows; what no later step could use is an error before the search."""
+    from tasador.training import splits
+
+    try:
+        frame = training_frame(settings, planned)
+        prepared = splits.prepare(frame, share=planned.share, progress=progress)
+    except TrainingError as error:
+        with Warehouse(settings.database_url) as warehouse:
+            refused = Counter[tuple[str, str]]()
+            for batch_id in planned.batch_ids:
+                for name, reason, rows, _ in warehouse.quarantine_reasons(batch_id):
+                    refused[name, reason] += rows
+        raise TrainingError(f"{error}{splits.describe_refused(refused)}") from error
+    if prepared.holdout["price"].nunique() == 1:
+        raise TrainingError(
+            f"all {len(prepared.holdout):,} rows of the permanent holdout have one price, so no "
+            "model can be judged on them: ingest more batches"
+        )
+    if len(prepared.holdout) < FEWEST_PREDICTIONS:
+        raise TrainingError(
+            f"only {len(prepared.holdout)} rows of {planned.rows:,} are in the permanent holdout, "
+            f"one property in ten; at least {FEWEST_PREDICTIONS} are needed to judge a model: "
+            "ingest more batches"
+        )
+    return prepared
 
 
 def known_at(batches: Sequence[Batch], decided: DecisionRecord | None) -> list[Batch]:

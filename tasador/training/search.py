@@ -1,16 +1,17 @@
 """The search for training parameters: an Optuna study that can be killed and resumed.
 
-For each trial the sampler is seeded with the number of finished trials, so an interrupted and
-resumed search runs the same trials as an uninterrupted one.
+The study is in ``shared_study.py``: an interrupted and resumed search runs the same trials as an
+uninterrupted one, and several tasks may share them.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from tasador.engine.xgboost_library import sleep_while_waiting
 from tasador.errors import TrainingError
 from tasador.model.blend import Blend
 from tasador.progress import Progress
-from tasador.training.blend_fit import fit_blend
+from tasador.training.blend_fit import chunks, fit_blend
 from tasador.training.encoding import Sample
 
 Params = dict[str, Any]
 OnTrial = Callable[[int, Params, float | None, float], None]
+Lock = Callable[[], AbstractContextManager[object]]
 
 # The weight of all masked views of a row together; the row itself has weight 1.
 MASKED_WEIGHT = 0.4
@@ -67,6 +69,9 @@ class SearchOptions:
     and resumed; without one it is kept in memory. ``on_trial`` is called after each trial with
     (number, parameters, error or None if pruned, seconds).
 
+    ``tasks`` tasks may share the trials of a study with a storage. This one is ``task``, from 0;
+    ``lock`` holds a lock across all of them.
+
     Raises TrainingError for numbers that no search can have.
     """
 
@@ -76,6 +81,9 @@ class SearchOptions:
     storage: str | None = None
     study_name: str | None = None
     on_trial: OnTrial | None = None
+    tasks: int = 1
+    task: int = 0
+    lock: Lock = nullcontext
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -84,6 +92,8 @@ class SearchOptions:
             )
         if self.trials < 1:
             raise TrainingError(f"trials is {self.trials}: at least 1 is needed")
+        if self.tasks < 1:
+            raise TrainingError(f"tasks is {self.tasks}: at least 1 is needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +168,15 @@ class Views:
         features = np.empty((total, self.sample.matrix[:1, columns].shape[1]), dtype=np.float32)
         residual, weights = np.empty(total), np.empty(total)
         begin = 0
-        for view, rows, weight in views:
-            part = slice(begin, begin + len(rows))
-            # With mode="raise" numpy would make a copy first.
-            np.take(view[:, columns], rows, axis=0, out=features[part], mode="clip")
-            residual[part] = (self.log_price - self.blend.log_prices(view))[rows]
-            weights[part] = weight
-            begin = part.stop
+        for view, view_rows, weight in views:
+            for chunk in chunks(len(view_rows)):
+                rows = view_rows[chunk]
+                part = slice(begin, begin + len(rows))
+                taken = view[rows]
+                features[part] = taken[:, columns]
+                residual[part] = self.log_price[rows] - self.blend.log_prices(taken)
+                weights[part] = weight
+                begin = part.stop
         return features, residual, weights
 
 
@@ -218,87 +230,61 @@ def run_search(
     *,
     progress: Progress | None = None,
 ) -> SearchResult:
-    """Search for the parameters with the lowest mean absolute log error on ``judged``."""
+    """Search for the parameters with the lowest mean absolute log error on ``judged``.
+
+    Of several tasks, the one that ends last has the outcomes of all trials. One that ends before
+    the first outcome returns an infinite error.
+    """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    states = optuna.trial.TrialState
-    study = optuna.create_study(
-        storage=options.storage,
-        study_name=options.study_name,
-        load_if_exists=options.storage is not None,
-        direction="minimize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2 * _RUNG),
-    )
-    for stale in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-        study.tell(stale.number, state=states.FAIL)
+    from tasador.training.shared_study import SPACE, SharedStudy
+
+    study = SharedStudy(options, KNOWN_GOOD, warmup_rounds=2 * _RUNG)
     train_matrix = training.matrix()
     judged_matrix = judged.matrix(like=train_matrix)
-    started = time.monotonic()
-    while True:
-        done = len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
-        spent = time.monotonic() - started
-        out_of_time = options.budget_seconds is not None and spent >= options.budget_seconds
-        if done >= options.trials or (done and out_of_time):
-            break
+    while (claim := study.claim()) is not None:
         if progress is not None:
-            progress("search", done / options.trials, f"trial {done + 1} of {options.trials}")
-        study.sampler = optuna.samplers.TPESampler(
-            seed=(options.seed * 100_003 + done) % 2**32, n_startup_trials=4
-        )
-        # A killed trial is marked FAIL by now and does not count.
-        if not done and not study.get_trials(False, (states.WAITING,)):
-            study.enqueue_trial(KNOWN_GOOD)
-        trial = study.ask()
-        params = _suggest(trial)
+            text = f"trial {claim.number + 1} of {options.trials}"
+            progress("search", claim.number / options.trials, text)
         began = time.monotonic()
         value: float | None = None
-        try:
+        errors: dict[int, float] = {}
+
+        def prune(step: int, error: float, view: Any = claim.view, errors: Any = errors) -> None:
+            errors[step] = error
+            view.report(error, step)
+            if view.should_prune():
+                raise optuna.TrialPruned
+
+        with study.alive(claim), suppress(optuna.TrialPruned):
             booster = boost(
-                params,
+                claim.params,
                 train_matrix,
                 rounds=MOST_ROUNDS,
                 seed=options.seed,
                 judged=judged_matrix,
-                report=partial(_rung, trial),
+                report=prune,
             )
             value = float(booster.best_score)
-            study.tell(trial, value)
-        except optuna.TrialPruned:
-            study.tell(trial, state=states.PRUNED)
-        if options.on_trial is not None:
-            options.on_trial(trial.number, params, value, time.monotonic() - began)
-    finished = [
+        if study.finish(claim, value, errors) and options.on_trial is not None:
+            options.on_trial(claim.number, claim.params, value, time.monotonic() - began)
+    trials = [
         Trial(
-            t.number,
-            dict(t.params),
-            t.value if t.state == states.COMPLETE else None,
+            number,
+            {name: t.params[name] for name in SPACE},
+            t.value if t.state == optuna.trial.TrialState.COMPLETE else None,
             t.duration.total_seconds() if t.duration else 0.0,
         )
-        for t in study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+        for number, t in study.finished().items()
     ]
+    values = {trial.number: trial.value for trial in trials if trial.value is not None}
+    best = min(values, key=lambda number: values[number], default=None)
+    if best is None:
+        return SearchResult({}, math.inf, trials)
     if progress is not None:
-        progress("search", 1.0, f"best error {study.best_value:.4f}")
-    return SearchResult(dict(study.best_params), float(study.best_value), finished)
-
-
-def _rung(trial: Any, step: int, error: float) -> None:
-    import optuna
-
-    trial.report(error, step)
-    if trial.should_prune():
-        raise optuna.TrialPruned
-
-
-def _suggest(trial: Any) -> Params:
-    return {
-        "max_depth": trial.suggest_int("max_depth", 4, 7),
-        "eta": trial.suggest_float("eta", 0.05, 0.25, log=True),
-        "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 50.0, log=True),
-        "subsample": trial.suggest_float("subsample", 0.6, 1.0),
-        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
-        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
-    }
+        progress("search", 1.0, f"best error {values[best]:.4f}")
+    params = next(dict(trial.params) for trial in trials if trial.number == best)
+    return SearchResult(params, values[best], trials)
 
 
 def import_xgboost() -> Any:

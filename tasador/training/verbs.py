@@ -1,4 +1,4 @@
-"""The verbs of the train flow: plan, search, fit and register, judge and promote.
+"""The verbs of the train flow: plan, encode, search, fit and register, judge and promote.
 
 Each one can be killed and repeated: the training id from ``plan`` identifies the MLflow run, the
 Optuna study, the version and the decision, so a repeated step finds the existing ones.
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasador.drift.reference import FEWEST_PREDICTIONS
 from tasador.drift.verbs import awaits_refusal
 from tasador.errors import TrainingError
 from tasador.events import build
@@ -42,6 +41,7 @@ from tasador.training.inputs import (
     champion_bundle,
     judged_rows,
     known_at,
+    prepared_rows,
     recorded_requests,
     replaced_by,
     training_frame,
@@ -54,8 +54,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasador.model.bundle import Bundle
-    from tasador.training.search import SearchOptions, SearchResult
-    from tasador.training.splits import Prepared
+    from tasador.training.search import SearchOptions, SearchResult, Views
 
 
 # Monitoring checks that requested training and may still start one.
@@ -111,58 +110,46 @@ class Candidate:
     run_id: str
 
 
+def encode(
+    settings: Settings, planned: Plan, options: SearchOptions, *, progress: Progress | None = None
+) -> tuple[Views, Views]:
+    """What several tasks of a search share: the encoded rows, and the training's MLflow run."""
+    from tasador.training import fitting
+
+    prepared = prepared_rows(settings, planned, progress)
+    Registry(settings).open_run(planned.training_id, planned.correlation_id)
+    return fitting.search_views(prepared, options.seed)
+
+
 def search(
     settings: Settings,
     planned: Plan,
     options: SearchOptions,
     *,
+    views: tuple[Views, Views] | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Search for training parameters; each trial is a child run of the training's MLflow run.
 
     The study is kept in the database under the training id, whatever ``options`` says about
-    storage.
+    storage. ``views``: what ``encode`` returned; a single task encodes the rows itself.
     """
-    from tasador.training import fitting
+    from tasador.training.search import run_search
 
-    prepared = _prepared(settings, planned, progress)
+    views = views or encode(settings, planned, options, progress=progress)
     registry = Registry(settings)
     run_id = registry.open_run(planned.training_id, planned.correlation_id)
-    stored = replace(
-        options,
-        storage=study_storage(settings),
-        study_name=planned.training_id,
-        on_trial=lambda number, params, value, _: registry.log_trial(run_id, number, params, value),
-    )
-    return fitting.search(prepared, stored, progress=progress)
-
-
-def _prepared(settings: Settings, planned: Plan, progress: Progress | None) -> Prepared:
-    """The prepared rows; what no later step could use is an error before the search."""
-    from tasador.training import splits
-
-    try:
-        frame = training_frame(settings, planned)
-        prepared = splits.prepare(frame, share=planned.share, progress=progress)
-    except TrainingError as error:
-        with Warehouse(settings.database_url) as warehouse:
-            refused = Counter[tuple[str, str]]()
-            for batch_id in planned.batch_ids:
-                for name, reason, rows, _ in warehouse.quarantine_reasons(batch_id):
-                    refused[name, reason] += rows
-        raise TrainingError(f"{error}{splits.describe_refused(refused)}") from error
-    if prepared.holdout["price"].nunique() == 1:
-        raise TrainingError(
-            f"all {len(prepared.holdout):,} rows of the permanent holdout have one price, so no "
-            "model can be judged on them: ingest more batches"
+    with Warehouse(settings.database_url) as warehouse:
+        stored = replace(
+            options,
+            storage=study_storage(settings),
+            study_name=planned.training_id,
+            lock=partial(warehouse.lock, f"search {planned.training_id}"),
+            on_trial=lambda number, params, value, _: registry.log_trial(
+                run_id, number, params, value
+            ),
         )
-    if len(prepared.holdout) < FEWEST_PREDICTIONS:
-        raise TrainingError(
-            f"only {len(prepared.holdout)} rows of {planned.rows:,} are in the permanent holdout, "
-            f"one property in ten; at least {FEWEST_PREDICTIONS} are needed to judge a model: "
-            "ingest more batches"
-        )
-    return prepared
+        return run_search(*views, stored, progress=progress)
 
 
 def fit(

@@ -1,5 +1,7 @@
 """The train flow, killed and resumed at each of its steps in turn, makes one decision.
 
+Two tasks share its search.
+
 In a separate file, because the tests of one file run one after the other.
 """
 
@@ -40,7 +42,7 @@ def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout
         arguments = (*arguments, "--run-id-file", str(run_id))
         return Flow("train", settings, tmp_path, checkout, *arguments)
 
-    flow = follow("run", "--trials", "3")
+    flow = follow("run", "--trials", "3", "--tasks", "2")
     for step, text in OUTPUT.items():
         # A query takes ten milliseconds itself; the card that follows the decision, seconds.
         pause = 0.01 if text else 0.1
