@@ -11,6 +11,8 @@ from pathlib import Path
 from tasador.errors import DiskFull
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# Some payloads of a batch (bytes): where less is free, one may not fit.
+_LITTLE_ROOM = 100_000_000
 
 
 def disk_full(error: OSError, path: str | Path = "") -> DiskFull | None:
@@ -35,6 +37,17 @@ def writing_below(folder: str | Path) -> Iterator[None]:
         if (full := disk_full(error, folder)) is not None:
             raise full from error
         raise
+
+
+def nearly_full(folder: Path) -> DiskFull | None:
+    """The error for a disk with little room, for a server that does not say why it fails."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return None
+    if free >= _LITTLE_ROOM:
+        return None
+    return DiskFull(f"the disk of {folder} is full{_room(folder)}: delete files there")
 
 
 def _room(path: Path) -> str:

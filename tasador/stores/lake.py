@@ -55,6 +55,7 @@ class Lake:
             settings.bucket_metaflow,
         )
         self._endpoint = settings.s3_endpoint
+        self._folder = settings.home / "objects" if settings.platform == "embedded" else None
         self.trust = trust_of(settings)
         config = Config(
             signature_version="s3v4",
@@ -261,7 +262,7 @@ class Lake:
     # -- inside ----------------------------------------------------------------------------------
 
     def _translated_errors(self, uri: str) -> AbstractContextManager[None]:
-        return translated_errors(self._endpoint, uri)
+        return translated_errors(self._endpoint, uri, self._folder)
 
 
 def _manifest(folder: Path) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tasador import tracing
+from tasador.disk import nearly_full
 from tasador.environment import PROXIES, named
 from tasador.errors import DiskFull, ObjectLost, StoreRefused, StoreUnavailable, TasadorError
 
@@ -22,8 +24,10 @@ _FULL = re.compile(
 
 
 @contextmanager
-def translated_errors(endpoint: str, uri: str) -> Iterator[None]:
+def translated_errors(endpoint: str, uri: str, folder: Path | None = None) -> Iterator[None]:
     """Calls of the store at ``endpoint`` for ``uri``, as a part of the trace.
+
+    ``folder``: where a store on this machine keeps its objects.
 
     Raises DiskFull, ObjectLost, StoreRefused, StoreUnavailable; TasadorError for another refusal.
     """
@@ -35,12 +39,14 @@ def translated_errors(endpoint: str, uri: str) -> Iterator[None]:
         with tracing.part(f"s3 {bucket}", tracing.CLIENT, **{"aws.s3.bucket": bucket}):
             yield
     except S3UploadFailedError as error:
-        raise _error(endpoint, uri, error.__cause__ or error.__context__ or error) from error
+        raise _error(
+            endpoint, uri, error.__cause__ or error.__context__ or error, folder
+        ) from error
     except (BotoCoreError, ClientError) as error:
-        raise _error(endpoint, uri, error) from error
+        raise _error(endpoint, uri, error, folder) from error
 
 
-def _error(endpoint: str, uri: str, error: BaseException) -> TasadorError:
+def _error(endpoint: str, uri: str, error: BaseException, folder: Path | None) -> TasadorError:
     response: dict[str, Any] = getattr(error, "response", None) or {}
     code = str(response.get("Error", {}).get("Code", ""))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -49,6 +55,9 @@ def _error(endpoint: str, uri: str, error: BaseException) -> TasadorError:
             f"{uri}: the disk of the object store {endpoint} is full ({error}): delete "
             "files there, or enlarge its volume"
         )
+    # rclone only says that it failed.
+    if code == "InternalError" and folder is not None and (full := nearly_full(folder)) is not None:
+        return DiskFull(f"{uri}: the object store {endpoint} failed; {full}")
     if code == "NoSuchUpload":  # the server has lost the parts that it confirmed
         return StoreUnavailable(
             f"{uri}: the object store {endpoint} lost a part of the upload; is its disk "

@@ -169,7 +169,7 @@ class SharedStudy:
             )
         )
         attempt = self._ask()
-        # The heartbeat before the task: whoever dies in between has no task (see _fail).
+        # The heartbeat before the task: a process that dies in between has none (see _fail).
         if isinstance(self._storage, RDBStorage):
             self._storage.record_heartbeat(attempt._trial_id)
         attempt.set_user_attr(_TASK, self._options.task)

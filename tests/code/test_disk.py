@@ -2,7 +2,9 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg2.errors
 import pyarrow as pa
@@ -85,6 +87,31 @@ def test_a_full_disk_of_the_object_store(code, message, status, kind, says, tmp_
         raise ClientError(answer, "PutObject")
     assert type(caught.value) is kind
     assert str(caught.value).startswith("s3://b/k: ")
+
+
+def test_an_object_store_that_only_fails_has_a_full_disk_if_there_is_little_room(
+    monkeypatch, tmp_path
+):
+    keys = {"s3_access_key": "a", "s3_secret_key": "b"}
+    lake = Lake(Settings(home=tmp_path, s3_endpoint="http://127.0.0.1:1", **keys))
+    (tmp_path / "objects").mkdir()
+    answer = {
+        "Error": {"Code": "InternalError", "Message": "Internal Error"},
+        "ResponseMetadata": {"HTTPStatusCode": 500},
+    }
+    for free, kind in ((99_000_000, DiskFull), (10_000_000_000, StoreUnavailable)):
+        usage = SimpleNamespace(free=free, total=20_000_000_000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
+        with pytest.raises(StoreUnavailable) as caught, lake._translated_errors("s3://b/k"):
+            raise ClientError(answer, "PutObject")
+        assert type(caught.value) is kind
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5, total=2_000_000))
+    with pytest.raises(DiskFull) as caught, lake._translated_errors("s3://b/k"):
+        raise ClientError(answer, "PutObject")
+    assert str(caught.value) == (
+        f"s3://b/k: the object store http://127.0.0.1:1 failed; the disk of {tmp_path}/objects is "
+        "full (0 of 2 MB free): delete files there"
+    )
 
 
 def test_a_command_says_which_disk_is_full_on_one_line(monkeypatch, capsys, tmp_path):

@@ -1,4 +1,4 @@
-"""Tasks that share a search: its trials are the same, whoever runs them and whoever is killed."""
+"""Tasks that share a search: its trials are the same, whichever task runs them or is killed."""
 
 import math
 import random

@@ -1,6 +1,6 @@
 """A store that is away for 20 seconds in the middle of an ingest flow, and a disk that fills.
 
-Each test stops or fills a platform of its own. They take minutes: set TASADOR_TEST_LONG.
+Each test stops or fills its own platform. They take minutes: set TASADOR_TEST_LONG.
 """
 
 import os
@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tasador.errors import DiskFull, StoreUnavailable
+from tasador.ingestion import stores as ingestion_stores
 from tasador.local.platform import Platform
 from tasador.local.process import Daemons
 from tasador.stores.lake import Lake
@@ -47,6 +48,8 @@ def stores_in(home):
 
 @pytest.fixture
 def home(new_home, monkeypatch):
+    # What finds a full disk waits no longer than for a store that is away for good.
+    monkeypatch.setattr(ingestion_stores, "_STORE_AWAY", 1.0)
     home = new_home()
     monkeypatch.setenv("TASADOR_HOME", str(home))
     return home
@@ -136,7 +139,7 @@ def test_full_disk_of_the_object_store(home):
     objects.mkdir()
     with small_disk(objects), stores_in(home) as settings, Source(BATCHES).serving() as source:
         with filled(objects, 200_000):
-            with pytest.raises(DiskFull, match=r"s3://data-raw/\S+: the disk of the object store"):
+            with pytest.raises(DiskFull, match=r"s3://data-raw/\S+: the object store .* is full"):
                 ingest_one(settings, source.url)
             assert Lake(settings).objects(f"s3://{settings.bucket_raw}/") == []
         assert ingest_all(settings, source.url) == ["ingested", "exhausted"]
