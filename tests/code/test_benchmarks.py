@@ -39,6 +39,7 @@ def run_python(*arguments):
     [
         ("model.py", "--write"),
         ("cost.py", "--write"),
+        ("search.py", "--tasks"),
         ("drift.py", "--write"),
         ("serve.py", "--without"),
         ("cli.py", "--against"),
@@ -134,6 +135,13 @@ def test_model_benchmark_of_the_ceiling(listings, tmp_path, monkeypatch):
     assert by_name["the blend alone"] == by_name[ceiling.MEAN]
     assert by_name["the blend alone"] != by_name[ceiling.OURS]
     assert [bool(cell) for cell in by_name[ceiling.BY_ROW]] == [True] * 4 + [False]
+
+
+def test_search_benchmark(listings):
+    done = run("search.py", "--csv", listings, "--trials", 2, "--pairs", 1)
+    assert done.returncode == 0, done.stderr
+    assert "2 trials on" in done.stdout
+    assert "The busiest of 2 tasks takes" in done.stdout
 
 
 def test_cost_benchmark(listings):

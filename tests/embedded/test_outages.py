@@ -147,12 +147,10 @@ def test_full_disk_of_the_object_store(home):
 
 
 def test_full_disk_of_the_database(home):
-    folder = home / "postgres"
-    folder.mkdir()
-    with small_disk(folder), stores_in(home) as settings, Source(BATCHES).serving() as source:
+    with small_disk(home), stores_in(home) as settings, Source(BATCHES).serving() as source:
         # Postgres ends if its log finds no room, and refuses the statement otherwise.
         refused = pytest.raises((DiskFull, StoreUnavailable), match="the database")
-        with filled(folder, 1_000_000), refused:
+        with filled(home, 2_000_000), refused:
             ingest_one(settings, source.url)
         Platform(home).up_stores()
         with Warehouse(settings.database_url) as warehouse:

@@ -1,0 +1,129 @@
+"""A search by one task compared with several: seconds, processor seconds, and the error found.
+
+The same rows, seed and number of trials, in turns. Tasks are processes of this machine that share a
+study in SQLite; the train flow shares one in Postgres. On a busy machine read the processor time of
+the busiest task: what a search takes where each task has a core.
+
+    python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N] [--rows N] [--pairs N]
+        [--write]
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+# Allows the script to run from any folder.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import report
+from tasador.listings.table import read_csv
+from tasador.training import fitting, splits
+from tasador.training.search import SearchOptions, Views, run_search
+
+
+class Outcome(NamedTuple):
+    """One task's: trials finished in all, their best error, processor seconds, and seconds."""
+
+    trials: int
+    error: float
+    processor: float
+    seconds: float
+
+
+class Cost(NamedTuple):
+    """Of a search: the best error, seconds, processor seconds of all tasks and of the busiest."""
+
+    error: float
+    seconds: float
+    processor: float
+    busiest: float
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of that file across processes."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run_task(views: tuple[Views, Views], folder: Path, options: SearchOptions) -> Outcome:
+    """Run one task of a search, in a separate process."""
+    options = SearchOptions(
+        trials=options.trials,
+        seed=options.seed,
+        tasks=options.tasks,
+        task=options.task,
+        storage=f"sqlite:///{folder / 'study.db'}",
+        study_name="search",
+        lock=partial(locked, folder / "lock"),
+    )
+    began, before = time.perf_counter(), time.process_time()
+    result = run_search(*views, options)
+    seconds, processor = time.perf_counter() - began, time.process_time() - before
+    return Outcome(len(result.trials), result.value, processor, seconds)
+
+
+def measure(views: tuple[Views, Views], tasks: int, trials: int, seed: int) -> Cost:
+    """Search once with that many tasks."""
+    with tempfile.TemporaryDirectory(prefix="tasador-bench-") as folder:
+        work = [
+            (views, Path(folder), SearchOptions(trials=trials, seed=seed, tasks=tasks, task=task))
+            for task in range(tasks)
+        ]
+        with get_context("spawn").Pool(tasks) as pool:
+            outcomes = pool.starmap(run_task, work, chunksize=1)
+    last = max(outcomes, key=lambda outcome: outcome.trials)
+    return Cost(
+        error=last.error,
+        seconds=max(outcome.seconds for outcome in outcomes),
+        processor=sum(outcome.processor for outcome in outcomes),
+        busiest=max(outcome.processor for outcome in outcomes),
+    )
+
+
+def main() -> None:
+    parser = report.arguments(__doc__)
+    parser.add_argument("--tasks", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--rows", type=int, default=25_000, help="that the search reads")
+    parser.add_argument("--pairs", type=int, default=3, help="searches of each kind, in turns")
+    options = report.parsed(parser)
+    frame, _ = read_csv(options.csv)
+    training, judged = fitting.search_views(splits.prepare(frame), seed=0)
+    share = min(1.0, options.rows / (len(training.log_price) + len(judged.log_price)))
+    views = tuple(v.take(np.arange(int(share * len(v.log_price)))) for v in (training, judged))
+    rows = []
+    costs: dict[int, list[Cost]] = {1: [], options.tasks: []}
+    for seed in range(options.pairs):
+        for tasks, found in costs.items():
+            found.append(measure((views[0], views[1]), tasks, options.trials, seed))
+    for tasks, found in costs.items():
+        figures = [median(values) for values in zip(*found, strict=True)]
+        rows.append((str(tasks), f"{figures[0]:.4f}", *(f"{value:.1f}" for value in figures[1:])))
+    header = ("tasks", "best error", "seconds", "processor seconds", "of the busiest task")
+    ratio = median(many.busiest / one.busiest for one, many in zip(*costs.values(), strict=True))
+    text = (
+        f"{options.trials} trials on {sum(len(v.log_price) for v in views):,} listings, medians of "
+        f"{options.pairs} seeds.\n\n{report.table(header, rows)}\n\n"
+        f"The busiest of {options.tasks} tasks takes {ratio:.2f} of the processor time of one task."
+    )
+    print(text)
+    if options.write:
+        report.write_section("search", f"{report.machine()}. {text}")
+
+
+if __name__ == "__main__":
+    main()
