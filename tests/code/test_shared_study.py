@@ -18,7 +18,9 @@ TRIALS = 10
 
 
 @pytest.fixture
-def options(tmp_path):
+def options(tmp_path, monkeypatch):
+    # Nothing here sends heartbeats, and a busy machine is slow.
+    monkeypatch.setattr(shared_study, "_LOST_SECONDS", 3600)
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     return SearchOptions(trials=TRIALS, seed=2, storage=storage, study_name="one", tasks=3)
 
