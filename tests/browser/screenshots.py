@@ -17,12 +17,16 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 
+from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
+from tasador.accounts.verbs import add_account
 from tasador.settings import Settings
 from tasador.source.simulator import generate
+from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
 from tests.kit.checkout import ROOT
 
@@ -85,11 +89,16 @@ def photograph(page, name, width, height, scheme="light"):
     time.sleep(1.5)  # fonts, transitions
     path = IMAGES / f"{name}.png"
     page.picture(path, whole=False)
+    # A palette makes a third of the size.
+    Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def web_app(page, url):
-    """Estimate with a price and its reasons, and the histories, light and dark; and on a phone."""
+def web_app(page, url, settings):
+    """Every page, light and dark; and on a phone."""
+    page.call("Emulation.setScrollbarsHidden", hidden=True)
     page.size(1100, 1000)
     query = "?state=Texas&city=Houston&zip_code=77084&house_size=1800&bed=3&bath=2"
     page.open(f"{url}/{query}")
@@ -97,8 +106,13 @@ def web_app(page, url):
     page.js("window.scrollTo(0, 0)")
     photograph(page, "estimate-light", 1100, 1000)
     photograph(page, "estimate-dark", 1100, 1000, "dark")
-    page.js("document.getElementById('answer').scrollIntoView()")
-    photograph(page, "estimate-phone", *PHONE)
+    answer_on_phone(page, "estimate-phone")
+    page.size(1100, 1000)
+    page.open(f"{url}/es{query}")
+    page.wait("document.querySelector('#price')?.innerText", 60)
+    photograph(page, "spanish-light", 1100, 1000)
+    photograph(page, "spanish-dark", 1100, 1000, "dark")
+    answer_on_phone(page, "spanish-phone")
     for name, shown in HISTORIES.items():
         page.size(1400, 1000)
         page.open(f"{url}/{name}")
@@ -110,6 +124,14 @@ def web_app(page, url):
         three(page, name)
     compare(page, f"{url}/compare?house_size=1800&bed=3&bath=2")
     batch(page, f"{url}/batch")
+    activity(page, url, settings)
+
+
+def answer_on_phone(page, name):
+    """The answer as a phone shows it."""
+    page.size(*PHONE)
+    page.js("document.getElementById('answer').scrollIntoView()")
+    photograph(page, name, *PHONE)
 
 
 def three(page, name):
@@ -117,6 +139,23 @@ def three(page, name):
     photograph(page, f"{name}-light", *DESK)
     photograph(page, f"{name}-dark", *DESK, "dark")
     photograph(page, f"{name}-phone", *PHONE)
+
+
+def activity(page, url, settings):
+    """The form to sign in, and who did what."""
+    password = token_urlsafe()
+    with Warehouse(settings.database_url) as warehouse:
+        add_account(warehouse, "ana", "operator", password, "tasador user add")
+    page.size(*DESK)
+    page.open(f"{url}/login?next=/activity")
+    page.wait("document.activeElement.id === 'name'")
+    three(page, "login")
+    page.fill("name", "ana")
+    page.fill("password", password)
+    page.press("Enter")
+    page.wait("document.querySelector('.who')?.innerText.includes('ana')")
+    page.wait("document.querySelector('tbody tr')")
+    three(page, "activity")
 
 
 def compare(page, url):
@@ -243,7 +282,7 @@ def main():
         with attached(*options.attach) if options.attach else demo() as (home, log):
             settings = Settings.load({"TASADOR_HOME": str(home)})
             if wanted("web"):
-                web_app(page, settings.web_url)
+                web_app(page, settings.web_url, settings)
             if wanted("card"):
                 card(page, settings.cards_train_url)
             if wanted("mlflow"):
