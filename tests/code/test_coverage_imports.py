@@ -2,13 +2,14 @@
 
 import importlib.util
 import os
+import pkgutil
 import subprocess
 import sys
 
 import coverage
 import pytest
 
-from tests.kit.coverage_imports import FOREIGN
+from tests.kit.coverage_imports import FOREIGN, FOREIGN_CALLS
 
 PROGRAM = """
 import sys
@@ -52,6 +53,19 @@ def double(x):
     if x:
         x *= 2
     return x
+"""
+# What a listener sees is what the call sees.
+CALLS = """
+import sys
+import sqlalchemy
+engine = sqlalchemy.create_engine("sqlite://")
+@sqlalchemy.event.listens_for(engine, "before_cursor_execute")
+def listen(*_):
+    print(sys.gettrace() is None)
+for _ in range(2):
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("select 1"))
+print(sys.gettrace() is None)
 """
 FILES = {
     "program.py": PROGRAM,
@@ -112,3 +126,20 @@ def test_process_of_another_package_is_not_traced(measure, module):
     assert printed.strip() == "False"
     assert [os.path.basename(file) for file in arcs] == ["program.py"]
     assert len(*arcs.values()) < 3
+
+
+@pytest.mark.parametrize("path", [path for calls in FOREIGN_CALLS.values() for path in calls])
+def test_untraced_calls_exist(path):
+    assert callable(pkgutil.resolve_name(path))
+
+
+def test_calls_of_other_packages_are_not_traced_and_what_follows_is(measure, tmp_path):
+    (tmp_path / "program.py").write_text(CALLS)
+    printed, arcs = measure("calls", ["tests.kit.coverage_imports"])
+    assert printed.split() == ["True", "True", "False"]
+    (arcs,) = arcs.values()
+    traced, expected = measure("traced", [])
+    assert traced.split() == ["False"] * 3
+    # All but those of the listener.
+    missed = set(*expected.values()) - set(arcs)
+    assert {abs(line) for arc in missed for line in arc} <= {5, 6, 7}
