@@ -101,8 +101,8 @@ class SharedStudy:
             for step, error in errors.items():
                 claim.attempt.report(error, step)
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-        told = self._study.tell(claim.attempt, value, state, skip_if_finished=True)
-        return told.state == state
+        recorded = self._study.tell(claim.attempt, value, state, skip_if_finished=True)
+        return recorded.state == state
 
     def finished(self) -> dict[int, FrozenTrial]:
         """The trials with an outcome, by number."""

@@ -21,7 +21,7 @@ from tests.kit.broker import recording_broker
 from tests.kit.checkout import ROOT
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
-from tests.kit.untraced import untraced
+from tests.kit.untraced import children_untraced, untraced
 from tests.kit.waiting import wait_for
 
 
@@ -36,7 +36,9 @@ def platform():
         patch.setenv("TASADOR_HOME", str(home))
         whole = Platform(home)
         try:
-            yield whole.up(web=False)
+            with children_untraced():
+                settings = whole.up(web=False)
+            yield settings
         finally:
             whole.down()
             shutil.rmtree(home)

@@ -53,7 +53,7 @@ def tasador(settings, *arguments, environ=os.environ):
 
 
 def run_flows(settings, *arguments, traced=False):
-    """The flows that a command ran; ``traced``, with coverage, where no other test runs them."""
+    """The flows that a command ran; ``traced``, with coverage, which doubles their time."""
     environ = os.environ if traced else untraced(os.environ)
     output = tasador(settings, *arguments, "--json", "--trials", "1", environ=environ)
     return read_many(output)
@@ -191,7 +191,7 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
     # The champion's own market: 400 listings, each of them twice.
     usual = requests_of(1, 400)
     request_prices(served, usual + usual)
-    (run,) = run_flows(served, "monitor", traced=True)
+    (run,) = run_flows(served, "monitor")
     quiet = history(served)[0]
     assert (run["artifacts"]["verdict"], quiet.verdict) == ("quiet", "quiet"), quiet.reasons
     assert (quiet.predictions, quiet.requested_training) == (earlier + 800, False)
@@ -246,7 +246,7 @@ def test_monitor_flow_requests_one_training(served, checkout, monkeypatch):
 
 
 def test_pipeline_goes_on_until_the_source_is_exhausted(served):
-    runs = run_flows(served.settings, "pipeline", traced=True)
+    runs = run_flows(served.settings, "pipeline")
     assert flows_of(runs) == ["ingest", "drift", "ingest"]
     second, quiet, end = (run["artifacts"] for run in runs)
     assert quiet["verdict"] == "no_drift"

@@ -19,8 +19,8 @@ from tests.kit.waiting import wait_for
 class Flow:
     """flows/NAME.py in a new process group, with its datastore in ``folder``.
 
-    Coverage is not measured in its processes, which tracing makes some 50 % slower: the pipelines
-    of test_loop.py run each flow, and the tests call the verbs of its steps.
+    Coverage is not measured in its processes, which tracing makes some 50 % slower: the first
+    pipeline of test_loop.py runs the flows, and the tests call the verbs of their steps.
     """
 
     def __init__(self, name, settings, folder, checkout, *arguments):

@@ -5,11 +5,15 @@ So it is on only in fixtures, in the functions of tests, and while a test is tor
 work for a test costs more than many a test. While pytest collects, it is on for imports of measured
 code alone. It is off in tests marked ``untraced``. These send thousands of requests from this
 process, or run the same lines a hundred times to count how often a verdict is wrong; other tests
-run the same lines. The process of pytest-xdist that only hands out tests is not traced either.
+run the same lines. The process of pytest-xdist that only hands out tests is not traced either, nor
+are the services of the platforms that many tests share: those of test_platform.py and test_loop.py
+are.
 """
 
+import os
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -66,3 +70,12 @@ def pytest_runtest_teardown(item):
 def untraced(environ):
     """The environment of a process whose coverage is not measured."""
     return {name: value for name, value in environ.items() if not name.startswith("COVERAGE_")}
+
+
+@contextmanager
+def children_untraced():
+    """Do not measure the coverage of processes that are started meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ.keys() - untraced(os.environ).keys():
+            patch.delenv(name)
+        yield
