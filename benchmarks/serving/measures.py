@@ -19,6 +19,9 @@ Measures = dict[str, dict[str, list[float]]]
 
 _LOAD_KEYS = ("rate", "p50", "p99", "busy", "cpu")
 
+# Of load, for a new process.
+_WARM_SECONDS = 0.5
+
 
 class Meter:
     """Measures servers and collects the values."""
@@ -48,6 +51,14 @@ class Meter:
                 seconds = self.servers[name].start(self._lines[number])
                 self.add(name, "cold", seconds * 1000)
                 self.add(name, "cold cpu", self.servers[name].cpu())
+
+    def restart(self, names: Sequence[str]) -> None:
+        """Replace the servers' processes by new ones that have answered for a moment."""
+        for name in names:
+            server = self.servers[name]
+            server.stop()
+            server.start(self._lines[0])
+            server.load(server.path, self._bodies, 1, _WARM_SECONDS)
 
     def load(self, names: Sequence[str], connections: int, path: str = "", key: str = "") -> None:
         """One turn of load on each server; ``path`` and ``key`` replace the server's defaults."""
