@@ -65,8 +65,9 @@ class SharedStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._options, self._first, self._warmup = options, first, warmup_rounds
         self._began = time.monotonic()
-        self._storage = _storage(options)
         with options.lock():
+            # In a new database it makes the tables, which two tasks at once could not.
+            self._storage = _storage(options)
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=options.study_name,

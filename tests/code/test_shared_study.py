@@ -3,6 +3,7 @@
 import math
 import random
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 
 import optuna
@@ -56,6 +57,18 @@ def alone(tmp_path_factory):
     while (claim := study.claim()) is not None:
         assert fit(study, claim)
     return outcomes(study)
+
+
+def test_the_tables_of_a_new_database_are_made_within_the_lock(options, tmp_path):
+    locked = []
+
+    @contextmanager
+    def lock():
+        locked.append((tmp_path / "study.db").exists())
+        yield
+
+    joined(replace(options, lock=lock))
+    assert locked == [False]
 
 
 def run(study, trials):
