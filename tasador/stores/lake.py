@@ -214,9 +214,11 @@ class Lake:
         """
         with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
             try:
-                yield self.download_folder(model.uri, scratch)
+                folder = self.download_folder(model.uri, scratch)
             except ObjectLost as error:
                 raise BundleError(str(error)) from error
+            try:
+                yield folder
             except BundleError as error:
                 raise type(error)(str(error).replace(scratch, model.uri)) from error
 
