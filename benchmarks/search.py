@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -61,11 +62,8 @@ def locked(path: Path) -> Iterator[None]:
 
 def run_task(views: tuple[Views, Views], folder: Path, options: SearchOptions) -> Outcome:
     """Run one task of a search, in a separate process."""
-    options = SearchOptions(
-        trials=options.trials,
-        seed=options.seed,
-        tasks=options.tasks,
-        task=options.task,
+    options = replace(
+        options,
         storage=f"sqlite:///{folder / 'study.db'}",
         study_name="search",
         lock=partial(locked, folder / "lock"),
