@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import ROOT, machine, table, write_section
-from benchmarks.serving import data, soak, users, without
+from benchmarks.serving import data, soak, traces, users, without
 from benchmarks.serving.measures import ROWS_PER_BATCH, Measures, Meter, median, number, ratio, say
 from benchmarks.serving.pieces import PIECES, TRACES
 from benchmarks.serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
@@ -230,13 +230,19 @@ def main() -> None:
             write_section("users", text)
         return
     if args.without:
-        servers = without.subjects(args.without, bundle, folder)
+        servers = (
+            traces.subjects(bundle, folder)
+            if args.without == TRACES
+            else without.subjects(args.without, bundle, folder)
+        )
     else:
         say("environments from uv.lock")
         serving, old = environments(folder)
         servers = subjects(bundle, folder, serving, old)
     try:
-        if args.without:
+        if args.without == TRACES:
+            section, text = TRACES, traces.measure(servers, bodies, args)
+        elif args.without:
             section, text = args.without, without.measure(servers, bodies, args)
         elif args.soak:
             section, text = "soak", soak.run(servers["predict"], bodies, args.soak)

@@ -20,14 +20,6 @@ from tests.kit.processor_time import (  # noqa: F401 (hooks)
     pytest_runtest_makereport,
     pytest_terminal_summary,
 )
-from tests.kit.untraced import (  # noqa: F401 (hooks)
-    pytest_collection,
-    pytest_fixture_setup,
-    pytest_pyfunc_call,
-    pytest_runtest_protocol,
-    pytest_runtest_teardown,
-    pytest_sessionstart,
-)
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

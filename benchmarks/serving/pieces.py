@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -131,8 +132,16 @@ def prometheus_metrics() -> None:
 
 
 def traces() -> None:
-    """No spans are sent, as without a collector."""
-    os.environ.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
+    """Each SIGUSR1 switches the sending of spans off, or on again."""
+    from tasador import tracing
+
+    others: list[tracing.Exporter | None] = [None]
+
+    def switch(*_: object) -> None:
+        others.append(tracing._exporter)
+        _replace(tracing, "_exporter", others.pop(0))
+
+    signal.signal(signal.SIGUSR1, switch)
 
 
 PIECES: dict[str, Callable[[], None]] = {

@@ -8,14 +8,11 @@ import sys
 from pathlib import Path
 
 from benchmarks.report import machine, table
-from benchmarks.serving.measures import Measures, Meter, number, ratio
-from benchmarks.serving.pieces import TRACES
-from benchmarks.serving.subjects import HERE, Subject, free_port
+from benchmarks.serving.measures import Meter, number, ratio
+from benchmarks.serving.subjects import HERE, Subject
 
 # Differences below this are noise.
 NOISE = 0.03
-# The share of a function's throughput that traces may cost.
-_TRACES_MAY_COST = 0.03
 
 _MEASURES = (
     ("predict", "spawn to first prediction, ms", "cold"),
@@ -38,19 +35,9 @@ _MEASURES = (
 
 
 def subjects(piece: str, bundle: Path, folder: Path) -> dict[str, Subject]:
-    """predict and explain as they are, and without the piece; all in this interpreter.
-
-    For traces, a sink takes the place of the collector.
-    """
+    """predict and explain as they are, and without the piece; all in this interpreter."""
     env = {"MODEL_URI": str(bundle), "TASADOR_HOME": str(folder), "TASADOR_RECORDING": "off"}
-    servers = {}
-    if piece == TRACES:
-        port = free_port()
-        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{port}"
-        servers["sink"] = Subject(
-            "sink", [sys.executable, str(HERE / "sink.py"), "{port}"], {}, port=port
-        )
-    return servers | {
+    return {
         name: Subject(
             name,
             [sys.executable, str(HERE / "pieces.py"), off, f"functions/{function}"],
@@ -67,13 +54,11 @@ def subjects(piece: str, bundle: Path, folder: Path) -> dict[str, Subject]:
 def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace) -> str:
     """Measure and return a Markdown table of the ratios."""
     meter = Meter(servers, bodies, args)
-    meter.start([name for name in servers if name == "sink"])
-    functions = [name for name in servers if name != "sink"]
     predict, explain = (
         [name for name in servers if name.startswith(function)]
         for function in ("predict", "explain")
     )
-    meter.cold_starts(functions)
+    meter.cold_starts(list(servers))
     for turn in range(args.turns):
         # The other one first in every second turn.
         order = slice(None, None, 1 if turn % 2 == 0 else -1)
@@ -84,7 +69,7 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
         meter.load(predict[order], 16)
         meter.load(explain[order], 1)
         meter.batches(predict[order])
-    meter.memory(functions)
+    meter.memory(list(servers))
     rows = []
     for name, what, key in _MEASURES:
         cells = [_typical(meter.values[n], key) for n in (name, f"{name} without")]
@@ -96,23 +81,10 @@ def measure(servers: dict[str, Subject], bodies: Path, args: argparse.Namespace)
         verdict = "noise" if abs(change - 1) < NOISE else ""
         rows.append([what, *map(number, cells), f"{change:.2f}", verdict])
     header = ["", "with", "without", "without / with", ""]
-    text = (
+    return (
         f"`./taskw bench:serve -- --without {args.without}` on {machine()}:\n\n"
         f"{table(header, rows)}"
     )
-    return f"{text}\n\n{cost_of_traces(meter.values)}" if args.without == TRACES else text
-
-
-def cost_of_traces(values: Measures) -> str:
-    """A Markdown table: the share of its requests a second that each function loses to traces."""
-    rows = []
-    for name, what, key in _MEASURES:
-        if key.endswith("rate") and "requests" in what:
-            cost = 1 - ratio(values, key, name, f"{name} without")
-            verdict = "met" if cost <= _TRACES_MAY_COST else "missed"
-            label = what if what.startswith(name) else f"{name}, {what}"
-            rows.append([label, f"{cost:.1%}", f"≤ {_TRACES_MAY_COST:.0%}", verdict])
-    return table(["traces cost", "measured", "wanted", ""], rows)
 
 
 def _typical(values: dict[str, list[float]], key: str) -> float:

@@ -107,6 +107,11 @@ def from_structured(value: Any) -> Event:
     media_type = _media_type("datacontenttype", stated)
     if media_type and not _is_json(media_type):
         raise UnsupportedEvent(f"datacontenttype is {stated[:100]!r}: the data must be JSON")
+    if media_type.startswith(_FAMILY):
+        # In binary mode it is the content-type, which would announce another mode.
+        raise UnsupportedEvent(
+            f"datacontenttype is {stated[:100]!r}: an event cannot be the data of another"
+        )
     encoded = value.get("data_base64")
     if encoded is None:
         return _event(texts, value.get("data"))

@@ -21,7 +21,6 @@ from tests.kit.broker import recording_broker
 from tests.kit.checkout import ROOT
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
-from tests.kit.untraced import children_untraced, untraced
 from tests.kit.waiting import wait_for
 
 
@@ -36,8 +35,7 @@ def platform():
         patch.setenv("TASADOR_HOME", str(home))
         whole = Platform(home)
         try:
-            with children_untraced():
-                settings = whole.up(web=False)
+            settings = whole.up(web=False)
             yield settings
         finally:
             whole.down()
@@ -101,8 +99,7 @@ def serving(folder, functions_url, **environment):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     env = {
-        # Not a part of what coverage measures.
-        **untraced(os.environ),
+        **os.environ,
         "TASADOR_WEB_DIR": str(folder),
         "TASADOR_WEB_PORT": str(port),
         "TASADOR_FUNCTIONS_URL": functions_url,

@@ -1,7 +1,6 @@
 """The benchmarks start, and those of the model print their tables for any CSV of listings."""
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks import ceiling
-from benchmarks.serving import without
+from benchmarks.serving import traces
 from benchmarks.serving.pieces import PIECES
 from tasador.listings.listing import COLUMNS
 from tasador.listings.table import read_csv
 from tasador.source.simulator import generate
-from tests.kit.untraced import untraced
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +26,6 @@ def run_python(*arguments):
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=untraced(os.environ),
         capture_output=True,
         text=True,
     )
@@ -152,15 +149,12 @@ def test_cost_benchmark(listings):
     assert all(0.1 < float(row[3]) < 4 for row in rows)
 
 
-def test_cost_of_traces_is_the_median_of_the_turns_share():
-    rates = {"predict": [98.0, 90.0, 99.0], "predict without": [100.0, 100.0, 100.0]}
-    values = {name: {"c1 rate": each, "c16 rate": each} for name, each in rates.items()}
-    values |= {"explain": {"c1 rate": [90.0]}, "explain without": {"c1 rate": [100.0]}}
-    _, _, *rows = without.cost_of_traces(values).splitlines()
+def test_cost_of_traces_is_the_median_of_the_turns_with_an_interval():
+    costs = {"predict": [(0.02, 0.01), (0.1, 0.01), (0.01, 0.01)], "explain": [(0.1, 0.2)] * 3}
+    _, _, *rows = traces.report(costs).splitlines()
     assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
-        ["predict, 1 client: requests a second", "2.0%", "≤ 3%", "met"],
-        ["predict, 16 clients: requests a second", "2.0%", "≤ 3%", "met"],
-        ["explain, 1 client: requests a second", "10.0%", "≤ 3%", "missed"],
+        ["predict", "2.0% (1.0% to 10.0%)", "1.0% (1.0% to 1.0%)", "≤ 3%", "met"],
+        ["explain", "10.0% (10.0% to 10.0%)", "20.0% (20.0% to 20.0%)", "≤ 3%", "missed"],
     ]
 
 

@@ -125,6 +125,7 @@ def test_the_server_refuses_headers_that_waitress_would_change(lines, named):
         ({"subject": 5}, "subject"),
         ({"dataschema": ""}, "dataschema"),
         ({"datacontenttype": "json"}, "datacontenttype"),
+        ({"datacontenttype": read.STRUCTURED}, "datacontenttype"),
         ({"time": "yesterday"}, "time"),
         ({"time": 1700000000}, "time"),
         ({"number": 2**31}, "number"),

@@ -15,7 +15,6 @@ from tasador.gate.measures import Evaluation
 from tasador.gate.slices import slices_of
 from tasador.ratio_study.limits import IDEAL, Limits
 
-pytestmark = pytest.mark.untraced
 ROWS, STATES = 1500, 25
 POLICY = Policy(resamples=400, ratio_draws=40)
 # The errors of ``Market`` lie around the prices instead of the estimates, which looks progressive.

@@ -16,9 +16,9 @@ SERVE = ROOT / "cluster" / "mlflow" / "serve.sh"
 MLFLOW = """#!/bin/sh
 mkdir "$0.port" || exit 4
 echo "$@ with $AWS_SECRET_ACCESS_KEY${AWS_SESSION_TOKEN-}" > "$0.writing"
-mv "$0.writing" "$0.started"
-[ "$AWS_SECRET_ACCESS_KEY" != "breaks it" ] || exit 3
-sh -c 'trap "sleep 1; rmdir $0.port; exit" TERM; while :; do sleep 1; done' "$0" &
+if [ "$AWS_SECRET_ACCESS_KEY" = "breaks it" ]; then mv "$0.writing" "$0.started"; exit 3; fi
+sh -c 'trap "sleep 1; rmdir $0.port; exit" TERM
+    mv "$0.writing" "$0.started"; while :; do sleep 1; done' "$0" &
 wait
 """
 

@@ -50,7 +50,6 @@ def test_openapi_limits_equal_those_of_read_listing(field):
     assert read_listing({field: most + 1})[1] != []
 
 
-@pytest.mark.untraced
 def test_every_listing_that_the_document_allows_is_read():
     operations = schemathesis.openapi.from_dict(document("predict")).get_all_operations()
     (operation,) = (o.ok() for o in operations if o.ok().label == "POST /predict")

@@ -11,7 +11,6 @@ from tests.kit.prose import files, markdown_files, prose, python_prose
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = ROOT / "docs" / "style.md"
 
-pytestmark = pytest.mark.untraced
 
 # Folders whose comments and docstrings follow the table too.
 PYTHON = (

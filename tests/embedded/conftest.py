@@ -13,7 +13,6 @@ from tasador.local.platform import Platform
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
-from tests.kit.untraced import children_untraced
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +46,7 @@ def platform(new_home: Callable[[], Path]) -> Iterator[Settings]:
         patch.setenv("TASADOR_RECONCILE_SECONDS", "0")
         whole = Platform(home)
         try:
-            with children_untraced():
-                settings = whole.up(web=False)
+            settings = whole.up(web=False)
             yield settings
         finally:
             whole.down()

@@ -1,7 +1,6 @@
 """Accounts, sessions and delays on a real Postgres."""
 
 import asyncio
-import os
 import re
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from tasador.errors import TasadorError
 from tasador.settings import CHECKOUT
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.network import free_port
-from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 sys.path.append(str(CHECKOUT / "web"))
@@ -215,9 +213,7 @@ def provider():
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=untraced(os.environ)
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             well_known = f"{address}/.well-known/openid-configuration"
             wait_for(lambda: httpx.get(well_known, trust_env=False).is_success)

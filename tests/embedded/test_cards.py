@@ -9,7 +9,6 @@ import httpx
 
 from tests.kit.checkout import ROOT
 from tests.kit.network import free_port
-from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 FLOW = """
@@ -38,7 +37,7 @@ def test_newest_run_is_shown_after_several_and_an_earlier_one_if_chosen(tmp_path
     path = tmp_path / "tiny.py"
     path.write_text(FLOW)
     environ = {
-        **untraced(os.environ),
+        **os.environ,
         "METAFLOW_USER": "test",
         "METAFLOW_DEFAULT_METADATA": "local",
         "HOME": str(tmp_path),

@@ -43,7 +43,6 @@ from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle
 from tests.kit.waiting import wait_for
 
-pytestmark = pytest.mark.untraced
 log = logging.getLogger(__name__)
 
 CASES = int(os.environ.get("TASADOR_FUZZ_CASES", "2000"))
@@ -88,10 +87,10 @@ def processes(platform, tmp_path_factory):
     }
     # The tests of each function send it the same kinds of requests, with tracing.
     with (
-        function("predict", folder, traced=False, **model) as predict,
-        function("explain", folder, traced=False, **model) as explain,
-        function("record", folder, traced=False, **store) as record,
-        function("reload", folder, traced=False, **empty) as reload,
+        function("predict", folder, **model) as predict,
+        function("explain", folder, **model) as explain,
+        function("record", folder, **store) as record,
+        function("reload", folder, **empty) as reload,
     ):
         clients = {"predict": predict, "explain": explain, "record": record, "reload": reload}
         for client in clients.values():

@@ -24,7 +24,6 @@ from tests.kit.ingestion import own_database
 from tests.kit.models import make_bundle
 from tests.kit.waiting import wait_for
 
-pytestmark = pytest.mark.untraced
 log = logging.getLogger(__name__)
 
 EVENTS = int(os.environ.get("TASADOR_FUZZ_EVENTS", "400"))

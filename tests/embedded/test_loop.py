@@ -26,7 +26,6 @@ from tests.kit.flows import card_text
 from tests.kit.ingestion import Source, ingest_one, own_database
 from tests.kit.otlp_sink import otlp_sink
 from tests.kit.records import make_drift_record
-from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.filterwarnings(
@@ -40,11 +39,11 @@ def batches(count):
     return [list(generate(7, "steady", number, 3_000)) for number in range(count)]
 
 
-def tasador(settings, *arguments, environ=os.environ):
+def tasador(settings, *arguments):
     """The command line, as a user would have it."""
     done = subprocess.run(
         [sys.executable, "-m", "tasador", *arguments],
-        env={**environ, "TASADOR_HOME": str(settings.home)},
+        env={**os.environ, "TASADOR_HOME": str(settings.home)},
         capture_output=True,
         text=True,
     )
@@ -52,10 +51,9 @@ def tasador(settings, *arguments, environ=os.environ):
     return done.stdout
 
 
-def run_flows(settings, *arguments, traced=False):
-    """The flows that a command ran; ``traced``, with coverage, which doubles their time."""
-    environ = os.environ if traced else untraced(os.environ)
-    output = tasador(settings, *arguments, "--json", "--trials", "1", environ=environ)
+def run_flows(settings, *arguments):
+    """The flows that a command ran."""
+    output = tasador(settings, *arguments, "--json", "--trials", "1")
     return read_many(output)
 
 
@@ -92,7 +90,7 @@ def served(new_home, collector):
             settings = platform.up(web=False)
             with Source(batches(2)).serving() as source:
                 patch.setenv("TASADOR_SOURCE_URL", source.url)
-                runs = run_flows(settings, "pipeline", "--batches", "1", traced=True)
+                runs = run_flows(settings, "pipeline", "--batches", "1")
                 yield Served(settings, runs)
         finally:
             platform.down()

@@ -12,7 +12,6 @@ import threading
 from flows import deploy
 from tasador.environment import for_child
 from tasador.settings import find_home
-from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 
@@ -74,7 +73,7 @@ def environ_of(home, folder):
     """What the pipeline would give a flow of this home, but with the datastore in ``folder``."""
     kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     return {
-        **untraced(for_child(home, os.environ, **kept)),
+        **for_child(home, os.environ, **kept),
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder),
         "METAFLOW_CARD_LOCALROOT": str(folder / ".metaflow" / "mf.cards"),
     }
@@ -96,7 +95,7 @@ def artifacts(flow_class, folder, monkeypatch):
 def compiled(name, settings, folder, checkout):
     """The WorkflowTemplate of a flow, as ``argo-workflows create --only-json`` prints it."""
     environ = {
-        **untraced(os.environ),
+        **os.environ,
         **settings.as_environ(),
         "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "flows:test",
     }

@@ -10,7 +10,6 @@ import httpx
 
 from tests.kit.checkout import ROOT
 from tests.kit.network import free_port
-from tests.kit.untraced import untraced
 from tests.kit.waiting import wait_for
 
 
@@ -23,21 +22,18 @@ def function(
     python=(sys.executable,),
     stdout=None,
     metrics_port=0,
-    traced=True,
     **env,
 ):
     """Start one function; yields an httpx client with its ``process`` and its ``log`` (a path).
 
     Its ``metrics()`` are the text that Prometheus scrapes.
 
-    ``stdout``: a file that gets its stdout in place of the log. ``traced``: whether coverage may be
-    measured in it.
+    ``stdout``: a file that gets its stdout in place of the log.
     """
     port = 8080 if plain_parliament else free_port()
     metrics_port = metrics_port or free_port()
     module = "parliament" if plain_parliament else "functions.host"
-    inherited = dict(os.environ) if traced else untraced(os.environ)
-    inherited = {k: v for k, v in inherited.items() if not k.startswith(("TASADOR_", "MODEL_"))}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TASADOR_", "MODEL_"))}
     log = (Path(home) / f"{name}-{port}.log").open("w+")
     process = subprocess.Popen(
         [*python, "-m", module, f"functions/{name}"],

@@ -12,8 +12,6 @@ from tests.kit.checkout import real_listings
 from tests.kit.extremes import assert_no_price_is_absurd, homes_of
 from tests.kit.models import QUICK, train_bundle
 
-pytestmark = pytest.mark.untraced
-
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):

@@ -53,7 +53,6 @@ def exceeded(findings: list[Finding]) -> set[tuple[str, str]]:
     return {(finding.name, finding.column) for finding in findings if finding.exceeded}
 
 
-@pytest.mark.untraced
 @pytest.mark.parametrize("number", range(1, 6))
 def test_no_drift_in_the_same_market(champion_and_reference, judge, number):
     champion, _ = champion_and_reference
@@ -156,7 +155,6 @@ def test_missing_field_is_named(champion_and_reference, judge, field):
     assert any(reason.startswith(f"{field} is missing in") for reason in report.reasons)
 
 
-@pytest.mark.untraced
 @pytest.mark.parametrize("field", INPUTS)
 def test_lost_field_is_a_broken_feed_until_it_is_accepted(champion_and_reference, judge, field):
     champion, _ = champion_and_reference
@@ -232,7 +230,6 @@ def test_estimated_error_tracks_realised_error(trained):
     assert scores["estimated_error"] == pytest.approx(scores["realised_error"], rel=0.15)
 
 
-@pytest.mark.untraced
 def test_no_false_alarms_between_random_halves(trained):
     whole = pd.concat([batch_of("steady", n) for n in range(1, 6)], ignore_index=True)
     keys = whole["property_key"].unique()
@@ -251,7 +248,6 @@ def test_no_false_alarms_between_random_halves(trained):
     assert len(alarms) <= 0.05 * tries, alarms
 
 
-@pytest.mark.untraced
 @pytest.mark.parametrize("rows", [100, 174, 400])
 def test_no_false_alarms_on_small_samples(champion_and_reference, judge, rows):
     champion, _ = champion_and_reference
@@ -284,7 +280,6 @@ def broker_shares(frame: pd.DataFrame) -> pd.Series:
     return frame["brokered_by"].value_counts(normalize=True)
 
 
-@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(3))
 def test_no_drift_in_a_batch_of_whole_brokers(champion_and_reference, judge, seed):
     champion, _ = champion_and_reference
@@ -297,7 +292,6 @@ def test_no_drift_in_a_batch_of_whole_brokers(champion_and_reference, judge, see
     assert report.verdict == "no_drift", report.reasons
 
 
-@pytest.mark.untraced
 @pytest.mark.parametrize("month", ["2021-12", "2022-03"])
 def test_no_drift_in_sales_of_a_single_month(champion_and_reference, judge, month):
     champion, _ = champion_and_reference

@@ -23,7 +23,6 @@ def homes(shown):
     return homes_of(shown, PLACES)
 
 
-@pytest.mark.untraced
 def test_no_price_is_absurd(trained, shown, homes):
     assert_no_price_is_absurd(trained, shown, homes)
 

@@ -18,7 +18,6 @@ from tasador.training.holdout import holdout_of
 from tests.kit.listings import simulated_frame
 from tests.kit.models import QUICK, train_bundle
 
-pytestmark = pytest.mark.untraced
 NARROW = {
     "one state": lambda frame: frame["state"] == "Texas",
     "cheap houses": lambda frame: frame["price"] < 200_000,

@@ -40,7 +40,6 @@ def test_leave_states_out_error_exceeds_the_holdout_error(trained, left_out):
     assert left_out.metrics["r2"] < trained.manifest.metrics["r2"] - 0.05
 
 
-@pytest.mark.untraced
 def test_leave_states_out_is_deterministic(market):
     one, again, other = (
         leave_states_out(market, PARAMS, rotations=2, rows=1_000, seed=seed) for seed in (0, 0, 1)
