@@ -10,7 +10,8 @@ so that one tag never means two images. The builder is called as
 
 and is ``docker build -t`` unless TASADOR_IMAGE_BUILDER says otherwise. Afterwards
 `kubectl apply -k .build/cluster` applies the dev overlay (or TASADOR_OVERLAY) with these images;
-.build/cluster/restore is the job that restores a backup, with the same ones.
+.build/cluster/console, source and restore are the console, the simulated source and the job that
+restores a backup, with the same ones.
 """
 
 import hashlib
@@ -25,6 +26,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "k3d-registry.localhost:5000/"
+# What is applied by itself, next to the overlay: a folder of .build/cluster -> one of the checkout.
+ALONE = {
+    "console": "cluster/console",
+    "source": "cluster/source",
+    "restore": "cluster/platform/restore",
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ def overlay(built: dict[str, str]) -> Path:
     known.write_text(json.dumps(images, indent=1) + "\n")
     base = os.environ.get("TASADOR_OVERLAY", "dev")
     write_kustomization(folder, ROOT / "cluster" / "overlays" / base, images)
-    write_kustomization(folder / "restore", ROOT / "cluster" / "platform" / "restore", images)
+    for name, resource in ALONE.items():
+        write_kustomization(folder / name, ROOT / resource, images)
     return folder
 
 

@@ -105,7 +105,8 @@ def test_overlay_names_new_and_earlier_images(images, monkeypatch, tmp_path):
         for name, image in images.IMAGES.items()
         if not image.by_name
     }
-    assert applied(tmp_path, "restore") == {f"registry.test:5000/tasador-flows:{SHA[:12]}"}
+    for alone in ("console", "source", "restore"):
+        assert applied(tmp_path, alone) == {f"registry.test:5000/tasador-flows:{SHA[:12]}"}
     monkeypatch.setenv("TASADOR_IMAGE_PREFIX", "elsewhere.test/")
     run(images, monkeypatch, "reload")
     assert applied(tmp_path) == {
