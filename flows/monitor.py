@@ -6,7 +6,7 @@ python flows/monitor.py card view judge
 
 from tasador.flowkit import main, prepare, say
 from tasador.operations.steps import load_settings
-from tasador.records import MonitorRecord
+from tasador.records.loop import MonitorRecord
 
 if __name__ == "__main__":
     prepare()

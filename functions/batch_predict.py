@@ -23,7 +23,7 @@ from tasador.model.bundle import Bundle
 from tasador.model.confidence import CLASSES
 from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 
 
 class PricedBatch(Sequence[PredictionRecord]):

@@ -20,8 +20,8 @@ from functions.http import HttpProblem, Request, Response, no_content, read_body
 from functions.limits import MAX_BODY_BYTES
 from functions.observability import EVENTS
 from tasador.errors import StoreUnavailable
-from tasador.records import DeadLetter
-from tasador.shadow_record import SUBSCRIBERS
+from tasador.records.loop import DeadLetter
+from tasador.records.shadow import SUBSCRIBERS
 
 # The broker adds knativeerrordest, knativeerrorcode, knativeerrordata and internal attributes.
 _BROKER_PREFIX = "knative"

@@ -13,7 +13,7 @@ from functions.function import Route
 from functions.http import HttpProblem, Request, Response, invalid_fields, reply
 from tasador.listings.listing import FieldProblem
 from tasador.model.model_ref import ModelRef
-from tasador.records import DriftRecord
+from tasador.records.loop import DriftRecord
 from tasador.warehouse.distributions import COUNTED, Counts
 from tasador.warehouse.warehouse import Warehouse
 

@@ -23,7 +23,7 @@ from functions.http import (
     reply,
 )
 from functions.observability import READY, Traffic
-from tasador import tracing
+from tasador.tracing import spans
 
 # A process that has not been ready for this long fails its liveness probe: the platform starts it
 # again, with the current settings (seconds).
@@ -36,7 +36,7 @@ class Exchange(NamedTuple):
     started: float
     request_id: str
     correlation_id: str
-    span: tracing.Span | None = None
+    span: spans.Span | None = None
 
 
 class Endpoints:
@@ -107,7 +107,7 @@ class Endpoints:
             request_id = new_id()
         correlation_id = request.headers.get("ce-correlationid", "")[:64]
         span = None
-        if tracing.is_on() and request.path not in self.probes:
+        if spans.is_on() and request.path not in self.probes:
             span = self._traffic.begin_span(request.headers, correlation_id)
         return Exchange(time.perf_counter(), request_id, correlation_id, span)
 

@@ -16,7 +16,7 @@ from functions.function import Route
 from functions.http import HttpProblem, Request, Response, reply
 from functions.limits import HISTORY_ROWS, MAX_HISTORY_ROWS
 from functions.paging import read_limit
-from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+from tasador.records.loop import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 from tasador.settings import Settings
 
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ from functions.function import Function
 from functions.http import HttpProblem
 from functions.logs import log_to_stdout
 from functions.server import Server
-from tasador import tracing
 from tasador.errors import ConfigurationError
+from tasador.tracing import spans
 
 log = logging.getLogger("tasador.functions.host")
 
@@ -61,7 +61,7 @@ class Host:
         # store is unavailable, so the collector is turned on first.
         gc.freeze()
         gc.enable()
-        tracing.start(self.function.name)
+        spans.start(self.function.name)
         try:
             self.function.load()
         except HttpProblem as problem:
@@ -96,7 +96,7 @@ class Host:
         if left := server.drain(_DRAIN_SECONDS):
             log.warning("%d connections cut off", left)
         self.function.stop()
-        tracing.flush()
+        spans.flush()
         log.info("ended")
 
     def _wsgi(self, environ: Any, start_response: Any) -> Any:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from functions.logs import common_fields, write_line
 from functions.metric_families import Histogram, Value, counter, gauge, histogram
-from tasador import tracing
-from tasador.trace_context import parse, trace_id_of
+from tasador.tracing import spans
+from tasador.tracing.context import parse, trace_id_of
 
 # Up to what a rollout takes, which is the answer to a request too.
 _REQUEST_SECONDS = (
@@ -101,7 +101,7 @@ class Traffic:
         self._common = common_fields(function)
         self._model_correlation_id = os.environ.get("MODEL_CORRELATION_ID", "")
         self._model_trace_id = trace_id_of(self._model_correlation_id)
-        self._sampler = tracing.Sampler(_SPANS_PER_SECOND)
+        self._sampler = spans.Sampler(_SPANS_PER_SECOND)
         self._counters: dict[tuple[str, str, int], tuple[Value, Histogram]] = {}
 
     def answered(
@@ -143,7 +143,7 @@ class Traffic:
             }
         )
 
-    def begin_span(self, headers: Mapping[str, str], correlation_id: str) -> tracing.Span | None:
+    def begin_span(self, headers: Mapping[str, str], correlation_id: str) -> spans.Span | None:
         """Begin the span of a request, unless the sampler or the caller declines it.
 
         It continues the caller's trace. Without one it belongs to that of the event's correlation
@@ -154,14 +154,14 @@ class Traffic:
         parent = parse(headers.get("ce-traceparent") or headers.get("traceparent") or "")
         if parent is not None and not parent.sampled:
             return None
-        return tracing.begin(
+        return spans.begin(
             self._common["function"],
-            tracing.SERVER,
+            spans.SERVER,
             parent=parent,
             correlation_id=correlation_id or self._model_correlation_id,
         )
 
-    def end_span(self, span: tracing.Span, method: str, route: str, status: int) -> str:
+    def end_span(self, span: spans.Span, method: str, route: str, status: int) -> str:
         """End the span of a request; returns its trace id."""
         method = method if method in _METHODS else "other"
         span.name = f"{self._common['function']} {method} {route}"
@@ -174,5 +174,5 @@ class Traffic:
             }
         )
         trace_id = span.context.trace_id
-        tracing.end(span, f"status {status}" if status >= 500 else "")
+        spans.end(span, f"status {status}" if status >= 500 else "")
         return trace_id

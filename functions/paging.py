@@ -18,7 +18,7 @@ from tasador.events.predictions import PREDICTION_ID
 from tasador.events.timestamps import EXAMPLE, parse_timestamp
 from tasador.listings.listing import FieldProblem
 from tasador.listings.value_reader import read_value
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 from tasador.warehouse.predictions import Chosen
 
 _LONGEST_CURSOR = 300

@@ -14,7 +14,7 @@ from functions.http import HttpProblem, Request, Response, reply
 from tasador.events.build import prediction_as_json
 from tasador.events.predictions import PREDICTION_ID
 from tasador.listings.listing import address_key, read_inputs
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 from tasador.warehouse.warehouse import Warehouse
 
 

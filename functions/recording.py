@@ -18,14 +18,14 @@ from functools import cached_property
 
 from functions.http import HttpProblem
 from functions.observability import RECORDINGS
-from tasador import tracing
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events import build
 from tasador.events.event import Event
 from tasador.events.publish import Publisher
 from tasador.events.seal import sealed
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 from tasador.settings import Settings
+from tasador.tracing import spans
 
 log = logging.getLogger("tasador.functions.recording")
 
@@ -94,7 +94,7 @@ class Recorder:
             return
         waits = self.mode == "required"
         item = _Item(records, threading.Event() if waits else None)
-        if (span := tracing.current()) is not None:
+        if (span := spans.current()) is not None:
             item.traceparent = span.context.traceparent
         if not self._put(item):
             if waits:

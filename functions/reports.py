@@ -16,7 +16,7 @@ from functions.function import Route
 from functions.http import HttpProblem, Request, Response
 from tasador.errors import TasadorError
 from tasador.events.predictions import PREDICTION_ID
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 from tasador.settings import Settings
 from tasador.valuation.report import Origin, report
 from tasador.warehouse.warehouse import Warehouse

@@ -22,9 +22,9 @@ from tasador.events.predictions import predictions_of
 from tasador.events.seal import sealed
 from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
+from tasador.records.shadow import ComparisonRecord
 from tasador.settings import Settings
-from tasador.shadow_record import ComparisonRecord
 
 log = logging.getLogger("tasador.functions.shadow")
 

@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tasador import environment, tracing
 from tasador.errors import TasadorError
-from tasador.reachable import require_running
+from tasador.machine import environment
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
-from tasador.trace_context import trace_id_of
+from tasador.tracing import spans
+from tasador.tracing.context import trace_id_of
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -93,7 +94,7 @@ def main(flow: type) -> None:
     from tasador import metadata_provider
 
     metadata_provider.install()
-    if tracing.start("flows"):
+    if spans.start("flows"):
         _trace_steps(flow)
     # Metaflow refuses to run for root without a user name. This process has read the variable on
     # import; the processes of the steps will read it.
@@ -132,7 +133,7 @@ def _traced(flow: str, step: Callable[..., None]) -> Callable[..., None]:
     def traced(self: Any, *inputs: Any) -> None:
         from metaflow import current
 
-        span = tracing.begin(f"{flow} {step.__name__}")
+        span = spans.begin(f"{flow} {step.__name__}")
         span.attributes.update(
             {"metaflow.pathspec": current.pathspec, "metaflow.attempt": current.retry_count}
         )
@@ -144,10 +145,10 @@ def _traced(flow: str, step: Callable[..., None]) -> Callable[..., None]:
             raise
         finally:
             planned = getattr(self, "planned", None)
-            tracing.join(
+            spans.join(
                 getattr(self, "correlation_id", "") or getattr(planned, "correlation_id", "")
             )
-            tracing.end(span, error)
+            spans.end(span, error)
 
     return traced
 
@@ -212,7 +213,7 @@ def store_environ(settings: Settings) -> dict[str, str]:
 def load_settings(correlation_id: str = "") -> Settings:
     """The settings of a step. From now on ``say`` logs with the correlation id."""
     settings = Settings.load()
-    tracing.join(correlation_id)
+    spans.join(correlation_id)
     handler = logging.StreamHandler(sys.stdout)
     if settings.platform == "cluster":
         handler.setFormatter(_JsonLines(correlation_id))

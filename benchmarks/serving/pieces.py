@@ -133,13 +133,13 @@ def prometheus_metrics() -> None:
 
 def traces() -> None:
     """Each SIGUSR1 switches the sending of spans off, or on again."""
-    from tasador import tracing
+    from tasador.tracing import spans
 
-    others: list[tracing.Exporter | None] = [None]
+    others: list[spans.Exporter | None] = [None]
 
     def switch(*_: object) -> None:
-        others.append(tracing._exporter)
-        _replace(tracing, "_exporter", others.pop(0))
+        others.append(spans._exporter)
+        _replace(spans, "_exporter", others.pop(0))
 
     signal.signal(signal.SIGUSR1, switch)
 

@@ -31,7 +31,7 @@ from tasador.events.event import PREDICTION_MADE, PREDICTION_REQUESTED, Event
 from tasador.events.seal import sealed
 from tasador.listings.listing import FieldProblem, Listing
 from tasador.listings.states import state_code
-from tasador.prediction_record import SMOKE_TEST_HEADER, PredictionRecord
+from tasador.records.prediction import SMOKE_TEST_HEADER, PredictionRecord
 from tasador.settings import Settings
 
 MODEL = model.ServedModel()

@@ -39,7 +39,7 @@ from tasador.events.comparisons import comparisons_of
 from tasador.events.event import PREDICTION_COMPARED, PREDICTION_MADE, Event, EventError
 from tasador.events.predictions import predictions_of
 from tasador.listings.listing import FieldProblem
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 from tasador.settings import Settings
 
 DATABASE = Database()

@@ -34,7 +34,7 @@ from tasador.events.event import Event
 from tasador.events.publish import publish
 from tasador.listings.listing import FieldProblem
 from tasador.model.model_ref import ModelRef
-from tasador.records import RolloutOutcome, RolloutRecord
+from tasador.records.loop import RolloutOutcome, RolloutRecord
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.local import LocalBackend
 from tasador.rollout.plan import SERVICES, promoted_by_decision, promotion_in

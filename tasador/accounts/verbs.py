@@ -12,7 +12,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from tasador.account_record import (
+from tasador.accounts import delays, passwords
+from tasador.clock import now
+from tasador.errors import InvalidValue, TasadorError
+from tasador.records.account import (
     ROLES,
     Account,
     ActionRecord,
@@ -20,9 +23,6 @@ from tasador.account_record import (
     Role,
     Session,
 )
-from tasador.accounts import delays, passwords
-from tasador.clock import now
-from tasador.errors import InvalidValue, TasadorError
 from tasador.warehouse.warehouse import Warehouse
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")

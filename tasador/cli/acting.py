@@ -14,7 +14,7 @@ def acting(
 ) -> Iterator[None]:
     """Record what a command does, by whom (default: the user), and how it ended."""
     from tasador.accounts.verbs import recorded
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.warehouse.warehouse import Warehouse
 
     with (

@@ -8,7 +8,7 @@ import typer
 
 from tasador.cli.acting import acting
 from tasador.cli.output import print_json
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def approve(
     The person who started its training cannot approve it.
     """
     settings = _settings()
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.rollout import approval
 
     by = by or whoami()
@@ -52,7 +52,7 @@ def decline(
 ) -> None:
     """Reject a version that waits for approval."""
     settings = _settings()
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.rollout import approval
 
     by = by or whoami()

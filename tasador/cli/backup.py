@@ -9,7 +9,7 @@ import typer
 
 from tasador.cli.output import print_json
 from tasador.errors import ConfigurationError
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the backups.")]

@@ -36,6 +36,7 @@ def connect(
     machine. Reads the cluster's Secrets by kubectl. The profile is outside the checkout, and only
     your account can read it.
     """
+    from tasador.machine.reachable import without_password
     from tasador.operations.connect import (
         Cluster,
         carry,
@@ -43,7 +44,6 @@ def connect(
         reachable_from_here,
         write,
     )
-    from tasador.reachable import without_password
 
     cluster = Cluster(context or ("k3d-tasador" if name == "k3d" else name), namespace)
     inside = cluster.settings()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tasador.errors import ConfigurationError
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(help="Maintain the warehouse.", no_args_is_help=True)

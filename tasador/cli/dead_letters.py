@@ -8,7 +8,7 @@ import typer
 
 from tasador.cli.output import print_json
 from tasador.errors import TasadorError
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(help="List and replay events that could not be delivered.", no_args_is_help=True)

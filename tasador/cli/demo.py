@@ -24,9 +24,9 @@ from tasador.cli.output import dollars
 from tasador.cli.platform import print_addresses
 from tasador.cli.tables import lineage_tree
 from tasador.clock import wait_until
-from tasador.environment import for_child
 from tasador.errors import ConfigurationError, ServiceUnavailable, TasadorError
 from tasador.local.platform import Platform
+from tasador.machine.environment import for_child
 from tasador.operations.lineage import trace
 from tasador.operations.pipeline import FlowRun, follow
 from tasador.settings import CHECKOUT, Settings

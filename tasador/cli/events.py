@@ -10,7 +10,7 @@ import typer
 
 from tasador.errors import ConfigurationError
 from tasador.events.event import TYPES
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(help="Follow the CloudEvents of the platform.", no_args_is_help=True)

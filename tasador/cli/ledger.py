@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tasador.cli.output import print_json
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 

@@ -12,7 +12,7 @@ from tasador.cli.output import print_json
 from tasador.cli.platform import embedded_home
 from tasador.cli.source import Order
 from tasador.errors import TasadorError
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from tasador import environment
-from tasador.disk import disk_full
 from tasador.errors import TasadorError
+from tasador.machine import environment
+from tasador.machine.disk import disk_full
 
 # States of the machine, not faults of the code: a full disk, another account's folder, too many
 # open files.

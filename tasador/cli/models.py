@@ -14,8 +14,8 @@ import typer
 from tasador.cli.acting import acting
 from tasador.cli.output import print_json
 from tasador.errors import BundleError, ConfigurationError, StoreUnavailable
-from tasador.files import is_special
-from tasador.reachable import require_running
+from tasador.machine.files import is_special
+from tasador.machine.reachable import require_running
 from tasador.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:

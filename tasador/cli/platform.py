@@ -76,7 +76,7 @@ def status(
 
 def _print_cluster_status(settings: Settings, json: bool) -> None:
     """Print whether each address in the environment answers."""
-    from tasador.reachable import failure, without_password
+    from tasador.machine.reachable import failure, without_password
 
     names = ["database_url", "s3_endpoint", "mlflow_url", "broker_url", "argo_events_url"]
     if settings.metaflow_service_url:
@@ -122,8 +122,8 @@ def exporter(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 9464,
 ) -> None:
     """Serve what the warehouse says about the loop as Prometheus metrics, at /metrics."""
+    from tasador.machine.reachable import require_running
     from tasador.operations.exporter import run
-    from tasador.reachable import require_running
 
     require_running(Settings.load(), "database_url")
     typer.echo(f"http://{host}:{port}/metrics")

@@ -124,7 +124,7 @@ def _check_writable(path: Path) -> None:
 
 def _write_page(path: Path, result: CsvStudy, csv: Path) -> None:
     from tasador.errors import ConfigurationError
-    from tasador.files import whole_file
+    from tasador.machine.files import whole_file
     from tasador.ratio_study.page import html
 
     facts = {

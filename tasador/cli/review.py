@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from tasador.cli.output import print_json
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import MOST_REVIEWS, Settings
 
 app = typer.Typer(
@@ -75,7 +75,7 @@ def record(
 ) -> None:
     """Record your verdict on a drawn prediction. It cannot be changed."""
     settings = require_running(Settings.load(), "database_url")
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.operations.reviews import record as record_verdict
 
     review = record_verdict(settings, prediction_id, verdict, note, by or whoami())

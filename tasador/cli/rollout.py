@@ -8,7 +8,7 @@ import typer
 
 from tasador.cli.acting import acting
 from tasador.cli.output import print_json
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(

@@ -15,16 +15,16 @@ from rich.tree import Tree
 from tasador.cli.output import dollars
 
 if TYPE_CHECKING:
-    from tasador.account_record import Account, ActionRecord
     from tasador.gate.churn import Move
     from tasador.operations.lineage import Lineage
-    from tasador.records import (
+    from tasador.records.account import Account, ActionRecord
+    from tasador.records.loop import (
         Batch,
         DecisionRecord,
         DriftRecord,
         MonitorRecord,
     )
-    from tasador.review_record import ReviewRecord
+    from tasador.records.review import ReviewRecord
     from tasador.stores.model_version import ModelVersion
     from tasador.warehouse.ledger import LedgerEntry
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tasador.cli.output import print_json
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(
@@ -31,7 +31,7 @@ def add(name: Name, role: RoleOption = "viewer") -> None:
     """
     settings = _settings()
     from tasador.accounts import verbs
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.warehouse.warehouse import Warehouse
 
     # Before anybody types a password for a name that no account may have.
@@ -65,7 +65,7 @@ def passwd(name: Name) -> None:
     """Set a new password, from a prompt or the first line of stdin. The account's sessions end."""
     settings = _settings()
     from tasador.accounts import verbs
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.warehouse.warehouse import Warehouse
 
     with Warehouse(settings.database_url) as warehouse:
@@ -78,7 +78,7 @@ def role(name: Name, role: Annotated[str, typer.Argument(help="viewer or operato
     """Give an account another role, from its next action on."""
     settings = _settings()
     from tasador.accounts import verbs
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.warehouse.warehouse import Warehouse
 
     with Warehouse(settings.database_url) as warehouse:
@@ -91,7 +91,7 @@ def remove(name: Name) -> None:
     """Remove an account. Its sessions end; the record of what it did stays."""
     settings = _settings()
     from tasador.accounts import verbs
-    from tasador.environment import whoami
+    from tasador.machine.environment import whoami
     from tasador.warehouse.warehouse import Warehouse
 
     with Warehouse(settings.database_url) as warehouse:

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tasador.dossier.blocks import Block, Rows, Text
-from tasador.records import Batch, DecisionRecord
-from tasador.review_record import ReviewRecord
+from tasador.records.loop import Batch, DecisionRecord
+from tasador.records.review import ReviewRecord
 
 _RATIOS = ("ratio_median", "ratio_cod", "ratio_prb", "ratio_vei", "ratio_mki", "coverage_90")
 

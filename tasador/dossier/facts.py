@@ -16,7 +16,7 @@ from tasador.listings.listing import MARKET_PRICE
 from tasador.listings.table import columns_of
 from tasador.ratio_study.groups import COMPLETE, NO_SIZE, PARTIAL, completeness
 from tasador.ratio_study.study import ALL, Study, metrics_of
-from tasador.records import Batch, DecisionRecord
+from tasador.records.loop import Batch, DecisionRecord
 from tasador.training.evaluation import by_slice, evaluate, measure, ratio_study
 from tasador.training.leave_out import LeftOut, leave_states_out
 

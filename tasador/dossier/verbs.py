@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasador.dossier.blocks import Block, to_markdown
 from tasador.dossier.evidence import evidence
 from tasador.errors import TasadorError
-from tasador.files import replace_file
+from tasador.machine.files import replace_file
 from tasador.settings import Settings
 from tasador.stores.lake import Lake, split
 from tasador.stores.model_version import ModelVersion

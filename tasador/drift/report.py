@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasador.drift.checks import Finding
-from tasador.records import Verdict
+from tasador.records.loop import Verdict
 
 # The order of reasons: a broken feed before any change of the market, then causes before effects.
 # A new state explains a price level, and the mix of statuses which fields are missing, not the

@@ -20,7 +20,7 @@ from tasador.errors import BundleError, ObjectLost, ServiceUnavailable, Signatur
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
-from tasador.records import Batch, DriftRecord
+from tasador.records.loop import Batch, DriftRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.stores.model_version import ModelVersion

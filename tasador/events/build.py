@@ -28,10 +28,16 @@ from tasador.events.event import (
     Event,
 )
 from tasador.model.model_ref import ANSWER, EXTENSIONS, PROMOTED, REJECTED, ROLLED_OUT, ModelRef
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 
 if TYPE_CHECKING:
-    from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+    from tasador.records.loop import (
+        Batch,
+        DecisionRecord,
+        DriftRecord,
+        MonitorRecord,
+        RolloutRecord,
+    )
 
 
 def batch_ingested(batch: Batch) -> Event:

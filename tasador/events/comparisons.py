@@ -9,7 +9,7 @@ from typing import Any
 from tasador.events.event import PREDICTION_COMPARED, Event, EventError
 from tasador.events.predictions import READERS, Refused
 from tasador.model.model_ref import ModelRef
-from tasador.shadow_record import ComparisonRecord
+from tasador.records.shadow import ComparisonRecord
 
 LONGEST_ERROR = 500
 

@@ -19,7 +19,7 @@ from tasador.events.timestamps import parse_timestamp
 from tasador.listings.listing import INPUTS, read_listing
 from tasador.listings.rules import RULES, STATUSES
 from tasador.model.confidence import CLASSES, FIGURES
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 
 # Dollars, milliseconds (one day) and characters.
 MAX_PRICE = next(rule.high for rule in RULES if rule.column == "price")

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasador import tracing
 from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, ServiceUnavailable
 from tasador.events.event import Event, EventError
 from tasador.events.seal import sealed
-from tasador.trace_context import root_of
+from tasador.tracing import spans
+from tasador.tracing.context import root_of
 
 if TYPE_CHECKING:
     import http.client
@@ -107,10 +107,10 @@ def traced(event: Event) -> Event:
 
     It names the current span, else the root of the event's correlation id.
     """
-    if not tracing.is_on() or "traceparent" in event.extensions:
+    if not spans.is_on() or "traceparent" in event.extensions:
         return event
-    tracing.join(event.correlation_id)
-    if (span := tracing.current()) is not None:
+    spans.join(event.correlation_id)
+    if (span := spans.current()) is not None:
         context = span.context
     elif event.correlation_id:
         context = root_of(event.correlation_id)

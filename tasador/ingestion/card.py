@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasador.flowkit import image_of
 from tasador.ingestion import labels
 from tasador.ingestion.batch_file import profile
-from tasador.records import Batch
+from tasador.records.loop import Batch
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse

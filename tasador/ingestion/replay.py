@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasador.records import Fetch, Outcome
+from tasador.records.loop import Fetch, Outcome
 
 # A number that this many passes skipped, without a broken answer at that place, is not on offer.
 # Without a limit, a source that counts from one would be restarted on every run, for ever.

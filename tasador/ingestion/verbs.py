@@ -19,9 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasador import tracing
 from tasador.clock import backoff, now
-from tasador.disk import writing_below
 from tasador.errors import (
     InvalidValue,
     ObjectLost,
@@ -37,8 +35,10 @@ from tasador.events.event import Event
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.replay import catching_up, why_replay
 from tasador.ingestion.stores import Say, Stores, open_stores
-from tasador.records import Batch
+from tasador.machine.disk import writing_below
+from tasador.records.loop import Batch
 from tasador.settings import Settings
+from tasador.tracing import spans
 from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _fetch(
         def fetched(batch_id: str) -> Batch:
             source_url, group, day = source
             correlation_id = f"corr-{uuid.uuid4().hex}"
-            tracing.join(correlation_id, begins=True)
+            spans.join(correlation_id, begins=True)
             key, file = f"{batch_id}.json.zst", packed.result()
             batch = Batch(
                 batch_id=batch_id,

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasador.clock import wait_until
-from tasador.files import write_private
 from tasador.local import postgres, web_parts
 from tasador.local.process import DaemonFailed, port_is_free
+from tasador.machine.files import write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
 # Part -> the variable that holds its address.

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasador.environment import metaflow_folder
 from tasador.errors import ConfigurationError
-from tasador.files import write_private
 from tasador.local import endpoints, objects, postgres, tracking, web_parts
 from tasador.local.gateway.daemon import daemon as gateway_daemon
 from tasador.local.gateway.daemon import end_functions
 from tasador.local.process import Daemon, DaemonFailed, Daemons
-from tasador.reachable import without_password
+from tasador.machine.environment import metaflow_folder
+from tasador.machine.files import write_private
+from tasador.machine.reachable import without_password
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 
 Progress = Callable[[str], None]

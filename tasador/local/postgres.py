@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasador.environment import for_child
-from tasador.files import write_private
 from tasador.local.process import Daemon, DaemonFailed
+from tasador.machine.environment import for_child
+from tasador.machine.files import write_private
 
 USER = "tasador"
 _ACCOUNT = "nobody"

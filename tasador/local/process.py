@@ -21,9 +21,9 @@ from pathlib import Path
 import psutil
 
 from tasador.clock import backoff, retry, wait_until
-from tasador.environment import for_child
 from tasador.errors import TasadorError
-from tasador.files import write_private
+from tasador.machine.environment import for_child
+from tasador.machine.files import write_private
 
 _TAIL_LINES = 30
 _BUSY_SECONDS = 15.0

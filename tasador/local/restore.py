@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 
 from tasador.errors import ServiceUnavailable
-from tasador.files import write_private
 from tasador.local import postgres
 from tasador.local.platform import Platform
+from tasador.machine.files import write_private
 from tasador.operations.backup import restore as steps
 from tasador.operations.backup.manifest import Manifest
 from tasador.progress import Progress

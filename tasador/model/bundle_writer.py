@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.engine import xgboost_library
 from tasador.engine.xgboost_json import filled_model, read_trees
-from tasador.files import replace_file
+from tasador.machine.files import replace_file
 from tasador.model.encoder_files import to_files
 from tasador.model.encoders import Encoders
 from tasador.model.factors import Factors

@@ -103,7 +103,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write manifest.json atomically, with a checksum of its content."""
     content = asdict(manifest)
     content["checksum"] = hashlib.sha256(_canonical(content)).hexdigest()
-    from tasador.files import replace_file  # serving only reads
+    from tasador.machine.files import replace_file  # serving only reads
 
     replace_file(folder / MANIFEST, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
 

@@ -14,7 +14,7 @@ from tasador.flowkit import image_of
 from tasador.listings.listing import INPUTS
 from tasador.monitoring.verbs import MonitoringCheck, summary
 from tasador.monitoring.verdicts import VERDICTS
-from tasador.records import MonitorRecord
+from tasador.records.loop import MonitorRecord
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
 

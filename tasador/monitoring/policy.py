@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tasador.model.model_ref import ModelRef
-from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord
+from tasador.records.loop import Batch, DecisionRecord, DriftRecord, MonitorRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

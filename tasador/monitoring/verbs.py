@@ -26,7 +26,7 @@ from tasador.events.event import Event
 from tasador.listings.listing import INPUTS, address_key, read_inputs
 from tasador.monitoring import policy, realised
 from tasador.monitoring.realised import Realised
-from tasador.records import MonitorRecord
+from tasador.records.loop import MonitorRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.stores.model_version import ModelVersion

@@ -20,8 +20,8 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from tasador.errors import ConfigurationError, ServiceUnavailable
-from tasador.files import write_private
 from tasador.flowkit import argo_environ
+from tasador.machine.files import write_private
 from tasador.settings import CHECKOUT, ENDPOINTS_FILE, Settings
 
 SECRETS = ("tasador-endpoints", "tasador-flows")

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tasador.events import publish
-from tasador.records import DeadLetter
+from tasador.records.loop import DeadLetter
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tasador.errors import BundleError, TasadorError
-from tasador.reachable import not_running
+from tasador.machine.reachable import not_running
 from tasador.settings import ENDPOINTS_FILE, Settings
 
 # The namespace of the pod in which this process runs.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasador.errors import TasadorError
-from tasador.prediction_record import PredictionRecord
-from tasador.records import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
-from tasador.trace_context import trace_id_of
+from tasador.records.loop import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
+from tasador.records.prediction import PredictionRecord
+from tasador.tracing.context import trace_id_of
 
 if TYPE_CHECKING:
     from tasador.warehouse.warehouse import Warehouse

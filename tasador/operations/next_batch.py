@@ -10,8 +10,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasador.environment import for_child
 from tasador.errors import TasadorError
+from tasador.machine.environment import for_child
 from tasador.settings import CHECKOUT, Settings
 
 # Whose names Metaflow and getpass give to who started a training.

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasador.environment import for_child
 from tasador.errors import TasadorError
 from tasador.events.event import BATCH_INGESTED, DRIFT_DETECTED, TRAINING_REQUESTED
-from tasador.records import Batch, Verdict
+from tasador.machine.environment import for_child
+from tasador.records.loop import Batch, Verdict
 from tasador.settings import CHECKOUT, Settings
 from tasador.warehouse.warehouse import Warehouse
 

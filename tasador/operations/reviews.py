@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from tasador.clock import now
 from tasador.errors import TasadorError
-from tasador.review_record import ReviewRecord, ReviewVerdict
+from tasador.records.review import ReviewRecord, ReviewVerdict
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
 

@@ -15,7 +15,7 @@ from tasador.errors import RolloutError, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
-from tasador.records import DecisionKind, DecisionRecord
+from tasador.records.loop import DecisionKind, DecisionRecord
 from tasador.rollout.rollback import check_servable, named_version
 from tasador.settings import Settings
 from tasador.stores.registry import Registry

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.clock import wait_until
 from tasador.errors import ConfigurationError, RolloutError
-from tasador.prediction_record import SMOKE_TEST_HEADER
+from tasador.records.prediction import SMOKE_TEST_HEADER
 
 if TYPE_CHECKING:
     import httpx

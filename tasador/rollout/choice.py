@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tasador.records import DecisionRecord, RolloutRecord
+from tasador.records.loop import DecisionRecord, RolloutRecord
 from tasador.rollout.plan import GIVE_IT
 
 # Failures of one promotion after which an older one is tried, where nothing serves.

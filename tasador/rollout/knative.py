@@ -12,11 +12,11 @@ from typing import Any
 
 from tasador.clock import wait_until
 from tasador.errors import RolloutError, ServiceUnavailable
+from tasador.records.shadow import MIRROR
 from tasador.rollout import knative_objects as objects
 from tasador.rollout.backend import Revision, ServiceState, Target
 from tasador.rollout.kube import KubeClient
 from tasador.rollout.plan import CANDIDATE
-from tasador.shadow_record import MIRROR
 
 _SERVING = "/apis/serving.knative.dev/v1/namespaces"
 _EVENTING = "/apis/eventing.knative.dev/v1/namespaces"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tasador.events.event import PREDICTION_MADE
+from tasador.records.shadow import MIRROR
 from tasador.rollout.backend import Target
 from tasador.rollout.plan import CANDIDATE
-from tasador.shadow_record import MIRROR
 
 
 def read_traffic(service: dict[str, Any]) -> tuple[Target, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tasador.environment import whoami
 from tasador.errors import TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
-from tasador.records import PauseRecord
+from tasador.machine.environment import whoami
+from tasador.records.loop import PauseRecord
 from tasador.rollout.verbs import LOCK
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse

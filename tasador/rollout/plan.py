@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tasador.errors import TasadorError
 from tasador.events.event import MODEL_PROMOTED, Event, EventError
 from tasador.model.model_ref import ENVIRONMENT, ModelRef
-from tasador.records import DecisionRecord
+from tasador.records.loop import DecisionRecord
 from tasador.rollout.backend import Revision, ServiceState, Target
 
 SERVICES = ("predict", "explain")

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tasador.clock import now
-from tasador.environment import whoami
 from tasador.errors import RolloutError, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
-from tasador.records import DecisionRecord
+from tasador.machine.environment import whoami
+from tasador.records.loop import DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.bundles import check_readable
 from tasador.stores.registry import CHAMPION, Registry

@@ -13,7 +13,7 @@ from tasador.clock import now
 from tasador.errors import RolloutError, TasadorError
 from tasador.model import model_ref
 from tasador.model.model_ref import ModelRef
-from tasador.records import RolloutOutcome, RolloutRecord
+from tasador.records.loop import RolloutOutcome, RolloutRecord
 from tasador.rollout import canary, plan
 from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.smoke import smoke_test

@@ -11,20 +11,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tasador.environment import whoami
 from tasador.errors import RolloutError, TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
+from tasador.machine.environment import whoami
 from tasador.model.model_ref import CANDIDATE
+from tasador.records.shadow import ShadowRecord
 from tasador.rollout import plan
 from tasador.rollout.backend import Backend
 from tasador.rollout.rollback import check_servable, named_version
 from tasador.settings import Settings
-from tasador.shadow_record import ShadowRecord
 from tasador.stores.registry import Registry
 
 if TYPE_CHECKING:
-    from tasador.records import DecisionRecord
+    from tasador.records.loop import DecisionRecord
     from tasador.warehouse.warehouse import Warehouse
 
 SERVICE = "predict"

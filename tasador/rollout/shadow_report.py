@@ -11,7 +11,7 @@ import numpy as np
 
 from tasador.clock import now
 from tasador.gate.churn import Churn, churn_of
-from tasador.shadow_record import ComparisonRecord, ShadowRecord
+from tasador.records.shadow import ComparisonRecord, ShadowRecord
 
 if TYPE_CHECKING:
     from tasador.warehouse.warehouse import Warehouse

@@ -9,7 +9,7 @@ from tasador.clock import backoff, retry
 from tasador.errors import BundleError, RolloutError
 from tasador.model.golden import GOLDEN_TOLERANCE, read_golden
 from tasador.model.manifest import GOLDEN, Verified
-from tasador.prediction_record import SMOKE_TEST_HEADER
+from tasador.records.prediction import SMOKE_TEST_HEADER
 
 if TYPE_CHECKING:
     import httpx

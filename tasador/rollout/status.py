@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasador.clock import now
-from tasador.records import DecisionRecord, PauseRecord, RolloutRecord
+from tasador.records.loop import DecisionRecord, PauseRecord, RolloutRecord
 from tasador.rollout.choice import failures_of
 from tasador.rollout.plan import SERVICES
 

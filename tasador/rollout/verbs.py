@@ -17,7 +17,7 @@ from tasador.errors import BundleError, RolloutError, StoreUnavailable, TasadorE
 from tasador.events import build
 from tasador.events.event import Event
 from tasador.model.model_ref import ModelRef
-from tasador.records import DecisionRecord, PauseRecord, RolloutRecord
+from tasador.records.loop import DecisionRecord, PauseRecord, RolloutRecord
 from tasador.rollout import canary, plan, shadow
 from tasador.rollout.backend import Backend, ServiceState
 from tasador.rollout.choice import Choice, choose

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tasador.disk import writing_below
 from tasador.listings.csv_bytes import TableError, is_parquet, open_bytes
 from tasador.listings.lines_ahead import LONGEST_CELL
+from tasador.machine.disk import writing_below
 
 # A record that has a quote: fields, of which those that begin with a quote end with one. As in
 # csv, a quote within a field that does not begin with one is a character like any other.

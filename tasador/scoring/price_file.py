@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from tasador.disk import writing_below
-from tasador.files import whole_file
 from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
 from tasador.listings.csv_file import TableError
 from tasador.listings.listing import INPUTS
 from tasador.listings.table import places_of
 from tasador.listings.value_reader import FieldProblem
+from tasador.machine.disk import writing_below
+from tasador.machine.files import whole_file
 from tasador.model.bundle import Bundle
 from tasador.model.confidence import CLASSES
 from tasador.model.value_warnings import warnings_of

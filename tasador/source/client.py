@@ -14,8 +14,8 @@ from typing import TypeVar
 import httpx
 
 from tasador.clock import backoff, retry
-from tasador.environment import LOOPBACK, PROXIES, variables
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
+from tasador.machine.environment import LOOPBACK, PROXIES, variables
 from tasador.source.payload import is_truncated, read_head
 from tasador.source.received import Received, TooSlow
 from tasador.source.refusals import is_used_up

@@ -11,14 +11,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasador.disk import writing_below
-from tasador.environment import PROXIES, named
 from tasador.errors import (
     BundleError,
     ConfigurationError,
     ObjectLost,
     TasadorError,
 )
+from tasador.machine.disk import writing_below
+from tasador.machine.environment import PROXIES, named
 from tasador.model.manifest import MANIFEST
 from tasador.model.signature import SIGNATURE
 from tasador.settings import Settings

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tasador.clock import backoff, retry
-from tasador.environment import LOOPBACK, PROXIES, named
 from tasador.errors import ConfigurationError, RegistryError, StoreRefused, StoreUnavailable
+from tasador.machine.environment import LOOPBACK, PROXIES, named
 from tasador.settings import Settings, sent, whole_number
 
 if TYPE_CHECKING:

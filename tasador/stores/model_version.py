@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasador.model.model_ref import ModelRef
-from tasador.records import DecisionRecord
+from tasador.records.loop import DecisionRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

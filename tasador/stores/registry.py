@@ -15,7 +15,7 @@ from typing import Any
 
 from tasador.errors import RegistryError
 from tasador.model.model_ref import ModelRef
-from tasador.records import DecisionRecord
+from tasador.records.loop import DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.mlflow_rest import MlflowRest
 from tasador.stores.model_version import ModelVersion

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasador import tracing
-from tasador.disk import nearly_full
-from tasador.environment import PROXIES, named
 from tasador.errors import DiskFull, ObjectLost, StoreRefused, StoreUnavailable, TasadorError
+from tasador.machine.disk import nearly_full
+from tasador.machine.environment import PROXIES, named
+from tasador.tracing import spans
 
 ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _REFUSED = frozenset(
@@ -36,7 +36,7 @@ def translated_errors(endpoint: str, uri: str, folder: Path | None = None) -> It
 
     bucket = uri.removeprefix("s3://").partition("/")[0]
     try:
-        with tracing.part(f"s3 {bucket}", tracing.CLIENT, **{"aws.s3.bucket": bucket}):
+        with spans.part(f"s3 {bucket}", spans.CLIENT, **{"aws.s3.bucket": bucket}):
             yield
     except S3UploadFailedError as error:
         raise _error(

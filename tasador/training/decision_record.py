@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasador.gate.decision import Decision
 from tasador.model.model_ref import CANDIDATE, ModelRef
-from tasador.records import DecisionKind, DecisionRecord
+from tasador.records.loop import DecisionKind, DecisionRecord
 
 if TYPE_CHECKING:
     from tasador.training.inputs import Plan

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasador.errors import TrainingError
-from tasador.files import whole_folder
 from tasador.listings.listing import INPUTS
 from tasador.listings.table import Rejected, read_csv
+from tasador.machine.files import whole_folder
 from tasador.model.bundle import Bundle
 from tasador.model.manifest import Manifest
 from tasador.progress import Progress

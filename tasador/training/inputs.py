@@ -16,7 +16,7 @@ from tasador.clock import now
 from tasador.drift.reference import FEWEST_PREDICTIONS
 from tasador.errors import BundleError, ObjectLost, SignatureError, TrainingError
 from tasador.progress import Progress
-from tasador.records import Batch, DecisionRecord
+from tasador.records.loop import Batch, DecisionRecord
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.stores.model_version import ModelVersion

@@ -29,7 +29,7 @@ from tasador.gate.measures import Evaluation
 from tasador.model.model_ref import ModelRef
 from tasador.progress import Progress
 from tasador.ratio_study.limits import read_limits
-from tasador.records import Batch, DecisionRecord
+from tasador.records.loop import Batch, DecisionRecord
 from tasador.settings import Settings, git_sha
 from tasador.stores.lake import Lake, split
 from tasador.stores.mlmodel import MLMODEL, mlmodel

@@ -12,7 +12,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 from tasador.valuation.style import STYLE
 from tasador.valuation.texts import (
     LONGEST,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from tasador.account_record import Account, ActionRecord, Outcome, Role, Session
+from tasador.records.account import Account, ActionRecord, Outcome, Role, Session
 from tasador.warehouse import account_tables as tables
 from tasador.warehouse.database import Database, values_of
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.clock import now
-from tasador.records import Batch, BatchStatus, Fetch, Outcome
+from tasador.records.loop import Batch, BatchStatus, Fetch, Outcome
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
 from tasador.warehouse.rows import RowFiles, copy_rows

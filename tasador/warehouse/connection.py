@@ -14,8 +14,6 @@ from psycopg2 import errors
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from tasador import tracing
-from tasador.environment import named
 from tasador.errors import (
     ConfigurationError,
     DiskFull,
@@ -24,6 +22,8 @@ from tasador.errors import (
     StoreUnavailable,
     TasadorError,
 )
+from tasador.machine.environment import named
+from tasador.tracing import spans
 
 _UNAVAILABLE = (
     psycopg2.OperationalError,
@@ -62,7 +62,7 @@ def connect(database_url: str | Callable[[], str]) -> Engine:
     def use_current_url(dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
         parameters.update(dialect.create_connect_args(_parse(current()))[1])
 
-    if tracing.is_on():
+    if spans.is_on():
         _trace(engine)
     return engine
 
@@ -72,9 +72,9 @@ def _trace(engine: Engine) -> None:
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(_c: Any, _cursor: Any, statement: str, _p: Any, context: Any, _many: bool) -> None:
-        if tracing.current() is not None:
+        if spans.current() is not None:
             verb = statement.split(maxsplit=1)[0].upper()[:20]
-            context.span = tracing.begin(f"postgres {verb}", tracing.CLIENT)
+            context.span = spans.begin(f"postgres {verb}", spans.CLIENT)
             context.span.attributes.update(
                 {"db.system.name": "postgresql", "db.operation.name": verb}
             )
@@ -82,12 +82,12 @@ def _trace(engine: Engine) -> None:
     @event.listens_for(engine, "after_cursor_execute")
     def end(_c: Any, _cursor: Any, _s: str, _p: Any, context: Any, _many: bool) -> None:
         if (span := getattr(context, "span", None)) is not None:
-            tracing.end(span)
+            spans.end(span)
 
     @event.listens_for(engine, "handle_error")
     def fail(error: Any) -> None:
         if (span := getattr(error.execution_context, "span", None)) is not None:
-            tracing.end(span, type(error.original_exception).__name__)
+            spans.end(span, type(error.original_exception).__name__)
 
 
 def _parse(database_url: str) -> URL:

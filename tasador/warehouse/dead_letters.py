@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.clock import now
-from tasador.records import DeadLetter
+from tasador.records.loop import DeadLetter
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select, text
 
 from tasador.model.model_ref import ModelRef
-from tasador.records import (
+from tasador.records.loop import (
     APPROVER_DECISIONS,
     GATE_DECISIONS,
     PROMOTING,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasador.model.model_ref import ModelRef
-from tasador.records import DecisionRecord
+from tasador.records.loop import DecisionRecord
 from tasador.warehouse.warehouse import Warehouse
 
 

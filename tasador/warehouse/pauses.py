@@ -7,7 +7,7 @@ from dataclasses import fields
 from sqlalchemy import update
 
 from tasador.clock import now
-from tasador.records import PauseRecord
+from tasador.records.loop import PauseRecord
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database
 

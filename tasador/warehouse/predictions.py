@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.model.model_ref import ModelRef
-from tasador.prediction_record import PredictionRecord
+from tasador.records.prediction import PredictionRecord
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
 from tasador.warehouse.prediction_copy import copy_predictions

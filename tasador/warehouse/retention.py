@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, select, text, update
 
 from tasador.clock import now
-from tasador.records import Batch
+from tasador.records.loop import Batch
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database
 

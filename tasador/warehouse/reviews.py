@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, insert, literal, select, text, update
 
-from tasador.review_record import ReviewRecord, ReviewVerdict
+from tasador.records.review import ReviewRecord, ReviewVerdict
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tasador.clock import now
-from tasador.shadow_record import ComparisonRecord, ShadowRecord
+from tasador.records.shadow import ComparisonRecord, ShadowRecord
 from tasador.warehouse import schema
 from tasador.warehouse.database import Database, values_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasador.trace_context import root_of
+from tasador.tracing.context import root_of
 from tests.cluster.test_rollout import LISTING, served  # noqa: F401
 from tests.cluster.test_states import NEWEST
 from tests.kit import cluster as kit

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tasador.account_record import Account, ActionRecord
 from tasador.accounts import delays, passwords, verbs
 from tasador.cli import user
 from tasador.cli.app import make_app
 from tasador.cli.tables import accounts_report, actions_report
 from tasador.errors import InvalidValue, TasadorError
+from tasador.records.account import Account, ActionRecord
 from tasador.settings import Settings
 from tests.kit.warehouse import OpenWarehouse
 

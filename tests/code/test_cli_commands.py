@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from tasador.cli import main as entry
 from tasador.cli.app import make_app
-from tasador.environment import whoami
 from tasador.errors import ConfigurationError, TasadorError
 from tasador.local.platform import PartStatus
+from tasador.machine.environment import whoami
 from tasador.operations.consistency import Finding
 from tasador.rollout.shadow_report import shadow_report
 from tasador.stores.model_version import ModelVersion
@@ -48,7 +48,7 @@ def actions(monkeypatch):
 def invoke(monkeypatch, tmp_path, actions):
     for name, value in {**SET, "TASADOR_HOME": str(tmp_path), "COLUMNS": "200"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tasador.reachable.failure", lambda _url: "")
+    monkeypatch.setattr("tasador.machine.reachable.failure", lambda _url: "")
 
     def run(*arguments):
         result = CliRunner().invoke(make_app(), [str(a) for a in arguments])

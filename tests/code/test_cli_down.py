@@ -8,11 +8,11 @@ import click
 import pytest
 import typer
 
-from tasador import reachable
 from tasador.cli.app import make_app
 from tasador.errors import ServiceUnavailable
 from tasador.local.endpoints import settle
 from tasador.local.platform import CORE
+from tasador.machine import reachable
 from tasador.settings import CHECKOUT, Settings
 from tests.kit.network import free_port
 from tests.kit.source import http, scripted

@@ -271,7 +271,7 @@ def test_monitor_repeats_after_an_error(monkeypatch, capsys):
     monkeypatch.setenv("TASADOR_DATABASE_URL", "postgresql://127.0.0.1:9/x")
     for name in ("S3_ENDPOINT", "MLFLOW_URL", "BROKER_URL"):
         monkeypatch.setenv(f"TASADOR_{name}", "http://127.0.0.1:9")
-    monkeypatch.setattr("tasador.reachable.failure", lambda _url: "")
+    monkeypatch.setattr("tasador.machine.reachable.failure", lambda _url: "")
     monkeypatch.setattr(loop, "_run_flows", fail)
     monkeypatch.setattr(loop.time, "sleep", sleep)
     with pytest.raises(KeyboardInterrupt):

@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tasador.cli import main as cli
-from tasador.disk import disk_full, writing_below
 from tasador.errors import DiskFull, StoreUnavailable
+from tasador.machine.disk import disk_full, writing_below
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
 from tasador.warehouse import connection

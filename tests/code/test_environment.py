@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasador import environment
-from tasador.environment import for_child, named
 from tasador.errors import ConfigurationError
 from tasador.local.gateway.options import function_environ
 from tasador.local.gateway.services import Revision
+from tasador.machine import environment
+from tasador.machine.environment import for_child, named
 from tasador.settings import CHECKOUT, Settings, git_sha
 from tasador.source.client import SourceClient
 from tests.kit.hostile import VARIABLES, hostile
@@ -124,7 +124,7 @@ def test_source_client_names_the_variable_that_stops_it(monkeypatch, tmp_path):
 
 SCRIPT = """
 import json, os, sys
-from tasador.environment import enter
+from tasador.machine.environment import enter
 enter(sys.argv)
 print(json.dumps([dict(os.environ), sys.flags.utf8_mode, sys.warnoptions, sys.flags.optimize]))
 """

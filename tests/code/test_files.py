@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tasador.files import is_special, whole_file, whole_folder
+from tasador.machine.files import is_special, whole_file, whole_folder
 from tests.kit.checkout import ROOT
 
 
@@ -71,7 +71,7 @@ def test_pipe_gets_the_content_and_stays_one(tmp_path):
 def test_standard_output_is_continued_where_it_is(tmp_path):
     """It may be a file, which has content before and gets more behind it."""
     script = (
-        "import os, sys; from pathlib import Path; from tasador.files import whole_file\n"
+        "import os, sys; from pathlib import Path; from tasador.machine.files import whole_file\n"
         "print('before', flush=True)\n"
         "for name in ('/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'):\n"
         "    with whole_file(Path(name)) as part: part.write_text(f'{name}\\n')\n"

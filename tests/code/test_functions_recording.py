@@ -9,7 +9,7 @@ import pytest
 
 from tasador.events import build, read
 from tasador.events.event import PREDICTION_REQUESTED, Event
-from tasador.prediction_record import SMOKE_TEST_HEADER
+from tasador.records.prediction import SMOKE_TEST_HEADER
 from tests.kit.broker import adjustable_broker
 from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle

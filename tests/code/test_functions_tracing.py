@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from tasador.trace_context import parse, root_of
+from tasador.tracing.context import parse, root_of
 from tests.kit.functions import function, is_ready
 from tests.kit.listener import http_sink
 from tests.kit.models import make_bundle

@@ -44,7 +44,7 @@ FOR_OTHERS = NOT_FOR_ANSWERS | {
     "ssl",
     "email",
     "tasador.engine.tree_shap",
-    "tasador.records",
+    "tasador.records.loop",
 }
 BUILT = os.environ.get("TASADOR_IMAGE_PREFIX", "") + "tasador-"
 # Python runs it first; at its end the process says what it has imported, and before it imports the

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasador.ingestion.replay import MOST_PASSES, catching_up, why_replay
-from tasador.records import Fetch
+from tasador.records.loop import Fetch
 
 
 def log(*entries):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tasador.environment import variables
+from tasador.machine.environment import variables
 from tests.kit.checkout import ROOT
 from tests.kit.metaflow_service import metadata_service
 from tests.kit.network import free_port

@@ -6,12 +6,12 @@ import httpx
 import pytest
 
 from tasador.errors import ConfigurationError, RolloutError, ServiceUnavailable
+from tasador.records.shadow import SUBSCRIBERS
 from tasador.rollout import plan
 from tasador.rollout.backend import Revision, Target
 from tasador.rollout.knative import KnativeBackend
 from tasador.rollout.kube import KubeClient
 from tasador.rollout.plan import CANDIDATE
-from tasador.shadow_record import SUBSCRIBERS
 from tests.kit.records import make_decision
 
 NAMESPACE = "tasador"

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from tasador.cli import rollout as commands
 from tasador.cli.app import make_app
-from tasador.records import PauseRecord
+from tasador.records.loop import PauseRecord
 from tasador.rollout import pause as pauses
 from tasador.rollout.status import describe
 from tests.kit.records import WHEN, make_decision, make_rollout

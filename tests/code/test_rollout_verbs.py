@@ -9,7 +9,7 @@ import pytest
 
 from tasador.clock import now
 from tasador.errors import BundleError, RolloutError, ServiceUnavailable, StoreUnavailable
-from tasador.records import PauseRecord
+from tasador.records.loop import PauseRecord
 from tasador.rollout import canary, plan, service_rollout, verbs
 from tasador.rollout.backend import ServiceState, Target
 from tasador.rollout.canary import Responses

@@ -12,13 +12,13 @@ from tasador.events import build
 from tasador.events.comparisons import comparisons_of, prediction_compared
 from tasador.events.event import PREDICTION_COMPARED, EventError
 from tasador.model.model_ref import CANDIDATE
+from tasador.records.shadow import ShadowRecord
 from tasador.rollout import plan
 from tasador.rollout import shadow as shadows
 from tasador.rollout.backend import Target
 from tasador.rollout.knative_objects import mirror_trigger
 from tasador.rollout.shadow_report import shadow_report
 from tasador.settings import Settings
-from tasador.shadow_record import ShadowRecord
 from tests.code.test_rollout_verbs import outcomes, world  # noqa: F401
 from tests.kit.records import WHEN, make_comparison, make_decision, make_prediction
 

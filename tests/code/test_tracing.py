@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition
 
 from functions import metric_families
-from tasador import tracing
 from tasador.events import read
 from tasador.events.event import Event
 from tasador.events.publish import publish, traced
-from tasador.trace_context import TraceContext, parse, root_of, trace_id_of
+from tasador.tracing import spans
+from tasador.tracing.context import TraceContext, parse, root_of, trace_id_of
 from tests.kit.checkout import ROOT
 from tests.kit.listener import http_sink
 from tests.kit.otlp_sink import attributes, otlp_sink
@@ -66,18 +66,18 @@ def test_trace_of_a_batch_is_in_its_correlation_id():
 def sink(monkeypatch):
     """A collector, to which this process sends its spans."""
     with otlp_sink() as made:
-        monkeypatch.setattr(tracing, "_exporter", None)
-        monkeypatch.setattr(tracing.atexit, "register", lambda _: None)
+        monkeypatch.setattr(spans, "_exporter", None)
+        monkeypatch.setattr(spans.atexit, "register", lambda _: None)
         environ = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"{made.url}/",
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x",
         }
-        assert tracing.start("test", environ)
+        assert spans.start("test", environ)
         yield made
 
 
 def received(sink):
-    tracing.flush()
+    spans.flush()
     return {span["name"]: span for span in sink.spans}
 
 
@@ -86,23 +86,23 @@ def event(**extensions):
 
 
 def test_without_an_endpoint_nothing_is_sent(monkeypatch):
-    monkeypatch.setattr(tracing, "_exporter", None)
-    assert not tracing.start("test", {})
-    assert not tracing.is_on()
+    monkeypatch.setattr(spans, "_exporter", None)
+    assert not spans.start("test", {})
+    assert not spans.is_on()
     plain = event(correlationid=BATCH)
     assert traced(plain) is plain
-    with tracing.part("postgres SELECT") as span:
+    with spans.part("postgres SELECT") as span:
         assert span is None
 
 
 def test_parts_belong_to_their_span_and_the_correlation_id_that_it_learns(sink):
-    top = tracing.begin("step")
-    with tracing.part("s3 data-raw", tracing.CLIENT, rows=3, share=0.5, ok=True):
+    top = spans.begin("step")
+    with spans.part("s3 data-raw", spans.CLIENT, rows=3, share=0.5, ok=True):
         pass
-    tracing.join(BATCH)
-    tracing.end(top)
-    spans = received(sink)
-    step, part = spans["step"], spans["s3 data-raw"]
+    spans.join(BATCH)
+    spans.end(top)
+    sent = received(sink)
+    step, part = sent["step"], sent["s3 data-raw"]
     assert {step["traceId"], part["traceId"]} == {TRACE}
     assert part["parentSpanId"] == step["spanId"]
     assert step["parentSpanId"] == root_of(BATCH).span_id
@@ -113,23 +113,23 @@ def test_parts_belong_to_their_span_and_the_correlation_id_that_it_learns(sink):
 
 
 def test_work_that_creates_the_batch_is_the_root(sink):
-    top = tracing.begin("ingest")
-    tracing.join(BATCH, begins=True)
-    tracing.join("another")
-    tracing.end(top)
+    top = spans.begin("ingest")
+    spans.join(BATCH, begins=True)
+    spans.join("another")
+    spans.end(top)
     span = received(sink)["ingest"]
     assert span["spanId"] == root_of(BATCH).span_id
     assert "parentSpanId" not in span
 
 
 def test_failed_part_says_why(sink):
-    top = tracing.begin("step", correlation_id=BATCH)
-    with pytest.raises(KeyError), tracing.part("postgres SELECT"):
+    top = spans.begin("step", correlation_id=BATCH)
+    with pytest.raises(KeyError), spans.part("postgres SELECT"):
         raise KeyError("x")
-    tracing.end(top, "KeyError")
-    spans = received(sink)
-    assert spans["postgres SELECT"]["status"] == {"code": 2, "message": "KeyError"}
-    assert spans["step"]["status"]["code"] == 2
+    spans.end(top, "KeyError")
+    sent = received(sink)
+    assert sent["postgres SELECT"]["status"] == {"code": 2, "message": "KeyError"}
+    assert sent["step"]["status"]["code"] == 2
 
 
 def test_event_carries_the_span_that_publishes_it(sink):
@@ -139,22 +139,22 @@ def test_event_carries_the_span_that_publishes_it(sink):
     assert "traceparent" not in traced(event()).extensions
     kept = f"00-{TRACE}-{SPAN}-01"
     assert traced(event(traceparent=kept)).extensions["traceparent"] == kept
-    top = tracing.begin("step", correlation_id=BATCH)
+    top = spans.begin("step", correlation_id=BATCH)
     published = traced(event(correlationid=BATCH))
-    tracing.end(top)
+    spans.end(top)
     assert parse(published.extensions["traceparent"]).span_id == received(sink)["step"]["spanId"]
     again = read.parse(published.headers(), published.body())
     assert again.extensions == published.extensions
 
 
 def test_a_span_has_at_most_so_many_parts(sink, monkeypatch):
-    monkeypatch.setattr(tracing, "_MAX_CHILDREN", 2)
-    top = tracing.begin("step", correlation_id=BATCH)
+    monkeypatch.setattr(spans, "_MAX_CHILDREN", 2)
+    top = spans.begin("step", correlation_id=BATCH)
     for _ in range(5):
-        with tracing.part("postgres SELECT"):
+        with spans.part("postgres SELECT"):
             pass
-    tracing.end(top)
-    tracing.flush()
+    spans.end(top)
+    spans.flush()
     assert len(sink.spans) == 3
     assert attributes(sink.spans[0])["tasador.dropped_spans"] == "3"
 
@@ -162,18 +162,18 @@ def test_a_span_has_at_most_so_many_parts(sink, monkeypatch):
 def test_collector_that_refuses_loses_spans_and_nothing_else(sink, caplog):
     sink.refuses = True
     for _ in range(2):
-        tracing.end(tracing.begin("lost", correlation_id=BATCH))
-        tracing.flush()
+        spans.end(spans.begin("lost", correlation_id=BATCH))
+        spans.flush()
     assert len([r for r in caplog.records if "spans are lost" in r.message]) == 1
     sink.refuses = False
-    tracing.end(tracing.begin("kept", correlation_id=BATCH))
+    spans.end(spans.begin("kept", correlation_id=BATCH))
     assert set(received(sink)) == {"kept"}
 
 
 def test_sampler_takes_so_many_a_second(monkeypatch):
     times = iter([0.0] + [0.0] * 5 + [1.0] * 5)
-    monkeypatch.setattr(tracing.time, "monotonic", lambda: next(times))
-    sampler = tracing.Sampler(2)
+    monkeypatch.setattr(spans.time, "monotonic", lambda: next(times))
+    sampler = spans.Sampler(2)
     assert [sampler.takes() for _ in range(10)] == [*(True, True), *[False] * 3] * 2
 
 
@@ -192,9 +192,9 @@ def test_function_continues_the_trace_of_its_caller_and_of_an_event(monkeypatch)
 
     monkeypatch.setenv("MODEL_CORRELATION_ID", BATCH)
     with otlp_sink() as sink:
-        monkeypatch.setattr(tracing, "_exporter", None)
-        monkeypatch.setattr(tracing.atexit, "register", lambda _: None)
-        tracing.start("predict", {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url})
+        monkeypatch.setattr(spans, "_exporter", None)
+        monkeypatch.setattr(spans.atexit, "register", lambda _: None)
+        spans.start("predict", {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url})
         traffic = Traffic("predict")
         caller = "0" * 31 + "1"
         for headers in (
@@ -205,7 +205,7 @@ def test_function_continues_the_trace_of_its_caller_and_of_an_event(monkeypatch)
         ):
             if (span := traffic.begin_span(headers, "")) is not None:
                 traffic.end_span(span, "POST", "/predict", 200)
-        tracing.flush()
+        spans.flush()
         wait_for(lambda: len(sink.spans) == 3)
     assert [(s["traceId"], s["parentSpanId"]) for s in sink.spans] == [
         (TRACE, root_of(BATCH).span_id),

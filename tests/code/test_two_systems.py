@@ -20,7 +20,7 @@ from tasador.gate.decision import Decision
 from tasador.model.model_ref import ModelRef
 from tasador.monitoring import verbs as monitoring
 from tasador.operations import dead_letters
-from tasador.records import APPROVER_DECISIONS, GATE_DECISIONS, DeadLetter
+from tasador.records.loop import APPROVER_DECISIONS, GATE_DECISIONS, DeadLetter
 from tasador.rollout import approval, plan, rollback, service_rollout
 from tasador.rollout import verbs as rollout
 from tasador.settings import Settings

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from tasador.account_record import ActionRecord, Session
 from tasador.clock import now
 from tasador.errors import RolloutError, TasadorError
+from tasador.records.account import ActionRecord, Session
 from tasador.settings import CHECKOUT, Settings
 
 sys.path.append(str(CHECKOUT / "web"))

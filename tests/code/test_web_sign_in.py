@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tasador.account_record import Account, Session
 from tasador.accounts import verbs
 from tasador.clock import now
 from tasador.errors import StoreUnavailable
+from tasador.records.account import Account, Session
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))

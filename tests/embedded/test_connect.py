@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tasador.environment import for_child
+from tasador.machine.environment import for_child
 from tasador.stores.lake import Lake
 from tests.kit.cluster import long
 from tests.kit.connected import Laptop

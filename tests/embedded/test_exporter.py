@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tasador.clock import now
 from tasador.operations import exporter
-from tasador.records import PauseRecord
+from tasador.records.loop import PauseRecord
 from tasador.rollout.verbs import LOCK
 from tasador.warehouse.overview.figures import DEAD_LETTERS
 from tasador.warehouse.overview.overview import FAMILIES

@@ -17,7 +17,7 @@ from tasador.errors import ConfigurationError, StoreRefused
 from tasador.model.model_ref import CANDIDATE
 from tasador.operations import provision
 from tasador.operations.exporter import FAMILIES, Overview
-from tasador.shadow_record import ShadowRecord
+from tasador.records.shadow import ShadowRecord
 from tasador.training.verbs import study_storage
 from tasador.warehouse import logins, schema
 from tasador.warehouse.connection import connect, transaction

@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tasador.environment import for_child
 from tasador.local.platform import Platform
+from tasador.machine.environment import for_child
 from tasador.operations.pipeline import pending_flows
 from tasador.settings import Settings
 from tasador.source.simulator import generate
-from tasador.trace_context import root_of
+from tasador.tracing.context import root_of
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import card_text
 from tests.kit.ingestion import Source, ingest_one, own_database

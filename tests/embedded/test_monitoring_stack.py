@@ -15,7 +15,7 @@ import pytest
 from cluster.monitoring import dashboards
 from tasador.clock import now
 from tasador.operations import exporter
-from tasador.records import DeadLetter, PauseRecord
+from tasador.records.loop import DeadLetter, PauseRecord
 from tasador.rollout.backend import Revision, Target
 from tasador.rollout.local import LocalBackend
 from tests.kit.models import make_bundle

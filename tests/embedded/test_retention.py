@@ -15,7 +15,7 @@ from tasador.errors import ConfigurationError
 from tasador.ingestion.replay import catching_up, why_replay
 from tasador.operations.consistency import check
 from tasador.operations.retention import prune
-from tasador.records import DeadLetter
+from tasador.records.loop import DeadLetter
 from tasador.stores.lake import Lake
 from tasador.training.inputs import training_frame
 from tasador.training.sampling import sampled

@@ -18,6 +18,7 @@ from tasador.events.publish import publish as publish_event
 from tasador.model.bundle_writer import stamp_version
 from tasador.model.model_ref import CANDIDATE
 from tasador.operations.doctor import diagnose
+from tasador.records.shadow import ShadowRecord
 from tasador.rollout import pause as pauses
 from tasador.rollout import plan
 from tasador.rollout.backend import Target
@@ -26,7 +27,6 @@ from tasador.rollout.plan import promoted_by_decision, revision_of
 from tasador.rollout.rollback import choose, roll_back
 from tasador.rollout.shadow_report import read_shadow_report
 from tasador.rollout.verbs import Rollout
-from tasador.shadow_record import ShadowRecord
 from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.models import make_bundle

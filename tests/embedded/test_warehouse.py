@@ -34,8 +34,8 @@ from tasador.errors import (
 from tasador.ingestion.loading import read_payload
 from tasador.listings.listing import COLUMNS
 from tasador.listings.rules import MISSING_TEXTS
-from tasador.prediction_record import PredictionRecord
-from tasador.records import DecisionKind, PauseRecord, RolloutOutcome, Verdict
+from tasador.records.loop import DecisionKind, PauseRecord, RolloutOutcome, Verdict
+from tasador.records.prediction import PredictionRecord
 from tasador.warehouse import rows
 from tasador.warehouse.rows import RowFiles
 from tasador.warehouse.warehouse import Warehouse

@@ -10,7 +10,7 @@ import sys
 import threading
 
 from flows import deploy
-from tasador.environment import for_child
+from tasador.machine.environment import for_child
 from tasador.settings import find_home
 from tests.kit.waiting import wait_for
 

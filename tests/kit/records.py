@@ -9,16 +9,16 @@ from typing import Any
 from uuid import uuid4
 
 from tasador.clock import now
-from tasador.prediction_record import PredictionRecord
-from tasador.records import (
+from tasador.records.loop import (
     Batch,
     DecisionRecord,
     DriftRecord,
     MonitorRecord,
     RolloutRecord,
 )
-from tasador.review_record import ReviewRecord
-from tasador.shadow_record import ComparisonRecord, ShadowRecord
+from tasador.records.prediction import PredictionRecord
+from tasador.records.review import ReviewRecord
+from tasador.records.shadow import ComparisonRecord, ShadowRecord
 
 WHEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -22,8 +22,8 @@ from tasador.events.event import (
     PREDICTION_REQUESTED,
 )
 from tasador.operations.provision import METAFLOW_DATABASE
+from tasador.records.shadow import MIRROR
 from tasador.settings import Settings
-from tasador.shadow_record import MIRROR
 from tasador.warehouse.logins import GRANTS, OWNERS, login, read_passwords
 from tests.kit import manifests as kit
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import reflex as rx
 
-from tasador.account_record import Session
 from tasador.errors import TasadorError
+from tasador.records.account import Session
 from tasador_web import rights
 from tasador_web.actions import ACTIONS, perform
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tasador.account_record import ActionRecord, Session
 from tasador.clock import now
 from tasador.errors import TasadorError
-from tasador.reachable import require_running
+from tasador.machine.reachable import require_running
+from tasador.records.account import ActionRecord, Session
 from tasador.settings import Settings
 from tasador_web import visitors
 

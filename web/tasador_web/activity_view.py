@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tasador.account_record import ActionRecord
+from tasador.records.account import ActionRecord
 from tasador_web import words
 
 # Outcome: (what it is called, the colour of its badge).

@@ -26,7 +26,7 @@ from tasador.errors import TasadorError
 from tasador.listings.arrays import InputColumns
 from tasador.listings.listing import INPUTS
 from tasador.model.intervals import LEVELS
-from tasador.prediction_record import SMOKE_TEST_HEADER
+from tasador.records.prediction import SMOKE_TEST_HEADER
 from tasador.scoring.lines import PricedRows
 from tasador.scoring.price_file import check_csv, price_csv
 from tasador.settings import Settings

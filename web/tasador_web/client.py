@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from tasador.prediction_record import SMOKE_TEST_HEADER
+from tasador.records.prediction import SMOKE_TEST_HEADER
 from tasador.settings import Settings, sent
 from tasador_web.languages import text
 

@@ -19,9 +19,9 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import httpx
 
-from tasador.account_record import Role
 from tasador.accounts.verbs import SignInRefused
 from tasador.errors import ConfigurationError, StoreUnavailable
+from tasador.records.account import Role
 from tasador.settings import Settings
 
 CALLBACK = "/login/openid/callback"

@@ -13,7 +13,7 @@ from typing import Any
 
 from reflex_base.event.context import EventContext
 
-from tasador.account_record import Session
+from tasador.records.account import Session
 from tasador_web import visitors
 
 Handler = Callable[..., AsyncIterator[Any]]

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tasador.account_record import Session
 from tasador.errors import TasadorError
+from tasador.records.account import Session
 from tasador.settings import Settings
 
 if TYPE_CHECKING:

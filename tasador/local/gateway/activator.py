@@ -16,7 +16,6 @@ import httpx
 
 from tasador.clock import backoff
 from tasador.errors import TasadorError
-from tasador.files import write_private
 from tasador.local.gateway.answers import Refusal, log
 from tasador.local.gateway.daemon import FUNCTION_PROCESSES
 from tasador.local.gateway.instance import Instance, unready
@@ -24,6 +23,7 @@ from tasador.local.gateway.metrics import GatewayMetrics
 from tasador.local.gateway.options import Options, current_settings, function_environ, grant
 from tasador.local.gateway.services import Revision
 from tasador.local.process import Running, listens, port_is_free, started_at
+from tasador.machine.files import write_private
 from tasador.settings import CHECKOUT, Settings
 
 # Requests of one revision that may wait or be in work; more are refused for now.

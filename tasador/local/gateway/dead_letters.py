@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasador.clock import now
-from tasador.files import write_private
+from tasador.machine.files import write_private
 
 
 class DeadLetters:

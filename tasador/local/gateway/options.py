@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
-from tasador.environment import for_child
 from tasador.errors import ConfigurationError
 from tasador.events.event import PREDICTION_MADE, TYPES
-from tasador.files import write_private
 from tasador.local.gateway.services import Revision
+from tasador.machine.environment import for_child
+from tasador.machine.files import write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file, whole_number
 
 _OBJECTS = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region", "bucket_mlflow")

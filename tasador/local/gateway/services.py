@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tasador.clock import now
-from tasador.files import write_private
 from tasador.local.gateway.answers import Refusal
+from tasador.machine.files import write_private
 
 # Each revision of these functions is a model. The others have one revision from the start.
 MODEL_SERVICES = ("predict", "explain")

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from tasador.local.gateway.answers import Refusal
 from tasador.local.gateway.forward import Forwarder
 from tasador.local.gateway.services import Services
-from tasador.reachable import failure
+from tasador.machine.reachable import failure
 from tasador.settings import CHECKOUT
 
 _SECONDS = 30.0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tasador.disk import writing_below
+from tasador.machine.disk import writing_below
 from tasador.operations.backup.manifest import BackupError, StoredFile
 
 CHUNK = 1 << 20

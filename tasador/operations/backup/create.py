@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasador.clock import now
-from tasador.environment import metaflow_folder
 from tasador.errors import ObjectLost
+from tasador.machine.environment import metaflow_folder
 from tasador.operations.backup import manifest as manifests
 from tasador.operations.backup.content import CHUNK, Contents
 from tasador.operations.backup.databases import Databases, warehouse_of

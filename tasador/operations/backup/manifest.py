@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasador.errors import TasadorError
-from tasador.files import replace_file
+from tasador.machine.files import replace_file
 
 FORMAT = 1
 _NAME = re.compile(r"\d{8}T\d{12}Z")

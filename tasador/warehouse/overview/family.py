@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tasador.records import PROMOTING
+from tasador.records.loop import PROMOTING
 
 
 @dataclass(frozen=True, slots=True)

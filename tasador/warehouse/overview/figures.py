@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from tasador.records import GATE_DECISIONS, DecisionKind
+from tasador.records.loop import GATE_DECISIONS, DecisionKind
 from tasador.warehouse.overview.family import NEWEST, SINCE, USABLE, Family, texts
 
 DATA = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasador.records import GATE_DECISIONS, PROMOTING
+from tasador.records.loop import GATE_DECISIONS, PROMOTING
 from tasador.warehouse.overview.family import (
     NEWEST,
     SERVICES,

@@ -20,7 +20,7 @@ from contextvars import ContextVar, Token
 from typing import Any
 from urllib.parse import unquote
 
-from tasador.trace_context import TraceContext, root_of
+from tasador.tracing.context import TraceContext, root_of
 
 _LOG = logging.getLogger("tasador.tracing")
 

@@ -28,7 +28,7 @@ _INHERITED = frozenset(
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-        # Where telemetry goes (tasador/tracing.py).
+        # Where telemetry goes (tasador/tracing/spans.py).
         *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"),
         *("XDG_", "NPM_CONFIG_", "npm_config_", "TASADOR_", "COVERAGE_"),
     }

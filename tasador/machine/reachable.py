@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from tasador.environment import LOOPBACK, PROXIES, named
 from tasador.errors import ServiceUnavailable
+from tasador.machine.environment import LOOPBACK, PROXIES, named
 from tasador.settings import Settings
 
 # Seconds for a part that has accepted the connection; one that is down refuses at once.

@@ -1,4 +1,4 @@
-"""The record of a person's review of a prediction. Apart from ``records``, as predictions are."""
+"""The record of a person's review of a prediction."""
 
 from __future__ import annotations
 

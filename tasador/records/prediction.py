@@ -1,7 +1,6 @@
 """The record of one answered prediction.
 
-It is not in ``tasador.records``, because predict imports it before its first answer and nothing of
-the rest.
+predict imports it before its first answer, and nothing of the other records.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The records of a shadow: a version that prices what the champion answers, without traffic.
 
-Apart from ``records``, as predictions are: a process of predict that shadows imports this alone.
+A process of predict that shadows imports no other record.
 """
 
 from __future__ import annotations

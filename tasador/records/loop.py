@@ -1,8 +1,7 @@
-"""The records of the platform: what was ingested, judged, decided, rolled out and monitored.
+"""The records of the loop: what was ingested, judged, decided, rolled out and monitored.
 
 Each dataclass is a row of one table of the warehouse; its fields are the columns. Times are aware
-UTC datetimes. A number that the database assigns is None before that. Predictions and reviews of
-them have separate modules.
+UTC datetimes. A number that the database assigns is None before that.
 """
 
 from __future__ import annotations
