@@ -31,7 +31,7 @@ from benchmarks.drift_cases import N, Outcome, World, detections, false_alarms
 from tasador.listings.table import columns_of, read_csv
 from tasador.model.bundle import Bundle
 from tasador.training import fitting
-from tasador.training.search import SearchOptions
+from tasador.training.search_options import SearchOptions
 
 _MOST_ROWS = 90_000  # of the file; more rows are slower and do not change the result
 _OWN_SHARE, _NEW_SHARE = 0.14, 0.09  # for the champion; in states that it is not trained on

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tasador.model.bundle import Bundle
 from tasador.training import fitting, search, splits
+from tasador.training.search_options import SearchOptions
 
 Figures = dict[str, list[float]]
 Log = Callable[[str], None]
@@ -34,7 +35,7 @@ def parameters(frame: pd.DataFrame, trials: int, seed: int) -> search.SearchResu
     """Training parameters: known good ones if ``trials`` is 0, else those of a search."""
     if trials == 0:
         return search.SearchResult(dict(search.KNOWN_GOOD), 0.0, [])
-    return fitting.search(splits.prepare(frame), search.SearchOptions(trials=trials, seed=seed))
+    return fitting.search(splits.prepare(frame), SearchOptions(trials=trials, seed=seed))
 
 
 def trained(frame: pd.DataFrame, folder: Path, *, trials: int = 0, seed: int = 0) -> Bundle:

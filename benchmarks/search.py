@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import report
 from tasador.listings.table import read_csv
 from tasador.training import fitting, splits
-from tasador.training.search import SearchOptions, Views, run_search
+from tasador.training.search import Views, run_search
+from tasador.training.search_options import SearchOptions
 
 
 class Outcome(NamedTuple):

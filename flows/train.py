@@ -64,7 +64,7 @@ class TrainFlow(FlowSpec):
 
         What several tasks of the search need is computed here, once.
         """
-        from tasador.training.search import SearchOptions
+        from tasador.training.search_options import SearchOptions
         from tasador.training.verbs import encode, plan
 
         settings = load_settings()

@@ -30,14 +30,13 @@ from tasador.training.evaluation import evaluate, measured_confidence, ratio_stu
 from tasador.training.interval_fit import FittedIntervals, UnseenRows, fit_intervals
 from tasador.training.search import (
     MOST_ROUNDS,
-    Params,
-    SearchOptions,
     SearchResult,
     Views,
     boost,
     import_xgboost,
     run_search,
 )
+from tasador.training.search_options import Params, SearchOptions
 from tasador.training.splits import CALIBRATION_SHARE, Prepared, prepare
 
 if TYPE_CHECKING:

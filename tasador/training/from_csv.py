@@ -34,7 +34,7 @@ def train_to_folder(
     empty or too few rows are usable, TableError for a bad file.
     """
     from tasador.training import fitting
-    from tasador.training.search import SearchOptions
+    from tasador.training.search_options import SearchOptions
     from tasador.training.splits import describe_refused
 
     out = Path(out)

@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasador.model.bundle import Bundle
-    from tasador.training.search import SearchOptions, SearchResult, Views
+    from tasador.training.search import SearchResult, Views
+    from tasador.training.search_options import SearchOptions
 
 
 # Monitoring checks that requested training and may still start one.

@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def lint(checkout: Path) -> subprocess.CompletedProcess[str]:
+def lint(checkout: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Check the contracts of a checkout, without the cache of another one."""
     return subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache", *options],
         cwd=checkout,
         env={**os.environ, "PYTHONPATH": str(checkout), "COLUMNS": "200"},
         capture_output=True,
@@ -38,6 +38,16 @@ def checkout(tmp_path_factory):
 def test_contracts_hold(checkout):
     done = lint(checkout)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_circle_is_hidden_by_an_import_for_types_alone(checkout):
+    contracts = (checkout / ".importlinter").read_text()
+    excluded = "exclude_type_checking_imports = True"
+    assert excluded in contracts
+    (checkout / "with-types").write_text(contracts.replace(excluded, ""))
+    done = lint(checkout, "--config", "with-types", "--contract", "circles")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 kept" in done.stdout
 
 
 @pytest.mark.parametrize(

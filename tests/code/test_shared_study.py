@@ -12,7 +12,8 @@ import pytest
 from tasador.errors import ConfigurationError, TrainingError
 from tasador.settings import Settings
 from tasador.training import shared_study
-from tasador.training.search import KNOWN_GOOD, SearchOptions
+from tasador.training.search import KNOWN_GOOD
+from tasador.training.search_options import SearchOptions
 from tasador.training.shared_study import SPACE, SharedStudy
 
 TRIALS = 10

@@ -12,7 +12,7 @@ from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.stores.registry import CHAMPION, Registry
 from tasador.training import verbs as training
-from tasador.training.search import SearchOptions
+from tasador.training.search_options import SearchOptions
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.flows import Flow, artifacts, card_text

@@ -14,7 +14,7 @@ from tasador.rollout.rollback import roll_back
 from tasador.stores.lake import Lake, split
 from tasador.stores.registry import CHAMPION, Registry
 from tasador.training import verbs as training
-from tasador.training.search import SearchOptions
+from tasador.training.search_options import SearchOptions
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.training import ready_to_train

@@ -15,7 +15,7 @@ from tasador.operations.pipeline import pending_flows
 from tasador.source.simulator import generate
 from tasador.stores.lake import Lake
 from tasador.training import verbs as training
-from tasador.training.search import SearchOptions
+from tasador.training.search_options import SearchOptions
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
 from tests.kit.ingestion import Source, ingest_one, own_database

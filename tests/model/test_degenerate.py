@@ -15,7 +15,8 @@ from tasador.model.contributions import explain
 from tasador.source.simulator import generate
 from tasador.training import fitting, splits
 from tasador.training.from_csv import train_to_folder
-from tasador.training.search import KNOWN_GOOD, SearchOptions, SearchResult
+from tasador.training.search import KNOWN_GOOD, SearchResult
+from tasador.training.search_options import SearchOptions
 
 ROWS = list(generate(3, "steady", 0, 330))
 HOUSE = {

@@ -10,7 +10,7 @@ from tasador.errors import TrainingError
 from tasador.listings.listing import in_holdout
 from tasador.listings.table import columns_of
 from tasador.training import fitting, search, splits
-from tasador.training.search import SearchOptions
+from tasador.training.search_options import SearchOptions
 from tests.kit.listings import simulated_frame
 from tests.kit.models import QUICK, train_bundle
 
