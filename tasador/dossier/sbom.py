@@ -55,7 +55,6 @@ _FLOWS = (
     "optuna",
     "packaging",
     "plotly",
-    "statsmodels",
 )
 
 

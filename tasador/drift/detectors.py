@@ -68,8 +68,9 @@ def nannyml() -> Any:
     """NannyML, imported on first use (seconds), with its usage logging switched off.
 
     It also imports FLAML, which searches for hyperparameters on request and imports MLflow, Optuna
-    and xgboost, and statsmodels and seaborn, for plots of distributions: half of the time. Nothing
-    here requests either, so empty modules take their place during the import.
+    and xgboost, and for plots of distributions seaborn and statsmodels, which it does not declare
+    and we do not install: half of the time. Nothing here requests either, so empty modules take
+    their place during the import.
     """
     os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
     hidden = {} if "nannyml" in sys.modules else _stand_ins()
