@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import pyarrow as pa
 
 from tasador.ingestion.read_rows import CLEAN_SCHEMA, read_rows
-from tasador.source.payload import blocks
 
 _ROWS_PER_MESSAGE = 100_000
 _COPY_BYTES = 1 << 20
@@ -42,7 +41,7 @@ def read_payload(
     digest = hashlib.blake2b(digest_size=16)
     rows = clean = reported = 0
     with pa.OSFile(str(columns), "wb") as file, pa.ipc.new_stream(file, CLEAN_SCHEMA) as writer:
-        for read in read_rows(blocks(payload)):
+        for read in read_rows(payload):
             digest.update(read.canonical)
             stage(read.raw, read.clean, read.quarantined)
             writer.write_batch(read.listings)

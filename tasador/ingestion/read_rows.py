@@ -7,9 +7,9 @@ the Parquet file are made from these. Rows that were read one by one go the same
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from tasador.arrays import Array
 from tasador.ingestion.arrow import bool_array, bytes_array, number_array, scalar, text_array
 from tasador.ingestion.lines import content_of, copy_lines, lines_of
 from tasador.ingestion.row_texts import column_texts, number_texts, row_as_json, row_texts
+from tasador.ingestion.uniform_rows import Cells, read_uniform
 from tasador.listings.arrays import arrays_of
 from tasador.listings.by_column import Given, read_columns, whole_codes
 from tasador.listings.listing import (
@@ -32,8 +33,8 @@ from tasador.listings.listing import (
 )
 from tasador.listings.rules import LONGEST_TEXT, RULES, Kind, Rule
 from tasador.listings.text_column import TextColumn
-from tasador.source.payload import Block, Row, read_payload_row
-from tasador.source.plain_rows import PlainRows
+from tasador.source.payload import Row, blocks, read_payload_row
+from tasador.source.plain_rows import PlainRows, read_plain, storable_rows
 
 _NUMERIC = ("price", *NUMBERS)
 _NOTHING = type(None)
@@ -73,15 +74,20 @@ class ReadRows:
         return int(self.listings.num_rows)
 
 
-def read_rows(blocks: Iterable[Block]) -> Iterator[ReadRows]:
-    """Read the blocks of a payload."""
+def read_rows(payload: BinaryIO) -> Iterator[ReadRows]:
+    """Read the rows of a payload, in blocks."""
     first = 0
-    for block in blocks:
-        read = (
-            _read_plain(block, first) if isinstance(block, PlainRows) else _read_each(block, first)
-        )
+    for block in blocks(payload, _decoded):
+        read = _read_each(block, first) if isinstance(block, list) else _read_plain(block, first)
         yield read
         first += read.rows
+
+
+def _decoded(text: str) -> PlainRows | None:
+    rows = storable_rows(text)
+    if rows is None or (columns := read_uniform(rows)) is None:
+        return read_plain(text)
+    return PlainRows(len(columns[COLUMNS[0]].texts), columns, len(rows))
 
 
 def _read_plain(block: PlainRows, first: int) -> ReadRows:
@@ -211,13 +217,12 @@ class _Received(NamedTuple):
     codes: pa.Array | None = None
 
 
-def _received(rule: Rule, values: list[Any]) -> _Received:
+def _received(rule: Rule, values: list[Any] | Cells) -> _Received:
+    if isinstance(values, Cells):
+        return _received_cells(rule, *values)
     types = set(map(type, values))
     if types <= {float, _NOTHING} and (numbers := _numbers(values)) is not None:
-        texts, codes = number_texts(numbers), None
-        if rule.kind in _CODES and (whole := whole_codes(rule, numbers)) is not None:
-            codes = _code_texts(whole, rule.kind)
-        return _Received(texts, numbers, codes)
+        return _received_cells(rule, number_texts(numbers), numbers)
     if not types <= {str, _NOTHING}:
         return _Received(column_texts(values), values)
     if rule.kind in _CODES:
@@ -225,6 +230,20 @@ def _received(rule: Rule, values: list[Any]) -> _Received:
         return _Received(texts, values, _codes_of_texts(rule, texts))
     column = TextColumn.of(values)
     return _Received(text_array(column.values).take(number_array(column.row_indices)), column)
+
+
+def _received_cells(rule: Rule, texts: pa.Array, numbers: Array | None) -> _Received:
+    if numbers is not None:
+        codes = None
+        if rule.kind in _CODES and (whole := whole_codes(rule, numbers)) is not None:
+            codes = _code_texts(whole, rule.kind)
+        return _Received(texts, numbers, codes)
+    if rule.kind in _CODES:
+        codes = _codes_of_texts(rule, texts)
+        return _Received(texts, [] if codes is not None else texts.to_pylist(), codes)
+    encoded = pc.dictionary_encode(texts, null_encoding="encode")
+    indices = np.from_dlpack(encoded.indices)
+    return _Received(texts, TextColumn(encoded.dictionary.to_pylist(), indices))
 
 
 def _codes_of_texts(rule: Rule, texts: pa.Array) -> pa.Array | None:

@@ -82,12 +82,14 @@ def rows(path: Path) -> Iterator[Row]:
                 yield value
 
 
-def blocks(file: BinaryIO) -> Iterator[Block]:
+def blocks(
+    file: BinaryIO, decode: Callable[[str], PlainRows | None] = read_plain
+) -> Iterator[Block]:
     """Decode the rows as ``rows`` does, about ten thousand at a time.
 
     Plain rows come as columns; the others, one by one, as a list of Row.
     """
-    for key, value in _members(JsonReader(file), _blocks):
+    for key, value in _members(JsonReader(file), lambda reader: _blocks(reader, decode)):
         if key == "data" and isinstance(value, PlainRows | list):
             yield value
 
@@ -151,14 +153,14 @@ def _rows(reader: JsonReader) -> Iterator[Row]:
         yield _row(*reader.value())
 
 
-def _blocks(reader: JsonReader) -> Iterator[Block]:
+def _blocks(reader: JsonReader, decode: Callable[[str], PlainRows | None]) -> Iterator[Block]:
     """The rows in blocks: as many at once as plain JSON goes on, the others one by one."""
     size, alone, number = _LARGEST_BLOCK, 0, 0
     waiting: list[Row] = []
     for _ in reader.items(lenient=True):
         reader.place = f"row {number}"
         plain = None
-        while not alone and (plain := read_plain(reader.ahead(size))) is None:
+        while not alone and (plain := decode(reader.ahead(size))) is None:
             if size > _SMALLEST_BLOCK:
                 size //= 8
             else:

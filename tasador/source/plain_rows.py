@@ -8,6 +8,7 @@ counted. Rows that may be read differently than one by one are left to ``payload
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -39,11 +40,11 @@ _SPACE = " \t\n\r"
 class PlainRows(NamedTuple):
     """Rows of plain values, by column, and how many characters of the payload they are.
 
-    An absent value is None.
+    A column is a list, None for an absent value, or what else a reader of them returns.
     """
 
     rows: int
-    columns: dict[str, list[Any]]
+    columns: Mapping[str, Any]
     characters: int
 
 
@@ -53,15 +54,24 @@ def read_plain(text: str) -> PlainRows | None:
     None if there is none, or if any must be read one by one.
     """
     opening = text[:1]
-    if opening not in ("{", "[") or not (size := _whole_rows(text, "}" if opening == "{" else "]")):
+    if (rows := storable_rows(text)) is None:
         return None
-    text = text[:size]
-    if not _is_storable(text):
-        return None
-    columns = _strict(text, opening) or _lenient(text, opening)
+    columns = _strict(rows, opening) or _lenient(rows, opening)
     if columns is None:
         return None
-    return PlainRows(len(columns[COLUMNS[0]]), columns, size)
+    return PlainRows(len(columns[COLUMNS[0]]), columns, len(rows))
+
+
+def storable_rows(text: str) -> str | None:
+    """What is probably the whole rows at the beginning of ``text``, which begins with a row.
+
+    None if there is none, or if columns of text cannot hold all that they contain.
+    """
+    opening = text[:1]
+    if opening not in ("{", "[") or not (size := _whole_rows(text, "}" if opening == "{" else "]")):
+        return None
+    rows = text[:size]
+    return rows if _is_storable(rows) else None
 
 
 def _is_storable(text: str) -> bool:

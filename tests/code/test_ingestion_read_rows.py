@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tasador.ingestion import loading
 from tasador.ingestion.batch_file import write_parquet
 from tasador.ingestion.read_rows import read_rows
+from tasador.ingestion.uniform_rows import read_uniform
 from tasador.listings.listing import (
     COLUMNS,
     canonical_line,
@@ -26,7 +27,7 @@ from tasador.listings.listing import (
 )
 from tasador.source import payload as payloads
 from tasador.source.payload import blocks, read_payload_row, rows
-from tasador.source.plain_rows import PlainRows, read_plain
+from tasador.source.plain_rows import PlainRows, read_plain, storable_rows
 from tasador.source.simulator import generate
 
 CASES = int(os.environ.get("TASADOR_FUZZ_CASES", "200"))
@@ -106,7 +107,7 @@ def lines(buffer):
 def by_column(body):
     """The same, read by ``read_rows``."""
     result, digested = [], []
-    for read in read_rows(blocks(io.BytesIO(body))):
+    for read in read_rows(io.BytesIO(body)):
         stored_json = [line[13] for line in lines(read.raw)]
         raw = [text and json.loads(text) for text in stored_json]
         texts = [line[1:13] for line in lines(read.raw)]
@@ -263,10 +264,85 @@ def test_plain_rows_are_read_at_once():
     body = payload([json.dumps(GOOD)] * 50_000)
     assert all(isinstance(block, PlainRows) for block in blocks(io.BytesIO(body)))
     spoiled = body.replace(b"Hanover", b"a\\u0000", 1)
-    kinds = [type(block) for block in blocks(io.BytesIO(spoiled))]
-    alone = sum(len(b) for b in blocks(io.BytesIO(spoiled)) if isinstance(b, list))
+    kinds = [type(block) for block in blocks(io.BytesIO(spoiled), read_plain)]
+    alone = sum(len(b) for b in blocks(io.BytesIO(spoiled), read_plain) if isinstance(b, list))
     assert list in kinds
     assert alone < 200
+
+
+UNIFORM_VALUES = {
+    "text": st.sampled_from(
+        ["null", '""', '"a"', '"601.0"', "\"é, 'x': 1\"", '"null"', '"2022-02-23"']
+    ),
+    "number": st.sampled_from(
+        ["null", "0.0", "-0.0", "2.5", "601.0", "1e+16", "1e-07", "123456.0"]
+    ),
+}
+
+
+@st.composite
+def uniform_texts(draw):
+    """Rows of one layout, of which one character may be replaced."""
+    kinds = {name: draw(st.sampled_from(["text", "number"])) for name in COLUMNS}
+    colon, comma = draw(st.sampled_from([":", ": "])), draw(st.sampled_from([",", ", "]))
+    rows = [
+        comma.join(f'"{name}"{colon}{draw(UNIFORM_VALUES[kind])}' for name, kind in kinds.items())
+        for _ in range(draw(st.integers(1, 4)))
+    ]
+    text = "{" + draw(st.sampled_from(["},{", "}, {", "},\n{"])).join(rows) + "}"
+    if draw(st.booleans()):
+        place = draw(st.integers(0, len(text) - 1))
+        instead = draw(st.sampled_from(["", *'{}[],:" \n\\\t0-.e+nulaé', text[place] * 2]))
+        text = text[:place] + instead + text[place + 1 :]
+    return text
+
+
+@SETTINGS
+@given(uniform_texts())
+def test_rows_of_one_layout_are_what_json_has(text):
+    """A text that JSON refuses, or reads differently, must be refused here too."""
+    whole = storable_rows(text)
+    found = whole and read_uniform(whole)
+    if not found:
+        return
+    expected = json.loads(f"[{whole}]", object_pairs_hook=list)
+    assert [[name for name, _ in row] for row in expected] == [list(found)] * len(expected)
+    for place, cells in enumerate(found.values()):
+        values = [row[place][1] for row in expected]
+        texts = [v if v is None or isinstance(v, str) else repr(v) for v in values]
+        assert cells.texts.to_pylist() == texts
+        if cells.numbers is None:
+            assert {type(value) for value in values} <= {str, type(None)}
+        else:
+            assert {type(value) for value in values} <= {float, type(None)}
+            assert [None if v != v else repr(v) for v in cells.numbers.tolist()] == texts
+
+
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
+@pytest.mark.parametrize("between", [",", ", ", ",\n"])
+def test_rows_of_one_layout_are_found_in_their_bytes(separators, between):
+    """Parity would also hold if no layout were found."""
+    texts = [json.dumps(row, separators=separators) for row in [GOOD, {**GOOD, "city": None}]]
+    found = read_uniform(between.join(texts))
+    assert found["city"].texts.to_pylist() == ["Hanover", None]
+    assert found["price"].numbers.tolist() == [469000.0] * 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**GOOD, "price": 469000},
+        {**GOOD, "city": "a\tb"},
+        {**GOOD, "bed": "3.0"},
+        {**GOOD, "colour": "red"},
+        dict(reversed(GOOD.items())),
+        {name: GOOD[name] for name in COLUMNS[:-1]},
+    ],
+)
+def test_a_row_that_differs_leaves_its_block_to_json(other):
+    assert read_uniform(json.dumps(GOOD)) is not None
+    for mixed in ([other, GOOD], [GOOD, other], [GOOD, other, GOOD]):
+        assert read_uniform(",".join(map(json.dumps, mixed))) is None
 
 
 @pytest.mark.parametrize(

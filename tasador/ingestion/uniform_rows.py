@@ -1,0 +1,165 @@
+"""Rows of one layout found in the bytes of a payload, without a Python object for each value.
+
+A server writes every row alike: the twelve columns in their order, with the same white space. Then
+all bytes but the values are known, and each value lies between two quotes whose positions numpy
+finds. Each byte is compared with the layout; at the first difference the block is left to the
+reader that decodes JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasador.arrays import Array
+from tasador.ingestion.arrow import number_array
+from tasador.ingestion.row_texts import number_texts
+from tasador.listings.listing import COLUMNS
+
+_LAYOUT = re.compile(
+    rf'{{"{COLUMNS[0]}":( ?)(?:null|"[^"]*"|[^ ,"]*),( ?)"{COLUMNS[1]}":', re.ASCII
+)
+_BETWEEN_ROWS = re.compile(r"\}(,[ \n]?)\{")
+_QUOTE, _OPENING, _SPACE = ord('"'), ord("{"), ord(" ")
+_NULL = b"null"
+# Zeros behind the text: a position that the layout suggests may be beyond its end.
+_BEYOND = 64
+
+
+class Cells(NamedTuple):
+    """A column as received: its texts, null where missing, and its ``numbers`` (float64, NaN where
+    missing) if they are numbers and no texts."""
+
+    texts: pa.Array
+    numbers: Array | None
+
+
+def read_uniform(rows: str) -> dict[str, Cells] | None:
+    """The columns of whole rows that UTF-8 can hold (``plain_rows.storable_rows``).
+
+    None unless all have one layout, and all numbers are written as Python writes a float.
+    """
+    layout = _LAYOUT.match(rows)
+    if layout is None or "\\" in rows:
+        return None
+    found = _BETWEEN_ROWS.search(rows)
+    return _Block(rows.encode(), layout[1], layout[2], found[1] if found else ",").columns()
+
+
+class _Values(NamedTuple):
+    """Where the values of a column begin and end, texts with their quotes, and which are texts."""
+
+    begin: Array
+    end: Array
+    is_text: Array
+
+
+class _Block:
+    """Whole rows, with the white space behind a colon, behind a comma, and between two rows."""
+
+    def __init__(self, data: bytes, colon: str, comma: str, between: str) -> None:
+        self._data, self._size = pa.py_buffer(data), len(data)
+        padded = data + bytes(_BEYOND)
+        self._bytes = np.frombuffer(padded, dtype=np.uint8)
+        # Words at every byte.
+        self._words = {
+            size: np.ndarray(len(data) + _BEYOND - size, f"<u{size}", padded, strides=(1,))
+            for size in (1, 2, 4, 8)
+        }
+        self._rows = np.flatnonzero(self._bytes == _OPENING)
+        # A last row has none of a next one behind it.
+        beyond = np.full(_BEYOND, len(data) + len(between) + 1)
+        self._quotes = np.append(np.flatnonzero(self._bytes == _QUOTE), beyond)
+        self._between = between.encode()
+        opening = [f"{'{' if name == COLUMNS[0] else ',' + comma}" for name in COLUMNS]
+        self._keys = [
+            f'{before}"{name}":{colon}'.encode()
+            for before, name in zip(opening, COLUMNS, strict=True)
+        ]
+        # From the end of a bare value to the next quote: of the next column, or the next row.
+        self._gaps = [*([len(comma) + 1] * (len(COLUMNS) - 1)), len(between) + 2]
+
+    def columns(self) -> dict[str, Cells] | None:
+        """The twelve columns; None if any byte differs from the layout."""
+        values = self._values()
+        if values is None:
+            return None
+        columns = {}
+        for name, found in values.items():
+            cells = self._cells(*found)
+            if cells is None:
+                return None
+            columns[name] = cells
+        return columns
+
+    def _values(self) -> dict[str, _Values] | None:
+        """The places of all values, when everything between them has been compared."""
+        control = np.count_nonzero(self._bytes[: self._size] < _SPACE)
+        if control != (len(self._rows) - 1) * self._between.count(b"\n"):
+            return None
+        values = {}
+        at, quote = self._rows, np.searchsorted(self._quotes, self._rows)
+        for name, key, gap in zip(COLUMNS, self._keys, self._gaps, strict=True):
+            if not self._has(key, at):
+                return None
+            begin, quote = at + len(key), quote + 2
+            is_text = self._bytes[begin] == _QUOTE
+            at = np.where(is_text, self._quotes[quote + 1] + 1, self._quotes[quote] - gap)
+            quote = quote + 2 * is_text
+            if (at <= begin).any() or (at >= self._size).any():
+                return None
+            values[name] = _Values(begin, at, is_text)
+        next_rows = np.append(self._rows[1:], self._size + len(self._between))
+        ends_well = (
+            self._has(b"}", at)
+            and self._has(self._between, at[:-1] + 1)
+            and np.array_equal(at + 1 + len(self._between), next_rows)
+        )
+        return values if ends_well else None
+
+    def _has(self, expected: bytes, at: Array) -> bool:
+        """Whether the bytes are at each of the positions."""
+        size = max(size for size in self._words if size <= len(expected))
+        for place in {*range(0, len(expected) - size, size), len(expected) - size}:
+            word = int.from_bytes(expected[place : place + size], "little")
+            if (self._words[size][at + place] != word).any():
+                return False
+        return True
+
+    def _cells(self, begin: Array, end: Array, is_text: Array) -> Cells | None:
+        """The column; None if it has texts and numbers, or numbers written differently."""
+        rows = len(begin)
+        missing = ~is_text & (end - begin == len(_NULL))
+        missing &= self._words[4][begin] == int.from_bytes(_NULL, "little")
+        has_numbers = not (is_text | missing).all()
+        if has_numbers and is_text.any():
+            return None
+        # The texts, and between two of them whatever separates them.
+        offsets = np.empty(2 * rows + 1, dtype=np.int32)
+        offsets[:-1:2] = begin + is_text
+        offsets[1::2] = end - is_text
+        offsets[-1] = offsets[-2]
+        buffers = [None, pa.py_buffer(offsets), self._data]
+        texts = pa.Array.from_buffers(pa.string(), 2 * rows, buffers).take(
+            number_array(np.arange(0, 2 * rows, 2), missing)
+        )
+        if is_text.any():
+            return Cells(texts, None)
+        numbers = _canonical(texts)
+        return None if numbers is None else Cells(texts, numbers)
+
+
+def _canonical(texts: pa.Array) -> Array | None:
+    """The numbers of texts, NaN where missing; None if Python writes any of them differently."""
+    try:
+        read = texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    numbers = np.from_dlpack(pc.fill_null(read, float("nan")))
+    if np.isinf(numbers).any() or np.isnan(numbers).sum() != texts.null_count:
+        return None
+    return numbers if number_texts(numbers).equals(texts) else None
