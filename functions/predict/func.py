@@ -138,6 +138,7 @@ def describe(_request: Request) -> Response:
             "params": manifest.params,
             "features": manifest.features,
             "intervals": manifest.intervals,
+            "size_factors": manifest.size_factors,
             "ranges": manifest.ranges,
             "correlation_id": model.correlation_id(),
         }

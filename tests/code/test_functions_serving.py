@@ -275,6 +275,7 @@ def test_index_model_and_states_describe_the_served_model(predict, model):
     assert description["digest"] == model.manifest.digest
     assert description["metrics"] == model.manifest.metrics
     assert description["ratio_study"] == model.manifest.ratio_study != {}
+    assert description["size_factors"] == model.manifest.size_factors != {}
     assert predict.get("/states").json()["states"] == model.manifest.categories["state"]
 
 
