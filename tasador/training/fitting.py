@@ -37,7 +37,7 @@ from tasador.training.search import (
     run_search,
 )
 from tasador.training.search_options import Params, SearchOptions
-from tasador.training.splits import CALIBRATION_SHARE, Prepared, prepare
+from tasador.training.splits import Prepared, prepare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,9 +104,9 @@ def fit(
 ) -> TrainedModel:
     """Fit the final model on all training rows.
 
-    First a twin is fitted without the calibration slice. Its errors there give the number of rounds
-    and the intervals, which are therefore slightly wider than the final model needs. Every row's
-    features come from other folds, also in the slice, so one encoding serves both models.
+    First twins are fitted, each without one slice of the properties. Their errors there give the
+    number of rounds and the intervals, which are therefore slightly wider than the final model
+    needs. Every row's features come from other folds, so one encoding serves all of these models.
     """
 
     def report_encoding(fraction: float, message: str) -> None:
@@ -117,9 +117,7 @@ def fit(
     report_encoding(1.0, f"{len(prepared.place):,} rows")
     views = Views.of(sample, np.log(prepared.columns["price"]))
     encoders = replace(encoders, blend=views.blend)
-    if progress is not None:
-        progress("calibrate", 0.0, "fitting without the calibration slice")
-    rounds, intervals = _calibrated(prepared, views, search_result.params, seed)
+    rounds, intervals = _calibrated(prepared, views, search_result.params, seed, progress)
     if progress is not None:
         progress("calibrate", 1.0, f"{rounds} rounds are enough")
         progress("fit", 0.0, f"{rounds} rounds on {len(prepared.place):,} rows")
@@ -177,27 +175,37 @@ def write(
 
 
 def _calibrated(
-    prepared: Prepared, views: Views, params: Params, seed: int
+    prepared: Prepared, views: Views, params: Params, seed: int, progress: Progress | None
 ) -> tuple[int, FittedIntervals]:
-    """Fit a twin without the calibration slice: (rounds, intervals)."""
-    held = prepared.calibration
-    # The error in a state that was never seen is measured on states whose masked views the twin did
+    """The number of rounds, and the intervals by the errors of twins, one without each slice."""
+    # The error in a state that was never seen is measured on states whose masked views the twins do
     # not train on: other listings of the same state would make it look too good.
     apart = _set_apart(prepared.columns["state"])
-    shown, unseen = views.split(held, hidden=~apart)
-    training = shown.matrix(hidden=~apart[~held])
-    twin = boost(
-        params,
-        training,
-        rounds=MOST_ROUNDS,
-        seed=seed,
-        judged=unseen.matrix(like=training),
-    )
-    rounds = int(twin.best_iteration) + 1
+    rounds, unseen = MOST_ROUNDS, []
+    slices = np.unique(prepared.slices)
+    for done, number in enumerate(slices):
+        if progress is not None:
+            text = f"fitting without slice {done + 1} of {len(slices)}"
+            progress("calibrate", done / len(slices), text)
+        held = prepared.slices == number
+        shown, hidden = views.split(held, hidden=~apart)
+        training = shown.matrix(hidden=~apart[~held])
+        judged = hidden.matrix(like=training) if done == 0 else None
+        twin = boost(params, training, rounds=rounds, seed=seed, judged=judged)
+        if judged is not None:
+            rounds = int(twin.best_iteration) + 1
+        unseen.append(_unseen(prepared, hidden, held, apart, twin, rounds))
+    return rounds, fit_intervals(UnseenRows.joined(unseen), seed)
+
+
+def _unseen(
+    prepared: Prepared, unseen: Views, held: Array, apart: Array, twin: Booster, rounds: int
+) -> UnseenRows:
+    """The errors of a twin in the slice that it has not seen."""
     both = (unseen.sample.matrix, unseen.sample.masked[0])
-    # Few held-out properties lie in unseen places, so each one is also priced with a masked view.
+    # Few properties lie in unseen places, so each one is also priced with a masked view.
     matrix = np.concatenate(both)
-    predictions = shown.blend.log_prices(matrix) + twin.inplace_predict(
+    predictions = unseen.blend.log_prices(matrix) + twin.inplace_predict(
         matrix, iteration_range=(0, rounds)
     )
     residuals = np.tile(unseen.log_price, 2) - predictions
@@ -209,15 +217,14 @@ def _calibrated(
     calibrates = judged.copy()
     calibrates[len(unmasked) :] &= groups[len(unmasked) :] == GROUPS.index(NO_PLACE)
     nowhere = np.full(len(unmasked), None, dtype=object)
-    rows = UnseenRows(
+    return UnseenRows(
         matrix=matrix[judged],
         errors=residuals[judged],
         groups=groups[judged],
         states=np.concatenate([columns["state"], nowhere])[judged],
-        second_half=np.tile(prepared.place[held] >= CALIBRATION_SHARE / 2, 2)[judged],
+        second_half=np.tile(prepared.second_half[held], 2)[judged],
         calibrates=calibrates[judged],
     )
-    return rounds, fit_intervals(rows, seed)
 
 
 def _set_apart(states: Array) -> Array:

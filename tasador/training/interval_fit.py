@@ -3,7 +3,8 @@ factors on these, and the quantiles (``tasador.model.intervals``)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,16 @@ class UnseenRows:
     states: Array
     second_half: Array
     calibrates: Array
+
+    @classmethod
+    def joined(cls, parts: Sequence[UnseenRows]) -> UnseenRows:
+        """The rows of several parts as one."""
+        return cls(
+            **{
+                each.name: np.concatenate([getattr(part, each.name) for part in parts])
+                for each in fields(cls)
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,16 @@ def test_coverage_on_unseen_properties(trained, unseen, market, level):
     assert len(rows) > 3000
     predictions = trained.predict(columns_of(rows))
     inside = (rows["price"] >= predictions.low[level]) & (rows["price"] <= predictions.high[level])
-    # Two points, and twice the noise of a calibration slice of about 800 properties.
-    slack = 0.02 + 2 * np.sqrt(LEVELS[level] * (1 - LEVELS[level]) / 800)
+    # Two points, and twice the noise of about 5,000 properties that calibrate.
+    slack = 0.02 + 2 * np.sqrt(LEVELS[level] * (1 - LEVELS[level]) / 5000)
     assert abs(inside.mean() - LEVELS[level]) < slack
+
+
+def test_all_training_rows_calibrate(trained, market):
+    """A state has a factor from 100 rows, which no slice of this market has of many states."""
+    learned = market[~market["holdout"] & market["price"].between(10_000, 5_000_000)]
+    rows = learned["state"].value_counts()
+    assert set(trained.manifest.size_factors["states"]) == set(rows[rows >= 100].index)
 
 
 def test_intervals_are_wider_with_fewer_known_fields(trained, unseen):

@@ -44,10 +44,11 @@ def test_splits_keep_a_property_together(market):
     prepared = splits.prepare(market)
     keys = keys_of_rows(prepared.columns)
     assert len(set(keys)) < len(keys), "some properties occur twice"
-    for split in (prepared.calibration, prepared.folds):
+    for split in (prepared.slices, prepared.second_half, prepared.folds):
         pairs = set(zip(keys.tolist(), split.tolist(), strict=True))
         assert len(pairs) == len(set(keys))
-    assert 0.12 < prepared.calibration.mean() < 0.18
+    assert set(prepared.slices) == set(range(5))
+    assert 0.16 < prepared.calibration.mean() < 0.24
 
 
 def test_row_order_does_not_change_the_digest(market, tmp_path):
