@@ -68,7 +68,7 @@ def demo():
                 start_new_session=True,  # ends together with its batch source
             )
         try:
-            while "the platform keeps running" not in log.read_text():
+            while "The platform keeps running" not in log.read_text():
                 if process.poll() is not None:
                     raise SystemExit(log.read_text())
                 time.sleep(1)
@@ -210,13 +210,22 @@ def mlflow(page, url):
     photograph(page, "mlflow", 1200, 560)
 
 
+def seen(log):
+    """The lines that remain on a terminal: without the spinners, which are written over."""
+    lines = []
+    for line in log.split("\n"):
+        if "\x1b[1A" in line and lines:
+            lines.pop()
+        lines.append(re.sub(r"\x1b\[\?25[lh]", "", re.split(r"\r|\x1b\[2K", line)[-1]))
+    return lines
+
+
 def terminal(page, log):
     """The demo's first lines as a terminal shows them."""
-    cursor = r"\x1b\[\?25[lh]"
-    lines = re.sub(cursor, "", log.read_text()).splitlines()
-    first = next(n for n, line in enumerate(lines) if "─" in line)
+    lines = seen(log.read_bytes().decode())
+    first = next(n for n, line in enumerate(lines) if "-- batch 0" in line)
     # The web app's services start in the background and report in between.
-    loop = [line for line in lines[first:] if " up at http" not in line]
+    loop = [line for line in lines[first:] if line.strip() and " up at http" not in line]
     shown = "\n".join(loop[:TERMINAL_LINES])
     console = Console(file=io.StringIO(), record=True, width=COLUMNS)
     console.print(Text.from_ansi(shown))

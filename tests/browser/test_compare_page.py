@@ -19,9 +19,11 @@ def opened(page, web, query=""):
 def test_home_is_priced_in_every_state_and_in_the_cities_of_one(page, web, platform, model):
     opened(page, web, "?house_size=1850&bed=3")
     page.wait("document.getElementById('house_size').value === '1850'")
+    # The home of a link is priced at once.
+    page.wait("document.querySelectorAll('.ranked tbody tr').length > 1")
     page.fill("house_size", "2,100")
     page.press("Enter")
-    page.wait("document.querySelectorAll('.ranked tbody tr').length > 1")
+    page.wait("location.search === '?house_size=2100&bed=3'")
     prices = [money(t) for t in page.texts(".ranked td.number:not(.hint)")]
     assert prices == sorted(prices, reverse=True)
     page.shows("times what it costs in", "#sentence")
@@ -33,6 +35,19 @@ def test_home_is_priced_in_every_state_and_in_the_cities_of_one(page, web, platf
     page.press("Enter")
     page.wait("document.querySelector('.notice.red')")
     page.shows("House size is not a number.", ".notice.red", exactly=True)
+
+
+def test_both_homes_begin_as_that_of_a_link(page, web, model):
+    opened(page, web, "?house_size=1850&bed=3")
+    page.wait("document.getElementById('house_size').value === '1850'")
+    page.click(".choices button:nth-child(2)")
+    page.wait("document.getElementById('homes-form')")
+    for name, value in {"house_size_a": "1850", "house_size_b": "1850", "bed_b": "3"}.items():
+        page.wait(f"document.getElementById('{name}').value === '{value}'")
+    page.fill("bed_b", "4")
+    page.press("Enter")
+    page.wait("document.querySelector('#differences tbody tr')")
+    page.shows("3 → 4", "#differences")
 
 
 def test_differences_of_two_homes_add_up_by_the_keyboard(page, web, platform, model):

@@ -86,7 +86,7 @@ def test_models_page_follows_promotion_and_rejection(page, web, warehouse):
 
 
 def test_market_page_follows_a_drift_alarm(page, web, warehouse):
-    circles = "document.querySelectorAll('.halves > .card .chart circle').length"
+    points = "document.querySelectorAll('.halves > .card .chart .point').length"
     opened(page, web, "/market")
     batch_id, correlation_id = uuid4().hex, uuid4().hex
     batch = make_batch(
@@ -101,14 +101,14 @@ def test_market_page_follows_a_drift_alarm(page, web, warehouse):
     page.wait("document.body.innerText.includes('Batch 77')", 20)
     page.shows("not judged yet")
     # Other tests' batches.
-    before = page.js(circles)
+    before = page.js(points)
     warehouse.record_drift(
         make_drift_record(batch_id=batch_id, scores=SCORES, reasons=["prices are 24% above"])
     )
     page.wait("document.querySelector('#batch').innerText.includes('prices are 24% above')", 20)
     page.wait(row_with("Price", "2.1×", rows=".heat-map tbody tr"))
-    page.wait(f"{circles} >= {before + 3}")
-    page.wait("document.querySelector('#distribution .chart circle')")
+    page.wait(f"{points} >= {before + 3}")
+    page.wait("document.querySelector('#distribution .chart .point')")
     page.choose("feature", "state")
     page.wait("document.querySelector('#distribution p.hint').innerText.startsWith('Without a')")
     decide(warehouse, 903, correlation_id=correlation_id)
@@ -288,6 +288,38 @@ def test_filter_typed_before_the_server_answers_is_kept(page, web, warehouse):
     page.click("#filters button")
     page.wait("location.search === '?version=951'")
     page.wait("document.querySelectorAll('[data-prediction]').length === 1")
+
+
+def test_menu_of_a_phone_opens_names_the_page_and_leads_to_another(page, web, warehouse):
+    page.size(390, 844)
+    opened(page, web, "/models")
+    page.shows("Models", ".menu summary")
+    page.js("document.querySelector('.menu summary').focus()")
+    page.press("Enter")
+    page.wait("document.querySelector('.menu').open")
+    # What the page's script presses, to ask for news, does not close it.
+    page.js("document.querySelector('[data-tick]').click()")
+    assert page.js("document.querySelector('.menu').open")
+    page.press("Escape", 27)
+    page.wait("!document.querySelector('.menu').open")
+    page.click(".menu summary")
+    page.wait("document.querySelector('.menu').open")
+    assert page.text(".menu [aria-current=page]").strip() == "Models"
+    page.click(".menu a[href='/market']")
+    page.wait("document.querySelector('h1')?.innerText === 'Market'")
+    page.wait("!document.querySelector('.menu').open")
+
+
+def test_tables_name_their_columns_on_a_phone(page, web, warehouse):
+    decide(warehouse, 907, reasons=["Better than the champion: by far."])
+    page.size(390, 844)
+    opened(page, web, "/models?version=907")
+    page.wait(row_with("Version 907", "Better than the champion"))
+    said = page.js(
+        "[...document.querySelectorAll('.stacked tbody tr:first-child td')]"
+        ".map(e => getComputedStyle(e, '::before').content)"
+    )
+    assert said[:3] == ['"Decision"', '"Median error"', '"R²"']
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

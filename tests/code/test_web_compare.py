@@ -73,7 +73,7 @@ def test_warnings_of_every_place_are_said_once():
     odd = "bed 90 is outside the training range (1 to 12)"
     answer = priced([1.0, 2.0], [(0, [odd, "state 'x' is not in the training data"]), (1, [odd])])
     [text] = compare_view.common_warnings(answer, {"bed": "90"})
-    assert text.startswith("A bedrooms of 90 is unusual")
+    assert text.startswith("90 bedrooms are unusual")
     assert compare_view.common_warnings(priced([1.0, 2.0], [(0, [odd])]), {}) == []
 
 
@@ -92,8 +92,13 @@ def test_parts_of_a_difference_add_up_as_shown():
     second["price"] = first["base"] + sum(c["dollars"] for c in second["columns"])
     parts = compare_view.differences_of(first, second)
     assert sum(money(p.dollars) for p in parts) == round(second["price"]) - round(first["price"])
-    assert [p.name for p in parts] == ["Bedrooms", "Homes like it nearby", "State", "Bathrooms"]
-    assert [p.given for p in parts] == ["3 → 4", "", "Texas → Ohio", "not given"]
+    assert [p.name for p in parts] == [
+        "Bedrooms",
+        "Homes like it nearby",
+        "State",
+        "What you left out",
+    ]
+    assert [p.given for p in parts] == ["3 → 4", "", "Texas → Ohio", "bathrooms"]
     assert [p.kind for p in parts] == ["up", "up", "down", "down"]
     assert (parts[0].left, parts[0].width) == (50, 50)
     assert parts[2].left + parts[2].width == pytest.approx(50)

@@ -269,7 +269,7 @@ def test_price_lies_in_its_bands_on_one_scale():
     answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], **UNKNOWN}
     shown = estimate_view.estimate_of(answer, {"house_size": "1000"}, PREDICTION)
     assert (shown.low, shown.high, shown.price) == ("$90,000", "$110,000", "$101,000")
-    assert shown.per_foot == "$101 per sq ft"
+    assert [(a.name, a.dollars) for a in shown.amounts] == [("Per square foot", "$101")]
     for band in bands:
         assert band.left < shown.mark < band.left + band.width
     assert bands[0].left > 0
@@ -297,15 +297,28 @@ def test_confidence_is_said_in_words_if_it_was_measured():
         (None, ""),
         ({"headline": "sold", "sold": 9e5}, "The estimate is what it would sell for."),
         ({"headline": "for_sale", "for_sale": 9e5}, "The estimate is what it would be listed at."),
-        (
-            {"headline": "for_sale", "for_sale": 412_345.0, "sold": 398_765.0},
-            "It would be listed at about $412,000 and sell for about $399,000.",
-        ),
+        ({"headline": "for_sale", "for_sale": 412_345.0, "sold": 398_765.0}, ""),
     ],
 )
 def test_the_estimate_says_which_price_it_is(prices, said):
     answer = {"price": 101_000.0, "intervals": INTERVALS, "warnings": [], **UNKNOWN}
     assert estimate_view.estimate_of({**answer, "prices": prices}, {}, PREDICTION).prices == said
+
+
+def test_amounts_are_asked_paid_and_per_square_foot():
+    answer = {"price": 412_345.0, "intervals": INTERVALS, "warnings": [], **UNKNOWN}
+    both = {"headline": "for_sale", "for_sale": 412_345.0, "sold": 398_765.0}
+    shown = estimate_view.estimate_of(
+        {**answer, "prices": both}, {"house_size": "2000"}, PREDICTION
+    )
+    assert [(a.name, a.dollars) for a in shown.amounts] == [
+        ("Asking price, about", "$412,000"),
+        ("Sale price, about", "$399,000"),
+        ("Per square foot", "$206"),
+    ]
+    one = {"headline": "sold", "sold": 412_345.0}
+    assert estimate_view.estimate_of({**answer, "prices": one}, {}, PREDICTION).amounts == []
+    assert estimate_view.estimate_of(answer, {}, PREDICTION).amounts == []
 
 
 def test_no_probability_is_promised_above_a_warning():
@@ -343,6 +356,9 @@ def test_cards_of_comparables():
     assert shown[0].grid == (
         "location −$25,000 · house size +$5,000 · +$12,000 remains to your estimate"
     )
+    near = {**HOME, "adjustments": {"place": 5, "house_size": 5_000}}
+    [small] = comparables_view.comparables_of({"comparables": [near]}, GEOGRAPHY)
+    assert small.grid == "house size +$5,000 · +$12,005 remains to your estimate"
     assert shown[1].facts == "no details known"
     assert shown[1].where == "Zip code 00001 · 5.0 mi"
 

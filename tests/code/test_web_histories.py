@@ -8,7 +8,7 @@ from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import market_view, model_view
-from tasador_web.chart import HEIGHT, WIDTH, Chart, line_chart
+from tasador_web.chart import Chart, line_chart
 
 WHEN = "2026-11-28T23:09:05+00:00"
 
@@ -51,7 +51,8 @@ def test_versions_say_what_became_of_them():
         (1, "promoted", "green", ""),
     ]
     assert (rows[1].median_error, rows[2].median_error) == ("17.0%", "–")
-    assert (rows[1].against, rows[3].against) == ("version 2", "none")
+    long = model_view.version_rows(models(decision(4, reasons=["Better beyond noise: -0.04."])))
+    assert long[0].reason == "Better beyond noise"
     assert model_view.serving_sentence(answer) == "Version 1 serves."
     mixed = models(serving={"predict": 2, "explain": 1})
     assert model_view.serving_sentence(mixed) == "Version 1 and version 2 serve."
@@ -73,9 +74,20 @@ def test_chart_of_versions_is_coloured_by_the_gates_decision():
 )
 def test_charts_stay_inside_their_drawing(values):
     chart = line_chart([str(n) for n in range(len(values))], {"x": values}, str)
-    assert all(0 <= p.x <= WIDTH and 0 <= p.y <= HEIGHT for p in chart.points)
+    assert all(0 <= p.x <= 100 and 0 <= p.y <= 100 for p in chart.points)
     assert 2 <= len(chart.down) <= 7
-    assert all(0 <= t.at <= HEIGHT for t in chart.down)
+    assert all(0 <= t.at <= 100 for t in chart.down)
+
+
+def test_chart_of_versions_shows_the_newest_sixty():
+    chart = model_view.metric_chart([decision(n) for n in range(100, 0, -1)], "r2")
+    assert len(chart.points) == 60
+    assert chart.points[-1].title.startswith("R², v100")
+
+
+def test_axis_of_amounts_begins_at_zero_and_counts_in_whole_numbers():
+    chart = line_chart(["a", "b"], {"x": [3.0, 2.0]}, "{:.0f}".format, from_zero=True)
+    assert [tick.label for tick in chart.down] == ["0", "1", "2", "3"]
 
 
 def test_chart_has_gaps_and_not_too_many_labels():
@@ -85,6 +97,7 @@ def test_chart_has_gaps_and_not_too_many_labels():
     assert chart.lines[0].path.count("M") == 2
     assert chart.lines[1].path == ""
     assert len(chart.across) <= 12
+    assert 1 < sum(tick.kind == "major" for tick in chart.across) <= 5
     assert line_chart(["a"], {"x": [None]}, str) == Chart()
 
 
@@ -104,6 +117,20 @@ def version(**changes):
         }
     ]
     return {**decision(2), "checks": checks, "champion": None, "rollouts": rollouts, **changes}
+
+
+def test_checks_that_say_the_same_are_one():
+    none = "There is no champion yet to compare with."
+    alike = [
+        {"name": name, "passed": True, "value": 0, "limit": 0.1, "says": none}
+        for name in ("better_than_champion", "slices_against_champion", "r2_against_champion")
+    ]
+    shown = model_view.checks_of(version(checks=[*version()["checks"], *alike]))
+    assert [(c.name, c.value) for c in shown] == [
+        ("Ratio PRB", "-0.2"),
+        ("R²", "0.8"),
+        ("Better than champion and 2 more", "–"),
+    ]
 
 
 def test_detail_of_a_version():
@@ -128,7 +155,7 @@ def test_challenger_against_champion_says_which_is_better():
         "Median error": ("+5.0 pp", "red"),
         "R²": ("+0.100", "green"),
         "Mean error": ("±$0", "gray"),
-        "PRB": ("−0.200", "gray"),
+        "Bias by price (PRB)": ("−0.200", "gray"),
     }
 
 
@@ -248,7 +275,7 @@ def distribution(feature="price", **changes):
 def test_distribution_draws_shares_before_and_after():
     chart = market_view.distribution_chart(distribution())
     assert [line.name for line in chart.lines] == ["This batch", "What version 4 learned from"]
-    assert [tick.label for tick in chart.across] == ["below $100k", "$100k", "$200k+"]
+    assert [tick.label for tick in chart.across] == ["<$100k", "$100k", "$200k+"]
     titles = [point.title for point in chart.points]
     assert titles[1] == "This batch, $100k: 75\N{NO-BREAK SPACE}%"
     assert titles[-1] == "What version 4 learned from, $200k+: 50\N{NO-BREAK SPACE}%"

@@ -11,7 +11,15 @@ from tasador.listings.rules import STATUSES
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
-from tasador_web import comparables_view, compare_view, estimate_view, languages, view, words
+from tasador_web import (
+    amounts_view,
+    comparables_view,
+    compare_view,
+    estimate_view,
+    languages,
+    view,
+    words,
+)
 from tasador_web.geography import Geography
 from tasador_web.languages import address, language_of, speaking, text
 from tasador_web.spanish import SPANISH
@@ -26,11 +34,11 @@ NAMED = {
     *(words.status(status) for status in STATUSES),
     *words._UNITS.values(),
     *words._UNKNOWN.values(),
-    *estimate_view._HEADLINES.values(),
+    *amounts_view._HEADLINES.values(),
     *estimate_view._CONFIDENCE.values(),
     *estimate_view._VERBS.values(),
     *(unit for *_, unit in estimate_view._SLIDERS.values() if unit),
-    compare_view._TYPICAL,
+    *compare_view._NAMES.values(),
     view.WAITS,
 }
 

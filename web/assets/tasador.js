@@ -86,6 +86,19 @@ for (const [kind, lit] of [["pointerover", true], ["pointerout", false]]) {
   });
 }
 
+// The menu of a phone closes by a press outside of it, and by Escape; not by the presses of this
+// script.
+document.addEventListener("click", (event) => {
+  const menu = event.isTrusted && document.querySelector(".menu[open]");
+  if (menu && !menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
 // Pages that follow the platform have a hidden button; a press asks the server for news.
 setInterval(() => {
   if (document.visibilityState !== "visible") return;

@@ -13,7 +13,7 @@ from typing import Any
 from tasador.listings.listing import INPUTS
 from tasador_web import words
 
-_BARS = 24
+_BARS, _LABELLED = 24, 4
 _SHOWN = 8
 
 
@@ -53,6 +53,7 @@ class Bar:
 
     title: str
     height: float
+    label: str = ""  # where it begins, at some bars
 
 
 @dataclass
@@ -140,7 +141,11 @@ def histogram(prices: Sequence[float]) -> list[Bar]:
         counts[min(int(math.log(price / low) / step), _BARS - 1)] += 1
     edges = [words.short_dollars(low * math.exp(step * n)) for n in range(_BARS + 1)]
     return [
-        Bar(f"{edges[n]} to {edges[n + 1]}: {count:,}", round(100 * count / max(counts), 1))
+        Bar(
+            f"{edges[n]} to {edges[n + 1]}: {count:,}",
+            round(100 * count / max(counts), 1),
+            edges[n] if n % _LABELLED == 0 else "",
+        )
         for n, count in enumerate(counts)
     ]
 

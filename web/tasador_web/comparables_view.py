@@ -10,6 +10,9 @@ from tasador_web import words
 from tasador_web.geography import Geography
 from tasador_web.languages import marks, text
 
+# Adjustments below this are part of what remains (dollars).
+_SMALL = 50
+
 
 @dataclass
 class Comparable:
@@ -64,7 +67,9 @@ def _grid(c: Mapping[str, Any]) -> str:
     steps = [
         f"{words.field(name).lower()} {words.change(dollars)}"
         for name, dollars in c["adjustments"].items()
-        if dollars
+        if abs(dollars) >= _SMALL
     ]
-    remaining = text("{amount} remains to your estimate", amount=words.change(c["remaining"]))
+    small = sum(dollars for dollars in c["adjustments"].values() if abs(dollars) < _SMALL)
+    rest = c["remaining"] + small
+    remaining = text("{amount} remains to your estimate", amount=words.change(rest))
     return " · ".join([*steps, remaining])

@@ -17,7 +17,9 @@ HEADLINE = "80"
 # Cities of a state that are compared, those with the most listings.
 CITIES = 25
 _NOT_GIVEN = "not given"
-_BASE, _TYPICAL = "", "A typical home"
+# Parts of a difference that are no field.
+_BASE, _LEFT_OUT = "", "left out"
+_NAMES = {_BASE: "A typical home", _LEFT_OUT: "What you left out"}
 _ROOM = 0.04
 
 
@@ -165,23 +167,30 @@ def differences_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[
         | {c["feature"]: c for c in answer["columns"]}
         for answer in (first, second)
     ]
-    names: list[str] = list(dict.fromkeys(name for side in sides for name in side))
-    parts: dict[str, float] = {
-        name: sum(
+    parts: dict[str, float] = {}
+    absent: list[str] = []
+    for name in dict.fromkeys(name for side in sides for name in side):
+        part = sum(
             sign * side[name]["dollars"]
             for sign, side in zip((-1, 1), sides, strict=True)
             if name in side
         )
-        for name in names
-    }
-    names.sort(key=lambda name: -abs(parts[name]))
+        if any(side[name]["value"] != _NOT_GIVEN for side in sides if name in side):
+            parts[name] = part
+        elif part:
+            # What neither home says still differs a little, with what the homes do say.
+            parts[_LEFT_OUT] = parts.get(_LEFT_OUT, 0.0) + part
+            absent.append(words.subject(name))
+    names = sorted(parts, key=lambda name: (name == _LEFT_OUT, -abs(parts[name])))
     total = round(second["price"]) - round(first["price"])
     whole = dict(zip(names, whole_parts([parts[name] for name in names], total), strict=True))
     largest = max((abs(amount) for amount in whole.values()), default=0)
     return [
         Difference(
-            name=text(_TYPICAL) if name == _BASE else words.field(name),
-            given=" → ".join(dict.fromkeys(_value(side.get(name)) for side in sides)),
+            name=text(_NAMES[name]) if name in _NAMES else words.field(name),
+            given=words.listed(absent)
+            if name == _LEFT_OUT
+            else " → ".join(dict.fromkeys(_value(side.get(name)) for side in sides)),
             dollars=words.change(amount),
             kind="up" if amount > 0 else "down",
             left=round(50 + min(50 * amount / largest, 0), 2),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from tasador_web import reports, words
+from tasador_web import amounts_view, reports, words
+from tasador_web.amounts_view import Amount
 from tasador_web.languages import text
 
 # The range of the headline: it contains 8 of 10 prices.
@@ -30,11 +31,6 @@ _CONFIDENCE = {
     "medium": "Medium confidence",
     "low": "Low confidence",
 }
-_HEADLINES = {
-    "for_sale": "The estimate is what it would be listed at.",
-    "sold": "The estimate is what it would sell for.",
-    "ready_to_build": "The estimate is the price of a home that is yet to be built.",
-}
 
 
 @dataclass
@@ -56,7 +52,7 @@ class Estimate:
     low: str = ""
     high: str = ""
     mark: float = 0.0
-    per_foot: str = ""
+    amounts: list[Amount] = field(default_factory=list)
     prices: str = ""
     trust: str = ""
     confidence: str = ""
@@ -130,14 +126,13 @@ def estimate_of(
     """
     low, high = _scale(answer["intervals"])
     ends = answer["intervals"][HEADLINE]
-    size = float(listing.get("house_size") or 0)
     return Estimate(
         price=words.dollars(answer["price"]),
         low=words.rounded_dollars(ends["low"]),
         high=words.rounded_dollars(ends["high"]),
         mark=_share(answer["price"] - low, high - low),
-        per_foot=words.per_foot(answer["price"] / size) if size > 0 else "",
-        prices=_prices(answer["prices"]),
+        amounts=amounts_view.amounts_of(answer, float(listing.get("house_size") or 0)),
+        prices=amounts_view.which_price(answer["prices"]),
         trust=_trust(answer["warnings"]),
         **_confidence(answer["confidence"]),
         model=text(
@@ -150,18 +145,6 @@ def estimate_of(
         prediction_id=prediction.get("prediction_id", ""),
         report=reports.link_of(prediction.get("prediction_id", "")),
         correlation_id=prediction["correlation_id"],
-    )
-
-
-def _prices(prices: Mapping[str, Any] | None) -> str:
-    """Which price the estimate is, and the other one; nothing for a model that knows one only."""
-    if prices is None:
-        return ""
-    if len(prices) == 2:
-        return text(_HEADLINES[prices["headline"]])
-    listed, sold = (words.rounded_dollars(prices[status]) for status in ("for_sale", "sold"))
-    return text(
-        "It would be listed at about {listed} and sell for about {sold}.", listed=listed, sold=sold
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import reflex as rx
 
 from tasador_web import action_dialog, browser_state
-from tasador_web.chart import HEIGHT, WIDTH, Chart, Point, Tick
+from tasador_web.chart import Chart, Point, Tick
 from tasador_web.languages import IN_SPANISH, LANGUAGES, address, language, language_of, text
 from tasador_web.view import WAITS
 from tasador_web.visitor_state import VisitorState
@@ -31,13 +33,17 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
                     class_name="brand",
                     aria_label=text("Tasador, home"),
                 ),
-                rx.el.nav(
-                    *[
-                        _destination(name, route, icon, name == title)
-                        for name, route, icon in NAVIGATION
-                    ],
-                    aria_label=text("Pages"),
-                    class_name="pages",
+                _pages(title),
+                # On a phone; a page that is reached by it closes it, since it has another one.
+                rx.el.details(
+                    rx.el.summary(
+                        rx.icon("menu", size=18, aria_hidden="true"),
+                        rx.el.span(text("Pages: "), class_name="unseen"),
+                        text(title),
+                        class_name="button small",
+                    ),
+                    _pages(title),
+                    class_name="menu",
                 ),
                 action_dialog.account(),
                 _other_language(route),
@@ -63,6 +69,11 @@ def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options
         action_dialog.dialog(),
         browser_state.watched_element(),
     )
+
+
+def _pages(title: str) -> rx.Component:
+    links = [_destination(name, route, icon, name == title) for name, route, icon in NAVIGATION]
+    return rx.el.nav(*links, aria_label=text("Pages"), class_name="pages")
 
 
 def _destination(name: str, route: str, icon: str, current: bool) -> rx.Component:
@@ -164,17 +175,28 @@ def facts(*pairs: tuple[str, rx.Var[str] | str]) -> rx.Component:
 
 
 def table(
-    caption: str, heads: list[str], rows: rx.Component, class_name: str = "list"
+    caption: str,
+    heads: Sequence[str],
+    rows: rx.Component,
+    class_name: str = "list stacked",
+    *,
+    long: bool = False,
 ) -> rx.Component:
-    """A table that scrolls sideways where it does not fit; the caption is for screen readers."""
+    """A table; the caption is for screen readers.
+
+    On a phone each row of a ``stacked`` one becomes a block, whose cells say the names of their
+    columns; any other scrolls sideways where it does not fit. A ``long`` one scrolls within itself.
+    """
+    names = {f"--h{n}": json.dumps(head, ensure_ascii=False) for n, head in enumerate(heads, 1)}
     return rx.el.div(
         rx.el.table(
             rx.el.caption(caption, class_name="unseen"),
             rx.el.thead(rx.el.tr(*[rx.el.th(h, scope="col") if h else rx.el.td() for h in heads])),
             rx.el.tbody(rows),
             class_name=class_name,
+            style=names,
         ),
-        class_name="scroll",
+        class_name="scroll long" if long else "scroll",
         tab_index=0,
         role="region",
         aria_label=caption,
@@ -222,36 +244,44 @@ def follows(tick: Any) -> rx.Component:
 
 
 def line_chart(chart: rx.Var[Chart], title: str, *, legend: bool = False) -> rx.Component:
-    """A chart with its axes; ``legend`` names its lines."""
+    """A chart with its axes; ``legend`` names its lines.
+
+    Only the lines are an SVG, which is stretched: letters and points keep their size at any width.
+    """
 
     def tick_down(tick: rx.Var[Tick]) -> rx.Component:
-        return rx.el.svg.g(
-            rx.el.svg.line(x1=48, x2=WIDTH, y1=tick.at, y2=tick.at, class_name="grid"),
-            rx.el.svg.text(tick.label, x=42, y=tick.at + 4, class_name="tick end"),
+        return rx.el.div(
+            rx.el.span(tick.label, class_name="tick"),
+            class_name="grid-line",
+            style={"top": f"{tick.at}%"},
         )
 
     def tick_across(tick: rx.Var[Tick]) -> rx.Component:
-        return rx.el.svg.text(tick.label, x=tick.at, y=HEIGHT - 6, class_name="tick middle")
-
-    def point(value: rx.Var[Point]) -> rx.Component:
-        return rx.el.svg.circle(
-            rx.el.svg.title(value.title),
-            cx=value.x,
-            cy=value.y,
-            r=5,
-            class_name=f"dot-{value.kind}",
+        return rx.el.span(
+            tick.label, class_name=f"tick across {tick.kind}", style={"left": f"{tick.at}%"}
         )
 
-    drawing = rx.el.svg(
+    def point(value: rx.Var[Point]) -> rx.Component:
+        return rx.el.i(
+            title=value.title,
+            class_name=f"point {value.kind}",
+            style={"left": f"{value.x}%", "top": f"{value.y}%"},
+        )
+
+    plot = rx.el.div(
         rx.foreach(chart.down, tick_down),
-        rx.foreach(chart.across, tick_across),
-        rx.foreach(
-            chart.lines, lambda line: rx.el.svg.path(d=line.path, class_name=f"line {line.kind}")
+        rx.el.svg(
+            rx.foreach(
+                chart.lines,
+                lambda line: rx.el.svg.path(d=line.path, class_name=f"line {line.kind}"),
+            ),
+            view_box="0 0 100 100",
+            custom_attrs={"preserveAspectRatio": "none"},
         ),
         rx.foreach(chart.points, point),
-        view_box=f"0 0 {WIDTH} {HEIGHT}",
+        rx.foreach(chart.across, tick_across),
         role="img",
-        class_name="chart",
+        class_name="plot",
         custom_attrs={"aria-label": f"{title}: {chart.summary}"},
     )
     names = rx.el.ul(
@@ -263,4 +293,4 @@ def line_chart(chart: rx.Var[Chart], title: str, *, legend: bool = False) -> rx.
         ),
         class_name="levels",
     )
-    return rx.el.div(drawing, *([names] if legend else []))
+    return rx.el.div(plot, *([names] if legend else []), class_name="chart")

@@ -105,7 +105,8 @@ def _rollout_steps(lineage: Mapping[str, Any]) -> list[Step]:
     rollouts = lineage["rollouts"]
     if not rollouts:
         return []
-    last = rollouts[-1]
+    # A later check that changed nothing led to no prediction.
+    last = next((r for r in reversed(rollouts) if r["outcome"] != "unchanged"), rollouts[-1])
     took = words.duration(seconds_between(last["started_at"], last["finished_at"]))
     return [
         Step(
@@ -146,4 +147,4 @@ def _realised_steps(lineage: Mapping[str, Any]) -> list[Step]:
 
 
 def _first(reasons: Sequence[str]) -> str:
-    return reasons[0] if reasons else ""
+    return words.plain(reasons[0]) if reasons else ""

@@ -256,7 +256,7 @@ def _bin_label(each: Mapping[str, Any], written: Callable[[float], str]) -> str:
     if "name" in each:
         return str(each["name"]).replace("_", " ")
     if each["from"] is None:
-        return f"below {written(each['to'])}"
+        return f"<{written(each['to'])}"
     return f"{written(each['from'])}{'+' if each['to'] is None else ''}"
 
 

@@ -23,6 +23,10 @@ DECISIONS = {
 }
 
 
+# Versions in a chart; more of them are a band of points.
+_CHARTED = 60
+
+
 @dataclass(frozen=True)
 class Measure:
     """A metric of a version: its name, how it is written, and which way is better (+1, -1, 0)."""
@@ -42,10 +46,10 @@ MEASURES = {
     "coverage_80": Measure("In the 80 % interval", "{:.1%}", 0),
     "coverage_90": Measure("In the 90 % interval", "{:.1%}", 0),
     "width_80": Measure("Width of the 80 % interval", "{:.1%}", -1),
-    "cod": Measure("COD", "{:.1f}", -1),
-    "median_ratio": Measure("Median ratio", "{:.3f}", 0),
-    "prd": Measure("PRD", "{:.3f}", 0),
-    "prb": Measure("PRB", "{:+.3f}", 0),
+    "cod": Measure("Spread of ratios (COD)", "{:.1f}", -1),
+    "median_ratio": Measure("Estimate to price, median", "{:.3f}", 0),
+    "prd": Measure("Dear against cheap homes (PRD)", "{:.3f}", 0),
+    "prb": Measure("Bias by price (PRB)", "{:+.3f}", 0),
     "rows": Measure("Holdout rows", "{:,.0f}", 0),
 }
 
@@ -62,7 +66,6 @@ class VersionRow:
     median_error: str
     r2: str
     coverage: str
-    against: str
     reason: str
 
 
@@ -146,20 +149,23 @@ def version_rows(answer: Mapping[str, Any]) -> list[VersionRow]:
                 median_error=measured(d["metrics"], "median_error"),
                 r2=measured(d["metrics"], "r2"),
                 coverage=measured(d["metrics"], "coverage_90"),
-                against=f"version {d['champion_version']}" if d["champion_version"] else "none",
-                reason=d["reasons"][0] if d["reasons"] else "",
+                # The figures that follow are in the decision.
+                reason=d["reasons"][0].partition(": ")[0] if d["reasons"] else "",
             )
         )
     return rows
 
 
 def metric_chart(decisions: Sequence[Mapping[str, Any]], name: str) -> Chart:
-    """A metric over versions, oldest first; a point has the colour of the gate's decision."""
+    """A metric over the newest versions, oldest first.
+
+    A point has the colour of the gate's decision.
+    """
     judged: dict[int, Mapping[str, Any]] = {}
     for d in decisions:
         if d["decision"] != "rolled_back":
             judged.setdefault(d["version"], d)
-    versions = sorted(judged)
+    versions = sorted(judged)[-_CHARTED:]
     values = [judged[v]["metrics"].get(name) for v in versions]
     colours = [DECISIONS.get(judged[v]["decision"], ("", "gray"))[1] for v in versions]
     measure = MEASURES[name]
@@ -216,17 +222,25 @@ def _command(answer: Mapping[str, Any], can_return: bool) -> str:
 
 
 def checks_of(answer: Mapping[str, Any]) -> list[Check]:
-    """The gate's checks, failed ones first."""
-    checks = [
-        Check(
-            name=_spoken(c["name"]),
-            passed=bool(c["passed"]),
-            says=c["says"],
-            value=_figure(c.get("value")),
-            limit=_figure(c.get("limit")),
+    """The gate's checks, failed ones first.
+
+    Those that say the same are one: without a champion, six of them do.
+    """
+    by_finding: dict[str, list[Mapping[str, Any]]] = {}
+    for check in answer["checks"]:
+        by_finding.setdefault(check["says"], []).append(check)
+    checks = []
+    for says, alike in by_finding.items():
+        first, others = alike[0], len(alike) - 1
+        checks.append(
+            Check(
+                name=_spoken(first["name"]) + (f" and {others} more" if others else ""),
+                passed=all(c["passed"] for c in alike),
+                says=says,
+                value="–" if others else _figure(first.get("value")),
+                limit="–" if others else _figure(first.get("limit")),
+            )
         )
-        for c in answer["checks"]
-    ]
     return sorted(checks, key=lambda c: c.passed)
 
 

@@ -227,7 +227,7 @@ def _drift(batch: Mapping[str, Any], verdict: Mapping[str, Any] | None, now: dat
         "Drift",
         "failed" if verdict["verdict"] == "broken_feed" else "done",
         label,
-        verdict["reasons"][0] if verdict["reasons"] else "",
+        words.plain(verdict["reasons"][0]) if verdict["reasons"] else "",
         words.duration(max(seconds_between(batch["ready_at"], verdict["decided_at"]), 0.0)),
         verdict["decided_at"],
         href,

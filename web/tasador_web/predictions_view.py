@@ -63,6 +63,7 @@ class Detail:
     correlation_id: str = ""
     report: str = ""
     facts: list[Fact] = field(default_factory=list)
+    ids: list[Fact] = field(default_factory=list)
 
 
 def rows_of(page: Mapping[str, Any], selected: str = "") -> list[PastPrediction]:
@@ -161,9 +162,11 @@ def detail_of(lineage: Mapping[str, Any]) -> Detail:
                 "Answered in",
                 f"{record['latency_ms']:.1f} ms by {record['revision'] or 'one process'}",
             ),
-            Fact("Digest", words.short(record["model_digest"])),
+        ],
+        ids=[
             Fact("Prediction", record["prediction_id"]),
             Fact("Correlation", record["correlation_id"] or "none"),
+            Fact("Digest", words.short(record["model_digest"])),
         ],
     )
 
@@ -211,8 +214,16 @@ def versions_of(summary: Mapping[str, Any]) -> list[VersionShare]:
 def hour_charts(summary: Mapping[str, Any]) -> tuple[Chart, Chart]:
     """Predictions and their mean price by hour (UTC), in the last 24 hours."""
     hours = summary["by_hour"]
+    if len(hours) < 2:
+        # A point is no course; the figures say as much.
+        return Chart(), Chart()
     labels = [datetime.fromisoformat(h["hour"]).astimezone(UTC).strftime("%H:00") for h in hours]
     return (
-        line_chart(labels, {"Predictions": [h["count"] for h in hours]}, "{:,.0f}".format),
+        line_chart(
+            labels,
+            {"Predictions": [h["count"] for h in hours]},
+            "{:,.0f}".format,
+            from_zero=True,
+        ),
         line_chart(labels, {"Mean price": [h["mean_price"] for h in hours]}, words.short_dollars),
     )

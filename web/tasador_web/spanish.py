@@ -18,6 +18,7 @@ _FRAME = {
     "Models": "Modelos",
     "Not allowed here": "No se permite aquí",
     "Pages": "Páginas",
+    "Pages: ": "Páginas: ",
     "Pipeline": "Proceso",
     "Predictions": "Predicciones",
     "Service": "Servicio",
@@ -129,9 +130,7 @@ _ESTIMATE = {
     "Every field is optional; each one narrows the range.": "Todos los campos son opcionales; cada "
     "uno estrecha el intervalo.",
     "High confidence": "Confianza alta",
-    "It would be listed at about {listed} and sell for about {sold}.": "Se anunciaría por unos "
-    "{listed} y se vendería por unos {sold}.",
-    "Likely between": "Probablemente entre",
+    "Likely price": "Precio probable",
     "Low confidence": "Confianza baja",
     "Medium confidence": "Confianza media",
     "Model": "Modelo",
@@ -146,7 +145,9 @@ _ESTIMATE = {
     "Read as: {values}.": "Se ha leído como: {values}.",
     "Report": "Informe",
     "Revision": "Revisión",
-    "The estimate is {price}.": "La estimación es de {price}.",
+    "Asking price, about": "Se anunciaría por unos",
+    "Sale price, about": "Se vendería por unos",
+    "Per square foot": "Por pie cuadrado",
     "The estimate is the price of a home that is yet to be built.": "La estimación es el precio de "
     "una vivienda por construir.",
     "The estimate is what it would be listed at.": "La estimación es el precio al que se "
@@ -161,7 +162,6 @@ _ESTIMATE = {
     "precio puede quedar fuera de este intervalo. Tómelo como una primera aproximación.",
     "What led to this price": "Qué llevó a este precio",
     "Where this estimate comes from": "De dónde sale esta estimación",
-    "and": "y",
     "none": "ninguna",
     "{level} in 100:": "{level} de cada 100:",
     "{name}, version {version}": "{name}, versión {version}",
@@ -201,6 +201,8 @@ _REASONS = {
     "A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}.": "Un "
     "valor de {value}{unit} para {what} es poco habitual: las viviendas que conocemos tienen de "
     "{low} a {high}.",
+    "{value} {what} are unusual: the homes that we know have {low} to {high}.": "{value} {what} es "
+    "poco habitual: las viviendas que conocemos tienen de {low} a {high}.",
     "Few homes nearby are like this one in {names}, so its price is less certain.": "Pocas "
     "viviendas de la zona se parecen a esta por {names}, así que su precio es menos seguro.",
     "We have no prices from zip code {value} yet; the nearest ones stand in.": "Aún no tenemos "

@@ -26,12 +26,17 @@ FIELDS = {
     "brokered_by": "Broker code",
     "comparables": "Homes like it nearby",
 }
+_ROOMS = ("bed", "bath")
 _UNITS = {"house_size": "square feet", "acre_lot": "acres"}
 _UNKNOWN = {
     "state": "We have no prices from {value} yet.",
     "city": "We have no prices from {value} yet; its surroundings stand in.",
     "zip_code": "We have no prices from zip code {value} yet; the nearest ones stand in.",
     "brokered_by": "We know no broker with the code {value}.",
+}
+# The names of fields that no reader should have to guess.
+_PLAIN = {name: label.lower() for name, label in FIELDS.items() if "_" in name} | {
+    "zip_area": "zip area"
 }
 CONFIDENCE_COLORS = {"high": "green", "medium": "blue", "low": "amber"}
 MILES_OF_A_KM = 0.621371
@@ -106,6 +111,11 @@ def subject(name: str) -> str:
     return text(FIELDS[name].lower()) if name in FIELDS else name
 
 
+def plain(says: str) -> str:
+    """What a flow says, with the names of fields as the pages write them: house size."""
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda name: _PLAIN.get(name[0], name[0]), says)
+
+
 def short(digest: str) -> str:
     """The first 12 characters of a digest or an id."""
     return digest.removeprefix("sha256:")[:12]
@@ -171,6 +181,14 @@ def warning(says: str, listing: Mapping[str, Any]) -> str:
                 value=value,
                 low=low,
                 high=high,
+            )
+        if name in _ROOMS:
+            return text(
+                "{value} {what} are unusual: the homes that we know have {low} to {high}.",
+                value=marks(value),
+                what=subject(name),
+                low=marks(low),
+                high=marks(high),
             )
         unit = f" {text(_UNITS[name])}" if name in _UNITS else ""
         return text(

@@ -170,7 +170,11 @@ def _progress() -> rx.Component:
 
 
 def _bar(bar: rx.Var[Bar]) -> rx.Component:
-    return rx.el.span(rx.el.i(style={"height": f"{bar.height}%"}), title=bar.title)
+    return rx.el.span(
+        rx.el.i(style={"height": f"{bar.height}%"}),
+        rx.el.small(bar.label, class_name="tick"),
+        title=bar.title,
+    )
 
 
 def _priced_row(row: rx.Var[PricedRow]) -> rx.Component:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlencode
 
 import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador_web import compare_view, words
+from tasador_web.browser_state import BrowserState
 from tasador_web.client import ApiError, functions
 from tasador_web.compare_view import Difference, HomeBar, PlaceBar
 from tasador_web.languages import language, text
 from tasador_web.places import place_index
 
 NUMBERS = ("house_size", "acre_lot", "bed", "bath")
+PLACE = ("city", "state", "zip_code")
 PLACES, HOMES = "places", "homes"
 _MOST_SUGGESTED = 300
 _CHANGED = "The model has just changed. Compare again."
@@ -40,19 +43,23 @@ class CompareState(rx.State):
     differences: rx.Field[list[Difference]] = rx.field(default_factory=list)
     difference: str = ""
     _language: str = "en"  # of the answers
+    _place: dict[str, str] = {}  # noqa: RUF012 - of the link, which the address keeps
 
     @rx.event
-    async def load(self) -> None:
+    async def load(self) -> Any:
         """Fetch the places, and start with the home of a link."""
         if self._language != language():
             # The answers are in the other language.
             self.places, self.homes, self._language = [], [], language()
         query = dict(self.router.url.query_parameters)
         linked = {name: given for name in NUMBERS if (given := query.get(name, "").strip())}
-        place = (query.get(n, "").strip() for n in ("city", "state", "zip_code"))
+        place = {n: v for n in PLACE if (v := query.get(n, "").strip())}
         if linked:
-            form = {**linked, **{f"{name}_a": given for name, given in linked.items()}}
-            form["place_a"] = ", ".join(part for part in place if part)
+            # Both homes begin alike, so that who changes one value sees what it is worth.
+            both = {f"{name}_{home}": given for name, given in linked.items() for home in "ab"}
+            form = {**linked, **both}
+            form["place_a"] = ", ".join(place.values())
+            self._place = place
             # A form with a new key starts again, and what was typed into it meanwhile is lost.
             if form != self.form:
                 self.form, self.form_key = form, self.form_key + 1
@@ -66,6 +73,9 @@ class CompareState(rx.State):
             cities = [p.label for p in index.places if p.city and not p.zip_code]
             self.suggestions = [*self.states, *cities[:_MOST_SUGGESTED]]
         self.loaded = True
+        if linked and not self.error and not self.no_model and not self.places:
+            return CompareState.compare_places(linked)
+        return None
 
     @rx.event
     def switch(self, mode: str) -> None:
@@ -89,6 +99,7 @@ class CompareState(rx.State):
             )
             self.sentence = compare_view.sentence_of(places, answer)
             self.warnings = compare_view.common_warnings(answer, home)
+            yield BrowserState.show(f"?{urlencode({**self._place, **home})}", "comparison")
         except (ApiError, ConfigurationError) as error:
             self._show_error(error)
         finally:
@@ -119,6 +130,7 @@ class CompareState(rx.State):
             self.homes = compare_view.home_bars(homes, (first, second))
             self.differences = compare_view.differences_of(first, second)
             self.difference = compare_view.difference_sentence(first, second)
+            yield BrowserState.show("", "comparison")
         except (ApiError, ConfigurationError) as error:
             self._show_error(error)
         finally:

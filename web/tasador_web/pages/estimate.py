@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
+from tasador_web.amounts_view import Amount
 from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Step
 from tasador_web.languages import address, text
@@ -41,14 +42,18 @@ def _level(band: rx.Var[Band]) -> rx.Component:
     )
 
 
+def _amount(amount: rx.Var[Amount]) -> rx.Component:
+    return rx.el.div(rx.el.dt(amount.name), rx.el.dd(amount.dollars))
+
+
 def _headline() -> rx.Component:
     state, result = EstimateState, EstimateState.result
     return rx.el.section(
         rx.el.div(
-            rx.el.p(text("Likely between"), class_name="over"),
+            rx.el.p(text("Likely price"), class_name="over"),
             rx.el.p(
                 rx.el.span(result.low),
-                f" {text('and')} ",
+                " – ",
                 rx.el.span(result.high),
                 class_name="range",
                 id="range",
@@ -63,16 +68,8 @@ def _headline() -> rx.Component:
                 class_name="scale",
             ),
             rx.el.ul(rx.foreach(state.bands.reverse(), _level), class_name="levels"),
-            rx.el.p(
-                result.trust,
-                rx.cond(
-                    result.per_foot != "",
-                    " " + text("The estimate is {price}.", price=result.per_foot),
-                    "",
-                ),
-                id="trust",
-                class_name="trust",
-            ),
+            rx.el.dl(rx.foreach(result.amounts, _amount), class_name="amounts", id="amounts"),
+            rx.el.p(result.trust, id="trust", class_name="trust"),
             rx.cond(result.prices != "", rx.el.p(result.prices, id="prices", class_name="trust")),
             rx.cond(
                 result.confidence != "",

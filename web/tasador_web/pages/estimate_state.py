@@ -22,6 +22,8 @@ from tasador_web.places import place_index
 
 NUMBERS = ("house_size", "bed", "bath", "acre_lot")
 MORE = ("status", "prev_sold_date", "street", "brokered_by")
+# Few people know them, so that none is reminded of them.
+CODES = ("street", "brokered_by")
 PLACE = ("state", "city", "zip_code")
 _UNKNOWN_PLACE = "We know no such place. Choose one from the list, or leave it empty."
 
@@ -233,7 +235,8 @@ class EstimateState(rx.State):
         self.result = estimate_view.estimate_of(answer, self._trial, self._prediction)
         self.bands = estimate_view.bands_of(answer["intervals"])
         self.warnings = [words.warning(says, self._trial) for says in answer["warnings"]]
-        names = [words.subject(name) for name in answer["missing"] if name not in PLACE]
+        unsaid = (*PLACE, *CODES)
+        names = [words.subject(name) for name in answer["missing"] if name not in unsaid]
         self.missing = words.listed(names) if names else ""
         self.read_as = view.read_as_of(answer)
 

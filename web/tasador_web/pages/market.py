@@ -86,7 +86,7 @@ def _heat_map() -> rx.Component:
                     rx.el.tbody(rx.foreach(state.heat, _heat_row)),
                     class_name="heat-map",
                 ),
-                class_name="scroll",
+                class_name="scroll newest",
                 tab_index=0,
                 role="region",
                 aria_label="Drift scores as shares of their limits",
@@ -113,7 +113,7 @@ def _score(score: rx.Var[Score]) -> rx.Component:
         ),
         rx.el.td(score.value, class_name="number"),
         rx.el.td(score.limit, class_name="number"),
-        rx.el.td(score.method, class_name="hint"),
+        rx.el.td(score.method, class_name="hint wide-only"),
     )
 
 
@@ -172,6 +172,7 @@ def _batch(row: rx.Var[BatchRow]) -> rx.Component:
                         "Scores of the batch",
                         ["Feature", "", "Score", "Limit", "Measured by"],
                         rx.foreach(state.scores, _score),
+                        class_name="list compact",
                     ),
                     nothing("The batch was not compared with a champion."),
                 ),
@@ -214,6 +215,7 @@ def page() -> rx.Component:
                         "Batches, newest first",
                         ["Batch", "Verdict", "What came of it", "Rows", "Refused", "Fetched"],
                         rx.foreach(state.rows, _row),
+                        long=True,
                     ),
                 ),
                 rx.foreach(state.shown, _batch),

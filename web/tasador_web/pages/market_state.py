@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import reflex as rx
 
 from tasador.errors import ConfigurationError
-from tasador_web import live, market_view
+from tasador_web import live, market_view, words
 from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.client import ApiError, functions
@@ -81,7 +81,7 @@ class MarketState(live.Following, rx.State):
         if chosen is not None:
             verdict = market_view.newest_verdict(chosen)
             self.shown = [row for row in self.rows if row.selected]
-            self.reasons = list(verdict["reasons"]) if verdict else []
+            self.reasons = [*map(words.plain, verdict["reasons"])] if verdict else []
             self.scores = market_view.scores_of(chosen)
             self.missing = market_view.missing_of(chosen)
 

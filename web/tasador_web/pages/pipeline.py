@@ -14,7 +14,7 @@ from tasador_web import live, pipeline_view
 from tasador_web.action_dialog import start_button
 from tasador_web.browser_state import BrowserState
 from tasador_web.client import functions
-from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice
+from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice, table
 from tasador_web.pipeline_view import STAGES, RunPages, ShownStage, Turn
 
 TITLE, ROUTE, ICON = "Pipeline", "/pipeline", "workflow"
@@ -48,7 +48,7 @@ class PipelineState(live.Following, rx.State):
         if settings.platform == "embedded":
             # Only the card servers of this machine list earlier runs and find one.
             self._servers = {name: url for name, url in cards.items() if url}
-            self.cards += [(f"Earlier {name}", f"{url}/runs") for name, url in cards.items() if url]
+            self.cards += [(f"Runs of {name}", f"{url}/runs") for name, url in cards.items() if url]
         await self._begin()
 
     async def _fetch(self) -> None:
@@ -189,22 +189,13 @@ def _row(turn: rx.Var[Turn]) -> rx.Component:
 
 def _history() -> rx.Component:
     state = PipelineState
-    caption = "Turns of the loop, newest first"
     return card(
         "History",
-        rx.el.div(
-            rx.el.table(
-                rx.el.caption(caption, class_name="unseen"),
-                rx.el.thead(
-                    rx.el.tr(*[rx.el.th(h, scope="col") for h in ("Began with", *STAGES, "Took")])
-                ),
-                rx.el.tbody(rx.foreach(state.turns, _row)),
-                class_name="list",
-            ),
-            class_name="scroll",
-            tab_index=0,
-            role="region",
-            aria_label=caption,
+        table(
+            "Turns of the loop, newest first",
+            ("Began with", *STAGES, "Took"),
+            rx.foreach(state.turns, _row),
+            long=True,
         ),
         rx.el.div(
             rx.foreach(

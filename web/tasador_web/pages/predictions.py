@@ -8,6 +8,7 @@ from tasador.listings.states import STATE_NAMES
 from tasador_web.layout import (
     badge,
     card,
+    folded,
     frame,
     line_chart,
     nothing,
@@ -179,7 +180,8 @@ def _one(detail: rx.Var[Detail]) -> rx.Component:
             notice(detail.problem, icon="unlink", color="amber"),
         ),
         rx.el.ol(rx.foreach(PredictionsState.path, _step), class_name="path", id="path"),
-        rx.el.dl(rx.foreach(detail.facts, _fact), class_name="facts"),
+        rx.el.dl(rx.foreach(detail.facts, _fact), class_name="facts two"),
+        folded("Ids", rx.el.dl(rx.foreach(detail.ids, _fact), class_name="facts")),
         rx.cond(
             detail.report != "",
             rx.el.div(
