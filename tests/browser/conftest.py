@@ -94,9 +94,9 @@ def model(services):
 
 
 @contextmanager
-def serving(folder, functions_url, **environment):
+def serving(folder, functions_url, port=None, **environment):
     """The web app as the platform runs it; yields its address and its process."""
-    port = free_port()
+    port = port or free_port()
     address = f"http://127.0.0.1:{port}"
     env = {
         **os.environ,

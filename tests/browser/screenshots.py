@@ -33,8 +33,8 @@ from tests.kit.checkout import ROOT
 IMAGES = ROOT / "docs" / "images"
 MERMAID = "mermaid@11.12.0"
 COLUMNS = 100
-# The first training, an uneventful batch, and the batch with which the market changes.
-TERMINAL_LINES = 34
+# The first training and an uneventful batch.
+TERMINAL_LINES = 14
 # What a page shows once it is ready.
 HISTORIES = {
     "market": ".chart",
@@ -134,10 +134,12 @@ def answer_on_phone(page, name):
     photograph(page, name, *PHONE)
 
 
-def three(page, name):
-    """A page light, dark and on a phone."""
+def three(page, name, answer=""):
+    """A page light, dark and on a phone, where the answer comes into view."""
     photograph(page, f"{name}-light", *DESK)
     photograph(page, f"{name}-dark", *DESK, "dark")
+    page.size(*PHONE)
+    page.js(f"document.getElementById('{answer}')?.scrollIntoView()")
     photograph(page, f"{name}-phone", *PHONE)
 
 
@@ -169,7 +171,7 @@ def compare(page, url):
         page.fill(name, text)
     page.press("Enter")
     page.wait("document.querySelector('#differences')")
-    three(page, "compare")
+    three(page, "compare", "comparison")
 
 
 def batch(page, url):
@@ -200,10 +202,14 @@ def card(page, url):
 
 
 def mlflow(page, url):
-    """The versions of the registered model."""
+    """The newest version, with the gate's decision."""
     page.size(1200, 560)
     page.open(f"{url}/#/models/tasador-price")
-    page.wait("document.body.innerText.includes('Version 1')", 60)
+    page.wait("document.body.innerText.includes('Version 2')", 60)
+    leaves = "[...document.querySelectorAll('*')].filter(e => !e.children.length)"
+    page.js(f"{leaves}.find(e => e.innerText === 'Model training')?.click()")
+    page.js(f"{leaves}.find(e => e.innerText === 'Version 2').click()")
+    page.wait("document.body.innerText.includes('Promoted')", 60)
     assistant = "[data-component-id='mlflow.assistant.chat_panel.close']"
     if page.js(f"!!document.querySelector({assistant!r})"):
         page.click(assistant)

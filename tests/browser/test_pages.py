@@ -328,6 +328,15 @@ def test_prediction_is_found_in_the_history_and_counted(page, web, platform, mod
     page.wait("document.title === 'Service · Tasador'")
 
 
+def test_unknown_address_has_a_page_with_the_way_back(tab, web, model):
+    page = tab()
+    page.open(f"{web}/nothing-here")
+    page.shows("There is no page at this address.")
+    page.click("main a.button")
+    page.wait("document.querySelector('h1')?.innerText === 'Estimate'")
+    page.close()
+
+
 def test_form_works_with_the_keyboard_alone(page, web, model):
     ready(page, web)
     page.press("Tab")

@@ -13,6 +13,8 @@ from tasador.local.platform import Platform
 from tasador.local.process import Daemons
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
+from tests.browser.conftest import serving
+from tests.kit.network import free_port
 from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
 from tests.kit.waiting import wait_for
 
@@ -92,6 +94,49 @@ def test_open_pages_say_what_is_down_keep_what_they_show_and_recover(
     for page in pages.values():
         page.call("Page.bringToFront")
         page.wait("!document.querySelector('main [role=alert]')")
+        page.close()
+
+
+@pytest.mark.parametrize("part", ["mlflow", "objects"])
+def test_pages_need_no_registry_and_say_what_the_object_store_would_add(
+    page, web, platform, model, history, part
+):
+    with killed(platform, part):
+        for route, text in FOLLOWING.items():
+            page.open(f"{web}{route}")
+            page.shows(text, "main")
+            assert not page.js("document.querySelector('main > [role=alert]')")
+        if part == "objects":
+            page.open(f"{web}/market")
+            page.wait("document.querySelector('#distribution [role=alert]')")
+            page.shows("object store", "#distribution")
+
+
+def test_open_page_says_that_its_server_is_down_and_follows_the_next_one(
+    tab, web_folder, platform, history
+):
+    port, page = free_port(), tab()
+    with serving(web_folder, platform.functions_url, port) as (address, process):
+        page.open(f"{address}/models")
+        page.shows("Version 983", "main")
+        family = [*psutil.Process(process.pid).children(recursive=True), process]
+        process.kill()
+        psutil.wait_procs(family[:-1], timeout=10)
+    page.shows("Cannot connect to server")
+    page.shows("Version 983", "main")
+    with serving(web_folder, platform.functions_url, port):
+        with Warehouse(platform.database_url) as warehouse:
+            warehouse.record_decision(
+                make_decision(
+                    version=984,
+                    digest=uuid4().hex,
+                    decision="rejected",
+                    training_id=uuid4().hex,
+                    decided_at=datetime.now(UTC),
+                )
+            )
+        page.shows("Version 984", "main")
+        page.wait("!document.body.innerText.includes('Cannot connect to server')")
         page.close()
 
 

@@ -38,6 +38,14 @@ def test_server_answers_pages_assets_and_404(served):
         assert client.get("/nothing-here").status_code == 404
 
 
+def test_news_are_a_text_or_say_what_does_not_answer(served):
+    with httpx.Client(base_url=served[0], trust_env=False) as client:
+        answer = client.get("/news")
+    assert answer.status_code == 503
+    assert answer.text == "record at http://127.0.0.1:1 does not answer. Is it up?"
+    assert answer.headers["cache-control"] == "no-store"
+
+
 def test_other_origins_cannot_open_the_websocket(served):
     socket_of(served[0], served[0]).close()
     with pytest.raises(websocket.WebSocketBadStatusException, match="403"):

@@ -5,6 +5,7 @@ import threading
 import time
 from uuid import uuid4
 
+import httpx
 import websocket
 
 STATES = "reflex___state____state.tasador_web___pages___"
@@ -21,7 +22,7 @@ class Visitor(threading.Thread):
     def run(self):
         try:
             self._visit()
-        except (websocket.WebSocketException, OSError, ValueError) as error:
+        except (websocket.WebSocketException, httpx.HTTPError, OSError, ValueError) as error:
             self.problem = f"{type(error).__name__}: {error}"
 
     def _visit(self):
@@ -37,6 +38,7 @@ class Visitor(threading.Thread):
         path = "/" if prices else "/models"
         self._send(socket, f"{name}.load", path)
         self._answer(socket, '"loaded_rx_state_":true')
+        http = httpx.Client(base_url=self._web, trust_env=False, timeout=30)
         while time.monotonic() < self._until:
             began = time.monotonic()
             if prices:
@@ -45,10 +47,11 @@ class Visitor(threading.Thread):
                 self._answer(socket, '"busy_rx_state_":false')
                 self.answers.append(time.monotonic() - began)
             else:
-                self._send(socket, f"{name}.tick", path)
-                self._answer(socket, '"error_rx_state_"')
+                # Nothing has changed, so that the page sends no event.
+                http.get("/news").raise_for_status()
                 self.answers.append(time.monotonic() - began)
             time.sleep(max((5.0 if prices else 0.5) - (time.monotonic() - began), 0.0))
+        http.close()
         socket.close()
 
     def _send(self, socket, handler, path, **payload):

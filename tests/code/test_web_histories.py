@@ -258,6 +258,8 @@ def test_errors_by_batch_have_a_gap_where_none_was_measured():
     chart = market_view.error_chart(batches)
     assert [line.name for line in chart.lines] == ["Realised", "Estimated without prices", "Usual"]
     assert len(chart.points) == 4
+    # In per cent of the price, as the verdict says it.
+    assert chart.points[0].title == "Realised, Batch 1: 35\N{NO-BREAK SPACE}%"
 
 
 def distribution(feature="price", **changes):

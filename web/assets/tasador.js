@@ -99,11 +99,25 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
-// Pages that follow the platform have a hidden button; a press asks the server for news.
-setInterval(() => {
-  if (document.visibilityState !== "visible") return;
-  for (const button of document.querySelectorAll("[data-tick]")) button.click();
-}, 500);
+// Pages that follow the platform have a hidden button, which fetches what they show. It is pressed
+// when the histories have changed, and while the page shows an error.
+let asking = false;
+async function askForNews() {
+  const buttons = document.querySelectorAll("[data-tick]");
+  if (asking || !buttons.length || document.visibilityState !== "visible") return;
+  asking = true;
+  try {
+    const answer = await fetch("/news", { cache: "no-store" });
+    const mark = `${answer.status} ${await answer.text()}`;
+    for (const button of buttons) {
+      const changed = button.dataset.mark !== mark;
+      button.dataset.mark = mark;
+      if (changed || button.dataset.failed === "true") button.click();
+    }
+  } catch { /* the server does not answer, which the page says by itself */ }
+  asking = false;
+}
+setInterval(askForNews, 500);
 
 // A page asks for another address, or for something to come into view, by attributes: no text of
 // the server is evaluated.

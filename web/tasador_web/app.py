@@ -23,6 +23,7 @@ from tasador_web.languages import (
     speaking,
     text,
 )
+from tasador_web.news import News
 from tasador_web.origins import App, KnownOrigins
 from tasador_web.pages import (
     activity,
@@ -30,6 +31,7 @@ from tasador_web.pages import (
     compare,
     estimate,
     market,
+    missing,
     models,
     pipeline,
     predictions,
@@ -51,7 +53,7 @@ def protected(app: App) -> App:
     origins = get_config().cors_allowed_origins
     settings = Settings.load()
     cards = [getattr(settings, f"cards_{f}_url") for f in ("ingest", "drift", "train", "monitor")]
-    inner = Reports(FileRoutes(app, batch_files))
+    inner = News(Reports(FileRoutes(app, batch_files)))
     return BrowserRules(KnownOrigins(SignIn(inner, origins), origins), policy(BUILT, cards))
 
 
@@ -94,3 +96,6 @@ for page in (*PAGES, activity):
                 title=f"{text(page.TITLE)} · Tasador",
                 on_load=[VisitorState.load, page.ON_LOAD],
             )
+app.add_page(
+    missing.page, route="404", title=f"{missing.TITLE} · Tasador", on_load=[VisitorState.load]
+)

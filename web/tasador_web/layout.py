@@ -233,13 +233,21 @@ def nothing(says: rx.Var[str] | str) -> rx.Component:
     return rx.el.p(says, class_name="nothing")
 
 
-def follows(tick: Any) -> rx.Component:
-    """Makes a page ask for news twice in a second, while it is visible."""
+def follows(state: Any) -> rx.Component:
+    """Makes a page show news within a second, while it is visible.
+
+    The page's script presses the button when the histories have changed, and while an error shows.
+    """
     return rx.el.button(
         type="button",
         hidden=True,
-        on_click=tick,
-        custom_attrs={"data-tick": "", "aria-hidden": "true", "tabindex": "-1"},
+        on_click=state.tick,
+        custom_attrs={
+            "data-tick": "",
+            "data-failed": rx.cond(state.error != "", "true", "false"),
+            "aria-hidden": "true",
+            "tabindex": "-1",
+        },
     )
 
 

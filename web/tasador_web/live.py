@@ -1,40 +1,14 @@
-"""Pages that follow the histories; record is asked once for all visitors of this process."""
+"""Pages that follow the histories."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import reflex as rx
 
 from tasador.errors import ConfigurationError
-from tasador_web.client import ApiError, functions
-
-# Pages ask twice in a second and are to show news within one; the answer may be this old.
-_SECONDS = 0.25
-
-
-@dataclass
-class _Kept:
-    """The last mark, and when it was fetched."""
-
-    mark: str = ""
-    fetched: float = 0.0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-_KEPT = _Kept()
-
-
-async def change_mark() -> str:
-    """A text that changes with the histories; raises ApiError while record does not answer."""
-    async with _KEPT.lock:
-        if time.monotonic() - _KEPT.fetched > _SECONDS:
-            _KEPT.mark = await functions().change_mark()
-            _KEPT.fetched = time.monotonic()
-        return _KEPT.mark
+from tasador_web.client import ApiError
+from tasador_web.marks import change_mark
 
 
 async def follow(mark: str, show: Callable[[], Awaitable[None]]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -210,12 +211,18 @@ def error_chart(batches: Sequence[Mapping[str, Any]]) -> Chart:
     return line_chart(
         [f"Batch {b['batch_number']}" for b in known],
         {
-            "Realised": [p.get("realised_error") for p in performance],
-            "Estimated without prices": [p.get("estimated_error") for p in performance],
-            "Usual": [p.get("realised_error_reference") for p in performance],
+            "Realised": [_share_of(p, "realised_error") for p in performance],
+            "Estimated without prices": [_share_of(p, "estimated_error") for p in performance],
+            "Usual": [_share_of(p, "realised_error_reference") for p in performance],
         },
         lambda error: words.per_cent(error, 0),
     )
+
+
+def _share_of(performance: Mapping[str, Any], name: str) -> float | None:
+    """A mean error of log prices as a share of the price, as verdicts and cards say it."""
+    error = performance.get(name)
+    return None if error is None else math.expm1(error)
 
 
 def scores_of(batch: Mapping[str, Any]) -> list[Score]:

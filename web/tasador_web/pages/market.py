@@ -191,7 +191,7 @@ def page() -> rx.Component:
     return frame(
         TITLE,
         "What each batch of listings brought, how far the market moved, and what came of it.",
-        follows(state.tick),
+        follows(state),
         problem_notice(state.error, rx.Var.create(False)),
         start_button(),
         rx.cond(

@@ -13,6 +13,7 @@ from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.client import ApiError, functions
 from tasador_web.market_view import BatchRow, HeatRow, Score
+from tasador_web.marks import shared
 
 SHOWN = 40
 
@@ -43,7 +44,7 @@ class MarketState(live.Following, rx.State):
         await self._begin()
 
     async def _fetch(self) -> None:
-        self._batches = await functions().batches(SHOWN)
+        self._batches = await shared("batches", lambda: functions().batches(SHOWN))
         self._show()
         await self._draw()
 

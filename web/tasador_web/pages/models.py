@@ -205,7 +205,7 @@ def page() -> rx.Component:
     return frame(
         TITLE,
         rx.cond(state.sentence != "", state.sentence, "Every version and why it serves, or not."),
-        follows(state.tick),
+        follows(state),
         problem_notice(state.error, rx.Var.create(False)),
         rx.cond(
             state.rollouts_message != "",

@@ -13,6 +13,7 @@ from tasador_web import live, model_view
 from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.client import ApiError, functions
+from tasador_web.marks import shared
 from tasador_web.model_view import Check, Comparison, Detail, Rollout, VersionRow
 
 SHOWN = 200
@@ -44,7 +45,7 @@ class ModelsState(live.Following, rx.State):
         await self._begin()
 
     async def _fetch(self) -> None:
-        answer = await functions().models(SHOWN)
+        answer = await shared("models", lambda: functions().models(SHOWN))
         decisions, rollouts = answer["decisions"], answer["rollouts"]
         self.versions = model_view.version_rows(answer)
         self.sentence = model_view.serving_sentence(answer)

@@ -219,7 +219,7 @@ def page() -> rx.Component:
     return frame(
         TITLE,
         "Where the loop stands: each batch is ingested and judged, and may lead to a new model.",
-        follows(state.tick),
+        follows(state),
         problem_notice(state.error, rx.Var.create(False)),
         start_button(),
         rx.cond(

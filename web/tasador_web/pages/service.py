@@ -12,20 +12,20 @@ import reflex as rx
 from tasador.errors import ConfigurationError
 from tasador_web import view, words
 from tasador_web.client import ApiError, functions
-from tasador_web.layout import card, frame, notice, problem_notice, table
+from tasador_web.layout import card, frame, nothing, notice, problem_notice, table
 
 TITLE, ROUTE, ICON = "Service", "/service", "activity"
 
 # Metrics of a manifest, measured on the permanent holdout: (label, format).
 METRICS = {
-    "rows": ("Holdout rows", "{:,.0f}"),
+    "median_error": ("Median error", "{:.1%}"),
     "r2": ("R²", "{:.3f}"),
     "rmse": ("RMSE", "${:,.0f}"),
     "mae": ("Mean error", "${:,.0f}"),
-    "median_error": ("Median error", "{:.1%}"),
     "coverage_80": ("In the 80 % interval", "{:.1%}"),
     "coverage_90": ("In the 90 % interval", "{:.1%}"),
     "coverage_95": ("In the 95 % interval", "{:.1%}"),
+    "rows": ("Homes priced for it", "{:,.0f}"),
 }
 
 
@@ -57,6 +57,7 @@ class ServiceState(rx.State):
     rejection: str = ""  # why there is no model although one was trained
     rollouts: str = ""  # why the newest promotion does not serve, or that rollouts are paused
     model: rx.Field[list[Fact]] = rx.field(default_factory=list)
+    measures: rx.Field[list[Fact]] = rx.field(default_factory=list)
     summary: rx.Field[list[Fact]] = rx.field(default_factory=list)
     versions: rx.Field[list[Version]] = rx.field(default_factory=list)
 
@@ -76,7 +77,7 @@ class ServiceState(rx.State):
             self.busy = False
 
     def _show_model(self, answer: dict[str, Any] | BaseException) -> None:
-        self.model = []
+        self.model, self.measures = [], []
         if isinstance(answer, ApiError):
             self.no_model = answer.no_model
             self.model_error = answer.detail
@@ -84,6 +85,7 @@ class ServiceState(rx.State):
             raise answer
         else:
             self.model = _model_facts(answer)
+            self.measures = _measures(answer["metrics"])
 
     def _show_record(self, summary: dict[str, Any] | BaseException) -> None:
         self.summary, self.versions, self.rollouts = [], [], ""
@@ -115,11 +117,7 @@ def _rollout_notice(rollouts: dict[str, Any]) -> str:
 def _model_facts(model: dict[str, Any]) -> list[Fact]:
     facts = [
         Fact("Model", view.name_of(model)),
-        Fact("Digest", model["digest"]),
-        Fact("Revision", model["revision"] or "none"),
         Fact("Trained", words.moment(model["created"])),
-        Fact("Code", words.short(model["git_sha"]) or "unknown"),
-        Fact("Features", str(len(model["features"]))),
     ]
     data = model["data"]
     for name, count in (
@@ -129,8 +127,17 @@ def _model_facts(model: dict[str, Any]) -> list[Fact]:
     ):
         if count:
             facts.append(Fact(name, f"{count:,}"))
-    metrics = model["metrics"]
-    return facts + [
+    return [
+        *facts,
+        Fact("Features", str(len(model["features"]))),
+        Fact("Revision", model["revision"] or "none"),
+        Fact("Code", words.short(model["git_sha"]) or "unknown"),
+        Fact("Digest", words.short(model["digest"])),
+    ]
+
+
+def _measures(metrics: dict[str, Any]) -> list[Fact]:
+    return [
         Fact(name, template.format(metrics[key]))
         for key, (name, template) in METRICS.items()
         if isinstance(metrics.get(key), int | float)
@@ -145,8 +152,8 @@ def _summary_facts(summary: dict[str, Any]) -> list[Fact]:
         Fact("Predictions", f"{summary['count']:,}"),
         Fact("With missing fields", f"{summary['with_missing']:,}"),
         Fact("Mean price", words.dollars(summary["mean_price"])),
-        Fact("Latency p50", f"{latency['p50']:.1f} ms"),
-        Fact("Latency p95", f"{latency['p95']:.1f} ms"),
+        Fact("Half of the answers took", f"up to {latency['p50']:.1f} ms"),
+        Fact("95 in 100 took", f"up to {latency['p95']:.1f} ms"),
         Fact("Last", words.moment(summary["last_at"])),
     ]
 
@@ -188,9 +195,20 @@ def page() -> rx.Component:
         rx.el.div(
             card("Model in service", _facts(state.model)),
             card(
-                "Prediction statistics",
+                "How well it prices",
+                _facts(state.measures),
+                aside=rx.el.span("On homes that it has not learned from", class_name="hint"),
+            ),
+            class_name="halves",
+        ),
+        rx.el.div(
+            card(
+                "How fast it answers",
                 problem_notice(state.record_error, rx.Var.create(False)),
                 _facts(state.summary),
+            ),
+            card(
+                "Predictions by version",
                 rx.cond(
                     state.versions.length() > 0,
                     table(
@@ -200,6 +218,7 @@ def page() -> rx.Component:
                             state.versions, lambda v: _cells(v.model, v.count, v.mean, v.last)
                         ),
                     ),
+                    nothing("None yet."),
                 ),
             ),
             class_name="halves",
