@@ -8,7 +8,7 @@ import pytest
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
-from tasador_web import pipeline_view
+from tasador_web import pipeline_view, runs_view
 
 WHEN = datetime.fromisoformat("2026-11-28T23:00:00+00:00")
 
@@ -171,8 +171,16 @@ def test_without_histories_there_are_no_turns():
 
 def test_runs_of_a_turn_are_where_its_flows_have_card_servers():
     servers = {"ingest": "http://cards:1", "training": "http://cards:3", "drift": ""}
-    begun = pipeline_view.runs_of(turn([batch()], minutes=1), servers)
+    begun = runs_view.runs_of(turn([batch()], minutes=1), servers)
     assert [run.name for run in begun] == ["ingest"]
     assert begun[0].card == "http://cards:1/turn/c-1/card"
     assert begun[0].log == "http://cards:1/turn/c-1/log"
-    assert pipeline_view.runs_of(turn([batch()], minutes=1), {}) == []
+    assert runs_view.runs_of(turn([batch()], minutes=1), {}) == []
+
+
+def test_page_says_where_runs_are_that_it_cannot_show():
+    assert runs_view.where_runs_are({"drift": "http://127.0.0.1:1"}, "") == ""
+    assert runs_view.where_runs_are({}, "").startswith("From your machine: “tasador connect”")
+    assert "Metaflow's UI shows" in runs_view.where_runs_are({}, "http://ui")
+    assert runs_view.runs_in_ui("") == []
+    assert ("Runs of drift", "http://ui/?flow_id=DriftFlow") in runs_view.runs_in_ui("http://ui/")

@@ -300,6 +300,8 @@ def test_web_app_calls_existing_functions_and_can_do_what_its_pages_offer(dev, m
         *("TASADOR_MLFLOW_URL", "TASADOR_MLFLOW_PASSWORD", "TASADOR_SIGNING_PUBLIC_KEYS"),
         *("TASADOR_BROKER_URL", "TASADOR_EVENTS_KEY", "TASADOR_FUNCTIONS_TOKEN"),
         *("TASADOR_ARGO_EVENTS_URL", "TASADOR_ARGO_EVENTS_TOKEN"),
+        # Where it leads to; optional.
+        "TASADOR_METAFLOW_UI_URL",
     }
     assert {"name": "secrets", "mountPath": environ["TASADOR_SETTINGS"], "readOnly": True} in (
         container["volumeMounts"]

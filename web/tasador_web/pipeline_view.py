@@ -16,8 +16,6 @@ from tasador_web.market_view import VERDICTS, newest_verdict
 from tasador_web.model_view import DECISIONS, seconds_between
 
 STAGES = ("Ingest", "Drift", "Train", "Gate", "Rollout")
-# Stage: what its flow is called in sentences. The gate is a step of the training.
-FLOWS = {"Ingest": "ingest", "Drift": "drift", "Train": "training"}
 # A stage that has not ended after this long has probably stopped (seconds).
 _LONG = 3_600.0
 # State: the colour of its badge.
@@ -64,15 +62,6 @@ class ShownStage:
 
 
 @dataclass
-class RunPages:
-    """Where the card server of this machine shows the run behind a stage."""
-
-    name: str
-    card: str
-    log: str
-
-
-@dataclass
 class Turn:
     """One turn of the loop."""
 
@@ -102,13 +91,6 @@ def turns_of(
         if own and decision["decided_at"] >= oldest:
             begun.append((decision["decided_at"], _of_decision(decision, rollouts, now)))
     return [turn for _, turn in sorted(begun, key=lambda pair: pair[0], reverse=True)]
-
-
-def runs_of(turn: Turn, servers: Mapping[str, str]) -> list[RunPages]:
-    """The runs of a turn that have begun; ``servers`` has the card server of each flow."""
-    begun = (FLOWS.get(s.name, "") for s in turn.stages if s.state not in ("skipped", "next"))
-    where = {flow: f"{servers[flow]}/turn/{turn.identity}" for flow in begun if servers.get(flow)}
-    return [RunPages(flow, f"{url}/card", f"{url}/log") for flow, url in where.items()]
 
 
 def _of_batch(

@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 import reflex as rx
 
 from tasador.settings import Settings
-from tasador_web import live, pipeline_view
+from tasador_web import live, pipeline_view, runs_view
 from tasador_web.action_dialog import start_button
 from tasador_web.browser_state import BrowserState
 from tasador_web.client import functions
 from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice, table
-from tasador_web.pipeline_view import STAGES, RunPages, ShownStage, Turn
+from tasador_web.pipeline_view import STAGES, ShownStage, Turn
+from tasador_web.runs_view import RunPages
 
 TITLE, ROUTE, ICON = "Pipeline", "/pipeline", "workflow"
 SHOWN = 40
@@ -28,6 +29,7 @@ class PipelineState(live.Following, rx.State):
     shown: rx.Field[list[Turn]] = rx.field(default_factory=list)  # one turn, or none
     cards: rx.Field[list[tuple[str, str]]] = rx.field(default_factory=list)
     runs: rx.Field[list[RunPages]] = rx.field(default_factory=list)  # of the turn that is shown
+    elsewhere: str = ""  # where logs and cards are, if not here
     embedded: str = ""  # the address of a card or log, or nothing
     embedded_title: str = ""
     _selected: str = ""
@@ -49,6 +51,8 @@ class PipelineState(live.Following, rx.State):
             # Only the card servers of this machine list earlier runs and find one.
             self._servers = {name: url for name, url in cards.items() if url}
             self.cards += [(f"Runs of {name}", f"{url}/runs") for name, url in cards.items() if url]
+        self.cards += runs_view.runs_in_ui(settings.metaflow_ui_url)
+        self.elsewhere = runs_view.where_runs_are(self._servers, settings.metaflow_ui_url)
         await self._begin()
 
     async def _fetch(self) -> None:
@@ -68,7 +72,7 @@ class PipelineState(live.Following, rx.State):
         for turn in self.turns:
             turn.selected = turn is chosen
         self.shown = [] if chosen is None else [chosen]
-        self.runs = [] if chosen is None else pipeline_view.runs_of(chosen, self._servers)
+        self.runs = [] if chosen is None else runs_view.runs_of(chosen, self._servers)
         if self.embedded not in {url for run in self.runs for url in (run.card, run.log)}:
             self.embedded = ""
 
@@ -155,6 +159,7 @@ def _shown(turn: rx.Var[Turn]) -> rx.Component:
         rx.el.ol(rx.foreach(turn.stages, _stage), class_name="path stages"),
         rx.el.p("Correlation id: ", rx.el.code(turn.identity), class_name="hint"),
         rx.el.div(rx.foreach(PipelineState.runs, _run), class_name="buttons start"),
+        rx.cond(PipelineState.elsewhere != "", rx.el.p(PipelineState.elsewhere, class_name="hint")),
         rx.cond(PipelineState.embedded != "", _embedded()),
         id="turn",
         aria_label="Turn of the loop",
