@@ -33,6 +33,7 @@ READING = {
         "key",
         "load",
         "search",
+        "try_example",
         "undo_what_if",
         "what_if",
     },

@@ -93,6 +93,7 @@ _FORM = {
     "Status": "Situación",
     "Street code": "Código de la calle",
     "The home": "La vivienda",
+    "Try it with a home in {place}": "Probar con una vivienda en {place}",
     "What is this home worth?": "¿Cuánto vale esta vivienda?",
     "Where is it?": "¿Dónde está?",
     "Zip code": "Código postal",

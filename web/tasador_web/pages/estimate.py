@@ -267,6 +267,16 @@ def _before() -> rx.Component:
                 rx.el.p(
                     text("Every field is optional; each one narrows the range."), class_name="hint"
                 ),
+                rx.cond(
+                    EstimateState.example != "",
+                    rx.el.button(
+                        text("Try it with a home in {place}", place=EstimateState.example),
+                        type="button",
+                        on_click=EstimateState.try_example,
+                        id="example",
+                        class_name="button small",
+                    ),
+                ),
             ),
         ),
         class_name="card empty",

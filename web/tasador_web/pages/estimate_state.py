@@ -25,6 +25,7 @@ MORE = ("status", "prev_sold_date", "street", "brokered_by")
 # Few people know them, so that none is reminded of them.
 CODES = ("street", "brokered_by")
 PLACE = ("state", "city", "zip_code")
+_EXAMPLE = {"house_size": "1800", "bed": "3", "bath": "2"}
 _UNKNOWN_PLACE = "We know no such place. Choose one from the list, or leave it empty."
 
 
@@ -34,6 +35,7 @@ class EstimateState(rx.State):
     form: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
     form_key: int = 0
     loaded: bool = False  # the server has answered, so that it hears what is typed
+    example: str = ""  # a place for those who want to see what the page does
     suggestions: rx.Field[list[str]] = rx.field(default_factory=list)
     active: int = -1
     busy: bool = False
@@ -67,12 +69,13 @@ class EstimateState(rx.State):
         """Fetch the places; price the home of a shared link."""
         try:
             # A page that opens says whether a model is in service now.
-            await place_index(fresh=True)
+            index = await place_index(fresh=True)
         except (ApiError, ConfigurationError) as error:
             self.loaded = True
             await self._show_error(error)
             return
         self.loaded, self.error, self.no_model = True, "", False
+        self.example = next((p.label for p in index.places if p.city and not p.zip_code), "")
         query = dict(self.router.url.query_parameters)
         linked = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
         # Who returns from another page, or from the other language, finds the last home.
@@ -92,6 +95,14 @@ class EstimateState(rx.State):
         if linked != self._listing or not self.done or self._language != language():
             async for event in self._price(linked):
                 yield event
+
+    @rx.event
+    async def try_example(self) -> AsyncIterator[Any]:
+        """Price a home in the city that the model knows best."""
+        self._chosen = (await place_index()).find(self.example) or Place()
+        self.form, self.form_key = {"place": self._chosen.label, **_EXAMPLE}, self.form_key + 1
+        async for event in self._price({**self._chosen.fields, **_EXAMPLE}):
+            yield event
 
     # -- the search for a place -------------------------------------------------------------------
 
