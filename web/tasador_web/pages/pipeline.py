@@ -15,6 +15,7 @@ from tasador_web.action_dialog import start_button
 from tasador_web.browser_state import BrowserState
 from tasador_web.client import functions
 from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice, table
+from tasador_web.marks import shared
 from tasador_web.pipeline_view import STAGES, ShownStage, Turn
 from tasador_web.runs_view import RunPages
 
@@ -56,10 +57,7 @@ class PipelineState(live.Following, rx.State):
         await self._begin()
 
     async def _fetch(self) -> None:
-        client = functions()
-        batches, models, rollouts = await asyncio.gather(
-            client.batches(SHOWN), client.models(2 * SHOWN), client.rollouts(4 * SHOWN)
-        )
+        batches, models, rollouts = await shared("turns", _histories)
         self.turns = pipeline_view.turns_of(
             batches, models["decisions"], rollouts, datetime.now(UTC)
         )
@@ -89,6 +87,14 @@ class PipelineState(live.Following, rx.State):
         self._selected = identity
         self._show()
         return BrowserState.show(f"?{urlencode({'correlation': identity})}", "turn")
+
+
+async def _histories() -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
+    """Batches, decisions and rollouts."""
+    client = functions()
+    return await asyncio.gather(
+        client.batches(SHOWN), client.models(2 * SHOWN), client.rollouts(4 * SHOWN)
+    )
 
 
 def _stage(stage: rx.Var[ShownStage]) -> rx.Component:
