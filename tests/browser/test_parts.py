@@ -98,18 +98,12 @@ def test_open_pages_say_what_is_down_keep_what_they_show_and_recover(
 
 
 @pytest.mark.parametrize("part", ["mlflow", "objects"])
-def test_pages_need_no_registry_and_say_what_the_object_store_would_add(
-    page, web, platform, model, history, part
-):
+def test_histories_need_neither_registry_nor_object_store(page, web, platform, history, part):
     with killed(platform, part):
         for route, text in FOLLOWING.items():
             page.open(f"{web}{route}")
             page.shows(text, "main")
             assert not page.js("document.querySelector('main > [role=alert]')")
-        if part == "objects":
-            page.open(f"{web}/market")
-            page.wait("document.querySelector('#distribution [role=alert]')")
-            page.shows("object store", "#distribution")
 
 
 def test_open_page_says_that_its_server_is_down_and_follows_the_next_one(
