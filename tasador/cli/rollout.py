@@ -1,4 +1,4 @@
-"""Commands that pause and resume rollouts, and let a version shadow what serves."""
+"""Commands that pause, resume and repeat rollouts, and let a version shadow what serves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 
 app = typer.Typer(
-    help="Pause and resume rollouts, show what serves, let a version shadow it.",
+    help="Pause, resume and retry rollouts, show what serves, let a version shadow it.",
     no_args_is_help=True,
 )
 
@@ -47,6 +47,22 @@ def resume(
     )
     if announce_error:
         typer.echo(f"{announce_error}: reload finds the newest promotion at its next check")
+
+
+@app.command()
+def retry(
+    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+) -> None:
+    """Try the newest promotion now, instead of when reload would."""
+    settings = require_running(Settings.load().require("broker_url"), "database_url")
+    from tasador.rollout.pause import retry as retry_rollout
+
+    with acting(settings, "rollout retry", "", by=by):
+        newest = retry_rollout(settings)
+    typer.echo(
+        f"reload tries promotion {newest.promotion} ({newest.model}); "
+        "`tasador rollout status` says how it ended"
+    )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Pause and resume rollouts."""
+"""Pause, resume and repeat rollouts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tasador.errors import TasadorError
 from tasador.events import build
 from tasador.events.announce import announce
 from tasador.machine.environment import whoami
-from tasador.records.loop import PauseRecord
+from tasador.records.loop import DecisionRecord, PauseRecord
 from tasador.rollout.verbs import LOCK
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
@@ -40,6 +40,23 @@ def resume(settings: Settings, by: str = "") -> tuple[PauseRecord, str]:
         except TasadorError as error:
             announce_error = str(error)
     return ended, announce_error
+
+
+def retry(settings: Settings) -> DecisionRecord:
+    """Announce the newest promotion again, so that reload tries it at once; returns it.
+
+    Raises TasadorError if nothing has been promoted, rollouts are paused or the broker does not
+    accept the event.
+    """
+    with _warehouse(settings) as warehouse:
+        paused = warehouse.rollout_pause()
+        newest = warehouse.latest_promotion(settings.model_name)
+    if paused is not None:
+        raise TasadorError(f"{paused.message}; `tasador rollout resume` ends the pause")
+    if newest is None:
+        raise TasadorError("no version has been promoted yet")
+    announce(build.model_promoted(newest), settings)
+    return newest
 
 
 def _warehouse(settings: Settings) -> Warehouse:

@@ -106,4 +106,4 @@ def _behind(
 def _next_attempt(at: datetime | None, when: datetime) -> str:
     if at is None or at <= when:
         return "reload tries it again at its next check"
-    return f"reload tries it again after {at:%H:%M} UTC; `POST /reload` tries at once"
+    return f"reload tries it again after {at:%H:%M} UTC; `tasador rollout retry` tries at once"

@@ -1,6 +1,7 @@
 """The loop on a real cluster; each test continues from the one before it."""
 
 import json
+import re
 import time
 
 import pytest
@@ -79,6 +80,13 @@ def test_lineage_of_a_prediction_through_the_ingress(loop):
         assert part in lineage
     # record is not reachable from outside.
     assert kit.request("GET", "/predictions/history", service="record").status_code == 404
+
+
+def test_the_runbooks_command_reads_whether_a_function_is_ready(loop):
+    text = (kit.ROOT / "docs" / "runbooks.md").read_text()
+    (pod, code) = re.search(r'exec (deploy/\w+) -- python -c \\\n +"(.+)" ', text).groups()
+    said = kit.kubectl("-n", kit.NAMESPACE, "exec", pod, "--", "python", "-c", code)
+    assert json.loads(said) == {"status": "ready", "function": "reload"}
 
 
 def test_artifacts_and_cards_are_in_the_object_store(loop):

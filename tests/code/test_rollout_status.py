@@ -78,3 +78,10 @@ def test_pause_and_resume_say_who_when_and_why(invoke, monkeypatch):
     assert "they were paused by ana since 2026-01-31 12:00 UTC (a split)" in output
     assert [action for _, action, _ in actions] == ["rollout pause", "rollout resume"]
     assert "no broker: reload finds the newest promotion at its next check" in output
+
+
+def test_retry_names_the_promotion_and_is_recorded(invoke, monkeypatch):
+    actions = kept_actions(monkeypatch)
+    monkeypatch.setattr(pauses, "retry", lambda settings: NEWEST)
+    assert "reload tries promotion 7 (tasador-price@3)" in invoke("retry").output
+    assert [action for _, action, _ in actions] == ["rollout retry"]

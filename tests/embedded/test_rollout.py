@@ -241,6 +241,10 @@ def test_damaged_bundle_keeps_the_old_model_serving(world):
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
     assert "model.ubj" in answer.json()["detail"]
     assert world.client.get("/ready").status_code == 200
+    attempts = len(world.outcomes(bad.promotion))
+    assert pauses.retry(world.settings).promotion == bad.promotion
+    assert wait_for(lambda: len(world.outcomes(bad.promotion)) > attempts)
+    assert in_service(world) == good
 
 
 def test_candidate_that_never_becomes_ready_is_withdrawn(world):
@@ -506,6 +510,8 @@ def test_pause_leaves_a_hand_made_split_and_is_shown(world):
     try:
         with pytest.raises(TasadorError, match="paused by ana"):
             pauses.pause(world.settings, "again")
+        with pytest.raises(TasadorError, match=r"paused by ana.*rollout resume"):
+            pauses.retry(world.settings)
         for service in SERVICES:
             names = [f"{service}-{d.promotion:05d}" for d in (older, newer)]
             world.backend.direct(service, tuple(Target(name, 50) for name in names))
