@@ -268,11 +268,7 @@ def test_lost_promotion_event_is_made_up_by_reconcile(served, healed):
 def test_canary_steps_shift_traffic_gradually(served, measured):
     def set_canary(steps):
         kit.patch("secret", "tasador-endpoints", {"stringData": {"TASADOR_CANARY": steps}})
-        kit.kill(*kit.pods("reload"))
-        kit.until("reload is back", lambda: len(kit.pods("reload")) == 1, 60)
-        reload = ("-n", kit.NAMESPACE, "wait", "--for=condition=Ready", "pod")
-        label = "serving.knative.dev/service=reload"
-        kit.kubectl(*reload, "-l", label, "--timeout=120s")
+        kit.restart("reload")
 
     async def both():
         over = asyncio.Event()

@@ -270,11 +270,9 @@ def collect():
     url = f"http://collector.{NAMESPACE}.svc.cluster.local:8000"
     patch("secret", "tasador-endpoints", {"stringData": {COLLECTOR: url}})
     # Processes read it when they start. reload always runs, and record may.
-    kill(*pods("reload"), *pods("record"))
-    label = "serving.knative.dev/service=reload"
-    ready = ("wait", "--for=condition=Ready", "pod", "-l", label, "--timeout=180s")
-    until("reload to be started again", lambda: pods("reload"), 60)
-    kubectl("-n", NAMESPACE, *ready)
+    if running := pods("record"):
+        kill(*running)
+    restart("reload")
 
 
 def stop_collecting():
@@ -335,6 +333,19 @@ def pods(service):
 def kill(*pods):
     """Kill pods at once, as a failing node does."""
     kubectl("-n", NAMESPACE, "delete", "pod", *pods, "--grace-period=0", "--force", "--wait=false")
+
+
+def restart(service):
+    """Kill a service's processes and wait until another is ready.
+
+    `kubectl wait` would wait for pods that are ending, too, such as those of an earlier revision.
+    """
+    kill(*pods(service))
+    until(
+        f"{service} to be ready again",
+        lambda: any(condition(get("pod", pod), "Ready") == "True" for pod in pods(service)),
+        240,
+    )
 
 
 def trigger(flow, **parameters):
