@@ -353,12 +353,14 @@ def test_cards_of_comparables():
     assert shown[0].where == "$200 per sq ft · Houston 77084 · same zip code"
     assert (shown[0].adjusted, shown[0].adjustment) == ("$330,000", "−$20,000")
     assert shown[0].price == "$350,000 sold"
-    assert shown[0].grid == (
-        "location −$25,000 · house size +$5,000 · +$12,000 remains to your estimate"
-    )
+    assert shown[0].grid == [
+        "location −$25,000",
+        "house size +$5,000",
+        "+$12,000 remains to your estimate",
+    ]
     near = {**HOME, "adjustments": {"place": 5, "house_size": 5_000}}
     [small] = comparables_view.comparables_of({"comparables": [near]}, GEOGRAPHY)
-    assert small.grid == "house size +$5,000 · +$12,005 remains to your estimate"
+    assert small.grid == ["house size +$5,000", "+$12,005 remains to your estimate"]
     assert shown[1].facts == "no details known"
     assert shown[1].where == "Zip code 00001 · 5.0 mi"
 

@@ -26,7 +26,7 @@ class Comparable:
     alike_share: float
     adjustment: str
     adjusted: str
-    grid: str
+    grid: list[str]
 
 
 def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list[Comparable]:
@@ -62,7 +62,7 @@ def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comp
     )
 
 
-def _grid(c: Mapping[str, Any]) -> str:
+def _grid(c: Mapping[str, Any]) -> list[str]:
     """What each difference is worth, and what remains to the estimate."""
     steps = [
         f"{words.field(name).lower()} {words.change(dollars)}"
@@ -72,4 +72,4 @@ def _grid(c: Mapping[str, Any]) -> str:
     small = sum(dollars for dollars in c["adjustments"].values() if abs(dollars) < _SMALL)
     rest = c["remaining"] + small
     remaining = text("{amount} remains to your estimate", amount=words.change(rest))
-    return " · ".join([*steps, remaining])
+    return [*steps, remaining]

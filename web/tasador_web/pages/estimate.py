@@ -184,7 +184,9 @@ def _comparable(home: rx.Var[Comparable]) -> rx.Component:
                 class_name="hint alike",
             ),
         ),
-        rx.el.p(home.grid, class_name="hint adjustments"),
+        rx.el.p(
+            rx.foreach(home.grid, lambda step: rx.el.span(step)), class_name="hint adjustments"
+        ),
         class_name="comparable",
         custom_attrs={"data-pin": home.number},
     )

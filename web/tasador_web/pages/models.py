@@ -19,7 +19,7 @@ from tasador_web.layout import (
     table,
 )
 from tasador_web.model_view import Check, Comparison, Rollout, VersionRow
-from tasador_web.pages.models_state import ModelsState
+from tasador_web.pages.models_state import SHOWN, ModelsState
 from tasador_web.visitor_state import VisitorState
 
 TITLE, ROUTE, ICON = "Models", "/models", "boxes"
@@ -234,6 +234,14 @@ def page() -> rx.Component:
                         ],
                         rx.foreach(state.versions, _row),
                         long=True,
+                    ),
+                    aside=rx.cond(
+                        state.versions.length() >= SHOWN,
+                        rx.el.span(
+                            f"The newest {SHOWN} decisions; ?version=N in the address opens any "
+                            "version.",
+                            class_name="aside hint",
+                        ),
                     ),
                 ),
                 rx.cond(state.detail.version > 0, _version()),
