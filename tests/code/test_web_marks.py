@@ -1,0 +1,72 @@
+"""What record says, asked once for all visitors of the web app."""
+
+import asyncio
+import sys
+
+import httpx
+import pytest
+
+from tasador.settings import CHECKOUT
+
+sys.path.append(str(CHECKOUT / "web"))
+from tasador_web import marks
+from tasador_web.client import Functions
+
+
+class Record:
+    """Answers as record does, and counts."""
+
+    def __init__(self):
+        self.mark, self.marks_asked, self.lists_asked = "a", 0, 0
+
+    def __call__(self, request):
+        if request.url.path == "/changes":
+            self.marks_asked += 1
+            return httpx.Response(200, json={"mark": self.mark})
+        self.lists_asked += 1
+        return httpx.Response(200, json={"batches": [{"mark": self.mark}]})
+
+
+@pytest.fixture
+def record(monkeypatch):
+    """A record, which the pages' client calls."""
+    record = Record()
+    client = Functions("http://record")
+    client._http = httpx.AsyncClient(transport=httpx.MockTransport(record))
+    monkeypatch.setattr(marks, "functions", lambda: client)
+    monkeypatch.setattr(marks, "_KEPT", marks._Kept())
+    monkeypatch.setattr(marks, "_ANSWERS", {})
+    return record
+
+
+async def listed():
+    return (await marks.shared("batches", lambda: marks.functions().batches(40)))[0]["mark"]
+
+
+def test_pages_that_open_at_once_ask_record_once(record):
+    async def many():
+        return await asyncio.gather(*(listed() for _ in range(50)))
+
+    assert asyncio.run(many()) == ["a"] * 50
+    assert (record.marks_asked, record.lists_asked) == (1, 1)
+
+
+def test_answer_is_never_older_than_the_mark(record):
+    async def twice():
+        first = await listed()
+        record.mark = "b"
+        await asyncio.sleep(marks._SECONDS + 0.05)
+        return first, await listed()
+
+    assert asyncio.run(twice()) == ("a", "b")
+    assert record.lists_asked == 2
+
+
+def test_answer_is_kept_for_a_moment_only(record, monkeypatch):
+    monkeypatch.setattr(marks, "_SHARED_SECONDS", 0.0)
+
+    async def twice():
+        return await listed(), await listed()
+
+    assert asyncio.run(twice()) == ("a", "a")
+    assert record.lists_asked == 2
