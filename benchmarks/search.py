@@ -2,7 +2,8 @@
 
 The same rows, seed and number of trials, in turns. Tasks are processes of this machine that share a
 study in SQLite; the train flow shares one in Postgres. On a busy machine read the processor time of
-the busiest task: what a search takes where each task has a core.
+the busiest task: what a search takes where each task has a core. Which search finds the better
+model is chance, so the difference of their errors is given with its interval over seeds.
 
     python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N] [--rows N] [--pairs N]
         [--write]
@@ -29,6 +30,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
+from tasador.arrays import Array
 from tasador.listings.table import read_csv
 from tasador.training import fitting, splits
 from tasador.training.search import Views, run_search
@@ -93,12 +95,20 @@ def measure(views: tuple[Views, Views], tasks: int, trials: int, seed: int) -> C
     )
 
 
+def interval(values: Array) -> tuple[float, float]:
+    """The mean of a few values, and half of its 95 % interval (Student's t)."""
+    from scipy.stats import t
+
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return float(values.mean()), float(half)
+
+
 def main() -> None:
     parser = report.arguments(__doc__)
     parser.add_argument("--tasks", type=int, default=2)
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--rows", type=int, default=25_000, help="that the search reads")
-    parser.add_argument("--pairs", type=int, default=3, help="searches of each kind, in turns")
+    parser.add_argument("--pairs", type=int, default=8, help="searches of each kind, in turns")
     options = report.parsed(parser)
     frame, _ = read_csv(options.csv)
     training, judged = fitting.search_views(splits.prepare(frame), seed=0)
@@ -109,15 +119,21 @@ def main() -> None:
     for seed in range(options.pairs):
         for tasks, found in costs.items():
             found.append(measure((views[0], views[1]), tasks, options.trials, seed))
+            print(seed, tasks, *(f"{figure:.4f}" for figure in found[-1]), flush=True)
     for tasks, found in costs.items():
         figures = [median(values) for values in zip(*found, strict=True)]
         rows.append((str(tasks), f"{figures[0]:.4f}", *(f"{value:.1f}" for value in figures[1:])))
     header = ("tasks", "best error", "seconds", "processor seconds", "of the busiest task")
     ratio = median(many.busiest / one.busiest for one, many in zip(*costs.values(), strict=True))
+    one, many = costs.values()
+    differences = np.array([b.error / a.error - 1 for a, b in zip(one, many, strict=True)])
+    mean, half = interval(differences)
     text = (
         f"{options.trials} trials on {sum(len(v.log_price) for v in views):,} listings, medians of "
         f"{options.pairs} seeds.\n\n{report.table(header, rows)}\n\n"
-        f"The busiest of {options.tasks} tasks takes {ratio:.2f} of the processor time of one task."
+        f"The busiest of {options.tasks} tasks takes {ratio:.2f} of the processor time of "
+        f"one task. Their best error differs from its own by {mean:+.2%} ± {half:.2%} "
+        "(mean over the seeds, and its 95 % interval)."
     )
     print(text)
     if options.write:
