@@ -26,6 +26,7 @@ _LAYOUT = re.compile(
 _BETWEEN_ROWS = re.compile(r"\}(,[ \n]?)\{")
 _QUOTE, _OPENING, _SPACE = ord('"'), ord("{"), ord(" ")
 _NULL = b"null"
+_NAN = number_array(np.array([np.nan]))[0]
 # Zeros behind the text: a position that the layout suggests may be beyond its end.
 _BEYOND = 64
 
@@ -159,7 +160,7 @@ def _canonical(texts: pa.Array) -> Array | None:
         read = texts.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-    numbers = np.from_dlpack(pc.fill_null(read, float("nan")))
+    numbers = np.from_dlpack(pc.fill_null(read, _NAN))
     if np.isinf(numbers).any() or np.isnan(numbers).sum() != texts.null_count:
         return None
     return numbers if number_texts(numbers).equals(texts) else None

@@ -26,11 +26,14 @@ from pathlib import Path
 import pyarrow.parquet
 from tasador.ingestion import loading
 from tasador.ingestion.batch_file import profile, write_parquet
+from tasador.listings.listing import COLUMNS
+alike = {name: "Ponce" if name == "city" else 1.5 for name in COLUMNS}
 rows = [{"price": 1.5, "bed": None, "city": "Ponce"}, {"price": 2}, {"price": -0.0}, {"colour": 1}]
-payload = io.BytesIO(json.dumps({"data": rows}).encode())
 with tempfile.TemporaryDirectory() as folder:
     columns, clean = Path(folder) / "columns.arrow", Path(folder) / "clean.parquet"
-    loading.read_payload(payload, columns, lambda *lines: None, print)
+    for batch in ([{**alike, "status": None, "bed": None, "prev_sold_date": None}] * 2, rows):
+        payload = io.BytesIO(json.dumps({"data": batch}).encode())
+        loading.read_payload(payload, columns, lambda *lines: None, print)
     write_parquet(columns, clean, "b")
     file = pyarrow.parquet.ParquetFile(clean)
     assert profile([file.read()])["rows"] == 2
