@@ -112,6 +112,7 @@ PAGES = {
     f"/es?{HOME}": "document.querySelector('#price')?.innerText",
     f"/compare?{HOME}": "document.querySelector('main[data-loaded=true]')",
     f"/es/compare?{HOME}": "document.querySelector('main[data-loaded=true]')",
+    "/es/batch": "document.querySelector('[data-upload]')?.dataset.upload",
     "/batch": "document.querySelector('[data-upload]')?.dataset.upload",
     "/market": "document.querySelector('#distribution .chart')",
     "/models?version=970": "document.querySelector('#version .gate')",

@@ -53,6 +53,20 @@ def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
     assert all(float(row["lo95"]) < float(row["price"]) < float(row["hi95"]) for row in rows)
 
 
+def test_file_is_priced_in_spanish_and_stays_in_the_other_language(page, web, model, tmp_path):
+    page.open(f"{web}/es/batch")
+    page.wait("document.querySelector('[data-upload]')?.dataset.upload")
+    page.attach("#file", homes(tmp_path / "homes.csv.gz"))
+    page.shows("12.000 filas", "#checked")
+    page.shows("en la línea 2: bed no es un número ('lots')", "tbody")
+    page.click("#price-file")
+    page.wait("document.querySelector('#priced')?.innerText === '12.000 viviendas'", 60)
+    page.shows("tasador-price, versión 3", "main")
+    page.click("[data-language]")
+    page.wait("document.querySelector('#priced')?.innerText === '12,000 homes'")
+    page.shows("tasador-price, version 3", "main")
+
+
 def test_other_files_are_refused_with_their_reason(page, web, model, tmp_path):
     opened(page, web)
     (tmp_path / "homes.csv.bz2").write_bytes(b"BZh91AY.")

@@ -17,6 +17,7 @@ sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import batch_files, batch_job, batch_view
 from tasador_web.batch_files import BatchFiles, FileRoutes
 from tasador_web.client import ApiError
+from tasador_web.languages import speaking
 
 
 async def elsewhere(scope, receive, send):
@@ -294,10 +295,35 @@ def vars_of(summary):
     return {name: getattr(summary, name) for name in summary.__dataclass_fields__}
 
 
+def test_file_is_described_in_spanish(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("id,bed,state\n1,lots,TX\n")
+    summary = json.loads(json.dumps(vars_of(check_csv(path))))
+    with speaking("es"):
+        checked = batch_view.checked_of(summary)
+        bars = batch_view.bars_of(batch_view.histogram([1_250_000.0] * 3 + [2_500_000.0]))
+        size = batch_view.size_of(18_400_000)
+    assert checked.rows_text == "1 fila"
+    assert checked.problem_rows.startswith("1 fila tiene un valor que no se puede leer")
+    [problem] = checked.problems
+    assert problem.name == "Dormitorios"
+    assert problem.example == "en la línea 2: bed no es un número ('lots')"
+    assert bars[0].title.startswith("de $1,25\N{NO-BREAK SPACE}M a ")
+    assert size == "18,4 MB"
+
+
+def test_refusal_is_in_the_language_of_the_page_that_sent_the_file(files):
+    browser = client(files)
+    for page, says in (("/es/batch", "Esta página lleva"), ("/batch", "This page has been")):
+        answer = browser.request("GET", "/batch-files/x", headers={"referer": f"http://app{page}"})
+        assert answer.json()["detail"].startswith(says)
+
+
 def test_histogram_counts_every_home_between_its_ends():
     assert batch_view.histogram([]) == []
-    assert [bar.height for bar in batch_view.histogram([5.0, 5.0])] == [100.0]
-    bars = batch_view.histogram([100_000.0] * 3 + [200_000.0])
+    [one] = batch_view.bars_of(batch_view.histogram([5.0, 5.0]))
+    assert (one.height, one.title) == (100.0, "$5: 2")
+    bars = batch_view.bars_of(batch_view.histogram([100_000.0] * 3 + [200_000.0]))
     assert (bars[0].height, bars[-1].height) == (100.0, 33.3)
     assert bars[0].title.startswith("$100k to ")
 
@@ -310,3 +336,16 @@ def test_first_rows_show_keys_price_range_and_remarks(tmp_path):
     [row] = batch_view.first_rows(path, ["id", "n"])
     assert (row.named, row.price, row.likely) == ("7 · x", "$200,000", "$150,000 – $250,000")
     assert row.remarks == "bed is odd; far off"
+
+
+def test_remarks_of_the_first_rows_are_in_the_language_of_the_page(tmp_path):
+    path = Path(tmp_path / "out.csv")
+    says = "brokered_by '77' is not in the training data"
+    cells = ["200000.5", "150000", "250000", *["0"] * 4, "bed", "bed is not a number", says]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([OUTPUT, cells])
+    [row] = batch_view.first_rows(path, [])
+    assert row.remarks == "bed is not a number; We know no broker with the code 77."
+    with speaking("es"):
+        [row] = batch_view.first_rows(path, [])
+    assert row.remarks == "bed no es un número; No conocemos ningún agente con el código 77."

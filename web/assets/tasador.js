@@ -171,7 +171,7 @@ function sendFile(area, file) {
   const tooLarge = file.size > Number(area.dataset.most);
   show("[data-send-error]", tooLarge ? area.dataset.tooLarge : "");
   if (tooLarge) return;
-  show("[data-sending]", `Sending ${file.name}…`);
+  show("[data-sending]", area.dataset.saysSending.replace("{name}", () => file.name));
   request.upload.onprogress = (event) => {
     bar.style.width = `${100 * event.loaded / Math.max(event.total, 1)}%`;
   };
@@ -182,7 +182,7 @@ function sendFile(area, file) {
       area.querySelector("[data-arrived]").click();
       return;
     }
-    let detail = "The file did not arrive: the server does not answer.";
+    let detail = area.dataset.unanswered;
     try {
       detail = JSON.parse(request.responseText).detail;
     } catch { /* no problem document: the general text stands */ }

@@ -20,13 +20,13 @@ from urllib.parse import unquote
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from tasador_web.languages import language_of_request, speaking, text
 from tasador_web.origins import App, Receive, Scope, Send
 
 ROUTE = "/batch-files/"
 MEGABYTE = 1_000_000
 # One file, and all files of all visitors at the same time (bytes). A pod has room for 1 GiB.
 MAX_FILE, MAX_ALL = 100 * MEGABYTE, 800 * MEGABYTE
-TOO_LARGE = f"The file is larger than {MAX_FILE // MEGABYTE} MB: compress it, or split it."
 # A file that nobody has used for so long is deleted (seconds).
 KEPT_SECONDS = 3_600.0
 RESULT = "prices.csv"
@@ -102,6 +102,13 @@ def _delete_leftovers(parent: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def too_large() -> str:
+    """What is said of a file that is too large."""
+    return text(
+        "The file is larger than {size} MB: compress it, or split it.", size=MAX_FILE // MEGABYTE
+    )
+
+
 def file_name(given: str) -> str:
     """A name for the disk: the last part of the given one, in plain characters."""
     name = re.split(r"[\\/]", unquote(given))[-1]
@@ -121,19 +128,21 @@ class FileRoutes:
         if scope["type"] != "http" or not scope["path"].startswith(ROUTE):
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive)
-        file = self._files().find(scope["path"].removeprefix(ROUTE))
-        if file is None:
-            response: Response = _problem(404, "This page has been open for too long: reload it.")
-        elif request.method == "PUT":
-            response = await self._receive(request, file)
-        elif request.method == "GET":
-            response = _result(request, file)
-        else:
-            response = _problem(405, "PUT sends a file, and GET fetches its prices.")
+        with speaking(language_of_request(scope["headers"])):
+            response = await self._answer(Request(scope, receive))
         response.headers["cache-control"] = "no-store"
         response.headers["x-content-type-options"] = "nosniff"
         await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        file = self._files().find(request.url.path.removeprefix(ROUTE))
+        if file is None:
+            return _problem(404, text("This page has been open for too long: reload it."))
+        if request.method == "PUT":
+            return await self._receive(request, file)
+        if request.method == "GET":
+            return _result(request, file)
+        return _problem(405, text("PUT sends a file, and GET fetches its prices."))
 
     async def _receive(self, request: Request, file: BatchFile) -> Response:
         limit = min(MAX_FILE, MAX_ALL - self._files().size())
@@ -152,15 +161,17 @@ class FileRoutes:
             written = None
         except OSError as error:
             shutil.rmtree(file.folder, ignore_errors=True)
-            return _problem(507, f"The file cannot be kept: {error.strerror or error}.")
+            return _problem(
+                507, text("The file cannot be kept: {reason}.", reason=error.strerror or error)
+            )
         if written is None:
             shutil.rmtree(file.folder, ignore_errors=True)
-            return _problem(400, "The file did not arrive whole: send it again.")
+            return _problem(400, text("The file did not arrive whole: send it again."))
         if written > limit:
             shutil.rmtree(file.folder, ignore_errors=True)
             if limit == MAX_FILE:
                 return _too_large()
-            return _problem(507, "Too many files are being priced now: try again in an hour.")
+            return _problem(507, text("Too many files are being priced now: try again in an hour."))
         file.path, file.owner = path, request.cookies.get(_COOKIE) or secrets.token_urlsafe(24)
         response = Response(status_code=204)
         response.set_cookie(_COOKIE, file.owner, path=ROUTE, httponly=True, samesite="strict")
@@ -181,9 +192,9 @@ async def _write(request: Request, path: Path, limit: int) -> int:
 def _result(request: Request, file: BatchFile) -> Response:
     owner = request.cookies.get(_COOKIE, "")
     if not file.owner or not secrets.compare_digest(owner.encode(), file.owner.encode()):
-        return _problem(403, "Only the browser that sent the file can fetch its prices.")
+        return _problem(403, text("Only the browser that sent the file can fetch its prices."))
     if file.path is None or not file.result.is_file():
-        return _problem(404, "The file has not been priced yet.")
+        return _problem(404, text("The file has not been priced yet."))
     return FileResponse(file.result, media_type="text/csv", filename=result_name(file.path.name))
 
 
@@ -193,7 +204,7 @@ def result_name(name: str) -> str:
 
 
 def _too_large() -> Response:
-    return _problem(413, TOO_LARGE)
+    return _problem(413, too_large())
 
 
 def _problem(status: int, detail: str) -> Response:

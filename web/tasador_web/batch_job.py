@@ -32,6 +32,7 @@ from tasador.scoring.price_file import check_csv, price_csv
 from tasador.settings import Settings
 from tasador_web.batch_view import histogram
 from tasador_web.client import ApiError
+from tasador_web.languages import speak, text
 
 MAX_ROWS = 200_000
 # Rows of a request; fewer if they are too long for one.
@@ -48,8 +49,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("work", choices=("check", "price"))
     parser.add_argument("file", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--language", default="en")
     parser.add_argument("--key", action="append", default=[])
     given = parser.parse_args(arguments)
+    speak(given.language)
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
         if given.work == "check":
@@ -70,7 +73,7 @@ def price(file: Path, out: Path, keys: list[str]) -> None:
         summary=dataclasses.asdict(summary),
         model=pricer.model,
         spread=np.quantile(prices, (0.1, 0.5, 0.9)).tolist() if len(prices) else [],
-        histogram=[dataclasses.asdict(bar) for bar in histogram(prices.tolist())],
+        histogram=histogram(prices.tolist()),
     )
 
 
@@ -100,7 +103,7 @@ class FunctionPricer:
         )
         self._done = 0
         self.prices: list[Any] = []
-        self.model = ""
+        self.model: dict[str, Any] = {}
 
     def __call__(self, table: InputColumns) -> PricedRows:
         """The prices of a table, in several requests."""
@@ -126,9 +129,9 @@ class FunctionPricer:
         if not response.is_success:
             raise ApiError.from_response(response)
         answer = response.json()
-        model = f"{answer['model']['name']}, version {answer['model']['version']}"
-        if self.model not in ("", model):
-            raise ApiError("Another model went into service meanwhile: price the file again.")
+        model = {name: answer["model"][name] for name in ("name", "version")}
+        if self.model not in ({}, model):
+            raise ApiError(text("Another model went into service meanwhile: price the file again."))
         self.model = model
         return [answer]
 
@@ -142,7 +145,7 @@ class FunctionPricer:
                 if response.is_success or not may_wait:
                     return response
             except httpx.HTTPError:
-                problem = ApiError("predict does not answer. Is it up?")
+                problem = ApiError(text("predict does not answer. Is it up?"))
             if time.monotonic() > until:
                 raise problem
             self._say(waits=problem.detail)

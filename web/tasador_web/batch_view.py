@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,6 +13,7 @@ from typing import Any
 
 from tasador.listings.listing import INPUTS
 from tasador_web import words
+from tasador_web.languages import marks, text
 
 _BARS, _LABELLED = 24, 4
 _SHOWN = 8
@@ -85,14 +87,14 @@ def checked_of(summary: Mapping[str, Any]) -> Checked:
     problems = sorted(summary["problems"].items(), key=lambda item: -item[1])
     return Checked(
         rows=rows,
-        rows_text=_count(rows, "row"),
+        rows_text=_rows(rows),
         problem_rows=_with_problems(summary),
-        columns=[Column(n, words.FIELDS.get(n, n), n not in absent) for n in INPUTS],
+        columns=[Column(n, words.field(n), n not in absent) for n in INPUTS],
         problems=[
             Problem(
-                "Whole row" if name == "row" else words.FIELDS.get(name, name),
-                f"{count:,}",
-                summary["examples"][name],
+                text("Whole row") if name == "row" else words.field(name),
+                marks(f"{count:,}"),
+                _example(summary["examples"][name]),
             )
             for name, count in problems
         ],
@@ -105,49 +107,95 @@ def priced_of(result: Mapping[str, Any]) -> Priced:
     low, median, high = (words.rounded_dollars(p) for p in result["spread"] or (0.0, 0.0, 0.0))
     summary = result["summary"]
     return Priced(
-        rows=_count(int(summary["rows"]), "home"),
+        rows=_homes(int(summary["rows"])),
         low=low,
         median=median,
         high=high,
         problem_rows=_with_problems(summary),
-        model=result["model"],
+        model=text(
+            "{name}, version {version}",
+            name=result["model"]["name"],
+            version=result["model"]["version"],
+        ),
     )
 
 
 def _with_problems(summary: Mapping[str, Any]) -> str:
     count = int(summary["rows_with_problems"])
     if not count:
-        return "No row has a problem."
-    which = "1 row has" if count == 1 else f"{count:,} rows have"
-    return f"{which} a value that cannot be read. It counts as not given; the result says why."
+        return text("No row has a problem.")
+    if count == 1:
+        return text(
+            "1 row has a value that cannot be read. It counts as not given; the result says why."
+        )
+    return text(
+        "{count} rows have a value that cannot be read. It counts as not given; the result says "
+        "why.",
+        count=marks(f"{count:,}"),
+    )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def _rows(number: int) -> str:
+    return text("{count} row" if number == 1 else "{count} rows", count=marks(f"{number:,}"))
 
 
-def histogram(prices: Sequence[float]) -> list[Bar]:
-    """How many homes have which price: bars of equal ratio, without the outermost hundredths."""
+def _homes(number: int) -> str:
+    return text("{count} home" if number == 1 else "{count} homes", count=marks(f"{number:,}"))
+
+
+def _example(says: str) -> str:
+    """Where a problem is, and which; the column has the name that the file gives it."""
+    found = re.fullmatch(r"in (line|row) (.+?): (.+) (\(.+\))", says, re.DOTALL)
+    if found is None:
+        return says
+    kind, number, problem, value = found.groups()
+    return text(
+        "in line {number}: {problem}" if kind == "line" else "in row {number}: {problem}",
+        number=marks(number),
+        problem=f"{_problem(problem)} {value}",
+    )
+
+
+def _problem(says: str) -> str:
+    """A column, and what is wrong with its value."""
+    name, _, reason = says.partition(" ")
+    return f"{name} {words.reason(reason)}"
+
+
+def histogram(prices: Sequence[float]) -> list[tuple[float, float, int]]:
+    """(from, to, homes) of bars of equal ratio, without the outermost hundredths."""
     if not prices:
         return []
     ordered = sorted(prices)
     cut = len(ordered) // 100
     low, high = ordered[cut], ordered[-1 - cut]
     if high <= low:
-        return [Bar(f"{words.short_dollars(low)}: {len(ordered):,}", 100.0)]
+        return [(low, low, len(ordered))]
     step = math.log(high / low) / _BARS
     counts = [0] * _BARS
     for price in ordered[cut : len(ordered) - cut]:
         counts[min(int(math.log(price / low) / step), _BARS - 1)] += 1
-    edges = [words.short_dollars(low * math.exp(step * n)) for n in range(_BARS + 1)]
-    return [
-        Bar(
-            f"{edges[n]} to {edges[n + 1]}: {count:,}",
-            round(100 * count / max(counts), 1),
-            edges[n] if n % _LABELLED == 0 else "",
-        )
-        for n, count in enumerate(counts)
-    ]
+    edges = [low * math.exp(step * n) for n in range(_BARS + 1)]
+    return list(zip(edges, edges[1:], counts, strict=False))
+
+
+def bars_of(counted: Sequence[tuple[float, float, int]]) -> list[Bar]:
+    """How many homes have which price, as drawn."""
+    most = max((count for *_, count in counted), default=1)
+    bars = []
+    for n, (low, high, count) in enumerate(counted):
+        start, homes = words.short_dollars(low), marks(f"{count:,}")
+        title = f"{start}: {homes}"
+        if high > low:
+            title = text(
+                "{low} to {high}: {count}",
+                low=start,
+                high=words.short_dollars(high),
+                count=homes,
+            )
+        label = start if len(counted) > 1 and n % _LABELLED == 0 else ""
+        bars.append(Bar(title, round(100 * count / most, 1), label))
+    return bars
 
 
 def first_rows(path: Path, keys: Sequence[str]) -> list[PricedRow]:
@@ -163,8 +211,18 @@ def _row(cells: Sequence[str], keys: int) -> PricedRow:
         named=" · ".join(cell for cell in cells[:keys] if cell),
         price=words.dollars(float(price)),
         likely=f"{words.rounded_dollars(float(low))} – {words.rounded_dollars(float(high))}",
-        remarks="; ".join(text for text in (problems, warnings) if text),
+        remarks="; ".join([*map(_problem, _parts(problems)), *map(_warning, _parts(warnings))]),
     )
+
+
+def _parts(says: str) -> list[str]:
+    return says.split("; ") if says else []
+
+
+def _warning(says: str) -> str:
+    """A warning in a buyer's words; what it calls unknown is named in it."""
+    unknown = re.match(r"(\w+) (.+) is not in the training data", says)
+    return words.warning(says, {unknown[1]: unknown[2].strip("'\"")} if unknown else {})
 
 
 def share(done: int, rows: int) -> float:
@@ -174,4 +232,4 @@ def share(done: int, rows: int) -> float:
 
 def size_of(size: int) -> str:
     """The size of a file: 812 KB, 18.4 MB."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(size / 1e3, 1):.0f} KB"
+    return marks(f"{size / 1e6:.1f} MB") if size >= 1e6 else f"{max(size / 1e3, 1):.0f} KB"

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import urlsplit
 
 from tasador_web.spanish import SPANISH
 
 LANGUAGES = {"en": "English", "es": "Español"}
 # The pages that exist in Spanish.
-IN_SPANISH = ("/", "/compare")
+IN_SPANISH = ("/", "/compare", "/batch")
 # Thousands and decimals change places.
 _MARKS = str.maketrans(",.", ".,")
 
@@ -44,6 +45,12 @@ def speaking(chosen: str) -> Iterator[None]:
 def language_of(path: str) -> str:
     """The language of the page at a path."""
     return "es" if path == "/es" or path.startswith("/es/") else "en"
+
+
+def language_of_request(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The language of the page that sent a request, by the header that names the page."""
+    referer = next((value for name, value in headers if name.lower() == b"referer"), b"")
+    return language_of(urlsplit(referer.decode("latin-1")).path)
 
 
 def text(english: str, /, **values: Any) -> str:

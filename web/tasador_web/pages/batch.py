@@ -6,25 +6,31 @@ from importlib.util import find_spec
 
 import reflex as rx
 
-from tasador_web.batch_files import MAX_FILE, MEGABYTE, TOO_LARGE
+from tasador_web.batch_files import MAX_FILE, MEGABYTE, too_large
 from tasador_web.batch_job import MAX_ROWS
 from tasador_web.batch_view import Bar, Column, PricedRow, Problem
+from tasador_web.languages import marks, text
 from tasador_web.layout import badge, card, frame, notice, table
 from tasador_web.pages.batch_state import BatchState
 
 TITLE, ROUTE, ICON = "Batch", "/batch", "table-2"
 # The image of the web app has no reader of it.
-_PARQUET = ", or Parquet" if find_spec("pyarrow") else ""
+_READS_PARQUET = find_spec("pyarrow") is not None
 
 
 def _area() -> rx.Component:
     return rx.el.div(
         rx.el.label(
             rx.icon("file-up", size=28, aria_hidden="true"),
-            rx.el.b("Drop a file of homes here, or choose one"),
+            rx.el.b(text("Drop a file of homes here, or choose one")),
             rx.el.span(
-                f"CSV, also as .gz or in a .zip{_PARQUET}: up to {MAX_ROWS:,} rows and "
-                f"{MAX_FILE // MEGABYTE} MB. The first line names the columns.",
+                text(
+                    "CSV, also as .gz or in a .zip{parquet}: up to {rows} rows and {size} MB. The "
+                    "first line names the columns.",
+                    parquet=text(", or Parquet") if _READS_PARQUET else "",
+                    rows=marks(f"{MAX_ROWS:,}"),
+                    size=MAX_FILE // MEGABYTE,
+                ),
                 class_name="hint",
             ),
             rx.el.input(
@@ -45,7 +51,9 @@ def _area() -> rx.Component:
         custom_attrs={
             "data-upload": BatchState.ticket,
             "data-most": MAX_FILE,
-            "data-too-large": TOO_LARGE,
+            "data-too-large": too_large(),
+            "data-says-sending": text("Sending {name}…", name="{name}"),
+            "data-unanswered": text("The file did not arrive: the server does not answer."),
         },
         class_name="card upload",
     )
@@ -57,7 +65,7 @@ def _file_line() -> rx.Component:
 
 def _column(column: rx.Var[Column]) -> rx.Component:
     return rx.el.li(
-        rx.cond(column.found, badge("found", "green"), badge("not given", "gray")),
+        rx.cond(column.found, badge(text("found"), "green"), badge(text("not given"), "gray")),
         " ",
         column.label,
     )
@@ -88,37 +96,36 @@ def _check() -> rx.Component:
     return rx.fragment(
         rx.el.div(
             card(
-                "What is in the file",
+                text("What is in the file"),
                 rx.el.p(rx.el.b(checked.rows_text), ". ", checked.problem_rows, id="checked"),
                 rx.cond(
                     checked.problems.length() > 0,
                     table(
-                        "Rows with problems by field",
-                        ["Field", "Rows", "The first of them"],
+                        text("Rows with problems by field"),
+                        [text("Field"), text("Rows"), text("The first of them")],
                         rx.foreach(checked.problems, _problem),
                     ),
                 ),
                 aside=_file_line(),
             ),
             card(
-                "Columns",
+                text("Columns"),
                 rx.el.ul(rx.foreach(checked.columns, _column), class_name="columns"),
                 rx.cond(
                     checked.others.length() > 0,
                     rx.el.fieldset(
-                        rx.el.legend("Other columns to copy to the result"),
+                        rx.el.legend(text("Other columns to copy to the result")),
                         rx.foreach(checked.others, _key),
                         class_name="checks",
                     ),
-                    rx.el.p("The file has no other columns.", class_name="hint"),
+                    rx.el.p(text("The file has no other columns."), class_name="hint"),
                 ),
             ),
             class_name="halves",
         ),
         rx.el.div(
             rx.el.button(
-                "Price ",
-                checked.rows_text,
+                text("Price {rows}", rows=checked.rows_text),
                 type="button",
                 class_name="button primary",
                 id="price-file",
@@ -133,20 +140,20 @@ def _check() -> rx.Component:
 
 def _another() -> rx.Component:
     return rx.el.button(
-        "Another file", type="button", class_name="button", on_click=BatchState.another
+        text("Another file"), type="button", class_name="button", on_click=BatchState.another
     )
 
 
 def _progress() -> rx.Component:
     state = BatchState
     return card(
-        "Pricing",
+        text("Pricing"),
         rx.el.div(
             rx.el.span(style={"width": f"{state.share}%"}),
             class_name="progress",
             role="progressbar",
             custom_attrs={
-                "aria-label": "Rows priced",
+                "aria-label": text("Rows priced"),
                 "aria-valuenow": state.share,
                 "aria-valuemin": 0,
                 "aria-valuemax": 100,
@@ -154,15 +161,15 @@ def _progress() -> rx.Component:
         ),
         rx.cond(
             state.done_rows != "",
-            rx.el.p(f"{state.done_rows} of {state.checked.rows_text}"),
-            rx.el.p("The model was asleep and is waking up.", class_name="waking"),
+            rx.el.p(text("{done} of {rows}", done=state.done_rows, rows=state.checked.rows_text)),
+            rx.el.p(text("The model was asleep and is waking up."), class_name="waking"),
         ),
         rx.cond(
             state.waits != "",
-            rx.el.p(state.waits, " Trying again…", class_name="hint", role="status"),
+            rx.el.p(state.waits, text(" Trying again…"), class_name="hint", role="status"),
         ),
         rx.el.div(
-            rx.el.button("Stop", type="button", class_name="button", on_click=state.stop),
+            rx.el.button(text("Stop"), type="button", class_name="button", on_click=state.stop),
             class_name="buttons",
         ),
         aside=_file_line(),
@@ -190,27 +197,33 @@ def _result() -> rx.Component:
     state, priced = BatchState, BatchState.priced
     return rx.fragment(
         card(
-            "Prices",
-            rx.el.p(rx.el.span(priced.rows, id="priced"), " priced by ", priced.model, "."),
+            text("Prices"),
             rx.el.p(
-                "Half cost more than ",
+                rx.el.span(priced.rows, id="priced"),
+                text(" priced by {model}.", model=priced.model),
+            ),
+            rx.el.p(
+                text("Half cost more than "),
                 rx.el.b(priced.median),
-                f"; 8 in 10 cost {priced.low} to {priced.high}.",
+                text("; 8 in 10 cost {low} to {high}.", low=priced.low, high=priced.high),
             ),
             rx.el.div(
                 rx.foreach(state.bars, _bar),
                 class_name="histogram",
                 role="img",
                 custom_attrs={
-                    "aria-label": f"How many homes have which price: most {priced.low} to "
-                    f"{priced.high}"
+                    "aria-label": text(
+                        "How many homes have which price: most {low} to {high}",
+                        low=priced.low,
+                        high=priced.high,
+                    )
                 },
             ),
             rx.el.p(priced.problem_rows, class_name="hint"),
             rx.el.div(
                 rx.el.a(
                     rx.icon("download", size=16, aria_hidden="true"),
-                    "Download the prices (CSV)",
+                    text("Download the prices (CSV)"),
                     href=f"/batch-files/{state.ticket}",
                     download=True,
                     id="download",
@@ -222,10 +235,10 @@ def _result() -> rx.Component:
             aside=_file_line(),
         ),
         card(
-            "The first rows",
+            text("The first rows"),
             table(
-                "The first rows of the result",
-                ["Row", "Price", "8 in 10 within", "Remarks"],
+                text("The first rows of the result"),
+                [text("Row"), text("Price"), text("8 in 10 within"), text("Remarks")],
                 rx.foreach(state.first, _priced_row),
             ),
         ),
@@ -237,13 +250,19 @@ def page() -> rx.Component:
     state = BatchState
     return frame(
         TITLE,
-        "Price a whole file of homes. It is deleted after an hour, and its homes are not recorded.",
+        text(
+            "Price a whole file of homes. It is deleted after an hour, and its homes are not "
+            "recorded."
+        ),
         rx.cond(
             state.error != "", notice(state.error, icon="triangle-alert", color="red", alert=True)
         ),
         rx.match(
             state.stage,
-            ("checking", card("Checking", rx.el.p("Reading every row…"), aside=_file_line())),
+            (
+                "checking",
+                card(text("Checking"), rx.el.p(text("Reading every row…")), aside=_file_line()),
+            ),
             ("checked", _check()),
             ("pricing", _progress()),
             ("done", _result()),

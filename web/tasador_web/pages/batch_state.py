@@ -16,6 +16,7 @@ import reflex as rx
 from tasador_web import batch_view
 from tasador_web.batch_files import BatchFile, batch_files
 from tasador_web.batch_view import Bar, Checked, Priced, PricedRow
+from tasador_web.languages import language, marks, text
 
 _APP = Path(__file__).resolve().parents[2]
 # Files that are worked on at the same time; the others wait.
@@ -40,6 +41,10 @@ class BatchState(rx.State):
     priced: rx.Field[Priced] = rx.field(default_factory=Priced)
     bars: rx.Field[list[Bar]] = rx.field(default_factory=list)
     first: rx.Field[list[PricedRow]] = rx.field(default_factory=list)
+    _summary: dict[str, Any] = {}  # noqa: RUF012 - Reflex copies it for each visitor
+    _result: dict[str, Any] = {}  # noqa: RUF012
+    _keys_priced: list[str] = []  # noqa: RUF012
+    _language: str = "en"  # of the texts of both
     _run: int = 0  # the newest work; an older one is given up
 
     @rx.event
@@ -47,6 +52,21 @@ class BatchState(rx.State):
         """Give the visitor a ticket, or keep the file of an earlier visit."""
         if batch_files().find(self.ticket) is None:
             self._begin(batch_files().open())
+        elif self._language != language():
+            # A file stays when its visitor changes the language.
+            self.error = self.waits = ""
+            self._show()
+
+    def _show(self) -> None:
+        """Show what is known of the file in the language of the page."""
+        self._language = language()
+        if self._summary:
+            self.checked = batch_view.checked_of(self._summary)
+        file = batch_files().find(self.ticket)
+        if self._result and file is not None and file.result.is_file():
+            self.priced = batch_view.priced_of(self._result)
+            self.bars = batch_view.bars_of(self._result["histogram"])
+            self.first = batch_view.first_rows(file.result, self._keys_priced)
 
     def _begin(self, ticket: str) -> None:
         self.ticket, self.stage, self.error, self.waits = ticket, "empty", "", ""
@@ -81,7 +101,8 @@ class BatchState(rx.State):
             self.error = result.get("error", "")
             self.stage = "empty" if self.error else "checked"
             if not self.error:
-                self.checked = batch_view.checked_of(result["summary"])
+                self._summary, self._result = result["summary"], {}
+                self._show()
                 self.keys = list(self.checked.others)
 
     @rx.event(background=True)
@@ -103,9 +124,8 @@ class BatchState(rx.State):
             self.error, self.waits = result.get("error", ""), ""
             self.stage = "checked" if self.error else "done"
             if not self.error:
-                self.priced = batch_view.priced_of(result)
-                self.bars = [Bar(**bar) for bar in result["histogram"]]
-                self.first = batch_view.first_rows(out, keys)
+                self._result, self._keys_priced = result, keys
+                self._show()
 
     @rx.event
     def stop(self) -> None:
@@ -117,12 +137,14 @@ class BatchState(rx.State):
         file = batch_files().find(self.ticket)
         if file is None:
             self._begin(batch_files().open())
-            self.error = _GONE
+            self.error = text(_GONE)
         return file
 
     async def _follow(self, run: int, *arguments: str) -> dict[str, Any]:
         """Let a process do the work and show how it goes; its last line."""
-        last: dict[str, Any] = {"error": "The file could not be read: the server's log says why."}
+        last: dict[str, Any] = {
+            "error": text("The file could not be read: the server's log says why.")
+        }
         async for line in _lines(*arguments):
             if "summary" in line or "error" in line:
                 last = line
@@ -133,7 +155,7 @@ class BatchState(rx.State):
                 batch_files().find(self.ticket)  # it is being used
                 self.waits = line.get("waits", "")
                 if "rows" in line:
-                    self.done_rows = f"{line['rows']:,}"
+                    self.done_rows = marks(f"{line['rows']:,}")
                     self.share = batch_view.share(line["rows"], self.checked.rows)
         return last
 
@@ -151,13 +173,15 @@ def _turn() -> asyncio.Semaphore:
 async def _lines(*arguments: str) -> AsyncIterator[dict[str, Any]]:
     """What a process of ``batch_job`` says. It ends when the reader stops."""
     if _turn().locked():
-        yield {"waits": "Other files are being priced. Yours is next."}
+        yield {"waits": text("Other files are being priced. Yours is next.")}
     async with _turn():
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "tasador_web.batch_job",
             *arguments,
+            "--language",
+            language(),
             cwd=_APP,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             stdin=asyncio.subprocess.PIPE,

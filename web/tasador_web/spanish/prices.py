@@ -1,75 +1,8 @@
-"""The Spanish texts: the English text, and what it is. {Placeholders} are the same in both.
-
-tests/code/test_web_spanish.py finds texts without an entry, and entries that nothing uses.
-"""
+"""The pages Estimate and Compare."""
 
 from __future__ import annotations
 
-_FRAME = {
-    "Activity": "Actividad",
-    "Approve or decline it": "Aprobarla o rechazarla",
-    "Batch": "Por lotes",
-    "Cancel": "Cancelar",
-    "Compare": "Comparar",
-    "Copied": "Copiado",
-    "Copy": "Copiar",
-    "Estimate": "Valoración",
-    "Market": "Mercado",
-    "Models": "Modelos",
-    "Not allowed here": "No se permite aquí",
-    "Pages": "Páginas",
-    "Pages: ": "Páginas: ",
-    "Pipeline": "Proceso",
-    "Predictions": "Predicciones",
-    "Service": "Servicio",
-    "Sign in": "Iniciar sesión",
-    "Sign out": "Cerrar sesión",
-    "Skip to the content": "Ir al contenido",
-    "Switch between light and dark": "Cambiar entre claro y oscuro",
-    "Tasador, home": "Tasador, inicio",
-    "Who did what": "Quién hizo qué",
-    "Why": "Motivo",
-    "Why (optional)": "Motivo (opcional)",
-    "Working…": "En curso…",
-    "No model is in service yet. The first batch trains the first model: run “tasador pipeline”, "
-    "then reload this page.": "Todavía no hay ningún modelo en servicio. El primer lote entrena el "
-    "primer modelo: ejecute «tasador pipeline» y vuelva a cargar esta página.",
-    "No model is in service yet. Version {version} passed the gate and waits for approval: an "
-    "operator approves it on the page Models, or “tasador approve {version}” does.": "Todavía no "
-    "hay ningún modelo en servicio. La versión {version} superó los controles y espera la "
-    "aprobación: un operador la aprueba en la página Modelos o con «tasador approve {version}».",
-    "No model is in service yet. Version {version} was trained and {decided}: {reasons} The next "
-    "batch trains another one.": "Todavía no hay ningún modelo en servicio. La versión {version} "
-    "se entrenó y fue {decided}: {reasons} El próximo lote entrena otra.",
-    "waits for approval": "espera la aprobación",
-    "{starter} started its training, so another person decides.": "{starter} inició el "
-    "entrenamiento, así que decide otra persona.",
-    "declined": "rechazada por un operador",
-    "rejected": "rechazada",
-}
-
-_ERRORS = {
-    "the functions answered with status {status}": "las funciones respondieron con el código "
-    "{status}",
-    "{function} at {url} does not answer. Is it up?": "{function} no responde en {url}. ¿Está en "
-    "marcha?",
-    "{path} answered with something that is not JSON": "la respuesta de {path} no es JSON",
-    "is above {most}, which no listing can be": "supera {most}, y ninguna vivienda llega a tanto",
-    "is below {least}": "es menor que {least}",
-    "is negative": "es negativo",
-    "is not a date like 2022-02-23": "no es una fecha como 2022-02-23",
-    "is not a number": "no es un número",
-    "is not a whole number": "no es un número entero",
-    "is not a zip code of five digits": "no es un código postal de cinco cifras",
-    "is not text": "no es un texto",
-    "We know no such place. Choose one from the list, or leave it empty.": "No conocemos ese "
-    "lugar. Elija uno de la lista o deje el campo vacío.",
-    "The price cannot be explained now: {reason}": "El precio no se puede explicar ahora: {reason}",
-    "The model has just changed. Estimate again to see the reasons.": "El modelo acaba de cambiar. "
-    "Vuelva a estimar para ver los motivos.",
-}
-
-_FORM = {
+FORM = {
     "Bathrooms": "Baños",
     "Bedrooms": "Dormitorios",
     "Broker code": "Código del agente",
@@ -120,7 +53,7 @@ _FORM = {
     "zip code": "el código postal",
 }
 
-_ESTIMATE = {
+ESTIMATE = {
     "8 in 10 homes like this one are priced within this range.": "El precio de 8 de cada 10 "
     "viviendas como esta se encuentra en este intervalo.",
     "A price range, the reasons for it and similar homes appear here.": "Aquí aparecerán el "
@@ -178,7 +111,7 @@ _ESTIMATE = {
     "not given": "sin indicar",
 }
 
-_REASONS = {
+REASONS = {
     "A typical home": "Una vivienda típica",
     "Compared with a typical home, {reasons}.": "Respecto a una vivienda típica, {reasons}.",
     "Dollars": "Dólares",
@@ -216,7 +149,7 @@ _REASONS = {
     "en {given}.",
 }
 
-_COMPARABLES = {
+COMPARABLES = {
     "Centred on {place}. Homes are drawn around the centre of their zip code; the data has no "
     "addresses.": "El centro es {place}. Las viviendas se dibujan alrededor del centro de su "
     "código postal; los datos no incluyen direcciones.",
@@ -238,7 +171,7 @@ _COMPARABLES = {
     "{share} alike": "{share} de parecido",
 }
 
-_COMPARE = {
+COMPARE = {
     "8 in 10 within": "8 de cada 10 entre",
     "Both homes": "Las dos viviendas",
     "Both homes cost the same.": "Las dos viviendas cuestan lo mismo.",
@@ -284,14 +217,4 @@ _COMPARE = {
     "every state": "todos los estados",
     "not known to the model": "desconocido para el modelo",
     "the largest cities of {state}": "las ciudades más grandes de {state}",
-}
-
-SPANISH = {
-    **_FRAME,
-    **_ERRORS,
-    **_FORM,
-    **_ESTIMATE,
-    **_REASONS,
-    **_COMPARABLES,
-    **_COMPARE,
 }

@@ -1,0 +1,21 @@
+"""The Spanish texts: the English text, and what it is. {Placeholders} are the same in both.
+
+tests/code/test_web_spanish.py finds texts without an entry, and entries that nothing uses.
+"""
+
+from __future__ import annotations
+
+from tasador_web.spanish.batch import BATCH
+from tasador_web.spanish.frame import ERRORS, FRAME
+from tasador_web.spanish.prices import COMPARABLES, COMPARE, ESTIMATE, FORM, REASONS
+
+SPANISH = {
+    **FRAME,
+    **ERRORS,
+    **FORM,
+    **ESTIMATE,
+    **REASONS,
+    **COMPARABLES,
+    **COMPARE,
+    **BATCH,
+}
