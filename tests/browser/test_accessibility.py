@@ -118,6 +118,7 @@ PAGES = {
     "/models?version=970": "document.querySelector('#version .gate')",
     "/pipeline": "document.querySelector('#turn')",
     "/predictions?id={prediction}": "document.querySelector('#path')",
+    "/es/predictions?id={prediction}": "document.querySelector('#path')",
     "/service": "[...document.querySelectorAll('dt')].some(e => e.textContent === 'Model')",
     "/activity": "document.querySelector('.nothing')",
     "/login": "document.querySelector('#name')",

@@ -246,7 +246,7 @@ def test_predictions_are_filtered_paged_and_traced(page, web, warehouse):
     page.wait("document.querySelector('#path')")
     path = wait_for(lambda: page.texts("#path li"))
     assert [step.partition("\n")[0] for step in path] == [
-        "Batch",
+        "Ingest",
         "Drift",
         "Training and gate",
         "Prediction",

@@ -9,6 +9,7 @@ from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import lineage_view, predictions_view
+from tasador_web.languages import speaking
 
 WHEN = "2026-11-28T23:09:05+00:00"
 LATER = "2026-11-28T23:11:05+00:00"
@@ -117,7 +118,7 @@ def test_empty_filters_are_left_out():
 def test_path_leads_from_the_batch_to_the_price_that_came_in():
     steps = lineage_view.path_of(lineage())
     assert [step.kind for step in steps] == [
-        "Batch",
+        "Ingest",
         "Drift",
         "Training and gate",
         "Rollout",
@@ -187,3 +188,26 @@ def test_periods_are_hours(when):
     for hours in filter(None, predictions_view.PERIODS):
         since = predictions_view.filters_of("", "", hours, when)["since"]
         assert when - datetime.fromisoformat(since) == timedelta(hours=int(hours))
+
+
+def test_prediction_and_what_led_to_it_are_in_spanish():
+    with speaking("es"):
+        [row] = predictions_view.rows_of(
+            {"predictions": [record()], "realised": {"p1": realised()}}, "p1"
+        )
+        steps = lineage_view.path_of(lineage())
+        detail = predictions_view.detail_of(lineage())
+    assert (row.when, row.price, row.confidence) == ("28/11/2026 23:09 UTC", "$250.000", "media")
+    assert row.realised == "$240\N{NO-BREAK SPACE}mil, 4\N{NO-BREAK SPACE}% de más"
+    assert row.home == "3 dormitorios · 1.850 pies²"
+    assert [step.kind for step in steps] == [
+        "Ingesta",
+        "Deriva",
+        "Entrenamiento y controles",
+        "Despliegue",
+        "Predicción",
+        "Precio real",
+    ]
+    assert steps[1].text == "prices moved", "what the gate and drift say stays English"
+    assert steps[2].title == "Versión 4 promovida"
+    assert {"Dormitorios", "Sin indicar", "Confianza"} <= {fact.name for fact in detail.facts}

@@ -4,10 +4,12 @@ import ast
 import re
 import sys
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 from tasador.listings.rules import STATUSES
+from tasador.records import loop
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
@@ -17,6 +19,9 @@ from tasador_web import (
     compare_view,
     estimate_view,
     languages,
+    market_view,
+    model_view,
+    predictions_view,
     view,
     words,
 )
@@ -39,6 +44,12 @@ NAMED = {
     *estimate_view._VERBS.values(),
     *(unit for *_, unit in estimate_view._SLIDERS.values() if unit),
     *compare_view._NAMES.values(),
+    *predictions_view.PERIODS.values(),
+    *predictions_view._UNITS.values(),
+    *words.CONFIDENCE_COLORS,
+    *(label for label, _ in model_view.DECISIONS.values()),
+    *(label for label, _ in market_view.VERDICTS.values()),
+    *get_args(loop.RolloutOutcome),
     view.WAITS,
 }
 
@@ -86,7 +97,8 @@ def constants():
 
 # The modules that write what pages in Spanish show.
 SPOKEN = re.compile(
-    "(amounts_view|batch.*|chart|compar.*|estimate.*|layout|live|map_view|place.*|view|words)[.]py"
+    "(amounts_view|batch.*|chart|compar.*|estimate.*|layout|lineage_view|live|map_view|place.*"
+    "|predictions.*|view|words)[.]py"
 )
 # Arguments that no visitor reads.
 MACHINE = {

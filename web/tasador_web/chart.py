@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tasador_web.languages import text
+
 # The first and the last value stand this far from the edges (per cent of the width).
 _INSET = 4.0
 _TICKS = 4
@@ -104,7 +106,14 @@ def line_chart(
             for n, v in known
         ]
         if known:
-            sentences.append(f"{name} is {written(known[-1][1])} at {labels[known[-1][0]]}")
+            sentences.append(
+                text(
+                    "{name} is {value} at {label}",
+                    name=name,
+                    value=written(known[-1][1]),
+                    label=labels[known[-1][0]],
+                )
+            )
     chart.summary = "; ".join(sentences)
     return chart
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasador_web import words
+from tasador_web.languages import address, known_text, text
 from tasador_web.market_view import VERDICTS
 from tasador_web.model_view import DECISIONS, seconds_between
-from tasador_web.predictions_view import color_of, home_of, likely, place_of, realised_text
+from tasador_web.predictions_view import color_of, error_text, home_of, likely, place_of
 
 
 @dataclass
@@ -45,14 +46,18 @@ def _batch_steps(lineage: Mapping[str, Any]) -> list[Step]:
         batches[-1],
     )
     others = len(batches) - 1
-    more = f"; {others} earlier {'batch was' if others == 1 else 'batches were'} trained on too"
+    learned = text("{count} listings", count=words.count(newest["clean"]))
+    if others == 1:
+        learned += text("; 1 earlier batch was trained on too")
+    elif others:
+        learned += text("; {count} earlier batches were trained on too", count=others)
     return [
         Step(
-            "Batch",
-            f"Batch {newest['batch_number']}",
-            f"{newest['clean']:,} listings{more if others else ''}",
+            text("Ingest"),
+            text("Batch {number}", number=newest["batch_number"]),
+            learned,
             words.moment(newest["fetched_at"]),
-            href=f"/market?batch={newest['batch_id']}",
+            href=f"{address('/market')}?batch={newest['batch_id']}",
         )
     ]
 
@@ -63,19 +68,19 @@ def _request_steps(lineage: Mapping[str, Any]) -> list[Step]:
         label, color = VERDICTS.get(verdict["verdict"], (verdict["verdict"], "gray"))
         steps.append(
             Step(
-                "Drift",
-                label.capitalize(),
+                text("Drift"),
+                text(label).capitalize(),
                 _first(verdict["reasons"]),
                 words.moment(verdict["decided_at"]),
                 color,
-                f"/market?batch={verdict['batch_id']}",
+                f"{address('/market')}?batch={verdict['batch_id']}",
             )
         )
     for check in lineage["checks"]:
         steps.append(
             Step(
-                "Monitoring",
-                "Training requested",
+                text("Monitoring"),
+                text("Training requested"),
                 check["request_reason"] or _first(check["reasons"]),
                 words.moment(check["checked_at"]),
                 "amber",
@@ -91,12 +96,12 @@ def _decision_steps(lineage: Mapping[str, Any]) -> list[Step]:
     label, color = DECISIONS.get(decision["decision"], (decision["decision"], "gray"))
     return [
         Step(
-            "Training and gate",
-            f"Version {decision['version']} {label}",
+            text("Training and gate"),
+            text("Version {version} {decided}", version=decision["version"], decided=text(label)),
             _first(decision["reasons"]),
             words.moment(decision["decided_at"]),
             color,
-            f"/models?version={decision['version']}",
+            f"{address('/models')}?version={decision['version']}",
         )
     ]
 
@@ -110,22 +115,31 @@ def _rollout_steps(lineage: Mapping[str, Any]) -> list[Step]:
     took = words.duration(seconds_between(last["started_at"], last["finished_at"]))
     return [
         Step(
-            "Rollout",
+            text("Rollout"),
             last["revision"],
-            f"{last['outcome']} after {took}: {last['reason']}",
+            text(
+                "{outcome} after {time}: {reason}",
+                outcome=known_text(last["outcome"]),
+                time=took,
+                reason=last["reason"],
+            ),
             words.moment(last["finished_at"]),
             "green" if last["outcome"] != "failed" else "red",
-            f"/models?version={last['version']}",
+            f"{address('/models')}?version={last['version']}",
         )
     ]
 
 
 def _prediction_step(record: Mapping[str, Any]) -> Step:
     return Step(
-        "Prediction",
+        text("Prediction"),
         words.dollars(record["price"]),
-        f"8 in 10 within {likely(record)}; {home_of(record['listing'])}, "
-        f"{place_of(record['listing'])}",
+        text(
+            "8 in 10 within {range}; {home}, {place}",
+            range=likely(record),
+            home=home_of(record["listing"]),
+            place=place_of(record["listing"]),
+        ),
         words.moment(record["predicted_at"]),
         "blue",
     )
@@ -137,9 +151,9 @@ def _realised_steps(lineage: Mapping[str, Any]) -> list[Step]:
         return []
     return [
         Step(
-            "Price that came in",
+            text("Price that came in"),
             words.dollars(realised["price"]),
-            f"The prediction was {realised_text(realised).partition(', ')[2]}.",
+            text("The prediction was {error}.", error=error_text(realised)),
             words.moment(realised["fetched_at"]),
             color_of(realised, lineage["prediction"]),
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from tasador_web import reports, words
 from tasador_web.chart import Chart, line_chart
+from tasador_web.languages import marks, text
 
 HEADLINE = "80"
 # The choices of the time filter, in hours.
@@ -95,18 +96,23 @@ def _row(
 def _confidence(confidence: Mapping[str, Any] | None) -> dict[str, str]:
     """The class of a price; empty for a model that has not measured it."""
     name = confidence["class"] if confidence else ""
-    return {"confidence": name, "confidence_color": words.CONFIDENCE_COLORS.get(name, "gray")}
+    return {
+        "confidence": text(name) if name else "",
+        "confidence_color": words.CONFIDENCE_COLORS.get(name, "gray"),
+    }
 
 
 def place_of(listing: Mapping[str, Any]) -> str:
     """Where a home is."""
-    return ", ".join(str(v) for n in _FIRST if (v := listing.get(n))) or "anywhere"
+    return ", ".join(str(v) for n in _FIRST if (v := listing.get(n))) or text("anywhere")
 
 
 def home_of(listing: Mapping[str, Any]) -> str:
     """What a home is: 3 bed · 2 bath · 1,850 sq ft."""
-    parts = [f"{words.number(v)} {_UNITS[n]}" for n in _HOME if (v := listing.get(n)) is not None]
-    return " · ".join(parts) or "no details"
+    parts = [
+        f"{words.number(v)} {text(_UNITS[n])}" for n in _HOME if (v := listing.get(n)) is not None
+    ]
+    return " · ".join(parts) or text("no details")
 
 
 def likely(record: Mapping[str, Any]) -> str:
@@ -117,10 +123,16 @@ def likely(record: Mapping[str, Any]) -> str:
 
 def realised_text(realised: Mapping[str, Any]) -> str:
     """The price that came in, and how far the prediction was from it."""
+    return f"{words.short_dollars(realised['price'])}, {error_text(realised)}"
+
+
+def error_text(realised: Mapping[str, Any]) -> str:
+    """How far a prediction was from the price that came in."""
     error = realised["error"]
-    side = "too high" if error > 0 else "too low"
-    share = words.per_cent(abs(error), 0)
-    return f"{words.short_dollars(realised['price'])}, {share} {side}"
+    return text(
+        "{share} too high" if error > 0 else "{share} too low",
+        share=words.per_cent(abs(error), 0),
+    )
 
 
 def color_of(realised: Mapping[str, Any], record: Mapping[str, Any]) -> str:
@@ -142,12 +154,12 @@ def detail_of(lineage: Mapping[str, Any]) -> Detail:
     record = lineage["prediction"]
     listing = record["listing"]
     given = [
-        Fact(words.FIELDS.get(name, name), _value(value))
+        Fact(words.field(name), _value(value))
         for name, value in listing.items()
         if value is not None
     ]
-    missing = words.listed([words.FIELDS.get(n, n).lower() for n in record["missing"]] or ["none"])
-    warnings = " ".join(words.warning(text, listing) for text in record["warnings"])
+    missing = words.listed([*map(words.subject, record["missing"])] or [text("nothing")])
+    warnings = " ".join(words.warning(says, listing) for says in record["warnings"])
     return Detail(
         prediction_id=record["prediction_id"],
         problem=lineage["problem"],
@@ -155,18 +167,22 @@ def detail_of(lineage: Mapping[str, Any]) -> Detail:
         report=reports.link_of(record["prediction_id"]),
         facts=[
             *given,
-            Fact("Not given", missing),
-            *([Fact("Warnings", warnings)] if warnings else []),
+            Fact(text("Not given"), missing),
+            *([Fact(text("Warnings"), warnings)] if warnings else []),
             *_confidence_facts(record.get("confidence")),
             Fact(
-                "Answered in",
-                f"{record['latency_ms']:.1f} ms by {record['revision'] or 'one process'}",
+                text("Answered in"),
+                text(
+                    "{time} ms by {who}",
+                    time=marks(f"{record['latency_ms']:.1f}"),
+                    who=record["revision"] or text("one process"),
+                ),
             ),
         ],
         ids=[
-            Fact("Prediction", record["prediction_id"]),
-            Fact("Correlation", record["correlation_id"] or "none"),
-            Fact("Digest", words.short(record["model_digest"])),
+            Fact(text("Prediction"), record["prediction_id"]),
+            Fact(text("Correlation"), record["correlation_id"] or text("none")),
+            Fact(text("Digest"), words.short(record["model_digest"])),
         ],
     )
 
@@ -174,26 +190,40 @@ def detail_of(lineage: Mapping[str, Any]) -> Detail:
 def _confidence_facts(confidence: Mapping[str, Any] | None) -> list[Fact]:
     if confidence is None:
         return []
-    share = words.per_cent(confidence["fsd"], 0)
-    return [Fact("Confidence", f"{confidence['class']} (2 in 3 prices within {share})")]
+    says = text(
+        "{confidence} (2 in 3 prices within {share})",
+        confidence=text(confidence["class"]),
+        share=words.per_cent(confidence["fsd"], 0),
+    )
+    return [Fact(text("Confidence"), says)]
 
 
 def _value(value: Any) -> str:
-    return str(value).replace("_", " ") if isinstance(value, str) else words.number(value)
+    return words.written(value) if isinstance(value, str) else words.number(value)
 
 
 def facts_of(summary: Mapping[str, Any]) -> list[Fact]:
     """All predictions in figures."""
     if not summary["count"]:
-        return [Fact("Predictions", "0")]
+        return [Fact(text("Predictions"), "0")]
     latency = summary["latency_ms"]
     return [
-        Fact("Predictions", f"{summary['count']:,}"),
-        Fact("With missing fields", words.per_cent(summary["with_missing"] / summary["count"], 0)),
-        Fact("Mean price", words.rounded_dollars(summary["mean_price"])),
-        Fact("Answered in", f"{latency['p50']:.1f} ms (median), {latency['p95']:.1f} ms (p95)"),
-        Fact("First", words.moment(summary["first_at"])),
-        Fact("Last", words.moment(summary["last_at"])),
+        Fact(text("Predictions"), marks(f"{summary['count']:,}")),
+        Fact(
+            text("With missing fields"),
+            words.per_cent(summary["with_missing"] / summary["count"], 0),
+        ),
+        Fact(text("Mean price"), words.rounded_dollars(summary["mean_price"])),
+        Fact(
+            text("Answered in"),
+            text(
+                "{median} ms (median), {slow} ms (p95)",
+                median=marks(f"{latency['p50']:.1f}"),
+                slow=marks(f"{latency['p95']:.1f}"),
+            ),
+        ),
+        Fact(text("First"), words.moment(summary["first_at"])),
+        Fact(text("Last"), words.moment(summary["last_at"])),
     ]
 
 
@@ -202,7 +232,7 @@ def versions_of(summary: Mapping[str, Any]) -> list[VersionShare]:
     return [
         VersionShare(
             version=row["version"],
-            count=f"{row['count']:,}",
+            count=marks(f"{row['count']:,}"),
             share=round(100 * row["count"] / summary["count"], 1),
             mean=words.rounded_dollars(row["mean_price"]),
             last=words.moment(row["last_at"]),
@@ -221,9 +251,11 @@ def hour_charts(summary: Mapping[str, Any]) -> tuple[Chart, Chart]:
     return (
         line_chart(
             labels,
-            {"Predictions": [h["count"] for h in hours]},
-            "{:,.0f}".format,
+            {text("Predictions"): [h["count"] for h in hours]},
+            words.count,
             from_zero=True,
         ),
-        line_chart(labels, {"Mean price": [h["mean_price"] for h in hours]}, words.short_dollars),
+        line_chart(
+            labels, {text("Mean price"): [h["mean_price"] for h in hours]}, words.short_dollars
+        ),
     )

@@ -80,6 +80,11 @@ def number(value: float) -> str:
     return marks(f"{value:,.10g}")
 
 
+def count(value: float) -> str:
+    """A whole number: 12,000."""
+    return marks(f"{value:,.0f}")
+
+
 def per_foot(amount: float) -> str:
     """A price per square foot."""
     return text("{price} per sq ft", price=dollars(amount))
@@ -94,6 +99,8 @@ def written(value: str) -> str:
     """A value of an explanation in the language of the page."""
     if value in STATUSES:
         return text(status(value)).lower()
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return day(value)
     figure = re.fullmatch(r"([\d,.]+)(?: (sq ft|acres))?", value)
     if figure is None:
         return value
@@ -125,6 +132,13 @@ def moment(time: str) -> str:
     """An ISO 8601 time, shown in UTC to the minute."""
     form = "%Y-%m-%d %H:%M UTC" if language() == "en" else "%d/%m/%Y %H:%M UTC"
     return datetime.fromisoformat(time).astimezone(UTC).strftime(form)
+
+
+def day(date: str) -> str:
+    """An ISO 8601 date."""
+    if language() == "en":
+        return date
+    return datetime.fromisoformat(date).strftime("%d/%m/%Y")
 
 
 def duration(seconds: float) -> str:

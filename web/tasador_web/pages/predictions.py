@@ -5,6 +5,8 @@ from __future__ import annotations
 import reflex as rx
 
 from tasador.listings.states import STATE_NAMES
+from tasador_web.chart import Chart
+from tasador_web.languages import address, text
 from tasador_web.layout import (
     badge,
     card,
@@ -32,9 +34,9 @@ def _filters() -> rx.Component:
     return rx.form(
         _field(
             "state",
-            "State",
+            text("State"),
             rx.el.select(
-                rx.el.option("Every state", value=""),
+                rx.el.option(text("Any state"), value=""),
                 *[rx.el.option(name, value=name) for name in STATE_NAMES],
                 id="state",
                 name="state",
@@ -44,12 +46,12 @@ def _filters() -> rx.Component:
         ),
         _field(
             "version",
-            "Model version",
+            text("Model version"),
             rx.el.input(
                 id="version",
                 name="version",
                 input_mode="numeric",
-                placeholder="Every version",
+                placeholder=text("Any version"),
                 auto_complete="off",
                 default_value=form.get("version", ""),
                 class_name="control",
@@ -57,21 +59,21 @@ def _filters() -> rx.Component:
         ),
         _field(
             "hours",
-            "Time",
+            text("Time"),
             rx.el.select(
-                *[rx.el.option(label, value=hours) for hours, label in PERIODS.items()],
+                *[rx.el.option(text(label), value=hours) for hours, label in PERIODS.items()],
                 id="hours",
                 name="hours",
                 default_value=form.get("hours", ""),
                 class_name="control",
             ),
         ),
-        rx.el.button("Show", type="submit", class_name="button"),
+        rx.el.button(text("Show"), type="submit", class_name="button"),
         key=f"filters-{PredictionsState.form_key}",
         on_submit=PredictionsState.filter,
         id="filters",
         class_name="filters",
-        custom_attrs={"aria-label": "Which predictions"},
+        custom_attrs={"aria-label": text("Which predictions")},
     )
 
 
@@ -79,13 +81,13 @@ def _find() -> rx.Component:
     return rx.form(
         _field(
             "id",
-            "Prediction id",
+            text("Prediction id"),
             rx.el.input(id="id", name="id", auto_complete="off", class_name="control"),
         ),
-        rx.el.button("Find", type="submit", class_name="button"),
+        rx.el.button(text("Find"), type="submit", class_name="button"),
         on_submit=PredictionsState.find,
         class_name="filters",
-        custom_attrs={"aria-label": "One prediction"},
+        custom_attrs={"aria-label": text("One prediction")},
     )
 
 
@@ -105,7 +107,7 @@ def _row(row: rx.Var[PastPrediction]) -> rx.Component:
         rx.el.td(row.likely, class_name="number"),
         rx.el.td(row.place),
         rx.el.td(row.home),
-        rx.el.td(rx.link(f"version {row.version}", href=f"/models?version={row.version}")),
+        rx.el.td(_version_link("version {version}", row.version)),
         rx.el.td(badge(row.confidence, row.confidence_color)),
         rx.el.td(badge(row.realised, row.realised_color)),
         class_name=rx.cond(row.selected, "selected", ""),
@@ -115,46 +117,48 @@ def _row(row: rx.Var[PastPrediction]) -> rx.Component:
 def _history() -> rx.Component:
     state = PredictionsState
     return card(
-        "History",
+        text("History"),
         rx.el.div(_filters(), _find(), class_name="filter-bar"),
         rx.cond(
             state.rows.length() > 0,
             table(
-                "Predictions, newest first",
+                text("Predictions, newest first"),
                 [
-                    "When",
-                    "Price",
-                    "8 in 10 within",
-                    "Place",
-                    "Home",
-                    "Model",
-                    "Confidence",
-                    "Price that came in",
+                    text("When"),
+                    text("Price"),
+                    text("8 in 10 within"),
+                    text("Place"),
+                    text("Home"),
+                    text("Model"),
+                    text("Confidence"),
+                    text("Price that came in"),
                 ],
                 rx.foreach(state.rows, _row),
             ),
             nothing(
                 rx.cond(
                     state.loaded & (state.error == ""),
-                    "No such prediction is recorded.",
-                    rx.cond(state.error != "", "The history is not known now.", "Loading…"),
+                    text("No such prediction is recorded."),
+                    rx.cond(
+                        state.error != "", text("The history is not known now."), text("Loading…")
+                    ),
                 )
             ),
         ),
         rx.el.div(
-            _turn("Newer", state.newer, state.has_newer),
-            _turn("Older", state.older, state.has_older),
+            _turn(text("Newer"), state.newer, state.has_newer),
+            _turn(text("Older"), state.older, state.has_older),
             rx.el.button(
-                "Refresh", type="button", class_name="button small", on_click=state.refresh
+                text("Refresh"), type="button", class_name="button small", on_click=state.refresh
             ),
             class_name="buttons start",
         ),
     )
 
 
-def _turn(text: str, event: rx.EventHandler, possible: rx.Var[bool]) -> rx.Component:
+def _turn(label: str, event: rx.EventHandler, possible: rx.Var[bool]) -> rx.Component:
     return rx.el.button(
-        text, type="button", class_name="button small turn", on_click=event, disabled=~possible
+        label, type="button", class_name="button small turn", on_click=event, disabled=~possible
     )
 
 
@@ -174,20 +178,20 @@ def _fact(fact: rx.Var[Fact]) -> rx.Component:
 
 def _one(detail: rx.Var[Detail]) -> rx.Component:
     return card(
-        "What led to this prediction",
+        text("What led to this prediction"),
         rx.cond(
             detail.problem != "",
             notice(detail.problem, icon="unlink", color="amber"),
         ),
         rx.el.ol(rx.foreach(PredictionsState.path, _step), class_name="path", id="path"),
         rx.el.dl(rx.foreach(detail.facts, _fact), class_name="facts two"),
-        folded("Ids", rx.el.dl(rx.foreach(detail.ids, _fact), class_name="facts")),
+        folded(text("Ids"), rx.el.dl(rx.foreach(detail.ids, _fact), class_name="facts")),
         rx.cond(
             detail.report != "",
             rx.el.div(
                 rx.el.a(
                     rx.icon("file-text", size=14, aria_hidden="true"),
-                    "Report",
+                    text("Report"),
                     href=detail.report,
                     target="_blank",
                     id="report",
@@ -200,11 +204,13 @@ def _one(detail: rx.Var[Detail]) -> rx.Component:
     )
 
 
+def _version_link(says: str, version: rx.Var[int]) -> rx.Component:
+    return rx.link(text(says, version=version), href=f"{address('/models')}?version={version}")
+
+
 def _version(row: rx.Var[VersionShare]) -> rx.Component:
     return rx.el.tr(
-        rx.el.th(
-            rx.link(f"Version {row.version}", href=f"/models?version={row.version}"), scope="row"
-        ),
+        rx.el.th(_version_link("Version {version}", row.version), scope="row"),
         rx.el.td(
             rx.el.div(
                 rx.el.span(class_name="bar", style={"width": f"{row.share}%"}),
@@ -215,8 +221,12 @@ def _version(row: rx.Var[VersionShare]) -> rx.Component:
         ),
         rx.el.td(row.count, class_name="number"),
         rx.el.td(row.mean, class_name="number"),
-        rx.el.td(row.last),
+        rx.el.td(row.last, class_name="wrapped"),
     )
+
+
+def _chart(title: str, chart: rx.Var[Chart]) -> rx.Component:
+    return card(title, line_chart(chart, title))
 
 
 def _figures() -> rx.Component:
@@ -225,27 +235,27 @@ def _figures() -> rx.Component:
         rx.cond(
             state.counts.points.length() > 0,
             rx.el.div(
-                card("Predictions by hour", line_chart(state.counts, "Predictions by hour")),
-                card("Mean price by hour", line_chart(state.prices, "Mean price by hour")),
+                _chart(text("Predictions by hour"), state.counts),
+                _chart(text("Mean price by hour"), state.prices),
                 class_name="halves",
             ),
         ),
         rx.el.div(
             card(
-                "All predictions",
+                text("All predictions"),
                 problem_notice(state.summary_error, rx.Var.create(False)),
                 rx.el.dl(rx.foreach(state.facts, _fact), class_name="facts"),
             ),
             card(
-                "By version",
+                text("By version"),
                 rx.cond(
                     state.versions.length() > 0,
                     table(
-                        "Predictions by version",
-                        ["Model", "", "Predictions", "Mean price", "Last"],
+                        text("Predictions by version"),
+                        [text("Model"), "", text("Predictions"), text("Mean price"), text("Last")],
                         rx.foreach(state.versions, _version),
                     ),
-                    nothing("None yet."),
+                    nothing(text("None yet.")),
                 ),
             ),
             class_name="halves",
@@ -258,7 +268,10 @@ def page() -> rx.Component:
     state = PredictionsState
     return frame(
         TITLE,
-        "Every recorded price: which model gave it, what led to that model, and how it turned out.",
+        text(
+            "Every recorded price: which model gave it, what led to that model, and how it turned "
+            "out."
+        ),
         problem_notice(state.error, rx.Var.create(False)),
         _history(),
         rx.foreach(state.detail, _one),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tasador_web.spanish.batch import BATCH
 from tasador_web.spanish.frame import ERRORS, FRAME
+from tasador_web.spanish.predictions import LINEAGE, PREDICTIONS
 from tasador_web.spanish.prices import COMPARABLES, COMPARE, ESTIMATE, FORM, REASONS
 
 SPANISH = {
@@ -18,4 +19,6 @@ SPANISH = {
     **COMPARABLES,
     **COMPARE,
     **BATCH,
+    **PREDICTIONS,
+    **LINEAGE,
 }
