@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
+from urllib.parse import unquote
 
 # Allows the script to run from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -64,7 +65,7 @@ def download_sizes(venv: Path) -> Iterator[int]:
     """Sizes in bytes of the wheels from which the packages of ``venv`` were installed."""
     locked = tomllib.loads((report.ROOT / "uv.lock").read_text())["package"]
     wheels = {
-        wheel["url"].rsplit("/", 1)[1]: wheel["size"]
+        unquote(wheel["url"].rsplit("/", 1)[1]): wheel["size"]
         for package in locked
         for wheel in package.get("wheels", [])
     }
