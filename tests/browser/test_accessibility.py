@@ -121,6 +121,7 @@ PAGES = {
     "/es/predictions?id={prediction}": "document.querySelector('#path')",
     "/service": "[...document.querySelectorAll('dt')].some(e => e.textContent === 'Model')",
     "/activity": "document.querySelector('.nothing')",
+    "/login?next=/es/batch": "document.querySelector('#name')",
     "/login": "document.querySelector('#name')",
 }
 

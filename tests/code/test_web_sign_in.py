@@ -18,7 +18,9 @@ from tasador.settings import CHECKOUT
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import sign_in, sign_in_http, visitors
 from tasador_web.browser_rules import BrowserRules, inline_digests, policy
+from tasador_web.languages import speaking
 from tasador_web.sign_in import SignIn
+from tasador_web.spanish import SPANISH
 
 ORIGIN = "http://127.0.0.1:3000"
 SECURE = "https://homes.example"
@@ -128,6 +130,41 @@ def test_https_makes_the_cookie_secure_and_its_host_its_own(accounts):
     form = {**fields, "name": "ana", "password": "right"}
     _, headers, _ = post(form, cookie, origin=SECURE, **host)
     assert "Secure" in cookie_of(headers, "__Host-tasador-session").split("; ")
+
+
+def shown_in(html):
+    """What a reader sees of a page."""
+    parts = re.sub(r"<(head|code)>.*?</\1>", "<>", html, flags=re.DOTALL)
+    return [part for each in re.split(r"<[^>]*>", parts) if (part := unescape(each).strip(" \n·"))]
+
+
+def test_form_is_in_the_language_of_the_page_that_it_leads_to(accounts):
+    cookie, fields = opened_form("/login?next=/es/batch")
+    status, _, html = post({**fields, "name": "ana", "password": "wrong"}, cookie)
+    assert status == 401
+    assert '<html lang="es">' in html
+    assert "El nombre o la contraseña no son correctos." in html
+    known = {part for says in SPANISH.values() for part in re.split(r" ?\{\w+\} ?", says)}
+    others = {"Tasador", "English", "El nombre o la contraseña no son correctos."}
+    assert [part for part in shown_in(html) if part not in known | others] == []
+    assert 'href="/login?next=%2Fbatch" lang="en"' in html
+    _, _, english = call("GET", "/login?next=/batch%3Fx%3D1")
+    assert 'href="/login?next=%2Fes%2Fbatch%3Fx%3D1" lang="es"' in english
+    assert "Contraseña" not in english
+
+
+def test_messages_are_in_the_language_of_the_page_that_led_here(accounts):
+    for page, says in (("/es/batch", "Este formulario ha caducado"), ("/", "This form is old")):
+        _, _, html = call("POST", "/logout", {}, referer=f"{ORIGIN}{page}")
+        assert says in html
+
+
+def test_a_pause_after_wrong_passwords_is_in_spanish():
+    refused = verbs.SignInRefused(f"too many wrong passwords: try again in {verbs._spoken(61)}", 61)
+    with speaking("es"):
+        said = sign_in._why(refused)
+    assert said == "demasiadas contraseñas incorrectas: inténtelo de nuevo dentro de 61 segundos"
+    assert sign_in._why(refused) == str(refused)
 
 
 def test_wrong_password_shows_the_form_again_without_a_session(accounts):

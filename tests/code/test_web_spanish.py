@@ -199,9 +199,10 @@ def test_no_translation_is_left_over():
 
 
 def refusals():
-    """What a reader of values says of a wrong one."""
-    tree = ast.parse((CHECKOUT / "tasador/listings/value_reader.py").read_text())
-    return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)} | {
+    """What a reader of values says of a wrong one, and accounts of a wrong password."""
+    said = [CHECKOUT / "tasador/listings/value_reader.py", CHECKOUT / "tasador/accounts/verbs.py"]
+    nodes = [node for path in said for node in ast.walk(ast.parse(path.read_text()))]
+    return {n.value for n in nodes if isinstance(n, ast.Constant)} | {
         english for english in SPANISH if english.startswith(("is above", "is below"))
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 
 from tasador_web.action_state import ActionState
-from tasador_web.languages import text
+from tasador_web.languages import address, text
 from tasador_web.visitor_state import VisitorState
 
 
@@ -17,8 +17,13 @@ def account() -> rx.Component:
     signed_in = rx.el.form(
         rx.el.input(type="hidden", name="token", value=visitor.form_token, read_only=True),
         rx.el.span(
-            rx.link(visitor.name, href="/activity", title=text("Who did what"), weight="bold"),
-            rx.el.span(visitor.role, class_name="hint"),
+            rx.link(
+                visitor.name, href=address("/activity"), title=text("Who did what"), weight="bold"
+            ),
+            rx.el.span(
+                rx.cond(visitor.role == "operator", text("operator"), text("viewer")),
+                class_name="hint",
+            ),
             class_name="who",
         ),
         rx.el.button(

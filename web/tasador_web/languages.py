@@ -47,6 +47,14 @@ def language_of(path: str) -> str:
     return "es" if path == "/es" or path.startswith("/es/") else "en"
 
 
+def in_other_language(path: str) -> str:
+    """The same page in the other language; the path itself where there is none."""
+    route, mark, query = path.partition("?")
+    route = route.removeprefix("/es").rstrip("/") or "/"
+    other = "es" if language() == "en" else "en"
+    return f"{address(route, other)}{mark}{query}" if route in IN_SPANISH else path
+
+
 def language_of_request(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The language of the page that sent a request, by the header that names the page."""
     referer = next((value for name, value in headers if name.lower() == b"referer"), b"")

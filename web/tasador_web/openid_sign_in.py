@@ -10,6 +10,7 @@ from tasador.errors import TasadorError
 from tasador.settings import Settings
 from tasador_web import openid, sign_in_page, visitors
 from tasador_web import sign_in_http as http
+from tasador_web.languages import text
 from tasador_web.origins import Scope, Send
 
 LEAVE = "/login/openid"
@@ -25,18 +26,18 @@ async def answer(scope: Scope, send: Send, origins: Sequence[str]) -> None:
     settings = Settings.load()
     try:
         if not openid.is_configured(settings):
-            text = "Nobody signs in at a provider here: TASADOR_OIDC_ISSUER is not set."
-            await http.page(send, 404, sign_in_page.message("No provider", text))
+            says = text("Nobody signs in at a provider here: TASADOR_OIDC_ISSUER is not set.")
+            await http.page(send, 404, sign_in_page.message(text("No provider"), says))
         elif scope["path"] == LEAVE:
             await _leave(scope, send, origins, settings)
         else:
             await _return(scope, send, origins, settings)
     except SignInRefused as refused:
-        text = http.sentence(str(refused))
-        await http.page(send, 403, sign_in_page.message("Not signed in", text))
+        says = http.sentence(str(refused))
+        await http.page(send, 403, sign_in_page.message(text("Not signed in"), says))
     except TasadorError as error:
-        text = http.sentence(str(error))
-        await http.page(send, 503, sign_in_page.message("Not now", text))
+        says = http.sentence(str(error))
+        await http.page(send, 503, sign_in_page.message(text("Not now"), says))
 
 
 async def _leave(scope: Scope, send: Send, origins: Sequence[str], settings: Settings) -> None:
@@ -56,10 +57,10 @@ async def _return(scope: Scope, send: Send, origins: Sequence[str], settings: Se
     attempt = openid.Attempt.from_cookie(visitors.read_cookie(http.cookies(scope), name))
     state = query.get("state", "").encode()
     if attempt is None or not hmac.compare_digest(attempt.state.encode(), state):
-        raise verbs.SignInRefused("this sign-in did not begin here, or is old: sign in again")
+        raise verbs.SignInRefused(text("this sign-in did not begin here, or is old: sign in again"))
     if "code" not in query:
-        said = query.get("error_description") or query.get("error") or "it gave no code"
-        raise verbs.SignInRefused(f"the provider refused: {said[:200]}")
+        said = query.get("error_description") or query.get("error") or text("it gave no code")
+        raise verbs.SignInRefused(text("the provider refused: {reason}", reason=said[:200]))
     who = await openid.identity(settings, attempt, query["code"], _callback(scope, origins))
     signed_in = await asyncio.to_thread(
         verbs.sign_in_from_provider,

@@ -8,6 +8,7 @@ and an open websocket is closed once its session is over.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -18,9 +19,12 @@ from tasador.errors import TasadorError
 from tasador.settings import Settings
 from tasador_web import openid, openid_sign_in, sign_in_page, visitors
 from tasador_web import sign_in_http as http
+from tasador_web.languages import address, known_text, language_of, speak, speaking, text
 from tasador_web.origins import App, Receive, Scope, Send
 
 _LARGEST_FORM = 8192
+_TOO_MANY = "too many wrong passwords: try again in"
+_UNITS = ("second", "seconds", "minutes")
 _OPEN = ("/ping", "/icon.svg", "/sign-in.css", "/assets/")
 _ANSWERED = ("/login", "/logout", *openid_sign_in.PATHS)
 # A websocket sends two messages a second; its session is checked this often.
@@ -40,7 +44,8 @@ class SignIn:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the forms, and pass everything else on if the visitor may read it."""
         if scope["type"] == "http" and scope["path"] in _ANSWERED:
-            await self._answer(scope, receive, send)
+            with speaking(http.spoken(scope)):
+                await self._answer(scope, receive, send)
         elif scope["type"] in ("http", "websocket") and Settings.load().web_reading == "login":
             await self._for_accounts(scope, receive, send)
         else:
@@ -50,33 +55,35 @@ class SignIn:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not visitors.may_sign_in():
-            text = (
+            says = text(
                 "Nobody can sign in here, since the web app has no access to the database: "
                 "TASADOR_DATABASE_URL is not set. The command line acts."
             )
-            await http.page(send, 404, sign_in_page.message("No accounts", text))
+            await http.page(send, 404, sign_in_page.message(text("No accounts"), says))
         elif scope["method"] in ("GET", "HEAD") and scope["path"] == "/login":
             await self._show_form(scope, send, 200)
         elif scope["method"] == "GET" and scope["path"] in openid_sign_in.PATHS:
             await openid_sign_in.answer(scope, send, self._origins)
         elif scope["method"] != "POST" or scope["path"] in openid_sign_in.PATHS:
-            text = "This address takes forms only."
-            await http.page(send, 405, sign_in_page.message("Not here", text), (b"allow", b"POST"))
+            html = sign_in_page.message(text("Not here"), text("This address takes forms only."))
+            await http.page(send, 405, html, (b"allow", b"POST"))
         else:
             try:
                 await self._read_form(scope, receive, send)
             except TasadorError as error:
-                await http.page(send, 503, sign_in_page.message("Not now", str(error)))
+                await http.page(send, 503, sign_in_page.message(text("Not now"), str(error)))
 
     async def _read_form(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = await _form(receive)
+        if given and "next" in given:
+            speak(language_of(given["next"]))
         if scope["path"] == "/login":
             secret = visitors.read_cookie(http.cookies(scope), self._cookie(scope, "form"))
         else:
             secret = visitors.session_token(http.cookies(scope))
         if given is None or not self._is_own(scope) or not _belongs(secret, given):
-            text = "This form is old, or another site has sent it. Open the page again."
-            await http.page(send, 403, sign_in_page.message("Not accepted", text))
+            says = text("This form is old, or another site has sent it. Open the page again.")
+            await http.page(send, 403, sign_in_page.message(text("Not accepted"), says))
         elif scope["path"] == "/login":
             await self._sign_in(scope, send, given)
         else:
@@ -84,14 +91,14 @@ class SignIn:
 
             await asyncio.to_thread(verbs.sign_out, visitors.warehouse(), secret)
             ended = http.set_cookie(self._cookie(scope, "session"), "", 0, self._is_secure(scope))
-            await http.redirect(send, "/", ended)
+            await http.redirect(send, address("/"), ended)
 
     async def _sign_in(self, scope: Scope, send: Send, given: dict[str, str]) -> None:
         from tasador.accounts import verbs
 
         settings = Settings.load()
         name, password = given.get("name", ""), given.get("password", "")
-        address = visitors.address_of(scope, settings.web_proxy_hops)
+        origin = visitors.address_of(scope, settings.web_proxy_hops)
         try:
             async with self._passwords:
                 signed_in = await asyncio.to_thread(
@@ -99,11 +106,11 @@ class SignIn:
                     visitors.warehouse(),
                     name,
                     password,
-                    address,
+                    origin,
                     settings.web_session_hours,
                 )
         except verbs.SignInRefused as refused:
-            problem = http.sentence(str(refused))
+            problem = http.sentence(_why(refused))
             status = 429 if refused.seconds else 401
             await self._show_form(scope, send, status, given, problem, refused.seconds)
             return
@@ -164,9 +171,12 @@ class SignIn:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "sign in first"})
         elif problem:
-            await http.page(send, 503, sign_in_page.message("Not now", problem))
+            speak(language_of(scope["path"]))
+            await http.page(send, 503, sign_in_page.message(text("Not now"), problem))
         elif b"text/html" not in dict(scope["headers"]).get(b"accept", b""):
-            await http.page(send, 401, sign_in_page.message("Sign in first", "Sign in at /login."))
+            await http.page(
+                send, 401, sign_in_page.message(text("Sign in first"), text("Sign in at /login."))
+            )
         elif dict(scope["headers"]).get(b"sec-fetch-site") == b"cross-site":
             await http.page(send, 200, sign_in_page.AGAIN)
         else:
@@ -209,6 +219,14 @@ async def _form(receive: Receive) -> dict[str, str] | None:
     except ValueError:
         return None
     return {name: values[0] for name, values in fields.items()}
+
+
+def _why(refused: TasadorError) -> str:
+    """Why a sign-in is refused, in the language of the page."""
+    waits = re.fullmatch(rf"{_TOO_MANY} (\d+) ({'|'.join(_UNITS)})", str(refused))
+    if waits is None:
+        return known_text(str(refused))
+    return f"{text(_TOO_MANY)} {waits[1]} {text(waits[2])}"
 
 
 def _belongs(secret: str, given: dict[str, str]) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from tasador_web import visitors
+from tasador_web.languages import language_of
 from tasador_web.origins import Scope, Send
 
 # Only a path of this server; //host and /\host would lead to another one.
@@ -55,6 +56,14 @@ def query_of(scope: Scope) -> dict[str, str]:
     """The parameters of a request, the first of each name."""
     found = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     return {name: values[0] for name, values in found.items()}
+
+
+def spoken(scope: Scope) -> str:
+    """The language of the page that comes next, or else of the one that led here."""
+    referer = dict(scope["headers"]).get(b"referer", b"").decode("latin-1")
+    came = urlsplit(referer)
+    known = parse_qs(came.query).get("next", [came.path])[0]
+    return language_of(query_of(scope).get("next", known))
 
 
 def is_secure(scope: Scope, origins: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from tasador_web.spanish.batch import BATCH
 from tasador_web.spanish.frame import ERRORS, FRAME
 from tasador_web.spanish.predictions import LINEAGE, PREDICTIONS
 from tasador_web.spanish.prices import COMPARABLES, COMPARE, ESTIMATE, FORM, REASONS
+from tasador_web.spanish.sign_in import SIGN_IN
 
 SPANISH = {
     **FRAME,
@@ -21,4 +22,5 @@ SPANISH = {
     **BATCH,
     **PREDICTIONS,
     **LINEAGE,
+    **SIGN_IN,
 }

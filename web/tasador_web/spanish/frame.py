@@ -28,6 +28,8 @@ FRAME = {
     "Why": "Motivo",
     "Why (optional)": "Motivo (opcional)",
     "Working…": "En curso…",
+    "operator": "operador",
+    "viewer": "lector",
     "No model is in service yet. The first batch trains the first model: run “tasador pipeline”, "
     "then reload this page.": "Todavía no hay ningún modelo en servicio. El primer lote entrena el "
     "primer modelo: ejecute «tasador pipeline» y vuelva a cargar esta página.",
