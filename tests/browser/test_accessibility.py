@@ -116,6 +116,7 @@ PAGES = {
     "/batch": "document.querySelector('[data-upload]')?.dataset.upload",
     "/market": "document.querySelector('#distribution .chart')",
     "/models?version=970": "document.querySelector('#version .gate')",
+    "/es/models?version=970": "document.querySelector('#version .gate')",
     "/pipeline": "document.querySelector('#turn')",
     "/predictions?id={prediction}": "document.querySelector('#path')",
     "/es/predictions?id={prediction}": "document.querySelector('#path')",

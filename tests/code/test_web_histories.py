@@ -7,8 +7,9 @@ import pytest
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
-from tasador_web import market_view, model_view
+from tasador_web import checks_view, market_view, model_view
 from tasador_web.chart import Chart, line_chart
+from tasador_web.languages import speaking
 
 WHEN = "2026-11-28T23:09:05+00:00"
 
@@ -125,7 +126,7 @@ def test_checks_that_say_the_same_are_one():
         {"name": name, "passed": True, "value": 0, "limit": 0.1, "says": none}
         for name in ("better_than_champion", "slices_against_champion", "r2_against_champion")
     ]
-    shown = model_view.checks_of(version(checks=[*version()["checks"], *alike]))
+    shown = checks_view.checks_of(version(checks=[*version()["checks"], *alike]))
     assert [(c.name, c.value) for c in shown] == [
         ("Ratio PRB", "-0.2"),
         ("R²", "0.8"),
@@ -140,11 +141,30 @@ def test_detail_of_a_version():
     assert model_view.detail_of(version(), champion=2).command == ""
     rejected = model_view.detail_of(version(decision="rejected", decided_by="ana"), champion=3)
     assert (rejected.command, rejected.people) == ("", "decided by ana")
-    failed, passed = model_view.checks_of(version())
+    failed, passed = checks_view.checks_of(version())
     assert (failed.name, failed.passed, failed.value) == ("Ratio PRB", False, "-0.2")
     assert (passed.name, passed.limit) == ("R²", "0.35")
     assert model_view.rollouts_of(version())[0].took == "2.5 s"
     assert model_view.comparisons_of(version()) == []
+
+
+def test_versions_and_checks_are_in_spanish():
+    answer = models(decision(3, "rejected"), decision(1), serving={"predict": 1, "explain": 1})
+    with speaking("es"):
+        rows = model_view.version_rows(answer)
+        detail = model_view.detail_of(version(started_by="ana"), champion=3)
+        sentence = model_view.serving_sentence(answer)
+        failed, _ = checks_view.checks_of(version())
+        chart = model_view.metric_chart(answer["decisions"], "median_error")
+    assert [(row.decision, row.serving) for row in rows] == [
+        ("rechazada", ""),
+        ("promovida", "en servicio"),
+    ]
+    assert rows[0].median_error == "17,0\N{NO-BREAK SPACE}%"
+    assert sentence == "La versión 1 está en servicio."
+    assert (detail.passed, detail.people) == ("1 de 2 controles superados", "entrenada por ana")
+    assert (failed.name, failed.value, failed.says) == ("Cocientes: PRB", "-0,2", "too low")
+    assert chart.summary == "Error mediano: 17,0\N{NO-BREAK SPACE}% (v3)"
 
 
 def test_challenger_against_champion_says_which_is_better():

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from tasador.gate import ratio_checks
 from tasador.listings.rules import STATUSES
 from tasador.records import loop
 from tasador.settings import CHECKOUT
@@ -15,6 +16,7 @@ from tasador.settings import CHECKOUT
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import (
     amounts_view,
+    checks_view,
     comparables_view,
     compare_view,
     estimate_view,
@@ -25,6 +27,7 @@ from tasador_web import (
     view,
     words,
 )
+from tasador_web.actions import ACTIONS
 from tasador_web.geography import Geography
 from tasador_web.languages import address, language_of, speaking, text
 from tasador_web.spanish import SPANISH
@@ -32,6 +35,33 @@ from tasador_web.spanish import SPANISH
 from tests.kit.valuation import EXPLANATION
 
 WEB = CHECKOUT / "web" / "tasador_web"
+
+
+def gate_checks():
+    """The names of the gate's checks, as its code writes them."""
+    nodes = [
+        node
+        for path in (CHECKOUT / "tasador" / "gate").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+    ]
+    given = [
+        node.args[0]
+        for node in nodes
+        if isinstance(node, ast.Call) and called(node) == "make_check"
+    ]
+    return {
+        *(each.value for each in given if isinstance(each, ast.Constant)),
+        *("newest_batch_against_champion", "holdout_covers_champion"),
+        *(f"ratio_{name}" for name in ratio_checks.CHECKED),
+    }
+
+
+def called(node):
+    """The name of what a call calls."""
+    function = getattr(node, "func", None)
+    return getattr(function, "id", getattr(function, "attr", ""))
+
+
 # What modules give to ``text`` by a name.
 NAMED = {
     *words.FIELDS.values(),
@@ -50,7 +80,10 @@ NAMED = {
     *(label for label, _ in model_view.DECISIONS.values()),
     *(label for label, _ in market_view.VERDICTS.values()),
     *get_args(loop.RolloutOutcome),
+    *(measure.name for measure in model_view.MEASURES.values()),
+    *(says for each in ACTIONS.values() for says in (each.title, each.question, each.button)),
     view.WAITS,
+    *map(checks_view._spoken, gate_checks()),
 }
 
 
@@ -97,7 +130,7 @@ def constants():
 
 # The modules that write what pages in Spanish show.
 SPOKEN = re.compile(
-    "(amounts_view|batch.*|chart|compar.*|estimate.*|layout|lineage_view|live|map_view|place.*"
+    "(amounts_view|batch.*|chart|checks_view|compar.*|estimate.*|layout|lineage_view|live|model.*|map_view|place.*"
     "|predictions.*|view|words)[.]py"
 )
 # Arguments that no visitor reads.
@@ -109,7 +142,14 @@ PROSE = re.compile(r"[A-Z][a-z]|[a-z]{2,}[ ,.:] ?\w|\w [a-z]{2,}")
 COMPONENTS = ("rx.el.", "rx.cond", "card", "badge", "folded", "nothing", "notice", "table", "frame")
 UNREAD = {
     *("Tasador", "list stacked", "hrefLang", "preserveAspectRatio", "left out", "zip area"),
-    *("prices.csv", "-prices.csv", "listings.csv", "tasador_web.batch_job"),
+    *(
+        "tasador approve ",
+        "tasador rollback ",
+        "prices.csv",
+        "-prices.csv",
+        "listings.csv",
+        "tasador_web.batch_job",
+    ),
     *("Escape", "ArrowDown", "ArrowUp"),
 }
 
@@ -132,12 +172,6 @@ def untranslated(path):
                 yield node.lineno, node.value
         elif PROSE.search(node.value) and not unread(node, around):
             yield node.lineno, node.value
-
-
-def called(node):
-    """The name of what a call calls."""
-    function = getattr(node, "func", None)
-    return getattr(function, "id", getattr(function, "attr", ""))
 
 
 def unread(node, around):

@@ -12,6 +12,7 @@ from tasador.errors import TasadorError
 from tasador.records.account import Session
 from tasador_web import rights
 from tasador_web.actions import ACTIONS, perform
+from tasador_web.languages import text
 
 
 class ActionState(rx.State):
@@ -38,8 +39,10 @@ class ActionState(rx.State):
         if action is None or self.busy:
             return
         self._kind, self._target = kind, target[:200]
-        self.title = action.title.format(target.partition(" ")[0])
-        self.question, self.button, self.note = action.question, action.button, action.note
+        version = {"version": target.partition(" ")[0]} if "{version}" in action.title else {}
+        self.title = text(action.title, **version)
+        self.question, self.button = text(action.question), text(action.button)
+        self.note = action.note
         self.dangerous, self.problem, self.done = action.dangerous, "", ""
         self.is_open = True
 

@@ -16,6 +16,7 @@ from tasador.machine.reachable import require_running
 from tasador.records.account import ActionRecord, Session
 from tasador.settings import Settings
 from tasador_web import visitors
+from tasador_web.languages import text
 
 Run = Callable[[Settings, str, str, str], str]
 
@@ -26,7 +27,7 @@ class NotAllowed(TasadorError):
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """Something that an operator may do. ``{}`` in a text stands for the target."""
+    """Something that an operator may do. ``{version}`` in the title is the target's."""
 
     name: str
     title: str
@@ -46,14 +47,14 @@ def perform(kind: str, target: str, note: str, session: Session | None) -> str:
 
     action = ACTIONS.get(kind)
     if action is None:
-        raise NotAllowed("There is no such action.")
+        raise NotAllowed(text("There is no such action."))
     if session is None:
-        raise NotAllowed("Sign in to do this.")
+        raise NotAllowed(text("Sign in to do this."))
     if session.role != "operator":
         _record_refusal(action, target, session)
-        raise NotAllowed("Only operators may do this.")
+        raise NotAllowed(text("Only operators may do this."))
     if action.note == "required" and not note.strip():
-        raise TasadorError("Say why: this is kept with the decision.")
+        raise TasadorError(text("Say why: this is kept with the decision."))
     settings = require_running(Settings.load(), "database_url")
     with verbs.recorded(
         visitors.warehouse(),
@@ -180,7 +181,7 @@ ACTIONS = {
     ),
     "roll_back": Action(
         name="roll back",
-        title="Return to version {}?",
+        title="Return to version {version}?",
         question="It takes all traffic as soon as it has passed its smoke test. The version that "
         "serves now stays registered, so you can return to it.",
         button="Roll back",
@@ -189,7 +190,7 @@ ACTIONS = {
     ),
     "approve": Action(
         name="approve",
-        title="Approve version {}?",
+        title="Approve version {version}?",
         question="It has passed the gate. It is rolled out as soon as you approve it. Who started "
         "its training cannot approve it.",
         button="Approve",
@@ -198,7 +199,7 @@ ACTIONS = {
     ),
     "decline": Action(
         name="decline",
-        title="Decline version {}?",
+        title="Decline version {version}?",
         question="It is never served, and the champion keeps serving.",
         button="Decline",
         run=_decline,

@@ -11,6 +11,7 @@ from typing import Any
 from tasador_web import words
 from tasador_web.actions import version_target
 from tasador_web.chart import Chart, line_chart
+from tasador_web.languages import known_text, text
 
 # Decision: (what it is called, the colour of its badge).
 DECISIONS = {
@@ -70,17 +71,6 @@ class VersionRow:
 
 
 @dataclass
-class Check:
-    """One check of the gate."""
-
-    name: str
-    passed: bool
-    says: str
-    value: str
-    limit: str
-
-
-@dataclass
 class Comparison:
     """A measure of a version and of the champion that it was compared with."""
 
@@ -127,7 +117,11 @@ class Detail:
 def measured(metrics: Mapping[str, Any], name: str) -> str:
     """A metric as it is written; a dash if the version lacks it."""
     value = metrics.get(name)
-    return MEASURES[name].written.format(value) if isinstance(value, int | float) else "–"
+    return _written(name, value) if isinstance(value, int | float) else "–"
+
+
+def _written(name: str, value: float) -> str:
+    return words.formatted(MEASURES[name].written, value)
 
 
 def version_rows(answer: Mapping[str, Any]) -> list[VersionRow]:
@@ -142,9 +136,9 @@ def version_rows(answer: Mapping[str, Any]) -> list[VersionRow]:
         rows.append(
             VersionRow(
                 version=d["version"],
-                decision=label,
+                decision=text(label),
                 color=color,
-                serving="in service" if newest and d["version"] in serving else "",
+                serving=text("in service") if newest and d["version"] in serving else "",
                 decided=words.moment(d["decided_at"]),
                 median_error=measured(d["metrics"], "median_error"),
                 r2=measured(d["metrics"], "r2"),
@@ -168,9 +162,11 @@ def metric_chart(decisions: Sequence[Mapping[str, Any]], name: str) -> Chart:
     versions = sorted(judged)[-_CHARTED:]
     values = [judged[v]["metrics"].get(name) for v in versions]
     colours = [DECISIONS.get(judged[v]["decision"], ("", "gray"))[1] for v in versions]
-    measure = MEASURES[name]
     return line_chart(
-        [f"v{v}" for v in versions], {measure.name: values}, measure.written.format, [colours]
+        [f"v{v}" for v in versions],
+        {text(MEASURES[name].name): values},
+        lambda value: _written(name, value),
+        [colours],
     )
 
 
@@ -178,9 +174,11 @@ def serving_sentence(answer: Mapping[str, Any]) -> str:
     """Which version serves, as a sentence."""
     serving = sorted(set(answer["rollouts"]["serving"].values()))
     if not serving:
-        return "No version serves yet."
-    names = words.listed([f"version {v}" for v in serving])
-    return f"{names[0].upper()}{names[1:]} {'serves' if len(serving) == 1 else 'serve'}."
+        return text("No version serves yet.")
+    if len(serving) == 1:
+        return text("Version {version} serves.", version=serving[0])
+    names = words.listed([text("version {version}", version=v) for v in serving])
+    return text("{versions} serve.", versions=f"{names[0].upper()}{names[1:]}")
 
 
 def detail_of(answer: Mapping[str, Any], champion: int | None) -> Detail:
@@ -188,26 +186,30 @@ def detail_of(answer: Mapping[str, Any], champion: int | None) -> Detail:
     label, color = DECISIONS.get(answer["decision"], (answer["decision"], "gray"))
     passed = sum(bool(check["passed"]) for check in answer["checks"])
     people = [
-        f"{what} {name}"
-        for what, name in (
-            ("trained by", answer.get("started_by")),
-            ("decided by", answer.get("decided_by")),
+        text(says, name=name)
+        for says, name in (
+            ("trained by {name}", answer.get("started_by")),
+            ("decided by {name}", answer.get("decided_by")),
         )
         if name
     ]
     can_return = answer["decision"] in ("promoted", "approved") and answer["version"] != champion
     return Detail(
         version=answer["version"],
-        decision=label,
+        decision=text(label),
         color=color,
         decided=words.moment(answer["decided_at"]),
-        champion=f"version {answer['champion_version']}" if answer["champion_version"] else "none",
-        passed=f"{passed} of {len(answer['checks'])} checks passed",
+        champion=text("version {version}", version=answer["champion_version"])
+        if answer["champion_version"]
+        else text("none"),
+        passed=text(
+            "{passed} of {count} checks passed", passed=passed, count=len(answer["checks"])
+        ),
         run_id=answer["run_id"],
         correlation_id=answer["correlation_id"],
         digest=answer["digest"],
         batches=f"{len(answer['batch_ids'])}",
-        people=", ".join(people) or "the gate",
+        people=", ".join(people) or text("the gate"),
         command=_command(answer, can_return),
         target=version_target(answer["version"], answer["digest"]),
         can_return=can_return,
@@ -219,44 +221,6 @@ def _command(answer: Mapping[str, Any], can_return: bool) -> str:
     if answer["decision"] == "waiting":
         return f"tasador approve {answer['version']}"
     return f"tasador rollback {answer['version']}" if can_return else ""
-
-
-def checks_of(answer: Mapping[str, Any]) -> list[Check]:
-    """The gate's checks, failed ones first.
-
-    Those that say the same are one: without a champion, six of them do.
-    """
-    by_finding: dict[str, list[Mapping[str, Any]]] = {}
-    for check in answer["checks"]:
-        by_finding.setdefault(check["says"], []).append(check)
-    checks = []
-    for says, alike in by_finding.items():
-        first, others = alike[0], len(alike) - 1
-        checks.append(
-            Check(
-                name=_spoken(first["name"]) + (f" and {others} more" if others else ""),
-                passed=all(c["passed"] for c in alike),
-                says=says,
-                value="–" if others else _figure(first.get("value")),
-                limit="–" if others else _figure(first.get("limit")),
-            )
-        )
-    return sorted(checks, key=lambda c: c.passed)
-
-
-_NAMES = {"r2": "R²", "rmse": "RMSE", "cod": "COD", "prb": "PRB", "vei": "VEI", "mki": "MKI"}
-
-
-def _spoken(name: str) -> str:
-    parts = [_NAMES.get(part, part) for part in name.split("_")]
-    text = " ".join(parts)
-    return text[:1].upper() + text[1:]
-
-
-def _figure(value: Any) -> str:
-    if not isinstance(value, int | float):
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
 def comparisons_of(answer: Mapping[str, Any]) -> list[Comparison]:
@@ -276,14 +240,18 @@ def comparisons_of(answer: Mapping[str, Any]) -> list[Comparison]:
         sign = "+" if difference >= 0 else "−"
         form = measure.written.replace("+", "")
         # A difference of shares is in points, since per cent would read as a relative one.
-        written = f"{100 * abs(difference):.1f} pp" if "%" in form else form.format(abs(difference))
+        written = (
+            words.formatted("{:.1f} pp", 100 * abs(difference))
+            if "%" in form
+            else words.formatted(form, abs(difference))
+        )
         if re.fullmatch(r"[^1-9]*", written):
             sign, color = "±", "gray"
         rows.append(
             Comparison(
-                measure.name,
-                measure.written.format(new),
-                measure.written.format(old),
+                text(measure.name),
+                _written(name, new),
+                _written(name, old),
                 f"{sign}{written}",
                 color,
             )
@@ -299,7 +267,7 @@ def rollouts_of(answer: Mapping[str, Any]) -> list[Rollout]:
     return [
         Rollout(
             service=r["service"],
-            outcome=r["outcome"],
+            outcome=known_text(r["outcome"]),
             color=_OUTCOMES.get(r["outcome"], "gray"),
             started=words.moment(r["started_at"]),
             took=words.duration(seconds_between(r["started_at"], r["finished_at"])),

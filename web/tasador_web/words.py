@@ -85,6 +85,12 @@ def count(value: float) -> str:
     return marks(f"{value:,.0f}")
 
 
+def formatted(form: str, value: float) -> str:
+    """A number in a form of Python, with the marks of the language and a space before %."""
+    written = form.format(value)
+    return written if language() == "en" else marks(written).replace("%", "\N{NO-BREAK SPACE}%")
+
+
 def per_foot(amount: float) -> str:
     """A price per square foot."""
     return text("{price} per sq ft", price=dollars(amount))

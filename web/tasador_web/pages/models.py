@@ -5,6 +5,8 @@ from __future__ import annotations
 import reflex as rx
 
 from tasador_web.action_dialog import act_button
+from tasador_web.checks_view import Check
+from tasador_web.languages import address, text
 from tasador_web.layout import (
     badge,
     card,
@@ -18,7 +20,7 @@ from tasador_web.layout import (
     problem_notice,
     table,
 )
-from tasador_web.model_view import Check, Comparison, Rollout, VersionRow
+from tasador_web.model_view import Comparison, Rollout, VersionRow
 from tasador_web.pages.models_state import SHOWN, ModelsState
 from tasador_web.visitor_state import VisitorState
 
@@ -29,7 +31,7 @@ def _row(row: rx.Var[VersionRow]) -> rx.Component:
     return rx.el.tr(
         rx.el.th(
             rx.el.button(
-                f"Version {row.version}",
+                text("Version {version}", version=row.version),
                 type="button",
                 class_name="linked",
                 on_click=ModelsState.select(row.version),
@@ -51,8 +53,8 @@ def _check(check: rx.Var[Check]) -> rx.Component:
         rx.el.td(
             rx.cond(
                 check.passed,
-                rx.icon("circle-check", size=16, class_name="good", aria_label="passed"),
-                rx.icon("circle-x", size=16, class_name="bad", aria_label="failed"),
+                rx.icon("circle-check", size=16, class_name="good", aria_label=text("passed")),
+                rx.icon("circle-x", size=16, class_name="bad", aria_label=text("not passed")),
             )
         ),
         rx.el.th(check.name, scope="row"),
@@ -81,9 +83,9 @@ def _rollout(row: rx.Var[Rollout]) -> rx.Component:
     )
 
 
-def _link(url: rx.Var[str], text: str) -> rx.Component:
+def _link(url: rx.Var[str], label: str) -> rx.Component:
     opened = rx.el.a(
-        text,
+        label,
         rx.icon("external-link", size=13, aria_hidden="true"),
         href=url,
         target="_blank",
@@ -96,58 +98,60 @@ def _link(url: rx.Var[str], text: str) -> rx.Component:
 def _version() -> rx.Component:
     state, detail = ModelsState, ModelsState.detail
     decision = card(
-        "Decision",
+        text("Decision"),
         rx.el.ul(rx.foreach(state.reasons, lambda r: rx.el.li(r)), class_name="reasons"),
         facts(
-            ("Decided", detail.decided),
-            ("By", detail.people),
-            ("Compared with", detail.champion),
-            ("Trained on batches", detail.batches),
+            (text("Decided"), detail.decided),
+            (text("By"), detail.people),
+            (text("Compared with"), detail.champion),
+            (text("Trained on batches"), detail.batches),
         ),
         rx.cond(
             detail.waits,
             rx.el.p(
-                "It passed the gate and waits for an operator who did not start its training.",
+                text(
+                    "It passed the gate and waits for an operator who did not start its training."
+                ),
                 class_name="hint",
             ),
         ),
         rx.cond(
             (detail.command != "") & (VisitorState.role != "operator"),
             rx.el.p(
-                rx.cond(detail.waits, "To approve it: ", "To return to this version: "),
+                rx.cond(detail.waits, text("To approve it: "), text("To return to this version: ")),
                 rx.el.code(detail.command),
-                rx.cond(VisitorState.may_sign_in, ", or sign in as an operator.", ""),
+                rx.cond(VisitorState.may_sign_in, text(", or sign in as an operator."), ""),
                 class_name="hint command",
             ),
         ),
         rx.el.div(
             rx.cond(
                 detail.can_return,
-                act_button("roll_back", detail.target, "Roll back to this version…"),
+                act_button("roll_back", detail.target, text("Roll back to this version…")),
             ),
             rx.cond(
                 detail.waits,
                 rx.fragment(
-                    act_button("approve", detail.target, "Approve…", primary=True),
-                    act_button("decline", detail.target, "Decline…"),
+                    act_button("approve", detail.target, text("Approve…"), primary=True),
+                    act_button("decline", detail.target, text("Decline…")),
                 ),
             ),
             class_name="buttons",
         ),
         folded(
-            "Ids",
+            text("Ids"),
             facts(
-                ("Digest", detail.digest),
-                ("Run", detail.run_id),
-                ("Correlation", detail.correlation_id),
+                (text("Digest"), detail.digest),
+                (text("Run"), detail.run_id),
+                (text("Correlation"), detail.correlation_id),
             ),
         ),
         rx.el.div(
-            _link(state.run_url, "Version in MLflow"),
-            _link(state.card_url, "Cards of the training"),
+            _link(state.run_url, text("Version in MLflow")),
+            _link(state.card_url, text("Cards of the training")),
             rx.link(
-                "Its predictions",
-                href=f"/predictions?version={detail.version}",
+                text("Its predictions"),
+                href=f"{address('/predictions')}?version={detail.version}",
                 underline="none",
                 class_name="button small",
             ),
@@ -156,46 +160,52 @@ def _version() -> rx.Component:
         aside=badge(detail.decision, detail.color),
     )
     compared = card(
-        "Challenger and champion",
+        text("Challenger and champion"),
         rx.cond(
             state.comparisons.length() > 0,
             table(
-                "Challenger and champion",
-                ["Measure", "This version", "Champion", "Difference"],
+                text("Challenger and champion"),
+                [text("Measure"), text("This version"), text("Champion"), text("Difference")],
                 rx.foreach(state.comparisons, _comparison),
                 class_name="list compact",
             ),
-            nothing("There was no champion to compare with."),
+            nothing(text("There was no champion to compare with.")),
         ),
-        aside=rx.el.span("Each on the permanent holdout of its time", class_name="hint"),
+        aside=rx.el.span(text("Each on the permanent holdout of its time"), class_name="hint"),
     )
     return rx.el.section(
-        rx.el.h2(f"Version {detail.version}", class_name="section"),
+        rx.el.h2(text("Version {version}", version=detail.version), class_name="section"),
         rx.el.div(decision, compared, class_name="halves"),
         card(
-            "The gate",
+            text("The gate"),
             table(
-                "Checks of the gate",
-                ["", "Check", "Value", "Limit", "Finding"],
+                text("Checks of the gate"),
+                ["", text("Check"), text("Value"), text("Limit"), text("Finding")],
                 rx.foreach(state.checks, _check),
                 class_name="list gate",
             ),
             aside=rx.el.span(detail.passed, class_name="hint"),
         ),
         card(
-            "Rollouts",
+            text("Rollouts"),
             rx.cond(
                 state.rollouts.length() > 0,
                 table(
-                    "Rollouts of this version",
-                    ["Function", "Outcome", "Started", "Took", "Reason"],
+                    text("Rollouts of this version"),
+                    [
+                        text("Function"),
+                        text("Outcome"),
+                        text("Started"),
+                        text("Took"),
+                        text("Reason"),
+                    ],
                     rx.foreach(state.rollouts, _rollout),
                 ),
-                nothing("This version was never rolled out."),
+                nothing(text("This version was never rolled out.")),
             ),
         ),
         id="version",
-        aria_label="Version",
+        aria_label=text("Version"),
     )
 
 
@@ -204,7 +214,9 @@ def page() -> rx.Component:
     state = ModelsState
     return frame(
         TITLE,
-        rx.cond(state.sentence != "", state.sentence, "Every version and why it serves, or not."),
+        rx.cond(
+            state.sentence != "", state.sentence, text("Every version and why it serves, or not.")
+        ),
         follows(state),
         problem_notice(state.error, rx.Var.create(False)),
         rx.cond(
@@ -215,22 +227,25 @@ def page() -> rx.Component:
             state.versions.length() > 0,
             rx.fragment(
                 rx.el.div(
-                    card("Median error by version", line_chart(state.errors_chart, "Median error")),
-                    card("R² by version", line_chart(state.r2_chart, "R²")),
+                    card(
+                        text("Median error by version"),
+                        line_chart(state.errors_chart, text("Median error")),
+                    ),
+                    card(text("R² by version"), line_chart(state.r2_chart, text("R²"))),
                     class_name="halves",
                 ),
                 card(
-                    "Versions",
+                    text("Versions"),
                     table(
-                        "Versions, newest first",
+                        text("Versions, newest first"),
                         [
-                            "Version",
-                            "Decision",
-                            "Median error",
-                            "R²",
-                            "In the 90 % interval",
-                            "Decided",
-                            "Reason",
+                            text("Version"),
+                            text("Decision"),
+                            text("Median error"),
+                            text("R²"),
+                            text("In the 90 % interval"),
+                            text("Decided"),
+                            text("Reason"),
                         ],
                         rx.foreach(state.versions, _row),
                         long=True,
@@ -238,8 +253,11 @@ def page() -> rx.Component:
                     aside=rx.cond(
                         state.versions.length() >= SHOWN,
                         rx.el.span(
-                            f"The newest {SHOWN} decisions; ?version=N in the address opens any "
-                            "version.",
+                            text(
+                                "The newest {count} decisions; ?version=N in the address opens "
+                                "any version.",
+                                count=SHOWN,
+                            ),
                             class_name="aside hint",
                         ),
                     ),
@@ -247,13 +265,19 @@ def page() -> rx.Component:
                 rx.cond(state.detail.version > 0, _version()),
             ),
             card(
-                "Versions",
+                text("Versions"),
                 nothing(
                     rx.cond(
                         state.loaded & (state.error == ""),
-                        "No version has been trained yet. The first batch trains the first one: "
-                        "run “tasador pipeline”.",
-                        rx.cond(state.error != "", "The versions are not known now.", "Loading…"),
+                        text(
+                            "No version has been trained yet. The first batch trains the first "
+                            "one: run “tasador pipeline”."
+                        ),
+                        rx.cond(
+                            state.error != "",
+                            text("The versions are not known now."),
+                            text("Loading…"),
+                        ),
                     )
                 ),
             ),

@@ -9,12 +9,13 @@ import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador.settings import Settings
-from tasador_web import live, model_view
+from tasador_web import checks_view, live, model_view
 from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
+from tasador_web.checks_view import Check
 from tasador_web.client import ApiError, functions
 from tasador_web.marks import shared
-from tasador_web.model_view import Check, Comparison, Detail, Rollout, VersionRow
+from tasador_web.model_view import Comparison, Detail, Rollout, VersionRow
 
 SHOWN = 200
 
@@ -40,8 +41,8 @@ class ModelsState(live.Following, rx.State):
     @rx.event
     async def load(self) -> None:
         """Show the versions, and the one in the address or the newest."""
-        text = str(self.router.url.query_parameters.get("version", ""))
-        self.selected = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+        asked = str(self.router.url.query_parameters.get("version", ""))
+        self.selected = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
         await self._begin()
 
     async def _fetch(self) -> None:
@@ -63,7 +64,7 @@ class ModelsState(live.Following, rx.State):
         answer = await functions().version(self.selected)
         self.detail = model_view.detail_of(answer, self._champion)
         self.reasons = answer["reasons"]
-        self.checks = model_view.checks_of(answer)
+        self.checks = checks_view.checks_of(answer)
         self.comparisons = model_view.comparisons_of(answer)
         self.rollouts = model_view.rollouts_of(answer)
         settings = Settings.load()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tasador_web.spanish.batch import BATCH
 from tasador_web.spanish.frame import ERRORS, FRAME
+from tasador_web.spanish.models import ACTIONS, CHECKS, MEASURES, MODELS
 from tasador_web.spanish.predictions import LINEAGE, PREDICTIONS
 from tasador_web.spanish.prices import COMPARABLES, COMPARE, ESTIMATE, FORM, REASONS
 from tasador_web.spanish.sign_in import SIGN_IN
@@ -23,4 +24,8 @@ SPANISH = {
     **PREDICTIONS,
     **LINEAGE,
     **SIGN_IN,
+    **MODELS,
+    **MEASURES,
+    **ACTIONS,
+    **CHECKS,
 }
