@@ -114,6 +114,7 @@ PAGES = {
     f"/es/compare?{HOME}": "document.querySelector('main[data-loaded=true]')",
     "/es/batch": "document.querySelector('[data-upload]')?.dataset.upload",
     "/batch": "document.querySelector('[data-upload]')?.dataset.upload",
+    "/es/market": "document.querySelector('#distribution .chart')",
     "/market": "document.querySelector('#distribution .chart')",
     "/models?version=970": "document.querySelector('#version .gate')",
     "/es/models?version=970": "document.querySelector('#version .gate')",

@@ -268,6 +268,27 @@ def test_scores_and_missing_fields_of_a_batch():
     assert market_view.scores_of(batch(0)) == []
 
 
+def test_batches_and_their_drift_are_in_spanish():
+    missing = {"bed": {"exceeded": True, "rate": 0.4, "reference": 0.2}}
+    one = batch(
+        1,
+        verdict("drift", {"price": score(0.21)}, moved=True, missing=missing),
+        decision={"version": 2, "decision": "rejected"},
+    )
+    with speaking("es"):
+        [row] = market_view.batch_rows([one], "b1")
+        columns, rows = market_view.heat_map([one])
+        [scored] = market_view.scores_of(one)
+        gaps = market_view.missing_of(one)
+        note = market_view.distribution_note(distribution())
+    assert (row.verdict, row.moved, row.outcome) == ("deriva", "se movió", "versión 2 rechazada")
+    assert row.rows == "1.000"
+    assert (columns, rows[0].name, rows[0].cells[0].text) == (["Lote 1"], "Precio", "2,1×")
+    assert (scored.name, scored.value) == ("Precio", "0,210")
+    assert gaps.startswith("Faltan más a menudo: los dormitorios 20,0")
+    assert note.startswith("Cada punto es la proporción de filas desde su precio")
+
+
 def test_errors_by_batch_have_a_gap_where_none_was_measured():
     measured = {"realised_error": 0.3, "estimated_error": 0.2, "realised_error_reference": 0.2}
     scores = {"price": score(0.02)}

@@ -73,7 +73,7 @@ def act_button(kind: str, target: rx.Var[str], label: str, *, primary: bool = Fa
 
 def start_button() -> rx.Component:
     """The button that ingests the next batch, where this machine can."""
-    button = act_button("start_batch", rx.Var.create(""), "Ingest the next batch…")
+    button = act_button("start_batch", rx.Var.create(""), text("Ingest the next batch…"))
     return rx.cond(VisitorState.can_start, rx.el.p(button, class_name="start"))
 
 

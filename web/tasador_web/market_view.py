@@ -9,6 +9,7 @@ from typing import Any
 
 from tasador_web import words
 from tasador_web.chart import Chart, line_chart
+from tasador_web.languages import known_text, marks, text
 from tasador_web.model_view import DECISIONS
 
 VERDICTS = {
@@ -127,14 +128,16 @@ def _batch_row(batch: Mapping[str, Any], selected: bool) -> BatchRow:
     decision = batch["decision"]
     outcome, outcome_color = "", "gray"
     if decision is not None:
-        outcome = f"version {decision['version']} {decision['decision'].replace('_', ' ')}"
-        _, outcome_color = DECISIONS.get(decision["decision"], ("", "red"))
+        decided, outcome_color = DECISIONS.get(decision["decision"], (decision["decision"], "red"))
+        outcome = text(
+            "version {version} {decided}", version=decision["version"], decided=known_text(decided)
+        )
     elif batch["refused"]:
-        outcome = "trains nothing"
+        outcome = text("trains nothing")
     elif verdict is not None and verdict["verdict"] == "no_drift":
-        outcome = "champion keeps serving"
+        outcome = text("champion keeps serving")
     elif verdict is not None:
-        outcome = "training"
+        outcome = text("training")
     failure, set_aside = batch.get("failure", ""), batch.get("set_aside_at") is not None
     unfinished = batch["status"] != "ready"
     if unfinished and (failure or set_aside):
@@ -143,17 +146,17 @@ def _batch_row(batch: Mapping[str, Any], selected: bool) -> BatchRow:
         batch_id=batch["batch_id"],
         number=str(batch["batch_number"]),
         fetched=words.moment(batch["fetched_at"]),
-        rows=f"{batch['rows']:,}",
+        rows=words.count(batch["rows"]),
         refused=words.per_cent(batch["quarantined"] / batch["rows"]) if batch["rows"] else "–",
-        verdict=label,
+        verdict=known_text(label),
         color=color,
-        moved="moved" if verdict is not None and verdict["moved"] else "",
-        hurts="hurts" if verdict is not None and verdict["hurts"] else "",
+        moved=text("moved") if verdict is not None and verdict["moved"] else "",
+        hurts=text("hurts") if verdict is not None and verdict["hurts"] else "",
         outcome=outcome,
         outcome_color=outcome_color,
         version=decision["version"] if decision is not None else 0,
         selected=selected,
-        failure=failure or ("A person set it aside." if set_aside else ""),
+        failure=failure or (text("A person set it aside.") if set_aside else ""),
         can_accept=bool(batch["refused"]),
         can_skip=unfinished and bool(failure) and not set_aside,
         can_retry=unfinished and set_aside,
@@ -178,8 +181,11 @@ def heat_map(batches: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Heat
     names = [name for name in (*FEATURES, _RELATIONS) if any(name in s for s in scores)]
     names += sorted({name for s in scores for name in s} - set(names))
     return (
-        [f"Batch {batch['batch_number']}" for batch in known],
-        [HeatRow(FEATURES.get(name, name), [_cell(s.get(name)) for s in scores]) for name in names],
+        [text("Batch {number}", number=batch["batch_number"]) for batch in known],
+        [
+            HeatRow(known_text(FEATURES.get(name, name)), [_cell(s.get(name)) for s in scores])
+            for name in names
+        ],
     )
 
 
@@ -192,14 +198,18 @@ def _scores(verdict: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _cell(score: Mapping[str, Any] | None) -> Cell:
     if score is None or not score.get("limit"):
-        return Cell("", "not measured", "none")
+        return Cell("", text("not measured"), "none")
     share = abs(score["value"]) / score["limit"]
     level = min(round(4 * share), _STRONGEST)
     # A score just below its limit must not look like one above it.
     level = max(level, 4) if score["exceeded"] else min(level, 3)
     return Cell(
-        text=f"{share:.1f}×",
-        title=f"{score['value']:.3f} of a limit of {score['limit']:.3f}",
+        text=marks(f"{share:.1f}×"),
+        title=text(
+            "{value} of a limit of {limit}",
+            value=marks(f"{score['value']:.3f}"),
+            limit=marks(f"{score['limit']:.3f}"),
+        ),
         level=f"{level}",
     )
 
@@ -209,11 +219,13 @@ def error_chart(batches: Sequence[Mapping[str, Any]]) -> Chart:
     known = [b for b in judged(batches) if (v := newest_verdict(b)) and v["performance"]]
     performance = [v["performance"] for b in known if (v := newest_verdict(b))]
     return line_chart(
-        [f"Batch {b['batch_number']}" for b in known],
+        [text("Batch {number}", number=b["batch_number"]) for b in known],
         {
-            "Realised": [_share_of(p, "realised_error") for p in performance],
-            "Estimated without prices": [_share_of(p, "estimated_error") for p in performance],
-            "Usual": [_share_of(p, "realised_error_reference") for p in performance],
+            text("Realised"): [_share_of(p, "realised_error") for p in performance],
+            text("Estimated without prices"): [
+                _share_of(p, "estimated_error") for p in performance
+            ],
+            text("Usual"): [_share_of(p, "realised_error_reference") for p in performance],
         },
         lambda error: words.per_cent(error, 0),
     )
@@ -232,12 +244,12 @@ def scores_of(batch: Mapping[str, Any]) -> list[Score]:
         return []
     scores = [
         Score(
-            name=FEATURES.get(name, name),
-            value=f"{score['value']:.3f}",
-            limit=f"{score['limit']:.3f}",
+            name=known_text(FEATURES.get(name, name)),
+            value=marks(f"{score['value']:.3f}"),
+            limit=marks(f"{score['limit']:.3f}"),
             share=round(min(abs(score["value"]) / score["limit"] * 50, 100.0), 1),
             exceeded=bool(score["exceeded"]),
-            method=_METHODS.get(score.get("method", ""), "Reconstruction error"),
+            method=_METHODS.get(score.get("method", ""), text("Reconstruction error")),
         )
         for name, score in _scores(verdict).items()
         if score.get("limit")
@@ -249,9 +261,10 @@ def distribution_chart(answer: Mapping[str, Any]) -> Chart:
     """The share of rows by bin, in the batch and before it."""
     written = _BINS.get(answer["feature"], words.number)
     labels = [_bin_label(each, written) for each in answer["bins"]]
-    sides = {"This batch": answer["batch"]}
+    sides = {text("This batch"): answer["batch"]}
     if answer["before"] is not None:
-        sides[f"What version {answer['champion_version']} learned from"] = answer["before"]
+        learned = text("What version {version} learned from", version=answer["champion_version"])
+        sides[learned] = answer["before"]
     series: dict[str, list[float | None]] = {
         name: [rows / max(sum(side["rows"]), 1) for rows in side["rows"]]
         for name, side in sides.items()
@@ -261,7 +274,7 @@ def distribution_chart(answer: Mapping[str, Any]) -> Chart:
 
 def _bin_label(each: Mapping[str, Any], written: Callable[[float], str]) -> str:
     if "name" in each:
-        return str(each["name"]).replace("_", " ")
+        return words.written(str(each["name"])).replace("_", " ")
     if each["from"] is None:
         return f"<{written(each['to'])}"
     return f"{written(each['from'])}{'+' if each['to'] is None else ''}"
@@ -270,13 +283,19 @@ def _bin_label(each: Mapping[str, Any], written: Callable[[float], str]) -> str:
 def distribution_note(answer: Mapping[str, Any]) -> str:
     """How many rows have no value, and what each step across means."""
     shares = []
-    for name, side in (("this batch", answer["batch"]), ("before", answer["before"])):
+    for says, side in (
+        ("{share} in this batch", answer["batch"]),
+        ("{share} before", answer["before"]),
+    ):
         if side is not None:
             rows = sum(side["rows"]) + side["missing"]
-            shares.append(f"{words.per_cent(side['missing'] / max(rows, 1))} in {name}")
+            shares.append(text(says, share=words.per_cent(side["missing"] / max(rows, 1))))
+    note = text("Without a value: {shares}.", shares=", ".join(shares))
     unit = _UNITS.get(answer["feature"], "")
-    shown = f"Each point is the share of rows from its {unit} to the next. " if unit else ""
-    return f"{shown}Without a value: {', '.join(shares).replace('in before', 'before')}."
+    if not unit:
+        return note
+    step = text("Each point is the share of rows from its {unit} to the next.", unit=text(unit))
+    return f"{step} {note}"
 
 
 def missing_of(batch: Mapping[str, Any]) -> str:
@@ -290,8 +309,8 @@ def missing_of(batch: Mapping[str, Any]) -> str:
     if not more:
         return ""
     texts = [
-        f"{words.FIELDS.get(name, name).lower()} {words.per_cent(field['reference'])} → "
+        f"{words.subject(name)} {words.per_cent(field['reference'])} → "
         f"{words.per_cent(field['rate'])}"
         for name, field in more.items()
     ]
-    return f"Missing more often: {', '.join(texts)}."
+    return text("Missing more often: {fields}.", fields=", ".join(texts))

@@ -6,6 +6,7 @@ import reflex as rx
 
 from tasador_web import market_view
 from tasador_web.action_dialog import act_button, start_button
+from tasador_web.languages import address, text
 from tasador_web.layout import (
     badge,
     card,
@@ -26,7 +27,7 @@ def _row(row: rx.Var[BatchRow]) -> rx.Component:
     return rx.el.tr(
         rx.el.th(
             rx.el.button(
-                f"Batch {row.number}",
+                text("Batch {number}", number=row.number),
                 type="button",
                 class_name="linked",
                 on_click=MarketState.select(row.batch_id),
@@ -51,7 +52,10 @@ def _row(row: rx.Var[BatchRow]) -> rx.Component:
 def _outcome(row: rx.Var[BatchRow]) -> rx.Component:
     return rx.cond(
         row.version > 0,
-        rx.link(badge(row.outcome, row.outcome_color), href=f"/models?version={row.version}"),
+        rx.link(
+            badge(row.outcome, row.outcome_color),
+            href=f"{address('/models')}?version={row.version}",
+        ),
         rx.el.span(row.outcome, class_name="hint"),
     )
 
@@ -67,19 +71,23 @@ def _heat_row(row: rx.Var[HeatRow]) -> rx.Component:
 def _heat_map() -> rx.Component:
     state = MarketState
     return card(
-        "Drift by feature",
+        text("Drift by feature"),
         rx.el.p(
-            "How far each score is from its limit: 1.0× and above has drifted, and is outlined.",
+            text(
+                "How far each score is from its limit: 1.0× and above has drifted, and is outlined."
+            ),
             class_name="hint",
         ),
         rx.cond(
             state.heat.length() > 0,
             rx.el.div(
                 rx.el.table(
-                    rx.el.caption("Drift scores as shares of their limits", class_name="unseen"),
+                    rx.el.caption(
+                        text("Drift scores as shares of their limits"), class_name="unseen"
+                    ),
                     rx.el.thead(
                         rx.el.tr(
-                            rx.el.th("Feature", scope="col"),
+                            rx.el.th(text("Feature"), scope="col"),
                             rx.foreach(state.columns, lambda name: rx.el.th(name, scope="col")),
                         )
                     ),
@@ -89,9 +97,9 @@ def _heat_map() -> rx.Component:
                 class_name="scroll newest",
                 tab_index=0,
                 role="region",
-                aria_label="Drift scores as shares of their limits",
+                aria_label=text("Drift scores as shares of their limits"),
             ),
-            nothing("No batch has been compared with a champion yet."),
+            nothing(text("No batch has been compared with a champion yet.")),
         ),
     )
 
@@ -120,14 +128,17 @@ def _score(score: rx.Var[Score]) -> rx.Component:
 def _distribution() -> rx.Component:
     state = MarketState
     return card(
-        "Before and after",
+        text("Before and after"),
         problem_notice(state.distribution_error, rx.Var.create(False)),
-        line_chart(state.distribution, "Share of rows", legend=True),
+        line_chart(state.distribution, text("Share of rows"), legend=True),
         rx.el.p(state.distribution_note, class_name="hint"),
         aside=rx.el.label(
-            rx.el.span("Feature ", class_name="hint"),
+            rx.el.span(text("Feature "), class_name="hint"),
             rx.el.select(
-                *[rx.el.option(FEATURES[name], value=name) for name in market_view.DISTRIBUTIONS],
+                *[
+                    rx.el.option(text(FEATURES[name]), value=name)
+                    for name in market_view.DISTRIBUTIONS
+                ],
                 value=state.feature,
                 on_change=state.draw,
                 id="feature",
@@ -141,47 +152,51 @@ def _distribution() -> rx.Component:
 def _batch(row: rx.Var[BatchRow]) -> rx.Component:
     state = MarketState
     return rx.el.section(
-        rx.el.h2(f"Batch {row.number}", class_name="section"),
+        rx.el.h2(text("Batch {number}", number=row.number), class_name="section"),
         rx.el.div(
             card(
-                "Verdict",
+                text("Verdict"),
                 rx.el.ul(rx.foreach(state.reasons, lambda r: rx.el.li(r)), class_name="reasons"),
                 rx.cond(state.missing != "", rx.el.p(state.missing, class_name="hint")),
                 rx.cond(
-                    row.failure != "", rx.el.p("It is not ingested: ", row.failure, id="failure")
+                    row.failure != "",
+                    rx.el.p(text("It is not ingested: "), row.failure, id="failure"),
                 ),
                 rx.el.div(
                     rx.cond(
                         row.can_accept,
-                        act_button("accept_batch", row.batch_id, "Accept the batch…"),
+                        act_button("accept_batch", row.batch_id, text("Accept the batch…")),
                     ),
-                    rx.cond(row.can_skip, act_button("skip_batch", row.batch_id, "Set it aside…")),
                     rx.cond(
-                        row.can_retry, act_button("retry_batch", row.batch_id, "Try it again…")
+                        row.can_skip, act_button("skip_batch", row.batch_id, text("Set it aside…"))
+                    ),
+                    rx.cond(
+                        row.can_retry,
+                        act_button("retry_batch", row.batch_id, text("Try it again…")),
                     ),
                     class_name="buttons",
                 ),
-                rx.el.p("What came of it: ", _outcome(row)),
+                rx.el.p(text("What came of it: "), _outcome(row)),
                 aside=badge(row.verdict, row.color),
             ),
             card(
-                "Scores",
+                text("Scores"),
                 rx.cond(
                     state.scores.length() > 0,
                     table(
-                        "Scores of the batch",
-                        ["Feature", "", "Score", "Limit", "Measured by"],
+                        text("Scores of the batch"),
+                        [text("Feature"), "", text("Score"), text("Limit"), text("Measured by")],
                         rx.foreach(state.scores, _score),
                         class_name="list compact",
                     ),
-                    nothing("The batch was not compared with a champion."),
+                    nothing(text("The batch was not compared with a champion.")),
                 ),
             ),
             class_name="halves",
         ),
         _distribution(),
         id="batch",
-        aria_label="Batch",
+        aria_label=text("The batch"),
     )
 
 
@@ -190,7 +205,7 @@ def page() -> rx.Component:
     state = MarketState
     return frame(
         TITLE,
-        "What each batch of listings brought, how far the market moved, and what came of it.",
+        text("What each batch of listings brought, how far the market moved, and what came of it."),
         follows(state),
         problem_notice(state.error, rx.Var.create(False)),
         start_button(),
@@ -200,20 +215,27 @@ def page() -> rx.Component:
                 rx.el.div(
                     _heat_map(),
                     card(
-                        "The champion's error on each batch",
+                        text("The champion's error on each batch"),
                         rx.cond(
                             state.errors.points.length() > 0,
-                            line_chart(state.errors, "Error", legend=True),
-                            nothing("No champion has been measured on a batch yet."),
+                            line_chart(state.errors, text("Error"), legend=True),
+                            nothing(text("No champion has been measured on a batch yet.")),
                         ),
                     ),
                     class_name="halves",
                 ),
                 card(
-                    "Batches",
+                    text("Batches"),
                     table(
-                        "Batches, newest first",
-                        ["Batch", "Verdict", "What came of it", "Rows", "Refused", "Fetched"],
+                        text("Batches, newest first"),
+                        [
+                            text("Number"),
+                            text("Verdict"),
+                            text("What came of it"),
+                            text("Rows"),
+                            text("Refused"),
+                            text("Fetched"),
+                        ],
                         rx.foreach(state.rows, _row),
                         long=True,
                     ),
@@ -221,12 +243,18 @@ def page() -> rx.Component:
                 rx.foreach(state.shown, _batch),
             ),
             card(
-                "Batches",
+                text("Batches"),
                 nothing(
                     rx.cond(
                         state.loaded & (state.error == ""),
-                        "No batch has arrived yet. “tasador pipeline” fetches the first ones.",
-                        rx.cond(state.error != "", "The batches are not known now.", "Loading…"),
+                        text(
+                            "No batch has arrived yet. “tasador pipeline” fetches the first ones."
+                        ),
+                        rx.cond(
+                            state.error != "",
+                            text("The batches are not known now."),
+                            text("Loading…"),
+                        ),
                     )
                 ),
             ),

@@ -41,6 +41,7 @@ class MarketState(live.Following, rx.State):
     async def load(self) -> None:
         """Show the batches, and the one in the address or the newest."""
         self._selected = str(self.router.url.query_parameters.get("batch", ""))
+        self._drawn = ("", "")  # its texts may be in the other language
         await self._begin()
 
     async def _fetch(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tasador_web.spanish.batch import BATCH
 from tasador_web.spanish.frame import ERRORS, FRAME
+from tasador_web.spanish.market import FEATURES, MARKET
 from tasador_web.spanish.models import ACTIONS, CHECKS, MEASURES, MODELS
 from tasador_web.spanish.predictions import LINEAGE, PREDICTIONS
 from tasador_web.spanish.prices import COMPARABLES, COMPARE, ESTIMATE, FORM, REASONS
@@ -28,4 +29,6 @@ SPANISH = {
     **MEASURES,
     **ACTIONS,
     **CHECKS,
+    **MARKET,
+    **FEATURES,
 }

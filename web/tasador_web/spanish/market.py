@@ -1,0 +1,80 @@
+"""The page Market."""
+
+from __future__ import annotations
+
+MARKET = {
+    "A person set it aside.": "Una persona lo apartó.",
+    "Accept the batch…": "Aceptar el lote…",
+    "Batches": "Lotes",
+    "Batches, newest first": "Lotes, los más recientes primero",
+    "Before and after": "Antes y después",
+    "champion keeps serving": "el campeón sigue en servicio",
+    "Drift by feature": "Deriva por variable",
+    "Drift scores as shares of their limits": "Deriva respecto a sus límites",
+    "Each point is the share of rows from its {unit} to the next.": "Cada punto es la proporción "
+    "de filas desde su {unit} hasta el siguiente valor.",
+    "Error": "Error",
+    "Estimated without prices": "Estimado sin precios",
+    "fails": "falla",
+    "Feature": "Variable",
+    "Feature ": "Variable ",
+    "Fetched": "Recibido",
+    "How far each score is from its limit: 1.0× and above has drifted, and is outlined.": "A qué "
+    "distancia del límite está cada valor: a partir de 1,0× hay deriva, y se marca con un borde.",
+    "hurts": "perjudica",
+    "Ingest the next batch…": "Ingerir el próximo lote…",
+    "It is not ingested: ": "No se ha ingerido: ",
+    "Measured by": "Método",
+    "Missing more often: {fields}.": "Faltan más a menudo: {fields}.",
+    "moved": "se movió",
+    "No batch has arrived yet. “tasador pipeline” fetches the first ones.": "Todavía no ha llegado "
+    "ningún lote. «tasador pipeline» trae los primeros.",
+    "No batch has been compared with a champion yet.": "Todavía no se ha comparado ningún lote con "
+    "un campeón.",
+    "No champion has been measured on a batch yet.": "Todavía no se ha medido ningún campeón con "
+    "un lote.",
+    "not judged yet": "sin evaluar",
+    "not measured": "sin medir",
+    "Number": "Número",
+    "price": "precio",
+    "Realised": "Real",
+    "Reconstruction error": "Error de reconstrucción",
+    "Refused": "Descartadas",
+    "Score": "Deriva",
+    "Scores": "Deriva medida",
+    "Scores of the batch": "Deriva medida del lote",
+    "set aside": "apartado",
+    "Set it aside…": "Apartarlo…",
+    "Share of rows": "Proporción de filas",
+    "size in acres": "tamaño en acres",
+    "size in square feet": "tamaño en pies cuadrados",
+    "The batch": "El lote",
+    "The batch was not compared with a champion.": "El lote no se comparó con ningún campeón.",
+    "The batches are not known now.": "Ahora no se pueden consultar los lotes.",
+    "The champion's error on each batch": "Error del campeón en cada lote",
+    "This batch": "Este lote",
+    "training": "en entrenamiento",
+    "trains nothing": "no entrena nada",
+    "Try it again…": "Volver a intentarlo…",
+    "Usual": "Habitual",
+    "Verdict": "Veredicto",
+    "version {version} {decided}": "versión {version} {decided}",
+    "What came of it": "Qué resultó",
+    "What came of it: ": "Qué resultó: ",
+    "What each batch of listings brought, how far the market moved, and what came of it.": "Qué "
+    "trajo cada lote de anuncios, cuánto se movió el mercado y qué resultó de ello.",
+    "What version {version} learned from": "Con lo que aprendió la versión {version}",
+    "Without a value: {shares}.": "Sin valor: {shares}.",
+    "year": "año",
+    "{share} before": "{share} antes",
+    "{share} in this batch": "{share} en este lote",
+    "{value} of a limit of {limit}": "{value} de un límite de {limit}",
+}
+
+FEATURES = {
+    "Mix of states": "Reparto por estados",
+    "Mix of statuses": "Reparto por situación",
+    "Mix of zip areas": "Reparto por zonas postales",
+    "Price against prediction": "Precio frente a predicción",
+    "Relations between fields": "Relaciones entre campos",
+}
