@@ -118,6 +118,7 @@ PAGES = {
     "/market": "document.querySelector('#distribution .chart')",
     "/models?version=970": "document.querySelector('#version .gate')",
     "/es/models?version=970": "document.querySelector('#version .gate')",
+    "/es/pipeline": "document.querySelector('#turn')",
     "/pipeline": "document.querySelector('#turn')",
     "/predictions?id={prediction}": "document.querySelector('#path')",
     "/es/predictions?id={prediction}": "document.querySelector('#path')",

@@ -9,6 +9,7 @@ from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import pipeline_view, runs_view
+from tasador_web.languages import speaking
 
 WHEN = datetime.fromisoformat("2026-11-28T23:00:00+00:00")
 
@@ -184,3 +185,24 @@ def test_page_says_where_runs_are_that_it_cannot_show():
     assert "Metaflow's UI shows" in runs_view.where_runs_are({}, "http://ui")
     assert runs_view.runs_in_ui("") == []
     assert ("Runs of drift", "http://ui/?flow_id=DriftFlow") in runs_view.runs_in_ui("http://ui/")
+
+
+def test_turns_are_in_spanish():
+    with speaking("es"):
+        whole = turn([batch(verdicts=[verdict()])], [decision()], [rollout()])
+        begun = turn([batch(ready_at=None)], minutes=2)
+        [run] = runs_view.runs_of(begun, {"ingest": "http://cards"})
+    assert [stage.title for stage in whole.stages] == [
+        "Ingesta",
+        "Deriva",
+        "Entrenamiento",
+        "Controles",
+        "Despliegue",
+    ]
+    assert labels(whole) == ["990 anuncios", "deriva", "versión 4", "promovida", "en servicio"]
+    assert whole.stages[0].text == "10 de 1.000 filas descartadas"
+    assert whole.stages[1].text == "prices moved", "what drift says stays English"
+    assert whole.stages[2].href == "/es/models?version=4"
+    assert labels(begun)[:2] == ["en curso", "todavía no"]
+    assert begun.label == "Ingesta: en curso"
+    assert (run.name, run.label) == ("ingest", "ingesta")

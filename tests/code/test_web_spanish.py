@@ -23,6 +23,7 @@ from tasador_web import (
     languages,
     market_view,
     model_view,
+    pipeline_view,
     predictions_view,
     view,
     words,
@@ -80,6 +81,8 @@ NAMED = {
     *(label for label, _ in model_view.DECISIONS.values()),
     *(label for label, _ in market_view.VERDICTS.values()),
     *get_args(loop.RolloutOutcome),
+    *pipeline_view.STAGES,
+    *("Ingest", "Drift", "Train", "Training", "Monitor", "Monitoring"),  # flows
     *market_view.FEATURES.values(),
     *market_view._UNITS.values(),
     *(measure.name for measure in model_view.MEASURES.values()),
@@ -132,7 +135,7 @@ def constants():
 
 # The modules that write what pages in Spanish show.
 SPOKEN = re.compile(
-    "(amounts_view|batch.*|chart|checks_view|compar.*|estimate.*|layout|lineage_view|live|market.*|model.*|map_view|place.*"
+    "(amounts_view|batch.*|chart|checks_view|compar.*|estimate.*|layout|lineage_view|live|market.*|model.*|map_view|pipeline.*|place.*"
     "|predictions.*|view|words)[.]py"
 )
 # Arguments that no visitor reads.

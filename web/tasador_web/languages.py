@@ -15,7 +15,7 @@ from tasador_web.spanish import SPANISH
 
 LANGUAGES = {"en": "English", "es": "Español"}
 # The pages that exist in Spanish.
-IN_SPANISH = ("/", "/compare", "/batch", "/predictions", "/models", "/market")
+IN_SPANISH = ("/", "/compare", "/batch", "/predictions", "/models", "/market", "/pipeline")
 # Thousands and decimals change places.
 _MARKS = str.maketrans(",.", ".,")
 

@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from tasador_web import words
+from tasador_web.languages import address, known_text, text
 from tasador_web.market_view import VERDICTS, newest_verdict
 from tasador_web.model_view import DECISIONS, seconds_between
 
 STAGES = ("Ingest", "Drift", "Train", "Gate", "Rollout")
 # A stage that has not ended after this long has probably stopped (seconds).
 _LONG = 3_600.0
+_NOT_YET = "not yet"
 # State: the colour of its badge.
 _COLORS = {
     "done": "green",
@@ -35,7 +37,7 @@ class Stage:
 
     name: str
     state: str = "next"
-    label: str = "not yet"
+    label: str = ""  # "not yet" if it is empty
     text: str = ""
     took: str = ""
     when: str = ""
@@ -49,9 +51,10 @@ class Stage:
 
 @dataclass
 class ShownStage:
-    """A stage as the page shows it."""
+    """A stage as the page shows it; ``title`` is its name in the language of the page."""
 
     name: str
+    title: str
     state: str
     label: str
     text: str
@@ -112,30 +115,35 @@ def _of_batch(
     train, gate = _train_and_gate(verdict, decision, now)
     rollout = _rollout(decision, rollouts, now)
     if gate.state == "skipped":
-        rollout = Stage("Rollout", "skipped", "not needed")
+        rollout = Stage("Rollout", "skipped", text("not needed"))
     stages = [_ingest(batch, now), _drift(batch, verdict, now), train, gate, rollout]
-    return _turn(correlation_id, f"Batch {batch['batch_number']}", batch["fetched_at"], stages)
+    return _turn(
+        correlation_id,
+        text("Batch {number}", number=batch["batch_number"]),
+        batch["fetched_at"],
+        stages,
+    )
 
 
 def _of_decision(
     decision: Mapping[str, Any], rollouts: Sequence[Mapping[str, Any]], now: datetime
 ) -> Turn:
     rolled_back = decision["decision"] == "rolled_back"
-    none = "not part of a rollback" if rolled_back else "requested by monitoring"
-    train = Stage("Train", "skipped", "not needed")
+    none = text("not part of a rollback" if rolled_back else "requested by monitoring")
+    train = Stage("Train", "skipped", text("not needed"))
     if not rolled_back:
-        train = Stage("Train", "done", f"version {decision['version']}", href=_model(decision))
+        train = Stage("Train", "done", _version(decision), href=_model(decision))
     stages = [
-        Stage("Ingest", "skipped", "no batch", none),
-        Stage("Drift", "skipped", "no batch", none),
+        Stage("Ingest", "skipped", text("no batch"), none),
+        Stage("Drift", "skipped", text("no batch"), none),
         train,
         _gate(decision),
         _rollout(decision, rollouts, now),
     ]
-    title = "Rollback" if rolled_back else "Training"
+    title = "Rollback: version {version}" if rolled_back else "Training: version {version}"
     return _turn(
         decision["correlation_id"] or f"promotion-{decision['promotion']}",
-        f"{title}: version {decision['version']}",
+        text(title, version=decision["version"]),
         decision["decided_at"],
         stages,
     )
@@ -154,13 +162,14 @@ def _turn(identity: str, title: str, began: str, stages: Sequence[Stage]) -> Tur
         title=title,
         began=words.moment(began),
         took="" if current or not ends else words.duration(seconds_between(began, max(ends))),
-        label=f"{said.name}: {said.label}",
+        label=f"{text(said.name)}: {said.label or text(_NOT_YET)}",
         color=said.color,
         stages=[
             ShownStage(
                 s.name,
+                text(s.name),
                 s.state,
-                s.label,
+                s.label or text(_NOT_YET),
                 s.text,
                 s.took,
                 words.moment(s.when) if s.when else "",
@@ -175,23 +184,37 @@ def _turn(identity: str, title: str, began: str, stages: Sequence[Stage]) -> Tur
 def _since(name: str, label: str, begun: str, now: datetime, href: str = "") -> Stage:
     """A stage that has begun and not ended."""
     if (now - datetime.fromisoformat(begun)).total_seconds() > _LONG:
-        said = f"no news since {words.moment(begun)}"
-        return Stage(name, "waiting", said, "Its log or card says more.", when=begun, href=href)
-    return Stage(name, "running", label, f"since {words.moment(begun)}", when=begun, href=href)
+        said = text("no news since {time}", time=words.moment(begun))
+        more = text("Its log or card says more.")
+        return Stage(name, "waiting", said, more, when=begun, href=href)
+    return Stage(
+        name,
+        "running",
+        label,
+        text("since {time}", time=words.moment(begun)),
+        when=begun,
+        href=href,
+    )
 
 
 def _ingest(batch: Mapping[str, Any], now: datetime) -> Stage:
-    began, href = batch["fetched_at"], f"/market?batch={batch['batch_id']}"
+    began, href = batch["fetched_at"], f"{address('/market')}?batch={batch['batch_id']}"
     if batch.get("set_aside_at"):
-        text = batch.get("failure", "")
-        return Stage("Ingest", "failed", "set aside", text, when=batch["set_aside_at"], href=href)
+        why = batch.get("failure", "")
+        return Stage(
+            "Ingest", "failed", text("set aside"), why, when=batch["set_aside_at"], href=href
+        )
     if batch["ready_at"] is None:
-        return _since("Ingest", "running", began, now, href)
+        return _since("Ingest", text("running"), began, now, href)
     return Stage(
         "Ingest",
         "done",
-        f"{batch['clean']:,} listings",
-        f"{batch['quarantined']:,} of {batch['rows']:,} rows refused",
+        text("{count} listings", count=words.count(batch["clean"])),
+        text(
+            "{refused} of {rows} rows refused",
+            refused=words.count(batch["quarantined"]),
+            rows=words.count(batch["rows"]),
+        ),
         words.duration(seconds_between(began, batch["ready_at"])),
         batch["ready_at"],
         href,
@@ -199,16 +222,16 @@ def _ingest(batch: Mapping[str, Any], now: datetime) -> Stage:
 
 
 def _drift(batch: Mapping[str, Any], verdict: Mapping[str, Any] | None, now: datetime) -> Stage:
-    href = f"/market?batch={batch['batch_id']}"
+    href = f"{address('/market')}?batch={batch['batch_id']}"
     if batch["ready_at"] is None:
         return Stage("Drift")
     if verdict is None:
-        return _since("Drift", "running", batch["ready_at"], now, href)
+        return _since("Drift", text("running"), batch["ready_at"], now, href)
     label, _ = VERDICTS.get(verdict["verdict"], (verdict["verdict"], ""))
     return Stage(
         "Drift",
         "failed" if verdict["verdict"] == "broken_feed" else "done",
-        label,
+        known_text(label),
         words.plain(verdict["reasons"][0]) if verdict["reasons"] else "",
         words.duration(max(seconds_between(batch["ready_at"], verdict["decided_at"]), 0.0)),
         verdict["decided_at"],
@@ -224,17 +247,17 @@ def _train_and_gate(
         if verdict is not None:
             seconds = seconds_between(verdict["decided_at"], decision["decided_at"])
             took = words.duration(max(seconds, 0.0))
-        version = f"version {decision['version']}"
-        train = Stage("Train", "done", version, "", took, "", _model(decision))
+        train = Stage("Train", "done", _version(decision), "", took, "", _model(decision))
         return train, _gate(decision)
     if verdict is None:
         return Stage("Train"), Stage("Gate")
     if verdict["verdict"] in ("train", "drift"):
-        return _since("Train", "running", verdict["decided_at"], now), Stage("Gate")
-    reason = "The champion keeps serving."
+        return _since("Train", text("running"), verdict["decided_at"], now), Stage("Gate")
+    reason = text("The champion keeps serving.")
     if verdict["verdict"] == "broken_feed":
-        reason = "Nothing is learned from a broken feed."
-    return Stage("Train", "skipped", "not needed", reason), Stage("Gate", "skipped", "not needed")
+        reason = text("Nothing is learned from a broken feed.")
+    needless = text("not needed")
+    return Stage("Train", "skipped", needless, reason), Stage("Gate", "skipped", needless)
 
 
 def _gate(decision: Mapping[str, Any]) -> Stage:
@@ -242,12 +265,14 @@ def _gate(decision: Mapping[str, Any]) -> Stage:
     label, _ = DECISIONS.get(kind, (kind, ""))
     state = {"rejected": "failed", "declined": "failed", "waiting": "waiting"}.get(kind, "done")
     if kind == "rolled_back":
-        label = f"rolled back by {decision.get('decided_by') or 'a person'}"
+        said = text("rolled back by {name}", name=decision.get("decided_by") or text("a person"))
+    else:
+        said = known_text(label)
     reasons = decision["reasons"]
     return Stage(
         "Gate",
         state,
-        label,
+        said,
         reasons[0] if reasons else "",
         when=decision["decided_at"],
         href=_model(decision),
@@ -255,7 +280,11 @@ def _gate(decision: Mapping[str, Any]) -> Stage:
 
 
 def _model(decision: Mapping[str, Any]) -> str:
-    return f"/models?version={decision['version']}"
+    return f"{address('/models')}?version={decision['version']}"
+
+
+def _version(decision: Mapping[str, Any]) -> str:
+    return text("version {version}", version=decision["version"])
 
 
 def _rollout(
@@ -266,10 +295,10 @@ def _rollout(
     if decision["decision"] not in ("promoted", "approved", "rolled_back"):
         # A decision that waits may still lead to one.
         waits = decision["decision"] == "waiting"
-        return Stage("Rollout") if waits else Stage("Rollout", "skipped", "not needed")
+        return Stage("Rollout") if waits else Stage("Rollout", "skipped", text("not needed"))
     own = [r for r in rollouts if r["promotion"] == decision["promotion"]]
     if not own:
-        return _since("Rollout", "running", decision["decided_at"], now, _model(decision))
+        return _since("Rollout", text("running"), decision["decided_at"], now, _model(decision))
     newest = {row["service"]: row for row in reversed(own)}
     failed = [row for row in newest.values() if row["outcome"] == "failed"]
     began = min(row["started_at"] for row in own)
@@ -277,7 +306,7 @@ def _rollout(
     return Stage(
         "Rollout",
         "failed" if failed else "done",
-        "failed" if failed else "serving",
+        text("failed") if failed else text("serving"),
         failed[0]["reason"] if failed else f"{words.listed(sorted(newest))}",
         words.duration(seconds_between(began, ended)),
         ended,

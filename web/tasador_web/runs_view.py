@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tasador_web.languages import text
 from tasador_web.pipeline_view import Turn
 
 # Stage: what its flow is called in sentences. The gate is a step of the training.
@@ -16,6 +17,7 @@ class RunPages:
     """Where the card server of this machine shows the run behind a stage."""
 
     name: str
+    label: str  # the name in the language of the page
     card: str
     log: str
 
@@ -24,14 +26,20 @@ def runs_of(turn: Turn, servers: Mapping[str, str]) -> list[RunPages]:
     """The runs of a turn that have begun; ``servers`` has the card server of each flow."""
     begun = (FLOWS.get(s.name, "") for s in turn.stages if s.state not in ("skipped", "next"))
     where = {flow: f"{servers[flow]}/turn/{turn.identity}" for flow in begun if servers.get(flow)}
-    return [RunPages(flow, f"{url}/card", f"{url}/log") for flow, url in where.items()]
+    return [
+        RunPages(flow, spoken(flow), f"{url}/card", f"{url}/log") for flow, url in where.items()
+    ]
 
 
 def runs_in_ui(url: str) -> list[tuple[str, str]]:
     """Where Metaflow's UI lists the runs of each flow, with their logs and cards: name, address."""
     flows = ("ingest", "drift", "train", "monitor") if url else ()
     return [
-        (f"Runs of {name}", f"{url.rstrip('/')}/?flow_id={name.capitalize()}Flow") for name in flows
+        (
+            text("Runs of {flow}", flow=spoken(name)),
+            f"{url.rstrip('/')}/?flow_id={name.capitalize()}Flow",
+        )
+        for name in flows
     ]
 
 
@@ -39,8 +47,14 @@ def where_runs_are(servers: Mapping[str, str], ui: str) -> str:
     """What says where logs and cards are, if this page cannot show them; else nothing."""
     if servers:
         return ""
-    seen = "Metaflow's UI shows the log and the card of each run. " if ui else ""
-    return (
-        f"{seen}From your machine: “tasador connect”, then “python flows/drift.py card view "
-        "judge”. “argo logs” shows what a step printed."
+    commands = text(
+        "From your machine: “tasador connect”, then “python flows/drift.py card view judge”. "
+        "“argo logs” shows what a step printed."
     )
+    seen = text("Metaflow's UI shows the log and the card of each run.") if ui else ""
+    return f"{seen} {commands}".strip()
+
+
+def spoken(flow: str) -> str:
+    """What a flow is called in a sentence."""
+    return text(flow.capitalize()).lower()

@@ -14,6 +14,7 @@ from tasador_web import live, pipeline_view, runs_view
 from tasador_web.action_dialog import start_button
 from tasador_web.browser_state import BrowserState
 from tasador_web.client import functions
+from tasador_web.languages import text
 from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice, table
 from tasador_web.marks import shared
 from tasador_web.pipeline_view import STAGES, ShownStage, Turn
@@ -21,6 +22,7 @@ from tasador_web.runs_view import RunPages
 
 TITLE, ROUTE, ICON = "Pipeline", "/pipeline", "workflow"
 SHOWN = 40
+_OF_RUN = {"card": "Card of {flow}", "log": "Log of {flow}"}
 
 
 class PipelineState(live.Following, rx.State):
@@ -47,13 +49,22 @@ class PipelineState(live.Following, rx.State):
             "training": settings.cards_train_url,
             "monitoring": settings.cards_monitor_url,
         }
-        self.cards = [(f"Cards of {name}", url) for name, url in cards.items() if url]
+        self.cards = [
+            (text("Cards of {flow}", flow=runs_view.spoken(name)), url)
+            for name, url in cards.items()
+            if url
+        ]
         if settings.platform == "embedded":
             # Only the card servers of this machine list earlier runs and find one.
             self._servers = {name: url for name, url in cards.items() if url}
-            self.cards += [(f"Runs of {name}", f"{url}/runs") for name, url in cards.items() if url]
+            self.cards += [
+                (text("Runs of {flow}", flow=runs_view.spoken(name)), f"{url}/runs")
+                for name, url in cards.items()
+                if url
+            ]
         self.cards += runs_view.runs_in_ui(settings.metaflow_ui_url)
         self.elsewhere = runs_view.where_runs_are(self._servers, settings.metaflow_ui_url)
+        self.embedded = ""
         await self._begin()
 
     async def _fetch(self) -> None:
@@ -79,7 +90,7 @@ class PipelineState(live.Following, rx.State):
         """Show the card or the log of a run within the page, or nothing."""
         pages = {r.name: {"card": r.card, "log": r.log} for r in self.runs}
         self.embedded = pages.get(name, {}).get(what, "")
-        self.embedded_title = f"{what.capitalize()} of {name}"
+        self.embedded_title = text(_OF_RUN[what], flow=runs_view.spoken(name)) if what else ""
 
     @rx.event
     def select(self, identity: str) -> Any:
@@ -100,11 +111,11 @@ async def _histories() -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[
 def _stage(stage: rx.Var[ShownStage]) -> rx.Component:
     label = badge(stage.label, stage.color)
     return rx.el.li(
-        rx.el.p(stage.name, class_name="over"),
+        rx.el.p(stage.title, class_name="over"),
         rx.el.p(rx.cond(stage.href != "", rx.link(label, href=stage.href), label)),
         rx.el.p(stage.text, class_name="hint"),
         rx.el.p(
-            rx.cond(stage.took != "", f"took {stage.took}", ""),
+            rx.cond(stage.took != "", text("took {time}", time=stage.took), ""),
             class_name="hint",
         ),
         rx.cond(
@@ -118,7 +129,7 @@ def _stage(stage: rx.Var[ShownStage]) -> rx.Component:
 def _run(run: rx.Var[RunPages]) -> rx.Component:
     def opens(what: str) -> rx.Component:
         return rx.el.button(
-            f"{what.capitalize()} of {run.name}",
+            text(_OF_RUN[what], flow=run.label),
             type="button",
             class_name="button small",
             on_click=PipelineState.embed(run.name, what),
@@ -134,9 +145,9 @@ def _embedded() -> rx.Component:
         rx.el.figcaption(
             title,
             rx.el.span(
-                rx.el.a("Open in a tab", href=url, target="_blank", rel="noreferrer"),
+                rx.el.a(text("Open in a tab"), href=url, target="_blank", rel="noreferrer"),
                 rx.el.button(
-                    "Close",
+                    text("Close"),
                     type="button",
                     class_name="button small",
                     on_click=PipelineState.embed("", ""),
@@ -155,20 +166,19 @@ def _shown(turn: rx.Var[Turn]) -> rx.Component:
         rx.el.div(
             rx.el.h2(turn.title),
             rx.el.span(
-                "began ",
-                turn.began,
-                rx.cond(turn.took != "", f", took {turn.took}", ""),
+                text("began {time}", time=turn.began),
+                rx.cond(turn.took != "", text(", took {time}", time=turn.took), ""),
                 class_name="aside hint",
             ),
             class_name="card-head",
         ),
         rx.el.ol(rx.foreach(turn.stages, _stage), class_name="path stages"),
-        rx.el.p("Correlation id: ", rx.el.code(turn.identity), class_name="hint"),
+        rx.el.p(text("Correlation id: "), rx.el.code(turn.identity), class_name="hint"),
         rx.el.div(rx.foreach(PipelineState.runs, _run), class_name="buttons start"),
         rx.cond(PipelineState.elsewhere != "", rx.el.p(PipelineState.elsewhere, class_name="hint")),
         rx.cond(PipelineState.embedded != "", _embedded()),
         id="turn",
-        aria_label="Turn of the loop",
+        aria_label=text("Turn of the loop"),
         class_name="card",
     )
 
@@ -201,10 +211,10 @@ def _row(turn: rx.Var[Turn]) -> rx.Component:
 def _history() -> rx.Component:
     state = PipelineState
     return card(
-        "History",
+        text("History"),
         table(
-            "Turns of the loop, newest first",
-            ("Began with", *STAGES, "Took"),
+            text("Turns of the loop, newest first"),
+            (text("Began with"), *map(text, STAGES), text("Took")),
             rx.foreach(state.turns, _row),
             long=True,
         ),
@@ -229,7 +239,9 @@ def page() -> rx.Component:
     state = PipelineState
     return frame(
         TITLE,
-        "Where the loop stands: each batch is ingested and judged, and may lead to a new model.",
+        text(
+            "Where the loop stands: each batch is ingested and judged, and may lead to a new model."
+        ),
         follows(state),
         problem_notice(state.error, rx.Var.create(False)),
         start_button(),
@@ -237,12 +249,18 @@ def page() -> rx.Component:
             state.turns.length() > 0,
             rx.fragment(rx.foreach(state.shown, _shown), _history()),
             card(
-                "History",
+                text("History"),
                 nothing(
                     rx.cond(
                         state.loaded & (state.error == ""),
-                        "The loop has not begun. “tasador pipeline” fetches the first batches.",
-                        rx.cond(state.error != "", "The turns are not known now.", "Loading…"),
+                        text(
+                            "The loop has not begun. “tasador pipeline” fetches the first batches."
+                        ),
+                        rx.cond(
+                            state.error != "",
+                            text("The turns are not known now."),
+                            text("Loading…"),
+                        ),
                     )
                 ),
             ),

@@ -9,6 +9,7 @@ from tasador_web.spanish.batch import BATCH
 from tasador_web.spanish.frame import ERRORS, FRAME
 from tasador_web.spanish.market import FEATURES, MARKET
 from tasador_web.spanish.models import ACTIONS, CHECKS, MEASURES, MODELS
+from tasador_web.spanish.pipeline import PIPELINE
 from tasador_web.spanish.predictions import LINEAGE, PREDICTIONS
 from tasador_web.spanish.prices import COMPARABLES, COMPARE, ESTIMATE, FORM, REASONS
 from tasador_web.spanish.sign_in import SIGN_IN
@@ -31,4 +32,5 @@ SPANISH = {
     **CHECKS,
     **MARKET,
     **FEATURES,
+    **PIPELINE,
 }
