@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tasador.records.account import ActionRecord
 from tasador_web import words
+from tasador_web.languages import known_text, text
 
 # Outcome: (what it is called, the colour of its badge).
 OUTCOMES = {
@@ -35,14 +36,14 @@ def deeds_of(actions: Iterable[ActionRecord]) -> list[Deed]:
     rows = []
     for action in actions:
         outcome, color = OUTCOMES[action.outcome]
-        place = "command line" if action.channel == "cli" else action.role
+        place = text("command line") if action.channel == "cli" else known_text(action.role)
         rows.append(
             Deed(
                 when=words.moment(action.begun_at.isoformat()),
-                who=f"{action.actor or 'unknown'}{f' ({place})' if place else ''}",
+                who=f"{action.actor or text('unknown')}{f' ({place})' if place else ''}",
                 what=action.action,
                 target=action.target,
-                outcome=outcome,
+                outcome=text(outcome),
                 color=color,
                 detail=" · ".join(filter(None, (action.note, action.detail))),
             )

@@ -15,7 +15,6 @@ from tasador_web import layout
 from tasador_web.batch_files import FileRoutes, batch_files
 from tasador_web.browser_rules import BrowserRules, policy
 from tasador_web.languages import (
-    IN_SPANISH,
     LANGUAGES,
     address,
     language_of,
@@ -88,7 +87,7 @@ app = rx.App(
 app.add_middleware(Spoken(), 0)
 # Activity is for people who signed in, so their name leads to it.
 for page in (*PAGES, activity):
-    for spoken in LANGUAGES if page.ROUTE in IN_SPANISH else ("en",):
+    for spoken in LANGUAGES:
         with speaking(spoken):
             app.add_page(
                 in_language(page.page, spoken),

@@ -1,4 +1,4 @@
-"""The language of a page: English, or Spanish for the pages that have it, below /es. No Reflex.
+"""The language of a page: English, or Spanish below /es. No Reflex.
 
 ``text`` gives a text in the language of the page that is built, or that sent the event.
 """
@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 from tasador_web.spanish import SPANISH
 
 LANGUAGES = {"en": "English", "es": "Español"}
-# The pages that exist in Spanish.
-IN_SPANISH = ("/", "/compare", "/batch", "/predictions", "/models", "/market", "/pipeline")
+# The pages; each is in every language.
+ROUTES = (
+    *("/", "/compare", "/batch", "/market", "/models", "/pipeline", "/predictions", "/service"),
+    "/activity",
+)
 # Thousands and decimals change places.
 _MARKS = str.maketrans(",.", ".,")
 
@@ -48,11 +51,11 @@ def language_of(path: str) -> str:
 
 
 def in_other_language(path: str) -> str:
-    """The same page in the other language; the path itself where there is none."""
+    """The same page in the other language; a path that is no page stays as it is."""
     route, mark, query = path.partition("?")
     route = route.removeprefix("/es").rstrip("/") or "/"
     other = "es" if language() == "en" else "en"
-    return f"{address(route, other)}{mark}{query}" if route in IN_SPANISH else path
+    return f"{address(route, other)}{mark}{query}" if route in ROUTES else path
 
 
 def language_of_request(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -79,6 +82,6 @@ def marks(number: str) -> str:
 
 def address(route: str, chosen: str = "") -> str:
     """Where the page of a route is in the language now, or in ``chosen``."""
-    if (chosen or language()) == "en" or route not in IN_SPANISH:
+    if (chosen or language()) == "en":
         return route
     return "/es" if route == "/" else f"/es{route}"

@@ -10,7 +10,7 @@ import reflex as rx
 
 from tasador_web import action_dialog, browser_state
 from tasador_web.chart import Chart, Point, Tick
-from tasador_web.languages import IN_SPANISH, LANGUAGES, address, language, language_of, text
+from tasador_web.languages import LANGUAGES, address, language, text
 from tasador_web.view import WAITS
 from tasador_web.visitor_state import VisitorState
 
@@ -18,9 +18,11 @@ from tasador_web.visitor_state import VisitorState
 NAVIGATION: list[tuple[str, str, str]] = []
 
 
-def frame(title: str, lead: rx.Var[str] | str, *content: rx.Component, **options: Any) -> Any:
-    """A whole page: navigation, heading, content."""
-    route = {name: route for name, route, _ in NAVIGATION}.get(title, "")
+def frame(
+    title: str, lead: rx.Var[str] | str, *content: rx.Component, route: str = "", **options: Any
+) -> Any:
+    """A whole page: navigation, heading, content; ``route`` is that of a page outside the menu."""
+    route = {name: where for name, where, _ in NAVIGATION}.get(title, route)
     return rx.fragment(
         rx.el.a(text("Skip to the content"), href="#content", class_name="skip", lang=language()),
         rx.el.div(
@@ -77,13 +79,10 @@ def _pages(title: str) -> rx.Component:
 
 
 def _destination(name: str, route: str, icon: str, current: bool) -> rx.Component:
-    content = (rx.icon(icon, size=16, aria_hidden="true"), rx.el.span(text(name)))
-    here = address(route)
-    if language_of(here) != language():
-        return rx.el.a(*content, class_name="destination", **_elsewhere(here, "en"))
     return rx.link(
-        *content,
-        href=here,
+        rx.icon(icon, size=16, aria_hidden="true"),
+        rx.el.span(text(name)),
+        href=address(route),
         underline="none",
         class_name="destination",
         custom_attrs={"aria-current": "page"} if current else {},
@@ -91,26 +90,22 @@ def _destination(name: str, route: str, icon: str, current: bool) -> rx.Componen
 
 
 def _other_language(route: str) -> rx.Component:
-    """The same page in the other language, with the same query; nothing where there is none."""
-    if route not in IN_SPANISH:
+    """The same page in the other language, with the same query; nothing where there is no page.
+
+    The browser loads it, since a document has one language. Other links of Reflex change the page
+    within the document.
+    """
+    if not route:
         return rx.fragment()
     other = "en" if language() == "es" else "es"
     return rx.el.a(
         LANGUAGES[other],
         lang=other,
         class_name="button small language",
-        **_elsewhere(address(route, other), other, **{"data-language": ""}),
+        href=address(route, other),
+        reload_document=True,
+        custom_attrs={"hrefLang": other, "data-language": ""},
     )
-
-
-def _elsewhere(href: str, spoken: str, **more: str) -> dict[str, Any]:
-    """The properties of a link to a page in another language.
-
-    The browser loads it, since a document has one language. Other links of Reflex change the page
-    within the document.
-    """
-    attributes = {"hrefLang": spoken, **more}
-    return {"href": href, "reload_document": True, "custom_attrs": attributes}
 
 
 def notice(says: rx.Var[str] | str, *, icon: str, color: str, alert: bool = False) -> rx.Component:

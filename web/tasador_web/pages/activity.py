@@ -9,6 +9,7 @@ import reflex as rx
 from tasador.errors import TasadorError
 from tasador_web import activity_view, rights, visitors
 from tasador_web.activity_view import Deed
+from tasador_web.languages import text
 from tasador_web.layout import badge, card, frame, nothing, problem_notice, table
 
 TITLE, ROUTE, ICON = "Activity", "/activity", "scroll-text"
@@ -53,26 +54,38 @@ def page() -> rx.Component:
     state = ActivityState
     return frame(
         TITLE,
-        "Who did what, and how it ended. Roll-backs and approvals are also on the page Models.",
+        text(
+            "Who did what, and how it ended. Roll-backs and approvals are also on the page Models."
+        ),
         problem_notice(state.error, rx.Var.create(False)),
         card(
-            "Actions",
+            text("Actions"),
             rx.cond(
                 state.deeds.length() > 0,
                 table(
-                    "Actions, newest first",
-                    ["When", "Who", "What", "Target", "Outcome", "Detail"],
+                    text("Actions, newest first"),
+                    [
+                        text("When"),
+                        text("Who"),
+                        text("What"),
+                        text("Target"),
+                        text("Outcome"),
+                        text("Detail"),
+                    ],
                     rx.foreach(state.deeds, _row),
                 ),
                 nothing(
                     rx.cond(
                         state.allowed | (state.error != ""),
-                        "Nobody has done anything yet.",
-                        rx.cond(state.loaded, "Sign in to see who did what.", "Loading…"),
+                        text("Nobody has done anything yet."),
+                        rx.cond(
+                            state.loaded, text("Sign in to see who did what."), text("Loading…")
+                        ),
                     )
                 ),
             ),
         ),
+        route=ROUTE,
     )
 
 

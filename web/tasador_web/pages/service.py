@@ -12,6 +12,7 @@ import reflex as rx
 from tasador.errors import ConfigurationError
 from tasador_web import view, words
 from tasador_web.client import ApiError, functions
+from tasador_web.languages import marks, text
 from tasador_web.layout import card, frame, nothing, notice, problem_notice, table
 
 TITLE, ROUTE, ICON = "Service", "/service", "activity"
@@ -116,8 +117,8 @@ def _rollout_notice(rollouts: dict[str, Any]) -> str:
 
 def _model_facts(model: dict[str, Any]) -> list[Fact]:
     facts = [
-        Fact("Model", view.name_of(model)),
-        Fact("Trained", words.moment(model["created"])),
+        Fact(text("Model"), view.name_of(model)),
+        Fact(text("Trained"), words.moment(model["created"])),
     ]
     data = model["data"]
     for name, count in (
@@ -126,19 +127,19 @@ def _model_facts(model: dict[str, Any]) -> list[Fact]:
         ("from batches", len(data.get("batch_ids", ()))),
     ):
         if count:
-            facts.append(Fact(name, f"{count:,}"))
+            facts.append(Fact(text(name), words.count(count)))
     return [
         *facts,
-        Fact("Features", str(len(model["features"]))),
-        Fact("Revision", model["revision"] or "none"),
-        Fact("Code", words.short(model["git_sha"]) or "unknown"),
-        Fact("Digest", words.short(model["digest"])),
+        Fact(text("Features"), str(len(model["features"]))),
+        Fact(text("Revision"), model["revision"] or text("none")),
+        Fact(text("Code"), words.short(model["git_sha"]) or text("unknown")),
+        Fact(text("Digest"), words.short(model["digest"])),
     ]
 
 
 def _measures(metrics: dict[str, Any]) -> list[Fact]:
     return [
-        Fact(name, template.format(metrics[key]))
+        Fact(text(name), words.formatted(template, metrics[key]))
         for key, (name, template) in METRICS.items()
         if isinstance(metrics.get(key), int | float)
     ]
@@ -146,23 +147,27 @@ def _measures(metrics: dict[str, Any]) -> list[Fact]:
 
 def _summary_facts(summary: dict[str, Any]) -> list[Fact]:
     if not summary["count"]:
-        return [Fact("Predictions", "0")]
+        return [Fact(text("Predictions"), "0")]
     latency = summary["latency_ms"]
     return [
-        Fact("Predictions", f"{summary['count']:,}"),
-        Fact("With missing fields", f"{summary['with_missing']:,}"),
-        Fact("Mean price", words.dollars(summary["mean_price"])),
-        Fact("Half of the answers took", f"up to {latency['p50']:.1f} ms"),
-        Fact("95 in 100 took", f"up to {latency['p95']:.1f} ms"),
-        Fact("Last", words.moment(summary["last_at"])),
+        Fact(text("Predictions"), words.count(summary["count"])),
+        Fact(text("With missing fields"), words.count(summary["with_missing"])),
+        Fact(text("Mean price"), words.dollars(summary["mean_price"])),
+        Fact(text("Half of the answers took"), _up_to(latency["p50"])),
+        Fact(text("95 in 100 took"), _up_to(latency["p95"])),
+        Fact(text("Last"), words.moment(summary["last_at"])),
     ]
+
+
+def _up_to(milliseconds: float) -> str:
+    return text("up to {time} ms", time=marks(f"{milliseconds:.1f}"))
 
 
 def _versions(summary: dict[str, Any]) -> list[Version]:
     return [
         Version(
             model=f"{row['model_name']}@{row['version']}",
-            count=f"{row['count']:,}",
+            count=words.count(row["count"]),
             mean=words.dollars(row["mean_price"]),
             last=words.moment(row["last_at"]),
         )
@@ -177,8 +182,13 @@ def _facts(facts: rx.Var[list[Fact]]) -> rx.Component:
     )
 
 
-def _cells(first: rx.Var[str], *rest: rx.Var[str]) -> rx.Component:
-    return rx.el.tr(rx.el.th(first, scope="row"), *[rx.el.td(value) for value in rest])
+def _version(row: rx.Var[Version]) -> rx.Component:
+    return rx.el.tr(
+        rx.el.th(row.model, scope="row"),
+        rx.el.td(row.count),
+        rx.el.td(row.mean),
+        rx.el.td(row.last, class_name="wrapped"),
+    )
 
 
 def page() -> rx.Component:
@@ -186,46 +196,44 @@ def page() -> rx.Component:
     state = ServiceState
     return frame(
         TITLE,
-        "The model in service, and how fast it answers.",
+        text("The model in service, and how fast it answers."),
         problem_notice(state.model_error, state.no_model, state.rejection),
         rx.cond(
             (state.rollouts != "") & ~state.no_model,
             notice(state.rollouts, icon="circle-pause", color="amber"),
         ),
         rx.el.div(
-            card("Model in service", _facts(state.model)),
+            card(text("Model in service"), _facts(state.model)),
             card(
-                "How well it prices",
+                text("How well it prices"),
                 _facts(state.measures),
-                aside=rx.el.span("On homes that it has not learned from", class_name="hint"),
+                aside=rx.el.span(text("On homes that it has not learned from"), class_name="hint"),
             ),
             class_name="halves",
         ),
         rx.el.div(
             card(
-                "How fast it answers",
+                text("How fast it answers"),
                 problem_notice(state.record_error, rx.Var.create(False)),
                 _facts(state.summary),
             ),
             card(
-                "Predictions by version",
+                text("Predictions by version"),
                 rx.cond(
                     state.versions.length() > 0,
                     table(
-                        "Predictions by version",
-                        ["Model", "Predictions", "Mean price", "Last"],
-                        rx.foreach(
-                            state.versions, lambda v: _cells(v.model, v.count, v.mean, v.last)
-                        ),
+                        text("Predictions by version"),
+                        [text("Model"), text("Predictions"), text("Mean price"), text("Last")],
+                        rx.foreach(state.versions, _version),
                     ),
-                    nothing("None yet."),
+                    nothing(text("None yet.")),
                 ),
             ),
             class_name="halves",
         ),
         rx.el.div(
             rx.el.button(
-                "Refresh",
+                text("Refresh"),
                 on_click=state.load,
                 disabled=state.busy,
                 type="button",

@@ -12,6 +12,7 @@ from tasador_web.spanish.models import ACTIONS, CHECKS, MEASURES, MODELS
 from tasador_web.spanish.pipeline import PIPELINE
 from tasador_web.spanish.predictions import LINEAGE, PREDICTIONS
 from tasador_web.spanish.prices import COMPARABLES, COMPARE, ESTIMATE, FORM, REASONS
+from tasador_web.spanish.service import ACTIVITY, SERVICE
 from tasador_web.spanish.sign_in import SIGN_IN
 
 SPANISH = {
@@ -33,4 +34,6 @@ SPANISH = {
     **MARKET,
     **FEATURES,
     **PIPELINE,
+    **SERVICE,
+    **ACTIVITY,
 }
