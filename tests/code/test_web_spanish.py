@@ -326,6 +326,8 @@ def test_warnings_and_reasons_of_a_price_are_in_spanish():
     with speaking("es"):
         said = words.warning("house_size 90,000 is outside the training range (400 to 9,500)", {})
         assert said.startswith("Un valor de 90.000 pies cuadrados para la superficie")
+        sale = "prev_sold_date 1950-02-01 is outside the training range (2004 to 2022)"
+        assert words.warning(sale, {}).startswith("Una última venta el 01/02/1950 es")
         steps = estimate_view.steps_of(EXPLANATION)
         sentence = estimate_view.sentence_of(EXPLANATION)
         cards = comparables_view.comparables_of(EXPLANATION, Geography({}))

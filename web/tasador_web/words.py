@@ -198,7 +198,7 @@ def warning(says: str, listing: Mapping[str, Any]) -> str:
         if name == "prev_sold_date":
             return text(
                 "A last sale on {value} is unusual: the sales that we know are of {low} to {high}.",
-                value=value,
+                value=written(value),
                 low=low,
                 high=high,
             )

@@ -7,7 +7,7 @@ SERVICE = {
     "Code": "Código",
     "Features": "Variables",
     "from batches": "Lotes",
-    "Half of the answers took": "La mitad de las respuestas tardó",
+    "Half of the answers took": "La mitad tardó",
     "Homes priced for it": "Viviendas valoradas para medirlo",
     "How fast it answers": "Con qué rapidez responde",
     "How well it prices": "Con qué acierto valora",
