@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from tasador.arrays import Array
 from tasador.ingestion.arrow import bool_array, bytes_array, number_array, scalar, text_array
 from tasador.ingestion.lines import content_of, copy_lines, lines_of
-from tasador.ingestion.row_texts import column_texts, number_texts, row_as_json, row_texts
-from tasador.ingestion.uniform_rows import Cells, read_uniform
+from tasador.ingestion.received_columns import received_column
+from tasador.ingestion.row_texts import number_texts, row_as_json, row_texts
+from tasador.ingestion.uniform_rows import read_uniform
 from tasador.listings.arrays import arrays_of
-from tasador.listings.by_column import Given, read_columns, whole_codes
+from tasador.listings.by_column import Given, read_columns
 from tasador.listings.listing import (
     COLUMNS,
     NUMBERS,
@@ -31,16 +32,12 @@ from tasador.listings.listing import (
     holdout_of,
     price_problem,
 )
-from tasador.listings.rules import LONGEST_TEXT, RULES, Kind, Rule
+from tasador.listings.rules import RULES
 from tasador.listings.text_column import TextColumn
 from tasador.source.payload import Row, blocks, read_payload_row
 from tasador.source.plain_rows import PlainRows, read_plain, storable_rows
 
 _NUMERIC = ("price", *NUMBERS)
-_NOTHING = type(None)
-_CODES = ("code", "zip code")
-# The digits that a code may have.
-_SIZES: dict[Kind, tuple[int, int]] = {"code": (1, LONGEST_TEXT), "zip code": (1, 5)}
 
 CLEAN_SCHEMA = pa.schema(
     [
@@ -95,7 +92,7 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
     raw: list[pa.Array] = []
     columns: dict[str, Array | TextColumn | pa.Array] = {}
     for rule in RULES:
-        received = _received(rule, block.columns[rule.column])
+        received = received_column(rule, block.columns[rule.column])
         raw.append(received.texts)
         if received.codes is None:
             given[rule.column] = received.values
@@ -197,69 +194,6 @@ def _of_columns(
     )
 
 
-# -- columns as text -------------------------------------------------------------------------------
-
-
-def _numbers(values: list[Any]) -> Array | None:
-    """Fractional numbers or None as float64, NaN for None; None if one is NaN."""
-    numbers = np.array(values, dtype=np.float64)
-    return numbers if np.isnan(numbers).sum() == values.count(None) else None
-
-
-class _Received(NamedTuple):
-    """A column as received: its texts, and what ``read_columns`` takes, or its ``codes`` as read.
-
-    ``read_columns`` would make a Python object of each code.
-    """
-
-    texts: pa.Array
-    values: Given
-    codes: pa.Array | None = None
-
-
-def _received(rule: Rule, values: list[Any] | Cells) -> _Received:
-    if isinstance(values, Cells):
-        return _received_cells(rule, *values)
-    types = set(map(type, values))
-    if types <= {float, _NOTHING} and (numbers := _numbers(values)) is not None:
-        return _received_cells(rule, number_texts(numbers), numbers)
-    if not types <= {str, _NOTHING}:
-        return _Received(column_texts(values), values)
-    if rule.kind in _CODES:
-        texts = text_array(values)
-        return _Received(texts, values, _codes_of_texts(rule, texts))
-    column = TextColumn.of(values)
-    return _Received(text_array(column.values).take(number_array(column.row_indices)), column)
-
-
-def _received_cells(rule: Rule, texts: pa.Array, numbers: Array | None) -> _Received:
-    if numbers is not None:
-        codes = None
-        if rule.kind in _CODES and (whole := whole_codes(rule, numbers)) is not None:
-            codes = _code_texts(whole, rule.kind)
-        return _Received(texts, numbers, codes)
-    if rule.kind in _CODES:
-        codes = _codes_of_texts(rule, texts)
-        return _Received(texts, [] if codes is not None else texts.to_pylist(), codes)
-    encoded = pc.dictionary_encode(texts, null_encoding="encode")
-    indices = np.from_dlpack(encoded.indices)
-    return _Received(texts, TextColumn(encoded.dictionary.to_pylist(), indices))
-
-
-def _codes_of_texts(rule: Rule, texts: pa.Array) -> pa.Array | None:
-    """The codes of whole numbers sent as text, such as "33156" or "33156.0"; None if any is another
-    text."""
-    if pc.all(pc.ends_with(texts, ".0")).as_py():
-        texts = pc.utf8_slice_codeunits(texts, 0, -2)
-    sizes = pc.min_max(pc.binary_length(texts)).as_py()
-    shortest, longest = _SIZES[rule.kind]
-    if sizes["min"] is None or sizes["min"] < shortest or sizes["max"] > longest:
-        return None
-    if not pc.all(pc.ascii_is_decimal(texts)).as_py():
-        return None
-    return pc.utf8_lpad(texts, 5, "0") if rule.kind == "zip code" else texts
-
-
 def _property_keys(
     street: pa.Array, city: pa.Array, zip_code: pa.Array
 ) -> tuple[pa.Array, pa.Array]:
@@ -276,12 +210,6 @@ def _property_keys(
     # No text that is read has a line feed.
     held = holdout_of(encoded.split(b"\n")[:-1])
     return keys, bool_array(np.array(held, dtype=bool))
-
-
-def _code_texts(codes: Array, kind: Kind) -> pa.Array:
-    """The texts of ``whole_codes``."""
-    texts = number_array(codes, codes < 0).cast(pa.string())
-    return pc.utf8_lpad(texts, 5, "0") if kind == "zip code" else texts
 
 
 def _as_read(
