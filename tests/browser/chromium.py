@@ -115,7 +115,8 @@ class Page:
 
     def wait(self, expression, seconds=30):
         """Wait until the JavaScript expression is true; returns its value."""
-        value = f"(v => v instanceof Node || v)({expression})"
+        # A new document has no element at first.
+        value = f"document.body && (v => v instanceof Node || v)({expression})"
         try:
             return wait_for(lambda: self.js(value), seconds, what=expression)
         except AssertionError as error:
