@@ -37,6 +37,14 @@ def test_home_is_priced_in_every_state_and_in_the_cities_of_one(page, web, platf
     page.shows("House size is not a number.", ".notice.red", exactly=True)
 
 
+def test_home_that_is_sent_during_an_answer_is_priced_after_it(page, web, model):
+    opened(page, web)
+    for size in ("1,200", "1,500", "1,850"):
+        page.fill("house_size", size)
+        page.press("Enter")
+    page.wait("location.search === '?house_size=1850'")
+
+
 def test_both_homes_begin_as_that_of_a_link(page, web, model):
     opened(page, web, "?house_size=1850&bed=3")
     page.wait("document.getElementById('house_size').value === '1850'")

@@ -60,7 +60,8 @@ def _submit(label: str) -> rx.Component:
             rx.cond(CompareState.busy, text("Pricing…"), label),
             type="submit",
             class_name="button primary",
-            disabled=CompareState.busy,
+            # Not disabled meanwhile: what was typed and sent during an answer would be lost.
+            custom_attrs={"aria-busy": CompareState.busy},
         ),
         class_name="buttons",
     )
