@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from tasador.settings import find_home
@@ -28,6 +29,8 @@ from tasador.settings import find_home
 SOURCE = Path(__file__).resolve().parent
 SOURCES = ("rxconfig.py", "tasador_web", "assets", "reflex.lock")
 LOCK = "reflex.lock"
+# After SIGTERM, for what is being answered.
+END_SECONDS = 5
 
 
 def main(arguments: list[str]) -> None:
@@ -171,12 +174,17 @@ def _serve(app: Path) -> None:
     """Serve the build until SIGTERM."""
     os.chdir(app)
     sys.path[0] = str(app)
+    import granian.server
     from reflex.config import get_config
     from reflex.constants import Env
     from reflex.environment import environment
     from reflex.utils.exec import run_backend_prod
 
     os.register_at_fork(after_in_child=_end_with_parent)
+    # Reflex sets no limit, and a worker that waits for an open page may never end.
+    granian.server.Server = partial(  # type: ignore[assignment]
+        granian.server.Server, workers_kill_timeout=END_SECONDS
+    )
     config = get_config()
     environment.REFLEX_ENV_MODE.set(Env.PROD)
     environment.REFLEX_SKIP_COMPILE.set(True)

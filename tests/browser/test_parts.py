@@ -106,6 +106,15 @@ def test_histories_need_neither_registry_nor_object_store(page, web, platform, h
             assert not page.js("document.querySelector('main > [role=alert]')")
 
 
+def test_server_ends_though_its_worker_does_not(web_folder, platform):
+    with serving(web_folder, platform.functions_url) as (_, process):
+        (worker,) = psutil.Process(process.pid).children()
+        worker.suspend()
+        process.terminate()
+        assert process.wait(20) == 0
+    assert not worker.is_running()
+
+
 def test_open_page_says_that_its_server_is_down_and_follows_the_next_one(
     tab, web_folder, platform, history
 ):
