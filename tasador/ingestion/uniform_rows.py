@@ -47,8 +47,9 @@ def read_uniform(rows: str) -> dict[str, Cells] | None:
     layout = _LAYOUT.match(rows)
     if layout is None or "\\" in rows:
         return None
-    found = _BETWEEN_ROWS.search(rows)
-    return _Block(rows.encode(), layout[1], layout[2], found[1] if found else ",").columns()
+    separator = _BETWEEN_ROWS.search(rows)
+    between = separator[1] if separator else ","
+    return _Block(rows.encode(), layout[1], layout[2], between).columns()
 
 
 class _Values(NamedTuple):
@@ -90,8 +91,8 @@ class _Block:
         if values is None:
             return None
         columns = {}
-        for name, found in values.items():
-            cells = self._cells(*found)
+        for name, places in values.items():
+            cells = self._cells(*places)
             if cells is None:
                 return None
             columns[name] = cells

@@ -85,7 +85,6 @@ def processes(platform, tmp_path_factory):
         f"TASADOR_{name.upper()}": getattr(platform, name)
         for name in ("gateway_admin_url", "gateway_token", "functions_url", "broker_url")
     }
-    # The tests of each function send it the same kinds of requests, with tracing.
     with (
         function("predict", folder, **model) as predict,
         function("explain", folder, **model) as explain,

@@ -16,11 +16,7 @@ from tests.kit.waiting import wait_for
 
 
 class Flow:
-    """flows/NAME.py in a new process group, with its datastore in ``folder``.
-
-    Coverage is not measured in its processes, which tracing makes some 50 % slower: the first
-    pipeline of test_loop.py runs the flows, and the tests call the verbs of their steps.
-    """
+    """flows/NAME.py in a new process group, with its datastore in ``folder``."""
 
     def __init__(self, name, settings, folder, checkout, *arguments):
         self.process = subprocess.Popen(
