@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasador.arrays import Array
+from tasador.listings.cells import Cells
 from tasador.listings.plain_texts import PLAIN
 from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, RULES, Kind, Rule
 from tasador.listings.text_column import TextColumn, digits_of, distinct
@@ -57,6 +59,7 @@ class ReadColumns(NamedTuple):
     text as TextColumn), and the refused values in the order of the rows. They are missing.
 
     ``read_as`` has the texts that were read as another text, by column: {"state": {"TX": "Texas"}}.
+    Zip codes of Cells are not among them.
     """
 
     columns: dict[str, Array | TextColumn]
@@ -69,6 +72,11 @@ def read_columns(given: Mapping[str, Given], rows: int) -> ReadColumns:
     read = ReadColumns({}, [], {})
     for rule in RULES:
         values = given.get(rule.column)
+        if isinstance(values, Cells):
+            if (codes := _codes_of_cells(rule, values)) is not None:
+                read.columns[rule.column] = codes
+                continue
+            values = values.distinct()
         if rule.kind == "number":
             read.columns[rule.column] = _read_numbers(rule, values, rows, read.problems)
         else:
@@ -134,7 +142,7 @@ def _each(values: Given) -> Sequence[object]:
 def _distinct(values: Given) -> tuple[list[Any], Array]:
     """The distinct values, which must be hashable, and the index in them of each [n]."""
     if isinstance(values, TextColumn):
-        return values.values, values.row_indices
+        return list(values.values), values.row_indices
     return distinct(_each(values))
 
 
@@ -233,6 +241,22 @@ def _codes_of_numbers(rule: Rule, values: Given, read: ReadColumns) -> TextColum
     for row in np.flatnonzero(missing).tolist():
         codes[row] = None
     return TextColumn(codes, numbers=wholes if rule.column in _NUMBERED else None, missing=missing)
+
+
+def _codes_of_cells(rule: Rule, cells: Cells) -> TextColumn | None:
+    """The codes of cells such as 33156 or "33156.0", without a Python object for each."""
+    codes = cells.without_fraction() if rule.kind in _DIGITS else None
+    if codes is None:
+        return None
+    if rule.kind == "zip code":
+        if codes.sizes.max(initial=0) > _ZIP_DIGITS:
+            return None
+        codes = replace(codes, width=_ZIP_DIGITS)
+    numbers = codes.whole_numbers()
+    if numbers is None:
+        return None
+    numbered = numbers if rule.column in _NUMBERED else None
+    return TextColumn(codes, numbers=numbered, missing=numbers < 0)
 
 
 def _codes_of_texts(rule: Rule, values: Sequence[Any], read: ReadColumns) -> TextColumn | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasador.listings.csv_bytes import SAVE, open_bytes
 from tasador.listings.csv_bytes import TableError as TableError
@@ -23,6 +23,9 @@ from tasador.listings.lines_ahead import LONGEST_CELL, LinesAhead, PlainReader
 from tasador.listings.listing import COLUMNS, INPUTS
 from tasador.listings.rules import RULES
 from tasador.listings.value_reader import FieldProblem, cleaned, read_value
+
+if TYPE_CHECKING:
+    from tasador.listings.cells import Cells
 
 # The columns in which not every text is a value.
 _STRICT = frozenset(
@@ -48,7 +51,7 @@ class PlainLines(NamedTuple):
     """Rows of a line each without quotes, by column: the line of the first, and the cells."""
 
     line: int
-    columns: list[list[str]]
+    columns: list[Cells]
 
 
 def open_csv(path: str | Path, require: Sequence[str] = ()) -> tuple[list[str], Iterator[CsvRow]]:

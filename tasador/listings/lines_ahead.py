@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasador.listings.cells import Cells
 
 # The cells by column of whole lines, given the number of columns; None if csv must read them.
-PlainReader = Callable[[bytes, int], list[list[str]] | None]
+PlainReader = Callable[[bytes, int], "list[Cells] | None"]
 
 # The csv module's limit. No listing has such a cell; an unclosed quote swallows many rows.
 LONGEST_CELL = 131_072
@@ -34,7 +37,7 @@ class LinesAhead:
             return line
         return line + self._file.readline(limit - len(line))
 
-    def take(self, plain: PlainReader, width: int) -> list[list[str]] | None:
+    def take(self, plain: PlainReader, width: int) -> list[Cells] | None:
         """The cells, by column, of the lines ahead; None if the next line must be read alone."""
         if self._alone > 0:
             return None

@@ -29,7 +29,7 @@ class TextColumn:
     a missing one), and ``missing`` [n].
     """
 
-    values: list[str | None]
+    values: Sequence[str | None]
     indices: Array | None = None
     numbers: Array | None = None
     missing: Array | None = None
@@ -63,12 +63,13 @@ class TextColumn:
         """Which rows have no value, bool [n]."""
         if self.missing is not None:
             return self.missing
-        values = np.array(self.values, dtype=object)
+        values = np.array(list(self.values), dtype=object)
         return self.by_row(np.equal(values, np.array(None, dtype=object)).astype(bool))
 
     def tolist(self) -> list[str | None]:
         """Each row's text."""
-        return [self[row] for row in range(len(self))]
+        values = list(self.values)
+        return values if self.indices is None else [values[row] for row in self.indices.tolist()]
 
 
 def distinct(values: Sequence[Any]) -> tuple[list[Any], Array]:

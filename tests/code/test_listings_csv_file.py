@@ -263,7 +263,7 @@ def by_column(path):
         if isinstance(row, CsvRow):
             found.append(row)
             continue
-        cells = list(map(list, zip(*row.columns, strict=True)))
+        cells = [[cell or "" for cell in cells] for cells in zip(*row.columns, strict=True)]
         plain += len(cells)
         found += [CsvRow(row.line + number, values) for number, values in enumerate(cells)]
     return header, found, plain
