@@ -13,6 +13,7 @@ from functions.function import API_VERSION
 from functions.operations import get, index, parameter, post, post_event, responses_of
 from functions.schemas import NUMBER, SCHEMAS, STRING, TIME, Json, a_list, an_object, ref
 from tasador.events.event import MODEL_PROMOTED, PREDICTION_MADE, PREDICTION_REQUESTED
+from tasador.valuation.languages import LANGUAGES
 
 # The columns whose distribution is answered (``tasador.warehouse.distributions``, which needs
 # SQLAlchemy: this module also describes functions without it).
@@ -155,7 +156,8 @@ def _report(identity: Json) -> Json:
         "one prediction as a valuation report that prints to one A4 page",
         STRING,
         404,
-        parameters=[identity],
+        422,
+        parameters=[identity, parameter("language", {"enum": [*LANGUAGES], "default": "en"})],
     )
     page = operation["get"]["responses"]["200"]
     page["content"] = {"text/html": {"schema": STRING}}

@@ -28,6 +28,7 @@ th, td { padding: .22rem .45rem; text-align: right; vertical-align: top;
 th { color: var(--soft); font-weight: 600; }
 .grid th, .grid td { white-space: nowrap; padding-inline: .3rem; }
 .grid { font-size: .92em; }
+.grid td:nth-child(2) { white-space: normal; min-width: 12em; }
 .left { text-align: left; }
 td:last-child { white-space: nowrap; }
 .up { color: var(--up); } .down { color: var(--down); }
@@ -52,6 +53,7 @@ footer { margin-top: 1rem; border-top: 1px solid var(--line); padding-top: .4rem
   th, td { padding: .35mm .9mm; }
   .grid { font-size: 6.3pt; } .grid th, .grid td { padding: .35mm .6mm; }
   .grid .left { white-space: normal; }
+  .grid td:nth-child(2) { min-width: 0; }
   p { margin: .5mm 0; }
   .note { padding: .6mm 1.5mm; }
   footer { margin-top: 2mm; padding-top: 1mm; font-size: 6.6pt; }

@@ -237,6 +237,19 @@ def test_the_report_of_an_estimate_opens_at_the_address_of_the_app(page, web, pl
     assert "Comparables, adjusted to the home" in report
 
 
+def test_a_spanish_page_leads_to_the_report_in_spanish(page, web, platform, model):
+    city, state = place_of(web, platform)
+    page.open(f"{web}/es?city={city}&state={state}&house_size=1500")
+    page.wait("document.querySelector('#price')?.innerText")
+    price, address = page.text("#price"), page.js("document.querySelector('#report').href")
+    assert address.startswith(f"{web}/es/report/")
+    recorded(platform, address.rpartition("/")[2])
+    report = httpx.get(address, timeout=60, trust_env=False).text
+    assert '<html lang="es">' in report
+    assert f'<p class="price">{price}</p>' in report
+    assert "Comparables, ajustadas a la vivienda" in report
+
+
 def test_map_zooms_and_lights_the_card_of_a_pin(page, web, platform, model):
     city, state = place_of(web, platform)
     ready(page, web, f"?city={city}&state={state}&house_size=1500")

@@ -1,13 +1,15 @@
-"""The valuation report in a browser: one A4 page, readable in the dark and on a phone."""
+"""The valuation report in a browser: one A4 page, readable in the dark and on a phone, in both
+languages."""
 
 import base64
 import re
 
 import pytest
 
+from tasador.valuation.languages import LANGUAGES, speaking
 from tasador.valuation.report import report
 from tests.browser import chromium
-from tests.kit.valuation import EXPLANATION, HOSTILE, ORIGIN, PREDICTION, hostile
+from tests.kit.valuation import EXPLANATION, HOSTILE, ORIGIN, PREDICTION, WARNED, hostile
 
 pytestmark = pytest.mark.skipif(chromium.find() is None, reason="Chromium is not installed")
 
@@ -18,6 +20,13 @@ def page(tab):
     page = tab()
     yield page
     page.close()
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request):
+    """The language of the report."""
+    with speaking(request.param):
+        yield request.param
 
 
 def shown(page, html, folder):
@@ -36,10 +45,11 @@ def pages_of(page):
 
 
 @pytest.mark.parametrize("text", [None, *HOSTILE])
-def test_a_report_prints_to_one_a4_page_whatever_it_says(page, tmp_path, text):
-    parts = (PREDICTION, EXPLANATION, ORIGIN) if text is None else hostile(text)
+def test_a_report_prints_to_one_a4_page_whatever_it_says(page, tmp_path, language, text):
+    parts = (WARNED, EXPLANATION, ORIGIN) if text is None else hostile(text)
     prediction, explanation, origin = parts
     shown(page, report(prediction, explanation, "", origin), tmp_path)
+    assert page.js("document.documentElement.lang") == language
     assert pages_of(page) == (1, {(595, 842)})
     # Nothing is cut off at the right, where a page has no scroll bar.
     page.call("Emulation.setEmulatedMedia", media="print")
@@ -56,6 +66,7 @@ def test_a_report_prints_to_one_a4_page_whatever_it_says(page, tmp_path, text):
     page.call("Emulation.setEmulatedMedia", media="")
 
 
+@pytest.mark.usefixtures("language")
 def test_a_report_is_readable_in_the_dark_and_on_a_phone(page, tmp_path):
     shown(page, report(PREDICTION, EXPLANATION, "", ORIGIN), tmp_path)
     colors = "getComputedStyle(document.body)"

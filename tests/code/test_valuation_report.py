@@ -114,7 +114,7 @@ def test_long_lists_are_cut():
         batches=[(f"batch-{n}", n, datetime.now(UTC)) for n in range(50)],
     )
     said = text_of(report(warned, {**EXPLANATION, "columns": EXPLANATION["columns"] * 5}, "", many))
-    assert "warning 2; and 97 more" in said
+    assert "Caution: warning 0. warning 1. warning 2. And 97 more." in said
     assert "and 46 more" in said
     assert "by maria; run r" in said
     assert "Everything else" in said

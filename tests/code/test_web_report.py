@@ -8,6 +8,7 @@ import pytest
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
+from tasador_web.languages import speaking
 from tasador_web.reports import Reports, link_of
 
 
@@ -28,7 +29,15 @@ def answered(method, path):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", "/reports"), ("POST", "/report/x"), ("GET", "/_event")],
+    [
+        *(("GET", "/"), ("GET", "/reports"), ("POST", "/report/x"), ("GET", "/_event")),
+        *(
+            ("GET", "/es"),
+            ("GET", "/es/reports"),
+            ("POST", "/es/report/x"),
+            ("GET", "/fr/report/x"),
+        ),
+    ],
 )
 def test_everything_else_is_passed_on(method, path):
     assert answered(method, path)[0]["status"] == 418
@@ -47,6 +56,17 @@ def test_a_report_that_cannot_be_had_is_a_page_that_says_why(monkeypatch, tmp_pa
     assert "<b>" not in page
 
 
-def test_the_link_of_a_report():
+def test_a_report_that_cannot_be_had_says_why_in_spanish(monkeypatch, tmp_path):
+    monkeypatch.setenv("TASADOR_HOME", str(tmp_path))
+    monkeypatch.setenv("TASADOR_FUNCTIONS_URL", "http://127.0.0.1:9")
+    page = answered("GET", "/es/report/a")[1]["body"].decode()
+    assert '<html lang="es">' in page
+    assert "<h1>No hay informe</h1><p>record no responde en http://127.0.0.1:9." in page
+
+
+def test_a_report_is_linked_in_the_language_of_the_page():
     assert link_of("a1") == "/report/a1"
     assert link_of("") == ""
+    with speaking("es"):
+        assert link_of("a1") == "/es/report/a1"
+        assert link_of("") == ""

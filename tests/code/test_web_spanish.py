@@ -3,7 +3,6 @@
 import ast
 import re
 import sys
-from string import Formatter
 from typing import get_args
 
 import pytest
@@ -12,6 +11,7 @@ from tasador.gate import ratio_checks
 from tasador.listings.rules import STATUSES
 from tasador.records import loop
 from tasador.settings import CHECKOUT
+from tasador.valuation.spanish import SPANISH as VALUATION
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import (
@@ -34,9 +34,19 @@ from tasador_web.geography import Geography
 from tasador_web.languages import address, language_of, speaking, text
 from tasador_web.spanish import SPANISH
 
+from tests.kit.translations import (
+    called,
+    calls_of_text,
+    constants,
+    placeholders,
+    wrongly_filled,
+)
 from tests.kit.valuation import EXPLANATION
 
 WEB = CHECKOUT / "web" / "tasador_web"
+CODE = [path for path in WEB.rglob("*.py") if path.parent.name != "spanish"]
+# The texts of the web app alone.
+OWN = [english for english in SPANISH if english not in VALUATION]
 
 
 def gate_checks():
@@ -58,19 +68,11 @@ def gate_checks():
     }
 
 
-def called(node):
-    """The name of what a call calls."""
-    function = getattr(node, "func", None)
-    return getattr(function, "id", getattr(function, "attr", ""))
-
-
 # What modules give to ``text`` by a name.
 NAMED = {
     *words.FIELDS.values(),
     *(label.lower() for label in words.FIELDS.values()),
     *(words.status(status) for status in STATUSES),
-    *words._UNITS.values(),
-    *words._UNKNOWN.values(),
     *amounts_view._HEADLINES.values(),
     *estimate_view._CONFIDENCE.values(),
     *estimate_view._VERBS.values(),
@@ -92,47 +94,6 @@ NAMED = {
     view.WAITS,
     *map(checks_view._spoken, gate_checks()),
 }
-
-
-def literals(node, named):
-    """The texts that an expression may be, and not those that it only compares or looks up."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield node.value
-    elif isinstance(node, ast.Name) and node.id in named:
-        yield named[node.id]
-    elif isinstance(node, ast.IfExp):
-        yield from literals(node.body, named)
-        yield from literals(node.orelse, named)
-
-
-def named_texts(module):
-    """The texts of a module that have a name."""
-    return {
-        node.targets[0].id: node.value.value
-        for node in module.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-    }
-
-
-def calls_of_text():
-    """(file and line, the texts) of every call of ``text`` in the web app."""
-    for path in sorted(WEB.rglob("*.py")):
-        module = ast.parse(path.read_text())
-        named = named_texts(module)
-        for node in ast.walk(module):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "text" and node.args:
-                yield f"{path.name}:{node.lineno}", node, list(literals(node.args[0], named))
-
-
-def constants():
-    """Every text in the code of the web app."""
-    for path in WEB.rglob("*.py"):
-        if path.parent.name != "spanish":
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    yield node.value
 
 
 # The modules that write what visitors read; a page that was not found has no language.
@@ -188,12 +149,8 @@ def unread(node, around):
     return False
 
 
-def placeholders(message):
-    return {name for _, name, _, _ in Formatter().parse(message) if name is not None}
-
-
 def test_every_text_has_a_translation():
-    found = [(where, each) for where, _, texts in calls_of_text() for each in texts]
+    found = [(where, each) for where, _, texts in calls_of_text(CODE) for each in texts]
     assert len(found) > 100
     assert [(where, each) for where, each in found if each not in SPANISH] == []
     assert sorted(each for each in NAMED if each not in SPANISH) == []
@@ -224,15 +181,18 @@ def test_a_text_that_is_not_translated_is_found(tmp_path):
 def test_placeholders_are_the_same_and_are_filled():
     for english, spanish in SPANISH.items():
         assert placeholders(english) == placeholders(spanish), english
-    for where, call, texts in calls_of_text():
-        given = {keyword.arg for keyword in call.keywords}
-        for each in texts:
-            assert placeholders(each) == given, (where, each)
+    assert wrongly_filled(CODE) == []
 
 
 def test_no_translation_is_left_over():
-    used = {*constants(), *NAMED}
-    assert sorted(english for english in SPANISH if english not in used | refusals()) == []
+    used = {*constants(CODE), *NAMED} | refusals()
+    assert sorted(english for english in OWN if english not in used) == []
+
+
+def test_a_text_that_the_report_has_too_is_translated_once():
+    catalogues = [path for path in (WEB / "spanish").glob("*.py") if path.stem != "__init__"]
+    assert len(catalogues) > 5
+    assert sorted(VALUATION.keys() & set(constants(catalogues))) == []
 
 
 def refusals():

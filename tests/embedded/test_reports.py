@@ -77,12 +77,39 @@ def test_a_report_has_the_reasons_of_the_model_that_made_the_estimate(record, wa
     assert answer.text.count("<tr>") >= 10 + 3
 
 
+def test_a_report_in_spanish_has_the_reasons_too(record, warehouse, bundle):
+    prediction = recorded(warehouse, bundle)
+    path = f"/report/{prediction.prediction_id}"
+    answer = record.get(path, params={"language": "es"})
+    assert (answer.status_code, answer.headers["content-language"]) == (200, "es")
+    price = f"${prediction.price:,.0f}".replace(",", ".")
+    for part in ('<html lang="es">', f'<p class="price">{price}</p>', "Comparables, ajustadas"):
+        assert part in answer.text, part
+    english = record.get(path, params={"language": "en"})
+    assert english.text == record.get(path).text
+    assert (english.headers["content-language"], '<html lang="en">' in english.text) == ("en", True)
+
+
+@pytest.mark.parametrize("chosen", ["fr", "", "ES", "x" * 500])
+def test_an_unknown_language_is_refused(record, warehouse, bundle, chosen):
+    prediction = recorded(warehouse, bundle)
+    answer = record.get(f"/report/{prediction.prediction_id}", params={"language": chosen})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    (error,) = answer.json()["errors"]
+    assert error == {"field": "language", "reason": "is not one of en, es", "value": chosen[:100]}
+
+
 def test_another_version_in_service_explains_nothing(record, warehouse, bundle):
     prediction = recorded(warehouse, bundle, model_version=2, model_digest="d2")
-    page = record.get(f"/report/{prediction.prediction_id}").text
+    path = f"/report/{prediction.prediction_id}"
+    page = record.get(path).text
     assert "Version 2 made this estimate, and version 3 serves now" in page
     assert f"prices the home at ${prediction.price:,.0f}" in page
     assert "Comparables, adjusted" not in page
+    spanish = record.get(path, params={"language": "es"}).text
+    assert "La versión 2 hizo esta estimación y ahora está en servicio la versión 3" in spanish
+    assert f"en ${prediction.price:,.0f}.".replace(",", ".") in spanish
 
 
 @pytest.mark.parametrize("identity", ["none", "a%3Fb", "%20"])

@@ -25,6 +25,23 @@ PREDICTION = make_prediction(
     confidence=CONFIDENCE,
     prices={"headline": "for_sale", "for_sale": 412_345.4, "sold": 398_765.0},
 )
+# The model warns of most of what is given.
+WARNED = replace(
+    PREDICTION,
+    listing={
+        **PREDICTION.listing,
+        "house_size": 90_000.0,
+        "status": "for_sale",
+        "prev_sold_date": "1950-02-01",
+        "street": None,
+    },
+    warnings=[
+        "house_size 90,000 is outside the training range (400 to 9,500)",
+        "brokered_by '352' is not in the training data",
+        "prev_sold_date 1950-02-01 is outside the training range (2004 to 2022)",
+        "zip_code '77084' is in Texas, not in Ohio",
+    ],
+)
 
 
 def _comparable(number):
@@ -41,7 +58,7 @@ def _comparable(number):
     return {
         "price": price,
         "bed": 3.0,
-        "bath": 2.0,
+        "bath": 2.0 if number % 3 else 1.0,
         "house_size": 1_750,
         "acre_lot": None if number % 3 else 0.25,
         "zip_code": "77084",

@@ -12,7 +12,7 @@ import httpx
 
 from tasador.records.prediction import SMOKE_TEST_HEADER
 from tasador.settings import Settings, sent
-from tasador_web.languages import text
+from tasador_web.languages import language, text
 
 # The request may have to start a function that was scaled to zero.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -157,9 +157,9 @@ class Functions:
         return await self._request("record", "GET", "/predictions/history", params=params)
 
     async def report(self, prediction_id: str) -> str:
-        """The valuation report of a recorded prediction, as HTML."""
+        """The valuation report of a recorded prediction in the language now, as HTML."""
         path = f"/report/{quote(prediction_id, safe='')}"
-        return (await self._send("record", "GET", path)).text
+        return (await self._send("record", "GET", path, params={"language": language()})).text
 
     async def lineage(self, prediction_id: str) -> dict[str, Any]:
         """One recorded prediction and what led to it."""

@@ -5,44 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from tasador.valuation.languages import LANGUAGES, language, marks, speak, speaking
 from tasador_web.spanish import SPANISH
 
-LANGUAGES = {"en": "English", "es": "Español"}
+__all__ = [
+    "LANGUAGES",
+    "ROUTES",
+    "address",
+    "in_other_language",
+    "known_text",
+    "language",
+    "language_of",
+    "language_of_request",
+    "marks",
+    "speak",
+    "speaking",
+    "text",
+]
+
 # The pages; each is in every language.
 ROUTES = (
     *("/", "/compare", "/batch", "/market", "/models", "/pipeline", "/predictions", "/service"),
     "/activity",
 )
-# Thousands and decimals change places.
-_MARKS = str.maketrans(",.", ".,")
-
-_language: ContextVar[str] = ContextVar("language", default="en")
-
-
-def language() -> str:
-    """The language now: "en" or "es"."""
-    return _language.get()
-
-
-def speak(chosen: str) -> None:
-    """Set the language for the rest of this task."""
-    _language.set(chosen)
-
-
-@contextmanager
-def speaking(chosen: str) -> Iterator[None]:
-    """The language within the block."""
-    token = _language.set(chosen)
-    try:
-        yield
-    finally:
-        _language.reset(token)
 
 
 def language_of(path: str) -> str:
@@ -73,11 +62,6 @@ def text(english: str, /, **values: Any) -> str:
 def known_text(english: str) -> str:
     """As ``text``, for what a function says: a text that is in no catalogue stays as it is."""
     return english if language() == "en" else SPANISH.get(english, english)
-
-
-def marks(number: str) -> str:
-    """A number that was formatted as in English, with the marks of the language."""
-    return number if language() == "en" else number.translate(_MARKS)
 
 
 def address(route: str, chosen: str = "") -> str:

@@ -1,4 +1,4 @@
-"""GET /report/ID at the web app's address: record's valuation report, which needs the token.
+"""GET /report/ID and /es/report/ID: record's valuation report, which needs the token.
 
 Only the server has the token of the predictions' history, so a browser asks the server. No Reflex
 here.
@@ -10,9 +10,11 @@ from html import escape
 
 from tasador.errors import ConfigurationError
 from tasador_web.client import ApiError, functions
+from tasador_web.languages import LANGUAGES, address, language, speaking, text
 from tasador_web.origins import App, Receive, Scope, Send
 
-PATH = "/report/"
+# A report of each language has its address, as a page has.
+PATHS = {address("/report/", spoken): spoken for spoken in LANGUAGES}
 _HEADERS = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -20,12 +22,12 @@ _HEADERS = [
 
 
 def link_of(prediction_id: str) -> str:
-    """The address of a report; empty for a prediction without an id."""
-    return f"{PATH}{prediction_id}" if prediction_id else ""
+    """The address of a report in the language now; empty for a prediction without an id."""
+    return f"{address('/report/')}{prediction_id}" if prediction_id else ""
 
 
 class Reports:
-    """Middleware that answers GET /report/ID and passes everything else on."""
+    """Middleware that answers requests for reports and passes everything else on."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -33,10 +35,12 @@ class Reports:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the report, or with a page that says why there is none."""
         path = str(scope.get("path", ""))
-        if scope["type"] != "http" or scope["method"] != "GET" or not path.startswith(PATH):
+        prefix = next((prefix for prefix in PATHS if path.startswith(prefix)), None)
+        if scope["type"] != "http" or scope["method"] != "GET" or prefix is None:
             await self._app(scope, receive, send)
             return
-        status, page = await _page(path.removeprefix(PATH))
+        with speaking(PATHS[prefix]):
+            status, page = await _page(path.removeprefix(prefix))
         await send({"type": "http.response.start", "status": status, "headers": _HEADERS})
         await send({"type": "http.response.body", "body": page.encode()})
 
@@ -47,13 +51,17 @@ async def _page(prediction_id: str) -> tuple[int, str]:
     except ApiError as error:
         status, reason = error.status or 503, error.detail
         if status == 404:
-            reason += ". A new one is recorded after a moment: reload this page."
+            reason = text(
+                "No such prediction is recorded. A new one is recorded after a moment: reload this "
+                "page."
+            )
     except ConfigurationError as error:
         status, reason = 503, str(error)
     return status, (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>No report</title>'
+        f'<!doctype html><html lang="{language()}"><meta charset="utf-8">'
+        f"<title>{text('There is no report')}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<style>:root { color-scheme: light dark; } body { font: 16px/1.5 system-ui, sans-serif; "
         "margin: 2rem auto; max-width: 40rem; padding: 0 1rem; }</style>"
-        f"<h1>There is no report</h1><p>{escape(reason)}</p></html>"
+        f"<h1>{text('There is no report')}</h1><p>{escape(reason)}</p></html>"
     )

@@ -1,56 +1,64 @@
-"""Amounts, times and names as the pages write them. No Reflex."""
+"""Amounts, times and names as the pages write them. No Reflex.
+
+The valuation report shares most of them.
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-from tasador.listings.rules import STATUSES
+from tasador.valuation import words
+from tasador.valuation.cautions import warning
+from tasador.valuation.words import (
+    FIELDS,
+    MILES_OF_A_KM,
+    change,
+    count,
+    dollars,
+    field,
+    listed,
+    number,
+    per_cent,
+    rounded_dollars,
+    status,
+    subject,
+    written,
+)
 from tasador_web.languages import known_text, language, marks, text
 
-FIELDS = {
-    "place": "Location",
-    "state": "State",
-    "city": "City",
-    "zip_code": "Zip code",
-    "house_size": "House size",
-    "bed": "Bedrooms",
-    "bath": "Bathrooms",
-    "acre_lot": "Lot size",
-    "status": "Status",
-    "prev_sold_date": "Last sold",
-    "street": "Street code",
-    "brokered_by": "Broker code",
-    "comparables": "Homes like it nearby",
-}
-_ROOMS = ("bed", "bath")
-_UNITS = {"house_size": "square feet", "acre_lot": "acres"}
-_UNKNOWN = {
-    "state": "We have no prices from {value} yet.",
-    "city": "We have no prices from {value} yet; its surroundings stand in.",
-    "zip_code": "We have no prices from zip code {value} yet; the nearest ones stand in.",
-    "brokered_by": "We know no broker with the code {value}.",
-}
+__all__ = [
+    "CONFIDENCE_COLORS",
+    "FIELDS",
+    "MILES_OF_A_KM",
+    "change",
+    "count",
+    "dollars",
+    "duration",
+    "field",
+    "formatted",
+    "listed",
+    "moment",
+    "number",
+    "per_cent",
+    "per_foot",
+    "plain",
+    "read_number",
+    "reason",
+    "rounded_dollars",
+    "short",
+    "short_dollars",
+    "status",
+    "subject",
+    "warning",
+    "written",
+]
+
 # The names of fields that no reader should have to guess.
 _PLAIN = {name: label.lower() for name, label in FIELDS.items() if "_" in name} | {
     "zip_area": "zip area"
 }
 CONFIDENCE_COLORS = {"high": "green", "medium": "blue", "low": "amber"}
-MILES_OF_A_KM = 0.621371
-
-
-def dollars(amount: float) -> str:
-    """Whole dollars."""
-    whole = round(amount)
-    return marks(f"−${-whole:,}" if whole < 0 else f"${whole:,}")
-
-
-def change(amount: float) -> str:
-    """Whole dollars with a sign."""
-    return f"+{dollars(amount)}" if round(amount) > 0 else dollars(amount)
 
 
 def short_dollars(amount: float) -> str:
@@ -62,29 +70,6 @@ def short_dollars(amount: float) -> str:
     return f"{sign}${size / 1e3:.0f}{text('k')}" if size >= 1_000 else f"{sign}${size:.0f}"
 
 
-def rounded_dollars(amount: float) -> str:
-    """Dollars to three digits, as precise as a price can be meant: $343,000."""
-    if amount <= 0:
-        return dollars(amount)
-    step = 10 ** max(math.floor(math.log10(amount)) - 2, 0)
-    return dollars(round(amount / step) * step)
-
-
-def per_cent(share: float, digits: int = 1) -> str:
-    """A share as per cent."""
-    return marks(f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%")
-
-
-def number(value: float) -> str:
-    """A number without needless digits: 1,800 and 2.5."""
-    return marks(f"{value:,.10g}")
-
-
-def count(value: float) -> str:
-    """A whole number: 12,000."""
-    return marks(f"{value:,.0f}")
-
-
 def formatted(form: str, value: float) -> str:
     """A number in a form of Python, with the marks of the language and a space before %."""
     written = form.format(value)
@@ -94,34 +79,6 @@ def formatted(form: str, value: float) -> str:
 def per_foot(amount: float) -> str:
     """A price per square foot."""
     return text("{price} per sq ft", price=dollars(amount))
-
-
-def status(name: str) -> str:
-    """The English label of a listing's status."""
-    return name.replace("_", " ").capitalize()
-
-
-def written(value: str) -> str:
-    """A value of an explanation in the language of the page."""
-    if value in STATUSES:
-        return text(status(value)).lower()
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        return day(value)
-    figure = re.fullmatch(r"([\d,.]+)(?: (sq ft|acres))?", value)
-    if figure is None:
-        return value
-    number, unit = figure.groups()
-    return marks(number) + (f" {text(unit)}" if unit else "")
-
-
-def field(name: str) -> str:
-    """The label of a column of listings."""
-    return text(FIELDS[name]) if name in FIELDS else name
-
-
-def subject(name: str) -> str:
-    """The column within a sentence."""
-    return text(FIELDS[name].lower()) if name in FIELDS else name
 
 
 def plain(says: str) -> str:
@@ -136,15 +93,7 @@ def short(digest: str) -> str:
 
 def moment(time: str) -> str:
     """An ISO 8601 time, shown in UTC to the minute."""
-    form = "%Y-%m-%d %H:%M UTC" if language() == "en" else "%d/%m/%Y %H:%M UTC"
-    return datetime.fromisoformat(time).astimezone(UTC).strftime(form)
-
-
-def day(date: str) -> str:
-    """An ISO 8601 date."""
-    if language() == "en":
-        return date
-    return datetime.fromisoformat(date).strftime("%d/%m/%Y")
+    return words.moment(datetime.fromisoformat(time))
 
 
 def duration(seconds: float) -> str:
@@ -153,13 +102,6 @@ def duration(seconds: float) -> str:
         return marks(f"{seconds:.1f} s")
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def listed(names: list[str]) -> str:
-    """Names as a person lists them: a, b and c."""
-    if len(names) == 1:
-        return names[0]
-    return text("{most} and {last}", most=", ".join(names[:-1]), last=names[-1])
 
 
 def read_number(name: str, text: str) -> str:
@@ -188,52 +130,3 @@ def _amount(written: str) -> str:
     """A number and its unit, as a function writes them."""
     value, _, unit = written.partition(" ")
     return " ".join(part for part in (marks(value), known_text(unit)) if part)
-
-
-def warning(says: str, listing: Mapping[str, Any]) -> str:
-    """A function's warning in a buyer's words; one of another form is shown as it is."""
-    outside = re.match(r"(\w+) (.+) is outside the training range \((.+) to (.+)\)", says)
-    if outside and outside[1] in FIELDS:
-        name, value, low, high = outside.groups()
-        if name == "prev_sold_date":
-            return text(
-                "A last sale on {value} is unusual: the sales that we know are of {low} to {high}.",
-                value=written(value),
-                low=low,
-                high=high,
-            )
-        if name in _ROOMS:
-            return text(
-                "{value} {what} are unusual: the homes that we know have {low} to {high}.",
-                value=marks(value),
-                what=subject(name),
-                low=marks(low),
-                high=marks(high),
-            )
-        unit = f" {text(_UNITS[name])}" if name in _UNITS else ""
-        return text(
-            "A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}.",
-            what=subject(name),
-            value=marks(value),
-            unit=unit,
-            low=marks(low),
-            high=marks(high),
-        )
-    beyond = re.match(r"(.+) (?:is|together are) beyond the listings around it: ", says)
-    if beyond:
-        names = [subject(name) for name in re.findall(r"[a-z_]+", beyond[1]) if name in FIELDS]
-        return text(
-            "Few homes nearby are like this one in {names}, so its price is less certain.",
-            names=listed(names),
-        )
-    elsewhere = re.match(r"zip_code '(\d+)' is in (.+), not in (.+)", says)
-    if elsewhere:
-        code, real, given = elsewhere.groups()
-        return text(
-            "Zip code {code} is in {real}, not in {given}.", code=code, real=real, given=given
-        )
-    unknown = re.match(r"(\w+) .+ is not in the training data", says)
-    if not unknown:
-        return says
-    name = unknown[1]
-    return text(_UNKNOWN[name], value=listing.get(name, "")) if name in _UNKNOWN else says

@@ -1,10 +1,12 @@
 """The Spanish texts: the English text, and what it is. {Placeholders} are the same in both.
 
+Texts that the valuation report has too come from its catalogue.
 tests/code/test_web_spanish.py finds texts without an entry, and entries that nothing uses.
 """
 
 from __future__ import annotations
 
+from tasador.valuation.spanish import SPANISH as VALUATION
 from tasador_web.spanish.batch import BATCH
 from tasador_web.spanish.frame import ERRORS, FRAME
 from tasador_web.spanish.market import FEATURES, MARKET
@@ -16,6 +18,7 @@ from tasador_web.spanish.service import ACTIVITY, SERVICE
 from tasador_web.spanish.sign_in import SIGN_IN
 
 SPANISH = {
+    **VALUATION,
     **FRAME,
     **ERRORS,
     **FORM,

@@ -10,7 +10,6 @@ FRAME = {
     "Compare": "Comparar",
     "Copied": "Copiado",
     "Copy": "Copiar",
-    "Estimate": "Valoración",
     "Market": "Mercado",
     "Models": "Modelos",
     "Not allowed here": "No se permite aquí",

@@ -15,7 +15,6 @@ MODELS = {
     "Compared with": "Comparada con",
     "Decided": "Decidida",
     "decided by {name}": "decidida por {name}",
-    "Decision": "Decisión",
     "Decline…": "Rechazar…",
     "Difference": "Diferencia",
     "Each on the permanent holdout of its time": "Cada uno, con la muestra de evaluación "
@@ -48,7 +47,6 @@ MODELS = {
     "R² by version": "R² por versión",
     "Started": "Inicio",
     "The gate": "Los controles",
-    "the gate": "los controles",
     "The newest {count} decisions; ?version=N in the address opens any version.": "Las {count} "
     "decisiones más recientes; ?version=N en la dirección abre cualquier versión.",
     "The versions are not known now.": "Ahora no se pueden consultar las versiones.",

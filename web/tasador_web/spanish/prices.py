@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 FORM = {
-    "Bathrooms": "Baños",
-    "Bedrooms": "Dormitorios",
-    "Broker code": "Código del agente",
-    "City": "Ciudad",
     "City, state or zip code": "Ciudad, estado o código postal",
     "Clear": "Borrar",
     "Estimate the price": "Estimar el precio",
-    "For sale": "En venta",
-    "Homes like it nearby": "Viviendas parecidas de la zona",
-    "House size": "Superficie",
-    "Last sold": "Última venta",
-    "Location": "Ubicación",
-    "Lot size": "Terreno",
     "More details": "Más detalles",
-    "Not given": "Sin indicar",
     "Places": "Lugares",
     "Pricing…": "Calculando…",
-    "Ready to build": "Por construir",
-    "Sold": "Vendida",
-    "State": "Estado",
-    "Status": "Situación",
-    "Street code": "Código de la calle",
     "The home": "La vivienda",
     "Try it with a home in {place}": "Probar con una vivienda en {place}",
     "What is this home worth?": "¿Cuánto vale esta vivienda?",
     "Where is it?": "¿Dónde está?",
-    "Zip code": "Código postal",
-    "acres": "acres",
     "bath": "baños",
     "bed": "dormitorios",
     "of the data set": "según los datos",
-    "sq ft": "pies²",
-    "square feet": "pies cuadrados",
     "{place} · {count} listings": "{place} · {count} anuncios",
-    # Within a sentence.
-    "bathrooms": "los baños",
-    "bedrooms": "los dormitorios",
-    "broker code": "el código del agente",
-    "city": "la ciudad",
-    "homes like it nearby": "las viviendas parecidas de la zona",
-    "house size": "la superficie",
-    "last sold": "la última venta",
-    "location": "la ubicación",
-    "lot size": "el terreno",
-    "state": "el estado",
-    "status": "la situación",
-    "street code": "el código de la calle",
-    "zip code": "el código postal",
 }
 
 ESTIMATE = {
@@ -59,7 +25,6 @@ ESTIMATE = {
     "A price range, the reasons for it and similar homes appear here.": "Aquí aparecerán el "
     "intervalo de precios, sus motivos y viviendas parecidas.",
     "Copy link": "Copiar enlace",
-    "Correlation": "Correlación",
     "Digest": "Resumen criptográfico",
     "Every field is optional; each one narrows the range.": "Todos los campos son opcionales; cada "
     "uno estrecha el intervalo.",
@@ -67,18 +32,14 @@ ESTIMATE = {
     "Likely price": "Precio probable",
     "Low confidence": "Confianza baja",
     "Medium confidence": "Confianza media",
-    "Model": "Modelo",
     "Not given: {names}.": "Sin indicar: {names}.",
     "Of the homes with {confidence}, {share} were estimated within {tenth} of their price.": "De "
     "las viviendas con {confidence}, el {share} se estimó con un error de hasta el {tenth} de su "
     "precio.",
-    "Prediction": "Predicción",
-    "Price": "Precio",
     "Pricing the home…": "Calculando el precio…",
     "Print": "Imprimir",
     "Read as: {values}.": "Se ha leído como: {values}.",
     "Report": "Informe",
-    "Revision": "Revisión",
     "Asking price, about": "Se anunciaría por unos",
     "Sale price, about": "Se vendería por unos",
     "Per square foot": "Por pie cuadrado",
@@ -96,23 +57,19 @@ ESTIMATE = {
     "precio puede quedar fuera de este intervalo. Tómelo como una primera aproximación.",
     "What led to this price": "Qué llevó a este precio",
     "Where this estimate comes from": "De dónde sale esta estimación",
-    "none": "ninguna",
     "{level} in 100:": "{level} de cada 100:",
     "{name}, version {version}": "{name}, versión {version}",
     "{price} per sq ft": "{price} por pie²",
     "M": "\N{NO-BREAK SPACE}M",
     "k": "\N{NO-BREAK SPACE}mil",
-    "{most} and {last}": "{most} y {last}",
     # What if.
     "Move a slider to see the price change.": "Mueva un control para ver cómo cambia el precio.",
     "Undo": "Deshacer",
     "What if": "¿Y si…?",
     "compared with the home you entered": "respecto a la vivienda indicada",
-    "not given": "sin indicar",
 }
 
 REASONS = {
-    "A typical home": "Una vivienda típica",
     "Compared with a typical home, {reasons}.": "Respecto a una vivienda típica, {reasons}.",
     "Dollars": "Dólares",
     "From a typical home to the estimate": "De una vivienda típica a la estimación",
@@ -122,31 +79,11 @@ REASONS = {
     "Smaller effects": "Efectos menores",
     "Step": "Paso",
     "What you left out": "Lo que no se indicó",
-    "Why this price": "Por qué este precio",
     "Your estimate": "Su estimación",
-    "across the country": "en todo el país",
     "{what} add {amount}": "{what} suman {amount}",
     "{what} adds {amount}": "{what} suma {amount}",
     "{what} take off {amount}": "{what} restan {amount}",
     "{what} takes off {amount}": "{what} resta {amount}",
-    # Warnings.
-    "A last sale on {value} is unusual: the sales that we know are of {low} to {high}.": "Una "
-    "última venta el {value} es poco habitual: las ventas que conocemos van del {low} al {high}.",
-    "A {what} of {value}{unit} is unusual: the homes that we know have {low} to {high}.": "Un "
-    "valor de {value}{unit} para {what} es poco habitual: las viviendas que conocemos tienen de "
-    "{low} a {high}.",
-    "{value} {what} are unusual: the homes that we know have {low} to {high}.": "{value} {what} es "
-    "poco habitual: las viviendas que conocemos tienen de {low} a {high}.",
-    "Few homes nearby are like this one in {names}, so its price is less certain.": "Pocas "
-    "viviendas de la zona se parecen a esta por {names}, así que su precio es menos seguro.",
-    "We have no prices from zip code {value} yet; the nearest ones stand in.": "Aún no tenemos "
-    "precios del código postal {value}; usamos los más cercanos.",
-    "We have no prices from {value} yet.": "Aún no tenemos precios de {value}.",
-    "We have no prices from {value} yet; its surroundings stand in.": "Aún no tenemos precios de "
-    "{value}; usamos los de sus alrededores.",
-    "We know no broker with the code {value}.": "No conocemos ningún agente con el código {value}.",
-    "Zip code {code} is in {real}, not in {given}.": "El código postal {code} está en {real}, no "
-    "en {given}.",
 }
 
 COMPARABLES = {
@@ -166,8 +103,6 @@ COMPARABLES = {
     "same zip code": "mismo código postal",
     "{amount} adjusted": "ajuste de {amount}",
     "{amount} remains to your estimate": "{amount} de diferencia con su estimación",
-    "{price} asked": "{price}, pedido",
-    "{price} sold": "{price}, vendida",
     "{share} alike": "{share} de parecido",
 }
 
@@ -186,7 +121,6 @@ COMPARE = {
     "viene la diferencia.",
     "Give what you know of a home, and see its price everywhere.": "Indique lo que sepa de una "
     "vivienda y vea su precio en cada lugar.",
-    "Home": "Vivienda",
     "Home B costs {amount} ({share}) less than home A.": "La vivienda B cuesta {amount} ({share}) "
     "menos que la vivienda A.",
     "Home B costs {amount} ({share}) more than home A.": "La vivienda B cuesta {amount} ({share}) "
@@ -195,7 +129,6 @@ COMPARE = {
     "In {dear} this home costs {times} times what it costs in {cheap}.": "En {dear} esta vivienda "
     "cuesta {times} veces lo que cuesta en {cheap}.",
     "One home, many places": "Una vivienda, muchos lugares",
-    "Place": "Lugar",
     "Prices by place, the dearest first": "Precios por lugar, de mayor a menor",
     "Prices in {places}. A bar holds 8 in 10 prices of such homes; the line in it is the "
     "estimate.": "Precios en {places}. Cada barra contiene 8 de cada 10 precios de viviendas así; "
@@ -212,7 +145,6 @@ COMPARE = {
     "guarda nada.",
     "What makes the difference": "De dónde viene la diferencia",
     "What to compare": "Qué comparar",
-    "Where": "Dónde",
     "anywhere": "en cualquier lugar",
     "every state": "todos los estados",
     "not known to the model": "desconocido para el modelo",

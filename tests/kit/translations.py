@@ -1,0 +1,65 @@
+"""What code gives to ``text``: the English texts that a catalogue must translate."""
+
+import ast
+from string import Formatter
+
+
+def called(node):
+    """The name of what a call calls."""
+    function = getattr(node, "func", None)
+    return getattr(function, "id", getattr(function, "attr", ""))
+
+
+def literals(node, named):
+    """The texts that an expression may be, and not those that it only compares or looks up."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.Name) and node.id in named:
+        yield named[node.id]
+    elif isinstance(node, ast.IfExp):
+        yield from literals(node.body, named)
+        yield from literals(node.orelse, named)
+
+
+def named_texts(module):
+    """The texts of a module that have a name."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+
+
+def calls_of_text(paths):
+    """(file and line, the call, its texts) of every call of ``text`` in files."""
+    for path in sorted(paths):
+        module = ast.parse(path.read_text())
+        named = named_texts(module)
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "text" and node.args:
+                yield f"{path.name}:{node.lineno}", node, list(literals(node.args[0], named))
+
+
+def constants(paths):
+    """Every text in the code of files."""
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def placeholders(message):
+    """The names of a text's {placeholders}."""
+    return {name for _, name, _, _ in Formatter().parse(message) if name is not None}
+
+
+def wrongly_filled(paths):
+    """The calls of ``text`` whose values are not the placeholders of their text."""
+    return [
+        (where, each)
+        for where, call, texts in calls_of_text(paths)
+        for each in texts
+        if placeholders(each) != {keyword.arg for keyword in call.keywords}
+    ]
