@@ -36,7 +36,8 @@ def evidence(explanation: Mapping[str, Any]) -> Iterator[str]:
     yield _reasons(explanation)
     yield "</section>"
     comparables = explanation["comparables"][:_MOST_COMPARABLES]
-    yield f"<section><h2>{text('Comparables, adjusted to the home')}</h2>"
+    title = text("Comparables, adjusted to the home")
+    yield f'<section><h2 id="comparables">{title}</h2>'
     if comparables:
         yield _grid(comparables, explanation["price"])
     else:
@@ -82,8 +83,10 @@ def _grid(comparables: Sequence[Mapping[str, Any]], price: float) -> str:
         "differences, and what sets that home apart.",
         price=dollars(price),
     )
+    # The keyboard scrolls what has the focus.
     return (
-        f'<div class="table"><table class="grid"><thead><tr>{cells}</tr></thead>'
+        '<div class="table" tabindex="0" role="region" aria-labelledby="comparables">'
+        f'<table class="grid"><thead><tr>{cells}</tr></thead>'
         f'<tbody>{rows}</tbody></table></div><p class="soft">{says}</p>'
     )
 

@@ -9,6 +9,7 @@ import pytest
 from tasador.valuation.languages import LANGUAGES, speaking
 from tasador.valuation.report import report
 from tests.browser import chromium
+from tests.browser.test_accessibility import assert_accessible
 from tests.kit.valuation import EXPLANATION, HOSTILE, ORIGIN, PREDICTION, WARNED, hostile
 
 pytestmark = pytest.mark.skipif(chromium.find() is None, reason="Chromium is not installed")
@@ -87,6 +88,11 @@ def test_a_report_is_readable_in_the_dark_and_on_a_phone(page, tmp_path):
     )
     assert page.js("document.documentElement.scrollWidth") <= 360
     page.call("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.usefixtures("language")
+def test_axe_finds_no_serious_fault_in_a_report(page, tmp_path):
+    assert_accessible(shown(page, report(WARNED, EXPLANATION, "", ORIGIN), tmp_path))
 
 
 def test_a_report_loads_and_logs_nothing(page, tmp_path):
