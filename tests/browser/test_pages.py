@@ -106,6 +106,21 @@ def test_empty_form_is_priced_explained_and_recorded(page, web, platform, model)
     assert fact(page, "Prediction") not in page.text("main")
 
 
+def test_homes_sent_during_an_answer_are_priced_once_each(page, web, platform, model):
+    ready(page, web)
+    submit = "document.getElementById('listing').requestSubmit()"
+    for size in ("1,201", "1,202"):
+        page.fill("house_size", size)
+        page.js(f"{submit}, {submit}")
+    page.wait("location.search === '?house_size=1202'")
+    recorded(platform, fact(page, "Prediction"))
+    newest = httpx.get(
+        f"{platform.functions_url}/predictions/history?limit=6", trust_env=False, timeout=60
+    ).json()["predictions"]
+    sizes = [prediction["listing"]["house_size"] for prediction in newest]
+    assert (sizes.count(1201), sizes.count(1202)) == (1, 1)
+
+
 def test_waterfall_adds_up_to_the_price(page, web, model):
     ready(page, web)
     page.fill("house_size", "3,200")

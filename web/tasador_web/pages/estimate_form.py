@@ -166,7 +166,8 @@ def listing_form() -> rx.Component:
                 rx.cond(EstimateState.busy, text("Pricing…"), text("Estimate the price")),
                 type="submit",
                 class_name="button primary",
-                disabled=EstimateState.busy,
+                # Not disabled meanwhile: what was typed and sent during an answer would be lost.
+                custom_attrs={"aria-busy": EstimateState.busy},
             ),
             rx.el.button(
                 text("Clear"), type="button", class_name="button", on_click=EstimateState.clear
