@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tasador.ingestion.arrow import scalar
 
-_SPECIAL = (b"\\", b"\t", b"\n", b"\r")
+_BACKSLASH, _SPACE = ord("\\"), ord(" ")
 
 
 def copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
@@ -19,9 +19,8 @@ def copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
 
 
 def _escaped(column: pa.Array) -> pa.Array:
-    data = column.buffers()[2]
-    content = b"" if data is None else data.to_pybytes()
-    if not any(special in content for special in _SPECIAL):
+    characters = np.frombuffer(column.buffers()[2] or b"", dtype=np.uint8)
+    if characters.min(initial=_SPACE) >= _SPACE and not (characters == _BACKSLASH).any():
         return column
     for character, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
         column = pc.replace_substring(column, character, escape)

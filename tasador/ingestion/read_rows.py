@@ -228,11 +228,19 @@ def _as_read(
         return column, column, pc.binary_join_element_wise(quote, column, quote, scalar(""))
     text = column if isinstance(column, TextColumn) else TextColumn.of(column)
     values = text_array(text.values)
-    literals = text_array([None if v is None else repr(v) for v in text.values])
+    literals = text_array(_literals(text.values))
     if text.indices is not None:
         indices = number_array(text.indices)
         values, literals = values.take(indices), literals.take(indices)
     return values, values, literals
+
+
+def _literals(texts: Sequence[str | None]) -> list[str | None]:
+    """``repr`` of each text."""
+    joined = "".join([text or "" for text in texts])
+    if joined.isprintable() and "'" not in joined and "\\" not in joined:
+        return [None if text is None else f"'{text}'" for text in texts]
+    return [None if text is None else repr(text) for text in texts]
 
 
 def _quarantine_line(number: int, problems: Sequence[FieldProblem]) -> bytes:

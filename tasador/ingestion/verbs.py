@@ -143,13 +143,14 @@ def _fetch(
     The answer is decoded once: its rows wait in files until the payload and the row of the batch
     are stored.
     """
-    from tasador.ingestion import loading
-    from tasador.warehouse.rows import RowFiles
-
     warehouse = stores.warehouse
     with _scratch() as scratch, _in_background() as pool:
+        pool.submit(_import_readers)
         payload = scratch / "payload.json"
         number = client.fetch(payload).batch_number
+        from tasador.ingestion import loading
+        from tasador.warehouse.rows import RowFiles
+
         packed = pool.submit(loading.pack, payload, payload.with_suffix(".json.zst"))
 
         def fetched(batch_id: str) -> Batch:
@@ -283,6 +284,12 @@ def _scratch() -> Iterator[Path]:
     """A temporary folder; raises DiskFull if there is no room in it."""
     with tempfile.TemporaryDirectory(prefix="tasador-ingest-") as folder, writing_below(folder):
         yield Path(folder)
+
+
+def _import_readers() -> None:
+    """Import what reads an answer: it takes as long as the transfer of a small one."""
+    import tasador.ingestion.loading
+    import tasador.warehouse.rows  # noqa: F401
 
 
 def _in_background() -> ThreadPoolExecutor:

@@ -213,12 +213,12 @@ def _write(answer: httpx.Response, part: Path, received: Received) -> int:
 
 
 def _looks_complete(part: Path) -> bool:
-    """Whether brackets balance: True needs no parsing, False may be wrong."""
+    """Whether braces balance, the outermost too: True needs no parsing, False may be wrong."""
     opened = closed = 0
     with part.open("rb") as file:
         while chunk := file.read(1 << 20):
-            opened += chunk.count(b"{") + chunk.count(b"[")
-            closed += chunk.count(b"}") + chunk.count(b"]")
+            opened += chunk.count(b"{")
+            closed += chunk.count(b"}")
     return opened == closed
 
 
