@@ -33,6 +33,7 @@ from tasador.events import build
 from tasador.events.announce import announce
 from tasador.events.event import Event
 from tasador.ingestion.batch_file import write_parquet
+from tasador.ingestion.read_ahead import reading_ahead
 from tasador.ingestion.replay import catching_up, why_replay
 from tasador.ingestion.stores import Say, Stores, open_stores
 from tasador.machine.disk import writing_below
@@ -140,16 +141,21 @@ def _fetch(
 ) -> Batch:
     """Fetch once. The batch is the known one with the same content, or a new one, which is ready.
 
-    The answer is decoded once: its rows wait in files until the payload and the row of the batch
-    are stored.
+    The answer is decoded once, while it is received: its rows wait in files until the payload and
+    the row of the batch are stored.
     """
+    from tasador.warehouse.rows import RowFiles
+
     warehouse = stores.warehouse
-    with _scratch() as scratch, _in_background() as pool:
-        pool.submit(_import_readers)
+    with (
+        _scratch() as scratch,
+        RowFiles(scratch) as rows,
+        reading_ahead(scratch / "columns.arrow", rows, say) as (ahead, pool),
+    ):
         payload = scratch / "payload.json"
-        number = client.fetch(payload).batch_number
+        number = client.fetch(payload, begun=ahead.begin).batch_number
+        ahead.end()
         from tasador.ingestion import loading
-        from tasador.warehouse.rows import RowFiles
 
         packed = pool.submit(loading.pack, payload, payload.with_suffix(".json.zst"))
 
@@ -170,10 +176,8 @@ def _fetch(
             stores.write(lambda w: w.finish_fetch(fetch_id, "received", batch, number), say)
             return batch
 
-        columns = scratch / "columns.arrow"
         try:
-            with RowFiles(scratch) as files, payload.open("rb") as file:
-                batch_id = loading.read_payload(file, columns, files.add, say).digest
+            batch_id = ahead.result().digest
         except SourceError as error:
             # Identified by its bytes. The same bytes would fail again, so the next batch is next.
             batch_id = f"unreadable-{loading.digest_of(payload)}"
@@ -187,7 +191,7 @@ def _fetch(
         if known is not None:
             warehouse.finish_fetch(fetch_id, "received", known, number)
             return known
-        return _stored(fetched(batch_id), files, columns, stores, say)
+        return _stored(fetched(batch_id), rows, ahead.columns, stores, say)
 
 
 def complete(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]:
@@ -263,7 +267,7 @@ def _read_again(batch: Batch, stores: Stores, say: Say) -> Batch:
 def _stored(batch: Batch, files: RowFiles, columns: Path, stores: Stores, say: Say) -> Batch:
     """Store the rows, and the clean ones as Parquet; the batch is ready then."""
     file = columns.with_suffix(".parquet")
-    with _in_background() as pool:
+    with ThreadPoolExecutor(1, "ingestion") as pool:
         written = pool.submit(write_parquet, columns, file, batch.batch_id)
         batch_id = batch.batch_id
         batch = stores.write(lambda warehouse: warehouse.store_rows(batch_id, files), say)
@@ -284,17 +288,6 @@ def _scratch() -> Iterator[Path]:
     """A temporary folder; raises DiskFull if there is no room in it."""
     with tempfile.TemporaryDirectory(prefix="tasador-ingest-") as folder, writing_below(folder):
         yield Path(folder)
-
-
-def _import_readers() -> None:
-    """Import what reads an answer: it takes as long as the transfer of a small one."""
-    import tasador.ingestion.loading
-    import tasador.warehouse.rows  # noqa: F401
-
-
-def _in_background() -> ThreadPoolExecutor:
-    """A thread for work that holds the interpreter's lock for moments only."""
-    return ThreadPoolExecutor(1, "ingestion")
 
 
 def _batch(warehouse: Warehouse, batch_id: str) -> Batch:

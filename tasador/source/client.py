@@ -69,19 +69,24 @@ class SourceClient:
     said_every: float = 20.0
     say: Callable[[str], None] = lambda _: None
 
-    def fetch(self, path: Path) -> FetchedBatch:
+    def fetch(self, path: Path, begun: Callable[[Path], None] | None = None) -> FetchedBatch:
         """Fetch the next batch into ``path``, which appears only when the payload is complete.
+
+        ``begun`` is called for each answer with status 200 that begins: with the file that grows
+        until the answer is complete.
 
         Raises SourceExhausted when all batches are handed out, SourceError (with the server's
         message) for any other answer that is not a batch, ServiceUnavailable after the last retry.
         """
-        return self._with_retries(lambda client: self._fetch(client, path))
+        return self._with_retries(lambda client: self._fetch(client, path, begun))
 
     def restart(self) -> None:
         """Make the source start again with batch 0; raises as ``fetch`` does."""
         self._with_retries(self._restart)
 
-    def _fetch(self, client: httpx.Client, path: Path) -> FetchedBatch:
+    def _fetch(
+        self, client: httpx.Client, path: Path, begun: Callable[[Path], None] | None
+    ) -> FetchedBatch:
         part = path.with_name(path.name + ".part")
         received = Received(self.url, self.longest, self.largest)
         try:
@@ -91,7 +96,7 @@ class SourceClient:
             ):
                 if answer.status_code != httpx.codes.OK:
                     raise self._error_of(answer)
-                size = _write(answer, part, received)
+                size = _write(answer, part, received, begun)
             self._check(part, size)
             head = read_head(part)
             if head.group_number not in (None, self.group):
@@ -205,8 +210,12 @@ class SourceClient:
             raise self._error_of_message(message, "HTTP 200 without a batch")
 
 
-def _write(answer: httpx.Response, part: Path, received: Received) -> int:
+def _write(
+    answer: httpx.Response, part: Path, received: Received, begun: Callable[[Path], None] | None
+) -> int:
     with part.open("wb") as file:
+        if begun is not None:
+            begun(part)
         for chunk in answer.iter_bytes():
             received.add(file.write(chunk))
     return received.size
