@@ -114,7 +114,8 @@ def _home(c: Mapping[str, Any]) -> str:
     if bed is not None:
         parts.append(text("{count} bd", count=number(bed)))
     if bath is not None:
-        parts.append(text("1 ba") if bath == 1 else text("{count} ba", count=number(bath)))
+        several = text("{count} ba", count=number(bath))
+        parts.append(text("{one} ba", one=1) if bath == 1 else several)
     if size is not None:
         parts.append(text("{count} sq ft", count=number(size)))
     if lot is not None:

@@ -117,7 +117,6 @@ _ESTIMATE = {
 }
 
 _EVIDENCE = {
-    "1 ba": "1 baño",
     "A typical home": "Una vivienda típica",
     "Adjusted": "Ajustado",
     "Alike": "Parecido",
@@ -147,6 +146,7 @@ _EVIDENCE = {
     "{count} ba": "{count} baños",
     "{count} bd": "{count} dorm.",
     "{count} sq ft": "{count} pies²",
+    "{one} ba": "{one} baño",
     "{price} asked": "{price}, pedido",
     "{price} sold": "{price}, vendida",
 }
