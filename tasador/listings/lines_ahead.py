@@ -15,7 +15,7 @@ PlainReader = Callable[[bytes, int], "list[Cells] | None"]
 LONGEST_CELL = 131_072
 
 _LARGEST, _SMALLEST = 2 << 20, 16 << 10  # bytes read at once
-_ALONE = 64  # lines read one by one after the smallest part that is not plain
+_ALONE = 64  # lines read one by one where the next ones are not plain
 
 
 class LinesAhead:
@@ -45,8 +45,14 @@ class LinesAhead:
             if len(self._ahead) - self._at < self._size:
                 self._ahead = self._ahead[self._at :] + self._file.read(self._size)
                 self._at = 0
-            # The end of the file may lack a line feed; csv reads such a line.
+            # The end of the file may lack a line feed; csv reads such a line, and those with quotes.
             end = self._ahead.rfind(b"\n", self._at, self._at + self._size) + 1
+            quote = self._ahead.find(b'"', self._at, end)
+            if quote >= 0:
+                end = self._ahead.rfind(b"\n", self._at, quote) + 1
+                if end - self._at < _SMALLEST:
+                    self._alone = _ALONE
+                    return None
             columns = plain(self._ahead[self._at : end], width) if end else None
             if columns is not None:
                 self._at = end

@@ -35,7 +35,7 @@ def plain_columns(lines: bytes, width: int) -> list[Cells] | None:
     if sizes.max() > LONGEST_CELL:
         return None
     data = lines + bytes(PADDING)
-    return [Cells(data, *column) for column in zip(begins, sizes, strict=True)]
+    return [Cells(data, begins[place], sizes[place]) for place in range(width)]
 
 
 def _is_utf_8(text: bytes) -> bool:

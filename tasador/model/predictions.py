@@ -36,11 +36,18 @@ class Predictions:
     @cached_property
     def missing(self) -> list[tuple[str, ...]]:
         """The names of each row's fields without a value."""
+        names, of_row = self.missing_patterns
+        return [names[pattern] for pattern in of_row.tolist()]
+
+    @cached_property
+    def missing_patterns(self) -> tuple[list[tuple[str, ...]], Array]:
+        """The distinct ones of ``missing``, and the index in them of each row [n]."""
         # Rows share few patterns, so the names of each pattern are collected once.
-        bits = 1 << np.arange(len(INPUTS))
-        patterns, pattern_of_row = np.unique(self.absent @ bits, return_inverse=True)
+        patterns, of_row = np.unique(
+            self.absent @ (1 << np.arange(len(INPUTS))), return_inverse=True
+        )
         names = [
             tuple(name for bit, name in enumerate(INPUTS) if pattern >> bit & 1)
             for pattern in patterns.tolist()
         ]
-        return [names[pattern] for pattern in pattern_of_row.tolist()]
+        return names, of_row

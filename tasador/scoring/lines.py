@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import orjson
 
 from tasador.arrays import Array
+from tasador.listings.text_column import TextColumn
 from tasador.listings.value_reader import FieldProblem
 from tasador.model.intervals import LEVELS
 
@@ -35,18 +36,18 @@ _UNUSUAL = re.compile(r"[\x00\t\r\n,;|\"=+\-@＝＋－＠]")
 class PricedRows(NamedTuple):
     """The prices of a table in dollars: ``price`` [n], and by level ``low`` and ``high`` [n].
 
-    ``missing`` has the names of each row's fields without a value, ``warnings`` the warnings of the
-    rows that have any. ``fsd`` and ``classes`` (``tasador.model.confidence``) have an item for each
-    row, or none where the bundle has not measured them.
+    ``missing`` has the names of each row's fields without a value, joined by ";", ``warnings`` the
+    warnings of the rows that have any. ``fsd`` [n] and ``classes`` (``tasador.model.confidence``)
+    are None where the bundle has not measured them.
     """
 
     price: Array
     low: Mapping[str, Array]
     high: Mapping[str, Array]
-    missing: Sequence[Sequence[str]]
+    missing: TextColumn
     warnings: Mapping[int, Sequence[str]]
-    fsd: Sequence[float] = ()
-    classes: Sequence[str] = ()
+    fsd: Array | None = None
+    classes: TextColumn | None = None
 
 
 def header_line(keys: Sequence[str]) -> bytes:
@@ -62,41 +63,42 @@ def output_lines(
     problems: Mapping[int, Sequence[FieldProblem]],
 ) -> bytes:
     """The lines of some rows: the columns ``keys``, then those of OUTPUT; ``problems`` by row."""
-    rows = len(priced.price)
-    if not rows:
+    if not len(priced.price):
         return b""
-    reasons = {
-        row: "; ".join(f"{problem.field} {problem.reason}" for problem in found)
-        for row, found in problems.items()
-    }
-    warnings = {row: "; ".join(found) for row, found in priced.warnings.items()}
+    cells = zip(*map(_cells, keys), _numbers(priced), _ends(priced, problems), strict=True)
+    return "".join(map(",".join, cells)).encode()
+
+
+def _numbers(priced: PricedRows) -> Sequence[str]:
+    """The cells of each row from its price to ``fsd``."""
     dollars = [priced.price]
     for level in LEVELS:
         dollars += [priced.low[level], priced.high[level]]
-    # orjson writes the numbers of a table in a tenth of Python's time; those of a row are one text.
     table = np.column_stack(dollars).round(2)
+    if priced.fsd is not None:
+        table = np.column_stack([table, priced.fsd])
+    # orjson writes the numbers of a table in a tenth of Python's time; those of a row are one text.
     written = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    empty = [""] * rows
-    columns: list[Iterable[str]] = [
-        *map(_cells, keys),
-        written.removeprefix("[[").removesuffix("]]").split("],["),
-        map(str, priced.fsd) if len(priced.fsd) else empty,
-        priced.classes if len(priced.classes) else empty,
-        map(";".join, priced.missing),
-        _sparse(reasons, empty),
-        _sparse(warnings, empty),
-    ]
-    return ("\n".join(map(",".join, zip(*columns, strict=True))) + "\n").encode()
+    rows = written.removeprefix("[[").removesuffix("]]").split("],[")
+    return rows if priced.fsd is not None else [f"{row}," for row in rows]
 
 
-def _sparse(texts: Mapping[int, str], empty: Sequence[str]) -> Sequence[str]:
-    """A column of the texts by row, and ``empty`` cells."""
-    if not texts:
-        return empty
-    cells = [*empty]
-    for row, text in texts.items():
-        cells[row] = _cell(text)
-    return cells
+def _ends(priced: PricedRows, problems: Mapping[int, Sequence[FieldProblem]]) -> Sequence[str]:
+    """The cells of each row behind ``fsd``, with the line end."""
+    missing, classes = priced.missing, priced.classes
+    of_row, names = missing.row_indices, [""]
+    if classes is not None:
+        names = [name or "" for name in classes.values]
+        of_row = of_row * len(classes.values) + classes.row_indices
+    beginnings = [f"{name},{fields}," for fields in missing.values for name in names]
+    # Few rows have more than that, and all others share a few texts.
+    shared = [f"{text},\n" for text in beginnings]
+    ends = [shared[each] for each in of_row.tolist()]
+    for row in problems.keys() | priced.warnings.keys():
+        reasons = [f"{problem.field} {problem.reason}" for problem in problems.get(row, ())]
+        cells = map(_cell, ("; ".join(reasons), "; ".join(priced.warnings.get(row, ()))))
+        ends[row] = f"{beginnings[of_row[row]]}{','.join(cells)}\n"
+    return ends
 
 
 def _cells(texts: Sequence[str]) -> Sequence[str]:

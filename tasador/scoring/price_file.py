@@ -6,16 +6,17 @@ A block of rows at a time is read, priced and written by column, so memory is bo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar
 
 from tasador.listings.arrays import InputColumns
 from tasador.listings.by_column import read_columns
 from tasador.listings.csv_file import TableError
 from tasador.listings.listing import INPUTS
 from tasador.listings.table import places_of
+from tasador.listings.text_column import TextColumn
 from tasador.listings.value_reader import FieldProblem
 from tasador.machine.disk import writing_below
 from tasador.machine.files import whole_file
@@ -82,14 +83,14 @@ def score_csv(
 
     def price(table: InputColumns) -> PricedRows:
         p = bundle.predict(table)
+        patterns, of_row = p.missing_patterns
+        missing = TextColumn([";".join(names) for names in patterns], of_row)
         warnings = warnings_of(table, p, bundle.encoders)
-        priced = PricedRows(p.price, p.low, p.high, p.missing, warnings)
+        priced = PricedRows(p.price, p.low, p.high, missing, warnings)
         if p.confidence is None:
             return priced
         fsd, classes, _ = p.confidence
-        return priced._replace(
-            fsd=fsd.tolist(), classes=[CLASSES[code] for code in classes.tolist()]
-        )
+        return priced._replace(fsd=fsd, classes=TextColumn(CLASSES, classes))
 
     return price_csv(price, csv_path, out, keys=keys, strict=strict, progress=progress)
 
@@ -122,17 +123,27 @@ def price_csv(
     listings = open_listings(csv_path, keys)
     summary = listings.summary
     written = 0
+
+    def write(file: IO[bytes], read: ReadBlock, priced: PricedRows | None) -> None:
+        nonlocal written
+        if priced is not None:
+            copied = [read.block.texts(place) for place in listings.key_places]
+            file.write(output_lines(copied, priced, read.problems))
+        written += read.block.rows
+        if progress is not None:
+            progress("score", 0.0, f"{written:,} rows")
+
     try:
         with writing_below(out), whole_file(out) as part:
-            with part.open("wb") as file:
-                file.write(header_line(keys))
+            # Threads read the next block, and write the last one.
+            with part.open("wb") as file, ThreadPoolExecutor(1, "write") as writer:
+                last: Future[object] = writer.submit(file.write, header_line(keys))
                 for read in _ahead(read_blocks(listings, most)):
-                    if not (strict and summary.rows_with_problems):
-                        copied = [read.block.texts(place) for place in listings.key_places]
-                        file.write(output_lines(copied, pricer(read.columns), read.problems))
-                    written += read.block.rows
-                    if progress is not None:
-                        progress("score", 0.0, f"{written:,} rows")
+                    useless = strict and summary.rows_with_problems
+                    priced = None if useless else pricer(read.columns)
+                    last.result()
+                    last = writer.submit(write, file, read, priced)
+                last.result()
             if strict and summary.rows_with_problems:
                 raise TableError(
                     f"{csv_path}: {describe_problems(summary)}; --strict: nothing was written"

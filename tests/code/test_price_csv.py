@@ -9,6 +9,7 @@ import pytest
 
 from tasador.listings.csv_file import TableError
 from tasador.listings.table import read_csv
+from tasador.listings.text_column import TextColumn
 from tasador.scoring.lines import output_lines
 from tasador.scoring.price_file import OUTPUT, PricedRows, check_csv, price_csv
 from tasador.training.from_csv import describe_read
@@ -26,7 +27,7 @@ class Pricer:
         price = np.nan_to_num(table["bed"]) * 1000
         self.sizes.append(len(price))
         low = dict.fromkeys(("80", "90", "95"), price - 1)
-        missing = [("bed",) if np.isnan(bed) else () for bed in table["bed"]]
+        missing = TextColumn.of(["bed" if np.isnan(bed) else "" for bed in table["bed"]])
         return PricedRows(price, low, low, missing, {0: ["=odd"]})
 
 
@@ -83,7 +84,8 @@ def test_the_web_app_prices_files_without_pyarrow():
 def test_dollars_are_rounded_to_cents():
     price = np.array([0.0, 0.004, 0.006, 1234.5, 1e10])
     low = dict.fromkeys(("80", "90", "95"), price)
-    priced = PricedRows(price, low, low, [()] * 5, {}, [0.25] * 5, ["high"] * 5)
+    names = TextColumn.of([""] * 5), TextColumn.of(["high"] * 5)
+    priced = PricedRows(price, low, low, names[0], {}, np.full(5, 0.25), names[1])
     cells = [line.split(",") for line in output_lines([], priced, {}).decode().splitlines()]
     assert [row[0] for row in cells] == ["0.0", "0.0", "0.01", "1234.5", "10000000000.0"]
     assert [row[7:] for row in cells] == [["0.25", "high", "", "", ""]] * 5

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tasador.clock import backoff
 from tasador.errors import TasadorError
 from tasador.listings.arrays import InputColumns
 from tasador.listings.listing import INPUTS
+from tasador.listings.text_column import TextColumn
 from tasador.model.intervals import LEVELS
 from tasador.records.prediction import SMOKE_TEST_HEADER
 from tasador.scoring.lines import PricedRows
@@ -175,14 +177,17 @@ def _joined(answers: list[dict[str, Any]], rows: int) -> PricedRows:
     def joined(values: list[list[float]]) -> Any:
         return np.concatenate([np.array(part, dtype=np.float64) for part in values])
 
+    measured = [a["confidence"] for a in answers if a["confidence"]]
     return PricedRows(
         joined([a["price"] for a in answers]),
         {level: joined([a["intervals"][level]["low"] for a in answers]) for level in LEVELS},
         {level: joined([a["intervals"][level]["high"] for a in answers]) for level in LEVELS},
-        missing,
+        TextColumn.of(map(";".join, missing)),
         warnings,
-        [fsd for a in answers for fsd in (a["confidence"] or {"fsd": ()})["fsd"]],
-        [name for a in answers for name in (a["confidence"] or {"class": ()})["class"]],
+        joined([each["fsd"] for each in measured]) if measured else None,
+        TextColumn.of(chain.from_iterable(each["class"] for each in measured))
+        if measured
+        else None,
     )
 
 
