@@ -45,7 +45,7 @@ class LinesAhead:
             if len(self._ahead) - self._at < self._size:
                 self._ahead = self._ahead[self._at :] + self._file.read(self._size)
                 self._at = 0
-            # The end of the file may lack a line feed; csv reads such a line, and those with quotes.
+            # csv reads lines with quotes, and the last one of a file if it lacks a line feed.
             end = self._ahead.rfind(b"\n", self._at, self._at + self._size) + 1
             quote = self._ahead.find(b'"', self._at, end)
             if quote >= 0:
