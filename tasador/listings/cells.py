@@ -1,6 +1,6 @@
 """The cells of a column of a CSV, as places in the bytes of its lines.
 
-No Python object is made of a cell until its text is wanted. Equal cells are found, and codes of
+A cell becomes a Python object when its text is wanted. Equal cells are found, and codes of
 digits are read, by numpy: eight bytes of each cell at a time are one whole number.
 """
 
