@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.cells import Cells
+from tasador.listings.plain_cells import NUMBERED, read_plain_cells
 from tasador.listings.plain_texts import PLAIN
-from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, RULES, Kind, Rule
+from tasador.listings.rules import LARGEST_EXACT, LONGEST_TEXT, RULES, ZIP_DIGITS, Kind, Rule
 from tasador.listings.text_column import TextColumn, digits_of, distinct
 from tasador.listings.value_reader import (
     READERS,
@@ -36,10 +36,6 @@ _NUMBER = {int, float, _MISSING}
 # Kinds whose values may consist of digits alone, and the allowed numbers of digits. Those of a zip
 # code are five: fewer are read as another text.
 _DIGITS: dict[Kind, range] = {"code": range(1, LONGEST_TEXT + 1), "zip code": range(5, 6)}
-# The columns that a model looks up by number.
-_NUMBERED = ("brokered_by", "zip_code")
-# A zip code sent as a number is written with five digits.
-_ZIP_DIGITS = 5
 _PLAIN_NUMBERS = re.compile("[0-9.]*")
 
 
@@ -73,8 +69,8 @@ def read_columns(given: Mapping[str, Given], rows: int) -> ReadColumns:
     for rule in RULES:
         values = given.get(rule.column)
         if isinstance(values, Cells):
-            if (codes := _codes_of_cells(rule, values)) is not None:
-                read.columns[rule.column] = codes
+            if (plain := read_plain_cells(rule, values)) is not None:
+                read.columns[rule.column] = plain
                 continue
             values = values.distinct()
         if rule.kind == "number":
@@ -216,7 +212,7 @@ def whole_codes(rule: Rule, numbers: Array) -> Array | None:
     digits, that of any other code no leading zeros.
     """
     missing = np.isnan(numbers)
-    limit = 10**_ZIP_DIGITS if rule.kind == "zip code" else LARGEST_EXACT
+    limit = 10**ZIP_DIGITS if rule.kind == "zip code" else LARGEST_EXACT
     whole = ~np.signbit(numbers) & (numbers < limit) & (np.floor(numbers) == numbers)
     if not (whole | missing).all():
         return None
@@ -231,8 +227,8 @@ def _codes_of_numbers(rule: Rule, values: Given, read: ReadColumns) -> TextColum
     missing = wholes < 0
     codes: list[Any] = list(map(str, wholes.tolist()))
     if rule.kind == "zip code":
-        codes = [code.zfill(_ZIP_DIGITS) for code in codes]
-        short = ~missing & (wholes < 10 ** (_ZIP_DIGITS - 1))
+        codes = [code.zfill(ZIP_DIGITS) for code in codes]
+        short = ~missing & (wholes < 10 ** (ZIP_DIGITS - 1))
         if short.any():
             rows, given = np.flatnonzero(short).tolist(), _each(values)
             read.read_as.setdefault(rule.column, {}).update(
@@ -240,23 +236,7 @@ def _codes_of_numbers(rule: Rule, values: Given, read: ReadColumns) -> TextColum
             )
     for row in np.flatnonzero(missing).tolist():
         codes[row] = None
-    return TextColumn(codes, numbers=wholes if rule.column in _NUMBERED else None, missing=missing)
-
-
-def _codes_of_cells(rule: Rule, cells: Cells) -> TextColumn | None:
-    """The codes of cells such as 33156 or "33156.0", without a Python object for each."""
-    codes = cells.without_fraction() if rule.kind in _DIGITS else None
-    if codes is None:
-        return None
-    if rule.kind == "zip code":
-        if codes.sizes.max(initial=0) > _ZIP_DIGITS:
-            return None
-        codes = replace(codes, width=_ZIP_DIGITS)
-    numbers = codes.whole_numbers()
-    if numbers is None:
-        return None
-    numbered = numbers if rule.column in _NUMBERED else None
-    return TextColumn(codes, numbers=numbered, missing=numbers < 0)
+    return TextColumn(codes, numbers=wholes if rule.column in NUMBERED else None, missing=missing)
 
 
 def _codes_of_texts(rule: Rule, values: Sequence[Any], read: ReadColumns) -> TextColumn | None:
@@ -270,7 +250,7 @@ def _codes_of_texts(rule: Rule, values: Sequence[Any], read: ReadColumns) -> Tex
     if "" in texts:  # ".0" is not a whole number
         return None
     if rule.kind == "zip code":
-        texts = [text.zfill(_ZIP_DIGITS) if text else None for text in texts]
+        texts = [text.zfill(ZIP_DIGITS) if text else None for text in texts]
     codes = _plain_codes(rule, texts)
     if codes is not None and rule.column in REWORDED:
         changed = {
@@ -295,7 +275,7 @@ def _plain_codes(rule: Rule, values: Sequence[Any]) -> TextColumn | None:
     codes = list(values)
     for row in np.flatnonzero(missing).tolist():
         codes[row] = None  # it may be an empty text
-    numbers = digits.numbers() if rule.column in _NUMBERED else None
+    numbers = digits.numbers() if rule.column in NUMBERED else None
     return TextColumn(codes, numbers=numbers, missing=missing)
 
 

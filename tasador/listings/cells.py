@@ -28,6 +28,8 @@ _SLOT_BITS = 16
 
 _FRACTION = b".0"
 _ZEROS = np.uint64(int.from_bytes(b"0" * _WORD, "little"))
+_POINTS = np.uint64(int.from_bytes(b"." * _WORD, "little"))
+_LOW_BITS = np.uint64(0x0101010101010101)
 # Added to bytes, it gives those above 9 their highest bit.
 _TO_HIGH_BIT, _HIGH_BITS = np.uint64(0x7676767676767676), np.uint64(0x8080808080808080)
 _EMPTY_BITS = np.arange(8 * _WORD, -1, -8, dtype=np.uint64)
@@ -92,12 +94,31 @@ class Cells(Sequence[str | None]):
         numbers = np.zeros(len(self), dtype=np.uint64)
         for place, word in enumerate(self._words()):
             size = np.clip(self.sizes - place * _WORD, 0, _WORD)
-            # The last digit comes last in the word, and zeros before the first.
-            digits = (word ^ (_ZEROS & _MASKS[size])) << _EMPTY_BITS[size]
-            if ((digits | (digits + _TO_HIGH_BIT)) & _HIGH_BITS).any():
+            if (of_word := _number_of(word, size)) is None:
                 return None
-            numbers = numbers * _POWERS[size] + _number_of(digits)
+            numbers = numbers * _POWERS[size] + of_word
         return np.where(self.sizes > 0, numbers.astype(np.int64), -1)
+
+    def decimals(self) -> Array | None:
+        """The cells as float64 [n], NaN for a missing one.
+
+        None if any has other characters than digits and a point, or more than eight.
+        """
+        if self.sizes.max(initial=0) > _WORD:
+            return None
+        (word,) = self._words()
+        # The lowest byte that is a point, as words are searched for a byte.
+        others = word ^ _POINTS
+        points = (others - _LOW_BITS) & ~others & _HIGH_BITS
+        before = ((points & -points) >> np.uint64(7)) - np.uint64(1)  # all without a point
+        digits = word & before | (word >> np.uint64(8)) & ~before
+        size = self.sizes - (points != 0)
+        number = _number_of(digits, size)
+        if number is None or ((size == 0) & (self.sizes > 0)).any():
+            return None
+        fraction = np.where(points != 0, size - np.bitwise_count(before) // 8, 0)
+        # Both are whole numbers that a float holds, so their ratio is the float next to the text.
+        return np.where(self.sizes > 0, number / _POWERS[fraction], np.nan)
 
     def _words(self) -> list[Array]:
         """The bytes as whole numbers, uint64 [n], with zeros behind the end of a cell."""
@@ -136,8 +157,13 @@ def _equal_rows(words: list[Array]) -> Array | None:
     return None
 
 
-def _number_of(digits: Array) -> Array:
-    """The number of eight digits, the first in the lowest byte of a word."""
+def _number_of(word: Array, size: Array) -> Array | None:
+    """The numbers of up to eight digits, ``size`` [n], the first in the lowest byte of a ``word``
+    [n]; None if any has another character."""
+    # The last digit comes last in the word, and zeros before the first.
+    digits = (word ^ (_ZEROS & _MASKS[size])) << _EMPTY_BITS[size]
+    if ((digits | (digits + _TO_HIGH_BIT)) & _HIGH_BITS).any():
+        return None
     # Two digits become one of 100, then two of these one of 10,000, and so on.
     pairs = ((digits * np.uint64(10 << 8 | 1)) >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
     fours = ((pairs * np.uint64(100 << 16 | 1)) >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)

@@ -37,6 +37,9 @@ STATUSES = (FOR_SALE, SOLD, "ready_to_build")
 # The longest text of a value, in characters.
 LONGEST_TEXT = 200
 
+# A shorter zip code has lost zeros.
+ZIP_DIGITS = 5
+
 # Numbers of JSON are exact up to here; some parsers round larger ones.
 LARGEST_EXACT = 2**53
 

@@ -92,3 +92,19 @@ def test_sixteen_digits_are_whole_numbers():
     texts = ["1", "12345678", "123456789", "9" * 16, ""]
     assert column_of(texts).whole_numbers().tolist() == [*map(int, texts[:-1]), -1]
     assert column_of([*texts, "9" * 17]).whole_numbers() is None
+
+
+@given(st.lists(st.text("0123456789.", max_size=8), min_size=1, max_size=8))
+def test_decimals_are_those_of_python(texts):
+    found = column_of(texts).decimals()
+    try:
+        expected = [float(text) if text else math.nan for text in texts]
+    except ValueError:
+        assert found is None
+        return
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("text", ["1e3", "-1", "+1", " 1", "1 ", "1/2", "1:", "nan", "1" * 9, "."])
+def test_other_cells_are_no_decimals(text):
+    assert column_of(["1.5", "", text]).decimals() is None
