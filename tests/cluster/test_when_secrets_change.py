@@ -36,6 +36,8 @@ MOUNTED = {
 def test_no_request_fails_while_keys_and_passwords_are_rotated(served, measured):  # noqa: F811
     began = kit.python("from tasador.clock import now\nreport(now().isoformat())")
     predicted = []
+    # Awake: a pod that starts while the object store restarts has no model until it is back.
+    kit.until("predict is awake", lambda: kit.request("POST", "/predict", LISTING).is_success, 120)
 
     async def both():
         over = asyncio.Event()
