@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.processes import PeakMemory, postgres_seconds
 from benchmarks.report import ROOT, arguments, machine, table, write_section
+from tasador.machine.collector import collect_seldom
 from tasador.settings import Settings
 from tasador.source.stored import StoredBatch
 
@@ -243,6 +244,7 @@ def run(subject: str, settings: Settings, folder: Path) -> Measured:
 
 def run_subject(subject: str, folder: Path) -> None:
     """What the process of a subject does."""
+    collect_seldom()  # as commands and steps of flows do
     settings = Settings.load()
     if subject == "ingest":
         from tasador.ingestion import verbs

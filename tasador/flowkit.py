@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from tasador.errors import TasadorError
 from tasador.machine import environment
+from tasador.machine.collector import collect_seldom
 from tasador.machine.reachable import require_running
 from tasador.settings import Settings
 from tasador.tracing import spans
@@ -56,6 +57,7 @@ html { background: var(--bg); }
 
 def prepare() -> None:
     """Make the environment of a flow; call it before Metaflow is imported, which reads it then."""
+    collect_seldom()
     if "argo-workflows" in sys.argv:
         settings = Settings.load()
         if "create" in sys.argv and is_connected(settings):

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from tasador.errors import TasadorError
 from tasador.machine import environment
+from tasador.machine.collector import collect_seldom
 from tasador.machine.disk import disk_full
 
 # States of the machine, not faults of the code: a full disk, another account's folder, too many
@@ -29,6 +30,7 @@ def main() -> None:
         # kubectl needs the user's environment: KUBECONFIG, and what its login programs read.
         if sys.argv[1:2] != ["connect"]:
             environment.enter(("-m", "tasador", *sys.argv[1:]))
+        collect_seldom()
         _end_in_order()
         # Somebody waits: a command asks MLflow once more, flows ask longer.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

@@ -2,7 +2,7 @@
 
 ``files`` replaces files and folders whole, ``disk`` turns a full disk into an error that names it,
 ``environment`` decides what processes inherit from the user's, ``reachable`` says which services
-answer.
+answer, ``collector`` spares short processes the search for garbage.
 
 Imports ``settings`` and ``errors``.
 """
