@@ -14,6 +14,7 @@ from tasador.cli import (
     db,
     dead_letters,
     events,
+    lake,
     ledger,
     loop,
     models,
@@ -43,6 +44,7 @@ def make_app() -> typer.Typer:
     app.add_typer(events.app, name="events")
     app.add_typer(rollout.app, name="rollout")
     app.add_typer(db.app, name="db")
+    app.add_typer(lake.app, name="lake")
     app.add_typer(review.app, name="review")
     app.add_typer(user.app, name="user")
     for module in (platform, loop, models, ledger, approval, ratio_study, connect, user, backup):

@@ -5,7 +5,8 @@ creates databases and buckets, ``doctor`` checks the platform, ``lineage`` trace
 ``dead_letters`` lists and replays events, ``reviews`` draws a sample of predictions, ``signing``
 signs earlier versions, ``ratio_study`` (with ``census``) compares a model with the prices of a CSV,
 ``connect`` uses a cluster from this machine, ``exporter`` serves metrics, ``backup`` copies the
-platform and restores it. ``steps`` has the settings of a flow's step.
+platform and restores it, ``lake_table`` lists the clean files in an Iceberg table. ``steps`` has
+the settings of a flow's step.
 
 May import the events, the warehouse, the stores and the settings; no flow and no function.
 """

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tasador.operations.lake_table import METADATA_FOLDER
 from tasador.settings import Settings
 from tasador.stores.buckets import Buckets
 from tasador.warehouse.warehouse import Warehouse
 
-# Prices of files, which no batch names (scoring/verbs.py).
-_SCORES = "scores/"
+# Prices of files (scoring/verbs.py) and Iceberg's metadata, which no batch names.
+_OTHERS = ("scores/", METADATA_FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _objects(settings: Settings, named: dict[str, str]) -> Iterator[Finding]:
         stored |= {
             f"s3://{bucket}/{each.key}": each.size
             for each in lake.list(bucket)
-            if not each.key.startswith(_SCORES)
+            if not each.key.startswith(_OTHERS)
         }
     missing = [
         f"{by} names {uri}, which does not exist: restore it from a backup"

@@ -119,7 +119,7 @@ def ensure_databases(database_url: str, names: Sequence[str]) -> None:
     url = connect(database_url).url.set(database="postgres")
     engine = connect(url.render_as_string(hide_password=False))
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    with _translated_errors(engine), autocommit.connect() as connection:
+    with translated_errors(engine), autocommit.connect() as connection:
         existing = set(connection.scalars(text("SELECT datname FROM pg_database")))
         for name in names:
             if name not in existing:
@@ -131,7 +131,7 @@ def ensure_databases(database_url: str, names: Sequence[str]) -> None:
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction; raises StoreUnavailable, or TasadorError if the schema is missing."""
-    with _translated_errors(engine), engine.begin() as connection:
+    with translated_errors(engine), engine.begin() as connection:
         yield connection
 
 
@@ -142,10 +142,10 @@ def advisory_lock(engine: Engine, name: str) -> Iterator[None]:
     A separate connection holds it, so it is released when the process ends, even if killed.
     """
     key = {"name": name}
-    with _translated_errors(engine):
+    with translated_errors(engine):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
-        with _translated_errors(engine):
+        with translated_errors(engine):
             connection.execute(text("select pg_advisory_lock(hashtextextended(:name, 0))"), key)
         try:
             yield
@@ -170,7 +170,8 @@ def _finite(value: Any) -> Any:
 
 
 @contextmanager
-def _translated_errors(engine: Engine) -> Iterator[None]:
+def translated_errors(engine: Engine) -> Iterator[None]:
+    """Raise Tasador's errors for the database's: InvalidValue, DiskFull, StoreUnavailable, ..."""
     try:
         yield
     except (DBAPIError, psycopg2.Error) as error:

@@ -18,6 +18,11 @@ union select clean_uri, 'batch ' || batch_id from ops.batches where clean_uri <>
 union select model_uri || '/manifest.json', 'version ' || version from ops.model_history
 where decision in ('promoted', 'approved', 'rolled_back')
 """
+# Without its current metadata nobody can read an Iceberg table.
+_ICEBERG_METADATA = """
+union select metadata_location, 'the Iceberg table ' || table_namespace || '.' || table_name
+from lake.iceberg_tables
+"""
 # Rows of a batch by table; a batch that is being ingested has none yet.
 _ROWS = """
 select batch_id, payload_deleted_at is not null,
@@ -74,9 +79,9 @@ class Consistency(Database):
         return found
 
     def named_objects(self) -> dict[str, str]:
-        """The URIs of the objects that batches and promotions name, and what names them."""
+        """The URIs of the objects that batches, promotions and the lake name, and by what."""
         with self._begin() as connection:
-            rows = connection.execute(text(NAMED_OBJECTS)).all()
+            rows = connection.execute(text(NAMED_OBJECTS + _ICEBERG_METADATA)).all()
         return {row.uri: row.named_by for row in rows}
 
     def undecided_versions(self) -> list[tuple[str, int, str, int]]:

@@ -32,13 +32,19 @@ TABLES = tuple(sorted(table.fullname for table in schema.METADATA.tables.values(
 VIEWS = tuple(
     f"reports.{name}" for name in ("batches", "listings", "predictions", "refused_rows", "versions")
 )
-_READS = {name: "select" for name in TABLES if name not in PEOPLE}
+# The catalog of the Iceberg table: flows write it, and who queries the lake reads it.
+CATALOG = frozenset(name for name in TABLES if name.startswith("lake."))
+_READS = {name: "select" for name in TABLES if name not in PEOPLE | CATALOG}
 
 # part -> table -> privileges. Nobody may create, change or drop one of Tasador's tables: the job
 # that prepares the database does, as its owner.
 GRANTS: Mapping[str, Mapping[str, str]] = {
     # Steps, the console, and people's machines.
-    "flows": {**dict.fromkeys(TABLES, _ALL), **dict.fromkeys(VIEWS, "select")},
+    "flows": {
+        **dict.fromkeys(TABLES, _ALL),
+        **dict.fromkeys(CATALOG, "select, insert, update"),
+        **dict.fromkeys(VIEWS, "select"),
+    },
     "record": {
         **_READS,
         "raw.inference_logs": "select, insert",
@@ -62,11 +68,11 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "ops.batches": "select, update",
     },
     # People and their tools, who query the warehouse.
-    "analyst": dict.fromkeys(VIEWS, "select"),
+    "analyst": dict.fromkeys((*VIEWS, *sorted(CATALOG)), "select"),
 }
 # Each of these has one database, and no other.
 OWNERS = ("mlflow", "metaflow")
-_SCHEMAS = ("clean", "ops", "optuna", "raw", "reports")
+_SCHEMAS = ("clean", "lake", "ops", "optuna", "raw", "reports")
 # Letters that mean the same in a URL, in a list and in SQL.
 _PASSWORD = re.compile(r"[A-Za-z0-9._~-]{16,}")
 

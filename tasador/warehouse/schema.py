@@ -18,7 +18,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON
 
 from tasador.listings.listing import COLUMNS
-from tasador.warehouse import account_tables, rollout_tables, shadow_tables, total_tables
+from tasador.warehouse import (
+    account_tables,
+    catalog_tables,
+    rollout_tables,
+    shadow_tables,
+    total_tables,
+)
 from tasador.warehouse.columns import (
     integer_column,
     json_column,
@@ -29,8 +35,9 @@ from tasador.warehouse.columns import (
 )
 from tasador.warehouse.prediction_checks import PREDICTION_CHECKS
 
-# The tables of people, of rollouts, of shadows and of totals are among its tables.
+# The tables of people, of rollouts, of shadows, of totals and of Iceberg are among its tables.
 METADATA = account_tables.accounts.metadata
+iceberg_tables = catalog_tables.iceberg_tables
 rollout_history, rollout_pauses = rollout_tables.rollout_history, rollout_tables.rollout_pauses
 shadows, shadow_predictions = shadow_tables.shadows, shadow_tables.shadow_predictions
 prediction_totals = total_tables.prediction_totals

@@ -91,7 +91,7 @@ COMPLETION = {
 }
 SLOW_IMPORTS = {
     *("alembic", "boto3", "httpx", "metaflow", "mlflow", "numpy", "pandas", "psycopg2", "pyarrow"),
-    *("pydantic", "rich", "sklearn", "sqlalchemy", "starlette", "xgboost"),
+    *("pydantic", "pyiceberg", "rich", "sklearn", "sqlalchemy", "starlette", "xgboost"),
     *("tasador.drift", "tasador.operations.pipeline", "tasador.training", "tasador.warehouse"),
 }
 

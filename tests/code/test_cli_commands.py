@@ -17,6 +17,7 @@ from tasador.errors import ConfigurationError, TasadorError
 from tasador.local.platform import PartStatus
 from tasador.machine.environment import whoami
 from tasador.operations.consistency import Finding
+from tasador.operations.lake_table import Synced
 from tasador.rollout.shadow_report import shadow_report
 from tasador.stores.model_version import ModelVersion
 from tests.kit.records import (
@@ -57,6 +58,20 @@ def invoke(monkeypatch, tmp_path, actions):
         return result
 
     return run
+
+
+def test_lake_sync_says_what_the_table_holds(invoke, monkeypatch):
+    synced = Synced(added=3, files=1_003, rows=1_084_909, metadata="s3://data-clean/iceberg/m.json")
+    monkeypatch.setattr("tasador.operations.lake_table.sync", lambda _: synced)
+    assert invoke("lake", "sync").output.splitlines() == [
+        "3 files added: clean.listings has 1,084,909 rows in 1,003 files",
+        "metadata: s3://data-clean/iceberg/m.json",
+    ]
+    monkeypatch.setattr(
+        "tasador.operations.lake_table.sync",
+        lambda _: Synced(added=0, files=0, rows=0, metadata=""),
+    )
+    assert invoke("lake", "sync").output.startswith("there is no table yet")
 
 
 def test_db_prune_deletes_until_nothing_is_old(invoke, monkeypatch):

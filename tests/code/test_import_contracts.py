@@ -57,6 +57,7 @@ def test_no_circle_is_hidden_by_an_import_for_types_alone(checkout):
         # A new module or folder needs a layer.
         ("tasador/newfolder.py", "VALUE = 1", "folders below it"),
         ("tasador/stores/registry.py", "from mlflow import MlflowClient", "MLflow's package"),
+        ("tasador/ingestion/verbs.py", "from pyiceberg.table import Table", "pyiceberg, slow"),
         ("tasador/stores/lake.py", "import functions.host", "knows no function"),
         ("tasador/rollout/plan.py", "from tasador.rollout import verbs", "import circle"),
         ("tasador/monitoring/policy.py", "import pandas", "The core needs"),

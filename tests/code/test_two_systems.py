@@ -465,6 +465,7 @@ ROWS = {
     "operations/backup/create.py": ("backup",),
     "operations/backup/restore.py": ("restore",),
     "operations/dead_letters.py": ("dead-letters replay",),
+    "operations/lake_table.py": ("lake sync",),
     "operations/provision.py": ("provision, `tasador up`",),
     "operations/retention.py": ("db prune",),
     "rollout/pause.py": ("rollout resume",),

@@ -265,6 +265,8 @@ def test_restore_after_the_loss_of_the_machine(served, new_home, tmp_path, monke
         "batches": json.loads(tasador(alone, "batch", "list", "--json")),
     }
     card = get_card(alone)
+    lake = tasador(alone, "lake", "sync")
+    assert lake.startswith("2 files added: clean.listings has ")
 
     first = json.loads(tasador(alone, "backup", str(folder), "--json"))
     assert first["missing"] == []
@@ -295,6 +297,7 @@ def test_restore_after_the_loss_of_the_machine(served, new_home, tmp_path, monke
         assert rollouts[0][: len(rollouts[1])] == rollouts[1]
         assert after == before
         assert get_card(restored) == card
+        assert tasador(restored, "lake", "sync") == lake.replace("2 files added", "0 files added")
         with httpx.Client(base_url=restored.functions_url, timeout=60, trust_env=False) as client:
             again = client.post("/predict", json=ask).json()
         assert (again["price"], again["intervals"]) == (price["price"], price["intervals"])

@@ -109,7 +109,7 @@ def test_migrations_match_the_tables_of_the_schema(settings):
                 opts={
                     "include_schemas": True,
                     "include_name": lambda name, kind, _: (
-                        kind != "schema" or name in ("raw", "clean", "ops")
+                        kind != "schema" or name in ("raw", "clean", "ops", "lake")
                     ),
                     "version_table": "schema_version",
                     "version_table_schema": "ops",
@@ -330,7 +330,7 @@ def test_concurrent_migrations(platform):
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("drop schema raw cascade; drop schema clean cascade")
-            cursor.execute("drop schema ops cascade")
+            cursor.execute("drop schema ops cascade; drop schema lake cascade")
         connection.close()
         with Warehouse(own.database_url) as warehouse:
             with pytest.raises(TasadorError, match="tasador up"):
