@@ -1,11 +1,13 @@
-"""The components that put a larger engine in the place of a part (docs/scale.md), each applied."""
+"""The components of docs/scale.md, each applied: larger engines, and readers of the lake."""
 
 import os
 import subprocess
 
 import kubernetes_validate
 import pytest
+from typer.testing import CliRunner
 
+from tasador.cli.app import make_app
 from tests.kit import manifests as kit
 from tests.kit.network_policies import Pod, passes
 
@@ -35,7 +37,7 @@ def applied(tmp_path_factory):
         assert done.returncode == 0, done.stderr
         objects = kit.objects_of(done.stdout)
         for each in objects:
-            if each["apiVersion"] in ("v1", "apps/v1", "networking.k8s.io/v1"):
+            if each["apiVersion"] in ("v1", "apps/v1", "batch/v1", "networking.k8s.io/v1"):
                 kubernetes_validate.validate(each, "1.32", strict=True)
             elif each["kind"] in ("Broker", "Cluster"):
                 kit.validate(each)
@@ -80,6 +82,25 @@ def test_managed_stores_take_the_place_of_postgres_and_seaweedfs(applied):
 def test_web_app_alone_calls_an_openid_provider(applied):
     objects = applied("openid")
     assert may_call(objects, Pod("provider", {}, ""), 443) == {"web"}
+
+
+def test_the_iceberg_table_gets_new_files_each_hour_with_the_rights_of_flows(applied):
+    objects = applied("iceberg")
+    job = kit.named(objects, "CronJob")["lake-sync"]
+    assert job["metadata"]["namespace"] == "tasador"
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]
+    secrets = {name for name, _ in kit.secrets_read(pod["spec"])}
+    assert secrets == {"tasador-endpoints", "tasador-flows"}
+    (container,) = pod["spec"]["containers"]
+    python, *command = container["command"]
+    assert (python, command[:2]) == ("python", ["-m", "tasador"])
+    assert CliRunner().invoke(make_app(), [*command[2:], "--help"]).exit_code == 0
+    policies = list(kit.named(objects, "NetworkPolicy").values())
+    caller = Pod("lake-sync", pod["metadata"]["labels"])
+    for name, port in (("postgres", 5432), ("objects", 8333)):
+        assert passes(policies, caller, Pod(name, {NAME: name}), port)
+    assert not passes(policies, caller, Pod("mlflow", {NAME: "mlflow"}), 5000)
+    assert not passes(policies, caller, Pod("internet", {}, ""), 443)
 
 
 def test_cloudnative_pg_answers_under_the_name_of_postgres(applied):
