@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
-from tasador.ingestion.arrow import number_array
+from tasador.arrow import number_array
 from tasador.ingestion.row_texts import number_texts
 from tasador.listings.listing import COLUMNS
 

@@ -108,6 +108,8 @@ def _cells(texts: Sequence[str]) -> Sequence[str]:
 
 def _cell(text: str) -> str:
     """A text that no spreadsheet evaluates, quoted where CSV needs it."""
+    if not _UNUSUAL.search(text):
+        return text
     text = safe_cell(text)
     if any(character in text for character in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,6 @@ from tasador.listings.csv_file import TableError
 from tasador.listings.listing import INPUTS
 from tasador.listings.text_column import TextColumn
 from tasador.model.bundle import Bundle
-from tasador.model.confidence import CLASSES
 from tasador.model.intervals import LEVELS
 from tasador.model.model_ref import ModelRef
 from tasador.model.predictions import Predictions
@@ -29,11 +29,11 @@ from tasador.scoring.price_file import (
     OpenListings,
     ReadBlock,
     ScoreSummary,
+    ahead,
     open_listings,
     read_blocks,
 )
 
-ID = "prediction_id"
 # The bins of the histogram of prices, in powers of ten.
 PRICE_BINS = np.linspace(4.0, 8.0, 81)
 
@@ -102,41 +102,55 @@ def price_part(
 ) -> Scored:
     """Price the rows of a part into a Parquet file, and into ``rows`` as CSV for COPY, if given.
 
-    Messages name places in the whole file. The columns of ``out`` are the keys as text, then those
-    of ``_schema``. Raises TableError.
+    Messages name places in the whole file. The columns of ``out`` are those of ``schema_of``.
+    Raises TableError.
     """
     import pyarrow.parquet as pq
 
-    listings = _moved(_opened(part.path, pricing.keys), part.offset)
+    from tasador.scoring.price_table import ID, ids_of, repeating, schema_of, table_of
+
+    if ID in pricing.keys:
+        raise TableError(f"{ID} cannot be a key: the output has a column of that name")
+    listings = _moved(open_listings(part.path, pricing.keys), part.offset)
     prices = np.zeros(len(PRICE_BINS) - 1, dtype=np.int64)
-    schema = _schema(pricing.keys)
     writer = csv.writer(rows, lineterminator="\n") if rows is not None else None
     done = 0
-    with pq.ParquetWriter(out, schema, compression="zstd") as file:
-        for read in read_blocks(listings):
+
+    def write(read: ReadBlock, predictions: Predictions, latency_ms: float) -> None:
+        nonlocal done
+        keys = {
+            key: read.block.texts(place)
+            for key, place in zip(pricing.keys, listings.key_places, strict=True)
+        }
+        ids = ids_of(f"{pricing.prefix}-{number:05d}", done, read.block.rows)
+        problems = {
+            row: [f"{problem.field} {problem.reason}" for problem in found]
+            for row, found in read.problems.items()
+        }
+        warnings = warnings_of(read.columns, predictions, pricing.bundle.encoders)
+        file.write_table(table_of(keys, ids, predictions, problems, warnings))
+        if writer is not None:
+            records = _records(pricing, ids.to_pylist(), read, predictions, warnings, latency_ms)
+            writer.writerows(records)
+        prices[:] += np.histogram(
+            np.clip(np.log10(predictions.price), PRICE_BINS[0], PRICE_BINS[-1]), PRICE_BINS
+        )[0]
+        done += read.block.rows
+
+    schema, dictionaries = schema_of(pricing.keys), repeating(pricing.keys)
+    with (
+        pq.ParquetWriter(out, schema, compression="zstd", use_dictionary=dictionaries) as file,
+        ThreadPoolExecutor(1, "write") as thread,
+    ):
+        last = thread.submit(lambda: None)
+        for read in ahead(read_blocks(listings)):
             began = time.perf_counter()
             predictions = pricing.bundle.predict(read.columns)
             latency_ms = round((time.perf_counter() - began) * 1000 / max(1, read.block.rows), 3)
-            warnings = warnings_of(read.columns, predictions, pricing.bundle.encoders)
-            ids = [
-                f"{pricing.prefix}-{number:05d}-{row:08d}"
-                for row in range(done, done + read.block.rows)
-            ]
-            keys = [read.block.texts(place) for place in listings.key_places]
-            file.write_table(_table(schema, keys, ids, read, predictions, warnings))
-            if writer is not None:
-                writer.writerows(_records(pricing, ids, read, predictions, warnings, latency_ms))
-            prices += np.histogram(
-                np.clip(np.log10(predictions.price), PRICE_BINS[0], PRICE_BINS[-1]), PRICE_BINS
-            )[0]
-            done += read.block.rows
+            last.result()
+            last = thread.submit(write, read, predictions, latency_ms)
+        last.result()
     return Scored.of(listings.summary, prices)
-
-
-def _opened(part: Path, keys: Sequence[str]) -> OpenListings:
-    if ID in keys:
-        raise TableError(f"{ID} cannot be a key: the output has a column of that name")
-    return open_listings(part, keys)
 
 
 def _moved(listings: OpenListings, offset: int) -> OpenListings:
@@ -151,61 +165,6 @@ def _moved(listings: OpenListings, offset: int) -> OpenListings:
             yield replace(block, first=moved)
 
     return listings._replace(table=replace(listings.table, blocks=blocks()))
-
-
-# -- Parquet ---------------------------------------------------------------------------------------
-
-
-def _schema(keys: Sequence[str]) -> Any:
-    import pyarrow as pa
-
-    texts = pa.list_(pa.string())
-    bounds = [f"{end}{level}" for level in LEVELS for end in ("lo", "hi")]
-    return pa.schema(
-        [
-            *((key, pa.string()) for key in keys),
-            (ID, pa.string()),
-            *((name, pa.float64()) for name in ("price", *bounds, "fsd")),
-            ("confidence", pa.string()),
-            ("missing", texts),
-            ("problems", texts),
-            ("warnings", texts),
-        ]
-    )
-
-
-def _table(
-    schema: Any,
-    keys: Sequence[Sequence[str]],
-    ids: Sequence[str],
-    read: ReadBlock,
-    predictions: Predictions,
-    warnings: dict[int, list[str]],
-) -> Any:
-    import pyarrow as pa
-
-    rows, confidence = read.block.rows, predictions.confidence
-    problems = {
-        row: [f"{problem.field} {problem.reason}" for problem in found]
-        for row, found in read.problems.items()
-    }
-    bounds = [
-        side[level].round(2) for level in LEVELS for side in (predictions.low, predictions.high)
-    ]
-    nothing = [None] * rows
-    columns = [
-        *keys,
-        ids,
-        predictions.price.round(2),
-        *bounds,
-        nothing if confidence is None else confidence.fsd,
-        nothing if confidence is None else [CLASSES[code] for code in confidence.classes.tolist()],
-        predictions.missing,
-        [problems.get(row, []) for row in range(rows)],
-        [warnings.get(row, []) for row in range(rows)],
-    ]
-    arrays = [pa.array(values, each.type) for values, each in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 # -- raw.inference_logs ----------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def price_csv(
             # Threads read the next block, and write the last one.
             with part.open("wb") as file, ThreadPoolExecutor(1, "write") as writer:
                 last: Future[object] = writer.submit(file.write, header_line(keys))
-                for read in _ahead(read_blocks(listings, most)):
+                for read in ahead(read_blocks(listings, most)):
                     useless = strict and summary.rows_with_problems
                     priced = None if useless else pricer(read.columns)
                     last.result()
@@ -228,7 +228,7 @@ def _count(problem: FieldProblem, where: str, summary: ScoreSummary) -> None:
         summary.first_problem = summary.first_problem or says
 
 
-def _ahead(items: Iterable[T]) -> Iterator[T]:
+def ahead(items: Iterable[T]) -> Iterator[T]:
     """The items; a thread makes the next one while the caller uses one."""
     iterator = iter(items)
     with ThreadPoolExecutor(1, "read") as pool:
