@@ -3,9 +3,10 @@
 python benchmarks/score.py --bundle DIR                     # 1,000,000 simulated rows
 python benchmarks/score.py --bundle DIR --csv FILE --rows N # real listings, repeated
 
-All are measured in turns, --runs times; the best of each counts. The model alone prices columns
-that were read before. "A part of the score flow" is what a task of it does with a part that it has
-fetched. Listings of places that the bundle does not know cost a warning each.
+All are measured in turns, --runs times: rates and times are the best of each, shares the middle
+one of the runs. The model alone prices columns that were read before. "A part of the score flow" is
+what a task of it does with a part that it has fetched. Listings of places that the bundle does not
+know cost a warning each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from benchmarks.processes import PeakMemory
@@ -47,29 +49,26 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--bundle", type=Path, required=True, help="folder of `tasador train`")
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         path = write_csv(Path(scratch) / "in.csv", options.csv, options.rows)
         tenth = first_rows(path, options.rows // 10)
         peaks = [peak_memory(options.bundle, file) for file in (tenth, path)]
         actions = subjects(options.bundle, path)
+        *_, alone = actions
         runs = [
             {name: took(action) for name, action in actions.items()} for _ in range(options.runs)
         ]
-    best = {
-        name: Took(*map(min, zip(*(run[name] for run in runs), strict=True))) for name in actions
-    }
-    *_, alone = best.values()
     rows = [
         [
             name,
-            f"{options.rows / took.seconds:,.0f}",
-            f"{alone.seconds / took.seconds:.2f}",
-            f"{1e6 * took.processor / options.rows:.1f}",
-            f"{alone.processor / took.processor:.2f}",
+            f"{options.rows / min(run[name].seconds for run in runs):,.0f}",
+            f"{median(run[alone].seconds / run[name].seconds for run in runs):.2f}",
+            f"{1e6 * min(run[name].processor for run in runs) / options.rows:.1f}",
+            f"{median(run[alone].processor / run[name].processor for run in runs):.2f}",
         ]
-        for name, took in best.items()
+        for name in actions
     ]
     rate = "share of the model's rate"
     text = (
