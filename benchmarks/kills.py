@@ -42,7 +42,7 @@ _SIZES = (73_784, 94_551, 230_366, 4_055, 320_696, 361_457)
 _SEED = 1
 _TWO = "two at once, from nothing"
 # Seconds between a start and its kill: some kills hit the imports, some the last writes.
-_SOONEST, _LATEST = 0.5, 15.0
+_SOONEST, _LATEST = 0.3, 2.0
 # A missing value differs from an empty text.
 _HASHED = ", ".join(f"coalesce({name}, chr(30))" for name in COLUMNS)
 _SUM = f"count(*), sum(hashtextextended(concat_ws(chr(31), number, {_HASHED}), 0)::numeric)"
