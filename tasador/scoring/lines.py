@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -65,8 +66,11 @@ def output_lines(
     """The lines of some rows: the columns ``keys``, then those of OUTPUT; ``problems`` by row."""
     if not len(priced.price):
         return b""
-    cells = zip(*map(_cells, keys), _numbers(priced), _ends(priced, problems), strict=True)
-    return "".join(map(",".join, cells)).encode()
+    columns: list[Iterable[str]] = []
+    for column in (*map(_cells, keys), _numbers(priced)):
+        columns += column, repeat(",")
+    rows = zip(*columns, _ends(priced, problems), strict=False)
+    return "".join(chain.from_iterable(rows)).encode()
 
 
 def _numbers(priced: PricedRows) -> Sequence[str]:
