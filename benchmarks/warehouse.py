@@ -35,8 +35,8 @@ _STATEMENT = 100_000  # predictions
 _FILL = text("""
 insert into raw.inference_logs (prediction_id, predicted_at, correlation_id, model_name,
     model_version, model_digest, revision, listing, price, intervals, missing, warnings, latency_ms)
-select 'p-' || n, now() - interval '365 days' * (n / cast(:rows as float8)), 'c', 'tasador-price', 1 + n % 4,
-    'digest', 'predict-00001',
+select 'p-' || n, now() - interval '365 days' * (n / cast(:rows as float8)), 'c',
+    'tasador-price', 1 + n % 4, 'digest', 'predict-00001',
     jsonb_build_object('state', (array['Texas', 'Ohio', 'Utah', 'Florida'])[1 + n % 4],
                        'city', 'Town ' || n % 500, 'bed', n % 6, 'house_size', 500 + n % 4000),
     100000 + n % 900000, '{"90": [90000, 200000]}', '["acre_lot"]', '[]', 0.2 + (n % 997) / 300.0
