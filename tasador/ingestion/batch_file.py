@@ -25,7 +25,7 @@ def write_parquet(columns: Path, out: Path, batch_id: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from tasador.arrow import scalar
+    from tasador.listings.arrow import scalar
 
     with pa.OSFile(str(columns)) as file, pa.ipc.open_stream(file) as blocks:
         place = blocks.schema.get_field_index("row_number")

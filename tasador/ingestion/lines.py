@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasador.arrow import scalar
+from tasador.listings.arrow import scalar
 
 _BACKSLASH, _SPACE = ord("\\"), ord(" ")
 

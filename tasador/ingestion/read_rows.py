@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
-from tasador.arrow import bool_array, bytes_array, number_array, scalar, text_array
 from tasador.ingestion.lines import content_of, copy_lines, lines_of
 from tasador.ingestion.received_columns import received_column
 from tasador.ingestion.row_texts import number_texts, row_as_json, row_texts
 from tasador.ingestion.uniform_rows import read_uniform
 from tasador.listings.arrays import arrays_of
+from tasador.listings.arrow import bool_array, bytes_array, number_array, scalar, text_array
 from tasador.listings.by_column import Given, read_columns
 from tasador.listings.listing import (
     COLUMNS,

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
-from tasador.arrow import number_array, text_array
 from tasador.ingestion.row_texts import column_texts, number_texts
 from tasador.ingestion.uniform_rows import Cells
+from tasador.listings.arrow import number_array, text_array
 from tasador.listings.by_column import Given, whole_codes
 from tasador.listings.rules import LONGEST_TEXT, Kind, Rule
 from tasador.listings.text_column import TextColumn

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
-from tasador.arrow import number_array, scalar, text_array
+from tasador.listings.arrow import number_array, scalar, text_array
 from tasador.listings.listing import COLUMNS
 from tasador.listings.rules import LARGEST_EXACT
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
-from tasador.arrow import number_array
 from tasador.ingestion.row_texts import number_texts
+from tasador.listings.arrow import number_array
 from tasador.listings.listing import COLUMNS
 
 _LAYOUT = re.compile(

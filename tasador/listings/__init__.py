@@ -4,8 +4,8 @@
 ``listing`` reads one listing, ``by_column`` a table (``plain_cells`` and ``plain_texts`` find the
 columns that need no reading), ``csv_file`` the rows of a CSV (``csv_bytes`` unpacks it,
 ``lines_ahead`` and ``plain_csv`` read many plain lines at once, as ``cells``). ``arrays`` and
-``text_column`` are the forms that numeric code works on, ``table`` makes pandas frames, ``states``
-has the names of the states.
+``text_column`` are the forms that numeric code works on, ``arrow`` makes Arrow arrays of them and
+``table`` pandas frames, ``states`` has the names of the states.
 
 May import errors and arrays; nothing of the model or the loop.
 """

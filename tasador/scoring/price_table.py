@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
-from tasador.arrow import number_array, scalar, text_array
+from tasador.listings.arrow import number_array, scalar, text_array
 from tasador.model.confidence import CLASSES
 from tasador.model.intervals import LEVELS
 from tasador.model.predictions import Predictions
