@@ -1,21 +1,33 @@
-"""A headless Chromium, driven over the DevTools protocol with real input events."""
+"""A headless Chromium, driven by Playwright, with the few words that the tests use.
 
-import base64
-import contextlib
-import itertools
+Playwright runs in another thread: its synchronous API would leave an event loop running in the
+thread of the tests, where ``asyncio.run`` then fails.
+"""
+
 import json
 import os
+import re
 import shutil
-import subprocess
-from pathlib import Path
+from contextlib import contextmanager
+from functools import partial
 
-import httpx
-import websocket
+from anyio.from_thread import start_blocking_portal
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Error, async_playwright
 
 from tests.kit.waiting import wait_for
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowDown": 40}
+# Evaluates an expression for a second, in the page: a message each time would take more processor
+# time. Playwright's wait_for_function evaluates text later, which our pages' policy forbids. A new
+# document has no body at first.
+LOOK = """(async () => {
+    for (const end = Date.now() + 1000; Date.now() < end;) {
+        const value = document.body && (%s);
+        if (value) return value instanceof Node || value;
+        await new Promise(resolve => setTimeout(resolve, 30));
+    }
+})()"""
 
 
 def find():
@@ -24,178 +36,127 @@ def find():
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-@contextlib.contextmanager
-def browser(folder):
-    """Run Chromium with its profile in ``folder``; yields a function that opens a page."""
-    options = [
-        "--headless=new",
-        "--remote-debugging-port=0",
-        f"--user-data-dir={folder}",
-        "--window-size=1280,1000",
-        "--no-first-run",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        # Chromium's own sandbox refuses to work for root.
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),
-    ]
-    with (Path(folder) / "chromium.log").open("w") as log:
-        process = subprocess.Popen(
-            [find(), *options, "about:blank"], stdout=log, stderr=log, start_new_session=True
+@contextmanager
+def browser():
+    """Run Chromium with a new profile; yields ``Page`` without its first two arguments.
+
+    Its pages share a cache of files and of compiled scripts, which saves much of their time.
+    """
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(async_playwright()) as playwright,
+    ):
+        launch = partial(
+            playwright.chromium.launch_persistent_context,
+            "",
+            executable_path=find(),
+            args=["--disable-gpu"],
+            viewport={"width": 1280, "height": 1000},
         )
-    try:
-        port_file = Path(folder) / "DevToolsActivePort"
-
-        def is_ready():
-            assert process.poll() is None, "Chromium ended; chromium.log in its folder says why"
-            return port_file.is_file() and "\n" in port_file.read_text()
-
-        wait_for(is_ready, 30, what="Chromium")
-        address = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
-        yield lambda: Page(address)
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with portal.wrap_async_context_manager(portal.call(launch)) as profile:
+            yield partial(Page, portal, profile)
 
 
 class Page:
-    """One tab; ``requests`` are the URLs that it requested, ``errors`` those of its console."""
+    """One tab of the profile, or ``apart`` from it with Playwright's options for a page.
 
-    def __init__(self, address):
+    ``requests`` are the URLs that it requested, ``errors`` those of its console.
+    """
+
+    def __init__(self, portal, profile, *, apart=False, **options):
         self.requests, self.errors = [], []
-        with httpx.Client(base_url=address, trust_env=False) as client:
-            target = client.put("/json/new?about:blank").json()
-        self._socket = websocket.create_connection(
-            target["webSocketDebuggerUrl"], suppress_origin=True, timeout=30
-        )
-        self._numbers = itertools.count(1)
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
+        self._portal = portal
+        self._page = self._do(self._new, profile.browser if apart else profile, options)
+
+    async def _new(self, owner, options):
+        page = await owner.new_page(**options)
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.errors.append(error.stack or error.message))
+        return page
+
+    def _note(self, message):
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location['url']})")
+
+    def _do(self, method, *arguments, **options):
+        return self._portal.call(partial(method, *arguments, **options))
 
     def close(self):
-        self.call("Page.close")
-        self._socket.close()
+        self._do(self._page.close)
 
     def call(self, method, **parameters):
-        """Send a command of the protocol; returns its result."""
-        number = next(self._numbers)
-        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while True:
-            message = json.loads(self._socket.recv())
-            if message.get("id") == number:
-                assert "error" not in message, f"{method}: {message['error']}"
-                return message["result"]
-            self._note(message.get("method"), message.get("params", {}))
+        """Send a command of the DevTools protocol, for what Playwright lacks."""
+        self._do(self._call, method, parameters)
 
-    def _note(self, event, details):
-        if event == "Network.requestWillBeSent":
-            self.requests.append(details["request"]["url"])
-        elif event == "Network.webSocketCreated":
-            self.requests.append(details["url"])
-        elif event == "Runtime.exceptionThrown":
-            self.errors.append(details["exceptionDetails"])
-        elif event == "Log.entryAdded" and details["entry"]["level"] == "error":
-            self.errors.append(details["entry"])
+    async def _call(self, method, parameters):
+        session = await self._page.context.new_cdp_session(self._page)
+        await session.send(method, parameters)
+        await session.detach()
 
     def open(self, url):
-        self.call("Page.navigate", url=url)
-        self.wait("document.readyState === 'complete'")
+        self._do(self._page.goto, url)
 
-    def js(self, expression):
-        """The value of a JavaScript expression."""
-        reply = self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
-        return reply["result"].get("value")
+    def prepare(self, script):
+        """Run the JavaScript in each document that is opened from now on, before its own."""
+        self._do(self._page.add_init_script, script)
+
+    def include(self, path):
+        """Run a file of JavaScript, as a script of the page."""
+        self._do(self._page.add_script_tag, path=path)
+
+    def js(self, expression, argument=None):
+        """The value of a JavaScript expression, or of a function for the argument."""
+        return self._do(self._page.evaluate, expression, argument)
 
     def wait(self, expression, seconds=30):
         """Wait until the JavaScript expression is true; returns its value."""
-        # A new document has no element at first.
-        value = f"document.body && (v => v instanceof Node || v)({expression})"
         try:
-            return wait_for(lambda: self.js(value), seconds, what=expression)
+            # A document that is being replaced by another one answers with an error.
+            return wait_for(
+                lambda: self.js(LOOK % expression), seconds, ignored=(Error,), what=expression
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text()}") from None
 
     def text(self, selector="body"):
-        return self.js(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
+        return self.js("selector => document.querySelector(selector)?.innerText ?? ''", selector)
 
     def shows(self, text, selector="body", *, exactly=False):
-        """Wait until the element has the text, or is nothing but it; returns all of its text.
+        """Wait until the element has the text, or is nothing but it.
 
         What an action changes comes later on a busy machine: a test that reads once, loses.
         """
-
-        def shown():
-            whole = self.text(selector)
-            return (whole if whole == text else "") if exactly else text in whole and whole
-
-        try:
-            return wait_for(shown, 30, what=f"{text!r} in {selector}")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.text()}") from None
+        shown = f"(document.querySelector({json.dumps(selector)})?.innerText ?? '')"
+        wanted = json.dumps(text)
+        self.wait(f"{shown} === {wanted}" if exactly else f"{shown}.includes({wanted})")
 
     def texts(self, selector):
-        elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
-        return self.js(f"{elements}.map(e => e.innerText.trim())")
+        found = self._do(self._page.locator(selector).all_inner_texts)
+        return [text.strip() for text in found]
 
     def click(self, selector):
-        """A real click in the middle of the element."""
-        where = self.js(
-            f"""(() => {{ const e = document.querySelector({json.dumps(selector)});
-                e.scrollIntoView({{block: "center"}});
-                const b = e.getBoundingClientRect();
-                return [b.x + b.width / 2, b.y + b.height / 2]; }})()"""
-        )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent",
-                type=kind,
-                x=where[0],
-                y=where[1],
-                button="left",
-                clickCount=1,
-            )
+        self._do(self._page.click, selector)
 
     def type(self, text):
         """Type text into the focused element."""
-        self.call("Input.insertText", text=text)
+        self._do(self._page.keyboard.type, text)
 
     def fill(self, name, text):
         """Replace the text of a field."""
-        self.js(f"document.getElementById('{name}').select()")
-        self.js(f"document.getElementById('{name}').focus()")
-        if text:
-            self.type(text)
-        else:
-            self.press("Delete", 46)
+        self._do(self._page.fill, f"#{name}", text)
 
     def choose(self, name, value):
         """Choose an option of a list."""
-        self.js(
-            f"""(() => {{ const e = document.getElementById('{name}');
-                e.value = {json.dumps(value)};
-                e.dispatchEvent(new Event("change", {{bubbles: true}})); }})()"""
-        )
+        self._do(self._page.select_option, f"#{name}", value)
 
     def attach(self, selector, path):
         """Choose a file in a field for files."""
-        root = self.call("DOM.getDocument")["root"]["nodeId"]
-        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+        self._do(self._page.set_input_files, selector, path)
 
-    def press(self, key, code=None):
-        """Press a key."""
-        code = code or _KEYS[key]
-        more = {"text": "\r"} if key == "Enter" else {}
-        event = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-        self.call("Input.dispatchKeyEvent", type="keyDown", **event, **more)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **event)
+    def press(self, key):
+        self._do(self._page.keyboard.press, key)
 
     def focused(self):
         """The id of the focused element, or its text."""
@@ -203,34 +164,32 @@ class Page:
 
     def scheme(self, name):
         """Set the colour scheme that the system prefers: light or dark."""
-        features = [{"name": "prefers-color-scheme", "value": name}]
-        self.call("Emulation.setEmulatedMedia", features=features)
+        self._do(self._page.emulate_media, color_scheme=name)
+
+    def media(self, name):
+        """Show the page as on a screen or in print."""
+        self._do(self._page.emulate_media, media=name)
 
     def size(self, width, height):
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
+        self._do(self._page.set_viewport_size, {"width": width, "height": height})
 
-    def picture(self, path, whole=True):
-        """Write a PNG of the whole page or of the window."""
-        image = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
-        Path(path).write_bytes(base64.b64decode(image["data"]))
+    def picture(self, path):
+        """Write a PNG of the window."""
+        self._do(self._page.screenshot, path=path)
+
+    def pdf(self):
+        """The printed page, on the paper that its style names."""
+        return self._do(self._page.pdf, prefer_css_page_size=True)
 
     def frames(self):
         """The addresses that the page's frames have loaded."""
-        tree = self.call("Page.getFrameTree")["frameTree"]
-        return [child["frame"]["url"] for child in tree.get("childFrames", [])]
+        return [frame.url for frame in self._page.main_frame.child_frames]
 
     def accessible(self):
-        """(role, name) of every node of the accessibility tree."""
-        self.call("Accessibility.enable")
-        nodes = self.call("Accessibility.getFullAXTree")["nodes"]
-        return [
-            (node.get("role", {}).get("value", ""), node.get("name", {}).get("value", ""))
-            for node in nodes
-            if not node.get("ignored")
-        ]
+        """(role, name) of every node that assistive technology is given."""
+        tree = self._do(self._page.aria_snapshot)
+        return re.findall(r"""^ *- '?(\w+)(?: "(.*?)")?""", tree, re.M)
+
+    def axe(self, options):
+        """The violations that axe-core finds."""
+        return self._do(Axe().run, self._page, options=options).response["violations"]

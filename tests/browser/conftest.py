@@ -163,9 +163,9 @@ def web(platform, web_folder, card_server):
 
 
 @pytest.fixture(scope="session")
-def tab(tmp_path_factory):
+def tab():
     """A function that opens a tab of one Chromium."""
-    with chromium.browser(tmp_path_factory.mktemp("chromium")) as opened:
+    with chromium.browser() as opened:
         yield opened
 
 

@@ -66,10 +66,9 @@ def first_page(tab, web, cached):
     page = tab()
     if not cached:
         page.call("Network.clearBrowserCache")
-    page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH.format(condition=READY))
+    page.prepare(WATCH.format(condition=READY))
     page.open(f"{web}/")
-    page.wait("window.met")
-    took = page.js("window.met") / 1000
+    took = page.wait("window.met") / 1000
     page.close()
     return took
 
@@ -84,7 +83,7 @@ def slider(tab, web, moves):
     for move in range(moves):
         # Up and down, so that the slider does not reach its end.
         known = page.js("window.delays.length")
-        page.press("ArrowRight", 39) if move // 10 % 2 == 0 else page.press("ArrowLeft", 37)
+        page.press("ArrowRight" if move // 10 % 2 == 0 else "ArrowLeft")
         page.wait(f"window.delays.length > {known}", 10)
         # The page holds an event back that follows another one within 80 ms.
         time.sleep(0.1)
@@ -108,17 +107,13 @@ def versions(tab, web, count):
             "[...document.querySelectorAll('tbody button.linked')].find("
             f"b => b.innerText === 'Version {number}').click(); look(); }})()"
         )
-        page.wait("window.met")
-        changed.append(page.js("window.met") / 1000)
+        changed.append(page.wait("window.met") / 1000)
     for number in (1, count // 2, count):
         fresh = tab()
         condition = f"document.querySelector('#version h2')?.innerText === 'Version {number}'"
-        fresh.call(
-            "Page.addScriptToEvaluateOnNewDocument", source=WATCH.format(condition=condition)
-        )
+        fresh.prepare(WATCH.format(condition=condition))
         fresh.open(f"{web}/models?version={number}")
-        fresh.wait("window.met")
-        opened.append(fresh.js("window.met") / 1000)
+        opened.append(fresh.wait("window.met") / 1000)
         fresh.close()
     page.close()
     return changed, opened
@@ -175,12 +170,10 @@ def _shown(page, condition, happen):
 def predictions(tab, web):
     """Seconds until Predictions shows its rows, its figures, and the next page."""
     page = tab()
-    page.open("about:blank")
     rows = "document.querySelectorAll('[data-prediction]').length === 25"
-    page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH.format(condition=rows))
+    page.prepare(WATCH.format(condition=rows))
     page.open(f"{web}/predictions")
-    page.wait("window.met", 60)
-    listed = page.js("window.met") / 1000
+    listed = page.wait("window.met", 60) / 1000
     page.wait("[...document.querySelectorAll('dt')].some(e => e.textContent === 'First')", 120)
     figures = page.js("performance.now()") / 1000
     first = page.js("document.querySelector('[data-prediction]').dataset.prediction")
@@ -320,7 +313,7 @@ def main() -> None:
         web, process = stack.enter_context(
             serving(web_folder, settings.functions_url, **environment)
         )
-        tab = stack.enter_context(chromium.browser(stack.enter_context(profile())))
+        tab = stack.enter_context(chromium.browser())
         httpx.post(f"{settings.functions_url}/predict", json={}, trust_env=False, timeout=60)
         httpx.post(f"{settings.functions_url}/explain", json={}, trust_env=False, timeout=60)
         rows = measured(web, psutil.Process(process.pid), tab, settings, options)
@@ -331,10 +324,6 @@ def main() -> None:
     print(text)
     if options.write:
         write_section("web", text)
-
-
-def profile():
-    return tempfile.TemporaryDirectory(prefix="tasador-figures-profile-")
 
 
 if __name__ == "__main__":

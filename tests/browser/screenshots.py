@@ -85,10 +85,9 @@ def photograph(page, name, width, height, scheme="light"):
     """Save what the page shows as docs/images/NAME.png."""
     page.size(width, height)
     page.scheme(scheme)
-    page.call("Emulation.setScrollbarsHidden", hidden=True)
     time.sleep(1.5)  # fonts, transitions
     path = IMAGES / f"{name}.png"
-    page.picture(path, whole=False)
+    page.picture(path)
     # A palette makes a third of the size.
     Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
         path, optimize=True
@@ -98,7 +97,6 @@ def photograph(page, name, width, height, scheme="light"):
 
 def web_app(page, url, settings):
     """Every page, light and dark; and on a phone."""
-    page.call("Emulation.setScrollbarsHidden", hidden=True)
     page.size(1100, 1000)
     query = "?state=Texas&city=Houston&zip_code=77084&house_size=1800&bed=3&bath=2"
     page.open(f"{url}/{query}")
@@ -254,9 +252,8 @@ def diagram(page):
     with tempfile.TemporaryDirectory() as folder:
         bun = Path(sys.executable).with_name("bun")
         subprocess.run([bun, "add", "--silent", MERMAID], cwd=folder, check=True)
-        script = (Path(folder) / "node_modules/mermaid/dist/mermaid.min.js").read_text()
-    page.open("about:blank")
-    page.js(f"{script}; true")
+        page.open("about:blank")
+        page.include(Path(folder) / "node_modules/mermaid/dist/mermaid.min.js")
     options = "{startOnLoad: false, theme: 'neutral', htmlLabels: false}"
     svg = page.js(
         f"(async () => {{ mermaid.initialize({options});"
@@ -288,7 +285,7 @@ def main():
     def wanted(name):
         return options.only in (None, name)
 
-    with tempfile.TemporaryDirectory() as profile, chromium.browser(profile) as new_tab:
+    with chromium.browser() as new_tab:
         page = new_tab()
         if wanted("diagram"):
             diagram(page)

@@ -278,7 +278,7 @@ window.release = () => { open = true; held.forEach(([s, d]) => send.call(s, d));
 def test_filter_typed_before_the_server_answers_is_kept(page, web, warehouse):
     made = make_prediction(model_version=951, predicted_at=datetime.now(UTC))
     warehouse.log_predictions([made])
-    page.call("Page.addScriptToEvaluateOnNewDocument", source=HOLD)
+    page.prepare(HOLD)
     page.open(f"{web}/predictions")
     page.wait("window.held.length && document.getElementById('version')")
     page.fill("version", "951")
@@ -300,7 +300,7 @@ def test_menu_of_a_phone_opens_names_the_page_and_leads_to_another(page, web, wa
     # What the page's script presses, to ask for news, does not close it.
     page.js("document.querySelector('[data-tick]').click()")
     assert page.js("document.querySelector('.menu').open")
-    page.press("Escape", 27)
+    page.press("Escape")
     page.wait("!document.querySelector('.menu').open")
     page.click(".menu summary")
     page.wait("document.querySelector('.menu').open")

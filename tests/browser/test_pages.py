@@ -180,10 +180,7 @@ def test_form_values_are_sent_to_predict(page, web, platform, model):
     page.click("#listing summary")
     page.choose("status", "sold")
     for name, value in FORM.items():
-        if name == "prev_sold_date":
-            page.js(f"document.getElementById('{name}').value = '{value}'")
-        else:
-            page.fill(name, value)
+        page.fill(name, value)
     page.fill("place", f"{city}, {state}")
     estimate(page)
     listing = recorded(platform, fact(page, "Prediction"))["listing"]
@@ -209,7 +206,7 @@ def test_sliders_move_price_and_waterfall(page, web, platform, model):
     before, identity = page.text("#price"), fact(page, "Prediction")
     page.js("document.querySelector('[data-slider=house_size]').focus()")
     for _ in range(4):
-        page.press("ArrowRight", 39)
+        page.press("ArrowRight")
     page.wait(f"document.querySelector('#price').innerText !== '{before}'")
     page.wait("document.querySelector('.slider-value').innerText === '1,700 sq ft'")
     page.wait("document.querySelector('#difference')?.innerText")
@@ -331,11 +328,13 @@ def test_pages_without_a_model_in_service(page, web, without_model):
     opened(page, web)
     page.wait("document.body.innerText.includes('No model is in service yet')")
     page.js(
-        """new MutationObserver(m => { window.wasBusy ||= m.some(e => e.target.disabled) })
-           .observe(document.querySelector('button[type=submit]'), {attributes: true}), 0"""
+        """new MutationObserver(() => { window.wasBusy = true }).observe(
+           document.querySelector('button[type=submit]'), {attributeFilter: ['aria-busy']}), 0"""
     )
     page.click("button[type=submit]")
-    page.wait("window.wasBusy && !document.querySelector('button[type=submit]').disabled")
+    page.wait(
+        "window.wasBusy && document.querySelector('button[type=submit]').ariaBusy === 'false'"
+    )
     page.shows("No model is in service yet")
     assert not page.text("#price")
 

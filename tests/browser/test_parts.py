@@ -85,14 +85,11 @@ def test_open_pages_say_what_is_down_keep_what_they_show_and_recover(
         pages[route].wait(f"document.body.innerText.includes('{text}')")
     with killed(platform, part):
         for route, text in FOLLOWING.items():
-            # Browsers slow down the timers of a page that nobody sees.
-            pages[route].call("Page.bringToFront")
             pages[route].wait("document.querySelector('main [role=alert]')")
             down = "record at" if part == "gateway" else "database"
             pages[route].shows(down, "main [role=alert]")
             pages[route].shows(text, "main")
     for page in pages.values():
-        page.call("Page.bringToFront")
         page.wait("!document.querySelector('main [role=alert]')")
         page.close()
 
@@ -155,7 +152,7 @@ def test_prices_while_a_part_is_down(page, web, platform, model, part):
         else:
             # Neither the database nor the object store is needed for a price.
             page.wait("document.querySelector('#price')?.innerText")
-    page.wait("!document.querySelector('button[type=submit]').disabled")
+    page.wait("document.querySelector('button[type=submit]').ariaBusy === 'false'")
     page.click("button[type=submit]")
     page.wait("document.querySelector('#price')?.innerText")
     page.wait("!document.querySelector('main [role=alert]')")

@@ -155,7 +155,7 @@ def test_approval_is_refused_for_who_started_the_training(page, web, warehouse):
     page.press("Enter")
     page.wait("document.querySelector('#refusal')")
     page.shows("ana started the training of version 992", "#refusal")
-    page.press("Escape", 27)
+    page.press("Escape")
     page.wait("document.querySelector('[role=alertdialog]') === null")
     assert warehouse.model_history(1)[0].training_id == waiting.training_id
     page.js("document.querySelector('[data-submit]').click()")

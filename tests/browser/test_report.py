@@ -1,7 +1,6 @@
 """The valuation report in a browser: one A4 page, readable in the dark and on a phone, in both
 languages."""
 
-import base64
 import re
 
 import pytest
@@ -39,7 +38,7 @@ def shown(page, html, folder):
 
 def pages_of(page):
     """How many pages the report prints to, and their size in points."""
-    pdf = base64.b64decode(page.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    pdf = page.pdf()
     (count,) = re.findall(rb"/Type /Pages\s*/Count (\d+)", pdf)
     boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)
     return int(count), {(round(float(w)), round(float(h))) for w, h in boxes}
@@ -53,41 +52,26 @@ def test_a_report_prints_to_one_a4_page_whatever_it_says(page, tmp_path, languag
     assert page.js("document.documentElement.lang") == language
     assert pages_of(page) == (1, {(595, 842)})
     # Nothing is cut off at the right, where a page has no scroll bar.
-    page.call("Emulation.setEmulatedMedia", media="print")
-    page.call(
-        "Emulation.setDeviceMetricsOverride",
-        width=726,
-        height=1055,
-        deviceScaleFactor=1,
-        mobile=False,
-    )
+    page.media("print")
+    page.size(726, 1055)
     assert page.js("document.documentElement.scrollWidth") <= 726
     assert page.js("document.querySelector('.grid').getBoundingClientRect().right") <= 726
-    page.call("Emulation.clearDeviceMetricsOverride")
-    page.call("Emulation.setEmulatedMedia", media="")
 
 
 @pytest.mark.usefixtures("language")
-def test_a_report_is_readable_in_the_dark_and_on_a_phone(page, tmp_path):
+def test_a_report_is_readable_in_the_dark_and_on_a_phone(page, tab, tmp_path):
     shown(page, report(PREDICTION, EXPLANATION, "", ORIGIN), tmp_path)
     colors = "getComputedStyle(document.body)"
     light = page.js(f"[{colors}.backgroundColor, {colors}.color]")
-    dark_mode = [{"name": "prefers-color-scheme", "value": "dark"}]
-    page.call("Emulation.setEmulatedMedia", features=dark_mode)
+    page.scheme("dark")
     assert page.js(f"[{colors}.backgroundColor, {colors}.color]") != light
     # Paper stays white.
-    page.call("Emulation.setEmulatedMedia", media="print", features=dark_mode)
+    page.media("print")
     assert page.js(f"{colors}.backgroundColor") == "rgb(255, 255, 255)"
-    page.call("Emulation.setEmulatedMedia", media="", features=[])
-    page.call(
-        "Emulation.setDeviceMetricsOverride",
-        width=360,
-        height=740,
-        deviceScaleFactor=2,
-        mobile=True,
-    )
-    assert page.js("document.documentElement.scrollWidth") <= 360
-    page.call("Emulation.clearDeviceMetricsOverride")
+    phone = tab(apart=True, viewport={"width": 360, "height": 740}, is_mobile=True)
+    phone.open(page.js("location.href"))
+    assert phone.js("document.documentElement.scrollWidth") <= 360
+    phone.close()
 
 
 @pytest.mark.usefixtures("language")
@@ -96,7 +80,6 @@ def test_axe_finds_no_serious_fault_in_a_report(page, tmp_path):
 
 
 def test_a_report_loads_and_logs_nothing(page, tmp_path):
-    before = len(page.requests)
     shown(page, report(*hostile(HOSTILE[0])[:2], "", ORIGIN), tmp_path)
-    assert {url.partition(":")[0] for url in page.requests[before:]} == {"file"}
+    assert {url.partition(":")[0] for url in page.requests} == {"file"}
     assert page.errors == []

@@ -68,12 +68,8 @@ def test_people_sign_in_with_an_account_from_the_console(loop):
 
 
 @pytest.mark.skipif(chromium.find() is None, reason="there is no Chromium on this machine")
-def test_web_estimate_with_functions_scaled_to_zero(loop, tmp_path):
-    with (
-        forwarded() as address,
-        chromium.browser(tmp_path) as tab,
-        closing(tab()) as page,
-    ):
+def test_web_estimate_with_functions_scaled_to_zero(loop):
+    with forwarded() as address, chromium.browser() as tab, closing(tab()) as page:
         page.open(address)
         page.wait("document.querySelector('#listing[data-loaded=true]')", seconds=90)
         page.click("button[type=submit]")
