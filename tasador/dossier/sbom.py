@@ -44,6 +44,7 @@ _PLATFORM = (
     "pandas",
     "pyarrow",
     "pydantic",
+    "pyiceberg",
     "rich",
     "typer",
 )
