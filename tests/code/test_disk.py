@@ -58,7 +58,7 @@ def test_other_errors_stay_what_they_are(tmp_path):
 def test_a_full_disk_of_postgres():
     engine = connection.connect("postgresql://user@127.0.0.1:1/tasador")
     full = psycopg2.errors.DiskFull('could not extend file "base/5/1": No space left on device')
-    with pytest.raises(DiskFull) as caught, connection._translated_errors(engine):
+    with pytest.raises(DiskFull) as caught, connection.translated_errors(engine):
         raise full
     assert str(caught.value) == (
         "the disk of the database tasador at 127.0.0.1 is full: could not extend file "
