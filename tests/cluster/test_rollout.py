@@ -249,7 +249,12 @@ def test_no_request_fails_during_three_promotions_and_a_rollback(served, measure
     )
     assert len(statuses) > 500
     assert failed == []
-    assert kit.request("POST", "/predict", LISTING).json()["model"]["version"] == 1
+    # The ingress reads new routes every few seconds, after Knative calls them ready.
+    kit.until(
+        "version 1 answers",
+        lambda: kit.request("POST", "/predict", LISTING).json()["model"]["version"] == 1,
+        30,
+    )
     # Only the newest revisions that no longer serve are kept.
     assert len([name for name in revisions() if name.startswith("predict-")]) <= 4
 

@@ -54,8 +54,12 @@ def test_no_request_fails_while_keys_and_passwords_are_rotated(served, measured)
         f"{len(statuses)}, {len(failed)} failed"
     )
     assert failed == []
-    answer = kit.request("POST", "/predict", LISTING).json()
-    assert answer["revision"] == f"predict-{number:05d}"
+    revision = f"predict-{number:05d}"
+    kit.until(
+        f"{revision} answers",
+        lambda: kit.request("POST", "/predict", LISTING).json()["revision"] == revision,
+        30,
+    )
 
     # None is lost either: what the database refused meanwhile was delivered again.
     def all_recorded():
