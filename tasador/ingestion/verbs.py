@@ -155,7 +155,7 @@ def _fetch(
         payload = scratch / "payload.json"
         number = client.fetch(payload, begun=ahead.begin).batch_number
         ahead.end()
-        from tasador.ingestion import loading
+        from tasador.ingestion import loading  # the reader has imported it meanwhile
 
         packed = pool.submit(loading.pack, payload, payload.with_suffix(".json.zst"))
 
