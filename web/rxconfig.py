@@ -3,6 +3,7 @@
 import os
 
 import reflex as rx
+from tasador_web.colours import Colours
 from tasador_web.same_origin import BUILD_URL, SameOrigin
 
 PORT = int(os.environ.get("TASADOR_WEB_PORT", "3000"))
@@ -24,11 +25,7 @@ config = rx.Config(
     api_url=BUILD_URL,
     # Pages of other sites must not talk to this server.
     cors_allowed_origins=ORIGINS.split(","),
-    plugins=[
-        rx.plugins.RadixThemesPlugin(
-            theme=rx.theme(accent_color="indigo", gray_color="slate", radius="medium")
-        ),
-        SameOrigin(),
-    ],
+    frontend_compression_formats=["brotli", "gzip"],
+    plugins=[Colours(), SameOrigin()],
     disable_plugins=[rx.plugins.SitemapPlugin],
 )

@@ -333,3 +333,14 @@ def test_pages_fit_a_phone(page, web, model, route, scheme):
     opened(page, web, route)
     page.wait("document.querySelector('.card')")
     page.wait("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_list_of_versions_grows_by_a_press(page, web, warehouse):
+    for version in range(20_001, 20_071):
+        decide(warehouse, version)
+    opened(page, web, "/models")
+    names = "[...document.querySelectorAll('tbody button.linked')].map(b => b.innerText)"
+    page.wait(f"{names}.length === 60 && {names}[0] === 'Version 20070'")
+    page.click("#older")
+    page.wait(f"{names}.includes('Version 20001')")
+    assert page.js("document.querySelector('#older')") is None

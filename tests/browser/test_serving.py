@@ -1,5 +1,6 @@
 """The process that serves the web app, without a browser."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -36,6 +37,19 @@ def test_server_answers_pages_assets_and_404(served):
         ):
             assert client.get(path).status_code == 200, path
         assert client.get("/nothing-here").status_code == 404
+
+
+def test_browsers_keep_scripts_for_ever_and_ask_for_pages_again(served):
+    with httpx.Client(base_url=served[0], trust_env=False, follow_redirects=True) as client:
+        page = client.get("/models")
+        script = re.search(r'"(/assets/entry.client-[^"]+\.js)"', page.text)[1]
+        kept = client.get(script, headers={"accept-encoding": "br"})
+        assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert kept.headers["content-encoding"] == "br"
+        assert page.headers["cache-control"] == "no-cache"
+        # The names of these, and of what another build had, say nothing of their content.
+        assert client.get("/tasador.js").headers["cache-control"] == "no-cache"
+        assert client.get("/assets/gone.js").headers["cache-control"] == "no-cache"
 
 
 def test_news_are_a_text_or_say_what_does_not_answer(served):

@@ -10,7 +10,8 @@ from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web import marks
-from tasador_web.client import Functions
+from tasador_web.client import ApiError, Functions
+from tasador_web.early import Early
 
 
 class Record:
@@ -70,3 +71,21 @@ def test_answer_is_kept_for_a_moment_only(record, monkeypatch):
 
     assert asyncio.run(twice()) == ("a", "a")
     assert record.lists_asked == 2
+
+
+def test_page_that_is_requested_finds_the_answer_later(record):
+    async def document(_scope, _receive, _send):
+        pass
+
+    async def broken():
+        raise ApiError("record does not answer")
+
+    async def load():
+        app = Early(document, {"/market": listed, "/models": broken})
+        for path in ("/market/", "/models/", "/"):
+            await app({"type": "http", "method": "GET", "path": path}, None, None)
+        await asyncio.gather(*app._running)
+        return await listed()
+
+    assert asyncio.run(load()) == "a"
+    assert (record.marks_asked, record.lists_asked) == (1, 1)

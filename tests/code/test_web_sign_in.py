@@ -373,10 +373,12 @@ def test_headers_are_added_once_to_every_answer():
     async def send(message):
         sent.append(message)
 
-    asyncio.run(BrowserRules(app, "default-src 'self'")({"type": "http"}, None, send))
+    scope = {"type": "http", "path": "/models/"}
+    asyncio.run(BrowserRules(app, "default-src 'self'")(scope, None, send))
     headers = sent[0]["headers"]
     names = [name.lower() for name, _ in headers]
     assert len(names) == len(set(names))
     assert dict(headers)[b"x-frame-options"] == b"DENY"
     assert dict(headers)[b"x-content-type-options"] == b"nosniff"
     assert dict(headers)[b"etag"] == b"1"
+    assert dict(headers)[b"cache-control"] == b"no-cache"

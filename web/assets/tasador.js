@@ -132,6 +132,21 @@ new MutationObserver((changes) => {
   else if (matchMedia("(max-width: 64rem)").matches) shown.scrollIntoView({ behavior: "smooth" });
 }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-turn"] });
 
+// The dialog that asks before an action. Opened this way it keeps the focus within and gives it back.
+new MutationObserver((changes) => {
+  for (const { target } of changes) {
+    if (target.dataset.open === "true" && !target.open) {
+      target.showModal();
+      target.querySelector("textarea, #cancel").focus();
+    } else if (target.dataset.open === "false") target.close();
+  }
+}).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-open"] });
+document.addEventListener("cancel", (event) => {
+  if (!event.target.matches("[data-open]")) return;
+  event.preventDefault();
+  event.target.querySelector("#cancel").click();
+}, true);
+
 // A slider that is dragged reports at most every 80 ms, and its last value in any case.
 document.addEventListener("input", (event) => {
   const slider = event.target.closest?.("[data-slider]");

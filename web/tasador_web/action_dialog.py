@@ -17,8 +17,11 @@ def account() -> rx.Component:
     signed_in = rx.el.form(
         rx.el.input(type="hidden", name="token", value=visitor.form_token, read_only=True),
         rx.el.span(
-            rx.link(
-                visitor.name, href=address("/activity"), title=text("Who did what"), weight="bold"
+            rx.el.a(
+                rx.el.b(visitor.name),
+                href=address("/activity"),
+                title=text("Who did what"),
+                class_name="link",
             ),
             rx.el.span(
                 rx.cond(visitor.role == "operator", text("operator"), text("viewer")),
@@ -92,7 +95,7 @@ def outcome() -> rx.Component:
 
 
 def dialog() -> rx.Component:
-    """Asks before an action; Escape and Cancel close it."""
+    """Asks before an action; Escape and Cancel close it. The page's script opens it."""
     state = ActionState
     note = rx.cond(
         state.note != "none",
@@ -112,7 +115,7 @@ def dialog() -> rx.Component:
             class_name="field",
         ),
     )
-    form = rx.form(
+    form = rx.el.form(
         note,
         rx.cond(
             state.problem != "",
@@ -145,13 +148,20 @@ def dialog() -> rx.Component:
         ),
         on_submit=state.confirm,
     )
-    return rx.alert_dialog.root(
-        rx.alert_dialog.content(
-            rx.alert_dialog.title(state.title, size="4"),
-            rx.alert_dialog.description(state.question, size="2"),
-            form,
-            on_escape_key_down=state.close,
-            max_width="30rem",
+    return rx.el.dialog(
+        rx.cond(
+            state.is_open,
+            rx.fragment(
+                rx.el.h2(state.title, id="action-title"),
+                rx.el.p(state.question, id="action-question"),
+                form,
+            ),
         ),
-        open=state.is_open,
+        role="alertdialog",
+        class_name="dialog",
+        custom_attrs={
+            "data-open": rx.cond(state.is_open, "true", "false"),
+            "aria-labelledby": "action-title",
+            "aria-describedby": "action-question",
+        },
     )

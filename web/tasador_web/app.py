@@ -14,6 +14,7 @@ from tasador.settings import Settings
 from tasador_web import layout
 from tasador_web.batch_files import FileRoutes, batch_files
 from tasador_web.browser_rules import BrowserRules, policy
+from tasador_web.early import Early
 from tasador_web.languages import (
     LANGUAGES,
     address,
@@ -44,6 +45,13 @@ PAGES = (estimate, compare, batch, market, models, pipeline, predictions, servic
 
 layout.NAVIGATION.extend((page.TITLE, page.ROUTE, page.ICON) for page in PAGES)
 
+# By path, what a page that is loading is going to show.
+EARLY = {
+    address(page.ROUTE, spoken): page.EARLY
+    for page in (market, models, pipeline)
+    for spoken in LANGUAGES
+}
+
 BUILT = Path(".web", "build", "client")
 
 
@@ -52,7 +60,7 @@ def protected(app: App) -> App:
     origins = get_config().cors_allowed_origins
     settings = Settings.load()
     cards = [getattr(settings, f"cards_{f}_url") for f in ("ingest", "drift", "train", "monitor")]
-    inner = News(Reports(FileRoutes(app, batch_files)))
+    inner = News(Reports(FileRoutes(Early(app, EARLY), batch_files)))
     return BrowserRules(KnownOrigins(SignIn(inner, origins), origins), policy(BUILT, cards))
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from tasador_web.origins import App, Receive, Scope, Send
 
+_FOR_EVER = b"public, max-age=31536000, immutable"
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.+?)</script>", re.DOTALL)
 
 
@@ -44,10 +45,18 @@ class BrowserRules:
             if message["type"] == "http.response.start":
                 ours = {name for name, _ in self._headers}
                 kept = [h for h in message.get("headers", []) if bytes(h[0]).lower() not in ours]
-                message = {**message, "headers": [*kept, *self._headers]}
+                added = self._headers
+                if all(bytes(name).lower() != b"cache-control" for name, _ in kept):
+                    added = [*added, (b"cache-control", _caching(scope["path"], message["status"]))]
+                message = {**message, "headers": [*kept, *added]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _caching(path: str, status: int) -> bytes:
+    """A built file whose name has a digest never changes; browsers ask again for anything else."""
+    return _FOR_EVER if path.startswith("/assets/") and status in (200, 206, 304) else b"no-cache"
 
 
 def policy(built: Path, framed: Iterable[str] = ()) -> str:

@@ -27,11 +27,10 @@ def frame(
         rx.el.a(text("Skip to the content"), href="#content", class_name="skip", lang=language()),
         rx.el.div(
             rx.el.header(
-                rx.link(
+                rx.el.a(
                     rx.icon("house", size=18, aria_hidden="true"),
                     rx.el.span("Tasador"),
                     href=address("/"),
-                    underline="none",
                     class_name="brand",
                     aria_label=text("Tasador, home"),
                 ),
@@ -49,9 +48,7 @@ def frame(
                 ),
                 action_dialog.account(),
                 _other_language(route),
-                rx.color_mode.button(
-                    aria_label=text("Switch between light and dark"), size="2", class_name="mode"
-                ),
+                _color_mode(),
                 class_name="side",
             ),
             rx.el.main(
@@ -78,12 +75,23 @@ def _pages(title: str) -> rx.Component:
     return rx.el.nav(*links, aria_label=text("Pages"), class_name="pages")
 
 
+def _color_mode() -> rx.Component:
+    """Switches between light and dark; the style shows the icon of the one that is on."""
+    return rx.el.button(
+        rx.icon("sun", size=16, aria_hidden="true"),
+        rx.icon("moon", size=16, aria_hidden="true"),
+        type="button",
+        on_click=rx.toggle_color_mode,
+        class_name="button small mode",
+        aria_label=text("Switch between light and dark"),
+    )
+
+
 def _destination(name: str, route: str, icon: str, current: bool) -> rx.Component:
-    return rx.link(
+    return rx.el.a(
         rx.icon(icon, size=16, aria_hidden="true"),
         rx.el.span(text(name)),
         href=address(route),
-        underline="none",
         class_name="destination",
         custom_attrs={"aria-current": "page"} if current else {},
     )
@@ -132,7 +140,7 @@ def problem_notice(
     hint = first if rejection is None else rx.cond(rejection != "", rejection, first)
     decide = rx.cond(
         VisitorState.role == "operator",
-        rx.link(text("Approve or decline it"), href=address("/models"), class_name="button small"),
+        rx.el.a(text("Approve or decline it"), href=address("/models"), class_name="button small"),
     )
     waits = rx.fragment() if rejection is None else rx.cond(rejection.contains(text(WAITS)), decide)
     return rx.cond(
@@ -189,13 +197,22 @@ def table(
             rx.el.thead(rx.el.tr(*[rx.el.th(h, scope="col") if h else rx.el.td() for h in heads])),
             rx.el.tbody(rows),
             class_name=class_name,
-            style=names,
+            custom_attrs={"style": names},
         ),
         class_name="scroll long" if long else "scroll",
         tab_index=0,
         role="region",
         aria_label=caption,
     )
+
+
+def placed(**positions: Any) -> dict[str, Any]:
+    """A style attribute with positions in per cent, as attributes of an element.
+
+    Reflex would write a rule into the page's style for each position, and keep it for ever.
+    """
+    style = {name: f"{position}%" for name, position in positions.items()}
+    return {"style": rx.Var.create(style)}
 
 
 def effect_row(
@@ -208,7 +225,7 @@ def effect_row(
             rx.el.div(
                 rx.el.span(
                     class_name=f"bar {effect.kind}",
-                    style={"left": f"{effect.left}%", "width": f"{effect.width}%"},
+                    custom_attrs=placed(left=effect.left, width=effect.width),
                 ),
                 class_name=track,
                 aria_hidden="true",
@@ -256,19 +273,21 @@ def line_chart(chart: rx.Var[Chart], title: str, *, legend: bool = False) -> rx.
         return rx.el.div(
             rx.el.span(tick.label, class_name="tick"),
             class_name="grid-line",
-            style={"top": f"{tick.at}%"},
+            custom_attrs=placed(top=tick.at),
         )
 
     def tick_across(tick: rx.Var[Tick]) -> rx.Component:
         return rx.el.span(
-            tick.label, class_name=f"tick across {tick.kind}", style={"left": f"{tick.at}%"}
+            tick.label,
+            class_name=f"tick across {tick.kind}",
+            custom_attrs=placed(left=tick.at),
         )
 
     def point(value: rx.Var[Point]) -> rx.Component:
         return rx.el.i(
             title=value.title,
             class_name=f"point {value.kind}",
-            style={"left": f"{value.x}%", "top": f"{value.y}%"},
+            custom_attrs=placed(left=value.x, top=value.y),
         )
 
     plot = rx.el.div(

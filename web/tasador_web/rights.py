@@ -38,7 +38,7 @@ READING = {
         "what_if",
     },
     "MarketState": {"draw", "load", "select", "tick"},
-    "ModelsState": {"load", "select", "tick"},
+    "ModelsState": {"load", "select", "show_more", "tick"},
     "PipelineState": {"embed", "load", "select", "tick"},
     "PredictionsState": {"filter", "find", "load", "newer", "older", "refresh", "select"},
     "ServiceState": {"load"},

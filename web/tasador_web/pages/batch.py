@@ -10,7 +10,7 @@ from tasador_web.batch_files import MAX_FILE, MEGABYTE, too_large
 from tasador_web.batch_job import MAX_ROWS
 from tasador_web.batch_view import Bar, Column, PricedRow, Problem
 from tasador_web.languages import marks, text
-from tasador_web.layout import badge, card, frame, notice, table
+from tasador_web.layout import badge, card, frame, notice, placed, table
 from tasador_web.pages.batch_state import BatchState
 
 TITLE, ROUTE, ICON = "Batch", "/batch", "table-2"
@@ -149,7 +149,7 @@ def _progress() -> rx.Component:
     return card(
         text("Pricing"),
         rx.el.div(
-            rx.el.span(style={"width": f"{state.share}%"}),
+            rx.el.span(custom_attrs=placed(width=state.share)),
             class_name="progress",
             role="progressbar",
             custom_attrs={
@@ -178,7 +178,7 @@ def _progress() -> rx.Component:
 
 def _bar(bar: rx.Var[Bar]) -> rx.Component:
     return rx.el.span(
-        rx.el.i(style={"height": f"{bar.height}%"}),
+        rx.el.i(custom_attrs=placed(height=bar.height)),
         rx.el.small(bar.label, class_name="tick"),
         title=bar.title,
     )

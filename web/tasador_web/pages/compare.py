@@ -7,7 +7,7 @@ import reflex as rx
 from tasador_web import words
 from tasador_web.compare_view import Difference, HomeBar, PlaceBar
 from tasador_web.languages import marks, text
-from tasador_web.layout import card, effect_row, frame, notice, problem_notice
+from tasador_web.layout import card, effect_row, frame, notice, placed, problem_notice
 from tasador_web.pages.compare_state import HOMES, NUMBERS, PLACES, CompareState
 
 TITLE, ROUTE, ICON = "Compare", "/compare", "scale"
@@ -68,7 +68,7 @@ def _submit(label: str) -> rx.Component:
 
 
 def _one_home() -> rx.Component:
-    return rx.form(
+    return rx.el.form(
         rx.el.div(*map(_number, NUMBERS), class_name="fields"),
         rx.el.div(_where(), class_name="below-fields"),
         _submit(text("Compare the places")),
@@ -103,7 +103,7 @@ def _home(letter: str) -> rx.Component:
 
 
 def _two_homes() -> rx.Component:
-    return rx.form(
+    return rx.el.form(
         _home("A"),
         _home("B"),
         rx.el.datalist(
@@ -121,8 +121,8 @@ def _two_homes() -> rx.Component:
 
 def _range(left: rx.Var[float], width: rx.Var[float], mark: rx.Var[float]) -> rx.Component:
     return rx.el.div(
-        rx.el.span(class_name="bar range-bar", style={"left": f"{left}%", "width": f"{width}%"}),
-        rx.el.i(class_name="price-mark", style={"left": f"{mark}%"}),
+        rx.el.span(class_name="bar range-bar", custom_attrs=placed(left=left, width=width)),
+        rx.el.i(class_name="price-mark", custom_attrs=placed(left=mark)),
         class_name="track",
         aria_hidden="true",
     )

@@ -17,6 +17,7 @@ from tasador_web.layout import (
     folded,
     frame,
     notice,
+    placed,
     problem_notice,
 )
 from tasador_web.pages.estimate_form import listing_form
@@ -30,7 +31,7 @@ TITLE, ROUTE, ICON = "Estimate", "/", "tag"
 def _band(band: rx.Var[Band]) -> rx.Component:
     return rx.el.span(
         class_name=f"band p{band.level}",
-        style={"left": f"{band.left}%", "width": f"{band.width}%"},
+        custom_attrs=placed(left=band.left, width=band.width),
     )
 
 
@@ -63,7 +64,7 @@ def _headline() -> rx.Component:
                 rx.el.div(
                     rx.el.span(result.price, id="price"),
                     class_name="pointer",
-                    style={"left": f"{result.mark}%"},
+                    custom_attrs=placed(left=result.mark),
                 ),
                 class_name="scale",
             ),
@@ -114,11 +115,10 @@ def _headline() -> rx.Component:
                     class_name="button small",
                 ),
             ),
-            rx.link(
+            rx.el.a(
                 rx.icon("scale", size=14, aria_hidden="true"),
                 text("Compare"),
                 href=f"{address('/compare')}{state.compare}",
-                underline="none",
                 class_name="button small",
             ),
             rx.el.button(
@@ -176,7 +176,7 @@ def _comparable(home: rx.Var[Comparable]) -> rx.Component:
             rx.el.p(text("{amount} adjusted", amount=home.adjustment), class_name="hint"),
             rx.el.p(
                 rx.el.span(
-                    rx.el.span(style={"width": f"{home.alike_share}%"}),
+                    rx.el.span(custom_attrs=placed(width=home.alike_share)),
                     class_name="meter",
                     aria_hidden="true",
                 ),
@@ -229,10 +229,9 @@ def _origin() -> rx.Component:
                 class_name="button small",
                 custom_attrs={"data-copy": "origin", **copied()},
             ),
-            rx.link(
+            rx.el.a(
                 text("What led to this price"),
                 href=f"{address('/predictions')}?id={result.prediction_id}",
-                underline="none",
                 class_name="button small",
             ),
             class_name="buttons start",

@@ -152,7 +152,7 @@ def _status() -> rx.Component:
 
 def listing_form() -> rx.Component:
     """The form; it starts again with the values of a link when its key changes."""
-    return rx.form(
+    return rx.el.form(
         _place(),
         rx.el.div(
             rx.el.div(*map(_input, HOME), class_name="fields"),

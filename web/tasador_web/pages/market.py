@@ -14,11 +14,12 @@ from tasador_web.layout import (
     frame,
     line_chart,
     nothing,
+    placed,
     problem_notice,
     table,
 )
 from tasador_web.market_view import FEATURES, BatchRow, Cell, HeatRow, Score
-from tasador_web.pages.market_state import MarketState
+from tasador_web.pages.market_state import MarketState, newest_batches
 
 TITLE, ROUTE, ICON = "Market", "/market", "chart-line"
 
@@ -52,7 +53,7 @@ def _row(row: rx.Var[BatchRow]) -> rx.Component:
 def _outcome(row: rx.Var[BatchRow]) -> rx.Component:
     return rx.cond(
         row.version > 0,
-        rx.link(
+        rx.el.a(
             badge(row.outcome, row.outcome_color),
             href=f"{address('/models')}?version={row.version}",
         ),
@@ -111,7 +112,7 @@ def _score(score: rx.Var[Score]) -> rx.Component:
             rx.el.div(
                 rx.el.span(
                     class_name=rx.cond(score.exceeded, "bar over-limit", "bar"),
-                    style={"width": f"{score.share}%"},
+                    custom_attrs=placed(width=score.share),
                 ),
                 rx.el.i(class_name="limit"),
                 class_name="track",
@@ -262,4 +263,4 @@ def page() -> rx.Component:
     )
 
 
-ON_LOAD = MarketState.load
+ON_LOAD, EARLY = MarketState.load, newest_batches

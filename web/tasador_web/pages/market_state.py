@@ -18,6 +18,11 @@ from tasador_web.marks import shared
 SHOWN = 40
 
 
+async def newest_batches() -> list[dict[str, Any]]:
+    """The newest batches with their verdicts."""
+    return list(await shared("batches", lambda: functions().batches(SHOWN)))
+
+
 class MarketState(live.Following, rx.State):
     """The batches, and the one that is shown."""
 
@@ -45,7 +50,7 @@ class MarketState(live.Following, rx.State):
         await self._begin()
 
     async def _fetch(self) -> None:
-        self._batches = await shared("batches", lambda: functions().batches(SHOWN))
+        self._batches = await newest_batches()
         self._show()
         await self._draw()
 

@@ -16,7 +16,7 @@ def page() -> rx.Component:
         "There is no page at this address.",
         rx.el.div(
             nothing("It may have been cut off when it was copied."),
-            rx.link("What is a home worth?", href="/", underline="none", class_name="button"),
+            rx.el.a("What is a home worth?", href="/", class_name="button"),
             class_name="card empty",
         ),
     )

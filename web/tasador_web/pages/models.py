@@ -21,7 +21,7 @@ from tasador_web.layout import (
     table,
 )
 from tasador_web.model_view import Comparison, Rollout, VersionRow
-from tasador_web.pages.models_state import SHOWN, ModelsState
+from tasador_web.pages.models_state import ModelsState, newest_decisions
 from tasador_web.visitor_state import VisitorState
 
 TITLE, ROUTE, ICON = "Models", "/models", "boxes"
@@ -149,10 +149,9 @@ def _version() -> rx.Component:
         rx.el.div(
             _link(state.run_url, text("Version in MLflow")),
             _link(state.card_url, text("Cards of the training")),
-            rx.link(
+            rx.el.a(
                 text("Its predictions"),
                 href=f"{address('/predictions')}?version={detail.version}",
-                underline="none",
                 class_name="button small",
             ),
             class_name="buttons",
@@ -251,14 +250,13 @@ def page() -> rx.Component:
                         long=True,
                     ),
                     aside=rx.cond(
-                        state.versions.length() >= SHOWN,
-                        rx.el.span(
-                            text(
-                                "The newest {count} decisions; ?version=N in the address opens "
-                                "any version.",
-                                count=SHOWN,
-                            ),
-                            class_name="aside hint",
+                        state.more,
+                        rx.el.button(
+                            text("Show older ones"),
+                            type="button",
+                            on_click=state.show_more,
+                            class_name="button small",
+                            id="older",
                         ),
                     ),
                 ),
@@ -285,4 +283,4 @@ def page() -> rx.Component:
     )
 
 
-ON_LOAD = ModelsState.load
+ON_LOAD, EARLY = ModelsState.load, newest_decisions

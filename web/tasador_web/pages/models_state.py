@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +18,20 @@ from tasador_web.client import ApiError, functions
 from tasador_web.marks import shared
 from tasador_web.model_view import Comparison, Detail, Rollout, VersionRow
 
-SHOWN = 200
+# Decisions in the list at first, with each press for more, and at most, which record sets.
+FIRST, MORE, MOST = 60, 240, 1_000
+
+
+async def newest_decisions(limit: int = FIRST) -> dict[str, Any]:
+    """The newest decisions on versions, and what serves."""
+    return dict(await shared(f"models {limit}", lambda: functions().models(limit)))
+
+
+def _known(answer: Any) -> dict[str, Any]:
+    """An answer of several; raises what came instead of it."""
+    if isinstance(answer, BaseException):
+        raise answer
+    return dict(answer)
 
 
 class ModelsState(live.Following, rx.State):
@@ -34,20 +48,33 @@ class ModelsState(live.Following, rx.State):
     checks: rx.Field[list[Check]] = rx.field(default_factory=list)
     comparisons: rx.Field[list[Comparison]] = rx.field(default_factory=list)
     rollouts: rx.Field[list[Rollout]] = rx.field(default_factory=list)
+    more: bool = False  # decisions than the list has
     run_url: str = ""
     card_url: str = ""
-    _champion: int = 0
+    _limit: int = FIRST
 
     @rx.event
     async def load(self) -> None:
         """Show the versions, and the one in the address or the newest."""
         asked = str(self.router.url.query_parameters.get("version", ""))
         self.selected = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
+        self._limit = FIRST
         await self._begin()
 
     async def _fetch(self) -> None:
-        answer = await shared("models", lambda: functions().models(SHOWN))
+        # The list and the version in the address, at once.
+        asked = [functions().version(self.selected)] if self.selected else []
+        answer, *versions = await asyncio.gather(
+            newest_decisions(self._limit), *asked, return_exceptions=True
+        )
+        self._show_list(_known(answer))
+        if self.selected:
+            version = versions[0] if versions else await functions().version(self.selected)
+            self._show_version(_known(version))
+
+    def _show_list(self, answer: dict[str, Any]) -> None:
         decisions, rollouts = answer["decisions"], answer["rollouts"]
+        self.more = self._limit <= len(decisions) < MOST
         self.versions = model_view.version_rows(answer)
         self.sentence = model_view.serving_sentence(answer)
         ordinary = not decisions or (rollouts["healthy"] and not rollouts["paused"])
@@ -57,11 +84,8 @@ class ModelsState(live.Following, rx.State):
         self._champion = answer["champion"] or 0
         if decisions and not self.selected:
             self.selected = decisions[0]["version"]
-        if self.selected:
-            await self._show_version()
 
-    async def _show_version(self) -> None:
-        answer = await functions().version(self.selected)
+    def _show_version(self, answer: dict[str, Any]) -> None:
         self.detail = model_view.detail_of(answer, self._champion)
         self.reasons = answer["reasons"]
         self.checks = checks_view.checks_of(answer)
@@ -77,11 +101,17 @@ class ModelsState(live.Following, rx.State):
         self.card_url = settings.cards_train_url
 
     @rx.event
+    async def show_more(self) -> None:
+        """Show older versions too."""
+        self._limit = min(self._limit + MORE, MOST)
+        await self._begin()
+
+    @rx.event
     async def select(self, version: int) -> AsyncIterator[Any]:
         """Show a version."""
         self.selected = version
         try:
-            await self._show_version()
+            self._show_version(await functions().version(version))
         except (ApiError, ConfigurationError) as error:
             self.error = str(error)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import reflex as rx
@@ -22,6 +22,7 @@ from tasador_web.runs_view import RunPages
 
 TITLE, ROUTE, ICON = "Pipeline", "/pipeline", "workflow"
 SHOWN = 40
+_Turns = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 _OF_RUN = {"card": "Card of {flow}", "log": "Log of {flow}"}
 
 
@@ -68,7 +69,7 @@ class PipelineState(live.Following, rx.State):
         await self._begin()
 
     async def _fetch(self) -> None:
-        batches, models, rollouts = await shared("turns", _histories)
+        batches, models, rollouts = await newest_turns()
         self.turns = pipeline_view.turns_of(
             batches, models["decisions"], rollouts, datetime.now(UTC)
         )
@@ -100,8 +101,12 @@ class PipelineState(live.Following, rx.State):
         return BrowserState.show(f"?{urlencode({'correlation': identity})}", "turn")
 
 
-async def _histories() -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
+async def newest_turns() -> _Turns:
     """Batches, decisions and rollouts."""
+    return cast(_Turns, await shared("turns", _histories))
+
+
+async def _histories() -> _Turns:
     client = functions()
     return await asyncio.gather(
         client.batches(SHOWN), client.models(2 * SHOWN), client.rollouts(4 * SHOWN)
@@ -112,7 +117,9 @@ def _stage(stage: rx.Var[ShownStage]) -> rx.Component:
     label = badge(stage.label, stage.color)
     return rx.el.li(
         rx.el.p(stage.title, class_name="over"),
-        rx.el.p(rx.cond(stage.href != "", rx.link(label, href=stage.href), label)),
+        rx.el.p(
+            rx.cond(stage.href != "", rx.el.a(label, href=stage.href, class_name="link"), label)
+        ),
         rx.el.p(stage.text, class_name="hint"),
         rx.el.p(
             rx.cond(stage.took != "", text("took {time}", time=stage.took), ""),
@@ -268,4 +275,4 @@ def page() -> rx.Component:
     )
 
 
-ON_LOAD = PipelineState.load
+ON_LOAD, EARLY = PipelineState.load, newest_turns

@@ -15,6 +15,7 @@ from tasador_web.layout import (
     line_chart,
     nothing,
     notice,
+    placed,
     problem_notice,
     table,
 )
@@ -31,7 +32,7 @@ def _field(name: str, label: str, control: rx.Component) -> rx.Component:
 
 def _filters() -> rx.Component:
     form = PredictionsState.form
-    return rx.form(
+    return rx.el.form(
         _field(
             "state",
             text("State"),
@@ -78,7 +79,7 @@ def _filters() -> rx.Component:
 
 
 def _find() -> rx.Component:
-    return rx.form(
+    return rx.el.form(
         _field(
             "id",
             text("Prediction id"),
@@ -163,7 +164,11 @@ def _turn(label: str, event: rx.EventHandler, possible: rx.Var[bool]) -> rx.Comp
 
 
 def _step(step: rx.Var[Step]) -> rx.Component:
-    title = rx.cond(step.href != "", rx.link(step.title, href=step.href), rx.el.span(step.title))
+    title = rx.cond(
+        step.href != "",
+        rx.el.a(step.title, href=step.href, class_name="link"),
+        rx.el.span(step.title),
+    )
     return rx.el.li(
         rx.el.p(badge(step.kind, step.color)),
         rx.el.p(rx.el.b(title)),
@@ -205,7 +210,11 @@ def _one(detail: rx.Var[Detail]) -> rx.Component:
 
 
 def _version_link(says: str, version: rx.Var[int]) -> rx.Component:
-    return rx.link(text(says, version=version), href=f"{address('/models')}?version={version}")
+    return rx.el.a(
+        text(says, version=version),
+        href=f"{address('/models')}?version={version}",
+        class_name="link",
+    )
 
 
 def _version(row: rx.Var[VersionShare]) -> rx.Component:
@@ -213,7 +222,7 @@ def _version(row: rx.Var[VersionShare]) -> rx.Component:
         rx.el.th(_version_link("Version {version}", row.version), scope="row"),
         rx.el.td(
             rx.el.div(
-                rx.el.span(class_name="bar", style={"width": f"{row.share}%"}),
+                rx.el.span(class_name="bar", custom_attrs=placed(width=row.share)),
                 class_name="track",
                 aria_hidden="true",
             ),

@@ -45,10 +45,9 @@ MODELS = {
     "Rollouts of this version": "Despliegues de esta versión",
     "Run": "Ejecución",
     "R² by version": "R² por versión",
+    "Show older ones": "Mostrar anteriores",
     "Started": "Inicio",
     "The gate": "Los controles",
-    "The newest {count} decisions; ?version=N in the address opens any version.": "Las {count} "
-    "decisiones más recientes; ?version=N en la dirección abre cualquier versión.",
     "The versions are not known now.": "Ahora no se pueden consultar las versiones.",
     "There was no champion to compare with.": "No había ningún campeón con el que comparar.",
     "This version": "Esta versión",
