@@ -133,7 +133,8 @@ def _value(column: str, listing: Listing) -> str:
     value = getattr(listing, column)
     if value is None:
         return "not given"
-    unit = {"house_size": " sq ft", "acre_lot": " acres"}.get(column, "")
+    acres = " acre" if value == 1 else " acres"
+    unit = {"house_size": " sq ft", "acre_lot": acres}.get(column, "")
     return value if isinstance(value, str) else f"{value:,.10g}{unit}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tasador.valuation.languages import marks, text
+from tasador.valuation.languages import counted, marks, text
 from tasador.valuation.texts import direction, text_of
 from tasador.valuation.words import (
     MILES_OF_A_KM,
@@ -114,12 +114,11 @@ def _home(c: Mapping[str, Any]) -> str:
     if bed is not None:
         parts.append(text("{count} bd", count=number(bed)))
     if bath is not None:
-        several = text("{count} ba", count=number(bath))
-        parts.append(text("{one} ba", one=1) if bath == 1 else several)
+        parts.append(counted(bath, "{one} ba", "{count} ba"))
     if size is not None:
         parts.append(text("{count} sq ft", count=number(size)))
     if lot is not None:
-        parts.append(text("{count} ac", count=number(lot)))
+        parts.append(counted(lot, "{one} ac", "{count} ac"))
     # A line ends between two facts.
     unbroken = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts]
     return ", ".join(unbroken) or text("no details")

@@ -45,6 +45,15 @@ def text(english: str, /, **values: Any) -> str:
     return known.format(**values) if values else known
 
 
+def counted(number: float, one: str, many: str, /, **values: Any) -> str:
+    """The text for one of something, or for another number of it: its {count}, or {one}.
+
+    English says "1 ba" and "2 ba"; {one} keeps such texts apart for other languages.
+    """
+    written = marks(f"{number:,.10g}")
+    return text(one if number == 1 else many, count=written, one=written, **values)
+
+
 def marks(number: str) -> str:
     """A number that was formatted as in English, with the marks of the language."""
     return number if language() == "en" else number.translate(_MARKS)

@@ -15,16 +15,15 @@ from typing import Any
 from tasador.records.prediction import PredictionRecord
 from tasador.valuation.cautions import warning
 from tasador.valuation.evidence import evidence
-from tasador.valuation.languages import language, text
+from tasador.valuation.languages import counted, language, text
 from tasador.valuation.style import STYLE
 from tasador.valuation.texts import LONGEST, facts_list, note, text_of
 from tasador.valuation.words import (
-    count,
     day,
     dollars,
     field,
+    measured,
     moment,
-    number,
     per_cent,
     rounded_dollars,
     written,
@@ -207,7 +206,7 @@ def _subject(prediction: PredictionRecord) -> str:
 
 def _fact(name: str, value: Any) -> str:
     if isinstance(value, int | float):
-        return f"{number(value)} {text(unit)}" if (unit := _FACTS[name]) else number(value)
+        return measured(value, _FACTS[name])
     return written(value) if name in ("status", "prev_sold_date") else str(value)
 
 
@@ -246,9 +245,17 @@ def _footer(prediction: PredictionRecord, origin: Origin | None) -> str:
 
 def _batches(origin: Origin) -> str:
     shown = [
-        text("{batch} ({count} rows, {day})", batch=batch[:12], count=count(rows), day=day(fetched))
+        counted(
+            rows,
+            "{batch} ({count} row, {day})",
+            "{batch} ({count} rows, {day})",
+            batch=batch[:12],
+            day=day(fetched),
+        )
         for batch, rows, fetched in origin.batches[:_MOST_BATCHES]
     ]
     if more := len(origin.batches) - len(shown):
         shown.append(text("and {count} more", count=more))
-    return text("batches {names}", names=", ".join(shown)) if shown else text("no batches")
+    if not shown:
+        return text("no batches")
+    return counted(len(origin.batches), "batch {names}", "batches {names}", names=", ".join(shown))

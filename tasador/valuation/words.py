@@ -7,7 +7,7 @@ import re
 from datetime import UTC, date, datetime
 
 from tasador.listings.rules import STATUSES
-from tasador.valuation.languages import language, marks, text
+from tasador.valuation.languages import counted, language, marks, text
 
 FIELDS = {
     "place": "Location",
@@ -74,11 +74,18 @@ def written(value: str) -> str:
         return day(date.fromisoformat(value))
     if value == "not given":
         return text("not given")
-    figure = re.fullmatch(r"([\d,.]+)(?: (sq ft|acres))?", value)
+    figure = re.fullmatch(r"([\d,.]+)(?: (sq ft|acres?))?", value)
     if figure is None:
         return value
-    number, unit = figure.groups()
-    return marks(number) + (f" {text(unit)}" if unit else "")
+    amount, unit = figure.groups()
+    return measured(float(amount.replace(",", "")), "acres" if unit == "acre" else unit or "")
+
+
+def measured(value: float, unit: str) -> str:
+    """A number with its unit: sq ft, acres or none."""
+    if unit == "acres":
+        return counted(value, "{count} acre", "{count} acres")
+    return f"{number(value)} {text(unit)}" if unit else number(value)
 
 
 def field(name: str) -> str:

@@ -57,7 +57,7 @@ def test_a_report_has_everything_that_its_reader_asks_for():
         "$405,000 sold",
         "tasador-price@2, digest d2",
         "2026-01-31 12:00 UTC by the gate; run run-1",
-        "batches 0123456789ab (2,496 rows, 2026-01-30)",
+        "batch 0123456789ab (2,496 rows, 2026-01-30)",
         PREDICTION.prediction_id,
     ):
         assert part in said, part

@@ -12,7 +12,13 @@ from tasador.valuation.languages import speaking
 from tasador.valuation.spanish import SPANISH
 from tests.code.test_valuation_report import Tags, text_of
 from tests.kit.records import make_prediction
-from tests.kit.translations import calls_of_text, constants, placeholders, wrongly_filled
+from tests.kit.translations import (
+    calls_of_text,
+    constants,
+    of_many_only,
+    placeholders,
+    wrongly_filled,
+)
 from tests.kit.valuation import EXPLANATION, HOSTILE, ORIGIN, PREDICTION, WARNED, hostile
 
 CODE = [
@@ -30,7 +36,7 @@ NAMED = {
     *(unit for unit in report._FACTS.values() if unit),
     *(head for head in evidence._HEADS if head),
     *("high", "medium", "low"),  # classes of confidence
-    *("sq ft", "acres"),  # units of an explanation
+    "sq ft",  # a unit of an explanation
 }
 
 
@@ -50,6 +56,10 @@ def test_placeholders_are_the_same_and_are_filled():
     for english, spanish in SPANISH.items():
         assert placeholders(english) == placeholders(spanish), english
     assert wrongly_filled(CODE) == []
+
+
+def test_texts_with_a_number_know_one_from_many():
+    assert of_many_only(CODE) == []
 
 
 def test_no_translation_is_markup():
@@ -136,3 +146,14 @@ def test_a_warning_of_another_form_stays_as_it_is():
     for says in ("something new", "is beyond the listings around it: priced as 3"):
         with speaking("es"):
             assert cautions.warning(says, {}) == says
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [("en", "1 acre", "0.25 acres"), ("es", "1 acre", "0,25 acres")],
+)
+def test_one_acre_is_no_acres(language, one, other):
+    with speaking(language):
+        assert [words.written(value) for value in ("1 acre", "1 acres")] == [one, one]
+        assert words.written("0.25 acres") == other
+        assert languages.counted(1, "{one} ba", "{count} ba").endswith(("1 ba", "1 baño"))

@@ -35,9 +35,11 @@ from tasador_web.languages import address, language_of, speaking, text
 from tasador_web.spanish import SPANISH
 
 from tests.kit.translations import (
+    TAKES_TEXTS,
     called,
     calls_of_text,
     constants,
+    of_many_only,
     placeholders,
     wrongly_filled,
 )
@@ -142,7 +144,7 @@ def unread(node, around):
         node, inner = around[node], node
         if isinstance(node, ast.keyword) and node.arg in MACHINE:
             return True
-        if called(node) == "text" and inner is node.args[0]:
+        if inner in getattr(node, "args", [])[TAKES_TEXTS.get(called(node), slice(0))]:
             return True
         if called(node) in ("match", "fullmatch", "sub", "compile"):
             return True
@@ -182,6 +184,10 @@ def test_placeholders_are_the_same_and_are_filled():
     for english, spanish in SPANISH.items():
         assert placeholders(english) == placeholders(spanish), english
     assert wrongly_filled(CODE) == []
+
+
+def test_texts_with_a_number_know_one_from_many():
+    assert of_many_only(CODE) == []
 
 
 def test_no_translation_is_left_over():

@@ -1,7 +1,12 @@
 """What code gives to ``text``: the English texts that a catalogue must translate."""
 
 import ast
+import re
 from string import Formatter
+
+# The arguments that are texts, and the placeholders that the function itself fills.
+TAKES_TEXTS = {"text": slice(1), "counted": slice(1, 3)}
+FILLED: dict[str, set[str]] = {"text": set(), "counted": {"count", "one"}}
 
 
 def called(node):
@@ -33,13 +38,17 @@ def named_texts(module):
 
 
 def calls_of_text(paths):
-    """(file and line, the call, its texts) of every call of ``text`` in files."""
+    """(file and line, the call, its texts) of every call of ``text`` and ``counted`` in files."""
     for path in sorted(paths):
         module = ast.parse(path.read_text())
         named = named_texts(module)
         for node in ast.walk(module):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "text" and node.args:
-                yield f"{path.name}:{node.lineno}", node, list(literals(node.args[0], named))
+            function = getattr(getattr(node, "func", None), "id", "")
+            if function not in TAKES_TEXTS or not node.args:
+                continue
+            given = node.args[TAKES_TEXTS[function]]
+            texts = [each for argument in given for each in literals(argument, named)]
+            yield f"{path.name}:{node.lineno}", node, texts
 
 
 def constants(paths):
@@ -56,10 +65,20 @@ def placeholders(message):
 
 
 def wrongly_filled(paths):
-    """The calls of ``text`` whose values are not the placeholders of their text."""
+    """The calls whose values are not the placeholders of their text."""
     return [
         (where, each)
         for where, call, texts in calls_of_text(paths)
         for each in texts
-        if placeholders(each) != {keyword.arg for keyword in call.keywords}
+        if placeholders(each) - FILLED[call.func.id] != {keyword.arg for keyword in call.keywords}
+    ]
+
+
+def of_many_only(paths):
+    """The texts that say of one thing what English says of several: "1 rows"."""
+    return [
+        (where, each)
+        for where, call, texts in calls_of_text(paths)
+        for each in texts
+        if call.func.id == "text" and re.search(r"\{count\} ([a-z]+ )?[a-z]+s\b", each)
     ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasador.listings.listing import INPUTS
 from tasador_web import words
-from tasador_web.languages import marks, text
+from tasador_web.languages import counted, marks, text
 
 _BARS, _LABELLED = 24, 4
 _SHOWN = 8
@@ -124,23 +124,20 @@ def _with_problems(summary: Mapping[str, Any]) -> str:
     count = int(summary["rows_with_problems"])
     if not count:
         return text("No row has a problem.")
-    if count == 1:
-        return text(
-            "1 row has a value that cannot be read. It counts as not given; the result says why."
-        )
-    return text(
+    return counted(
+        count,
+        "{count} row has a value that cannot be read. It counts as not given; the result says why.",
         "{count} rows have a value that cannot be read. It counts as not given; the result says "
         "why.",
-        count=marks(f"{count:,}"),
     )
 
 
 def _rows(number: int) -> str:
-    return text("{count} row" if number == 1 else "{count} rows", count=marks(f"{number:,}"))
+    return counted(number, "{count} row", "{count} rows")
 
 
 def _homes(number: int) -> str:
-    return text("{count} home" if number == 1 else "{count} homes", count=marks(f"{number:,}"))
+    return counted(number, "{count} home", "{count} homes")
 
 
 def _example(says: str) -> str:
@@ -179,11 +176,11 @@ def histogram(prices: Sequence[float]) -> list[tuple[float, float, int]]:
     return list(zip(edges, edges[1:], counts, strict=False))
 
 
-def bars_of(counted: Sequence[tuple[float, float, int]]) -> list[Bar]:
+def bars_of(histogram: Sequence[tuple[float, float, int]]) -> list[Bar]:
     """How many homes have which price, as drawn."""
-    most = max((count for *_, count in counted), default=1)
+    most = max((count for *_, count in histogram), default=1)
     bars = []
-    for n, (low, high, count) in enumerate(counted):
+    for n, (low, high, count) in enumerate(histogram):
         start, homes = words.short_dollars(low), marks(f"{count:,}")
         title = f"{start}: {homes}"
         if high > low:
@@ -193,7 +190,7 @@ def bars_of(counted: Sequence[tuple[float, float, int]]) -> list[Bar]:
                 high=words.short_dollars(high),
                 count=homes,
             )
-        label = start if len(counted) > 1 and n % _LABELLED == 0 else ""
+        label = start if len(histogram) > 1 and n % _LABELLED == 0 else ""
         bars.append(Bar(title, round(100 * count / most, 1), label))
     return bars
 

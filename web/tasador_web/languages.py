@@ -16,6 +16,7 @@ __all__ = [
     "LANGUAGES",
     "ROUTES",
     "address",
+    "counted",
     "in_other_language",
     "known_text",
     "language",
@@ -57,6 +58,12 @@ def text(english: str, /, **values: Any) -> str:
     """The text in the language now; ``values`` fill its {placeholders}."""
     known = english if language() == "en" else SPANISH[english]
     return known.format(**values) if values else known
+
+
+def counted(number: float, one: str, many: str, /, **values: Any) -> str:
+    """The text for one of something, or for another number of it, which is its {count}."""
+    written = marks(f"{number:,.10g}")
+    return text(one if number == 1 else many, count=written, **values)
 
 
 def known_text(english: str) -> str:

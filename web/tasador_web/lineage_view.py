@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasador_web import words
-from tasador_web.languages import address, known_text, text
+from tasador_web.languages import address, counted, known_text, text
 from tasador_web.market_view import VERDICTS
 from tasador_web.model_view import DECISIONS, seconds_between
 from tasador_web.predictions_view import color_of, error_text, home_of, likely, place_of
@@ -46,11 +46,13 @@ def _batch_steps(lineage: Mapping[str, Any]) -> list[Step]:
         batches[-1],
     )
     others = len(batches) - 1
-    learned = text("{count} listings", count=words.count(newest["clean"]))
-    if others == 1:
-        learned += text("; 1 earlier batch was trained on too")
-    elif others:
-        learned += text("; {count} earlier batches were trained on too", count=others)
+    learned = counted(newest["clean"], "{count} listing", "{count} listings")
+    if others:
+        learned += counted(
+            others,
+            "; {count} earlier batch was trained on too",
+            "; {count} earlier batches were trained on too",
+        )
     return [
         Step(
             text("Ingest"),

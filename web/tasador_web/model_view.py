@@ -11,7 +11,7 @@ from typing import Any
 from tasador_web import words
 from tasador_web.actions import version_target
 from tasador_web.chart import Chart, line_chart
-from tasador_web.languages import known_text, text
+from tasador_web.languages import counted, known_text, text
 
 # Decision: (what it is called, the colour of its badge).
 DECISIONS = {
@@ -202,8 +202,11 @@ def detail_of(answer: Mapping[str, Any], champion: int | None) -> Detail:
         champion=text("version {version}", version=answer["champion_version"])
         if answer["champion_version"]
         else text("none"),
-        passed=text(
-            "{passed} of {count} checks passed", passed=passed, count=len(answer["checks"])
+        passed=counted(
+            len(answer["checks"]),
+            "{passed} of {count} check passed",
+            "{passed} of {count} checks passed",
+            passed=passed,
         ),
         run_id=answer["run_id"],
         correlation_id=answer["correlation_id"],

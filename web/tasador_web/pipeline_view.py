@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from tasador_web import words
-from tasador_web.languages import address, known_text, text
+from tasador_web.languages import address, counted, known_text, text
 from tasador_web.market_view import VERDICTS, newest_verdict
 from tasador_web.model_view import DECISIONS, seconds_between
 
@@ -209,11 +209,12 @@ def _ingest(batch: Mapping[str, Any], now: datetime) -> Stage:
     return Stage(
         "Ingest",
         "done",
-        text("{count} listings", count=words.count(batch["clean"])),
-        text(
-            "{refused} of {rows} rows refused",
+        counted(batch["clean"], "{count} listing", "{count} listings"),
+        counted(
+            batch["rows"],
+            "{refused} of {count} row refused",
+            "{refused} of {count} rows refused",
             refused=words.count(batch["quarantined"]),
-            rows=words.count(batch["rows"]),
         ),
         words.duration(seconds_between(began, batch["ready_at"])),
         batch["ready_at"],

@@ -17,7 +17,7 @@ from tasador_web.client import ApiError, functions
 from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Estimate, Step, WhatIf
 from tasador_web.geography import geography
-from tasador_web.languages import language, text
+from tasador_web.languages import counted, language, text
 from tasador_web.map_view import Map
 from tasador_web.place_search import Place
 from tasador_web.places import place_index
@@ -122,8 +122,11 @@ class EstimateState(rx.State):
             return
         self._found = await asyncio.to_thread(index.search, typed)
         self.suggestions = [
-            text(
-                "{place} · {count} listings", place=place.label, count=words.number(place.listings)
+            counted(
+                place.listings,
+                "{place} · {count} listing",
+                "{place} · {count} listings",
+                place=place.label,
             )
             if place.listings
             else place.label

@@ -6,8 +6,6 @@ BATCH = {
     " priced by {model}.": " con precio según {model}.",
     " Trying again…": " Se intenta de nuevo…",
     ", or Parquet": ", o Parquet",
-    "1 row has a value that cannot be read. It counts as not given; the result says why.": "1 fila "
-    "tiene un valor que no se puede leer. Se trata como sin indicar; el resultado dice por qué.",
     "; 8 in 10 cost {low} to {high}.": "; 8 de cada 10 cuestan entre {low} y {high}.",
     "Another file": "Otro archivo",
     "Another model went into service meanwhile: price the file again.": "Mientras tanto entró en "
@@ -76,6 +74,9 @@ BATCH = {
     "{count} homes": "{count} viviendas",
     "{count} row": "{count} fila",
     "{count} rows": "{count} filas",
+    "{count} row has a value that cannot be read. It counts as not given; the result says why.": ""
+    "{count} fila tiene un valor que no se puede leer. Se trata como sin indicar; el resultado "
+    "dice por qué.",
     "{count} rows have a value that cannot be read. It counts as not given; the result says "
     "why.": "{count} filas tienen un valor que no se puede leer. Se trata como sin indicar; el "
     "resultado dice por qué.",

@@ -63,6 +63,7 @@ MODELS = {
     "Version {version} serves.": "La versión {version} está en servicio.",
     "Versions": "Versiones",
     "Versions, newest first": "Versiones, las más recientes primero",
+    "{passed} of {count} check passed": "{passed} de {count} control superado",
     "{passed} of {count} checks passed": "{passed} de {count} controles superados",
     "{versions} serve.": "{versions} están en servicio.",
 }

@@ -45,5 +45,6 @@ PIPELINE = {
     "Turns of the loop, newest first": "Vueltas del ciclo, las más recientes primero",
     "Where the loop stands: each batch is ingested and judged, and may lead to a new model.": "En "
     "qué punto está el ciclo: cada lote se ingiere y se evalúa, y puede llevar a un modelo nuevo.",
-    "{refused} of {rows} rows refused": "{refused} de {rows} filas descartadas",
+    "{refused} of {count} row refused": "{refused} de {count} fila descartadas",
+    "{refused} of {count} rows refused": "{refused} de {count} filas descartadas",
 }

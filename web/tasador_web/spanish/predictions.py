@@ -63,7 +63,7 @@ PREDICTIONS = {
 
 LINEAGE = {
     "8 in 10 within {range}; {home}, {place}": "8 de cada 10 entre {range}; {home}, {place}",
-    "; 1 earlier batch was trained on too": "; también se entrenó con 1 lote anterior",
+    "; {count} earlier batch was trained on too": "; también se entrenó con {count} lote anterior",
     "; {count} earlier batches were trained on too": "; también se entrenó con {count} lotes "
     "anteriores",
     "approved": "aprobada",
@@ -87,6 +87,7 @@ LINEAGE = {
     "Training requested": "Entrenamiento solicitado",
     "unchanged": "sin cambios",
     "Version {version} {decided}": "Versión {version} {decided}",
+    "{count} listing": "{count} anuncio",
     "{count} listings": "{count} anuncios",
     "{outcome} after {time}: {reason}": "{outcome} después de {time}: {reason}",
 }

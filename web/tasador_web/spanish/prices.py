@@ -16,6 +16,7 @@ FORM = {
     "bath": "baños",
     "bed": "dormitorios",
     "of the data set": "según los datos",
+    "{place} · {count} listing": "{place} · {count} anuncio",
     "{place} · {count} listings": "{place} · {count} anuncios",
 }
 
