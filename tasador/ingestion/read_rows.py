@@ -100,12 +100,7 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
             columns[rule.column] = received.codes
     read = read_columns(given, block.rows)
     columns = {**read.columns, **columns}
-    unchanged = {
-        name
-        for name in _NUMERIC
-        if isinstance(numbers := given[name], np.ndarray)
-        and np.array_equal(numbers.view(np.int64), np.asarray(columns[name]).view(np.int64))
-    }
+    unchanged = {name for name, values in given.items() if _is_unchanged(values, columns[name])}
     problems: dict[int, list[FieldProblem]] = {}
     for row, problem in read.problems:
         problems.setdefault(row, []).append(problem)
@@ -117,6 +112,17 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
             found.append(no_label)
     raw.append(pa.nulls(block.rows, pa.string()))
     return _of_columns(columns, problems, raw, first, unchanged)
+
+
+def _is_unchanged(given: Given, read: Array | TextColumn | pa.Array) -> bool:
+    """Whether numbers or texts are read as they were received. False may be wrong."""
+    if isinstance(given, TextColumn) and isinstance(read, TextColumn):
+        return read.indices is given.indices and read.values == given.values
+    return (
+        isinstance(given, np.ndarray)
+        and isinstance(read, np.ndarray)
+        and np.array_equal(given.view(np.int64), read.view(np.int64))
+    )
 
 
 def _read_each(block: Sequence[Row], first: int) -> ReadRows:
@@ -143,7 +149,7 @@ def _of_columns(
     unchanged: Collection[str] = (),
 ) -> ReadRows:
     """``columns`` as read; an Arrow one has codes of digits. ``raw``: the twelve columns as
-    received, and the rows that are not twelve values as JSON. The numbers of ``unchanged`` columns
+    received, and the rows that are not twelve values as JSON. The values of ``unchanged`` columns
     were received as they are read."""
     rows = len(raw[0])
     values, texts, quoted = {}, {}, []
@@ -217,7 +223,7 @@ def _as_read(
 ) -> tuple[pa.Array, pa.Array, pa.Array]:
     """A column as read: its values, their texts, and their literals in the digest (``repr``).
 
-    ``known`` are the texts of numbers, if they exist already.
+    ``known`` are the texts, if they exist already.
     """
     if name in _NUMERIC:
         numbers = np.asarray(column)
@@ -227,11 +233,13 @@ def _as_read(
         quote = scalar("'")
         return column, column, pc.binary_join_element_wise(quote, column, quote, scalar(""))
     text = column if isinstance(column, TextColumn) else TextColumn.of(column)
-    values = text_array(text.values)
+    values = text_array(text.values) if known is None else known
     literals = text_array(_literals(text.values))
     if text.indices is not None:
         indices = number_array(text.indices)
-        values, literals = values.take(indices), literals.take(indices)
+        literals = literals.take(indices)
+        if known is None:
+            values = values.take(indices)
     return values, values, literals
 
 

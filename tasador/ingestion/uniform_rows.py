@@ -25,6 +25,10 @@ _LAYOUT = re.compile(
 )
 _BETWEEN_ROWS = re.compile(r"\}(,[ \n]?)\{")
 _QUOTE, _OPENING, _SPACE = ord('"'), ord("{"), ord(" ")
+_POINT, _ZERO = ord("."), np.uint8(ord("0"))
+# A decimal of as many digits is still told from its neighbours when it is a float.
+_EXACT_DIGITS = 15
+_EXPONENT_BELOW = 1e-4  # Python writes 0.00001 as 1e-05.
 _NULL = b"null"
 _NAN = number_array(np.array([np.nan]))[0]
 # Zeros behind the text: a position that the layout suggests may be beyond its end.
@@ -164,4 +168,29 @@ def _canonical(texts: pa.Array) -> Array | None:
     numbers = np.from_dlpack(pc.fill_null(read, _NAN))
     if np.isinf(numbers).any() or np.isnan(numbers).sum() != texts.null_count:
         return None
-    return numbers if number_texts(numbers).equals(texts) else None
+    written_so = _shortest(texts, numbers) or number_texts(numbers).equals(texts)
+    return numbers if written_so else None
+
+
+def _shortest(texts: pa.Array, numbers: Array) -> bool:
+    """Whether all are plain decimals without a digit too many, so few that none is lost in a float.
+
+    Python writes their numbers in the same way. False may be wrong.
+    """
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    sizes = np.diff(ends)
+    given = sizes > 0
+    begins, ends = ends[:-1][given], ends[1:][given]
+    characters = np.frombuffer(data or b"", dtype=np.uint8)[: ends.max(initial=0)]
+    points = np.flatnonzero(characters == _POINT)
+    if len(points) != len(begins) or sizes.max(initial=0) > _EXACT_DIGITS + 1:
+        return False
+    # A point in each text, with a digit on either side at least.
+    if (points <= begins).any() or (points >= ends - 1).any():
+        return False
+    if np.count_nonzero(characters - _ZERO <= 9) != len(characters) - len(points):
+        return False
+    needless = (characters[begins] == _ZERO) & (points != begins + 1)
+    needless |= (characters[ends - 1] == _ZERO) & (ends != points + 2)
+    return not (needless | ((numbers[given] > 0) & (numbers[given] < _EXPONENT_BELOW))).any()

@@ -24,4 +24,4 @@ def test_modules_are_no_garbage_to_look_for(begins):
     ended = subprocess.run(
         [sys.executable, "-c", f"{_AT_THE_END}{begins}"], capture_output=True, text=True, timeout=60
     )
-    assert ended.stdout.splitlines()[-1:] == ["50000 True"], ended.stderr
+    assert ended.stdout.splitlines()[-1:] == ["200000 True"], ended.stderr

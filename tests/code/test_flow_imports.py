@@ -79,5 +79,11 @@ def test_card_costs_one_process():
     imported(f"{code}assert blanks and not any(card.RUNTIME_UPDATABLE for card in blanks)")
 
 
+def test_httpx_is_imported_without_its_command_line():
+    modules = imported("from tasador.source.client import SourceClient")
+    assert "httpx" in modules
+    assert not {"click", "pygments", "rich"} & modules
+
+
 def test_batch_is_read_and_profiled_without_pandas():
     assert not {"pandas", "sklearn"} & imported(PROFILE)

@@ -329,6 +329,23 @@ def test_rows_of_one_layout_are_found_in_their_bytes(separators, between):
 
 
 @pytest.mark.parametrize(
+    "number",
+    [
+        *("0.0", "3.0", "0.25", "10.05", "0.0001", "123456789012345.0", "1e-05", "1e+16", "-1.5"),
+        *("0.10", "3.00", "03.0", "00.5", "0.00001", "3", "3.", ".5", "1e5", "-0.50"),
+        *("1234567890123456.0", "0.1234567890123456", "0.12345678901234567", "0.12345678901234568"),
+        *("9007199254740993.0", "10000000000000000.0"),
+    ],
+)
+def test_a_number_is_found_if_python_writes_it_so(number):
+    text = json.dumps({**GOOD, "bath": 0.5}).replace('"bath": 0.5', f'"bath": {number}')
+    found = read_uniform(f"{json.dumps(GOOD)}, {text}")
+    assert (found is not None) == (repr(float(number)) == number)
+    if found is not None:
+        assert found["bath"].numbers.tolist() == [GOOD["bath"], float(number)]
+
+
+@pytest.mark.parametrize(
     "other",
     [
         {**GOOD, "price": 469000},
