@@ -159,8 +159,8 @@ class Batches(Database):
     def store_rows(self, batch_id: str, files: RowFiles) -> Batch:
         """Store the rows in the files as those of a batch in ops.batches, which becomes validated.
 
-        A second call, here or in another process, changes nothing. Returns the batch as saved
-        in the same transaction.
+        A second call, here or in another process, changes nothing. Returns the batch as saved in
+        the transaction that counts its rows.
         """
         c = schema.batches.c
         columns = [c[field.name] for field in fields(Batch)]
@@ -169,7 +169,9 @@ class Batches(Database):
             batch = Batch(**connection.execute(locking).one()._mapping)
             if batch.status != "fetched":
                 return batch
-            counts = copy_rows(connection, files, batch_id)
+            # Committed first: rows that no batch counts yet are found by the next call.
+            with self._begin() as raw_connection:
+                counts = copy_rows(connection, raw_connection, files, batch_id)
             validated = replace(
                 batch,
                 status="validated",

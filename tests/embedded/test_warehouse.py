@@ -487,6 +487,51 @@ def test_nothing_is_stored_if_a_row_is_refused(warehouse, settings, tmp_path):
     assert warehouse.batch("half").status == "fetched"
 
 
+def test_rows_as_received_are_not_stored_if_a_clean_one_is_refused(warehouse, settings, tmp_path):
+    warehouse.save_batch(make_batch(batch_id="refused"))
+    with RowFiles(tmp_path) as files:
+        files.add(ROW, b"0\ttoo few\n", b"")
+    with pytest.raises(InvalidValue):
+        warehouse.store_rows("refused", files)
+    assert query(settings, "select 1 from raw.raw_data where batch_id = 'refused'") == []
+
+
+def test_rows_as_received_are_found_if_nothing_counted_them(
+    warehouse, settings, tmp_path, monkeypatch
+):
+    """Two connections copy the rows, and a kill may come between their commits."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    warehouse.save_batch(make_batch(batch_id="between"))
+    files = row_files(tmp_path, ROW, ROW.replace(b"0", b"1", 1))
+    with monkeypatch.context() as patch:
+        patch.setattr("tasador.warehouse.batches._save_batch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.store_rows("between", files)
+    count = "select count(*) from raw.raw_data where batch_id = 'between'"
+    assert query(settings, count) == [(2,)]
+    assert warehouse.batch("between").status == "fetched"
+    saved = warehouse.store_rows("between", files)
+    assert (saved.status, saved.rows_raw) == ("validated", 2)
+    assert query(settings, count) == [(2,)]
+
+
+def test_storing_waits_for_a_commit_that_a_killed_process_has_sent(warehouse, settings, tmp_path):
+    warehouse.save_batch(make_batch(batch_id="sent"))
+    with ThreadPoolExecutor(1) as pool:
+        with psycopg2.connect(settings.database_url) as other, other.cursor() as cursor:
+            lock = "select pg_advisory_xact_lock(hashtextextended('raw.raw_data of batch sent', 0))"
+            cursor.execute(lock)
+            cursor.execute("insert into raw.raw_data (batch_id, row_number) values ('sent', 0)")
+            storing = pool.submit(warehouse.store_rows, "sent", row_files(tmp_path, ROW))
+            with pytest.raises(TimeoutError):
+                storing.result(0.3)
+        other.close()
+        assert storing.result(30).rows_raw == 1
+
+
 def test_a_full_disk_is_its_own_error(warehouse):
     statement = text("do $$ begin raise 'could not extend file' using errcode = '53100'; end $$")
     full = pytest.raises(DiskFull, match=r"the disk of the database .* is full: could not extend")
