@@ -8,14 +8,11 @@ and what 200 visitors at once cost one process. The goals of each are in the tab
 import argparse
 import itertools
 import os
-import shutil
 import statistics
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -23,14 +20,14 @@ import psutil
 import psycopg2
 
 from benchmarks.report import machine, table, write_section
-from tasador.local.platform import Platform
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
-from tests.browser.conftest import Services, serving
 from tests.browser.visitors import many
 from tests.kit.checkout import RUN_FOLDER
 from tests.kit.models import make_bundle
+from tests.kit.platform import homes, running_platform
 from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
+from tests.kit.web_app import Services, serving
 
 HOME = "house_size=1800&bed=3&bath=2"
 # Remembers when a condition was met, in milliseconds since the page began to load.
@@ -304,12 +301,9 @@ def main() -> None:
     options = parser.parse_args()
     if chromium.find() is None:
         raise SystemExit("no Chromium found: apt install chromium, or set CHROMIUM")
-    home = Path(tempfile.mkdtemp(prefix="tasador-figures-"))
-    platform = Platform(home)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
-        stack.callback(platform.down)
-        settings = platform.up(web=False)
+        home = stack.enter_context(homes())()
+        settings = stack.enter_context(running_platform(home))
         os.environ[RUN_FOLDER] = str(home)
         folder = home / "bundle"
         services = Services(settings, {3: (make_bundle(folder, version=3, rows=2000), folder)})
@@ -317,10 +311,7 @@ def main() -> None:
         fill(settings, options.versions, options.predictions)
         web_folder = home / "web"
         web_folder.mkdir()
-        environment = {"TASADOR_HOME": str(home)}
-        web, process = stack.enter_context(
-            serving(web_folder, settings.functions_url, **environment)
-        )
+        web, process = stack.enter_context(serving(web_folder, settings.functions_url))
         tab = stack.enter_context(chromium.browser())
         httpx.post(f"{settings.functions_url}/predict", json={}, trust_env=False, timeout=60)
         httpx.post(f"{settings.functions_url}/explain", json={}, trust_env=False, timeout=60)

@@ -111,6 +111,7 @@ def web_app(page, url, settings):
     photograph(page, "spanish-light", 1100, 1000)
     photograph(page, "spanish-dark", 1100, 1000, "dark")
     answer_on_phone(page, "spanish-phone")
+    report(page, url)
     for name, shown in HISTORIES.items():
         page.size(1400, 1000)
         page.open(f"{url}/{name}")
@@ -125,6 +126,13 @@ def web_app(page, url, settings):
     activity(page, url, settings)
 
 
+def report(page, url):
+    """The valuation report of the estimate that the page shows, in Spanish."""
+    page.open(url + page.js("document.querySelector('a[href*=\"/report/\"]').getAttribute('href')"))
+    page.wait("document.querySelector('h1')")
+    three(page, "report", window=(1000, 1300))
+
+
 def answer_on_phone(page, name):
     """The answer as a phone shows it."""
     page.size(*PHONE)
@@ -132,10 +140,10 @@ def answer_on_phone(page, name):
     photograph(page, name, *PHONE)
 
 
-def three(page, name, answer=""):
+def three(page, name, answer="", window=DESK):
     """A page light, dark and on a phone, where the answer comes into view."""
-    photograph(page, f"{name}-light", *DESK)
-    photograph(page, f"{name}-dark", *DESK, "dark")
+    photograph(page, f"{name}-light", *window)
+    photograph(page, f"{name}-dark", *window, "dark")
     page.size(*PHONE)
     page.js(f"document.getElementById('{answer}')?.scrollIntoView()")
     photograph(page, f"{name}-phone", *PHONE)

@@ -13,10 +13,10 @@ from tasador.local.platform import Platform
 from tasador.local.process import Daemons
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
-from tests.browser.conftest import serving
 from tests.kit.network import free_port
 from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
 from tests.kit.waiting import wait_for
+from tests.kit.web_app import serving
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None,

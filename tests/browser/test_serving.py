@@ -9,8 +9,8 @@ import psutil
 import pytest
 import websocket
 
-from tests.browser.conftest import serving
 from tests.kit.waiting import wait_for
+from tests.kit.web_app import serving
 
 
 @pytest.fixture(scope="module")

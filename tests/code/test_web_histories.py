@@ -51,7 +51,7 @@ def test_versions_say_what_became_of_them():
         (2, "promoted", "green", ""),
         (1, "promoted", "green", ""),
     ]
-    assert (rows[1].median_error, rows[2].median_error) == ("17.0%", "–")
+    assert (rows[1].median_error, rows[2].median_error) == ("17.0\N{NO-BREAK SPACE}%", "–")
     long = model_view.version_rows(models(decision(4, reasons=["Better beyond noise: -0.04."])))
     assert long[0].reason == "Better beyond noise"
     assert model_view.serving_sentence(answer) == "Version 1 serves."
@@ -67,7 +67,7 @@ def test_chart_of_versions_is_coloured_by_the_gates_decision():
     assert [tick.label for tick in chart.across] == ["v1", "v2", "v3"]
     # A smaller error stands lower.
     assert chart.points[0].y < chart.points[1].y < chart.points[2].y
-    assert chart.summary == "Median error is 17.0% at v3"
+    assert chart.summary == "Median error is 17.0\N{NO-BREAK SPACE}% at v3"
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ def test_path_leads_from_the_batch_to_the_price_that_came_in():
     # The batch that began the training, not the newest one.
     assert (steps[0].title, steps[0].href) == ("Batch 2", "/market?batch=b2")
     assert steps[0].text == "2,000 listings; 1 earlier batch was trained on too"
-    assert (steps[1].title, steps[1].text, steps[1].color) == ("Drift", "prices moved", "red")
+    assert (steps[1].title, steps[1].color) == ("The market moved", "red")
+    assert steps[1].text == "prices moved"
     assert (steps[2].title, steps[2].href) == ("Version 4 promoted", "/models?version=4")
     assert steps[3].text == "serving after 2 min 0 s: all traffic"
     assert "3 bed" in steps[4].text
@@ -149,7 +150,7 @@ def test_path_without_a_decision_is_the_prediction_alone():
 def test_detail_lists_what_was_given_and_what_was_not():
     unmeasured = lineage(prediction=record(confidence=None))
     facts = {f.name: f.value for f in predictions_view.detail_of(unmeasured).facts}
-    assert facts["House size"] == "1,850"
+    assert facts["House size"] == "1,850 sq ft"
     assert "Bathrooms" not in facts
     assert facts["Not given"] == "bathrooms"
     assert facts["Warnings"].startswith("90 bedrooms are unusual")
@@ -211,3 +212,10 @@ def test_prediction_and_what_led_to_it_are_in_spanish():
     assert steps[1].text == "prices moved", "what the gate and drift say stays English"
     assert steps[2].title == "Versión 4 promovida"
     assert {"Dormitorios", "Sin indicar", "Confianza"} <= {fact.name for fact in detail.facts}
+
+
+def test_one_of_a_home_is_not_said_as_several():
+    listing = {"bed": 1, "bath": 1, "house_size": 1_000, "acre_lot": 1}
+    assert predictions_view.home_of(listing) == "1 bed · 1 bath · 1,000 sq ft · 1 acre"
+    with speaking("es"):
+        assert predictions_view.home_of(listing) == "1 dormitorio · 1 baño · 1.000 pies² · 1 acre"

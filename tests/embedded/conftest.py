@@ -1,55 +1,30 @@
 """The real embedded platform, once for all tests that need it."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from tasador.local.platform import Platform
 from tasador.settings import Settings
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.ingestion import own_database
+from tests.kit.platform import homes, running_platform
 
 
 @pytest.fixture(scope="session")
 def new_home() -> Iterator[Callable[[], Path]]:
-    """Makes folders for platforms; not below pytest's, which it closes to other accounts.
-
-    (As root, Postgres runs as another account.)
-    """
-    made: list[Path] = []
-
-    def make() -> Path:
-        made.append(Path(tempfile.mkdtemp(prefix="tasador-test-")))
-        return made[-1]
-
-    yield make
-    for home in made:
-        # A test may have lost it on purpose.
-        if home.exists():
-            shutil.rmtree(home)
+    """Makes folders for platforms."""
+    with homes() as make:
+        yield make
 
 
 @pytest.fixture(scope="session")
 def platform(new_home: Callable[[], Path]) -> Iterator[Settings]:
     """Postgres, S3, MLflow and the gateway, with TASADOR_HOME set for child processes."""
-    home = new_home()
-    with pytest.MonkeyPatch.context() as patch:
-        for field in fields(Settings):
-            patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
-        patch.setenv("TASADOR_HOME", str(home))
-        # Tests leave services as no promotion would, and call /reconcile themselves.
-        patch.setenv("TASADOR_RECONCILE_SECONDS", "0")
-        whole = Platform(home)
-        try:
-            settings = whole.up(web=False)
-            yield settings
-        finally:
-            whole.down()
+    # Tests leave services as no promotion would, and call /reconcile themselves.
+    with running_platform(new_home(), TASADOR_RECONCILE_SECONDS="0") as settings:
+        yield settings
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -25,6 +25,7 @@ from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import card_text
 from tests.kit.ingestion import Source, ingest_one, own_database
 from tests.kit.otlp_sink import otlp_sink
+from tests.kit.platform import running_platform
 from tests.kit.records import make_drift_record
 from tests.kit.waiting import wait_for
 
@@ -80,20 +81,14 @@ class Served:
 @pytest.fixture(scope="module")
 def served(new_home, collector):
     """A platform of this module's own whose champion, trained on one batch, is in service."""
-    with pytest.MonkeyPatch.context() as patch:
-        for field in fields(Settings):
-            patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
-        # The dossiers of test_train_flow.py leave states out.
-        patch.setenv("TASADOR_DOSSIER_ROTATIONS", "0")
-        platform = Platform(new_home())
-        try:
-            settings = platform.up(web=False)
-            with Source(batches(2)).serving() as source:
-                patch.setenv("TASADOR_SOURCE_URL", source.url)
-                runs = run_flows(settings, "pipeline", "--batches", "1")
-                yield Served(settings, runs)
-        finally:
-            platform.down()
+    # The dossiers of test_train_flow.py leave states out.
+    with (
+        running_platform(new_home(), TASADOR_DOSSIER_ROTATIONS="0") as settings,
+        Source(batches(2)).serving() as source,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TASADOR_SOURCE_URL", source.url)
+        yield Served(settings, run_flows(settings, "pipeline", "--batches", "1"))
 
 
 def test_pipeline_runs_the_flows_that_events_start(served):

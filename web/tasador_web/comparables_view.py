@@ -36,12 +36,10 @@ def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list
 
 def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comparable:
     rooms = [
-        f"{words.number(c[name])} {text(unit)}"
-        for name, unit in (("bed", "bed"), ("bath", "bath"), ("house_size", "sq ft"))
+        words.measured(name, c[name])
+        for name in ("bed", "bath", "house_size", "acre_lot")
         if c[name] is not None
     ]
-    if c["acre_lot"] is not None:
-        rooms.append(f"{words.number(c['acre_lot'])} {text('acres')}")
     at = geography.by_code.get(c["zip_code"])
     miles = c["km"] * words.MILES_OF_A_KM
     per_foot = words.per_foot(c["price"] / c["house_size"]) if c["house_size"] else ""

@@ -92,12 +92,13 @@ class WhatIf:
 
 
 _SLIDERS = {
-    "house_size": (400.0, 6_000.0, 50.0, "sq ft"),
-    "bed": (1.0, 8.0, 1.0, ""),
-    "bath": (1.0, 8.0, 0.5, ""),
-    "acre_lot": (0.05, 3.0, 0.05, "acres"),
+    "house_size": (400.0, 6_000.0, 50.0),
+    "bed": (1.0, 8.0, 1.0),
+    "bath": (1.0, 8.0, 0.5),
+    "acre_lot": (0.05, 3.0, 0.05),
 }
 # Where a slider starts if the field was not given.
+_ROOMS = ("bed", "bath")
 _USUAL = {"house_size": 1_800.0, "bed": 3.0, "bath": 2.0, "acre_lot": 0.2}
 
 
@@ -257,10 +258,10 @@ def _clause(contribution: Mapping[str, Any]) -> str:
 def sliders_of(listing: Mapping[str, Any]) -> list[WhatIf]:
     """The what-if sliders, at the listing's values."""
     sliders = []
-    for name, (low, high, step, unit) in _SLIDERS.items():
+    for name, (low, high, step) in _SLIDERS.items():
         given = listing.get(name)
         value = float(given) if given else _USUAL[name]
-        shown = words.number(value) + (f" {text(unit)}" if unit else "")
+        shown = words.number(value) if name in _ROOMS else words.measured(name, value)
         shown = shown if given else text(_NOT_GIVEN)
         # A slider reaches as far as the value that it starts from.
         sliders.append(

@@ -61,9 +61,9 @@ def text(english: str, /, **values: Any) -> str:
 
 
 def counted(number: float, one: str, many: str, /, **values: Any) -> str:
-    """The text for one of something, or for another number of it, which is its {count}."""
+    """The text for one of something, or for another number of it: its {count}, or {one}."""
     written = marks(f"{number:,.10g}")
-    return text(one if number == 1 else many, count=written, **values)
+    return text(one if number == 1 else many, count=written, one=written, **values)
 
 
 def known_text(english: str) -> str:

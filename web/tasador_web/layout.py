@@ -47,8 +47,7 @@ def frame(
                     class_name="menu",
                 ),
                 action_dialog.account(),
-                _other_language(route),
-                _color_mode(),
+                rx.el.div(_other_language(route), _color_mode(), class_name="tools"),
                 class_name="side",
             ),
             rx.el.main(

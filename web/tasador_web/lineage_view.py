@@ -71,7 +71,7 @@ def _request_steps(lineage: Mapping[str, Any]) -> list[Step]:
         steps.append(
             Step(
                 text("Drift"),
-                text(label).capitalize(),
+                text("The market moved") if label == "drift" else text(label).capitalize(),
                 _first(verdict["reasons"]),
                 words.moment(verdict["decided_at"]),
                 color,

@@ -185,10 +185,11 @@ def detail_of(answer: Mapping[str, Any], champion: int | None) -> Detail:
     """The facts of GET /models/VERSION; ``champion`` is the version that should serve."""
     label, color = DECISIONS.get(answer["decision"], (answer["decision"], "gray"))
     passed = sum(bool(check["passed"]) for check in answer["checks"])
+    starter = answer.get("started_by")
     people = [
         text(says, name=name)
         for says, name in (
-            ("trained by {name}", answer.get("started_by")),
+            ("trained by {name}", starter if starter != "event" else ""),
             ("decided by {name}", answer.get("decided_by")),
         )
         if name

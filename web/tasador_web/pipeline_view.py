@@ -152,6 +152,7 @@ def _of_decision(
 def _turn(identity: str, title: str, began: str, stages: Sequence[Stage]) -> Turn:
     ends = [stage.when for stage in stages if stage.when and stage.state != "running"]
     current = next((s for s in stages if s.state in ("failed", "running", "waiting")), None)
+    goes_on = any(s.state in ("running", "waiting", "next") for s in stages)
     last = next(
         (s for s in reversed(stages) if s.state in ("done", "failed")),
         stages[0],
@@ -161,7 +162,7 @@ def _turn(identity: str, title: str, began: str, stages: Sequence[Stage]) -> Tur
         identity=identity,
         title=title,
         began=words.moment(began),
-        took="" if current or not ends else words.duration(seconds_between(began, max(ends))),
+        took="" if goes_on or not ends else words.duration(seconds_between(began, max(ends))),
         label=f"{text(said.name)}: {said.label or text(_NOT_YET)}",
         color=said.color,
         stages=[

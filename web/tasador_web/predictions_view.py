@@ -15,7 +15,7 @@ HEADLINE = "80"
 # The choices of the time filter, in hours.
 PERIODS = {"": "Any time", "1": "Last hour", "24": "Last 24 hours", "168": "Last 7 days"}
 _FIRST, _HOME = ("city", "state", "zip_code"), ("bed", "bath", "house_size", "acre_lot")
-_UNITS = {"bed": "bed", "bath": "bath", "house_size": "sq ft", "acre_lot": "acres"}
+_SIZES = ("house_size", "acre_lot")
 
 
 @dataclass
@@ -109,9 +109,7 @@ def place_of(listing: Mapping[str, Any]) -> str:
 
 def home_of(listing: Mapping[str, Any]) -> str:
     """What a home is: 3 bed · 2 bath · 1,850 sq ft."""
-    parts = [
-        f"{words.number(v)} {text(_UNITS[n])}" for n in _HOME if (v := listing.get(n)) is not None
-    ]
+    parts = [words.measured(n, v) for n in _HOME if (v := listing.get(n)) is not None]
     return " · ".join(parts) or text("no details")
 
 
@@ -154,7 +152,7 @@ def detail_of(lineage: Mapping[str, Any]) -> Detail:
     record = lineage["prediction"]
     listing = record["listing"]
     given = [
-        Fact(words.field(name), _value(value))
+        Fact(words.field(name), _value(name, value))
         for name, value in listing.items()
         if value is not None
     ]
@@ -198,8 +196,10 @@ def _confidence_facts(confidence: Mapping[str, Any] | None) -> list[Fact]:
     return [Fact(text("Confidence"), says)]
 
 
-def _value(value: Any) -> str:
-    return words.written(value) if isinstance(value, str) else words.number(value)
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return words.written(value)
+    return words.measured(name, value) if name in _SIZES else words.number(value)
 
 
 def facts_of(summary: Mapping[str, Any]) -> list[Fact]:

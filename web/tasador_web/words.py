@@ -25,7 +25,7 @@ from tasador.valuation.words import (
     subject,
     written,
 )
-from tasador_web.languages import known_text, language, marks, text
+from tasador_web.languages import counted, known_text, marks, text
 
 __all__ = [
     "CONFIDENCE_COLORS",
@@ -38,6 +38,7 @@ __all__ = [
     "field",
     "formatted",
     "listed",
+    "measured",
     "moment",
     "number",
     "per_cent",
@@ -72,8 +73,18 @@ def short_dollars(amount: float) -> str:
 
 def formatted(form: str, value: float) -> str:
     """A number in a form of Python, with the marks of the language and a space before %."""
-    written = form.format(value)
-    return written if language() == "en" else marks(written).replace("%", "\N{NO-BREAK SPACE}%")
+    return marks(form.format(value)).replace("%", "\N{NO-BREAK SPACE}%")
+
+
+def measured(name: str, value: float) -> str:
+    """A number of rooms, or a size, with its unit: 3 bed, 1,800 sq ft, 1 acre."""
+    if name == "bed":
+        return counted(value, "{one} bed", "{count} bed")
+    if name == "bath":
+        return counted(value, "{one} bath", "{count} bath")
+    if name == "acre_lot":
+        return counted(value, "{count} acre", "{count} acres")
+    return text("{count} sq ft", count=number(value))
 
 
 def per_foot(amount: float) -> str:

@@ -84,6 +84,7 @@ LINEAGE = {
     "superseded": "sustituido",
     "The prediction was {error}.": "La predicción daba un {error}.",
     "Training and gate": "Entrenamiento y controles",
+    "The market moved": "El mercado ha cambiado",
     "Training requested": "Entrenamiento solicitado",
     "unchanged": "sin cambios",
     "Version {version} {decided}": "Versión {version} {decided}",
