@@ -349,7 +349,8 @@ HOME = {
 def test_cards_of_comparables():
     other = {**HOME, "house_size": None, "bed": None, "bath": None, "zip_code": "00001", "km": 8.0}
     shown = comparables_view.comparables_of({"comparables": [HOME, other]}, GEOGRAPHY)
-    assert shown[0].facts == "3 bed · 2.5 bath · 1,750 sq ft"
+    plain = shown[0].facts.replace("\N{NO-BREAK SPACE}", " ")
+    assert plain == "3 bed · 2.5 bath · 1,750 sq ft"
     assert shown[0].where == "$200 per sq ft · Houston 77084 · same zip code"
     assert (shown[0].adjusted, shown[0].adjustment) == ("$330,000", "−$20,000")
     assert shown[0].price == "$350,000 sold"

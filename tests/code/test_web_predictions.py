@@ -200,7 +200,7 @@ def test_prediction_and_what_led_to_it_are_in_spanish():
         detail = predictions_view.detail_of(lineage())
     assert (row.when, row.price, row.confidence) == ("28/11/2026 23:09 UTC", "$250.000", "media")
     assert row.realised == "$240\N{NO-BREAK SPACE}mil, 4\N{NO-BREAK SPACE}% de más"
-    assert row.home == "3 dormitorios · 1.850 pies²"
+    assert row.home == "3 dorm. · 1.850 pies²"
     assert [step.kind for step in steps] == [
         "Ingesta",
         "Deriva",
@@ -218,4 +218,4 @@ def test_one_of_a_home_is_not_said_as_several():
     listing = {"bed": 1, "bath": 1, "house_size": 1_000, "acre_lot": 1}
     assert predictions_view.home_of(listing) == "1 bed · 1 bath · 1,000 sq ft · 1 acre"
     with speaking("es"):
-        assert predictions_view.home_of(listing) == "1 dormitorio · 1 baño · 1.000 pies² · 1 acre"
+        assert predictions_view.home_of(listing) == "1 dorm. · 1 baño · 1.000 pies² · 1 acre"

@@ -36,7 +36,8 @@ def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list
 
 def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comparable:
     rooms = [
-        words.measured(name, c[name])
+        # A line ends between two facts.
+        words.measured(name, c[name]).replace(" ", "\N{NO-BREAK SPACE}")
         for name in ("bed", "bath", "house_size", "acre_lot")
         if c[name] is not None
     ]

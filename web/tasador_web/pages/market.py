@@ -188,7 +188,7 @@ def _batch(row: rx.Var[BatchRow]) -> rx.Component:
                         text("Scores of the batch"),
                         [text("Feature"), "", text("Score"), text("Limit"), text("Measured by")],
                         rx.foreach(state.scores, _score),
-                        class_name="list compact",
+                        class_name="list compact scores",
                     ),
                     nothing(text("The batch was not compared with a champion.")),
                 ),

@@ -166,7 +166,7 @@ def _version() -> rx.Component:
                 text("Challenger and champion"),
                 [text("Measure"), text("This version"), text("Champion"), text("Difference")],
                 rx.foreach(state.comparisons, _comparison),
-                class_name="list compact",
+                class_name="list compact versus",
             ),
             nothing(text("There was no champion to compare with.")),
         ),
