@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.processes import PeakMemory, postgres_seconds
 from benchmarks.report import ROOT, arguments, machine, table, write_section
+from tasador.machine import blas
 from tasador.machine.collector import collect_seldom
 from tasador.settings import Settings
 from tasador.source.stored import StoredBatch
@@ -245,6 +246,7 @@ def run(subject: str, settings: Settings, folder: Path) -> Measured:
 def run_subject(subject: str, folder: Path) -> None:
     """What the process of a subject does."""
     collect_seldom()  # as commands and steps of flows do
+    blas.sleep_soon()
     settings = Settings.load()
     if subject == "ingest":
         from tasador.ingestion import verbs

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tasador.errors import TasadorError
-from tasador.machine import environment
+from tasador.machine import blas, environment
 from tasador.machine.collector import collect_seldom
 from tasador.machine.reachable import require_running
 from tasador.settings import Settings
@@ -74,6 +74,7 @@ def prepare() -> None:
     elif (settings := Settings.load()).platform == "cluster":
         # Runs and cards of the cluster, in its pods and on a laptop that `tasador connect` set up.
         _set_defaults(store_environ(settings))
+    blas.sleep_soon()
 
 
 def is_connected(settings: Settings) -> bool:

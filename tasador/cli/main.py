@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from tasador.errors import TasadorError
-from tasador.machine import environment
+from tasador.machine import blas, environment
 from tasador.machine.collector import collect_seldom
 from tasador.machine.disk import disk_full
 
@@ -31,6 +31,7 @@ def main() -> None:
         if sys.argv[1:2] != ["connect"]:
             environment.enter(("-m", "tasador", *sys.argv[1:]))
         collect_seldom()
+        blas.sleep_soon()
         _end_in_order()
         # Somebody waits: a command asks MLflow once more, flows ask longer.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

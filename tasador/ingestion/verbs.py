@@ -37,6 +37,7 @@ from tasador.ingestion.read_ahead import reading_ahead
 from tasador.ingestion.replay import catching_up, why_replay
 from tasador.ingestion.stores import Say, Stores, open_stores
 from tasador.machine.disk import writing_below
+from tasador.machine.http import import_httpx
 from tasador.records.loop import Batch
 from tasador.settings import Settings
 from tasador.tracing import spans
@@ -68,6 +69,7 @@ def take(settings: Settings, source_url: str, group: int, day: str, say: Say) ->
     runs on one source take turns. Raises SourceError, ServiceUnavailable or ConfigurationError.
     """
     settings.require("database_url")
+    import_httpx()
     from tasador.source.client import SourceClient  # only this step talks to the source
 
     source = (source_url.rstrip("/"), group, day)

@@ -9,11 +9,13 @@ import sys
 
 _COMMAND_LINE = "httpx._main"
 
-_hidden = "httpx" not in sys.modules
-if _hidden:
+
+def import_httpx() -> None:
+    """Import httpx; the caller, or a module that it imports, then does so in no time."""
+    if "httpx" in sys.modules:
+        return
     sys.modules[_COMMAND_LINE] = None  # type: ignore[assignment]
-try:
-    import httpx as httpx
-finally:
-    if _hidden:
+    try:
+        import httpx  # noqa: F401
+    finally:
         del sys.modules[_COMMAND_LINE]

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import numpy as np
 
 from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
 from tasador.machine.environment import LOOPBACK, PROXIES, variables
-from tasador.machine.http import httpx
 from tasador.source.payload import is_truncated, read_head
 from tasador.source.received import Received, TooSlow
 from tasador.source.refusals import is_used_up

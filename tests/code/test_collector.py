@@ -1,4 +1,4 @@
-"""Commands and steps of flows look for garbage seldom, and not at their end."""
+"""Commands and steps of flows look for garbage seldom, and not at their end; idle threads sleep."""
 
 import subprocess
 import sys
@@ -7,8 +7,10 @@ import pytest
 
 # What is registered first runs last.
 _AT_THE_END = (
-    "import atexit, gc, sys;"
-    "atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 0));"
+    "import atexit, gc, os, sys;"
+    "seldom = lambda: (gc.get_threshold()[0], gc.get_freeze_count() > 0);"
+    "soon = lambda: (os.environ['OPENBLAS_THREAD_TIMEOUT'], 'numpy' in sys.modules);"
+    "atexit.register(lambda: print(*seldom(), *soon()));"
 )
 
 
@@ -20,8 +22,8 @@ _AT_THE_END = (
     ],
     ids=["command", "flow"],
 )
-def test_modules_are_no_garbage_to_look_for(begins):
+def test_processes_that_import_much_begin_so(begins):
     ended = subprocess.run(
         [sys.executable, "-c", f"{_AT_THE_END}{begins}"], capture_output=True, text=True, timeout=60
     )
-    assert ended.stdout.splitlines()[-1:] == ["200000 True"], ended.stderr
+    assert ended.stdout.splitlines()[-1:] == ["200000 True 20 False"], ended.stderr

@@ -80,7 +80,8 @@ def test_card_costs_one_process():
 
 
 def test_httpx_is_imported_without_its_command_line():
-    modules = imported("from tasador.source.client import SourceClient")
+    code = "from tasador.machine.http import import_httpx\nimport_httpx()\n"
+    modules = imported(f"{code}from tasador.source.client import SourceClient")
     assert "httpx" in modules
     assert not {"click", "pygments", "rich"} & modules
 
