@@ -179,6 +179,15 @@ def test_runs_of_a_turn_are_where_its_flows_have_card_servers():
     assert runs_view.runs_of(turn([batch()], minutes=1), {}) == []
 
 
+def test_cards_of_a_version_are_those_of_its_training_where_they_can_be_found():
+    server = "http://127.0.0.1:1"
+    found = runs_view.cards_of_version(server, "corr/1", "embedded")
+    assert found == "http://127.0.0.1:1/turn/corr%2F1/card"
+    assert runs_view.cards_of_version(server, "corr/1", "cluster") == server
+    assert runs_view.cards_of_version(server, "", "embedded") == server
+    assert runs_view.cards_of_version("", "corr/1", "embedded") == ""
+
+
 def test_page_says_where_runs_are_that_it_cannot_show():
     assert runs_view.where_runs_are({"drift": "http://127.0.0.1:1"}, "") == ""
     assert runs_view.where_runs_are({}, "").startswith("From your machine: “tasador connect”")

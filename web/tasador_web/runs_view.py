@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from tasador_web.languages import text
 from tasador_web.pipeline_view import Turn
@@ -29,6 +30,16 @@ def runs_of(turn: Turn, servers: Mapping[str, str]) -> list[RunPages]:
     return [
         RunPages(flow, spoken(flow), f"{url}/card", f"{url}/log") for flow, url in where.items()
     ]
+
+
+def cards_of_version(server: str, correlation_id: str, platform: str) -> str:
+    """The cards of the run that trained a version: model card and gate; else those of the newest.
+
+    Only the card servers of this machine find a run.
+    """
+    if server and correlation_id and platform == "embedded":
+        return f"{server}/turn/{quote(correlation_id, safe='')}/card"
+    return server
 
 
 def runs_in_ui(url: str) -> list[tuple[str, str]]:

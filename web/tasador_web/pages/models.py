@@ -148,7 +148,7 @@ def _version() -> rx.Component:
         ),
         rx.el.div(
             _link(state.run_url, text("Version in MLflow")),
-            _link(state.card_url, text("Cards of the training")),
+            _link(state.card_url, text("Model card and gate")),
             rx.el.a(
                 text("Its predictions"),
                 href=f"{address('/predictions')}?version={detail.version}",

@@ -10,7 +10,7 @@ import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador.settings import Settings
-from tasador_web import checks_view, live, model_view
+from tasador_web import checks_view, live, model_view, runs_view
 from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.checks_view import Check
@@ -98,7 +98,9 @@ class ModelsState(live.Following, rx.State):
             if settings.mlflow_url
             else ""
         )
-        self.card_url = settings.cards_train_url
+        self.card_url = runs_view.cards_of_version(
+            settings.cards_train_url, answer["correlation_id"], settings.platform
+        )
 
     @rx.event
     async def show_more(self) -> None:
