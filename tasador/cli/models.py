@@ -187,6 +187,8 @@ def dossier(
 
     console.print(Markdown(fetched.readme))
     typer.echo(f"\n{fetched.uri}\nwas downloaded to {fetched.folder.resolve()}")
+    if fetched.page.is_file():
+        typer.echo(f"The model card with its plots: {fetched.page.resolve().as_uri()}")
 
 
 def lineage(

@@ -67,7 +67,7 @@ def _markdown(block: Block) -> str:
         case Text(markdown):
             return markdown
         case Rows(headers, rows):
-            ruler = ["---", *["---:"] * (len(headers) - 1)] if _numbers(rows) else ["---"]
+            ruler = ["---", *["---:"] * (len(headers) - 1)] if right_aligned(rows) else ["---"]
             ruler += ["---"] * (len(headers) - len(ruler))
             return "\n".join(_row(cells) for cells in (headers, ruler, *rows))
         case Picture(file, shows, _):
@@ -82,6 +82,6 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(" ".join(cell.replace("|", r"\|").split()) for cell in cells) + " |"
 
 
-def _numbers(rows: Sequence[Sequence[str]]) -> bool:
+def right_aligned(rows: Sequence[Sequence[str]]) -> bool:
     """Whether all columns but the first look like numbers, which are right-aligned."""
     return all(len(cell) <= 14 for row in rows for cell in row[1:])

@@ -15,6 +15,7 @@ from tasador.dossier.blocks import Block, Picture, Text, to_markdown
 from tasador.dossier.contract import data_contract
 from tasador.dossier.facts import Facts, Measured, measure_all
 from tasador.dossier.model_card import model_card
+from tasador.dossier.page import PAGE, to_html
 from tasador.dossier.sbom import IMAGES, licence_rows, sbom
 from tasador.ratio_study.page import html
 
@@ -56,6 +57,7 @@ def write_folder(facts: Facts, folder: Path, progress: Progress | None = None) -
     )
     files: dict[str, bytes] = {
         README: to_markdown(card).encode(),
+        PAGE: to_html(f"{model}: model card", card).encode(),
         "data-contract.json": _json(contract),
         "drift-baseline.json": _json(baseline),
         "gate.json": _json(asdict(record)),

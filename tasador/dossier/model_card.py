@@ -11,6 +11,7 @@ from tasador.dossier.baseline import baseline_rows
 from tasador.dossier.blocks import Block, Rows, Text
 from tasador.dossier.contract import contract_rows
 from tasador.dossier.facts import Facts, Measured
+from tasador.dossier.page import PAGE
 from tasador.dossier.performance_sections import (
     FEWEST_SHOWN,
     effects,
@@ -188,6 +189,7 @@ def _training(facts: Facts) -> Iterator[Block]:
         + _listed(
             [
                 "[data-contract.json](data-contract.json): the twelve columns, machine-readable",
+                f"[{PAGE}]({PAGE}): this card as one page for a browser",
                 "[drift-baseline.json](drift-baseline.json): the summary of the drift reference",
                 "[gate.json](gate.json): the decision with the numbers of every check",
                 "[ratio-study.json](ratio-study.json): every figure of every group; "

@@ -39,6 +39,7 @@ _PLATFORM = (
     "alembic",
     "boto3",
     "cryptography",
+    "markdown-it-py",
     "mlflow",
     "msgspec",
     "pandas",

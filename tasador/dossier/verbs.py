@@ -111,6 +111,13 @@ class Fetched:
         return (self.folder / README).read_text(encoding="utf-8")
 
     @property
+    def page(self) -> Path:
+        """The model card as a page for a browser; older dossiers lack it."""
+        from tasador.dossier.page import PAGE
+
+        return self.folder / PAGE
+
+    @property
     def index(self) -> dict[str, Any]:
         """The content of dossier.json."""
         from tasador.dossier.folder import INDEX

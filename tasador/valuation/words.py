@@ -78,7 +78,10 @@ def written(value: str) -> str:
     if figure is None:
         return value
     amount, unit = figure.groups()
-    return measured(float(amount.replace(",", "")), "acres" if unit == "acre" else unit or "")
+    if unit in ("acre", "acres"):
+        return measured(float(amount.replace(",", "")), "acres")
+    # A zip code is no number.
+    return f"{marks(amount)} {text(unit)}" if unit else marks(amount)
 
 
 def measured(value: float, unit: str) -> str:

@@ -256,6 +256,10 @@ class Fetched:
     readme: str = "# tasador-price@2\n\nWhen not to use it\n"
 
     @property
+    def page(self):
+        return self.folder / "model-card.html"
+
+    @property
     def index(self):
         return {"decision": "promoted"}
 
@@ -264,6 +268,9 @@ def test_dossier_is_printed_as_text_or_json(invoke, monkeypatch, tmp_path):
     monkeypatch.setattr("tasador.dossier.verbs.fetch", lambda *_: Fetched(tmp_path))
     text = invoke("dossier", 2).output
     assert f"{Fetched.uri}\nwas downloaded to {tmp_path}" in text
+    assert "file://" not in text, "an older dossier has no page"
+    (tmp_path / "model-card.html").touch()
+    assert f"file://{tmp_path}/model-card.html" in invoke("dossier", 2).output.replace("\n", "")
     assert json.loads(invoke("dossier", "--json").output) == {
         "uri": Fetched.uri,
         "folder": str(tmp_path),

@@ -14,6 +14,7 @@ from tasador.dossier.baseline import baseline_rows, drift_baseline
 from tasador.dossier.blocks import Picture, Rows, Text, number, to_card, to_markdown
 from tasador.dossier.contract import contract_rows, data_contract
 from tasador.dossier.evidence import evidence
+from tasador.dossier.page import to_html
 from tasador.dossier.sbom import IMAGES, licence_of, licence_rows, packages, sbom
 from tasador.drift.baseline import Baseline
 from tasador.drift.thresholds import Thresholds
@@ -277,3 +278,16 @@ def test_evidence_says_what_is_missing():
     assert "no approval by a person was required" in page
     assert "unknown: a release before approvals" in page
     assert "No prediction of this version has been drawn" in page
+
+
+def test_html_of_blocks_is_text_whatever_it_says():
+    hostile = "<script>alert(1)</script> & **bold** `a_b`"
+    page = to_html(
+        "A & B", [Text(f"# {hostile}"), Rows(["x", "y"], [[hostile, "7"]]), Picture("p", '"', b"x")]
+    )
+    assert "<script>" not in page
+    said = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; <strong>bold</strong> <code>a_b</code>"
+    assert f"<h1>{said}</h1>" in page
+    assert f"<tr><td>{said}</td><td>7</td></tr>" in page
+    assert '<img alt="&quot;" src="data:image/png;base64,eA==">' in page
+    assert "<title>A &amp; B</title>" in page

@@ -156,4 +156,5 @@ def test_one_acre_is_no_acres(language, one, other):
     with speaking(language):
         assert [words.written(value) for value in ("1 acre", "1 acres")] == [one, one]
         assert words.written("0.25 acres") == other
+        assert words.written("77084") == "77084"
         assert languages.counted(1, "{one} ba", "{count} ba").endswith(("1 ba", "1 baño"))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -127,3 +128,21 @@ def test_card_without_left_out_states_gives_the_reason(facts, tmp_path):
     assert "not_measured" in json.loads((tmp_path / "leave-out.json").read_bytes())
     write_folder(replace(facts, rotations=0), tmp_path)
     assert "Not measured: TASADOR_DOSSIER_ROTATIONS is 0" in (tmp_path / "README.md").read_text()
+
+
+def test_page_of_the_card_has_its_plots_and_loads_nothing(folder):
+    made, dossier = folder
+    page = (made / "model-card.html").read_text()
+    plots = [name for name in dossier.index["files"] if name.endswith(".png")]
+    assert page.count('src="data:image/png;base64,') == len(plots) > 2
+    assert set(re.findall(r'src="(data:|.*?")', page)) == {"data:"}
+    assert "<script" not in page
+    card = (made / "README.md").read_text()
+    headings = re.findall(r"^#+ (.+)$", card, re.M)
+    assert re.findall(r"<h[12]>(.+?)</h[12]>", page) == headings
+    # A link leads to a file of the folder, as in the card.
+    linked = set(re.findall(r'href="([^"]+)"', page))
+    assert {name for name in linked if not name.startswith("http")} <= {
+        *dossier.index["files"],
+        "dossier.json",
+    }
