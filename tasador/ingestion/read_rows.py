@@ -182,7 +182,9 @@ def _of_columns(
     key_texts, holdout = _property_keys(
         *(clean_texts[name] for name in ("street", "city", "zip_code"))
     )
-    listings = [kept(values[name]) for name in COLUMNS]
+    listings = [
+        clean_texts[name] if array is texts[name] else kept(array) for name, array in values.items()
+    ]
     return ReadRows(
         rows=rows,
         canonical=content_of(canonical),

@@ -268,17 +268,20 @@ def _read_again(batch: Batch, stores: Stores, say: Say) -> Batch:
 
 def _stored(batch: Batch, files: RowFiles, columns: Path, stores: Stores, say: Say) -> Batch:
     """Store the rows, and the clean ones as Parquet; the batch is ready then."""
-    file = columns.with_suffix(".parquet")
+    batch_id, file = batch.batch_id, columns.with_suffix(".parquet")
+
+    def put_clean() -> str:
+        write_parquet(columns, file, batch_id)
+        return stores.put(stores.bucket_clean, f"{batch_id}.parquet", file, say)
+
     with ThreadPoolExecutor(1, "ingestion") as pool:
-        written = pool.submit(write_parquet, columns, file, batch.batch_id)
-        batch_id = batch.batch_id
+        put = pool.submit(put_clean)
         batch = stores.write(lambda warehouse: warehouse.store_rows(batch_id, files), say)
         say(
             f"{batch.rows_raw:,} rows: {batch.rows_clean:,} clean, "
             f"{batch.rows_quarantined:,} in quarantine"
         )
-        written.result()
-    clean_uri = stores.put(stores.bucket_clean, f"{batch.batch_id}.parquet", file, say)
+        clean_uri = put.result()
     ready = replace(batch, status="ready", clean_uri=clean_uri, ready_at=now())
     stores.write(lambda warehouse: warehouse.save_batch(ready), say)
     say(f"{batch.rows_clean:,} clean rows in {clean_uri}")
