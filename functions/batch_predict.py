@@ -51,34 +51,47 @@ class PricedBatch(Sequence[PredictionRecord]):
         return Response(body, "application/json")
 
     def _by_row(self) -> list[dict[str, Any]]:
-        common = {
-            "model_version": self._model.columns["model_version"],
-            "model": self._model.answer,
-            "revision": model.revision(),
-        }
+        import orjson
+
+        # What is the same in each row is written as JSON once.
+        served = orjson.Fragment(orjson.dumps(self._model.answer))
+        version, revision = self._model.columns["model_version"], model.revision()
         correlation_id = model.correlation_id()
-        predictions = self._predictions
-        bounds = [
-            (level, low.tolist(), predictions.high[level].tolist())
-            for level, low in predictions.low.items()
+        predictions, read_as, warnings = self._predictions, self._batch.read_as, self._warnings
+        levels = list(predictions.low)
+        ends = [
+            list(
+                zip(predictions.low[level].tolist(), predictions.high[level].tolist(), strict=True)
+            )
+            for level in levels
         ]
-        confidence = self._confidence_by_row()
+        columns = zip(
+            self._ids,
+            predictions.price.tolist(),
+            zip(*ends, strict=True),
+            self._confidence_by_row(),
+            predictions.missing,
+            strict=True,
+        )
         return [
             {
-                "prediction_id": self._ids[row],
-                "request_id": self._ids[row],
+                "prediction_id": identity,
+                "request_id": identity,
                 "price": price,
                 "intervals": {
-                    level: {"low": low[row], "high": high[row]} for level, low, high in bounds
+                    level: {"low": low, "high": high}
+                    for level, (low, high) in zip(levels, intervals, strict=True)
                 },
-                "confidence": confidence[row],
-                **common,
-                "read_as": self._batch.read_as.get(row, {}),
-                "missing": predictions.missing[row],
-                "warnings": self._warnings.get(row, []),
+                "confidence": confidence,
+                "model_version": version,
+                "model": served,
+                "revision": revision,
+                "read_as": read_as.get(row, {}),
+                "missing": missing,
+                "warnings": warnings.get(row, []),
                 "correlation_id": correlation_id,
             }
-            for row, price in enumerate(predictions.price.tolist())
+            for row, (identity, price, intervals, confidence, missing) in enumerate(columns)
         ]
 
     def _confidence_by_row(self) -> Sequence[Any]:

@@ -152,6 +152,25 @@ class Connection(HTTPChannel):
         if self.connected:
             self.server.move_to_end(self)
 
+    def write_soon(self, data: Any) -> int:
+        """Send what the socket takes at once, if nothing waits to be sent; waitress buffers the
+        rest. Its buffer costs a short answer as much as the call of the system."""
+        rest = data
+        if type(data) is bytes and self.connected:
+            with self.outbuf_lock:
+                if not self.total_outbufs_len:
+                    rest = data[self._sent_now(data) :]
+        if rest:
+            super().write_soon(rest)
+        return len(data)
+
+    def _sent_now(self, data: bytes) -> int:
+        try:
+            sent: int = self.send(data, do_close=False)
+        except OSError:
+            return 0  # waitress meets it again, and closes the connection
+        return sent
+
     def answer_inline(self) -> None:
         """Have the reading thread answer the next request, once it has released its lock."""
         self._inline = True

@@ -17,14 +17,12 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
+from functions import json_text
 from functions.limits import BODY_BYTES, MAX_ERRORS
 from tasador import content_encoding
 from tasador.errors import ConfigurationError, InvalidValue, TasadorError
 from tasador.events.event import Event, EventError
 from tasador.listings.listing import FieldProblem
-
-# json.dumps with options would create an encoder on every call.
-_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 # What a body that is not JSON may be, by its beginning.
 _NOT_JSON = (
@@ -182,22 +180,7 @@ def as_problem(error: Exception) -> HttpProblem:
 
 def reply(data: Any, status: int = 200) -> Response:
     """``data`` as JSON."""
-    return Response(_encode(data), "application/json", status)
-
-
-def _standard_json(data: Any) -> bytes:
-    return _JSON.encode(data).encode()
-
-
-_encode: Callable[[Any], bytes] = _standard_json
-
-
-def use_fast_json() -> None:
-    """Encode replies with orjson from now on. Importing it would delay the first prediction."""
-    global _encode
-    import orjson
-
-    _encode = orjson.dumps
+    return Response(json_text.encode(data), "application/json", status)
 
 
 def reply_event(event: Event) -> Response:
@@ -246,7 +229,7 @@ def parse_json(body: bytes) -> Any:
     if not body:
         raise HttpProblem(400, "the body is empty; JSON is expected")
     try:
-        data = json.loads(body)
+        data = json_text.decode(body)
     except (ValueError, RecursionError) as error:
         raise not_json(error, body) from None
     require_unique(body, len(data) if isinstance(data, dict) else 0)

@@ -7,7 +7,6 @@ new lines are dropped and counted while the queue is full (decision 0013).
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import select
@@ -17,6 +16,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
+from functions.json_text import encode_line
 from functions.metric_families import counter
 
 _STDOUT = 1
@@ -31,8 +31,6 @@ _FLUSH_SECONDS = 1.0
 DROPPED = counter(
     "tasador_log_lines_dropped_total", "Log lines dropped because nothing read stdout."
 ).labels()
-
-_encode = json.JSONEncoder(default=str).encode
 
 
 class LineWriter:
@@ -123,7 +121,7 @@ def common_fields(function: str) -> dict[str, str]:
 
 def write_line(fields: dict[str, Any]) -> None:
     """Write one JSON object to stdout; never blocks."""
-    STDOUT.write(_encode(fields).encode() + b"\n")
+    STDOUT.write(encode_line(fields) + b"\n")
 
 
 class JsonLinesHandler(logging.Handler):

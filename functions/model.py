@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from functions.fetching import fetched
-from functions.http import REASON_SECONDS, not_ready, use_fast_json
+from functions.http import REASON_SECONDS, not_ready
+from functions.json_text import use_orjson
 from functions.observability import MODEL_INFO, MODEL_LOAD_FAILURES, MODEL_LOADED
 from functions.peers import another_serves
 from tasador.clock import backoff
@@ -85,7 +86,7 @@ class ServedModel:
         if loaded:
             time.sleep(_FIRST_REQUESTS_SECONDS)
             self._use_fast_engine(self.require())
-            use_fast_json()
+            use_orjson()
 
     @property
     def is_ready(self) -> bool:

@@ -89,6 +89,22 @@ def fixed_order() -> None:
     _replace(Server, "move_to_end", lambda _self, _connection: None)
 
 
+def buffered_answers() -> None:
+    """Every answer goes through waitress's buffer."""
+    from waitress.channel import HTTPChannel
+
+    from functions.connection import Connection
+
+    _replace(Connection, "write_soon", HTTPChannel.write_soon)
+
+
+def standard_json() -> None:
+    """The standard library reads requests and writes answers and log lines for good."""
+    from functions import model
+
+    _replace(model, "use_orjson", lambda: None)
+
+
 def prometheus_metrics() -> None:
     """prometheus_client's own metrics count."""
     import prometheus_client
@@ -151,6 +167,8 @@ PIECES: dict[str, Callable[[], None]] = {
     "ctypes": python_package,
     "inline-answers": workers_for_all,
     "move-to-end": fixed_order,
+    "direct-send": buffered_answers,
+    "orjson": standard_json,
     "own-metrics": prometheus_metrics,
     TRACES: traces,
 }

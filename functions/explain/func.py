@@ -67,8 +67,8 @@ def _explain(data: Any, field_name: str = "body") -> dict[str, Any]:
         "price": explanation.price,
         "prices": explanation.prices,
         "base": explanation.base,
-        "contributions": [_as_json(c) for c in explanation.contributions],
-        "columns": [_as_json(c) for c in explanation.columns],
+        "contributions": _as_json(explanation.contributions),
+        "columns": _as_json(explanation.columns),
         "comparables": [c._asdict() for c in explanation.comparables],
         "intervals": {
             level: {"low": low, "high": high}
@@ -85,12 +85,11 @@ def _explain(data: Any, field_name: str = "body") -> dict[str, Any]:
     }
 
 
-def _as_json(contribution: Contribution) -> dict[str, Any]:
-    return {
-        "feature": contribution.feature,
-        "value": contribution.value,
-        "dollars": contribution.dollars,
-    }
+def _as_json(contributions: list[Contribution]) -> list[dict[str, Any]]:
+    return [
+        {"feature": feature, "value": value, "dollars": dollars}
+        for feature, value, dollars in contributions
+    ]
 
 
 def post(request: Request) -> Response:

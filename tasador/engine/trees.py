@@ -14,6 +14,9 @@ import numpy as np
 
 from tasador.arrays import Array
 
+# What stands for a missing value in each half of a filled row.
+_EITHER_END = np.array([[np.inf], [-np.inf]], dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Trees:
@@ -92,13 +95,8 @@ def fill_missing(rows: Array) -> Array:
     The first half has +inf for NaN, which goes right at every node; the second half has -inf, which
     goes left. A node reads the half that matches its default direction.
     """
-    features = rows.shape[-1]
-    filled = np.concatenate([rows, rows], axis=-1)
-    missing = np.isnan(rows)
-    if missing.any():
-        filled[..., :features][missing] = np.inf
-        filled[..., features:][missing] = -np.inf
-    return filled
+    filled = np.where(np.isnan(rows)[..., None, :], _EITHER_END, rows[..., None, :])
+    return filled.reshape(*rows.shape[:-1], -1)
 
 
 def boundary_rows(models: Sequence[Trees], count: int) -> Array:

@@ -221,6 +221,9 @@ def whole_codes(rule: Rule, numbers: Array) -> Array | None:
 
 def _codes_of_numbers(rule: Rule, values: Given, read: ReadColumns) -> TextColumn | None:
     """The codes of numbers, if each is a whole one."""
+    # The first value tells at once that most columns hold texts.
+    if not isinstance(values, np.ndarray) and isinstance(next(iter(values), None), str):
+        return None
     numbers = _floats(values) if _types(values) <= _NUMBER else None
     if numbers is None or (wholes := whole_codes(rule, numbers)) is None:
         return None

@@ -25,6 +25,8 @@ PREMIUMS = (
 BLENDED = (*LEVELS, *PREMIUMS)
 BLENDED_COLUMNS = [FEATURE_NAMES.index(name) for name in BLENDED]
 PREMIUM_COLUMNS = BLENDED_COLUMNS[len(LEVELS) :]
+# As an array: numpy would convert the list for each row.
+_COLUMNS = np.array(BLENDED_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -38,6 +40,11 @@ class Blend:
         """The blend of each row, float64 [n], of a feature matrix."""
         blended = matrix[:, BLENDED_COLUMNS].astype(np.float64)
         return np.asarray(self.offset + np.vecdot(blended, self.weights))
+
+    def log_price_of_one(self, row: Array) -> float:
+        """``log_prices`` of one row [len(FEATURES)]."""
+        blended = row.take(_COLUMNS).astype(np.float64)
+        return self.offset + float(blended @ self.weights)
 
     def coefficients(self, regressions: Array) -> Array:
         """What each term is worth, from the regressions of LEVELS [len(LEVELS), len(TERMS)]."""

@@ -307,4 +307,4 @@ class Bundle:
     def _evaluate_one(self, matrix: Array) -> tuple[float, float]:
         """``_evaluate`` for a matrix of one row."""
         correction, log_size = self.engine.predict_one(matrix[0])
-        return float(self.encoders.blend.log_prices(matrix)[0]) + correction, log_size
+        return self.encoders.blend.log_price_of_one(matrix[0]) + correction, log_size

@@ -43,7 +43,8 @@ class CandidateRuns:
 
     def candidates_of_one(self, area: int) -> tuple[Array, Array]:
         """``candidates`` of one area [CANDIDATES]."""
-        offsets = np.repeat(self.offsets[area], self.count[area])
+        whole = self.offsets.view(np.int64)[area].repeat(self.count[area])
+        offsets = whole.view(self.offsets.dtype)
         return offsets["shift"] + _PLACES, offsets["squared"]
 
 

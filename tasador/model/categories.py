@@ -92,21 +92,24 @@ def capitalised(name: str) -> str:
 
 def city_key(city: str | None, state: str | None) -> str | None:
     """The key of a city: cities of one name in two states are two cities."""
-    return (
-        None if city is None else f"{city.casefold()}|{'' if state is None else state.casefold()}"
-    )
+    return _key(fold(city), fold(state))
+
+
+def _key(city: str | None, state: str | None) -> str | None:
+    """The key of a city by folded names."""
+    return None if city is None else f"{city}|{state or ''}"
 
 
 def keys_of(columns: InputColumns) -> dict[str, TextColumn]:
     """The keys of each row's ``state``, ``city`` and ``broker``."""
     city, state = text_of(columns, "city"), text_of(columns, "state")
-    names, states = city.values, state.values
+    names, states = list(map(fold, city.values)), list(map(fold, state.values))
     several = max(len(states), 1)
     pairs, indices = np.unique(city.row_indices * several + state.row_indices, return_inverse=True)
     return {
-        "state": TextColumn(list(map(fold, states)), state.indices),
+        "state": TextColumn(states, state.indices),
         "city": TextColumn(
-            [city_key(names[pair // several], states[pair % several]) for pair in pairs.tolist()],
+            [_key(names[pair // several], states[pair % several]) for pair in pairs.tolist()],
             indices,
         ),
         "broker": text_of(columns, "brokered_by"),

@@ -140,13 +140,18 @@ class Comparables:
         return by_kernel.reshape(len(area), len(KERNELS) * len(COMPARABLE_MEASURES))
 
     def features_of_one(self, neighbours: Neighbours, base: float) -> list[float]:
-        """``features`` of one listing, the same to the bit."""
+        """``features`` of one listing, the same to the bit in float32."""
         weights = np.empty((len(KERNELS), CANDIDATES), dtype=np.float32)
         sums = np.vecmat(_KERNELS.weights(neighbours.squared, weights), neighbours.values)
-        total, premium, log_price, _ = sums.T
-        measures = _measures(total, premium, log_price, np.float64(base))
-        by_kernel = zip(*(measure.tolist() for measure in measures), strict=True)
-        return [value for kernel in by_kernel for value in kernel]
+        total = sums[:, 0]
+        shrunk, log_weight = (total + _PRIOR_WEIGHT).tolist(), np.log(total + _LEAST_WEIGHT)
+        measures = []
+        for kernel, weight, logarithm in zip(
+            sums.tolist(), shrunk, log_weight.tolist(), strict=True
+        ):
+            of_total, premium, log_price, _ = kernel
+            measures += [premium / weight, (log_price - of_total * base) / weight, logarithm]
+        return measures
 
     def _candidates(self, area: Array) -> tuple[Array, Array]:
         """Rows [n, CANDIDATES], and what the kilometres add to their squared distances."""
@@ -198,30 +203,27 @@ class Comparables:
         ``regression`` [len(TERMS)] the one that premiums are relative to, in the listing's place,
         ``design`` [len(TERMS)] the listing's terms, ``estimate`` its price in dollars.
         """
-        order = np.argsort(neighbours.squared, kind="stable")[:count]
-        order = order[np.isfinite(neighbours.squared[order])]
+        order = neighbours.squared.argsort(kind="stable")[:count]
+        squared = neighbours.squared[order]
+        order, squared = order[(known := np.isfinite(squared))], squared[known]
         rows = neighbours.rows[order]
-        km = np.repeat(np.append(self.km[area], 0.0), neighbours.per_area)[order]
+        # The last run is of no candidates.
+        run = np.arange(len(neighbours.per_area) - 1).repeat(neighbours.per_area[:-1])[order]
         traits, given = self.traits[rows], self.given[rows]
         numbers = centred_numbers_of(traits) + means
         level = float(regression @ design)
+        _, premium, log_price, _ = neighbours.values[order].astype(np.float64).T
         grid, price, adjusted = adjustment_grid(
-            design,
-            regression,
-            known_values(traits, given),
-            self.log_price[rows].astype(np.float64),
-            level + self.premium[rows].astype(np.float64),
+            design, regression, known_values(traits, given), log_price, level + premium
         )
-        # Of one type: numpy would convert all starts.
-        areas = np.searchsorted(self.start, rows.astype(self.start.dtype), side="right") - 1
         return comparables_of(
             estimate,
             numbers,
             given,
             price,
-            zips[areas],
-            km,
-            neighbours.squared[order],
+            zips[self.areas[area, run]],
+            self.km[area, run],
+            squared,
             traits[:, SOLD] > 0.0,
             grid,
             adjusted,

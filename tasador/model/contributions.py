@@ -10,7 +10,9 @@ step (Aumann-Shapley). The dollars then add up to the price.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +40,7 @@ SUPPORT = Feature("surroundings", "comparables")
 # What contributes apart from the features: the terms of the local regressions, and the support.
 _TERMS = (*(term._replace(name=f"local_{term.name}") for term in TERMS), SUPPORT)
 _COLUMNS = tuple(dict.fromkeys(feature.column for feature in (*FEATURES, *_TERMS)))
+_COLUMN_OF_TERM = [_COLUMNS.index(term.column) for term in _TERMS]
 
 
 class Contribution(NamedTuple):
@@ -76,25 +79,16 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
     """Explain the price that ``bundle.predict_one`` gives the listing."""
     effects = bundle.log_effects(listing)
     price, base, dollars = _to_dollars(effects)
-    row = ["missing" if math.isnan(v) else f"{v:.4g}" for v in effects.features.tolist()]
-    # A bundle of format 4 or 5 has no coordinates.
-    features = (*FEATURES[: len(row)], *_TERMS)
-    written = {column: _value(column, listing) for column in _COLUMNS}
-    values = [*row, *(written[term.column] for term in _TERMS)]
-    by_feature = [
-        Contribution(feature.name, value, amount)
-        for feature, value, amount in zip(features, values, dollars.tolist(), strict=True)
-    ]
-    by_column = dict.fromkeys(_COLUMNS, 0.0)
-    for feature, contribution in zip(features, by_feature, strict=True):
-        by_column[feature.column] += contribution.dollars
-    columns = _sorted(
-        [Contribution(name, written[name], amount) for name, amount in by_column.items()]
-    )
+    row = ["missing" if v != v else f"{v:.4g}" for v in effects.features.tolist()]
+    names, of_column = _names(len(row))
+    written = [_value(column, listing) for column in _COLUMNS]
+    values = [*row, *map(written.__getitem__, _COLUMN_OF_TERM)]
+    by_column = np.bincount(of_column, weights=dollars)
+    columns = _sorted(_COLUMNS, written, by_column.tolist())
     return Explanation(
         price,
         base,
-        _sorted(by_feature),
+        _sorted(names, values, dollars.tolist()),
         columns,
         effects.comparables,
         _sentence(price, base, columns),
@@ -103,6 +97,15 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
         effects.prediction["confidence"],
         effects.prediction["warnings"],
     )
+
+
+@cache
+def _names(features: int) -> tuple[tuple[str, ...], Array]:
+    """The names of what contributes, and the place of their columns in _COLUMNS, for a bundle with
+    so many features: one of format 4 or 5 has no coordinates."""
+    contributing = (*FEATURES[:features], *_TERMS)
+    places = np.array([_COLUMNS.index(feature.column) for feature in contributing])
+    return tuple(feature.name for feature in contributing), places
 
 
 def _to_dollars(effects: LogEffects) -> tuple[float, float, Array]:
@@ -120,8 +123,12 @@ def _to_dollars(effects: LogEffects) -> tuple[float, float, Array]:
     return price, base, dollars + (price - base - float(dollars.sum())) * np.abs(dollars) / size
 
 
-def _sorted(contributions: list[Contribution]) -> list[Contribution]:
-    return sorted(contributions, key=lambda c: (-abs(c.dollars), c.feature))
+def _sorted(
+    names: Sequence[str], values: Sequence[str], dollars: Sequence[float]
+) -> list[Contribution]:
+    """By size, and by name where two are equal."""
+    ranked = sorted(zip([-abs(amount) for amount in dollars], names, values, dollars, strict=True))
+    return [Contribution(name, value, amount) for _, name, value, amount in ranked]
 
 
 def _value(column: str, listing: Listing) -> str:

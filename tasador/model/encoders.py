@@ -274,6 +274,8 @@ class Encoders:
     ) -> list[str]:
         """The names of the ``unknown_categories`` of one listing."""
         known = (codes.state >= 0, codes.city >= 0, location.zip_known, codes.broker >= 0)
+        if all(known):
+            return []
         return [
             name
             for name, is_known in zip(CATEGORIES, known, strict=True)

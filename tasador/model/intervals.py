@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ COMPLETE, PARTIAL, NO_SIZE, NO_PLACE = (
     "size missing",
     "place unknown",
 )
+_inputs_of = attrgetter(*MODEL_INPUTS)
 # From the most complete listings to the least.
 GROUPS = (COMPLETE, PARTIAL, NO_SIZE, NO_PLACE)
 
@@ -56,7 +58,7 @@ def group_of(listing: Listing, place_known: bool) -> str:
         return NO_PLACE
     if listing.house_size is None:
         return NO_SIZE
-    return PARTIAL if any(getattr(listing, name) is None for name in MODEL_INPUTS) else COMPLETE
+    return PARTIAL if None in _inputs_of(listing) else COMPLETE
 
 
 def groups_of(absent: Mapping[str, Array], place_known: Array) -> Array:

@@ -141,8 +141,7 @@ class Places:
             levels[0] += np.where(state >= 0, of_state, 0.0)
         local = np.einsum("nst,nt->sn", self.coefficients[area].astype(np.float64), design)
         levels[1:] = np.where(area >= 0, nation + local, levels[0])
-        distance = np.broadcast_to(located.distance, levels.shape)
-        return nation, _shrunk(levels, nation, distance)
+        return nation, _shrunk(levels, nation, located.distance[None])
 
     def regressions_of_one(self, location: Location) -> Array:
         """The regressions of a place [REGRESSIONS, len(TERMS)]: their products with the terms of
@@ -152,8 +151,7 @@ class Places:
         regressions[1:] = self.coefficients[location.area] if location.area >= 0 else regressions[0]
         regressions += self.nation
         if location.distance > 0.0:
-            distance = np.full((REGRESSIONS, 1), location.distance)
-            regressions = _shrunk(regressions, self.nation, distance)
+            regressions = _shrunk(regressions, self.nation, np.array([[location.distance]]))
         return regressions
 
     def features(self, located: Located) -> list[Array]:
@@ -197,8 +195,8 @@ def _shrunk(by_scale: Array, nation: Array, distance: Array) -> Array:
     """Regressions, or their predictions, of state and SCALES [REGRESSIONS, n], each shrunk towards
     the next wider one, the more the farther the nearest known listings are.
 
-    ``nation`` [n] is the widest of all, ``distance`` [REGRESSIONS, n or 1] log1p of the
-    kilometres, NaN for no place.
+    ``nation`` [n] is the widest of all, ``distance`` [1, n or 1] log1p of the kilometres, NaN for
+    no place.
     """
     km = np.expm1(np.where(np.isnan(distance), 0.0, distance))
     share = 1 / (1 + (km / np.array(HALF_KM)[:, None]) ** 2)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ class LeanedListing(NamedTuple):
     highest: float
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Support:
     """The lowest and highest values in training, float32: of the numbers on the scale of CENTRED,
     and of the log price.
@@ -86,11 +87,10 @@ class Support:
 
         ``nation`` [len(TERMS)] is the nation's regression.
         """
-        ranges = np.repeat(self.nation, len(area), axis=0)
-        if len(self.states):
-            ranges = np.where((state >= 0)[:, None, None], self.states[state], ranges)
-        ranges = np.where((area >= 0)[:, None, None], self.areas[area], ranges)
-        low, high = np.moveaxis(ranges.astype(np.float64), (1, 2), (0, 1))
+        ranges = np.concatenate([self.areas, self.states, self.nation])
+        of_state = np.where(state >= 0, len(self.areas) + state, len(ranges) - 1)
+        ranges = ranges[np.where(area >= 0, area, of_state)].astype(np.float64)
+        low, high = np.moveaxis(ranges, (1, 2), (0, 1))
         given = list(centred(numbers).values())
         leaned = [
             _lean(value, low[place], high[place], _BEYOND[place])
@@ -117,24 +117,25 @@ class Support:
         elif state >= 0:
             ranges = self.states[state]
         low, high = ranges.tolist()
+        lowest, highest = low[PRICE], high[PRICE]
         given = centred_of_one(numbers)
-        leaned = [
-            _lean_one(value, low[place], high[place], _BEYOND[place])
-            for place, value in enumerate(given)
-        ]
+        # ``zip`` leaves the price out.
+        leaned = list(map(_lean_one, given, low, high, _BEYOND))
         size = leaned[0]
         if size == size:
             bands = self._bands_of_one(size)
-            for place, (lowest, highest) in zip(BOUNDED_BY_SIZE, bands, strict=True):
-                leaned[place] = _lean_one(leaned[place], lowest, highest, _BEYOND[place])
+            for place, (least, most) in zip(BOUNDED_BY_SIZE, bands, strict=True):
+                leaned[place] = _lean_one(leaned[place], least, most, _BEYOND[place])
         moved = 0.0
+        if leaned == given:  # as for most listings; a missing number is the same object in both
+            return LeanedListing(dict(numbers), moved, lowest, highest)
         whole = dict(numbers)
-        for place, value in enumerate(leaned):
-            by = abs(given[place] - value)
-            if by > 0.0:
+        for place, (value, before) in enumerate(zip(leaned, given, strict=True)):
+            # False where the number is missing.
+            if (by := abs(before - value)) > 0.0:
                 whole[SUPPORTED[place]] = from_centred(*leaned)[place]
                 moved += abs(by * float(nation[_WORTH[place]]))
-        return LeanedListing(whole, moved, low[PRICE], high[PRICE])
+        return LeanedListing(whole, moved, lowest, highest)
 
     def _bands(self, size: Array) -> Array:
         """The lowest and highest of BOUNDED_BY_SIZE [.., 2, n] for log sizes [n]; infinite for a
@@ -148,14 +149,20 @@ class Support:
         between = bands[:, :, below] * (1.0 - share) + bands[:, :, below + 1] * share
         return np.where(np.isnan(size), np.array([-np.inf, np.inf])[:, None], between)
 
-    def _bands_of_one(self, size: float) -> list[list[float]]:
+    @cached_property
+    def _band_lists(self) -> tuple[float, float, list[list[list[float]]]]:
         start, step = self.grid.tolist()
-        last = self.bands.shape[2] - 1
+        return start, step, self.bands.tolist()
+
+    def _bands_of_one(self, size: float) -> list[list[float]]:
+        start, step, bands = self._band_lists
+        last = len(bands[0][0]) - 1
         place = min(max((size - start) / step, 0.0), float(last))
         below = min(int(place), last - 1)
         share = place - below
-        ends = self.bands[:, :, below : below + 2].tolist()
-        return [[left * (1.0 - share) + right * share for left, right in of] for of in ends]
+        return [
+            [ends[below] * (1.0 - share) + ends[below + 1] * share for ends in of] for of in bands
+        ]
 
 
 def bounded(log_price: Array, lowest: Array, highest: Array) -> Array:
@@ -171,9 +178,13 @@ def bounded_one(log_price: float, lowest: float, highest: float) -> float:
 def _lean(values: Array, low: Array, high: Array, beyond: float) -> Array:
     """``values`` [n], of which those outside of ``low`` to ``high`` come to lie at most ``beyond``
     outside; NaN stays NaN."""
-    above, below = np.maximum(values - high, 0.0), np.maximum(low - values, 0.0)
-    leaned = np.where(above > 0.0, high - beyond * np.expm1(-above / beyond), values)
-    return np.where(below > 0.0, low + beyond * np.expm1(-below / beyond), leaned)
+    leaned = values.copy()
+    # Few rows are outside.
+    above, below = np.flatnonzero(values > high), np.flatnonzero(values < low)
+    highest, lowest = high[above], low[below]
+    leaned[above] = highest - beyond * np.expm1((highest - values[above]) / beyond)
+    leaned[below] = lowest + beyond * np.expm1((values[below] - lowest) / beyond)
+    return leaned
 
 
 def _lean_one(value: float, low: float, high: float, beyond: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ _WORTH_SAYING = 0.05
 # Sales since the training data was collected are no surprise (years).
 _RECENT = 2.0
 
+_numbers_of, _supported_of = attrgetter(*NUMBERS), attrgetter(*SUPPORTED)
+_priced_as = itemgetter(*SUPPORTED)
 Ranges = Mapping[str, tuple[float, float]]
 
 
@@ -31,17 +34,14 @@ def warnings_of_one(listing: Listing, encoded: EncodedListing, encoders: Encoder
     """The warnings of one listing."""
     ranges = encoders.ranges
     warnings = []
-    for name in NUMBERS:
-        value = getattr(listing, name)
+    for name, value in zip(NUMBERS, _numbers_of(listing), strict=True):
         low, high = ranges[name]
         if value is not None and not low <= value <= high:
             warnings.append(_out_of_range(name, value, ranges))
     if _is_strange(sale_year_of_one(listing.prev_sold_date), ranges):
         warnings.append(_strange_sale(listing.prev_sold_date, ranges))
-    numbers = [getattr(listing, name) for name in SUPPORTED]
-    given = [math.nan if number is None else number for number in numbers]
-    priced_as = [encoded.leaned.numbers[name] for name in SUPPORTED]
-    warnings += _together(given, priced_as)
+    given = [math.nan if number is None else number for number in _supported_of(listing)]
+    warnings += _together(given, _priced_as(encoded.leaned.numbers))
     if encoded.zip_state >= 0:
         warnings.append(_elsewhere(listing.zip_code, listing.state, encoded.zip_state, encoders))
     unknown = encoded.unknown_categories

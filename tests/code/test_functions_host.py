@@ -16,7 +16,7 @@ from types import ModuleType
 import httpx
 import pytest
 
-from functions import http, limits
+from functions import json_text, limits
 from functions.http import reply
 from functions.limits import MAX_INLINE_BYTES, MAX_INLINE_RUN
 from functions.server import Server
@@ -259,7 +259,7 @@ def test_long_run_of_pipelined_requests_is_left_to_workers(server):
 def test_reply_does_not_need_orjson(monkeypatch):
     monkeypatch.setitem(sys.modules, "orjson", ModuleType("orjson"))
     # Another test of this process may have switched to orjson.
-    monkeypatch.setattr(http, "_encode", http._standard_json)
+    monkeypatch.setattr(json_text, "_encode", json_text._standard_answer)
     assert reply({"price": 1.5}).body == b'{"price":1.5}'
 
 

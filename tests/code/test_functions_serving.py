@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -210,6 +211,31 @@ def test_batch_by_column_equals_batch_by_row(predict):
         if each["warnings"]
     ]
     assert by_column["model"] == by_row[0]["model"]
+
+
+def test_long_answer_arrives_whole_for_a_client_that_reads_slowly(predict):
+    """The socket takes a part of it at once, and the rest when there is room."""
+    sent = [{"state": "Texas", "bed": bed} for bed in range(1, 20)] * 300
+    body = json.dumps({"listings": sent}).encode()
+    head = f"POST /batch_predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((predict.base_url.host, predict.base_url.port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        for _ in range(2):  # the connection is kept
+            client.sendall(head.encode() + body)
+            with client.makefile("rb") as answer:
+                assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+                headers = dict(
+                    line.decode().rstrip().split(": ", 1) for line in iter(answer.readline, b"\r\n")
+                )
+                data = b""
+                while len(data) < int(headers["Content-Length"]):
+                    data += answer.read1(50_000)
+            assert len(json.loads(data)["predictions"]) == len(sent)
+    # One that goes away in the middle harms nobody.
+    with socket.create_connection((predict.base_url.host, predict.base_url.port)) as client:
+        client.sendall(head.encode() + body)
+        client.recv(1)
+    assert predict.get("/ready").status_code == 200
 
 
 def test_batch_by_column_without_a_column_and_with_a_price(predict):
@@ -518,7 +544,7 @@ def test_load_does_not_retry_a_wrong_setting(monkeypatch):
 def test_load_switches_to_the_fast_engine(monkeypatch, folder, explains):
     bundle = Bundle.load(folder)
     monkeypatch.setattr(served, "_load", lambda _environ: bundle)
-    monkeypatch.setattr(served, "use_fast_json", lambda: None)
+    monkeypatch.setattr(served, "use_orjson", lambda: None)
     served.ServedModel(explains=explains).load()
     assert isinstance(bundle.engine, FastEngine)
     assert bundle.engine.explains_inline is explains
@@ -531,7 +557,7 @@ def test_load_keeps_the_library_if_the_fast_engine_fails(monkeypatch, folder, ca
     bundle = Bundle.load(folder)
     library = bundle.engine
     monkeypatch.setattr(served, "_load", lambda _environ: bundle)
-    monkeypatch.setattr(served, "use_fast_json", lambda: None)
+    monkeypatch.setattr(served, "use_orjson", lambda: None)
     monkeypatch.setattr("tasador.engine.fast_engine.fast_engine", fail)
     waiting = served.ServedModel()
     waiting.load()

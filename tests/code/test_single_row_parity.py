@@ -143,7 +143,8 @@ def test_single_row_functions_equal_their_table_functions(listings):
         exact(query_of_one(traits[row]).factors, query.factors)
         exact(query_of_one(traits[row]).length, query.length)
         neighbours = runs.neighbours(location.area, query)
-        exact(runs.features_of_one(neighbours, base), table["comparables"][row])
+        of_one = np.float32(runs.features_of_one(neighbours, base))
+        exact(of_one, table["comparables"][row].astype(np.float32))
 
         encoded = known_encoders().encode(listing)
         rounded_to_float32(encoded.matrix, matrix[row : row + 1])

@@ -37,6 +37,7 @@ METHODS = [
     (HTTPChannel, "handle_close", []),
     (HTTPChannel, "service", []),
     (HTTPChannel, "write_soon", ["data"]),
+    (HTTPChannel, "send", ["data", "do_close"]),
     (TcpWSGIServer, "add_task", ["task"]),
     (TcpWSGIServer, "handle_accept", []),
     (TcpWSGIServer, "pull_trigger", []),
@@ -48,6 +49,7 @@ PARSER = ["body_rcv", "chunked", "completed", "content_length", "error", "header
 TASK = ["channel", "close_on_finish", "request", "version", "wrote_header"]
 CHANNEL = [
     *("close_when_flushed", "connected", "last_activity", "request", "requests", "requests_lock"),
+    *("outbuf_lock", "total_outbufs_len"),
     *("server", "socket", "will_close", "task_class", "error_task_class", "parser_class"),
 ]
 SERVER = [
