@@ -77,15 +77,33 @@ def test_page_that_is_requested_finds_the_answer_later(record):
     async def document(_scope, _receive, _send):
         pass
 
-    async def broken():
+    async def asked(query):
+        assert query == {"batch": "b 1"}
+        await listed()
+
+    async def broken(_query):
         raise ApiError("record does not answer")
 
     async def load():
-        app = Early(document, {"/market": listed, "/models": broken})
+        app = Early(document, {"/market": asked, "/models": broken})
         for path in ("/market/", "/models/", "/"):
-            await app({"type": "http", "method": "GET", "path": path}, None, None)
+            query = b"batch=b%201" if path == "/market/" else b""
+            scope = {"type": "http", "method": "GET", "path": path, "query_string": query}
+            await app(scope, None, None)
         await asyncio.gather(*app._running)
         return await listed()
 
     assert asyncio.run(load()) == "a"
     assert (record.marks_asked, record.lists_asked) == (1, 1)
+
+
+def test_answers_that_nobody_may_get_any_more_are_forgotten(record, monkeypatch):
+    monkeypatch.setattr(marks, "_SHARED_SECONDS", 0.05)
+
+    async def many():
+        for number in range(3):
+            await marks.shared(f"version {number}", lambda: marks.functions().batches(1))
+            await asyncio.sleep(0.1)
+
+    asyncio.run(many())
+    assert set(marks._ANSWERS) == {"version 2"}

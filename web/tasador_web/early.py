@@ -10,16 +10,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tasador.errors import ConfigurationError
 from tasador_web.client import ApiError
 from tasador_web.origins import App, Receive, Scope, Send
 
+Ask = Callable[[Mapping[str, str]], Awaitable[Any]]
+
 
 class Early:
-    """Middleware; ``asked`` has what is to be asked when a browser requests the page at a path."""
+    """Middleware; ``asked`` has, by the path of a page, what asks for it. It is given the query."""
 
-    def __init__(self, app: App, asked: Mapping[str, Callable[[], Awaitable[Any]]]) -> None:
+    def __init__(self, app: App, asked: Mapping[str, Ask]) -> None:
         self._app = app
         self._asked = asked
         self._running: set[asyncio.Task[None]] = set()
@@ -29,13 +32,14 @@ class Early:
         if scope["type"] == "http" and scope["method"] == "GET":
             ask = self._asked.get(str(scope.get("path", "")).rstrip("/"))
             if ask is not None:
-                task = asyncio.create_task(_asked(ask))
+                query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+                task = asyncio.create_task(_asked(ask, query))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
         await self._app(scope, receive, send)
 
 
-async def _asked(ask: Callable[[], Awaitable[Any]]) -> None:
+async def _asked(ask: Ask, query: Mapping[str, str]) -> None:
     # After an error the page asks again, and says so.
     with suppress(ApiError, ConfigurationError):
-        await ask()
+        await ask(query)

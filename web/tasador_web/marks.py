@@ -52,6 +52,8 @@ _ANSWERS: dict[str, _Answer] = {}
 
 async def shared(question: str, fetch: Callable[[], Awaitable[Any]]) -> Any:
     """The answer to what many pages ask at once; it is never older than the newest mark."""
+    if question not in _ANSWERS:
+        _forget()
     kept = _ANSWERS.setdefault(question, _Answer())
     async with kept.lock:
         mark = await change_mark()
@@ -59,3 +61,10 @@ async def shared(question: str, fetch: Callable[[], Awaitable[Any]]) -> Any:
             kept.answer, kept.mark = await fetch(), mark
             kept.fetched = time.monotonic()
         return kept.answer
+
+
+def _forget() -> None:
+    """Drop the answers that are too old to serve anybody."""
+    for question, kept in list(_ANSWERS.items()):
+        if not kept.lock.locked() and time.monotonic() - kept.fetched > _SHARED_SECONDS:
+            del _ANSWERS[question]

@@ -263,4 +263,4 @@ def page() -> rx.Component:
     )
 
 
-ON_LOAD, EARLY = MarketState.load, newest_batches
+ON_LOAD, EARLY = MarketState.load, lambda _query: newest_batches()

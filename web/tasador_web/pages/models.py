@@ -21,7 +21,7 @@ from tasador_web.layout import (
     table,
 )
 from tasador_web.model_view import Comparison, Rollout, VersionRow
-from tasador_web.pages.models_state import ModelsState, newest_decisions
+from tasador_web.pages.models_state import ModelsState, early
 from tasador_web.visitor_state import VisitorState
 
 TITLE, ROUTE, ICON = "Models", "/models", "boxes"
@@ -283,4 +283,4 @@ def page() -> rx.Component:
     )
 
 
-ON_LOAD, EARLY = ModelsState.load, newest_decisions
+ON_LOAD, EARLY = ModelsState.load, early

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import reflex as rx
@@ -25,6 +25,21 @@ FIRST, MORE, MOST = 60, 240, 1_000
 async def newest_decisions(limit: int = FIRST) -> dict[str, Any]:
     """The newest decisions on versions, and what serves."""
     return dict(await shared(f"models {limit}", lambda: functions().models(limit)))
+
+
+async def early(query: Mapping[str, str]) -> None:
+    """Ask for what the page with this query will show."""
+    asked = _version_of(query.get("version", ""))
+    await asyncio.gather(newest_decisions(), *([_version(asked)] if asked else []))
+
+
+async def _version(version: int) -> dict[str, Any]:
+    return dict(await shared(f"version {version}", lambda: functions().version(version)))
+
+
+def _version_of(asked: str) -> int:
+    """The version that an address names; 0 for none."""
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
 
 
 def _known(answer: Any) -> dict[str, Any]:
@@ -56,20 +71,19 @@ class ModelsState(live.Following, rx.State):
     @rx.event
     async def load(self) -> None:
         """Show the versions, and the one in the address or the newest."""
-        asked = str(self.router.url.query_parameters.get("version", ""))
-        self.selected = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
+        self.selected = _version_of(str(self.router.url.query_parameters.get("version", "")))
         self._limit = FIRST
         await self._begin()
 
     async def _fetch(self) -> None:
         # The list and the version in the address, at once.
-        asked = [functions().version(self.selected)] if self.selected else []
+        asked = [_version(self.selected)] if self.selected else []
         answer, *versions = await asyncio.gather(
             newest_decisions(self._limit), *asked, return_exceptions=True
         )
         self._show_list(_known(answer))
         if self.selected:
-            version = versions[0] if versions else await functions().version(self.selected)
+            version = versions[0] if versions else await _version(self.selected)
             self._show_version(_known(version))
 
     def _show_list(self, answer: dict[str, Any]) -> None:

@@ -275,4 +275,4 @@ def page() -> rx.Component:
     )
 
 
-ON_LOAD, EARLY = PipelineState.load, newest_turns
+ON_LOAD, EARLY = PipelineState.load, lambda _query: newest_turns()
