@@ -20,7 +20,7 @@ from tasador.gate.measures import r2
 from tasador.listings.table import columns_of
 from tasador.model.categories import zips_of
 from tasador.model.features import BASE, FEATURE_NAMES
-from tasador.training import search
+from tasador.training import boosting, search
 from tasador.training.encoding import Sample, fit_out_of_fold
 from tasador.training.geography import load_geography
 
@@ -86,13 +86,13 @@ class Encoded(NamedTuple):
         sample, matrix = self.sample, self.matrix
         if fit.coordinates:
             views = [np.hstack([view, self.place]) for view in (sample.matrix, *sample.masked)]
-            sample = Sample(views[0], tuple(views[1:]))
+            sample = Sample(views[0], tuple(views[1:]), sample.weight)
             matrix = np.hstack([matrix, self.judged_place])
         hidden = np.full(len(self.log_price), fit.masked_views)
         training_views = search.Views.of(sample, self.log_price)
         training = training_views.matrix(hidden=hidden, columns=columns)
         params = {**search.KNOWN_GOOD, **fit.params}
-        booster = search.boost(params, training, rounds=fit.rounds, seed=seed)
+        booster = boosting.boost(params, training, rounds=fit.rounds, seed=seed)
         corrected = booster.inplace_predict(matrix[:, columns])
         prices: np.ndarray = np.exp(training_views.blend.log_prices(matrix) + corrected)
         return prices

@@ -20,7 +20,7 @@ from benchmarks.ablation import Encoded, Fit, encoded, states_away
 from benchmarks.judged import Figures, Log, held_out, median_error
 from tasador.gate.measures import r2
 from tasador.model.features import FEATURE_NAMES
-from tasador.training import search
+from tasador.training import boosting, search
 
 # The features that tell a row with bed, bath and size.
 _ROOMS = [FEATURE_NAMES.index(name) for name in ("bed", "bath", "log_house_size")]
@@ -37,9 +37,11 @@ _WHAT = ("rooms error", "rooms r2", "error", "r2", "new states")
 def _xgboost(
     rows: np.ndarray, label: np.ndarray, weight: np.ndarray, judged: np.ndarray, seed: int
 ) -> np.ndarray:
-    training = search.import_xgboost().QuantileDMatrix(rows, label, weight=weight, nthread=1)
+    training = boosting.import_xgboost().QuantileDMatrix(rows, label, weight=weight, nthread=1)
     params = {**search.KNOWN_GOOD, "max_depth": 7, "eta": 0.05, "colsample_bytree": 0.5}
-    return np.asarray(search.boost(params, training, rounds=600, seed=seed).inplace_predict(judged))
+    return np.asarray(
+        boosting.boost(params, training, rounds=600, seed=seed).inplace_predict(judged)
+    )
 
 
 def _lightgbm(

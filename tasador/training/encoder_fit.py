@@ -15,6 +15,7 @@ from tasador.model.encoders import Encoders
 from tasador.model.features import BASE_SCALE, PREMIUM_SCALE, SCALES
 from tasador.model.own_features import UNSTATED
 from tasador.model.places import Places
+from tasador.training.expected_errors import weights
 from tasador.training.geography import Geography
 from tasador.training.local_regressions import (
     NOTHING,
@@ -41,10 +42,12 @@ _WIDE, _MIDDLE, _NARROW = (SCALES.index(scale) for scale in (1000, PREMIUM_SCALE
 class EncoderFit:
     """Encoders fitted on some rows, and the data for refitting them with some places left out.
 
+    ``weight`` [n] is how much each row counts, whether it was fitted on or not.
     ``zips_with_listings`` are positions in the geography.
     """
 
     encoders: Encoders
+    weight: Array
     sums: Sums
     extremes: Extremes
     zips_with_listings: Array
@@ -64,9 +67,11 @@ def fit_encoders(
     """
     placed_rows = np.flatnonzero(used & (rows.zips >= 0))
     used_rows = np.flatnonzero(used)
+    weight = weights(rows, used, geography)
     sums = sum_listings(
         rows.terms[used_rows],
         rows.log_price[used_rows],
+        weight[used_rows],
         rows.zips[used_rows],
         rows.state[used_rows],
         len(rows.vocabulary["state"]),
@@ -104,10 +109,11 @@ def fit_encoders(
         residual[part] = rows.log_price[priced, None] - np.einsum(
             "nt,nst->ns", rows.terms[priced], around.coefficients[area[part]]
         )
-    premium, count = _category(area, len(areas), residual[:, _WIDE], _PULL["zip"])
+    counts = weight[placed_rows]
+    premium, count = _category(area, len(areas), residual[:, _WIDE], counts, _PULL["zip"])
     deviations = np.abs(residual[:, _NARROW])
-    usual = deviations.mean() if len(deviations) else 0.0
-    spread, _ = _category(area, len(areas), deviations - usual, _PULL["spread"])
+    usual = np.average(deviations, weights=counts) if len(deviations) else 0.0
+    spread, _ = _category(area, len(areas), deviations - usual, counts, _PULL["spread"])
     nearest, _ = _nearest_of(geography, areas, encoded_zips)
     near_area = np.full(len(geography.codes), NOTHING, dtype=np.int32)
     near_area[encoded_zips] = area_of[nearest]
@@ -127,11 +133,12 @@ def fit_encoders(
         spread=spread,
         coordinates=geography.degrees[areas].astype(np.float32),
     )
-    cities, city_area = _cities(rows, placed_rows, area, residual[:, _MIDDLE])
+    cities, city_area = _cities(rows, placed_rows, area, residual[:, _MIDDLE], counts)
     brokers = _category(
         rows.broker[placed_rows],
         len(rows.vocabulary["broker"]),
         residual[:, _MIDDLE],
+        counts,
         _PULL["broker"],
     )
     ranges = ranges_around(extremes, around.near, places.state)
@@ -148,7 +155,7 @@ def fit_encoders(
         support=fit_support(extremes, ranges, rows.scaled[used_rows]),
         unstated=UNSTATED,
     )
-    return EncoderFit(encoders, sums, extremes, with_listings)
+    return EncoderFit(encoders, weight, sums, extremes, with_listings)
 
 
 def _nearest_of(geography: Geography, known: Array, at: Array) -> tuple[Array, Array]:
@@ -157,19 +164,25 @@ def _nearest_of(geography: Geography, known: Array, at: Array) -> tuple[Array, A
     return near[:, 0], km[:, 0]
 
 
-def _category(codes: Array, size: int, values: Array, pull: float) -> tuple[Array, Array]:
-    """The mean of ``values`` in each category, shrunk towards 0, and log1p of its row count."""
+def _category(
+    codes: Array, size: int, values: Array, weight: Array, pull: float
+) -> tuple[Array, Array]:
+    """The weighted mean of ``values`` in each category, shrunk towards 0, and log1p of its row
+    count."""
     has = codes >= 0
-    total = np.bincount(codes[has], weights=values[has], minlength=size)
+    total = np.bincount(codes[has], weights=(values * weight)[has], minlength=size)
+    weights = np.bincount(codes[has], weights=weight[has], minlength=size)
     count = np.bincount(codes[has], minlength=size)
-    mean = np.round(total / (count + pull), _DIGITS)
+    mean = np.round(total / (weights + pull), _DIGITS)
     return mean.astype(np.float32), np.log1p(count).astype(np.float32)
 
 
-def _cities(rows: Rows, placed_rows: Array, area: Array, residual: Array) -> tuple[Category, Array]:
+def _cities(
+    rows: Rows, placed_rows: Array, area: Array, residual: Array, weight: Array
+) -> tuple[Category, Array]:
     """The cities, and for each one the area of most of its listings (-1: none)."""
     city = rows.city[placed_rows]
-    premium, count = _category(city, len(rows.vocabulary["city"]), residual, _PULL["city"])
+    premium, count = _category(city, len(rows.vocabulary["city"]), residual, weight, _PULL["city"])
     main = np.full(len(premium), NOTHING, dtype=np.int32)
     has = city >= 0
     pairs, number = np.unique(np.column_stack([city[has], area[has]]), axis=0, return_counts=True)

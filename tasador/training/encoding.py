@@ -37,14 +37,17 @@ class Sample(NamedTuple):
     """Feature matrices of training rows.
 
     ``matrix`` [n, len(FEATURES)] of the rows as they are; ``masked``, one such matrix per view.
+    ``weight`` [n] is how much each row counts.
     """
 
     matrix: Array
     masked: tuple[Array, ...]
+    weight: Array
 
     def take(self, rows: Array) -> Sample:
         """The sample of the given rows."""
-        return Sample(self.matrix[rows], tuple(view[rows] for view in self.masked))
+        masked = tuple(view[rows] for view in self.masked)
+        return Sample(self.matrix[rows], masked, self.weight[rows])
 
 
 class Hidden(NamedTuple):
@@ -97,6 +100,7 @@ def _encode_out_of_fold(
     hidden = [draw_hidden(len(folds), seed, view) for view in range(VIEWS)]
     shape = (len(folds), len(FEATURES))
     matrix, *masked = (np.empty(shape, dtype=np.float32) for _ in range(1 + VIEWS))
+    weight = np.empty(len(folds))
     row_zips = np.unique(rows.zips[rows.zips >= 0])
     numbers = np.unique(folds)
     for done, number in enumerate(numbers):
@@ -104,11 +108,12 @@ def _encode_out_of_fold(
             progress(done / (len(numbers) + 1), f"fold {done + 1} of {len(numbers)}")
         inside = np.flatnonzero(folds == number)
         fit = fit_encoders(rows, folds != number, geography, row_zips, row_zips)
+        weight[inside] = fit.weight[inside]
         matrix[inside] = _encode(fit, rows, inside, geography)
         for view, (into, masks) in enumerate(zip(masked, hidden, strict=True)):
             together = _hidden_together(len(rows.vocabulary["state"]), seed + int(number), view)
             into[inside] = _encode(fit, rows, inside, geography, masks.take(inside), together)
-    return Sample(matrix, tuple(masked))
+    return Sample(matrix, tuple(masked), weight)
 
 
 def fit_all_rows(rows: Rows) -> Encoders:

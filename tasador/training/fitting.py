@@ -25,6 +25,7 @@ from tasador.model.intervals import GROUPS, NO_PLACE, groups_of
 from tasador.model.manifest import Manifest
 from tasador.model.support import bounded
 from tasador.progress import Progress
+from tasador.training.boosting import boost, import_xgboost
 from tasador.training.encoding import encode_out_of_fold, fit_out_of_fold
 from tasador.training.evaluation import evaluate, measured_confidence, ratio_study
 from tasador.training.interval_fit import FittedIntervals, UnseenRows, fit_intervals
@@ -32,8 +33,6 @@ from tasador.training.search import (
     MOST_ROUNDS,
     SearchResult,
     Views,
-    boost,
-    import_xgboost,
     run_search,
 )
 from tasador.training.search_options import Params, SearchOptions

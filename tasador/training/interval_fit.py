@@ -20,7 +20,7 @@ from tasador.model.intervals import (
     size_of,
 )
 from tasador.ratio_study.factors import fit_factors
-from tasador.training.search import boost, import_xgboost
+from tasador.training.boosting import boost, import_xgboost
 
 if TYPE_CHECKING:
     from xgboost import Booster

@@ -46,7 +46,8 @@ NOTHING = -1
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums over the listings of each zip code [zip codes, ...]: X'X (packed), X'y and their count.
+    """Sums over the listings of each zip code [zip codes, ...]: X'X (packed) and X'y, weighted, and
+    their count.
 
     ``state`` [zip codes] is the state of most of them. ``nation`` [WIDTH] is the regression over
     all listings, ``states`` [states, WIDTH] over each state (the nation's if a state has none).
@@ -74,9 +75,15 @@ class Surroundings:
 
 
 def sum_listings(
-    terms: Array, log_price: Array, zips: Array, state: Array, states: int, geography: Geography
+    terms: Array,
+    log_price: Array,
+    weight: Array,
+    zips: Array,
+    state: Array,
+    states: int,
+    geography: Geography,
 ) -> Sums:
-    """Sum up listings with ``terms`` [n, WIDTH] and ``log_price`` [n].
+    """Sum up listings with ``terms`` [n, WIDTH], ``log_price`` [n] and ``weight`` [n].
 
     ``zips`` [n] are positions in the geography (-1: unknown), ``state`` [n] codes below ``states``.
     """
@@ -90,7 +97,9 @@ def sum_listings(
     total_gram, total_cross = np.zeros((WIDTH, WIDTH)), np.zeros(WIDTH)
     for begin in range(0, len(terms), _ROWS_AT_ONCE):
         rows = slice(begin, begin + _ROWS_AT_ONCE)
-        part, priced = terms[rows], terms[rows] * log_price[rows, None]
+        root = np.sqrt(weight[rows])
+        part = terms[rows] * root[:, None]
+        priced = part * (log_price[rows] * root)[:, None]
         outer = part[:, _UPPER[0]] * part[:, _UPPER[1]]
         total_gram += part.T @ part
         total_cross += priced.sum(axis=0)

@@ -7,9 +7,8 @@ uninterrupted one, and several tasks may share them.
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,32 +16,27 @@ from typing import Any
 import numpy as np
 
 from tasador.arrays import Array
-from tasador.engine.xgboost_library import sleep_while_waiting
 from tasador.model.blend import Blend
 from tasador.progress import Progress
 from tasador.training.blend_fit import chunks, fit_blend
+from tasador.training.boosting import RUNG, boost, import_xgboost
 from tasador.training.encoding import Sample
 from tasador.training.search_options import Params, SearchOptions
 
 # The weight of all masked views of a row together; the row itself has weight 1.
 MASKED_WEIGHT = 0.4
-# Squared up to errors of some 0.2 in log price and absolute beyond, so that an outlier counts once.
-# The absolute error itself takes six times as long: each tree's leaves are then medians.
-_LOSS: Params = {"objective": "reg:pseudohubererror", "huber_slope": 0.2}
 
 # Known good values, tried first. Depth and rounds are bounded because a price costs trees x depth
 # steps and an exact explanation trees x leaves x depth squared.
 KNOWN_GOOD: Params = {
     "max_depth": 6,
-    "eta": 0.15,
+    "eta": 0.17,
     "min_child_weight": 10.0,
     "subsample": 0.9,
     "colsample_bytree": 0.8,
     "reg_lambda": 3.0,
 }
 MOST_ROUNDS = 160
-_PATIENCE = 30
-_RUNG = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +100,23 @@ class Views:
 
         ``hidden`` [n] selects the rows whose masked views are included (default: all), ``columns``
         the features for the trees (default: all). The label is the residual of the blend,
-        which the trees correct.
+        which the trees correct. In the rows to judge on, all errors count the same.
         """
-        features, residual, weight = self.joined(hidden, columns)
+        features, residual, weight = self.joined(hidden, columns, weighed=like is None)
         return import_xgboost().QuantileDMatrix(
             features, residual, weight=weight, nthread=1, ref=like
         )
 
     def joined(
-        self, hidden: Array | None = None, columns: Sequence[int] | slice = slice(None)
+        self,
+        hidden: Array | None = None,
+        columns: Sequence[int] | slice = slice(None),
+        *,
+        weighed: bool = True,
     ) -> tuple[Array, Array, Array]:
         """The features of all views, their residuals and weights; see ``matrix``. They are copied
-        once, since they are most of a training's memory."""
+        once, since they are most of a training's memory. If not ``weighed``, only the view counts.
+        """
         every = np.arange(len(self.log_price))
         shown = every if hidden is None else np.flatnonzero(hidden)
         masked = self.sample.masked
@@ -134,52 +133,9 @@ class Views:
                 taken = view[rows]
                 features[part] = taken[:, columns]
                 residual[part] = self.log_price[rows] - self.blend.log_prices(taken)
-                weights[part] = weight
+                weights[part] = weight * self.sample.weight[rows] if weighed else weight
                 begin = part.stop
         return features, residual, weights
-
-
-def boost(
-    params: Mapping[str, Any],
-    training: Any,
-    *,
-    rounds: int,
-    seed: int,
-    judged: Any = None,
-    report: Callable[[int, float], None] | None = None,
-) -> Any:
-    """Fit a booster on DMatrix ``training``; with ``judged``, stop early when it stops improving.
-
-    ``report`` is called with (round, error) every fifty rounds and may raise to stop the fit.
-    """
-    import_xgboost()
-    import xgboost
-
-    class Rungs(xgboost.callback.TrainingCallback):
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            if report is not None and (epoch + 1) % _RUNG == 0:
-                report(epoch + 1, min(evals_log["judged"]["mae"]))
-            return False
-
-    settings = {
-        **({} if "objective" in params else _LOSS),
-        **params,
-        "eval_metric": "mae",
-        "tree_method": "hist",
-        # Threads would sum gradients in another order, and one seed would not give one model.
-        "nthread": 1,
-        "seed": seed,
-        "verbosity": 1,
-    }
-    return xgboost.train(
-        settings,
-        training,
-        rounds,
-        evals=[] if judged is None else [(judged, "judged")],
-        early_stopping_rounds=None if judged is None else _PATIENCE,
-        callbacks=[Rungs()] if judged is not None else None,
-        verbose_eval=False,
-    )
 
 
 def run_search(
@@ -198,7 +154,7 @@ def run_search(
 
     from tasador.training.shared_study import SPACE, SharedStudy
 
-    study = SharedStudy(options, KNOWN_GOOD, warmup_rounds=2 * _RUNG)
+    study = SharedStudy(options, KNOWN_GOOD, warmup_rounds=2 * RUNG)
     train_matrix = training.matrix()
     judged_matrix = judged.matrix(like=train_matrix)
     while (claim := study.claim()) is not None:
@@ -244,21 +200,3 @@ def run_search(
         progress("search", 1.0, f"best error {values[best]:.4f}")
     params = next(dict(trial.params) for trial in trials if trial.number == best)
     return SearchResult(params, values[best], trials)
-
-
-def import_xgboost() -> Any:
-    """Import the xgboost package; all training code imports it through this function.
-
-    Its threads sleep while waiting. It also imports scikit-learn if that is installed, which would
-    be most of a process's start-up time, so scikit-learn is hidden during the import.
-    """
-    sleep_while_waiting()
-    hidden = "xgboost" not in sys.modules and "sklearn" not in sys.modules
-    if hidden:
-        sys.modules["sklearn"] = None  # type: ignore[assignment]
-    try:
-        import xgboost
-    finally:
-        if hidden:
-            del sys.modules["sklearn"]
-    return xgboost

@@ -20,7 +20,8 @@ def views():
     view = np.zeros((ROWS, len(FEATURE_NAMES)), dtype=np.float32)
     view[:, BLENDED_COLUMNS] = random.normal(0, 0.1, (ROWS, len(BLENDED_COLUMNS)))
     view[:, BLENDED_COLUMNS] += log_price[:, None]
-    return Views.of(Sample(view, (view + 0.05, view - 0.05)), log_price)
+    weight = np.linspace(0.5, 1.5, ROWS)
+    return Views.of(Sample(view, (view + 0.05, view - 0.05), weight), log_price)
 
 
 def test_prices_of_held_rows_do_not_shape_the_blend(views):
@@ -51,13 +52,18 @@ def test_views_are_joined_row_by_row_with_their_residuals(views, hidden, columns
     assert features.flags.c_contiguous
     prices = [views.log_price[rows] - views.blend.log_prices(view[rows]) for view, rows in parts]
     np.testing.assert_array_equal(residual, np.concatenate(prices))
-    assert list(weight) == [1.0] * ROWS + [MASKED_WEIGHT / 2] * (2 * shown.sum())
+    of_view = np.repeat([1.0, MASKED_WEIGHT / 2], [ROWS, 2 * shown.sum()])
+    of_row = np.concatenate([views.sample.weight[rows] for _, rows in parts])
+    np.testing.assert_array_equal(weight, of_view * of_row)
+    # Whoever is judged on rows is judged on all of them alike.
+    judged = views.matrix(views.matrix(hidden=hidden, columns=columns), hidden, columns)
+    np.testing.assert_array_equal(judged.get_weight(), of_view.astype(np.float32))
 
 
 def test_masked_views_that_are_hidden_do_not_shape_the_blend(views):
     held, hidden = np.arange(ROWS) % 5 == 0, np.arange(ROWS) % 3 == 0
     training, _ = views.split(held, hidden)
     masked = tuple(np.where(hidden[:, None], view, 0) for view in views.sample.masked)
-    without = replace(views, sample=Sample(views.sample.matrix, masked))
+    without = replace(views, sample=views.sample._replace(masked=masked))
     assert without.split(held, hidden)[0].blend.to_names() == training.blend.to_names()
     assert without.split(held)[0].blend.to_names() != training.blend.to_names()

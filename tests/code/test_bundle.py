@@ -35,9 +35,9 @@ from tasador.model.manifest import (
     write_manifest,
 )
 from tasador.source.simulator import generate
+from tasador.training.boosting import import_xgboost
 from tasador.training.encoding import fit_all_rows
 from tasador.training.rows import prepare_rows
-from tasador.training.search import import_xgboost
 
 EVERY_FILE = (MANIFEST, *FILES)
 

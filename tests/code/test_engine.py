@@ -17,7 +17,7 @@ from tasador.engine.trees import StoredTrees, Trees, boundary_rows
 from tasador.engine.xgboost_json import filled_model, read_trees
 from tasador.engine.xgboost_library import StoredModel, version
 from tasador.errors import BundleError
-from tasador.training.search import import_xgboost
+from tasador.training.boosting import import_xgboost
 
 FEATURES = 12
 ROWS = 5_001

@@ -9,7 +9,7 @@ import pytest
 from functions import fetching
 from tasador.errors import ConfigurationError, StoreUnavailable
 from tasador.model.manifest import MODEL, SPREAD, Verified
-from tasador.training.search import import_xgboost
+from tasador.training.boosting import import_xgboost
 
 
 def verified(contents):

@@ -9,7 +9,7 @@ from tasador.listings.listing import Listing
 from tasador.model.contributions import explain
 from tasador.model.features import FEATURES, TERMS
 from tasador.model.manifest import MODEL
-from tasador.training.search import import_xgboost
+from tasador.training.boosting import import_xgboost
 
 HOUSE = Listing(
     brokered_by="352",
