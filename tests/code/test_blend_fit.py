@@ -55,7 +55,7 @@ def test_views_are_joined_row_by_row_with_their_residuals(views, hidden, columns
     of_view = np.repeat([1.0, MASKED_WEIGHT / 2], [ROWS, 2 * shown.sum()])
     of_row = np.concatenate([views.sample.weight[rows] for _, rows in parts])
     np.testing.assert_array_equal(weight, of_view * of_row)
-    # Whoever is judged on rows is judged on all of them alike.
+    # All rows count the same when a model is judged on them.
     judged = views.matrix(views.matrix(hidden=hidden, columns=columns), hidden, columns)
     np.testing.assert_array_equal(judged.get_weight(), of_view.astype(np.float32))
 
