@@ -6,7 +6,7 @@ built when they are sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, overload
@@ -17,6 +17,7 @@ from functions import model
 from functions.batch_reader import Batch
 from functions.http import Response, new_id
 from functions.limits import MAX_ROWS
+from tasador.arrays import Array
 from tasador.clock import now
 from tasador.listings.listing import INPUTS
 from tasador.model.bundle import Bundle
@@ -44,69 +45,54 @@ class PricedBatch(Sequence[PredictionRecord]):
 
     def response(self) -> Response:
         """The answer, by row or by column like the request."""
-        import orjson
-
-        data = self._by_column() if self._batch.by_column else {"predictions": self._by_row()}
-        body = orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+        body = _json(self._by_column()) if self._batch.by_column else self._by_row()
         return Response(body, "application/json")
 
-    def _by_row(self) -> list[dict[str, Any]]:
-        import orjson
-
-        # What is the same in each row is written as JSON once.
-        served = orjson.Fragment(orjson.dumps(self._model.answer))
-        version, revision = self._model.columns["model_version"], model.revision()
-        correlation_id = model.correlation_id()
-        predictions, read_as, warnings = self._predictions, self._batch.read_as, self._warnings
-        levels = list(predictions.low)
-        ends = [
-            list(
-                zip(predictions.low[level].tolist(), predictions.high[level].tolist(), strict=True)
-            )
-            for level in levels
+    def _by_row(self) -> bytes:
+        """Each column is written as JSON at once, then cut into rows: that takes half the time of
+        an object for each row."""
+        predictions = self._predictions
+        values: list[Iterable[bytes]] = [self._id_texts(), self._id_texts()]
+        values.append(_texts(predictions.price))
+        intervals = []
+        for level, low in predictions.low.items():
+            intervals.append(b'%b:{"low":%%b,"high":%%b}' % _json(level))
+            values += [_texts(low), _texts(predictions.high[level])]
+        if (confidence := predictions.confidence) is None:
+            confidence_text = b"null"
+        else:
+            confidence_text = b'{"fsd":%b,%b'
+            figures = confidence.measured.figures
+            rest = [_json({"class": name, **figures[name]})[1:] for name in CLASSES]
+            values += [_texts(confidence.fsd), map(rest.__getitem__, confidence.classes.tolist())]
+        patterns, of_row = predictions.missing_patterns
+        missing = list(map(_json, patterns))
+        rows = self._batch.rows
+        values += [
+            _sparse_texts(self._batch.read_as, {}, rows),
+            map(missing.__getitem__, of_row.tolist()),
+            _sparse_texts(self._warnings, [], rows),
         ]
-        columns = zip(
-            self._ids,
-            predictions.price.tolist(),
-            zip(*ends, strict=True),
-            self._confidence_by_row(),
-            predictions.missing,
-            strict=True,
+        members = (
+            b'"prediction_id":%b',
+            b'"request_id":%b',
+            b'"price":%b',
+            b'"intervals":{%b}' % b",".join(intervals),
+            b'"confidence":' + confidence_text,
+            _same("model_version", self._model.columns["model_version"]),
+            _same("model", self._model.answer),
+            _same("revision", model.revision()),
+            b'"read_as":%b',
+            b'"missing":%b',
+            b'"warnings":%b',
+            _same("correlation_id", model.correlation_id()),
         )
-        return [
-            {
-                "prediction_id": identity,
-                "request_id": identity,
-                "price": price,
-                "intervals": {
-                    level: {"low": low, "high": high}
-                    for level, (low, high) in zip(levels, intervals, strict=True)
-                },
-                "confidence": confidence,
-                "model_version": version,
-                "model": served,
-                "revision": revision,
-                "read_as": read_as.get(row, {}),
-                "missing": missing,
-                "warnings": warnings.get(row, []),
-                "correlation_id": correlation_id,
-            }
-            for row, (identity, price, intervals, confidence, missing) in enumerate(columns)
-        ]
+        row = b"{%b}" % b",".join(members)
+        texts = map(row.__mod__, zip(*values, strict=True))
+        return b'{"predictions":[%b]}' % b",".join(texts)
 
-    def _confidence_by_row(self) -> Sequence[Any]:
-        """``Confidence.answer`` of each row as JSON: of a class only the FSD differs."""
-        import orjson
-
-        confidence = self._predictions.confidence
-        if confidence is None:
-            return [None] * self._batch.rows
-        figures = confidence.measured.figures
-        rest = [orjson.dumps({"class": name, **figures[name]})[1:] for name in CLASSES]
-        return [
-            orjson.Fragment(b'{"fsd":%a,%b' % (fsd, rest[code]))
-            for fsd, code in zip(confidence.fsd.tolist(), confidence.classes.tolist(), strict=True)
-        ]
+    def _id_texts(self) -> list[bytes]:
+        return [b'"%b"' % identity.encode() for identity in self._ids]
 
     def _confidence_by_column(self) -> dict[str, Any] | None:
         confidence = self._predictions.confidence
@@ -170,6 +156,30 @@ class PricedBatch(Sequence[PredictionRecord]):
             latency_ms=self._latency_ms,
             confidence=(of := predictions.confidence) and of.measured.answer(float(of.fsd[row])),
         )
+
+
+def _json(value: Any) -> bytes:
+    import orjson
+
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _texts(numbers: Array) -> list[bytes]:
+    """Each number as JSON."""
+    return _json(numbers)[1:-1].split(b",")
+
+
+def _sparse_texts(values: Mapping[int, Any], other: Any, rows: int) -> list[bytes]:
+    """The values by row as JSON; ``other`` where there is none."""
+    texts = [_json(other)] * rows
+    for row, value in values.items():
+        texts[row] = _json(value)
+    return texts
+
+
+def _same(name: str, value: Any) -> bytes:
+    """A member that is the same in all rows, in the text that they are formatted by."""
+    return (_json(name) + b":" + _json(value)).replace(b"%", b"%%")
 
 
 @cache
