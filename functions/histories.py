@@ -18,6 +18,7 @@ from functions.limits import HISTORY_ROWS, MAX_HISTORY_ROWS
 from functions.paging import read_limit
 from tasador.records.loop import Batch, DecisionRecord, DriftRecord, MonitorRecord, RolloutRecord
 from tasador.settings import Settings
+from tasador.stores.model_version import ModelVersion
 
 if TYPE_CHECKING:
     from tasador.warehouse.ledger import LedgerEntry
@@ -72,6 +73,7 @@ def _model(database: Database, _request: Request, version: str) -> Response:
     return reply(
         {
             **decision_form(newest),
+            "dossier_uri": ModelVersion.of_decision(newest).dossier_uri,
             "checks": newest.checks,
             "champion": None if champion is None else decision_form(champion),
             "rollouts": [

@@ -19,7 +19,7 @@ S3_IDENTITIES = {
     # MLflow's pages show and delete artifacts.
     "mlflow": [f"{may}:mlflow-artifacts" for may in ("Read", "Write", "List")],
     "serving": ["Read:mlflow-artifacts"],
-    # Before it approves a version or rolls back, the web app reads the bundle.
+    # Before it approves a version or rolls back, the web app reads the bundle. It shows dossiers.
     "web": ["Read:mlflow-artifacts"],
     "metaflow": ["Read:metaflow", "List:metaflow"],
 }

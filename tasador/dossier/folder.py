@@ -15,14 +15,13 @@ from tasador.dossier.blocks import Block, Picture, Text, to_markdown
 from tasador.dossier.contract import data_contract
 from tasador.dossier.facts import Facts, Measured, measure_all
 from tasador.dossier.model_card import model_card
-from tasador.dossier.page import PAGE, to_html
+from tasador.dossier.names import INDEX, PAGE, README
+from tasador.dossier.page import to_html
 from tasador.dossier.sbom import IMAGES, licence_rows, sbom
 from tasador.ratio_study.page import html
 
 if TYPE_CHECKING:
     from tasador.progress import Progress
-
-README, INDEX = "README.md", "dossier.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

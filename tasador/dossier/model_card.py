@@ -11,7 +11,7 @@ from tasador.dossier.baseline import baseline_rows
 from tasador.dossier.blocks import Block, Rows, Text
 from tasador.dossier.contract import contract_rows
 from tasador.dossier.facts import Facts, Measured
-from tasador.dossier.page import PAGE
+from tasador.dossier.names import PAGE
 from tasador.dossier.performance_sections import (
     FEWEST_SHOWN,
     effects,

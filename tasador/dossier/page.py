@@ -39,7 +39,6 @@ code { font-size: .92em; }
 @media print { body { max-width: none; padding: 0; } }
 """.strip()
 
-PAGE = "model-card.html"
 # Raw HTML in a block stays text.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 

@@ -5,6 +5,7 @@ It is stored below the artifacts of the version's MLflow run, so MLflow shows it
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasador.dossier.blocks import Block, to_markdown
 from tasador.dossier.evidence import evidence
-from tasador.errors import TasadorError
+from tasador.dossier.names import INDEX, PAGE, README
+from tasador.errors import BundleError, TasadorError
 from tasador.machine.files import replace_file
 from tasador.settings import Settings
+from tasador.stores.bundles import read_object
 from tasador.stores.lake import Lake, split
 from tasador.stores.model_version import ModelVersion
 from tasador.stores.registry import CHAMPION, Registry
@@ -53,7 +56,7 @@ def write(
     not been judged yet.
     """
     from tasador.dossier.facts import Facts
-    from tasador.dossier.folder import INDEX, write_folder
+    from tasador.dossier.folder import write_folder
     from tasador.drift.verbs import reference_of
     from tasador.training import inputs
 
@@ -106,22 +109,16 @@ class Fetched:
     @property
     def readme(self) -> str:
         """The model card, as Markdown."""
-        from tasador.dossier.folder import README
-
         return (self.folder / README).read_text(encoding="utf-8")
 
     @property
     def page(self) -> Path:
         """The model card as a page for a browser; older dossiers lack it."""
-        from tasador.dossier.page import PAGE
-
         return self.folder / PAGE
 
     @property
     def index(self) -> dict[str, Any]:
         """The content of dossier.json."""
-        from tasador.dossier.folder import INDEX
-
         index: dict[str, Any] = json.loads((self.folder / INDEX).read_bytes())
         return index
 
@@ -133,8 +130,6 @@ def fetch(settings: Settings, version: int | None = None, out: Path | None = Non
     folder gets evidence.md: what people decided and reviewed since. Raises TasadorError if
     there is no such version or it has no dossier.
     """
-    from tasador.dossier.folder import INDEX
-
     registry, lake = Registry(settings), Lake(settings)
     registered = registry.aliased(CHAMPION) if version is None else registry.version(version)
     if registered is None:
@@ -152,6 +147,46 @@ def fetch(settings: Settings, version: int | None = None, out: Path | None = Non
     if settings.database_url:
         _add_evidence(settings, fetched)
     return fetched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A dossier in the object store; ``digests`` has the SHA-256 of each file by its name."""
+
+    uri: str
+    digests: Mapping[str, str]
+
+    def read(self, name: str, settings: Settings) -> bytes:
+        """One of its files, as the index describes it.
+
+        Raises BundleError if it is missing or another one, and as ``find_stored`` does.
+        """
+        content = read_object(f"{self.uri}/{name}", settings)
+        if content is None or hashlib.sha256(content).hexdigest() != self.digests[name]:
+            found = "is missing" if content is None else "is not the one"
+            raise BundleError(f"{self.uri}/{name} {found} that {INDEX} names")
+        return content
+
+
+def find_stored(settings: Settings, uri: str, digest: str) -> Stored | None:
+    """The complete dossier at ``uri`` of the model with ``digest``; None if there is none.
+
+    To read a file of it takes neither boto3 nor a folder. Raises StoreUnavailable if the store does
+    not answer, StoreRefused if it refuses the key, ConfigurationError without its address, and
+    BundleError for an index that is none.
+    """
+    if not uri.startswith(f"s3://{settings.bucket_mlflow}/"):
+        return None
+    content = read_object(f"{uri}/{INDEX}", settings)
+    if content is None:
+        return None
+    try:
+        index = json.loads(content)
+        stated, digests = index["digest"], {str(n): str(d) for n, d in index["files"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BundleError(f"{uri}/{INDEX} is not the index of a dossier: {error!r}") from None
+    digests[INDEX] = hashlib.sha256(content).hexdigest()
+    return Stored(uri=uri, digests=digests) if stated == digest else None
 
 
 def _add_evidence(settings: Settings, fetched: Fetched) -> None:

@@ -83,6 +83,16 @@ def check_access(uri: str, settings: Settings) -> None:
             _get(f"{uri.rstrip('/')}/{MANIFEST}", settings.require("s3_endpoint"))
 
 
+def read_object(uri: str, settings: Settings) -> bytes | None:
+    """The content of an object; None if there is none.
+
+    Raises StoreUnavailable, StoreRefused, or ConfigurationError without the store's address.
+    """
+    with suppress(_ObjectMissing):
+        return _get(uri, settings.require("s3_endpoint"))
+    return None
+
+
 def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
     content = _get(f"{uri}/{MANIFEST}", settings)
     _check_signature(uri, content, settings)

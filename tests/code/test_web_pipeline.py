@@ -183,8 +183,8 @@ def test_cards_of_a_version_are_those_of_its_training_where_they_can_be_found():
     server = "http://127.0.0.1:1"
     found = runs_view.cards_of_version(server, "corr/1", "embedded")
     assert found == "http://127.0.0.1:1/turn/corr%2F1/card"
-    assert runs_view.cards_of_version(server, "corr/1", "cluster") == server
-    assert runs_view.cards_of_version(server, "", "embedded") == server
+    assert runs_view.cards_of_version(server, "corr/1", "cluster") == ""
+    assert runs_view.cards_of_version(server, "", "embedded") == ""
     assert runs_view.cards_of_version("", "corr/1", "embedded") == ""
 
 

@@ -68,6 +68,7 @@ def test_models_are_answered_before_and_after_decisions(record, warehouse):
     one = record.get("/models/2").json()
     assert one["checks"] == [CHECK]
     assert (one["reasons"], one["champion"]["version"]) == (["R² is 0.1"], 1)
+    assert one["dossier_uri"] == "s3://mlflow/2/dossier"
     rolled_out = record.get("/models/1").json()["rollouts"]
     assert [(r["service"], r["outcome"]) for r in rolled_out] == [("predict", "serving")]
 

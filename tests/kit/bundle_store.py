@@ -26,7 +26,7 @@ def store(folder, fail=lambda count, name: None):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,)).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", requests
     finally:

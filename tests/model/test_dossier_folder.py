@@ -6,21 +6,13 @@ import re
 from dataclasses import replace
 from unittest.mock import Mock
 
-import numpy as np
 import pytest
 
 from tasador.dossier import facts as dossier_facts
 from tasador.dossier import folder as dossier_folder
 from tasador.dossier.blocks import Picture
-from tasador.dossier.facts import Facts
 from tasador.dossier.folder import write_folder
-from tasador.drift.baseline import learn_baseline
-from tasador.drift.reference import make_reference
-from tasador.gate.checks import judge
-from tasador.listings.table import columns_of
-from tasador.training.evaluation import evaluate
-from tests.kit.models import QUICK
-from tests.kit.records import make_batch, make_decision
+from tests.kit.dossiers import facts_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,31 +25,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def facts(market, trained):
-    held = market["holdout"].to_numpy(dtype=bool)
-    out_of_sample = np.full(len(market), np.nan)
-    out_of_sample[held] = trained.predict(columns_of(market[held])).price
-    reference = make_reference(market, out_of_sample)
-    decision = judge(evaluate(trained, market), None)
-    record = make_decision(
-        version=3,
-        champion_version=0,
-        digest=trained.manifest.digest,
-        reasons=decision.reasons,
-        checks=[check.as_dict() for check in decision.checks],
-        metrics=dict(trained.manifest.metrics),
-    )
-    batch = make_batch(rows_raw=6_000, rows_clean=len(market))
-    return Facts(
-        bundle=trained,
-        record=record,
-        batches=[batch],
-        frame=market,
-        holdout=market[held],
-        reference=reference,
-        baseline=learn_baseline(reference),
-        params=QUICK.params,
-        rotations=2,
-    )
+    return facts_of(market, trained)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from tasador_web.languages import (
     speaking,
     text,
 )
+from tasador_web.model_cards import ModelCards
 from tasador_web.news import News
 from tasador_web.origins import App, KnownOrigins
 from tasador_web.pages import (
@@ -60,7 +61,7 @@ def protected(app: App) -> App:
     origins = get_config().cors_allowed_origins
     settings = Settings.load()
     cards = [getattr(settings, f"cards_{f}_url") for f in ("ingest", "drift", "train", "monitor")]
-    inner = News(Reports(FileRoutes(Early(app, EARLY), batch_files)))
+    inner = News(Reports(ModelCards(FileRoutes(Early(app, EARLY), batch_files))))
     return BrowserRules(KnownOrigins(SignIn(inner, origins), origins), policy(BUILT, cards))
 
 

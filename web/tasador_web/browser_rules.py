@@ -17,17 +17,18 @@ from urllib.parse import urlsplit
 
 from tasador_web.origins import App, Receive, Scope, Send
 
+_POLICY = b"content-security-policy"
 _FOR_EVER = b"public, max-age=31536000, immutable"
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.+?)</script>", re.DOTALL)
 
 
 class BrowserRules:
-    """Middleware; ``policy`` is the Content-Security-Policy."""
+    """Middleware; ``policy`` is the Content-Security-Policy of an answer that brings none."""
 
     def __init__(self, app: App, policy: str) -> None:
         self._app = app
         self._headers = [
-            (b"content-security-policy", policy.encode()),
+            (_POLICY, policy.encode()),
             (b"x-content-type-options", b"nosniff"),
             (b"x-frame-options", b"DENY"),
             (b"referrer-policy", b"same-origin"),
@@ -43,9 +44,11 @@ class BrowserRules:
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                ours = {name for name, _ in self._headers}
-                kept = [h for h in message.get("headers", []) if bytes(h[0]).lower() not in ours]
-                added = self._headers
+                given = list(message.get("headers", []))
+                own = any(bytes(name).lower() == _POLICY for name, _ in given)
+                added = [h for h in self._headers if not (own and h[0] == _POLICY)]
+                ours = {name for name, _ in added}
+                kept = [h for h in given if bytes(h[0]).lower() not in ours]
                 if all(bytes(name).lower() != b"cache-control" for name, _ in kept):
                     added = [*added, (b"cache-control", _caching(scope["path"], message["status"]))]
                 message = {**message, "headers": [*kept, *added]}

@@ -6,12 +6,11 @@ here.
 
 from __future__ import annotations
 
-from html import escape
-
 from tasador.errors import ConfigurationError
 from tasador_web.client import ApiError, functions
-from tasador_web.languages import LANGUAGES, address, language, speaking, text
+from tasador_web.languages import LANGUAGES, address, speaking, text
 from tasador_web.origins import App, Receive, Scope, Send
+from tasador_web.plain_page import plain_page
 
 # A report of each language has its address, as a page has.
 PATHS = {address("/report/", spoken): spoken for spoken in LANGUAGES}
@@ -57,11 +56,4 @@ async def _page(prediction_id: str) -> tuple[int, str]:
             )
     except ConfigurationError as error:
         status, reason = 503, str(error)
-    return status, (
-        f'<!doctype html><html lang="{language()}"><meta charset="utf-8">'
-        f"<title>{text('There is no report')}</title>"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<style>:root { color-scheme: light dark; } body { font: 16px/1.5 system-ui, sans-serif; "
-        "margin: 2rem auto; max-width: 40rem; padding: 0 1rem; }</style>"
-        f"<h1>{text('There is no report')}</h1><p>{escape(reason)}</p></html>"
-    )
+    return status, plain_page(text("There is no report"), reason)

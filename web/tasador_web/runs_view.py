@@ -33,13 +33,14 @@ def runs_of(turn: Turn, servers: Mapping[str, str]) -> list[RunPages]:
 
 
 def cards_of_version(server: str, correlation_id: str, platform: str) -> str:
-    """The cards of the run that trained a version: model card and gate; else those of the newest.
+    """The cards of the run that trained a version; nothing where no server finds them.
 
-    Only the card servers of this machine find a run.
+    Only the card servers of this machine find a run by its correlation id: Metaflow's own, and its
+    UI, know a run by its name, which no decision has.
     """
     if server and correlation_id and platform == "embedded":
         return f"{server}/turn/{quote(correlation_id, safe='')}/card"
-    return server
+    return ""
 
 
 def runs_in_ui(url: str) -> list[tuple[str, str]]:

@@ -148,7 +148,8 @@ def _version() -> rx.Component:
         ),
         rx.el.div(
             _link(state.run_url, text("Version in MLflow")),
-            _link(state.card_url, text("Model card and gate")),
+            _link(state.model_card_url, text("Model card")),
+            _link(state.card_url, text("Cards of its training")),
             rx.el.a(
                 text("Its predictions"),
                 href=f"{address('/predictions')}?version={detail.version}",

@@ -10,7 +10,7 @@ import reflex as rx
 
 from tasador.errors import ConfigurationError
 from tasador.settings import Settings
-from tasador_web import checks_view, live, model_view, runs_view
+from tasador_web import checks_view, live, model_cards, model_view, runs_view
 from tasador_web.browser_state import BrowserState
 from tasador_web.chart import Chart
 from tasador_web.checks_view import Check
@@ -65,6 +65,7 @@ class ModelsState(live.Following, rx.State):
     rollouts: rx.Field[list[Rollout]] = rx.field(default_factory=list)
     more: bool = False  # decisions than the list has
     run_url: str = ""
+    model_card_url: str = ""
     card_url: str = ""
     _limit: int = FIRST
 
@@ -112,6 +113,7 @@ class ModelsState(live.Following, rx.State):
             if settings.mlflow_url
             else ""
         )
+        self.model_card_url = model_cards.link_of(answer["version"], settings)
         self.card_url = runs_view.cards_of_version(
             settings.cards_train_url, answer["correlation_id"], settings.platform
         )

@@ -7,6 +7,7 @@ MODELS = {
     ", or sign in as an operator.": " o inicie sesión como operador.",
     "Approve…": "Aprobar…",
     "By": "Por",
+    "Cards of its training": "Tarjetas de su entrenamiento",
     "Challenger and champion": "Aspirante y campeón",
     "Champion": "Campeón",
     "Check": "Control",
@@ -43,12 +44,19 @@ MODELS = {
     "Rollouts": "Despliegues",
     "Rollouts of this version": "Despliegues de esta versión",
     "Run": "Ejecución",
-    "Model card and gate": "Ficha del modelo y controles",
+    "Model card": "Ficha del modelo",
     "R² by version": "R² por versión",
     "Show older ones": "Mostrar anteriores",
     "Started": "Inicio",
+    "The dossier of version {version} has no such file.": "El expediente de la versión {version} "
+    "no tiene ese archivo.",
     "The gate": "Los controles",
     "The versions are not known now.": "Ahora no se pueden consultar las versiones.",
+    "The model card of version {version} is from before cards were pages: “tasador dossier "
+    "{version}” shows it.": "La ficha de la versión {version} es anterior a estas páginas: "
+    "«tasador dossier {version}» la muestra.",
+    "There is no model card": "No hay ficha del modelo",
+    "There is no such version.": "Esa versión no existe.",
     "There was no champion to compare with.": "No había ningún campeón con el que comparar.",
     "This version": "Esta versión",
     "This version was never rolled out.": "Esta versión no se ha desplegado nunca.",
@@ -60,6 +68,11 @@ MODELS = {
     "Value": "Valor",
     "Version": "Versión",
     "Version in MLflow": "Versión en MLflow",
+    "Version {version} has no model card: the last step of its training writes it after the "
+    "decision, and that step goes on, or failed, or is younger than this version. The log of the "
+    "training says which.": "La versión {version} no tiene ficha: el último paso de su "
+    "entrenamiento la escribe después de la decisión, y ese paso sigue en marcha, ha fallado o es "
+    "posterior a esta versión. El registro del entrenamiento lo indica.",
     "Version {version} serves.": "La versión {version} está en servicio.",
     "Versions": "Versiones",
     "Versions, newest first": "Versiones, las más recientes primero",
