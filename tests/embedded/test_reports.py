@@ -71,7 +71,7 @@ def test_a_report_has_the_reasons_of_the_model_that_made_the_estimate(record, wa
         "Comparables, adjusted to the home",
         "The estimate</td>",
         prediction.model_digest,
-        "batches reported",
+        "batch reported",
     ):
         assert part in answer.text, part
     assert answer.text.count("<tr>") >= 10 + 3
