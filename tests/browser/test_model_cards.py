@@ -12,6 +12,7 @@ from tasador.stores.lake import Lake
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
 from tests.browser.test_accessibility import assert_accessible
+from tests.browser.test_parts import killed
 from tests.kit.dossiers import facts_of
 from tests.kit.listings import simulated_frame
 from tests.kit.models import train_bundle
@@ -90,6 +91,18 @@ def test_card_is_readable_in_the_dark_and_on_a_phone(page, tab, web, dossier):
     assert phone.js(f"Math.max(...{PLOTS}.map(i => i.getBoundingClientRect().right))") <= 390
     assert phone.js("document.documentElement.scrollWidth") <= 390
     phone.close()
+
+
+def test_card_while_a_part_is_down_names_it_and_comes_back(page, web, platform, dossier):
+    for part, named in {"objects": "the object store at", "gateway": "record at"}.items():
+        with killed(platform, part):
+            page.open(f"{web}/model-card/{VERSION}/")
+            page.shows("There is no model card")
+            page.shows(named)
+        opened(page, web)
+    # The browser logs each answer 503.
+    assert len(page.errors) == 2
+    page.errors.clear()
 
 
 def test_version_without_a_dossier_says_so(web, platform):

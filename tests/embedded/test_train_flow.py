@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tasador.dossier import verbs
+from tasador.dossier.names import PAGE
 from tasador.errors import RolloutError, SignatureError
 from tasador.model.signature import SIGNATURE
 from tasador.operations.signing import sign_versions
@@ -22,6 +24,7 @@ from tasador.rollout import rollback
 from tasador.stores.bundles import check_readable
 from tasador.stores.lake import Lake, split
 from tasador.stores.mlmodel import MLMODEL
+from tasador.stores.model_version import ModelVersion
 from tasador.stores.registry import CHAMPION, PREVIOUS, Registry
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.broker import recording_broker
@@ -141,6 +144,10 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
         readme = (stored / "README.md").read_text()
         linked = set(re.findall(r"\]\(([^)]+)\)", readme))
         assert linked == set(index["files"]) - {"README.md"} | {"dossier.json"}
+        # The web app finds it by the decision.
+        uri = ModelVersion.of_decision(decided).dossier_uri
+        found = verbs.find_stored(settings, uri, decided.digest)
+        assert found.read(PAGE, settings) == (stored / PAGE).read_bytes()
     # The default is the champion's dossier; --out chooses the folder.
     output = dossier(settings, tmp_path, "--out", str(tmp_path / "mine"))
     assert f"{first.model_name}@{first.version}" in output
