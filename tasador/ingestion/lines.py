@@ -19,7 +19,7 @@ def copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
 
 
 def _escaped(column: pa.Array) -> pa.Array:
-    characters = np.frombuffer(column.buffers()[2] or b"", dtype=np.uint8)
+    characters = np.frombuffer(content_of(column), dtype=np.uint8)
     if characters.min(initial=_SPACE) >= _SPACE and not (characters == _BACKSLASH).any():
         return column
     for character, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):

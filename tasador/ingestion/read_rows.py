@@ -25,11 +25,12 @@ from tasador.listings.arrow import bool_array, bytes_array, number_array, scalar
 from tasador.listings.by_column import Given, read_columns
 from tasador.listings.listing import (
     COLUMNS,
+    HOLDOUT_SHARE,
     NUMBERS,
     FieldProblem,
     Listing,
     canonical_line,
-    holdout_of,
+    holdout_digests,
     price_problem,
 )
 from tasador.listings.rules import RULES
@@ -177,7 +178,7 @@ def _of_columns(
         return array if keep is None else array.filter(keep)
 
     numbers = number_array(np.arange(first, first + rows, dtype=np.int32))
-    clean_numbers = kept(numbers)
+    number_column = numbers.cast(pa.string())
     clean_texts = {name: kept(array) for name, array in texts.items()}
     key_texts, holdout = _property_keys(
         *(clean_texts[name] for name in ("street", "city", "zip_code"))
@@ -188,16 +189,16 @@ def _of_columns(
     return ReadRows(
         rows=rows,
         canonical=content_of(canonical),
-        raw=copy_lines([numbers.cast(pa.string()), *raw]),
+        raw=copy_lines([number_column, *raw]),
         clean=copy_lines(
             [
-                *(clean_numbers.cast(pa.string()), *clean_texts.values()),
+                *(kept(number_column), *clean_texts.values()),
                 *(key_texts, holdout.cast(pa.string())),
             ]
         ),
         quarantined=b"".join(_quarantine_line(first + row, problems[row]) for row in refused),
         listings=pa.RecordBatch.from_arrays(
-            [*listings, key_texts, holdout, clean_numbers], schema=CLEAN_SCHEMA
+            [*listings, key_texts, holdout, kept(numbers)], schema=CLEAN_SCHEMA
         ),
     )
 
@@ -216,8 +217,8 @@ def _property_keys(
         keys = text_array([key.casefold() for key in encoded.decode().split("\n")[:-1]])
         encoded = content_of(lines_of([keys], "", "")).to_pybytes()
     # No text that is read has a line feed.
-    held = holdout_of(encoded.split(b"\n")[:-1])
-    return keys, bool_array(np.array(held, dtype=bool))
+    held = np.frombuffer(holdout_digests(encoded.split(b"\n")[:-1]), dtype=">u8")
+    return keys, bool_array(held % HOLDOUT_SHARE == 0)
 
 
 def _as_read(
@@ -232,11 +233,10 @@ def _as_read(
         texts = number_texts(numbers) if known is None else known
         return number_array(numbers, np.isnan(numbers)), texts, texts
     if isinstance(column, pa.Array):
-        quote = scalar("'")
-        return column, column, pc.binary_join_element_wise(quote, column, quote, scalar(""))
+        return column, column, _quoted(column)
     text = column if isinstance(column, TextColumn) else TextColumn.of(column)
     values = text_array(text.values) if known is None else known
-    literals = text_array(_literals(text.values))
+    literals = _literals(text.values)
     if text.indices is not None:
         indices = number_array(text.indices)
         literals = literals.take(indices)
@@ -245,12 +245,17 @@ def _as_read(
     return values, values, literals
 
 
-def _literals(texts: Sequence[str | None]) -> list[str | None]:
+def _literals(texts: Sequence[str | None]) -> pa.Array:
     """``repr`` of each text."""
     joined = "".join([text or "" for text in texts])
     if joined.isprintable() and "'" not in joined and "\\" not in joined:
-        return [None if text is None else f"'{text}'" for text in texts]
-    return [None if text is None else repr(text) for text in texts]
+        return _quoted(text_array(texts))
+    return text_array([None if text is None else repr(text) for text in texts])
+
+
+def _quoted(texts: pa.Array) -> pa.Array:
+    quote = scalar("'")
+    return pc.binary_join_element_wise(quote, texts, quote, scalar(""))
 
 
 def _quarantine_line(number: int, problems: Sequence[FieldProblem]) -> bytes:

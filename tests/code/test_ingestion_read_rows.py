@@ -322,10 +322,15 @@ def test_rows_of_one_layout_are_what_json_has(text):
 @pytest.mark.parametrize("between", [",", ", ", ",\n"])
 def test_rows_of_one_layout_are_found_in_their_bytes(separators, between):
     """Parity would also hold if no layout were found."""
-    texts = [json.dumps(row, separators=separators) for row in [GOOD, {**GOOD, "city": None}]]
-    found = read_uniform(between.join(texts))
-    assert found["city"].texts.to_pylist() == ["Hanover", None]
-    assert found["price"].numbers.tolist() == [469000.0] * 2
+    rows = [GOOD, {**GOOD, "city": None}, {**GOOD, "city": "{x}"}]
+    found = read_uniform(between.join(json.dumps(row, separators=separators) for row in rows))
+    assert found["city"].texts.to_pylist() == ["Hanover", None, "{x}"]
+    assert found["price"].numbers.tolist() == [469000.0] * 3
+
+
+def test_rows_of_texts_alone_are_found_in_their_bytes():
+    row = json.dumps(dict.fromkeys(GOOD, "1"))
+    assert read_uniform(f"{row}, {row}")["price"].texts.to_pylist() == ["1", "1"]
 
 
 @pytest.mark.parametrize(
