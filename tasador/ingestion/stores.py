@@ -12,7 +12,7 @@ from tasador.clock import backoff, retry
 from tasador.errors import StoreUnavailable
 from tasador.settings import Settings
 from tasador.stores.lake import Lake
-from tasador.warehouse.batches import Batches
+from tasador.warehouse.warehouse import Warehouse
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Stores:
     """Where batches are stored."""
 
     lake: Lake
-    warehouse: Batches
+    warehouse: Warehouse
     bucket_raw: str
     bucket_clean: str
 
@@ -36,7 +36,7 @@ class Stores:
         """Upload a file, and wait while the object store is away."""
         return _waiting(lambda: self.lake.put_file(bucket, key, path), "object store", say)
 
-    def write(self, write: Callable[[Batches], T], say: Say) -> T:
+    def write(self, write: Callable[[Warehouse], T], say: Say) -> T:
         """Write to the database what may be written twice, and wait while it is away."""
         return _waiting(lambda: write(self.warehouse), "database", say)
 
@@ -59,5 +59,5 @@ def _waiting(write: Callable[[], T], store: str, say: Say) -> T:
 def open_stores(settings: Settings) -> Iterator[Stores]:
     """The stores of the settings; raises ConfigurationError."""
     lake = Lake(settings)
-    with Batches(settings.database_url) as warehouse:
+    with Warehouse(settings.database_url) as warehouse:
         yield Stores(lake, warehouse, settings.bucket_raw, settings.bucket_clean)

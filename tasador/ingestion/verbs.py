@@ -41,7 +41,7 @@ from tasador.machine.http import import_httpx
 from tasador.records.loop import Batch
 from tasador.settings import Settings
 from tasador.tracing import spans
-from tasador.warehouse.batches import Batches
+from tasador.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from tasador.source.client import SourceClient
@@ -219,7 +219,7 @@ def complete(settings: Settings, batch_id: str, say: Say) -> tuple[Batch, Event]
     return batch, event
 
 
-def _failed(batch: Batch, error: Exception, warehouse: Batches, say: Say) -> None:
+def _failed(batch: Batch, error: Exception, warehouse: Warehouse, say: Say) -> None:
     """Count a failure that trying again does not help."""
     failed = warehouse.fail_batch(batch.batch_id, str(error), _MOST_FAILURES)
     if failed.set_aside_at is not None:
@@ -231,17 +231,17 @@ def _failed(batch: Batch, error: Exception, warehouse: Batches, say: Say) -> Non
 
 def skip(settings: Settings, batch_id: str) -> Batch:
     """Set a batch aside whose ingestion is unfinished; the batches after it are ingested."""
-    return _decide(settings, batch_id, Batches.set_aside_batch)
+    return _decide(settings, batch_id, Warehouse.set_aside_batch)
 
 
 def retry(settings: Settings, batch_id: str) -> Batch:
     """Let the next run of ingestion try a batch again that was set aside, or failed."""
-    return _decide(settings, batch_id, Batches.retry_batch)
+    return _decide(settings, batch_id, Warehouse.retry_batch)
 
 
-def _decide(settings: Settings, batch_id: str, decide: Callable[[Batches, str], Batch]) -> Batch:
+def _decide(settings: Settings, batch_id: str, decide: Callable[[Warehouse, str], Batch]) -> Batch:
     settings.require("database_url")
-    with Batches(settings.database_url) as warehouse, warehouse.lock(f"batch {batch_id}"):
+    with Warehouse(settings.database_url) as warehouse, warehouse.lock(f"batch {batch_id}"):
         batch = warehouse.batch(batch_id)
         if batch is None:
             raise TasadorError(
@@ -295,7 +295,7 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _batch(warehouse: Batches, batch_id: str) -> Batch:
+def _batch(warehouse: Warehouse, batch_id: str) -> Batch:
     batch = warehouse.batch(batch_id)
     if batch is None:
         raise TasadorError(

@@ -24,7 +24,6 @@ from tasador.errors import (
 from tasador.ingestion import loading, stores, verbs
 from tasador.source.refusals import USED_UP
 from tasador.stores.lake import Lake
-from tasador.warehouse.batches import Batches
 from tasador.warehouse.warehouse import Warehouse
 from tests.kit.flows import Flow, artifacts, card_text
 from tests.kit.ingestion import Source, assert_ingested_once, ingest_all, ingest_one, own_database
@@ -126,7 +125,7 @@ def test_crash_between_object_store_and_database(settings, monkeypatch, last):
         for _ in range(2 if last else 0):
             ingest_one(settings, source.url)
         with monkeypatch.context() as patch:
-            patch.setattr(Batches, "finish_fetch", crash)
+            patch.setattr(Warehouse, "finish_fetch", crash)
             with pytest.raises(KeyboardInterrupt):
                 ingest_one(settings, source.url)
         assert fetches(settings, source.url)[-1] is None
@@ -137,12 +136,12 @@ def test_crash_between_object_store_and_database(settings, monkeypatch, last):
 
 KILLS = {
     "before the payload": (Lake, "put_file"),
-    "before the row of the batch": (Batches, "finish_fetch"),
-    "before the rows": (Batches, "store_rows"),
+    "before the row of the batch": (Warehouse, "finish_fetch"),
+    "before the rows": (Warehouse, "store_rows"),
     "before the Parquet file": (verbs, "write_parquet"),
-    "before ready": (Batches, "save_batch"),
+    "before ready": (Warehouse, "save_batch"),
     "before the event": (verbs, "announce"),
-    "before announced": (Batches, "mark_announced"),
+    "before announced": (Warehouse, "mark_announced"),
 }
 
 
@@ -189,7 +188,7 @@ def test_an_object_store_that_is_away_for_a_moment_costs_no_request(settings, mo
 
 @pytest.mark.parametrize("write", ["batch", "finish_fetch", "store_rows", "save_batch"])
 def test_a_database_that_is_away_for_a_moment_costs_no_request(settings, monkeypatch, write):
-    real, away, messages = getattr(Batches, write), [1, 1, 1], []
+    real, away, messages = getattr(Warehouse, write), [1, 1, 1], []
 
     def broken(*args):
         if away:
@@ -198,7 +197,7 @@ def test_a_database_that_is_away_for_a_moment_costs_no_request(settings, monkeyp
         return real(*args)
 
     monkeypatch.setattr(stores, "_STORE_PAUSE", 0.01)
-    monkeypatch.setattr(Batches, write, broken)
+    monkeypatch.setattr(Warehouse, write, broken)
     with Source(BATCHES[:1]).serving() as source:
         assert ingest_one(settings, source.url, messages.append).status == "ingested"
         assert source.requests == 1
@@ -248,7 +247,7 @@ def test_payload_of_an_older_version_is_read(settings, monkeypatch):
 
     with Source(BATCHES[:1]).serving() as source:
         with monkeypatch.context() as patch:
-            patch.setattr(Batches, "store_rows", crash)
+            patch.setattr(Warehouse, "store_rows", crash)
             with pytest.raises(KeyboardInterrupt):
                 ingest_one(settings, source.url)
         lake = Lake(settings)
@@ -374,7 +373,7 @@ def test_a_batch_whose_rows_the_database_refuses_is_set_aside_and_can_be_tried_a
 
     with Source(BATCHES).serving() as source:
         with monkeypatch.context() as patch:
-            patch.setattr(Batches, "store_rows", refuse)
+            patch.setattr(Warehouse, "store_rows", refuse)
             for _ in range(4):
                 with pytest.raises(InvalidValue):
                     ingest_one(settings, source.url)
