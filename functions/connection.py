@@ -154,7 +154,7 @@ class Connection(HTTPChannel):
 
     def write_soon(self, data: Any) -> int:
         """Send what the socket takes at once, if nothing waits to be sent; waitress buffers the
-        rest. Its buffer costs a short answer as much as the call of the system."""
+        rest: a long answer is not copied into a buffer first (decision 0014)."""
         rest = data
         if type(data) is bytes and self.connected:
             with self.outbuf_lock:

@@ -53,7 +53,7 @@ class TreeShap:
     A place is where a node is in its tree. Within a level, the left children of the level above
     come first, then the right ones. A leaf above the last level repeats itself below. The nodes of
     one place in all trees are next to each other, point by point, so that a level and its left and
-    right halves are each one piece of memory: numpy takes half the time for those.
+    right halves are each one piece of memory, for which numpy is faster.
 
     Of shape [places * trees]: ``feature`` and ``threshold`` as in ``Trees``, ``share`` z, and
     ``order``, which sorts the nodes by feature; the nodes of ``split_features[i]`` begin at

@@ -4,13 +4,13 @@ import asyncio
 import http.server
 import json
 import sys
-import threading
 from contextlib import contextmanager
 
 import pytest
 
 from tests.kit.checkout import ROOT
 from tests.kit.functions import function, is_ready
+from tests.kit.http_server import serving
 from tests.kit.models import make_bundle
 from tests.kit.network import free_port
 from tests.kit.waiting import wait_for
@@ -54,14 +54,8 @@ def answering(status, body):
         def log_message(self, *_):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

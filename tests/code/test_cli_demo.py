@@ -5,10 +5,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
 import pytest
@@ -20,6 +19,7 @@ from tasador.errors import ConfigurationError, ServiceUnavailable, TasadorError
 from tasador.operations.lineage import Lineage
 from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
+from tests.kit.http_server import serving
 from tests.kit.network import free_port
 from tests.kit.records import make_batch, make_decision, make_prediction
 from tests.kit.warehouse import OpenWarehouse
@@ -58,14 +58,8 @@ def functions(answers):
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 class Platform:

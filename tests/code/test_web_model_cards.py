@@ -5,9 +5,8 @@ import hashlib
 import json
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -20,6 +19,7 @@ from tasador_web.languages import speaking
 from tasador_web.model_cards import POLICY, ModelCards, link_of
 
 from tests.kit.bundle_store import URI, store
+from tests.kit.http_server import serving
 from tests.kit.network import free_port
 
 CARD = b"<!doctype html><title>Card</title>"
@@ -43,14 +43,8 @@ def record(decision):
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.fixture

@@ -76,3 +76,10 @@ def address(route: str, chosen: str = "") -> str:
     if (chosen or language()) == "en":
         return route
     return "/es" if route == "/" else f"/es{route}"
+
+
+def below(path: str, route: str) -> tuple[str, str] | None:
+    """The language of a path below ``route``, and what follows it; None for any other path."""
+    chosen = language_of(path)
+    prefix = address(route, chosen)
+    return (chosen, path.removeprefix(prefix)) if path.startswith(prefix) else None

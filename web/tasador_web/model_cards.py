@@ -16,12 +16,12 @@ from starlette.responses import RedirectResponse, Response
 from tasador.errors import TasadorError
 from tasador.settings import Settings
 from tasador_web.client import ApiError, functions
-from tasador_web.languages import LANGUAGES, address, language, speaking, text
+from tasador_web.languages import address, below, language, speaking, text
 from tasador_web.origins import App, Receive, Scope, Send
 from tasador_web.plain_page import plain_page
 
 # The card is in English, and pages that say why there is none are in each language.
-PATHS = {address("/model-card/", spoken): spoken for spoken in LANGUAGES}
+_ROUTE = "/model-card/"
 _ASKED = re.compile(r"([1-9]\d{0,7})(/.*)?", re.ASCII)
 _KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -47,7 +47,7 @@ class _NoCard(Exception):
 def link_of(version: int, settings: Settings) -> str:
     """The address of a version's card in the language now; empty if this app reads no dossier."""
     readable = version and settings.s3_endpoint and settings.s3_access_key
-    return f"{address('/model-card/')}{version}/" if readable else ""
+    return f"{address(_ROUTE)}{version}/" if readable else ""
 
 
 class ModelCards:
@@ -59,14 +59,15 @@ class ModelCards:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a file of the dossier, or with a page that says why there is none."""
         path = str(scope.get("path", ""))
-        prefix = next((prefix for prefix in PATHS if path.startswith(prefix)), None)
-        if scope["type"] != "http" or scope["method"] != "GET" or prefix is None:
+        found = below(path, _ROUTE)
+        if scope["type"] != "http" or scope["method"] != "GET" or found is None:
             await self._app(scope, receive, send)
             return
-        with speaking(PATHS[prefix]):
+        spoken, asked = found
+        with speaking(spoken):
             try:
                 known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
-                response = await _answer(path, path.removeprefix(prefix), known)
+                response = await _answer(path, asked, known)
             except _NoCard as none:
                 page = plain_page(text("There is no model card"), str(none))
                 response = Response(page, none.status, media_type="text/html")

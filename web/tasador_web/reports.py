@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from tasador.errors import ConfigurationError
 from tasador_web.client import ApiError, functions
-from tasador_web.languages import LANGUAGES, address, speaking, text
+from tasador_web.languages import address, below, speaking, text
 from tasador_web.origins import App, Receive, Scope, Send
 from tasador_web.plain_page import plain_page
 
 # A report of each language has its address, as a page has.
-PATHS = {address("/report/", spoken): spoken for spoken in LANGUAGES}
+_ROUTE = "/report/"
 _HEADERS = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -22,7 +22,7 @@ _HEADERS = [
 
 def link_of(prediction_id: str) -> str:
     """The address of a report in the language now; empty for a prediction without an id."""
-    return f"{address('/report/')}{prediction_id}" if prediction_id else ""
+    return f"{address(_ROUTE)}{prediction_id}" if prediction_id else ""
 
 
 class Reports:
@@ -33,13 +33,13 @@ class Reports:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the report, or with a page that says why there is none."""
-        path = str(scope.get("path", ""))
-        prefix = next((prefix for prefix in PATHS if path.startswith(prefix)), None)
-        if scope["type"] != "http" or scope["method"] != "GET" or prefix is None:
+        found = below(str(scope.get("path", "")), _ROUTE)
+        if scope["type"] != "http" or scope["method"] != "GET" or found is None:
             await self._app(scope, receive, send)
             return
-        with speaking(PATHS[prefix]):
-            status, page = await _page(path.removeprefix(prefix))
+        spoken, prediction_id = found
+        with speaking(spoken):
+            status, page = await _page(prediction_id)
         await send({"type": "http.response.start", "status": status, "headers": _HEADERS})
         await send({"type": "http.response.body", "body": page.encode()})
 
