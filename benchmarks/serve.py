@@ -4,6 +4,7 @@
     python benchmarks/serve.py --soak MINUTES     predict alone, at 16 connections
     python benchmarks/serve.py --users 50         that many on the whole surface, for a minute
     python benchmarks/serve.py --without PIECE    the functions with one optimisation switched off
+    python benchmarks/serve.py --against REF [--of REF]  those of a git ref, and of this checkout
 
 All servers run at the same time and take turns, so a busy machine slows all of them. Ratios are
 medians over the turns.
@@ -24,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import ROOT, machine, table, write_section
-from benchmarks.serving import data, soak, traces, users, without
+from benchmarks.serving import checkouts, data, paired, soak, traces, users, without
 from benchmarks.serving.measures import ROWS_PER_BATCH, Measures, Meter, median, number, ratio, say
 from benchmarks.serving.pieces import PIECES, TRACES
 from benchmarks.serving.subjects import MODES, Subject, environments, packages_of, size_of, subjects
@@ -195,6 +196,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="predict at 16 connections")
     parser.add_argument("--users", type=int, metavar="N", help="on the whole surface, for 60 s")
     parser.add_argument("--without", choices=PIECES, metavar="PIECE", help=", ".join(PIECES))
+    parser.add_argument("--against", metavar="REF", help="a git ref to compare with")
+    parser.add_argument("--of", default="", metavar="REF", help="what to compare (this checkout)")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     parser.add_argument("--tries", type=int, default=9, help="cold starts")
     parser.add_argument("--turns", type=int, default=5)
@@ -203,9 +206,23 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.write and args.without not in (None, TRACES):
         parser.error(f"docs/benchmarks.md has no section for --without {args.without}")
+    if args.write and args.against:
+        parser.error("docs/benchmarks.md has no section for --against")
     if args.quick:
         args.tries, args.turns, args.batches, args.seconds = 3, 1, 1, 1.0
     return args
+
+
+def compare(
+    servers: dict[str, Subject], bodies: Path, args: argparse.Namespace, variants: tuple[str, str]
+) -> None:
+    """Measure two variants in turns, and print their ratios."""
+    try:
+        text = paired.measure(servers, bodies, args, variants)
+    finally:
+        for server in servers.values():
+            server.stop()
+    print(f"\n`./taskw bench:serve -- {shlex.join(sys.argv[1:])}` on {machine()}:\n\n{text}")
 
 
 def main() -> None:
@@ -213,14 +230,19 @@ def main() -> None:
     args = arguments()
     folder = ROOT / ".bench"
     folder.mkdir(exist_ok=True)
+    bodies = folder / "bodies.jsonl"
+    bodies.write_bytes(b"\n".join(data.requests(args.csv, ROWS_PER_BATCH)))
+    if args.against:
+        refs = (args.against, args.of)
+        servers = checkouts.subjects(refs, args.csv, args.rows, folder)
+        compare(servers, bodies, args, (args.against, args.of or "this checkout"))
+        return
     say("a model")
     bundle, model = (
         (args.bundle, f"bundle {args.bundle.name}")
         if args.bundle
         else data.train(args.csv, args.rows, folder)
     )
-    bodies = folder / "bodies.jsonl"
-    bodies.write_bytes(b"\n".join(data.requests(args.csv, ROWS_PER_BATCH)))
     bundle = bundle.resolve()
     began = time.monotonic()
     if args.users:
@@ -229,12 +251,12 @@ def main() -> None:
         if args.write:
             write_section("users", text)
         return
-    if args.without:
-        servers = (
-            traces.subjects(bundle, folder)
-            if args.without == TRACES
-            else without.subjects(args.without, bundle, folder)
-        )
+    if args.without not in (None, TRACES):
+        servers = without.subjects(args.without, bundle, folder)
+        compare(servers, bodies, args, without.VARIANTS)
+        return
+    if args.without == TRACES:
+        servers = traces.subjects(bundle, folder)
     else:
         say("environments from uv.lock")
         serving, old = environments(folder)
@@ -242,8 +264,6 @@ def main() -> None:
     try:
         if args.without == TRACES:
             section, text = TRACES, traces.measure(servers, bodies, args)
-        elif args.without:
-            section, text = args.without, without.measure(servers, bodies, args)
         elif args.soak:
             section, text = "soak", soak.run(servers["predict"], bodies, args.soak)
         else:

@@ -68,6 +68,11 @@ class Meter:
             for measure in _LOAD_KEYS:
                 self.add(name, f"{key or f'c{connections}'} {measure}", result[measure])
 
+    @property
+    def batch(self) -> bytes:
+        """A batch by column."""
+        return data.batches(self._lines[:ROWS_PER_BATCH])["by_column"]
+
     def memory(self, names: Sequence[str], measure: str = "memory") -> None:
         """Resident memory of each server."""
         for name in names:

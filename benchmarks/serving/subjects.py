@@ -36,6 +36,7 @@ class Subject:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(default=Path(os.devnull))
+    checkout: Path = ROOT
 
     def __post_init__(self) -> None:
         self._fixed_port = self.port
@@ -52,7 +53,9 @@ class Subject:
         env = {**clean, **self.env, "PORT": str(self.port)}
         with self.log.open("ab") as log:
             began = time.perf_counter()
-            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=self.checkout, env=env, stdout=log, stderr=log
+            )
         request = (
             f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -96,16 +99,26 @@ class Subject:
 
     def seconds_of(self, path: str, body: bytes) -> float:
         """Duration of one call, including reading the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         began = time.perf_counter()
+        self._answer(path, body)
+        return time.perf_counter() - began
+
+    def prices(self, batch: bytes) -> list[float]:
+        """The prices of a batch by column, in dollars."""
+        prices: list[float] = json.loads(self._answer(self.batch_paths["by_column"], batch))[
+            "price"
+        ]
+        return prices
+
+    def _answer(self, path: str, body: bytes) -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         connection.request("POST", path, body, {"content-type": "application/json"})
         answer = connection.getresponse()
-        body_read = answer.read()
-        took = time.perf_counter() - began
+        content = answer.read()
         connection.close()
         if answer.status != 200:
-            raise SystemExit(f"{self.name} {path}: {answer.status} {body_read[:300]!r}")
-        return took
+            raise SystemExit(f"{self.name} {path}: {answer.status} {content[:300]!r}")
+        return content
 
     def stop(self) -> None:
         """End the process."""

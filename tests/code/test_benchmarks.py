@@ -38,7 +38,7 @@ def run_python(*arguments):
         ("cost.py", "--write"),
         ("search.py", "--tasks"),
         ("drift.py", "--write"),
-        ("serve.py", "--without"),
+        ("serve.py", "--against"),
         ("cli.py", "--against"),
         ("install.py", "--write"),
         ("data.py", "--rows"),
