@@ -102,7 +102,7 @@ def explain(bundle: Bundle, listing: Listing) -> Explanation:
 @cache
 def _names(features: int) -> tuple[tuple[str, ...], Array]:
     """The names of what contributes, and the place of their columns in _COLUMNS, for a bundle with
-    so many features: one of format 4 or 5 has no coordinates."""
+    so many features: older bundles lack the last ones."""
     contributing = (*FEATURES[:features], *_TERMS)
     places = np.array([_COLUMNS.index(feature.column) for feature in contributing])
     return tuple(feature.name for feature in contributing), places

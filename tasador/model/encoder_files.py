@@ -17,9 +17,18 @@ from tasador.model.blend import ONE_REGRESSION, Blend
 from tasador.model.categories import Category, index_of
 from tasador.model.comparables import Comparables
 from tasador.model.encoders import Encoders
-from tasador.model.features import CENTRED, FEATURE_NAMES, NAMES_WITHOUT_COORDINATES, RANGED
+from tasador.model.features import (
+    CENTRED,
+    FEATURE_NAMES,
+    HOME_VALUE,
+    NAMES_WITHOUT_COORDINATES,
+    NAMES_WITHOUT_HOME_VALUE,
+    RANGED,
+)
 from tasador.model.places import Places
 from tasador.model.support import Support
+
+_FEATURES = (FEATURE_NAMES, NAMES_WITHOUT_HOME_VALUE, NAMES_WITHOUT_COORDINATES)
 
 
 def to_files(encoders: Encoders) -> tuple[bytes, bytes]:
@@ -42,13 +51,15 @@ def from_files(text: bytes, tables: bytes) -> Encoders:
     """Read what ``to_files`` wrote; raises BundleError for anything else."""
     try:
         names = json.loads(text)
-        if tuple(names["features"]) not in (FEATURE_NAMES, NAMES_WITHOUT_COORDINATES):
+        if tuple(names["features"]) not in _FEATURES:
             raise BundleError("encoders.json is of another version of Tasador: its features differ")
         arrays: dict[str, Any] = dict(from_npz(tables))
         # Bundles of format 4 and 5 have neither coordinates, support nor a blend.
         is_old = tuple(names["features"]) == NAMES_WITHOUT_COORDINATES
         if is_old:
             arrays["places.coordinates"] = None
+        if HOME_VALUE.name not in names["features"]:
+            arrays["places.home_value"] = None
 
         def part(kind: Any, name: str) -> Any:
             return kind(**{c: arrays[f"{name}.{c}"] for c in _stored(kind)})

@@ -31,7 +31,12 @@ from tasador.model.categories import (
 )
 from tasador.model.comparable import Comparable
 from tasador.model.comparables import Comparables, Neighbours, query_of_one
-from tasador.model.features import CENTRED, FEATURE_NAMES, NAMES_WITHOUT_COORDINATES
+from tasador.model.features import (
+    CENTRED,
+    FEATURE_NAMES,
+    NAMES_WITHOUT_COORDINATES,
+    NAMES_WITHOUT_HOME_VALUE,
+)
 from tasador.model.own_features import (
     own_features,
     own_features_of_one,
@@ -124,8 +129,9 @@ class Encoders:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the columns of the feature matrix."""
-        has_coordinates = self.places.coordinates is not None
-        return FEATURE_NAMES if has_coordinates else NAMES_WITHOUT_COORDINATES
+        if self.places.coordinates is None:
+            return NAMES_WITHOUT_COORDINATES
+        return NAMES_WITHOUT_HOME_VALUE if self.places.home_value is None else FEATURE_NAMES
 
     def transform(self, columns: InputColumns) -> Array:
         """The feature matrix, float32 [n, len(FEATURES)], NaN where a number is missing."""
@@ -184,6 +190,7 @@ class Encoders:
                 *self.brokers.features(broker),
                 self.comparables.features(located.area, traits_of(design), base),
                 *self.places.coordinates_of(located),
+                *self.places.home_value_of(located),
             ]
         )
         return columns.astype(np.float32)
@@ -209,6 +216,7 @@ class Encoders:
             *self.brokers.features_of_one(codes.broker),
             *self.comparables.features_of_one(neighbours, levels[BASE_REGRESSION]),
             *self.places.coordinates_of_one(location),
+            *self.places.home_value_of_one(location),
         ]
         return EncodedListing(
             matrix=np.array([row], dtype=np.float32),

@@ -105,12 +105,16 @@ _OF_COMPARABLES = tuple(
     for width in KERNELS
     for measure in COMPARABLE_MEASURES
 )
-# Degrees, known only where the listing's own zip code has training listings. They come last: a
-# bundle of format 4 or 5 has the features before them.
+# Degrees, known only where the listing's own zip code has training listings. A bundle of format 4
+# or 5 has the features before them.
 COORDINATES = (Feature("latitude", "place"), Feature("longitude", "place"))
-FEATURES = (*_OWN, *_OF_PLACE, *_OF_COMPARABLES, *COORDINATES)
+# The log of what homes in the zip code are worth by a survey of the whole country
+# (docs/decisions/0082-survey-home-values.md). A bundle before format 8 has the features before it.
+HOME_VALUE = Feature("home_value", "place")
+FEATURES = (*_OWN, *_OF_PLACE, *_OF_COMPARABLES, *COORDINATES, HOME_VALUE)
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
-NAMES_WITHOUT_COORDINATES = FEATURE_NAMES[: -len(COORDINATES)]
+NAMES_WITHOUT_HOME_VALUE = FEATURE_NAMES[:-1]
+NAMES_WITHOUT_COORDINATES = NAMES_WITHOUT_HOME_VALUE[: -len(COORDINATES)]
 BASE = FEATURE_NAMES.index(f"price_{BASE_SCALE}")
 DISTANCE = FEATURE_NAMES.index("distance")
 OWN = len(_OWN)

@@ -10,6 +10,7 @@ spread.ubj. They change the digest but no price. A bundle of format 4 has no suc
 servable with its digest, and the library evaluates its trees. Format 6 added coordinates to the
 features. Bundles of formats 4 and 5 do not have them, and give the prices that they always gave.
 Format 7 added ``size_factors``; the intervals of older bundles are those that they always had.
+Format 8 added what homes in a zip code are worth to the features; older bundles do without.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 
 from tasador.errors import BundleError
 
-FORMAT = 7
+FORMAT = 8
 MANIFEST = "manifest.json"
 # The fitted encoders: names and numbers, and their tables.
 ENCODERS = "encoders.json"
@@ -35,7 +36,10 @@ TREES = "trees.npz"
 FILLED = ("model-filled.ubj", "spread-filled.ubj")
 GOLDEN = "golden.json"
 FILES = (ENCODERS, TABLES, MODEL, SPREAD, TREES, *FILLED, GOLDEN)
-_FILES_OF_FORMAT = {4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN), 5: FILES, 6: FILES, FORMAT: FILES}
+_FILES_OF_FORMAT = {
+    4: (ENCODERS, TABLES, MODEL, SPREAD, GOLDEN),
+    **dict.fromkeys(range(5, FORMAT + 1), FILES),
+}
 
 # Fields that may change while the model stays the same.
 _LABELS = (

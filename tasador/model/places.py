@@ -71,7 +71,8 @@ class Places:
     len(SCALES), len(TERMS)] and ``states`` [states, len(TERMS)]. ``state`` [areas] is each area's
     state; ``count``, ``premium`` and ``spread`` [areas] describe its own zip code. ``coordinates``
     [areas, 2] are the latitude and longitude of areas with listings in their own zip code
-    (degrees); None in a bundle of format 4 or 5, whose trees do not read them.
+    (degrees); None in a bundle of format 4 or 5, whose trees do not read them. By zip code of
+    the country too, ``home_value`` is the log of what homes there are worth; None before format 8.
     """
 
     zips: Array
@@ -87,6 +88,7 @@ class Places:
     premium: Array
     spread: Array
     coordinates: Array | None
+    home_value: Array | None
 
     @cached_property
     def position(self) -> Array:
@@ -178,6 +180,18 @@ class Places:
         if self.coordinates is None:
             return []
         return self.coordinates[location.area].tolist() if location.zip_known else _NO_COORDINATES
+
+    def home_value_of(self, located: Located) -> list[Array]:
+        """What homes in the row's zip code are worth [n]; NaN where its place is unknown."""
+        if self.home_value is None:
+            return []
+        return [np.where(located.place >= 0, self.home_value[located.place], math.nan)]
+
+    def home_value_of_one(self, location: Location) -> list[float]:
+        """``home_value_of`` one listing."""
+        if self.home_value is None:
+            return []
+        return [float(self.home_value[location.place]) if location.place >= 0 else math.nan]
 
     def features_of_one(self, location: Location) -> list[float]:
         """``features`` of one listing."""

@@ -132,6 +132,7 @@ def fit_encoders(
         premium=premium,
         spread=spread,
         coordinates=geography.degrees[areas].astype(np.float32),
+        home_value=geography.home_value,
     )
     cities, city_area = _cities(rows, placed_rows, area, residual[:, _MIDDLE], counts)
     brokers = _category(

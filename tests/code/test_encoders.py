@@ -9,6 +9,7 @@ import pytest
 from tasador.errors import BundleError
 from tasador.listings.arrays import arrays_of
 from tasador.listings.listing import COLUMNS, Listing
+from tasador.model.categories import city_key
 from tasador.model.encoder_files import from_files, to_files
 from tasador.model.features import FEATURE_NAMES, FEATURES, OWN, SCALES, places_known
 from tasador.training import encoder_fit, encoding
@@ -229,8 +230,9 @@ def test_masked_view_hides_places_and_brokers(view):
         assert np.isnan(feature(masked, "distance")[gone]).all()
         assert not places_known(masked[gone]).any()
         assert np.isnan(feature(masked, "zip_codes_15km")[gone]).all()
-    # The density of a place is known for every zip code of the country.
-    for name in ("zip_codes_15km", "zip_codes_50km"):
+        assert np.isnan(feature(masked, "home_value")[gone]).all()
+    # What is known for every zip code of the country is not hidden with a state.
+    for name in ("zip_codes_15km", "zip_codes_50km", "home_value"):
         np.testing.assert_array_equal(
             feature(masked, name)[hidden.state], feature(sample.matrix, name)[hidden.state]
         )
@@ -278,6 +280,23 @@ def test_zip_code_density_features():
     assert near[0] > near[1] > near[2] > 0
     assert (wide[:3] >= near[:3]).all()
     assert np.isnan(near[3:]).all()
+
+
+def test_home_values_are_known_without_listings():
+    codes = ["10021", "48205", None, "00000"]  # Manhattan, Detroit
+    matrix = fitted().transform(arrays_of([Listing(zip_code=code) for code in codes]))
+    values = feature(matrix, "home_value")
+    np.testing.assert_allclose(np.exp(values[:2]), [1_572_800, 47_800], rtol=1e-4)
+    assert np.isnan(values[2:]).all()
+
+
+def test_a_city_without_zip_code_has_the_home_value_of_its_listings():
+    listings = [replace(HOUSE, zip_code=None), HOUSE]
+    by_city, by_zip = feature(fitted().transform(arrays_of(listings)), "home_value")
+    encoders, places = fitted(), fitted().places
+    area = encoders.city_area[encoders.cities.index[city_key(HOUSE.city, HOUSE.state)]]
+    assert by_city == places.home_value[places.position[places.zips[area]]]
+    assert by_zip == places.home_value[places.position[int(HOUSE.zip_code)]]
 
 
 def test_numbers_are_clipped_to_the_training_range():

@@ -27,6 +27,18 @@ def test_positions_and_distances(geography):
     assert 2_300 < 2 * 6_371 * np.arcsin(chord / 2 / 6_371) < 2_330
 
 
+def test_home_values_are_those_of_the_survey_or_of_the_nearest_zip_code(geography):
+    worth = dict(zip(geography.codes.tolist(), np.exp(geography.home_value), strict=True))
+    houston, new_york, detroit = worth[77084], worth[10021], worth[48205]
+    np.testing.assert_allclose([houston, new_york, detroit], [215_600, 1_572_800, 47_800], 1e-4)
+    # Post office boxes in Boulder, in which nobody lives.
+    nearest = worth[80302]
+    np.testing.assert_allclose(worth[80308], nearest, rtol=1e-4)
+    # The survey names no median beyond these.
+    assert geography.home_value.min() >= np.float32(np.log(9_999))
+    assert geography.home_value.max() <= np.float32(np.log(2_000_001))
+
+
 def test_zip_codes_around_and_those_that_represent_the_country(geography):
     assert geography.around.shape == (len(geography.codes), len(REACHES_KM))
     apart = np.linalg.norm(geography.points - geography.points[100], axis=1)

