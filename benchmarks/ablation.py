@@ -31,6 +31,7 @@ GROUPS = {
     "zip and city premiums": ("zip_count", "zip_premium", "zip_spread", "city_"),
     "broker": ("broker",),
     "how built-up the place is": ("zip_codes_",),
+    "what homes are worth there": ("home_value",),
     "the narrowest regression": ("price_15",),
     "the wide regressions": ("price_nation", "price_state", "price_1000", "price_200"),
     "rooms and ratios": ("rooms", "log_size_per_room", "baths_per_bed", "log_lot_to_house"),
