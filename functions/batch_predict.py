@@ -98,7 +98,7 @@ class PricedBatch(Sequence[PredictionRecord]):
         confidence = self._predictions.confidence
         return confidence and {
             "fsd": confidence.fsd,
-            "class": [CLASSES[code] for code in confidence.classes.tolist()],
+            "class": list(map(CLASSES.__getitem__, confidence.classes.tolist())),
             "classes": confidence.measured.figures,
         }
 

@@ -74,8 +74,8 @@ class ParsedRows(NamedTuple):
     numbers: dict[str, Array]
     codes: Codes
 
-    def take(self, rows: slice) -> ParsedRows:
-        """Some of the rows."""
+    def take(self, rows: Array) -> ParsedRows:
+        """The rows with these numbers."""
         numbers = {name: values[rows] for name, values in self.numbers.items()}
         return ParsedRows(numbers, Codes(*(values[rows] for values in self.codes)))
 

@@ -36,7 +36,7 @@ _LEAST_WEIGHT = 1e-3
 _KERNELS = GaussianKernels(KERNELS)
 # Rows per chunk: few enough to stay in the processor's cache, and enough that threads do not spend
 # their time passing the interpreter's lock around.
-_CHUNK = 512
+_CHUNK = 256
 # What is looked up of a known listing: traits and squared length; 1, premium, log price and 0.
 _TRAIT_ITEM = np.dtype((np.void, np.dtype(np.float32).itemsize * (TRAITS + 1)))
 _VALUES = 4
@@ -122,7 +122,7 @@ class Comparables:
             self.build_index()
         sums = np.empty((len(KERNELS), len(area), _VALUES), dtype=np.float32)
         # Rows of one area share their candidates.
-        order = np.argsort(area, kind="stable")
+        order = np.argsort(area)
         query = query_of(traits)
         factors, length = query.factors, query.length[:, None]
         buffers = _Buffers(min(_CHUNK, len(area)))

@@ -141,9 +141,14 @@ class Places:
         if len(self.states):
             of_state = np.einsum("nt,nt->n", self.states[state], design)
             levels[0] += np.where(state >= 0, of_state, 0.0)
-        local = np.einsum("nst,nt->sn", self.coefficients[area].astype(np.float64), design)
-        levels[1:] = np.where(area >= 0, nation + local, levels[0])
-        return nation, _shrunk(levels, nation, located.distance[None])
+        np.einsum("nst,nt->sn", self.coefficients[area].astype(np.float64), design, out=levels[1:])
+        levels[1:] += nation
+        nowhere = np.flatnonzero(area < 0)
+        levels[1:, nowhere] = levels[0, nowhere]
+        # Most places have listings of their own.
+        far = np.flatnonzero(located.distance > 0.0)
+        levels[:, far] = _shrunk(levels[:, far], nation[far], located.distance[None, far])
+        return nation, levels
 
     def regressions_of_one(self, location: Location) -> Array:
         """The regressions of a place [REGRESSIONS, len(TERMS)]: their products with the terms of
@@ -209,10 +214,8 @@ def _shrunk(by_scale: Array, nation: Array, distance: Array) -> Array:
     """Regressions, or their predictions, of state and SCALES [REGRESSIONS, n], each shrunk towards
     the next wider one, the more the farther the nearest known listings are.
 
-    ``nation`` [n] is the widest of all, ``distance`` [1, n or 1] log1p of the kilometres, NaN for
-    no place.
+    ``nation`` [n] is the widest of all, ``distance`` [1, n or 1] log1p of the kilometres.
     """
-    km = np.expm1(np.where(np.isnan(distance), 0.0, distance))
-    share = 1 / (1 + (km / np.array(HALF_KM)[:, None]) ** 2)
+    share = 1 / (1 + (np.expm1(distance) / np.array(HALF_KM)[:, None]) ** 2)
     added = np.diff(by_scale, axis=0, prepend=nation[None])
     return np.asarray(nation + np.cumsum(share * added, axis=0))

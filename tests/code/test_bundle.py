@@ -332,3 +332,17 @@ def test_predict_tables_of_zero_and_two_rows(trained, folder):
     two = bundle.predict(arrays_of([Listing(), trained[3][0][0]]))
     assert np.isfinite(two.price).all()
     assert len(two.missing) == 2
+
+
+def test_a_large_table_keeps_the_order_of_its_rows(trained, folder):
+    """It is priced by zip code, by several threads."""
+    bundle = Bundle.load(folder)
+    listings = [row.listing for row in trained[3]]
+    listings = [replace(each, house_size=900 + n) for n in range(400) for each in listings][:2100]
+    table = bundle.predict(arrays_of(listings))
+    assert len({listing.zip_code for listing in listings}) > 1
+    rows = range(0, len(listings), 7)
+    singles = [bundle.predict_one(listings[row]) for row in rows]
+    assert table.price[rows] == pytest.approx([single["price"] for single in singles])
+    for n, end in enumerate((table.low["80"], table.high["80"])):
+        assert end[rows] == pytest.approx([single["intervals"]["80"][n] for single in singles])
