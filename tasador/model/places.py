@@ -145,7 +145,7 @@ class Places:
         levels[1:] += nation
         nowhere = np.flatnonzero(area < 0)
         levels[1:, nowhere] = levels[0, nowhere]
-        # Most places have listings of their own.
+        # Most places have their own listings.
         far = np.flatnonzero(located.distance > 0.0)
         levels[:, far] = _shrunk(levels[:, far], nation[far], located.distance[None, far])
         return nation, levels
