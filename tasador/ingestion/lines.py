@@ -13,9 +13,14 @@ from tasador.listings.arrow import scalar
 _BACKSLASH, _SPACE = ord("\\"), ord(" ")
 
 
-def copy_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
-    """Rows in the text format of COPY: tabs between the values, \\N for a missing one."""
-    return content_of(lines_of([_escaped(column) for column in columns], "\t", "\\N"))
+def copy_lines(columns: Sequence[pa.Array], *, plain: bool = False) -> pa.Buffer:
+    """Rows in the text format of COPY: tabs between the values, \\N for a missing one.
+
+    ``plain``: no value has a backslash or a control character.
+    """
+    if not plain:
+        columns = [_escaped(column) for column in columns]
+    return content_of(lines_of(columns, "\t", "\\N"))
 
 
 def _escaped(column: pa.Array) -> pa.Array:
@@ -31,7 +36,10 @@ def lines_of(columns: Sequence[pa.Array], separator: str, missing: str) -> pa.Ar
     """The rows as text, each with a line feed at its end."""
     *first, last = columns
     replaced = {"null_handling": "replace", "null_replacement": missing}
-    last = pc.binary_join_element_wise(last, scalar("\n"), scalar(""), **replaced)
+    if first and last.null_count == len(last):
+        last = scalar(f"{missing}\n")
+    else:
+        last = pc.binary_join_element_wise(last, scalar("\n"), scalar(""), **replaced)
     if not first:
         return last
     return pc.binary_join_element_wise(*first, last, scalar(separator), **replaced)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gzip
 import hashlib
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import pyarrow as pa
 
 from tasador.ingestion.read_rows import CLEAN_SCHEMA, read_rows
+from tasador.machine.memory import return_freed
 
 _ROWS_PER_MESSAGE = 100_000
 _COPY_BYTES = 1 << 20
@@ -51,15 +51,8 @@ def read_payload(
             if rows // _ROWS_PER_MESSAGE > reported:
                 reported = rows // _ROWS_PER_MESSAGE
                 say(f"{rows:,} rows read")
-    _trim()
+    return_freed()  # Parquet's memory comes from elsewhere
     return ReadPayload(digest.hexdigest(), rows, clean)
-
-
-def _trim() -> None:
-    """Return free memory to the system, where malloc is glibc's: Parquet's comes from elsewhere."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def digest_of(payload: Path) -> str:

@@ -19,7 +19,7 @@ from tasador.arrays import Array
 from tasador.ingestion.lines import content_of, copy_lines, lines_of
 from tasador.ingestion.received_columns import received_column
 from tasador.ingestion.row_texts import number_texts, row_as_json, row_texts
-from tasador.ingestion.uniform_rows import read_uniform
+from tasador.ingestion.uniform_rows import Cells, read_uniform
 from tasador.listings.arrays import arrays_of
 from tasador.listings.arrow import bool_array, bytes_array, number_array, scalar, text_array
 from tasador.listings.by_column import Given, read_columns
@@ -112,7 +112,8 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
         if (no_label := price_problem(value, found)) is not None:
             found.append(no_label)
     raw.append(pa.nulls(block.rows, pa.string()))
-    return _of_columns(columns, problems, raw, first, unchanged)
+    plain = all(isinstance(column, Cells) for column in block.columns.values())
+    return _of_columns(columns, problems, raw, first, unchanged, plain=plain)
 
 
 def _is_unchanged(given: Given, read: Array | TextColumn | pa.Array) -> bool:
@@ -148,10 +149,12 @@ def _of_columns(
     raw: Sequence[pa.Array],
     first: int,
     unchanged: Collection[str] = (),
+    *,
+    plain: bool = False,
 ) -> ReadRows:
     """``columns`` as read; an Arrow one has codes of digits. ``raw``: the twelve columns as
     received, and the rows that are not twelve values as JSON. The values of ``unchanged`` columns
-    were received as they are read."""
+    were received as they are read. ``plain``: as for ``copy_lines``."""
     rows = len(raw[0])
     values, texts, quoted = {}, {}, []
     for name, received in zip(COLUMNS, raw, strict=False):
@@ -189,12 +192,13 @@ def _of_columns(
     return ReadRows(
         rows=rows,
         canonical=content_of(canonical),
-        raw=copy_lines([number_column, *raw]),
+        raw=copy_lines([number_column, *raw], plain=plain),
         clean=copy_lines(
             [
                 *(kept(number_column), *clean_texts.values()),
                 *(key_texts, holdout.cast(pa.string())),
-            ]
+            ],
+            plain=plain,
         ),
         quarantined=b"".join(_quarantine_line(first + row, problems[row]) for row in refused),
         listings=pa.RecordBatch.from_arrays(

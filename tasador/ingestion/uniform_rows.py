@@ -38,7 +38,7 @@ _BEYOND = 64
 
 class Cells(NamedTuple):
     """A column as received: its texts, null where missing, and its ``numbers`` (float64, NaN where
-    missing) if they are numbers and no texts."""
+    missing) if they are numbers and no texts. No text has a backslash or a control character."""
 
     texts: pa.Array
     numbers: Array | None
@@ -72,11 +72,7 @@ class _Block:
         self._data, self._size = pa.py_buffer(data), len(data)
         padded = data + bytes(_BEYOND)
         self._bytes = np.frombuffer(padded, dtype=np.uint8)
-        # Words at every byte.
-        self._words = {
-            size: np.ndarray(len(data) + _BEYOND - size, f"<u{size}", padded, strides=(1,))
-            for size in (1, 2, 4, 8)
-        }
+        self._padded = padded
         quotes = np.flatnonzero(self._bytes == _QUOTE)
         # A row begins with a brace and a quote: the number of that quote, and where the brace is.
         self._first_quotes = np.flatnonzero(self._bytes[quotes - 1] == _OPENING)
@@ -143,27 +139,36 @@ class _Block:
 
     def _has(self, expected: bytes, at: Array) -> bool:
         """Whether the bytes are at each of the positions."""
-        size = max(size for size in self._words if size <= len(expected))
-        for place in {*range(0, len(expected) - size, size), len(expected) - size}:
-            word = int.from_bytes(expected[place : place + size], "little")
-            if (self._words[size][at + place] != word).any():
-                return False
-        return True
+        return bool(self._at(at, len(expected)).tobytes() == expected * len(at))
+
+    def _at(self, at: Array, size: int) -> Array:
+        """As many bytes at each of the positions."""
+        at_every_byte = np.ndarray(
+            self._size + _BEYOND - size, f"V{size}", self._padded, strides=(1,)
+        )
+        return np.asarray(at_every_byte[at])
 
     def _joined(self, columns: Sequence[_Values], order: Sequence[int]) -> pa.Array:
         """The values without quotes, one column after the other in the order."""
-        begin, end, is_text = map(np.column_stack, zip(*columns, strict=True))
-        missing = ~is_text & (end - begin == len(_NULL))
-        missing &= self._words[4][begin] == int.from_bytes(_NULL, "little")
+        begin, end, is_text = (np.column_stack(each).ravel() for each in zip(*columns, strict=True))
+        of_its_size = np.flatnonzero(~is_text & (end - begin == len(_NULL)))
+        found = self._at(begin[of_its_size], len(_NULL)).view("<u4")
+        missing = np.zeros(len(begin), dtype=bool)
+        missing[of_its_size] = found == int.from_bytes(_NULL, "little")
         # The values row by row, and between two of them whatever separates them.
-        offsets = np.empty(2 * begin.size + 1, dtype=np.int32)
-        offsets[:-1:2] = (begin + is_text).ravel()
-        offsets[1::2] = (end - is_text).ravel()
+        offsets = np.empty(2 * len(begin) + 1, dtype=np.int32)
+        offsets[:-1:2] = begin + is_text
+        offsets[1::2] = end - is_text
         offsets[-1] = offsets[-2]
         buffers = [None, pa.py_buffer(offsets), self._data]
-        places = np.arange(0, 2 * begin.size, 2).reshape(begin.shape).T[order].ravel()
-        return pa.Array.from_buffers(pa.string(), 2 * begin.size, buffers).take(
-            number_array(places, missing.T[order].ravel())
+        by_row = np.arange(0, 2 * len(begin), 2).reshape(-1, len(columns))
+        places, missing = (
+            each.reshape(by_row.shape).T[order].ravel() for each in (by_row, missing)
+        )
+        return pc.take(
+            pa.Array.from_buffers(pa.string(), 2 * len(begin), buffers),
+            number_array(places, missing),
+            boundscheck=False,
         )
 
 

@@ -38,6 +38,7 @@ from tasador.ingestion.replay import catching_up, why_replay
 from tasador.ingestion.stores import Say, Stores, open_stores
 from tasador.machine.disk import writing_below
 from tasador.machine.http import import_httpx
+from tasador.machine.memory import keep_freed
 from tasador.records.loop import Batch
 from tasador.settings import Settings
 from tasador.tracing import spans
@@ -291,6 +292,7 @@ def _stored(batch: Batch, files: RowFiles, columns: Path, stores: Stores, say: S
 @contextmanager
 def _scratch() -> Iterator[Path]:
     """A temporary folder; raises DiskFull if there is no room in it."""
+    keep_freed()
     with tempfile.TemporaryDirectory(prefix="tasador-ingest-") as folder, writing_below(folder):
         yield Path(folder)
 

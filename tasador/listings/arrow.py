@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +41,7 @@ def bytes_array(values: Sequence[bytes]) -> pa.Array:
     return _binary(pa.binary(), b"".join(values), _ends(values))
 
 
+@lru_cache(maxsize=64)
 def scalar(text: str) -> pa.StringScalar:
     """An argument of Arrow's functions."""
     return text_array([text])[0]

@@ -2,7 +2,8 @@
 
 ``files`` replaces files and folders whole, ``disk`` turns a full disk into an error that names it,
 ``environment`` decides what processes inherit from the user's, ``reachable`` says which services
-answer, ``collector`` spares short processes the search for garbage.
+answer, ``collector`` spares short processes the search for garbage, ``memory`` keeps what malloc
+would return.
 
 Imports ``settings`` and ``errors``.
 """

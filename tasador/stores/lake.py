@@ -44,9 +44,10 @@ class Lake:
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigurationError if the endpoint or a key is not set."""
         settings.require("s3_endpoint", "s3_access_key", "s3_secret_key")
-        import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
+
+        from tasador.stores.s3_session import SERVICE, s3_session
 
         self._buckets = (
             settings.bucket_raw,
@@ -68,8 +69,8 @@ class Lake:
             read_timeout=60,
         )
         try:
-            self._s3 = boto3.client(
-                "s3",
+            self._s3 = s3_session().client(
+                SERVICE,
                 endpoint_url=settings.s3_endpoint,
                 aws_access_key_id=settings.s3_access_key,
                 aws_secret_access_key=settings.s3_secret_key,

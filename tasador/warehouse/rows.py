@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 _TABLES = (raw_data, clean_data, quarantine)
-_READ = 1 << 20  # bytes that psycopg2 takes at a time
+_READ = 1 << 16  # bytes that psycopg2 takes at a time
 
 
 class Counts(NamedTuple):
