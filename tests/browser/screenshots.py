@@ -121,6 +121,8 @@ def web_app(page, url, settings):
             page.wait("document.querySelector('#path')")
             page.js("window.scrollTo(0, 0)")
         three(page, name)
+        if name == "models":
+            model_card(page, url)
     compare(page, f"{url}/compare?house_size=1800&bed=3&bath=2")
     batch(page, f"{url}/batch")
     activity(page, url, settings)
@@ -131,6 +133,15 @@ def report(page, url):
     page.open(url + page.js("document.querySelector('a[href*=\"/report/\"]').getAttribute('href')"))
     page.wait("document.querySelector('h1')")
     three(page, "report", window=(1000, 1300))
+
+
+def model_card(page, url):
+    """The card of the version that the page shows."""
+    link = "a[href*='/model-card/']"
+    page.wait(f"document.querySelector({link!r})")
+    page.open(url + page.js(f"document.querySelector({link!r}).getAttribute('href')"))
+    page.wait("document.querySelector('h1')")
+    three(page, "model-card", window=(1000, 1300))
 
 
 def answer_on_phone(page, name):
