@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -48,6 +47,7 @@ HOUSE = {
 _BATCHES = 6
 _TIMEOUT = 120.0  # seconds
 _PAUSE = 0.2  # seconds between two checks
+_PAUSE_WHILE_UP = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +81,9 @@ class Demo:
                 if stay:
                     print_addresses(web.result())
                     say(console, _next_steps(home, settings, prediction_id))
-            if stay:
-                say(console, "\nThe platform keeps running; press Ctrl-C to stop it.")
-                with suppress(KeyboardInterrupt):
-                    signal.pause()
+                    say(console, "\nThe platform keeps running; press Ctrl-C to stop it.")
+                    # With its source, which a person may ask for the next batch.
+                    _wait_for_the_end(platform)
         finally:
             with console.status("stopping the platform"):
                 platform.down()
@@ -141,6 +140,13 @@ class Demo:
                 yield line.split()[-1]
             finally:
                 process.terminate()
+
+
+def _wait_for_the_end(platform: Platform) -> None:
+    """Return on Ctrl-C, and when ``tasador down`` has stopped the platform."""
+    with suppress(KeyboardInterrupt):
+        while any(part.running for part in platform.status()):
+            time.sleep(_PAUSE_WHILE_UP)
 
 
 def _next_steps(home: Path, settings: Settings, prediction_id: str) -> str:

@@ -10,12 +10,14 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
+import httpx
 import pytest
 from rich.console import Console
 
 from tasador.cli import demo
 from tasador.cli.demo import MARKER, Demo
 from tasador.errors import ConfigurationError, ServiceUnavailable, TasadorError
+from tasador.local.platform import PartStatus
 from tasador.operations.lineage import Lineage
 from tasador.operations.pipeline import FlowRun
 from tasador.settings import Settings
@@ -66,6 +68,7 @@ class Platform:
     """A stand-in that notes the calls of all its instances."""
 
     calls: ClassVar[list[tuple[object, ...]]] = []
+    running = False
 
     def __init__(self, home):
         self.home = home
@@ -78,6 +81,9 @@ class Platform:
 
     def down(self):
         self.calls.append(("down",))
+
+    def status(self):
+        return [PartStatus("gateway", self.running, "", self.home / "log")]
 
 
 class Warehouse(OpenWarehouse):
@@ -180,16 +186,33 @@ def test_demo_plays_until_the_source_is_exhausted(played):
 
 
 def test_demo_stays_until_ctrl_c(played, monkeypatch):
-    def pause():
+    def interrupted(_seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo.signal, "pause", pause)
+    monkeypatch.setattr(Platform, "running", True)
+    monkeypatch.setattr(demo.time, "sleep", interrupted)
     small_demo().play(stay=True)
     text = played.getvalue()
     for part in ("addresses home", "Try, in another terminal", "lineage p1", "press Ctrl-C"):
         assert part in text
     assert text.index("The platform is stopped") > text.index("press Ctrl-C")
     assert Platform.calls == [("up", False), ("up", True), ("down",)]
+
+
+def test_demo_ends_when_its_platform_is_stopped_elsewhere(played, monkeypatch):
+    sources = []
+
+    def stop(_seconds):
+        source = os.environ["TASADOR_SOURCE_URL"]
+        sources.append(httpx.get(f"{source}/health", trust_env=False).status_code)
+        monkeypatch.setattr(Platform, "running", False)
+
+    monkeypatch.setattr(Platform, "running", True)
+    monkeypatch.setattr(demo.time, "sleep", stop)
+    small_demo().play(stay=True)
+    # Until then, a person may ask for the next batch.
+    assert sources == [200]
+    assert "The platform is stopped" in played.getvalue()
 
 
 def test_demo_stops_the_platform_when_the_source_fails(played, tmp_path):
