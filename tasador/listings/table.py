@@ -122,7 +122,13 @@ def read_again(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def columns_of(frame: pd.DataFrame) -> Columns:
-    """The frame's twelve columns as arrays; every value of an absent column is missing."""
+    """The frame's twelve columns as arrays; every value of an absent column is missing.
+
+    Rows with the same text share one object: a text for each row would take several times the
+    frame's memory.
+    """
+    import pandas as pd
+
     columns: Columns = {}
     for name in COLUMNS:
         if name not in frame:
@@ -133,6 +139,7 @@ def columns_of(frame: pd.DataFrame) -> Columns:
         elif name in _NUMERIC:
             columns[name] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            values = frame[name].astype(object)
-            columns[name] = values.where(values.notna(), None).to_numpy(dtype=object)
+            codes, texts = pd.factorize(frame[name])
+            # The code of a missing one is -1, the last place.
+            columns[name] = np.array([*texts, None], dtype=object)[codes]
     return columns

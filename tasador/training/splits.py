@@ -112,10 +112,10 @@ def prepare(
             f"every one of the {len(usable):,} rows that can be trained on has the price "
             f"{usable['price'].iloc[0]:,.0f}: there is nothing to learn from them"
         )
-    plain = pd.DataFrame(columns_of(usable))
-    row_hash = pd.util.hash_pandas_object(plain, index=False).to_numpy()
+    unsorted = columns_of(usable)
+    row_hash = pd.util.hash_pandas_object(pd.DataFrame(unsorted), index=False).to_numpy()
     order = np.argsort(row_hash, kind="stable")
-    columns = {name: values[order] for name, values in columns_of(plain).items()}
+    columns = {name: values[order] for name, values in unsorted.items()}
     keys = usable["property_key"].to_numpy(dtype=object)[order]
     place = place_of(keys, _SPLIT_KEY)
     digest = hashlib.sha256(row_hash[order].astype("<u8").tobytes()).hexdigest()

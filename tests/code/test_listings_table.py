@@ -74,6 +74,14 @@ def test_columns_of_normalises_missing_values(tmp_path):
         assert np.isnan(columns["house_size"]).all()
 
 
+def test_rows_with_the_same_text_share_it(tmp_path):
+    frame, _ = read_csv(csv_of(tmp_path, GOOD, GOOD.replace("162200", "99000")))
+    for table in (frame, frame.astype(object)):
+        city, state = columns_of(table)["city"], columns_of(table)["state"]
+        assert city[0] is city[1]
+        assert state[0] is state[1]
+
+
 def test_columns_of_frame_without_some_columns(tmp_path):
     frame, _ = read_csv(csv_of(tmp_path, GOOD))
     columns = columns_of(frame[["price", "state"]])
