@@ -100,7 +100,6 @@ def sum_listings(
         root = np.sqrt(weight[rows])
         part = terms[rows] * root[:, None]
         priced = part * (log_price[rows] * root)[:, None]
-        outer = part[:, _UPPER[0]] * part[:, _UPPER[1]]
         total_gram += part.T @ part
         total_cross += priced.sum(axis=0)
         for keys, grams, crosses in (
@@ -113,8 +112,11 @@ def sum_listings(
             owner = sparse.csr_matrix(
                 (np.ones(len(known)), (owner_of, known)), shape=(len(present), len(part))
             )
-            grams[present] += owner @ outer
             crosses[present] += owner @ priced
+            # By row of X'X: the products of all terms would be a quarter of a GB.
+            for term in range(WIDTH):
+                packed = slice(_WHOLE[term, term], _WHOLE[term, -1] + 1)
+                grams[present, packed] += owner @ (part[:, term, None] * part[:, term:])
     nation = np.linalg.solve(total_gram + 1e-3 * np.eye(WIDTH), total_cross)
     return Sums(
         gram=gram,
