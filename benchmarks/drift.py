@@ -30,7 +30,7 @@ from benchmarks import report
 from benchmarks.drift_cases import N, Outcome, World, detections, false_alarms
 from tasador.listings.table import columns_of, read_csv
 from tasador.model.bundle import Bundle
-from tasador.training import fitting
+from tasador.training import fitting, splits
 from tasador.training.search_options import SearchOptions
 
 _MOST_ROWS = 90_000  # of the file; more rows are slower and do not change the result
@@ -46,8 +46,9 @@ def prepare(csv: Path, folder: Path, *, trials: int = 2, seed: int = 0) -> None:
     place = place[place < _MOST_ROWS / max(len(place), _MOST_ROWS)]
     new = frame["state"].isin(_new_states(frame, seed)).to_numpy()
     own = ~new & (place / place.max() < _OWN_SHARE)
+    prepared = splits.prepare(frame[own])
     fitting.write(
-        fitting.train(frame[own], SearchOptions(trials=trials, seed=seed)), folder / "bundle"
+        fitting.train(prepared, SearchOptions(trials=trials, seed=seed)), folder / "bundle"
     )
     bundle = Bundle.load(folder / "bundle")
     for name, rows in (("population", frame[~new & ~own]), ("newcomers", frame[new])):

@@ -1,6 +1,6 @@
 """Training without any service: search, fit and write a model of prepared rows.
 
-``train`` prepares (``tasador.training.splits``), searches and fits.
+``train`` searches and fits.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ from tasador.training.search import (
     run_search,
 )
 from tasador.training.search_options import Params, SearchOptions
-from tasador.training.splits import Prepared, prepare
+from tasador.training.splits import Prepared
 
 if TYPE_CHECKING:
-    import pandas as pd
     from xgboost import Booster
 
 
@@ -62,13 +61,12 @@ class TrainedModel:
 
 
 def train(
-    frame: pd.DataFrame,
+    prepared: Prepared,
     options: SearchOptions,
     *,
     progress: Progress | None = None,
 ) -> TrainedModel:
-    """Prepare, search and fit. Raises TrainingError if there are too few rows."""
-    prepared = prepare(frame, progress=progress)
+    """Search and fit."""
     result = search(prepared, options, progress=progress)
     return fit(prepared, result, seed=options.seed, progress=progress)
 
@@ -107,6 +105,10 @@ def fit(
     number of rounds and the intervals, which are therefore slightly wider than the final model
     needs. Every row's features come from other folds, so one encoding serves all of these models.
     """
+    import pyarrow as pa
+
+    # Arrow keeps the memory of frames that are gone.
+    pa.default_memory_pool().release_unused()
 
     def report_encoding(fraction: float, message: str) -> None:
         if progress is not None:
@@ -187,14 +189,28 @@ def _calibrated(
             text = f"fitting without slice {done + 1} of {len(slices)}"
             progress("calibrate", done / len(slices), text)
         held = prepared.slices == number
-        shown, hidden = views.split(held, hidden=~apart)
-        training = shown.matrix(hidden=~apart[~held])
-        judged = hidden.matrix(like=training) if done == 0 else None
-        twin = boost(params, training, rounds=rounds, seed=seed, judged=judged)
-        if judged is not None:
+        hidden, twin = _twin(views, held, apart, params, seed, None if done == 0 else rounds)
+        if done == 0:
             rounds = int(twin.best_iteration) + 1
         unseen.append(_unseen(prepared, hidden, held, apart, twin, rounds))
-    return rounds, fit_intervals(UnseenRows.joined(unseen), seed)
+        del hidden, twin  # or they would stay until the next ones are complete
+    rows = UnseenRows.joined(unseen)
+    del unseen
+    return rounds, fit_intervals(rows, seed)
+
+
+def _twin(
+    views: Views, held: Array, apart: Array, params: Params, seed: int, rounds: int | None
+) -> tuple[Views, Booster]:
+    """The views of the rows that are ``held`` out, and a booster of the others.
+
+    Without ``rounds``, it stops early by the rows held out.
+    """
+    shown, hidden = views.split(held, hidden=~apart)
+    training = shown.matrix(hidden=~apart[~held])
+    del shown
+    judged = hidden.matrix(like=training) if rounds is None else None
+    return hidden, boost(params, training, rounds=rounds or MOST_ROUNDS, seed=seed, judged=judged)
 
 
 def _unseen(

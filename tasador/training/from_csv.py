@@ -35,7 +35,7 @@ def train_to_folder(
     """
     from tasador.training import fitting
     from tasador.training.search_options import SearchOptions
-    from tasador.training.splits import describe_refused
+    from tasador.training.splits import describe_refused, prepare
 
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -48,7 +48,9 @@ def train_to_folder(
         progress("read", 1.0, describe_read(frame, rejected))
     try:
         with whole_folder(out, last="manifest.json") as part:
-            model = fitting.train(frame, options, progress=progress)
+            prepared = prepare(frame, progress=progress)
+            del frame  # its memory is needed for the fit
+            model = fitting.train(prepared, options, progress=progress)
             fitting.write(model, part, git_sha=git_sha())
     except TrainingError as error:
         raise TrainingError(f"{csv_path}: {error}{describe_refused(_reasons(rejected))}") from error

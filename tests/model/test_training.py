@@ -61,7 +61,7 @@ def test_row_order_does_not_change_the_digest(market, tmp_path):
 def test_digest_depends_on_the_seed_only(market, tmp_path):
     digests = []
     for number, seed in enumerate((1, 1, 2)):
-        model = fitting.train(market.head(1200), SearchOptions(trials=3, seed=seed))
+        model = fitting.train(splits.prepare(market.head(1200)), SearchOptions(trials=3, seed=seed))
         digests.append(fitting.write(model, tmp_path / str(number)).digest)
     assert digests[0] == digests[1] != digests[2]
     unmeasured = fitting.write(model, tmp_path / "unmeasured", measured=False)
