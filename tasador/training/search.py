@@ -36,7 +36,7 @@ KNOWN_GOOD: Params = {
     "colsample_bytree": 0.8,
     "reg_lambda": 3.0,
 }
-MOST_ROUNDS = 160
+MOST_ROUNDS = 128
 
 
 @dataclass(frozen=True, slots=True)
