@@ -297,6 +297,30 @@ def test_field_errors_are_shown_at_their_fields(page, web, model):
     page.wait("!document.querySelector('.error')")
 
 
+def test_errors_of_a_link_do_not_outlive_it(page, web, model):
+    ready(page, web, "?house_size=1700")
+    page.wait("document.querySelector('#price')?.innerText")
+    ready(page, web, "?house_size=abc")
+    page.shows("is not a number", "#house_size-error", exactly=True)
+    # The address stays that of the link, not that of the home before it.
+    assert page.js("location.search") == "?house_size=abc"
+    ready(page, web, "?house_size=1800&bed=3&bath=2")
+    page.wait("document.querySelector('#price')?.innerText")
+    page.wait("location.search === '?house_size=1800&bed=3&bath=2'")
+    page.wait("!document.querySelector('.error')")
+    page.wait("document.getElementById('house_size').ariaInvalid === 'false'")
+    page.open(f"{web}/models")
+    page.wait("document.querySelector('.who, [data-return]') || document.querySelector('tbody')")
+    assert page.js("location.search") == ""
+
+
+def test_error_below_more_details_is_seen(page, web, model):
+    ready(page, web, "?status=xyz")
+    page.wait("document.getElementById('status-error')?.checkVisibility()")
+    page.wait("document.activeElement.id === 'status'")
+    assert not page.text("#price")
+
+
 def test_warnings_are_shown_with_the_price(page, web, model):
     ready(page, web)
     page.fill("house_size", "90000")

@@ -122,7 +122,8 @@ setInterval(askForNews, 500);
 // A page asks for another address, or for something to come into view, by attributes: no text of
 // the server is evaluated.
 new MutationObserver((changes) => {
-  const changed = changes.map((change) => change.target).find((e) => e.dataset?.turn);
+  // A document begins at 0. It first hears what was asked of the one before it in this tab.
+  const changed = changes.find((change) => change.oldValue !== "0")?.target;
   if (!changed) return;
   const { address, element } = changed.dataset;
   if (address) history.replaceState(history.state, "", address);
@@ -130,7 +131,7 @@ new MutationObserver((changes) => {
   if (!shown) return;
   if (!("narrow" in shown.dataset)) shown.scrollIntoView({ block: "nearest" });
   else if (matchMedia("(max-width: 64rem)").matches) shown.scrollIntoView({ behavior: "smooth" });
-}).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-turn"] });
+}).observe(document, { subtree: true, attributes: true, attributeOldValue: true, attributeFilter: ["data-turn"] });
 
 // The dialog that asks before an action. Opened this way it keeps the focus within and gives it back.
 new MutationObserver((changes) => {

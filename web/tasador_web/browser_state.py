@@ -13,6 +13,15 @@ class BrowserState(rx.State):
     element: str = ""  # the id of what shall come into view
 
     @rx.event
+    def begin(self) -> None:
+        """Drop what an earlier page asked for: the tab has opened a page.
+
+        The first turn of a document is 1, since its script ignores the change from 0: that is the
+        last request of the document before it.
+        """
+        self.address, self.element, self.turn = "", "", 1
+
+    @rx.event
     def show(self, address: str, element: str = "") -> None:
         """Write the query into the address, unless it is empty, and scroll to an element."""
         self.address, self.element, self.turn = str(address), str(element), self.turn + 1

@@ -23,7 +23,7 @@ READING = {
     "ActivityState": {"load"},
     # It works on the visitor's own file.
     "BatchState": {"another", "arrived", "choose", "load", "price", "stop"},
-    "BrowserState": {"show"},
+    "BrowserState": {"begin", "show"},
     "CompareState": {"compare_homes", "compare_places", "load", "switch"},
     "EstimateState": {
         "choose",

@@ -157,7 +157,9 @@ def listing_form() -> rx.Component:
         rx.el.div(
             rx.el.div(*map(_input, HOME), class_name="fields"),
             folded(
-                text("More details"), rx.el.div(_status(), *map(_input, MORE), class_name="fields")
+                text("More details"),
+                rx.el.div(_status(), *map(_input, MORE), class_name="fields"),
+                open=EstimateState.unfolded,
             ),
             key=f"form-{EstimateState.form_key}",
         ),

@@ -17,8 +17,9 @@ from tasador_web.client import ApiError, functions
 from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Estimate, Step, WhatIf
 from tasador_web.geography import geography
-from tasador_web.languages import counted, language, text
+from tasador_web.languages import language, text
 from tasador_web.map_view import Map
+from tasador_web.pages.place_field import PlaceField
 from tasador_web.place_search import Place
 from tasador_web.places import place_index
 
@@ -33,17 +34,16 @@ _DOUBLE_CLICK_SECONDS = 0.5
 _UNKNOWN_PLACE = "We know no such place. Choose one from the list, or leave it empty."
 
 
-class EstimateState(rx.State):
+class EstimateState(PlaceField, rx.State):
     """What the visitor sees; ``form`` has the values that the fields start with."""
 
     form: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
     form_key: int = 0
     loaded: bool = False  # the server has answered, so that it hears what is typed
     example: str = ""  # a place for those who want to see what the page does
-    suggestions: rx.Field[list[str]] = rx.field(default_factory=list)
-    active: int = -1
     busy: bool = False
     errors: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
+    unfolded: bool = False  # the fields below "More details", since one of them has an error
     error: str = ""
     no_model: bool = False
     rejection: str = ""  # why there is no model although one was trained
@@ -61,10 +61,8 @@ class EstimateState(rx.State):
     sliders: rx.Field[list[WhatIf]] = rx.field(default_factory=list)
     slider_key: int = 0
     difference: str = ""  # what the sliders changed, in dollars
-    _found: list[Place] = []  # noqa: RUF012 - Reflex copies it for each visitor
-    _chosen: Place = Place()
     _language: str = "en"  # of the texts of the answer
-    _listing: dict[str, str] = {}  # noqa: RUF012
+    _listing: dict[str, str] = {}  # noqa: RUF012 - Reflex copies it for each visitor
     _trial: dict[str, str] = {}  # noqa: RUF012
     _prediction: dict[str, Any] = {}  # noqa: RUF012
     _answered: float = -math.inf  # when the price came, by the monotonic clock
@@ -79,7 +77,8 @@ class EstimateState(rx.State):
             self.loaded = True
             await self._show_error(error)
             return
-        self.loaded, self.error, self.no_model = True, "", False
+        self.loaded = True
+        self._clear_errors()
         self.example = next((p.label for p in index.places if p.city and not p.zip_code), "")
         query = dict(self.router.url.query_parameters)
         linked = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
@@ -109,69 +108,12 @@ class EstimateState(rx.State):
         async for event in self._price({**self._chosen.fields, **_EXAMPLE}):
             yield event
 
-    # -- the search for a place -------------------------------------------------------------------
-
-    @rx.event
-    async def search(self, typed: str) -> None:
-        """Offer places for what was typed."""
-        self._chosen, self.active = Place(), -1
-        try:
-            index = await place_index()
-        except (ApiError, ConfigurationError) as error:
-            await self._show_error(error)
-            return
-        self._found = await asyncio.to_thread(index.search, typed)
-        self.suggestions = [
-            counted(
-                place.listings,
-                "{place} · {count} listing",
-                "{place} · {count} listings",
-                place=place.label,
-            )
-            if place.listings
-            else place.label
-            for place in self._found
-        ]
-
-    @rx.event
-    def key(self, key: str) -> None:
-        """Move in the list of places by the keyboard, or close it."""
-        if key == "Escape":
-            self.suggestions, self.active = [], -1
-        elif key in ("ArrowDown", "ArrowUp") and self.suggestions:
-            step = 1 if key == "ArrowDown" else -1
-            self.active = (self.active + step) % len(self.suggestions)
-
-    @rx.event
-    def choose(self, position: int) -> Any:
-        """Take a place of the list."""
-        self.suggestions, self.active = [], -1
-        if 0 <= position < len(self._found):
-            self._chosen = self._found[position]
-            return rx.set_value("place", self._chosen.label)
-        return None
-
-    @rx.event
-    def close(self) -> None:
-        """Close the list of places."""
-        self.suggestions, self.active = [], -1
-
-    async def _placed(self, typed: str) -> Place | None:
-        """The place that was chosen or typed; None if it is not known."""
-        if not typed.strip():
-            return Place()
-        if 0 <= self.active < len(self._found):
-            return self._found[self.active]
-        if typed.strip() == self._chosen.label:
-            return self._chosen
-        return (await place_index()).find(typed)
-
     # -- the estimate -----------------------------------------------------------------------------
 
     @rx.event
     async def estimate(self, form: dict[str, Any]) -> AsyncIterator[Any]:
         """Price what the form says."""
-        self.errors, self.error, self.no_model = {}, "", False
+        self._clear_errors()
         self.busy = True
         yield
         try:
@@ -200,6 +142,7 @@ class EstimateState(rx.State):
             self.busy = False
             return
         self.busy, self.done = True, False
+        self._clear_errors()
         yield
         try:
             prediction, explanation = await _predict_and_explain(listing)
@@ -279,6 +222,9 @@ class EstimateState(rx.State):
             self.comparables = comparables_view.comparables_of(explanation, geography())
             self.map = map_view.map_of(explanation["comparables"], self._trial, geography())
 
+    def _clear_errors(self) -> None:
+        self.errors, self.error, self.no_model = {}, "", False
+
     async def _show_error(self, error: ApiError | ConfigurationError) -> None:
         if isinstance(error, ApiError):
             self.no_model = error.no_model
@@ -286,6 +232,7 @@ class EstimateState(rx.State):
             self.errors = {f: words.reason(r) for f, r in error.errors.items() if f in words.FIELDS}
             if place := next((self.errors[f] for f in PLACE if f in self.errors), ""):
                 self.errors["place"] = place
+            self.unfolded = self.unfolded or any(name in self.errors for name in MORE)
             # An error shown at its field is not repeated above the form.
             self.error = "" if self.errors or self.no_model else error.detail
         else:
@@ -296,7 +243,8 @@ class EstimateState(rx.State):
         """Empty the form and the answer."""
         self.form, self.form_key = {}, self.form_key + 1
         self._chosen, self._listing = Place(), {}
-        self.done, self.errors, self.error = False, {}, ""
+        self.done, self.unfolded = False, False
+        self._clear_errors()
         return BrowserState.show("?")
 
 
