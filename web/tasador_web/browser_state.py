@@ -14,7 +14,7 @@ class BrowserState(rx.State):
 
     @rx.event
     def begin(self) -> None:
-        """Drop what an earlier page asked for: the tab has opened a page.
+        """Drop the request of an earlier page: the tab has opened a page.
 
         The first turn of a document is 1, since its script ignores the change from 0: that is the
         last request of the document before it.
