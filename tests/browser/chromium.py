@@ -10,6 +10,7 @@ import re
 import shutil
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from anyio.from_thread import start_blocking_portal
 from axe_playwright_python.async_playwright import Axe
@@ -138,6 +139,29 @@ class Page:
 
     def click(self, selector):
         self._do(self._page.click, selector)
+
+    def download(self, selector):
+        """The name and the text of the file that a click fetches."""
+        return self._do(self._download, selector)
+
+    async def _download(self, selector):
+        async with self._page.expect_download() as coming:
+            await self._page.click(selector)
+        file = await coming.value
+        return file.suggested_filename, Path(await file.path()).read_text()
+
+    def tab_of(self, selector):
+        """The address and the HTML of the tab that a click opens."""
+        return self._do(self._tab_of, selector)
+
+    async def _tab_of(self, selector):
+        async with self._page.context.expect_page() as coming:
+            await self._page.click(selector)
+        tab = await coming.value
+        await tab.wait_for_load_state()
+        found = tab.url, await tab.content()
+        await tab.close()
+        return found
 
     def type(self, text):
         """Type text into the focused element."""

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from tasador.settings import CHECKOUT
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
+from tests.browser.page_links import links
 from tests.browser.test_histories_pages import CHECKS, SCORES
 from tests.browser.test_pages import place_of
 from tests.kit.records import make_batch, make_decision, make_drift_record, make_prediction
+from tests.kit.waiting import wait_for
 
 sys.path.append(str(CHECKOUT / "web"))
 from tasador_web.spanish import SPANISH
@@ -134,6 +137,28 @@ def test_axe_finds_no_serious_fault(page, web, model, prediction, route):
         assert english_texts(page) == []
     page.js("document.querySelectorAll('details').forEach(d => { d.open = true }); true")
     assert_accessible(page)
+    assert links(page, routed=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("route", "names"),
+    [
+        (f"/?{HOME}", ["/report/"]),
+        ("/predictions?id={prediction}", ["/report/"]),
+        ("/models?version=970", ["/model-card/"]),
+        ("/pipeline", ["/"]),
+    ],
+)
+def test_links_to_what_is_no_page_open_by_a_click(page, web, model, prediction, route, names):
+    page.open(f"{web}{route.format(prediction=prediction.prediction_id)}")
+    page.wait(PAGES[route])
+    found = wait_for(lambda: links(page))
+    assert [n for n in names if not any(urlsplit(href).path.startswith(n) for href in found)] == []
+    for href, selector in found.items():
+        address, html = page.tab_of(selector)
+        assert address.startswith(href.removesuffix("/")), "MLflow adds to its address"
+        assert 'class="shell"' not in html, href
+    assert page.js("location.pathname").rstrip("/") == urlsplit(route).path.rstrip("/")
 
 
 def test_links_of_every_page_stay_in_its_language(page, web, model):

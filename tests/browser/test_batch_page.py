@@ -8,6 +8,7 @@ import pytest
 
 from tasador.scoring.price_file import OUTPUT
 from tests.browser import chromium
+from tests.browser.page_links import links
 from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -44,7 +45,11 @@ def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
     page.wait("document.querySelector('#priced')?.innerText === '12,000 homes'", 60)
     page.shows("tasador-price, version 3", "main")
     page.wait("document.querySelector('#download')")
-    text = page.js("fetch(document.querySelector('#download').href).then(r => r.text())")
+    name, text = page.download("#download")
+    assert name == "homes-prices.csv"
+    # The page stays, and its other links are those of pages.
+    page.shows("12,000 homes", "#priced", exactly=True)
+    assert links(page, routed=True) == {}
     rows = list(csv.DictReader(io.StringIO(text)))
     assert tuple(rows[0]) == ("'=id", "note", *OUTPUT)
     assert len(rows) == HOMES

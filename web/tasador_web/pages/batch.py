@@ -11,6 +11,7 @@ from tasador_web.batch_job import MAX_ROWS
 from tasador_web.batch_view import Bar, Column, PricedRow, Problem
 from tasador_web.languages import marks, text
 from tasador_web.layout import badge, card, frame, notice, placed, table
+from tasador_web.links import outside
 from tasador_web.pages.batch_state import BatchState
 
 TITLE, ROUTE, ICON = "Batch", "/batch", "table-2"
@@ -221,7 +222,7 @@ def _result() -> rx.Component:
             ),
             rx.el.p(priced.problem_rows, class_name="hint"),
             rx.el.div(
-                rx.el.a(
+                outside(
                     rx.icon("download", size=16, aria_hidden="true"),
                     text("Download the prices (CSV)"),
                     href=f"/batch-files/{state.ticket}",

@@ -20,6 +20,7 @@ from tasador_web.layout import (
     problem_notice,
     table,
 )
+from tasador_web.links import outside
 from tasador_web.model_view import Comparison, Rollout, VersionRow
 from tasador_web.pages.models_state import ModelsState, early
 from tasador_web.visitor_state import VisitorState
@@ -84,7 +85,7 @@ def _rollout(row: rx.Var[Rollout]) -> rx.Component:
 
 
 def _link(url: rx.Var[str], label: str) -> rx.Component:
-    opened = rx.el.a(
+    opened = outside(
         label,
         rx.icon("external-link", size=13, aria_hidden="true"),
         href=url,

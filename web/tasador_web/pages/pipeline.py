@@ -16,6 +16,7 @@ from tasador_web.browser_state import BrowserState
 from tasador_web.client import functions
 from tasador_web.languages import text
 from tasador_web.layout import badge, card, follows, frame, nothing, problem_notice, table
+from tasador_web.links import outside
 from tasador_web.marks import shared
 from tasador_web.pipeline_view import STAGES, ShownStage, Turn
 from tasador_web.runs_view import RunPages
@@ -152,7 +153,7 @@ def _embedded() -> rx.Component:
         rx.el.figcaption(
             title,
             rx.el.span(
-                rx.el.a(text("Open in a tab"), href=url, target="_blank", rel="noreferrer"),
+                outside(text("Open in a tab"), href=url, target="_blank", rel="noreferrer"),
                 rx.el.button(
                     text("Close"),
                     type="button",
@@ -228,7 +229,7 @@ def _history() -> rx.Component:
         rx.el.div(
             rx.foreach(
                 state.cards,
-                lambda link: rx.el.a(
+                lambda link: outside(
                     link[0],
                     href=link[1],
                     target="_blank",

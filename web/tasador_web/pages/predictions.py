@@ -20,6 +20,7 @@ from tasador_web.layout import (
     table,
 )
 from tasador_web.lineage_view import Step
+from tasador_web.links import outside
 from tasador_web.pages.predictions_state import PredictionsState
 from tasador_web.predictions_view import PERIODS, Detail, Fact, PastPrediction, VersionShare
 
@@ -194,7 +195,7 @@ def _one(detail: rx.Var[Detail]) -> rx.Component:
         rx.cond(
             detail.report != "",
             rx.el.div(
-                rx.el.a(
+                outside(
                     rx.icon("file-text", size=14, aria_hidden="true"),
                     text("Report"),
                     href=detail.report,
