@@ -56,7 +56,7 @@ def repeated(listings: Path, copies: int, out: Path) -> int:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for copy in range(copies):
-            for _, values in open_csv(listings)[1]:
+            for _, values, _ in open_csv(listings)[1]:
                 if isinstance(values, list):
                     if values[street]:
                         # No street has a code of ten million or more.

@@ -83,7 +83,7 @@ class ScoreFlow(FlowSpec):
     def end(self) -> None:
         """Log the result."""
         load_settings(self.job.model.correlation_id)
-        say(f"{self.whole.rows:,} rows priced by {self.job.model}: {self.prices}")
+        say(f"{self.whole.priced:,} rows priced by {self.job.model}: {self.prices}")
 
 
 if __name__ == "__main__":

@@ -77,9 +77,10 @@ def score(
         print_json(summary)
         return
     say = partial(typer.echo, err=is_special(out))  # /dev/stdout holds the rows alone
-    say(f"{summary.rows:,} rows priced into {out}")
+    say(f"{summary.rows - summary.unpriced:,} rows priced into {out}")
     if summary.rows_with_problems:
-        say(f"{describe_problems(summary)}; a refused value counts as missing")
+        no_price = f"; {summary.unpriced:,} have no price" if summary.unpriced else ""
+        say(f"{describe_problems(summary)}; a refused value counts as missing{no_price}")
     else:
         say("no row has a problem")
     say(f"columns not used: {', '.join(summary.unused) or 'none'}")

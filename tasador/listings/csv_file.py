@@ -41,10 +41,11 @@ _CARRIAGE_RETURN = re.compile(r"(?<=\r)(?!\n)")
 
 class CsvRow(NamedTuple):
     """A row: the line at which it begins (the header is line 1), and its cells, or why the row has
-    none: it has more or fewer than the header."""
+    none: it has more or fewer than the header. Those are then ``received``."""
 
     line: int
     values: list[str] | FieldProblem
+    received: Sequence[str] = ()
 
 
 class PlainLines(NamedTuple):
@@ -112,7 +113,7 @@ def _open_csv(
                 yield CsvRow(line, values)
             elif values:
                 reason = f"has {len(values)} values where the header has {len(header)}"
-                yield CsvRow(line, FieldProblem("row", reason, ",".join(values)[:200]))
+                yield CsvRow(line, FieldProblem("row", reason, ",".join(values)[:200]), values)
 
     return header, read()
 

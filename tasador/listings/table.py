@@ -57,7 +57,7 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, list[Rejected]]:
     rejected: list[Rejected] = []
 
     def accepted() -> Iterator[Listing]:
-        for line, values in rows:
+        for line, values, _ in rows:
             if isinstance(values, FieldProblem):
                 rejected.append(Rejected(line, [values]))
                 continue

@@ -36,7 +36,7 @@ def read_census(path: Path) -> dict[str, dict[str, float]]:
         raise TableError(f"{path} has a column more than once: {', '.join(header)[:300]}")
     found: dict[str, dict[str, float]] = {name: {} for name in columns}
     seen: set[str] = set()
-    for line, values in rows:
+    for line, values, _ in rows:
         where = f"{path}, line {line}"
         if isinstance(values, FieldProblem):
             raise TableError(f"{where}: {values.field} {values.reason}")

@@ -28,7 +28,8 @@ class Block:
     """Consecutive rows of a file: ``columns`` by place, each of ``rows`` values as received.
 
     ``first`` is the line or the row of the first one, or those of each. ``odd`` rows of a CSV have
-    more or fewer cells than the header; all their values are missing.
+    more or fewer cells than the header: their cells are as many as there are columns, in the order
+    received, so that a key may be found again.
     """
 
     rows: int
@@ -87,7 +88,10 @@ def _csv_blocks(rows: Iterable[CsvRow | PlainLines], width: int) -> Iterator[Blo
 def _block(rows: Sequence[CsvRow], width: int) -> Block:
     nothing = [""] * width
     odd = {n: row.values for n, row in enumerate(rows) if isinstance(row.values, FieldProblem)}
-    cells = [row.values if isinstance(row.values, list) else nothing for row in rows]
+    cells = [
+        row.values if isinstance(row.values, list) else [*row.received, *nothing][:width]
+        for row in rows
+    ]
     return Block(len(rows), list(zip(*cells, strict=True)), [row.line for row in rows], odd)
 
 

@@ -20,7 +20,7 @@ def sections(settings: Settings, job: Job, scored: Scored) -> Iterator[Any]:
     """The card's components."""
     from metaflow.cards import Markdown, Table
 
-    yield Markdown(f"# {scored.rows:,} listings priced by {job.model}")
+    yield Markdown(f"# {scored.priced:,} listings priced by {job.model}")
     refused = scored.rows_with_problems
     share = f" ({refused / scored.rows:.1%})" if scored.rows else ""
     yield Table(
@@ -29,6 +29,7 @@ def sections(settings: Settings, job: Job, scored: Scored) -> Iterator[Any]:
             ["prices", uri_of(settings, job)],
             ["parts", f"{len(job.offsets):,}"],
             ["rows with refused values", f"{refused:,}{share}"],
+            ["rows that are no listings: no price", f"{scored.unpriced:,}"],
             ["columns that are no inputs", ", ".join(scored.unused) or "none"],
             ["inputs that are no columns", ", ".join(scored.absent) or "none"],
             ["recorded in raw.inference_logs", "yes" if job.record else "no"],
@@ -45,7 +46,7 @@ def sections(settings: Settings, job: Job, scored: Scored) -> Iterator[Any]:
             [[name, f"{count:,}", scored.examples.get(name, "")] for name, count in by_count],
             headers=["field", "rows", "the first"],
         )
-    if scored.rows:
+    if scored.priced:
         yield Markdown("## Prices")
         yield image_of(_figure(scored))
 

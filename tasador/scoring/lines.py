@@ -51,6 +51,31 @@ class PricedRows(NamedTuple):
     classes: TextColumn | None = None
 
 
+def placed(priced: PricedRows, places: Array, rows: int) -> PricedRows:
+    """The priced rows at their ``places`` among ``rows``; the others have no price."""
+
+    def numbers(values: Array) -> Array:
+        whole = np.full(rows, np.nan)
+        whole[places] = values
+        return whole
+
+    def texts(column: TextColumn) -> TextColumn:
+        of_row = np.full(rows, len(column.values))
+        of_row[places] = column.row_indices
+        return TextColumn([*column.values, ""], of_row)
+
+    at = places.tolist()
+    return PricedRows(
+        numbers(priced.price),
+        {level: numbers(priced.low[level]) for level in LEVELS},
+        {level: numbers(priced.high[level]) for level in LEVELS},
+        texts(priced.missing),
+        {at[row]: warnings for row, warnings in priced.warnings.items()},
+        None if priced.fsd is None else numbers(priced.fsd),
+        None if priced.classes is None else texts(priced.classes),
+    )
+
+
 def header_line(keys: Sequence[str]) -> bytes:
     """The first line of the output."""
     line = io.StringIO()
@@ -63,7 +88,10 @@ def output_lines(
     priced: PricedRows,
     problems: Mapping[int, Sequence[FieldProblem]],
 ) -> bytes:
-    """The lines of some rows: the columns ``keys``, then those of OUTPUT; ``problems`` by row."""
+    """The lines of some rows: the columns ``keys``, then those of OUTPUT; ``problems`` by row.
+
+    NaN is no price, and an empty cell.
+    """
     if not len(priced.price):
         return b""
     columns: list[Iterable[str]] = []
@@ -82,7 +110,7 @@ def _numbers(priced: PricedRows) -> Sequence[str]:
     if priced.fsd is not None:
         table = np.column_stack([table, priced.fsd])
     # orjson writes the numbers of a table in a tenth of Python's time; those of a row are one text.
-    written = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    written = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode().replace("null", "")
     rows = written.removeprefix("[[").removesuffix("]]").split("],[")
     return rows if priced.fsd is not None else [f"{row}," for row in rows]
 

@@ -44,6 +44,7 @@ class Scored:
 
     rows: int = 0
     rows_with_problems: int = 0
+    unpriced: int = 0
     problems: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
@@ -56,12 +57,18 @@ class Scored:
         return cls(
             rows=summary.rows,
             rows_with_problems=summary.rows_with_problems,
+            unpriced=summary.unpriced,
             problems=summary.problems,
             examples=summary.examples,
             unused=list(summary.unused),
             absent=list(summary.absent),
             prices=[int(count) for count in prices],
         )
+
+    @property
+    def priced(self) -> int:
+        """The rows with a price."""
+        return self.rows - self.unpriced
 
     def __add__(self, other: Scored) -> Scored:
         """Both, in the order of the file: the earlier example of a field is kept."""
@@ -71,6 +78,7 @@ class Scored:
         return Scored(
             rows=self.rows + other.rows,
             rows_with_problems=self.rows_with_problems + other.rows_with_problems,
+            unpriced=self.unpriced + other.unpriced,
             problems=problems,
             examples={**other.examples, **self.examples},
             unused=self.unused or other.unused,
@@ -107,6 +115,7 @@ def price_part(
     """
     import pyarrow.parquet as pq
 
+    from tasador.listings.arrow import number_array
     from tasador.scoring.price_table import ID, ids_of, repeating, schema_of, table_of
 
     if ID in pricing.keys:
@@ -123,14 +132,15 @@ def price_part(
             for key, place in zip(pricing.keys, listings.key_places, strict=True)
         }
         ids = ids_of(f"{pricing.prefix}-{number:05d}", done, read.block.rows)
+        listed = ids if read.places is None else ids.take(number_array(read.places))
         problems = {
             row: [f"{problem.field} {problem.reason}" for problem in found]
             for row, found in read.problems.items()
         }
         warnings = warnings_of(read.columns, predictions, pricing.bundle.encoders)
-        file.write_table(table_of(keys, ids, predictions, problems, warnings))
+        file.write_table(table_of(keys, ids, predictions, problems, warnings, read.places))
         if writer is not None:
-            records = _records(pricing, ids.to_pylist(), read, predictions, warnings, latency_ms)
+            records = _records(pricing, listed.to_pylist(), read, predictions, warnings, latency_ms)
             writer.writerows(records)
         prices[:] += np.histogram(
             np.clip(np.log10(predictions.price), PRICE_BINS[0], PRICE_BINS[-1]), PRICE_BINS
@@ -146,7 +156,7 @@ def price_part(
         for read in ahead(read_blocks(listings)):
             began = time.perf_counter()
             predictions = pricing.bundle.predict(read.columns)
-            latency_ms = round((time.perf_counter() - began) * 1000 / max(1, read.block.rows), 3)
+            latency_ms = round((time.perf_counter() - began) * 1000 / max(1, read.listings), 3)
             last.result()
             last = thread.submit(write, read, predictions, latency_ms)
         last.result()

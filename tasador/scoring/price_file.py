@@ -5,13 +5,16 @@ A block of rows at a time is read, priced and written by column, so memory is bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
-from tasador.listings.arrays import InputColumns
+import numpy as np
+
+from tasador.arrays import Array
+from tasador.listings.arrays import InputColumns, absent_of
 from tasador.listings.by_column import read_columns
 from tasador.listings.csv_file import TableError
 from tasador.listings.listing import INPUTS
@@ -22,10 +25,11 @@ from tasador.machine.disk import writing_below
 from tasador.machine.files import whole_file
 from tasador.model.bundle import Bundle
 from tasador.model.confidence import CLASSES
+from tasador.model.intervals import LEVELS
 from tasador.model.value_warnings import warnings_of
 from tasador.progress import Progress
 from tasador.scoring.blocks import Block, Table, open_table
-from tasador.scoring.lines import OUTPUT, PricedRows, header_line, output_lines
+from tasador.scoring.lines import OUTPUT, PricedRows, header_line, output_lines, placed
 
 T = TypeVar("T")
 
@@ -36,14 +40,16 @@ Pricer = Callable[[InputColumns], PricedRows]
 @dataclass(slots=True, kw_only=True)
 class ScoreSummary:
     """What ``score_csv`` read: the number of ``rows``, how many have ``problems``, and the number
-    of problems by field ("row" for a row of another width than the header).
+    of problems by field ("row" for one that is blank, or of another width than the header).
 
     ``first_problem`` names the line of the first, ``examples`` that of the first in each field.
     ``unused`` columns of the file are no inputs, ``absent`` inputs are no columns of the file.
+    ``unpriced`` rows get no price: those with a problem of "row".
     """
 
     rows: int = 0
     rows_with_problems: int = 0
+    unpriced: int = 0
     problems: dict[str, int] = field(default_factory=dict)
     first_problem: str = ""
     examples: dict[str, str] = field(default_factory=dict)
@@ -52,11 +58,20 @@ class ScoreSummary:
 
 
 class ReadBlock(NamedTuple):
-    """A block of a file as read: the columns of a listing, and the problems by row."""
+    """A block of a file as read: the problems by row, and the columns of the listings to price.
+
+    Those are the rows of ``places``, or all of the block.
+    """
 
     block: Block
     columns: InputColumns
     problems: dict[int, list[FieldProblem]]
+    places: Array | None
+
+    @property
+    def listings(self) -> int:
+        """How many rows are to be priced."""
+        return self.block.rows if self.places is None else len(self.places)
 
 
 class OpenListings(NamedTuple):
@@ -105,14 +120,15 @@ def price_csv(
     most: int | None = None,
     progress: Progress | None = None,
 ) -> ScoreSummary:
-    """Price every row of a CSV or Parquet file in order, and return what was read.
+    """Price the rows of a CSV or Parquet file in order, and return what was read.
 
     ``out`` gets one line per row: the columns ``keys`` of the file unchanged, price and interval
     bounds in dollars, ``fsd`` (the relative error that 68 % of such listings stay within) and
     ``confidence`` (high, medium or low; both empty for a bundle without them), ``missing`` (the
     fields without a usable value, joined by ";"), ``problems`` (why a value was refused; it counts
-    as missing) and ``warnings``. The price and columns other than a listing's are ignored. With
-    ``strict`` nothing is written if a row has problems.
+    as missing) and ``warnings``. A row that is blank, or of another width than the header, is no
+    listing: it has its problem and no price. The price and columns other than a listing's are
+    ignored. With ``strict`` nothing is written if a row has problems.
 
     ``out`` is complete or unchanged. A text that a spreadsheet would take for a formula gets an
     apostrophe before it.
@@ -128,6 +144,8 @@ def price_csv(
         nonlocal written
         if priced is not None:
             copied = [read.block.texts(place) for place in listings.key_places]
+            if read.places is not None:
+                priced = placed(priced, read.places, read.block.rows)
             file.write(output_lines(copied, priced, read.problems))
         written += read.block.rows
         if progress is not None:
@@ -140,7 +158,7 @@ def price_csv(
                 last: Future[object] = writer.submit(file.write, header_line(keys))
                 for read in ahead(read_blocks(listings, most)):
                     useless = strict and summary.rows_with_problems
-                    priced = None if useless else pricer(read.columns)
+                    priced = None if useless else _priced(pricer, read)
                     last.result()
                     last = writer.submit(write, file, read, priced)
                 last.result()
@@ -153,6 +171,14 @@ def price_csv(
     if progress is not None:
         progress("score", 1.0, f"{written:,} rows")
     return summary
+
+
+def _priced(pricer: Pricer, read: ReadBlock) -> PricedRows:
+    if read.listings:
+        return pricer(read.columns)
+    none: Array = np.empty(0)
+    bounds = dict.fromkeys(LEVELS, none)
+    return PricedRows(none, bounds, bounds, TextColumn.of([]), {})
 
 
 def check_csv(csv_path: str | Path, *, most: int | None = None) -> ScoreSummary:
@@ -211,12 +237,35 @@ def read_blocks(listings: OpenListings, most: int | None = None) -> Iterator[Rea
         problems: dict[int, list[FieldProblem]] = {}
         for row, problem in read.problems:
             problems.setdefault(row, []).append(problem)
-        problems.update((row, [problem]) for row, problem in block.odd.items())
+        no_listings = block.odd | _blank_rows(block, absent_of(read.columns))
+        problems.update((row, [problem]) for row, problem in no_listings.items())
         summary.rows_with_problems += len(problems)
+        summary.unpriced += len(no_listings)
         for row in sorted(problems):
             for problem in problems[row]:
                 _count(problem, f"in {listings.table.counts} {block.place(row)}", summary)
-        yield ReadBlock(block, read.columns, problems)
+        places: Array | None = None
+        columns: InputColumns = read.columns
+        if no_listings:
+            places = np.delete(np.arange(block.rows), list(no_listings))
+            columns = {name: _at(places, values) for name, values in read.columns.items()}
+        yield ReadBlock(block, columns, problems, places)
+
+
+def _at(places: Array, values: Array | TextColumn) -> Array | TextColumn:
+    if isinstance(values, TextColumn):
+        return TextColumn(values.values, values.row_indices[places])
+    return values[places]
+
+
+def _blank_rows(block: Block, absent: Mapping[str, Array]) -> dict[int, FieldProblem]:
+    """The rows without a text in any column; few have no input, and only those are looked at."""
+    rows = np.flatnonzero(np.logical_and.reduce(list(absent.values()))).tolist()
+    for place in range(len(block.columns)):
+        if rows:
+            texts = block.texts(place)
+            rows = [row for row in rows if not texts[row].strip()]
+    return {row: FieldProblem("row", "is blank", "") for row in rows if row not in block.odd}
 
 
 def _count(problem: FieldProblem, where: str, summary: ScoreSummary) -> None:

@@ -57,24 +57,42 @@ def table_of(
     predictions: Predictions,
     problems: Mapping[int, Sequence[str]],
     warnings: Mapping[int, Sequence[str]],
+    places: Array | None = None,
 ) -> pa.Table:
-    """The table of ``schema_of``; ``problems`` and ``warnings`` by row."""
+    """The table of ``schema_of``; ``problems`` by row, ``warnings`` by prediction.
+
+    The predictions are those of the rows at ``places``, or of all; other rows have no price.
+    """
     rows, confidence = len(ids), predictions.confidence
     patterns, of_row = predictions.missing_patterns
     bounds = [side[level] for level in LEVELS for side in (predictions.low, predictions.high)]
-    columns = [
-        *map(text_array, keys.values()),
-        ids,
+    said = [
         *(number_array(dollars.round(2)) for dollars in (predictions.price, *bounds)),
-        pa.nulls(rows, pa.float64()) if confidence is None else number_array(confidence.fsd),
-        pa.nulls(rows, pa.string())
+        pa.nulls(len(of_row), pa.float64()) if confidence is None else number_array(confidence.fsd),
+        pa.nulls(len(of_row), pa.string())
         if confidence is None
         else text_array(CLASSES).take(number_array(confidence.classes)),
         _lists(dict(enumerate(patterns)), len(patterns)).take(number_array(of_row)),
+        _lists(warnings, len(of_row)),
+    ]
+    if places is not None:
+        said = [column.take(_row_of(places, rows)) for column in said]
+    *prices, warned = said
+    columns = [
+        *map(text_array, keys.values()),
+        ids,
+        *prices,
         _lists(problems, rows),
-        _lists(warnings, rows),
+        warned,
     ]
     return pa.Table.from_arrays(columns, schema=schema_of(list(keys)))
+
+
+def _row_of(places: Array, rows: int) -> pa.Array:
+    """The number of each row among those of ``places``; null for one that is not among them."""
+    numbers = np.full(rows, -1)
+    numbers[places] = np.arange(len(places))
+    return pa.array(numbers, mask=numbers < 0)
 
 
 def _lists(texts: Mapping[int, Sequence[str]], rows: int) -> pa.Array:

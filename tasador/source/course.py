@@ -76,7 +76,7 @@ def _split(path: Path, order: Order, batches: tuple[StoredBatch, ...]) -> SplitC
     shuffle = random.Random(_SHUFFLE_SEED)
     turns: list[int] = []
     rows = incomplete = unmatched = malformed = 0
-    for _, values in lines:
+    for _, values, _ in lines:
         rows += 1
         if isinstance(values, FieldProblem):
             malformed += 1

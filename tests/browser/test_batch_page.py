@@ -19,11 +19,13 @@ HOMES = 12_000
 
 
 def homes(path):
-    """A packed file with a formula for a key, and a value in ten that cannot be read."""
+    """A packed file with a formula for a key, a value in ten that cannot be read, and two rows that
+    are no homes."""
     lines = ["=id,state,house_size,bed,note"]
     lines += [
         f"{n},Texas,{1000 + n % 900},{'lots' if n % 10 == 0 else 3},=1+{n}" for n in range(HOMES)
     ]
+    lines += [",,,,", f"{HOMES},Texas"]
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
     return path
 
@@ -37,8 +39,10 @@ def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
     opened(page, web)
     page.attach("#file", homes(tmp_path / "homes.csv.gz"))
     page.wait("document.querySelector('#checked')")
-    page.shows("12,000 rows", "#checked")
+    page.shows("12,002 rows", "#checked")
     page.shows("1,200 rows have a value that cannot be read", "#checked")
+    page.shows("2 rows are blank or have more or fewer values", "#checked")
+    page.shows("Price 12,000 homes", "#price-file")
     page.shows("in line 2: bed is not a number ('lots')", "tbody")
     assert wait_for(lambda: page.texts(".check")) == ["=id", "note"]
     page.click("#price-file")
@@ -52,7 +56,11 @@ def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
     assert links(page, routed=True) == {}
     rows = list(csv.DictReader(io.StringIO(text)))
     assert tuple(rows[0]) == ("'=id", "note", *OUTPUT)
-    assert len(rows) == HOMES
+    blank, short = rows[HOMES:]
+    assert (blank["price"], blank["problems"]) == ("", "row is blank")
+    assert (short["'=id"], short["price"]) == (str(HOMES), "")
+    assert short["problems"] == "row has 2 values where the header has 5"
+    rows = rows[:HOMES]
     assert (rows[7]["'=id"], rows[7]["note"]) == ("7", "'=1+7")
     assert rows[10]["problems"] == "bed is not a number"
     assert all(float(row["lo95"]) < float(row["price"]) < float(row["hi95"]) for row in rows)
@@ -62,7 +70,7 @@ def test_file_is_priced_in_spanish_and_stays_in_the_other_language(page, web, mo
     page.open(f"{web}/es/batch")
     page.wait("document.querySelector('[data-upload]')?.dataset.upload")
     page.attach("#file", homes(tmp_path / "homes.csv.gz"))
-    page.shows("12.000 filas", "#checked")
+    page.shows("12.002 filas", "#checked")
     page.shows("en la línea 2: bed no es un número ('lots')", "tbody")
     page.click("#price-file")
     page.wait("document.querySelector('#priced')?.innerText === '12.000 viviendas'", 60)

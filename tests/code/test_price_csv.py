@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasador.listings.csv_file import TableError
@@ -40,14 +42,51 @@ def path(tmp_path):
 def test_rows_are_priced_in_order(path, tmp_path):
     pricer = Pricer()
     price_csv(pricer, path, tmp_path / "out.csv", keys=["id", "note"])
-    assert sum(pricer.sizes) == 4
+    assert sum(pricer.sizes) == 3
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == ("id", "note", *OUTPUT)
-    assert [row["id"] for row in rows] == ["1", "2", "", "4"]
-    assert [float(row["price"]) for row in rows] == [3000, 0, 0, 0]
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["price"] for row in rows] == ["3000.0", "0.0", "", "0.0"]
     assert [row["note"] for row in rows] == ["a", "'=b", "", "d"]
     assert [row["warnings"] for row in rows] == ["'=odd", "", "", ""]
+
+
+NO_LISTINGS = "id,state,bed,bath\n ,,,\n1,TX,1,1\n3,Ohio\n4,,,\n5,TX,2,1,7\n,,,\n,Ohio,3,\n"
+
+
+def test_rows_that_are_no_listings_have_their_problem_and_no_price(tmp_path):
+    (tmp_path / "in.csv").write_text(NO_LISTINGS)
+    pricer = Pricer()
+    summary = price_csv(pricer, tmp_path / "in.csv", tmp_path / "out.csv", keys=["id"])
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"].strip() for row in rows] == ["", "1", "3", "4", "5", "", ""]
+    assert [row["price"] for row in rows] == ["", "1000.0", "", "0.0", "", "", "3000.0"]
+    assert rows[1]["lo80"] == "999.0"
+    assert rows[1]["warnings"] == "'=odd"
+    refused = {row["problems"]: row for row in rows if not row["price"]}
+    assert list(refused) == [
+        "row is blank",
+        "row has 2 values where the header has 4",
+        "row has 5 values where the header has 4",
+    ]
+    assert {row[name] for row in refused.values() for name in OUTPUT if name != "problems"} == {""}
+    assert (summary.rows, summary.rows_with_problems, summary.unpriced) == (7, 4, 4)
+
+
+def test_file_without_a_listing_has_no_price(tmp_path):
+    (tmp_path / "in.csv").write_text("state,bed\n,\n")
+    assert price_csv(Pricer(), tmp_path / "in.csv", tmp_path / "out.csv").unpriced == 1
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == f"{',' * 10}row is blank,"
+
+
+def test_blank_rows_of_a_parquet_file_have_no_price(tmp_path):
+    columns = {"id": ["1", None, "3"], "bed": [1.0, None, None], "state": ["TX", None, None]}
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet")
+    price_csv(Pricer(), tmp_path / "in.parquet", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert [row["price"] for row in csv.DictReader(file)] == ["1000.0", "", "0.0"]
 
 
 def test_check_says_what_pricing_says(path, tmp_path):

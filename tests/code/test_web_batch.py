@@ -281,14 +281,40 @@ def test_files_are_refused_in_the_words_of_the_command_line(tmp_path, capsys, mo
 
 def test_view_of_a_checked_file(tmp_path):
     path = tmp_path / "in.csv"
-    path.write_text("id,bed,price,state\n1,lots,1,TX\n2\n")
+    path.write_text("id,bed,price,state\n1,lots,1,TX\n2\n,,,\n")
     checked = batch_view.checked_of(json.loads(json.dumps(vars_of(check_csv(path)))))
-    assert (checked.rows, checked.rows_text) == (2, "2 rows")
-    assert checked.problem_rows.startswith("2 rows have a value that cannot be read")
-    assert [(p.name, p.rows) for p in checked.problems] == [("Bedrooms", "1"), ("Whole row", "1")]
-    assert "in line 2" in checked.problems[0].example
+    assert (checked.rows_text, checked.homes, checked.homes_text) == ("3 rows", 1, "1 home")
+    assert checked.problem_rows == (
+        "1 row has a value that cannot be read. It counts as not given; the result says why. "
+        "2 rows are blank or have more or fewer values than columns. They get no price."
+    )
+    examples = {p.name: (p.rows, p.example) for p in checked.problems}
+    assert examples == {
+        "Whole row": ("2", "in line 3: the row has 1 values, and the header 4 ('2')"),
+        "Bedrooms": ("1", "in line 2: bed is not a number ('lots')"),
+    }
     assert checked.others == ["id"]
     assert {c.label for c in checked.columns if c.found} == {"Bedrooms", "State"}
+
+
+def test_rows_that_are_no_homes_are_not_sent_and_have_no_price(priced, tmp_path, said):
+    predict = Predict()
+    rows = priced(predict, "bed,state\n,\n2,TX\n,\n,\n3\n,\n4,TX\n")
+    assert [row["price"] for row in rows] == ["", "2000.0", "", "", "", "", "4000.0"]
+    assert [body["bed"] for body in predict.bodies] == [[2.0, 4.0]]
+    assert said == [{"rows": 2}]
+    first = batch_view.first_rows(tmp_path / "out.csv", [])
+    assert [row.price for row in first[:2]] == ["no price", "$2,000"]
+    assert [row.likely for row in first[:2]] == ["", "$2,000 – $2,000"]
+    with speaking("es"):
+        first = batch_view.first_rows(tmp_path / "out.csv", [])
+    assert [row.remarks for row in first[3:5]] == [
+        "la fila está vacía",
+        "la fila tiene 1 valores, y el encabezado 2",
+    ]
+    summary = vars_of(check_csv(tmp_path / "in.csv"))
+    result = {"summary": summary, "spread": [1, 2, 3], "model": {"name": "m", "version": 3}}
+    assert batch_view.priced_of(result).rows == "2 homes"
 
 
 def vars_of(summary):

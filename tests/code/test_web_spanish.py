@@ -200,9 +200,10 @@ def test_a_text_that_the_report_has_too_is_translated_once():
 
 
 def refusals():
-    """What a reader of values says of a wrong one, and accounts of a wrong password."""
-    said = [CHECKOUT / "tasador/listings/value_reader.py", CHECKOUT / "tasador/accounts/verbs.py"]
-    nodes = [node for path in said for node in ast.walk(ast.parse(path.read_text()))]
+    """What readers of values and of files say of wrong ones, and accounts of a wrong password."""
+    said = ("listings/value_reader.py", "scoring/price_file.py", "accounts/verbs.py")
+    paths = [CHECKOUT / "tasador" / name for name in said]
+    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text()))]
     return {n.value for n in nodes if isinstance(n, ast.Constant)} | {
         english for english in SPANISH if english.startswith(("is above", "is below"))
     }

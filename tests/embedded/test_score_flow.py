@@ -130,6 +130,36 @@ def test_prices_are_those_of_tasador_score(settings, bundle, listings, tmp_path)
     assert Lake(settings).objects(f"s3://{settings.bucket_clean}/scores/{job.job_id}/in/") == []
 
 
+def test_rows_that_are_no_listings_have_no_price_and_no_record(settings, bundle, tmp_path):
+    town = f"Town {uuid.uuid4().hex[:6]}"
+    path = tmp_path / "in.csv"
+    path.write_text(f"id,city,bed\n1,{town},3\n2,{town}\n,,\n4,Atlantis,2\n5,{town},3,4\n")
+    summary = score_csv(bundle, path, tmp_path / "out.csv", keys=["id"])
+    job, whole = score_by_verbs(settings, path, keys=["id"], record="on")
+    assert (whole.rows, whole.unpriced, sum(whole.prices)) == (5, 3, 2)
+    assert (summary.unpriced, summary.problems) == (3, whole.problems)
+    table = prices_of(settings, job)
+    with (tmp_path / "out.csv").open() as file:
+        expected = list(csv.DictReader(file))
+    assert table["id"].to_pylist() == [row["id"] for row in expected] == ["1", "2", "", "4", "5"]
+    prices = ["" if price is None else price for price in table["price"].to_pylist()]
+    assert prices == [row["price"] and pytest.approx(float(row["price"])) for row in expected]
+    assert [bool(price) for price in prices] == [True, False, False, True, False]
+    for name in ("problems", "warnings"):
+        said = ["; ".join(each or ()) for each in table[name].to_pylist()]
+        assert said == [row[name] for row in expected]
+    assert expected[3]["warnings"].startswith("city 'Atlantis'")
+    ids = table["prediction_id"].to_pylist()
+    assert list(recorded(settings, job)) == [ids[0], ids[3]]
+
+
+def test_file_without_a_listing_has_no_price(settings, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text(f"id,{uuid.uuid4().hex},bed\n,,\n")
+    _, whole = score_by_verbs(settings, path, record="on")
+    assert (whole.rows, whole.unpriced, sum(whole.prices)) == (1, 1, 0)
+
+
 @pytest.mark.parametrize("name", ["put_file", "put_bytes", "copy_predictions"])
 def test_part_that_breaks_off_after_a_write_is_repeated_without_another_row(
     settings, listings, monkeypatch, name

@@ -41,8 +41,9 @@ class Problem:
 class Checked:
     """What a file holds."""
 
-    rows: int = 0
     rows_text: str = ""
+    homes: int = 0  # without the rows that are no homes
+    homes_text: str = ""
     problem_rows: str = ""
     columns: list[Column] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -83,11 +84,12 @@ class Priced:
 def checked_of(summary: Mapping[str, Any]) -> Checked:
     """The file, from the summary of its check."""
     absent = set(summary["absent"])
-    rows = int(summary["rows"])
+    rows, homes = int(summary["rows"]), _priced(summary)
     problems = sorted(summary["problems"].items(), key=lambda item: -item[1])
     return Checked(
-        rows=rows,
         rows_text=_rows(rows),
+        homes=homes,
+        homes_text=_homes(homes),
         problem_rows=_with_problems(summary),
         columns=[Column(n, words.field(n), n not in absent) for n in INPUTS],
         problems=[
@@ -107,7 +109,7 @@ def priced_of(result: Mapping[str, Any]) -> Priced:
     low, median, high = (words.rounded_dollars(p) for p in result["spread"] or (0.0, 0.0, 0.0))
     summary = result["summary"]
     return Priced(
-        rows=_homes(int(summary["rows"])),
+        rows=_homes(_priced(summary)),
         low=low,
         median=median,
         high=high,
@@ -121,15 +123,32 @@ def priced_of(result: Mapping[str, Any]) -> Priced:
 
 
 def _with_problems(summary: Mapping[str, Any]) -> str:
-    count = int(summary["rows_with_problems"])
-    if not count:
-        return text("No row has a problem.")
-    return counted(
-        count,
-        "{count} row has a value that cannot be read. It counts as not given; the result says why.",
-        "{count} rows have a value that cannot be read. It counts as not given; the result says "
-        "why.",
-    )
+    unpriced = int(summary["unpriced"])
+    says = []
+    if count := int(summary["rows_with_problems"]) - unpriced:
+        says.append(
+            counted(
+                count,
+                "{count} row has a value that cannot be read. It counts as not given; the result "
+                "says why.",
+                "{count} rows have a value that cannot be read. It counts as not given; the result "
+                "says why.",
+            )
+        )
+    if unpriced:
+        says.append(
+            counted(
+                unpriced,
+                "{count} row is blank or has more or fewer values than columns. It gets no price.",
+                "{count} rows are blank or have more or fewer values than columns. They get no "
+                "price.",
+            )
+        )
+    return " ".join(says) or text("No row has a problem.")
+
+
+def _priced(summary: Mapping[str, Any]) -> int:
+    return int(summary["rows"]) - int(summary["unpriced"])
 
 
 def _rows(number: int) -> str:
@@ -154,9 +173,9 @@ def _example(says: str) -> str:
 
 
 def _problem(says: str) -> str:
-    """A column, and what is wrong with its value."""
+    """A column, and what is wrong with its value; or what is wrong with the row."""
     name, _, reason = says.partition(" ")
-    return f"{name} {words.reason(reason)}"
+    return f"{text('the row') if name == 'row' else name} {words.reason(reason)}"
 
 
 def histogram(prices: Sequence[float]) -> list[tuple[float, float, int]]:
@@ -206,8 +225,10 @@ def _row(cells: Sequence[str], keys: int) -> PricedRow:
     *_, problems, warnings = cells
     return PricedRow(
         named=" · ".join(cell for cell in cells[:keys] if cell),
-        price=words.dollars(float(price)),
-        likely=f"{words.rounded_dollars(float(low))} – {words.rounded_dollars(float(high))}",
+        price=words.dollars(float(price)) if price else text("no price"),
+        likely=f"{words.rounded_dollars(float(low))} – {words.rounded_dollars(float(high))}"
+        if price
+        else "",
         remarks="; ".join([*map(_problem, _parts(problems)), *map(_warning, _parts(warnings))]),
     )
 

@@ -134,6 +134,10 @@ def reason(says: str) -> str:
         return text("is above {most}, which no listing can be", most=_amount(above[1]))
     if below := re.fullmatch(r"is below (.+)", says):
         return text("is below {least}", least=_amount(below[1]))
+    if width := re.fullmatch(r"has (\d+) values where the header has (\d+)", says):
+        return text(
+            "has {values} values, and the header {columns}", values=width[1], columns=width[2]
+        )
     return known_text(says)
 
 

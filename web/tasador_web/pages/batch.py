@@ -126,11 +126,11 @@ def _check() -> rx.Component:
         ),
         rx.el.div(
             rx.el.button(
-                text("Price {rows}", rows=checked.rows_text),
+                text("Price {rows}", rows=checked.homes_text),
                 type="button",
                 class_name="button primary",
                 id="price-file",
-                disabled=(state.stage == "pricing") | (checked.rows == 0),
+                disabled=(state.stage == "pricing") | (checked.homes == 0),
                 on_click=state.price,
             ),
             _another(),
@@ -162,7 +162,7 @@ def _progress() -> rx.Component:
         ),
         rx.cond(
             state.done_rows != "",
-            rx.el.p(text("{done} of {rows}", done=state.done_rows, rows=state.checked.rows_text)),
+            rx.el.p(text("{done} of {rows}", done=state.done_rows, rows=state.checked.homes_text)),
             rx.el.p(text("The model was asleep and is waking up."), class_name="waking"),
         ),
         rx.cond(

@@ -156,7 +156,7 @@ class BatchState(rx.State):
                 self.waits = line.get("waits", "")
                 if "rows" in line:
                     self.done_rows = marks(f"{line['rows']:,}")
-                    self.share = batch_view.share(line["rows"], self.checked.rows)
+                    self.share = batch_view.share(line["rows"], self.checked.homes)
         return last
 
 

@@ -74,6 +74,15 @@ BATCH = {
     "{count} homes": "{count} viviendas",
     "{count} row": "{count} fila",
     "{count} rows": "{count} filas",
+    "no price": "sin precio",
+    "has {values} values, and the header {columns}": "tiene {values} valores, y el encabezado "
+    "{columns}",
+    "is blank": "está vacía",
+    "the row": "la fila",
+    "{count} row is blank or has more or fewer values than columns. It gets no price.": ""
+    "{count} fila está vacía o tiene más o menos valores que columnas. No recibe precio.",
+    "{count} rows are blank or have more or fewer values than columns. They get no price.": ""
+    "{count} filas están vacías o tienen más o menos valores que columnas. No reciben precio.",
     "{count} row has a value that cannot be read. It counts as not given; the result says why.": ""
     "{count} fila tiene un valor que no se puede leer. Se trata como sin indicar; el resultado "
     "dice por qué.",
