@@ -52,6 +52,11 @@ class FieldProblem(NamedTuple):
 class Refused(Exception):
     """A value that its column cannot have; the message is the reason."""
 
+    @classmethod
+    def ambiguous(cls, one: str, other: str) -> Refused:
+        """A text that may be either of two numbers."""
+        return cls(f"may be {one} or {other}")
+
 
 def cleaned(text: str) -> str:
     """The text without blanks at its ends, in Unicode's composed form."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from tasador.arrays import Array
 from tasador.listings.arrays import InputColumns, absent_of
-from tasador.listings.by_column import read_columns
+from tasador.listings.by_column import RowProblem, read_columns
 from tasador.listings.csv_file import TableError
 from tasador.listings.listing import INPUTS
 from tasador.listings.table import places_of
@@ -30,6 +30,7 @@ from tasador.model.value_warnings import warnings_of
 from tasador.progress import Progress
 from tasador.scoring.blocks import Block, Table, open_table
 from tasador.scoring.lines import OUTPUT, PricedRows, header_line, output_lines, placed
+from tasador.scoring.number_texts import NumberText, as_numbers
 
 T = TypeVar("T")
 
@@ -118,6 +119,7 @@ def price_csv(
     keys: Sequence[str] = (),
     strict: bool = False,
     most: int | None = None,
+    number_text: NumberText | None = None,
     progress: Progress | None = None,
 ) -> ScoreSummary:
     """Price the rows of a CSV or Parquet file in order, and return what was read.
@@ -129,6 +131,8 @@ def price_csv(
     as missing) and ``warnings``. A row that is blank, or of another width than the header, is no
     listing: it has its problem and no price. The price and columns other than a listing's are
     ignored. With ``strict`` nothing is written if a row has problems.
+
+    ``number_text`` says which number a text means, where people wrote the file.
 
     ``out`` is complete or unchanged. A text that a spreadsheet would take for a formula gets an
     apostrophe before it.
@@ -156,7 +160,7 @@ def price_csv(
             # Threads read the next block, and write the last one.
             with part.open("wb") as file, ThreadPoolExecutor(1, "write") as writer:
                 last: Future[object] = writer.submit(file.write, header_line(keys))
-                for read in ahead(read_blocks(listings, most)):
+                for read in ahead(read_blocks(listings, most, number_text)):
                     useless = strict and summary.rows_with_problems
                     priced = None if useless else _priced(pricer, read)
                     last.result()
@@ -181,10 +185,12 @@ def _priced(pricer: Pricer, read: ReadBlock) -> PricedRows:
     return PricedRows(none, bounds, bounds, TextColumn.of([]), {})
 
 
-def check_csv(csv_path: str | Path, *, most: int | None = None) -> ScoreSummary:
+def check_csv(
+    csv_path: str | Path, *, most: int | None = None, number_text: NumberText | None = None
+) -> ScoreSummary:
     """Read a file as ``price_csv`` does, without pricing it; raises TableError as that does."""
     listings = open_listings(csv_path)
-    for _ in read_blocks(listings, most):
+    for _ in read_blocks(listings, most, number_text):
         pass
     return listings.summary
 
@@ -223,7 +229,9 @@ def _place_of(key: str, header: list[str], csv_path: str | Path) -> int:
     return header.index(key)
 
 
-def read_blocks(listings: OpenListings, most: int | None = None) -> Iterator[ReadBlock]:
+def read_blocks(
+    listings: OpenListings, most: int | None = None, number_text: NumberText | None = None
+) -> Iterator[ReadBlock]:
     """Read each block by the rules of a listing, and count its rows in the summary."""
     summary = listings.summary
     for block in listings.table.blocks:
@@ -233,9 +241,12 @@ def read_blocks(listings: OpenListings, most: int | None = None) -> Iterator[Rea
                 f"{listings.path} has more than {most:,} rows: split it into several files"
             )
         given = {name: block.columns[place] for name, place in listings.places}
+        ambiguous: list[RowProblem] = []
+        if number_text is not None:
+            given, ambiguous = as_numbers(given, number_text)
         read = read_columns(given, block.rows)
         problems: dict[int, list[FieldProblem]] = {}
-        for row, problem in read.problems:
+        for row, problem in (*ambiguous, *read.problems):
             problems.setdefault(row, []).append(problem)
         no_listings = block.odd | _blank_rows(block, absent_of(read.columns))
         problems.update((row, [problem]) for row, problem in no_listings.items())

@@ -19,11 +19,12 @@ HOMES = 12_000
 
 
 def homes(path):
-    """A packed file with a formula for a key, a value in ten that cannot be read, and two rows that
-    are no homes."""
+    """A packed file with a formula for a key, sizes with a comma, a value in ten that cannot be
+    read, and two rows that are no homes."""
     lines = ["=id,state,house_size,bed,note"]
     lines += [
-        f"{n},Texas,{1000 + n % 900},{'lots' if n % 10 == 0 else 3},=1+{n}" for n in range(HOMES)
+        f'{n},Texas,"{1000 + n % 900:,}",{"lots" if n % 10 == 0 else 3},=1+{n}'
+        for n in range(HOMES)
     ]
     lines += [",,,,", f"{HOMES},Texas"]
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
@@ -63,6 +64,7 @@ def test_file_is_checked_priced_and_fetched(page, web, model, tmp_path):
     rows = rows[:HOMES]
     assert (rows[7]["'=id"], rows[7]["note"]) == ("7", "'=1+7")
     assert rows[10]["problems"] == "bed is not a number"
+    assert [rows[n]["missing"].count("house_size") for n in (7, 10)] == [0, 0]
     assert all(float(row["lo95"]) < float(row["price"]) < float(row["hi95"]) for row in rows)
 
 

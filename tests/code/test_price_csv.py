@@ -12,6 +12,7 @@ import pytest
 from tasador.listings.csv_file import TableError
 from tasador.listings.table import read_csv
 from tasador.listings.text_column import TextColumn
+from tasador.listings.value_reader import Refused
 from tasador.scoring.lines import output_lines
 from tasador.scoring.price_file import OUTPUT, PricedRows, check_csv, price_csv
 from tasador.training.from_csv import describe_read
@@ -73,6 +74,29 @@ def test_rows_that_are_no_listings_have_their_problem_and_no_price(tmp_path):
     ]
     assert {row[name] for row in refused.values() for name in OUTPUT if name != "problems"} == {""}
     assert (summary.rows, summary.rows_with_problems, summary.unpriced) == (7, 4, 4)
+
+
+def test_texts_of_numbers_are_read_in_the_way_that_is_given(tmp_path):
+    def number_text(name, text):
+        if text == "3":
+            raise Refused.ambiguous("3", "33")
+        return text.replace(",", ".")
+
+    (tmp_path / "in.csv").write_text('bed,state,note\n"1,5",TX,"1,5"\n2,TX,\n3,TX,\n\n3,,\n')
+    with_text = {"keys": ["note"], "number_text": number_text}
+    summary = price_csv(Pricer(), tmp_path / "in.csv", tmp_path / "out.csv", **with_text)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["price"] for row in rows] == ["1500.0", "2000.0", "0.0", "0.0"]
+    assert [row["problems"] for row in rows] == ["", "", *["bed may be 3 or 33"] * 2]
+    assert rows[0]["note"] == "1,5", "a key is copied as it is"
+    assert summary.examples == {"bed": "in line 4: bed may be 3 or 33 ('3')"}
+    # Numbers of a Parquet file are numbers already.
+    pq.write_table(pa.table({"bed": [1.5, 3.0], "bath": [1, 3]}), tmp_path / "in.parquet")
+    with_text = {"number_text": number_text}
+    assert not price_csv(
+        Pricer(), tmp_path / "in.parquet", tmp_path / "out.csv", **with_text
+    ).problems
 
 
 def test_file_without_a_listing_has_no_price(tmp_path):

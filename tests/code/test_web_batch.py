@@ -276,6 +276,26 @@ def test_files_are_refused_in_the_words_of_the_command_line(tmp_path, capsys, mo
     }
 
 
+def test_numbers_are_read_as_on_the_estimate_page(tmp_path, capsys, monkeypatch):
+    """`tasador score` keeps to the rules, by which a comma is in no number."""
+    monkeypatch.setattr(batch_job, "_end_with_input", lambda: None)
+    path = tmp_path / "homes.csv"
+    path.write_text(
+        'house_size,bath,acre_lot\n"1,850","2,5","0,5"\n1.850,2.5,0.5\n850.000,2,"1,250"\n'
+    )
+    batch_job.main(["check", str(path)])
+    summary = json.loads(capsys.readouterr().out)["summary"]
+    assert summary["problems"] == {"acre_lot": 1, "house_size": 1}
+    with speaking("es"):
+        says = [problem.example for problem in batch_view.checked_of(summary).problems]
+    assert says == [
+        "en la línea 4: acre_lot puede ser 1,25 o 1250: escríbalo sin separador de miles ('1,250')",
+        "en la línea 4: house_size puede ser 850 o 850000: escríbalo sin separador de miles "
+        "('850.000')",
+    ]
+    assert check_csv(path).problems == {"house_size": 1, "bath": 1, "acre_lot": 2}
+
+
 # -- the page -------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from tasador.listings.value_reader import Refused
 from tasador.settings import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "web"))
@@ -111,6 +112,15 @@ def test_typo_is_one_edit(a, b, expected):
         ("house_size", "1 850", "1850"),
         ("house_size", "12,345,678", "12345678"),
         ("house_size", "1850.5", "1850.5"),
+        ("house_size", "1,850.5", "1850.5"),
+        ("house_size", "1.850,5", "1850.5"),
+        ("house_size", "1.850,000", "1850.000"),
+        ("house_size", "1,850.000", "1850.000"),
+        ("house_size", "1850,250", "1850.250"),
+        ("house_size", "1,85,000", "1,85,000"),
+        ("acre_lot", "1.250", "1.250"),
+        ("acre_lot", "0,125", "0.125"),
+        ("acre_lot", "1.250.000", "1250000"),
         ("house_size", "1.85", "1.85"),
         ("acre_lot", "0.250", "0.250"),
         ("acre_lot", "0,25", "0.25"),
@@ -122,6 +132,31 @@ def test_typo_is_one_edit(a, b, expected):
 )
 def test_numbers_are_read_as_people_write_them(name, typed, read):
     assert words.read_number(name, typed) == read
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "read"),
+    [
+        ("house_size", "1,850", "1850"),
+        ("house_size", "1.850", "1850"),
+        ("house_size", "99.500", "99500"),
+        ("house_size", "1850.000", "1850.000"),
+        ("acre_lot", "0,25", "0.25"),
+        ("acre_lot", "0.250", "0.250"),
+        ("acre_lot", "1,250,000", "1250000"),
+        ("bath", "2,5", "2.5"),
+        ("bath", "lots", "lots"),
+        ("house_size", "850.000", Refused("may be 850 or 850000")),
+        ("acre_lot", "1,250", Refused("may be 1.25 or 1250")),
+        ("bed", "3,000", Refused("may be 3 or 3000")),
+    ],
+)
+def test_numbers_of_a_file_are_read_where_they_mean_one_thing(name, written, read):
+    if isinstance(read, Refused):
+        with pytest.raises(Refused, match=f"^{read}$"):
+            words.number_in_file(name, written)
+    else:
+        assert words.number_in_file(name, written) == read
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from tasador.settings import Settings
 from tasador_web.batch_view import histogram
 from tasador_web.client import ApiError
 from tasador_web.languages import speak, text
+from tasador_web.words import number_in_file
 
 MAX_ROWS = 200_000
 # Rows of a request; fewer if they are too long for one.
@@ -58,7 +59,11 @@ def main(arguments: list[str]) -> None:
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
         if given.work == "check":
-            say(summary=dataclasses.asdict(check_csv(given.file, most=MAX_ROWS)))
+            say(
+                summary=dataclasses.asdict(
+                    check_csv(given.file, most=MAX_ROWS, number_text=number_in_file)
+                )
+            )
         else:
             price(given.file, given.out, given.key)
     except (TasadorError, ApiError) as error:
@@ -69,7 +74,7 @@ def main(arguments: list[str]) -> None:
 def price(file: Path, out: Path, keys: list[str]) -> None:
     """Price the file by predict, and say its summary and how its prices are spread."""
     pricer = FunctionPricer(Settings.load().require("functions_url").functions_url, say)
-    summary = price_csv(pricer, file, out, keys=keys, most=MAX_ROWS)
+    summary = price_csv(pricer, file, out, keys=keys, most=MAX_ROWS, number_text=number_in_file)
     prices = np.concatenate(pricer.prices) if pricer.prices else np.empty(0)
     say(
         summary=dataclasses.asdict(summary),

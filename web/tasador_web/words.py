@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from tasador.listings.value_reader import Refused
 from tasador.valuation import words
 from tasador.valuation.cautions import warning
 from tasador.valuation.words import (
@@ -41,6 +42,7 @@ __all__ = [
     "measured",
     "moment",
     "number",
+    "number_in_file",
     "per_cent",
     "per_foot",
     "plain",
@@ -118,14 +120,35 @@ def duration(seconds: float) -> str:
 def read_number(name: str, text: str) -> str:
     """A number as the functions read it, from one with marks of thousands or a decimal comma.
 
-    "1,850" and "1.850" square feet are 1850, "0,25" acres 0.25. Any other text is returned as it
-    is, so that the functions can say what is wrong with it.
+    "1,850", "1.850" and "1.850,0" square feet are 1850, "0,25" acres 0.25. Any other text is
+    returned as it is, so that the functions can say what is wrong with it.
     """
-    plain = text.strip().replace(" ", "").replace("\N{NO-BREAK SPACE}", "").replace("'", "")
-    grouped = r"\d{1,3}(?:[.,]\d{3})+" if name == "house_size" else r"[1-9]\d{0,2}(?:,\d{3})+"
-    if re.fullmatch(grouped, plain):
-        return plain.replace(",", "").replace(".", "")
-    return plain.replace(",", ".") if re.fullmatch(r"\d*,\d{1,2}", plain) else plain
+    plain = _unspaced(text)
+    for mark, point in ((",", "."), (".", ",")):
+        thousands = rf"[1-9]\d{{0,2}}(?:[{mark}]\d{{3}})"
+        # One point before three digits is a decimal one, except in a size.
+        sure = "+" if mark == "," or name == "house_size" else "{2,}"
+        if re.fullmatch(rf"{thousands}+[{point}]\d+|{thousands}{sure}", plain):
+            return plain.replace(mark, "").replace(point, ".")
+    return plain.replace(",", ".") if re.fullmatch(r"\d*,\d+", plain) else plain
+
+
+def number_in_file(name: str, text: str) -> str:
+    """As ``read_number``; Refused for what may be either of two, since nobody sees how it is read.
+
+    A home of 1.85 square feet there is not, but "850.000" may be 850, and "1,250" acres 1.25.
+    """
+    plain = _unspaced(text)
+    either = r"[1-9]\d\d\.\d{3}" if name == "house_size" else r"[1-9]\d{0,2},\d{3}"
+    if re.fullmatch(either, plain):
+        whole, decimals = re.split("[.,]", plain)
+        less = f"{whole}.{decimals}".rstrip("0").rstrip(".")
+        raise Refused.ambiguous(less, f"{whole}{decimals}")
+    return read_number(name, text)
+
+
+def _unspaced(text: str) -> str:
+    return re.sub("[ '\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", "", text.strip())
 
 
 def reason(says: str) -> str:
@@ -134,6 +157,12 @@ def reason(says: str) -> str:
         return text("is above {most}, which no listing can be", most=_amount(above[1]))
     if below := re.fullmatch(r"is below (.+)", says):
         return text("is below {least}", least=_amount(below[1]))
+    if either := re.fullmatch(r"may be (\S+) or (\S+)", says):
+        return text(
+            "may be {one} or {other}: write it without a mark of thousands",
+            one=marks(either[1]),
+            other=either[2],
+        )
     if width := re.fullmatch(r"has (\d+) values where the header has (\d+)", says):
         return text(
             "has {values} values, and the header {columns}", values=width[1], columns=width[2]

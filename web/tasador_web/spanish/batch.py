@@ -74,6 +74,8 @@ BATCH = {
     "{count} homes": "{count} viviendas",
     "{count} row": "{count} fila",
     "{count} rows": "{count} filas",
+    "may be {one} or {other}: write it without a mark of thousands": "puede ser {one} o {other}: "
+    "escríbalo sin separador de miles",
     "no price": "sin precio",
     "has {values} values, and the header {columns}": "tiene {values} valores, y el encabezado "
     "{columns}",
