@@ -232,6 +232,46 @@ def test_sliders_move_price_and_waterfall(page, web, platform, model):
     page.wait("document.querySelector('.slider-value').innerText === '1,500 sq ft'")
 
 
+def test_what_a_slider_shows_is_what_is_linked_reloaded_and_reported(page, web, platform, model):
+    ready(page, web, "?house_size=1850&bed=3")
+    page.wait("document.querySelector('#report')")
+    entered = page.text("#price")
+    page.js("document.querySelector('[data-slider=house_size]').focus()")
+    for _ in range(10):
+        page.press("ArrowRight")
+    page.wait("document.querySelector('.slider-value').innerText === '2,350 sq ft'")
+    page.wait("location.search === '?house_size=2350&bed=3'")
+    # The report is that of a recorded price, and this one is not recorded.
+    assert not page.js("document.querySelector('#report')")
+    tried = page.text("#price")
+    assert tried != entered
+    # Who returns from another page finds the same.
+    page.js("document.querySelector('nav a[href=\"/service\"]').click()")
+    page.wait("document.querySelector('h1')?.innerText === 'Service'")
+    page.js("document.querySelector('nav a[href=\"/\"]').click()")
+    thumb = "document.querySelector('[data-slider=house_size]')?.value"
+    page.wait(f"{thumb} === '2350'")
+    page.wait("location.search === '?house_size=2350&bed=3'")
+    page.shows(tried, "#price", exactly=True)
+    page.click("#keep")
+    address = page.wait("document.querySelector('#report')?.href")
+    listing = recorded(platform, address.rpartition("/")[2])["listing"]
+    assert listing["house_size"] == 2350
+    page.wait("document.getElementById('house_size').value === '2350'")
+    page.js("document.querySelector('[data-slider=house_size]').focus()")
+    page.press("ArrowRight")
+    page.wait("location.search === '?house_size=2400&bed=3'")
+    ready(page, web, page.js("location.search"))
+    page.wait("document.querySelector('#report')")
+    page.wait(f"{thumb} === '2400' && document.getElementById('house_size').value === '2400'")
+    page.wait("document.querySelector('.slider-value').innerText === '2,400 sq ft'")
+    page.js("document.querySelector('[data-slider=house_size]').focus()")
+    page.press("ArrowRight")
+    page.wait("location.search === '?house_size=2450&bed=3'")
+    page.click(".aside button")
+    page.wait("location.search === '?house_size=2400&bed=3'")
+
+
 def test_the_report_of_an_estimate_opens_at_the_address_of_the_app(page, web, platform, model):
     city, state = place_of(web, platform)
     ready(page, web, f"?city={city}&state={state}&house_size=1500")

@@ -100,7 +100,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Pages that follow the platform have a hidden button, which fetches what they show. It is pressed
-// when the histories have changed, and while the page shows an error.
+// when the histories have changed, and again while the page shows an error or what is going on.
 let asking = false;
 async function askForNews() {
   const buttons = document.querySelectorAll("[data-tick]");
@@ -112,12 +112,27 @@ async function askForNews() {
     for (const button of buttons) {
       const changed = button.dataset.mark !== mark;
       button.dataset.mark = mark;
-      if (changed || button.dataset.failed === "true") button.click();
+      if (changed || button.dataset.again === "true") button.click();
     }
   } catch { /* the server does not answer, which the page says by itself */ }
   asking = false;
 }
 setInterval(askForNews, 500);
+
+// A slider asks for one address after another, and a browser refuses more than some 3 a second.
+let rewritten = -Infinity;
+let rewrite = 0;
+function showAddress(address) {
+  clearTimeout(rewrite);
+  const page = location.pathname;
+  const since = performance.now() - rewritten;
+  if (since < 400) {
+    rewrite = setTimeout(() => { if (location.pathname === page) showAddress(address); }, 400 - since);
+    return;
+  }
+  rewritten = performance.now();
+  history.replaceState(history.state, "", address);
+}
 
 // A page asks for another address, or for something to come into view, by attributes: no text of
 // the server is evaluated.
@@ -126,7 +141,7 @@ new MutationObserver((changes) => {
   const changed = changes.find((change) => change.oldValue !== "0")?.target;
   if (!changed) return;
   const { address, element } = changed.dataset;
-  if (address) history.replaceState(history.state, "", address);
+  if (address) showAddress(address);
   const shown = element && document.getElementById(element);
   if (!shown) return;
   if (!("narrow" in shown.dataset)) shown.scrollIntoView({ block: "nearest" });

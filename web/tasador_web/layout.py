@@ -255,7 +255,7 @@ def follows(state: Any) -> rx.Component:
         on_click=state.tick,
         custom_attrs={
             "data-tick": "",
-            "data-failed": rx.cond(state.error != "", "true", "false"),
+            "data-again": rx.cond(state.error != "", "true", "false"),
             "aria-hidden": "true",
             "tabindex": "-1",
         },

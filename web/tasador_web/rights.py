@@ -30,6 +30,7 @@ READING = {
         "clear",
         "close",
         "estimate",
+        "keep_what_if",
         "key",
         "load",
         "search",

@@ -114,11 +114,22 @@ def _headline() -> rx.Component:
                     id="report",
                     class_name="button small",
                 ),
+                rx.cond(
+                    state.difference != "",
+                    rx.el.button(
+                        rx.icon("file-text", size=14, aria_hidden="true"),
+                        text("Price this home for a report"),
+                        type="button",
+                        on_click=state.keep_what_if,
+                        id="keep",
+                        class_name="button small",
+                    ),
+                ),
             ),
             rx.el.a(
                 rx.icon("scale", size=14, aria_hidden="true"),
                 text("Compare"),
-                href=f"{address('/compare')}{state.compare}",
+                href=f"{address('/compare')}{state.link}",
                 class_name="button small",
             ),
             rx.el.button(
@@ -246,7 +257,7 @@ def _answer() -> rx.Component:
         what_if(),
         _why(),
         rx.cond(EstimateState.comparables.length() > 0, _comparables()),
-        _origin(),
+        rx.cond(EstimateState.result.prediction_id != "", _origin()),
     )
 
 

@@ -53,7 +53,7 @@ class EstimateState(PlaceField, rx.State):
     missing: str = ""
     warnings: rx.Field[list[str]] = rx.field(default_factory=list)
     read_as: str = ""
-    compare: str = ""  # the query of the Compare page for this home
+    link: str = ""  # the query of the address that opens the home that is shown
     steps: rx.Field[list[Step]] = rx.field(default_factory=list)
     sentence: str = ""
     comparables: rx.Field[list[Comparable]] = rx.field(default_factory=list)
@@ -82,23 +82,31 @@ class EstimateState(PlaceField, rx.State):
         self.example = next((p.label for p in index.places if p.city and not p.zip_code), "")
         query = dict(self.router.url.query_parameters)
         linked = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
+        is_shown = self.done and self._language == language()
+        if linked:
+            is_shown = is_shown and linked == self._listing == self._trial
         # Who returns from another page, or from the other language, finds the last home.
         linked = linked or self._listing
         if not linked:
             return
-        self._chosen = Place(
-            state=linked.get("state", ""),
-            city=linked.get("city", ""),
-            zip_code=linked.get("zip_code", ""),
-        )
-        form = {"place": self._chosen.label}
-        form |= {n: v for n, v in linked.items() if n not in PLACE}
+        form = self._form_of(linked)
         # A form with a new key starts again, and what was typed into it meanwhile is lost.
         if form != self.form:
             self.form, self.form_key = form, self.form_key + 1
-        if linked != self._listing or not self.done or self._language != language():
-            async for event in self._price(linked):
-                yield event
+        if is_shown:
+            yield BrowserState.show(self.link)
+            return
+        async for event in self._price(linked):
+            yield event
+
+    def _form_of(self, listing: dict[str, str]) -> dict[str, str]:
+        """What the fields hold for a listing; its place counts as chosen."""
+        state, city, zip_code = (listing.get(field, "") for field in PLACE)
+        self._chosen = Place(state, city, zip_code)
+        return {
+            "place": self._chosen.label,
+            **{name: value for name, value in listing.items() if name not in PLACE},
+        }
 
     @rx.event
     async def try_example(self) -> AsyncIterator[Any]:
@@ -137,7 +145,8 @@ class EstimateState(PlaceField, rx.State):
 
     async def _price(self, listing: dict[str, str]) -> AsyncIterator[Any]:
         """Request a price and its reasons; the price is shown even if the other fails."""
-        same = self.done and (listing, language()) == (self._listing, self._language)
+        shown = (self._trial, self._listing, self._language)
+        same = self.done and (listing, listing, language()) == shown
         if same and time.monotonic() < self._answered + _DOUBLE_CLICK_SECONDS:
             self.busy = False
             return
@@ -161,29 +170,31 @@ class EstimateState(PlaceField, rx.State):
         finally:
             self.busy = False
         if self.done:
-            link = self.compare = estimate_view.link_of(listing)
-            yield BrowserState.show(link, "answer")
+            self.link = estimate_view.link_of(listing)
+            yield BrowserState.show(self.link, "answer")
         elif wrong := next((name for name in (*NUMBERS, *MORE) if name in self.errors), None):
             yield rx.set_focus(wrong)
 
     @rx.event
-    async def what_if(self, name: str, value: str) -> None:
+    async def what_if(self, name: str, value: str) -> Any:
         """Price the home with another value, without recording it."""
-        self._trial[name] = value
+        trial = {**self._trial, name: value}
         try:
-            explanation = await functions().explain(self._trial)
+            explanation = await functions().explain(trial)
         except (ApiError, ConfigurationError) as error:
             await self._show_error(error)
-            return
+            return None
+        self._trial = trial
         self._show_price(explanation)
         self._show_reasons(explanation)
-        shown = {s.name: s.shown for s in estimate_view.sliders_of(self._trial)}
+        shown = {s.name: s for s in estimate_view.sliders_of(trial)}
         for slider in self.sliders:
-            slider.shown = shown[slider.name]
+            slider.value, slider.shown = shown[slider.name].value, shown[slider.name].shown
         self.difference = words.change(explanation["price"] - self._prediction["price"])
+        return self._show_link()
 
     @rx.event
-    async def undo_what_if(self) -> None:
+    async def undo_what_if(self) -> Any:
         """Return to the home as it was entered."""
         self._trial = dict(self._listing)
         self.difference = ""
@@ -193,13 +204,29 @@ class EstimateState(PlaceField, rx.State):
         except (ApiError, ConfigurationError) as error:
             await self._show_error(error)
         self._reset_sliders()
+        return self._show_link()
+
+    @rx.event
+    async def keep_what_if(self) -> AsyncIterator[Any]:
+        """Price the home of the sliders as one that is entered, which records it."""
+        self.form, self.form_key = self._form_of(self._trial), self.form_key + 1
+        async for event in self._price(dict(self._trial)):
+            yield event
+
+    def _show_link(self) -> Any:
+        self.link = estimate_view.link_of(self._trial)
+        return BrowserState.show(self.link)
 
     def _reset_sliders(self) -> None:
         self.sliders = estimate_view.sliders_of(self._listing)
         self.slider_key += 1
 
     def _show_price(self, answer: dict[str, Any]) -> None:
-        self.result = estimate_view.estimate_of(answer, self._trial, self._prediction)
+        # What is tried by a slider is not recorded, so it has no report.
+        recorded = self._prediction if self._trial == self._listing else {}
+        self.result = estimate_view.estimate_of(
+            answer, self._trial, {**self._prediction, "prediction_id": "", **recorded}
+        )
         self.bands = estimate_view.bands_of(answer["intervals"])
         self.warnings = [words.warning(says, self._trial) for says in answer["warnings"]]
         unsaid = (*PLACE, *CODES)

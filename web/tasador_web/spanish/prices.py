@@ -67,6 +67,7 @@ ESTIMATE = {
     "k": "\N{NO-BREAK SPACE}mil",
     # What if.
     "Move a slider to see the price change.": "Mueva un control para ver cómo cambia el precio.",
+    "Price this home for a report": "Calcular esta vivienda para un informe",
     "Undo": "Deshacer",
     "What if": "¿Y si…?",
     "compared with the home you entered": "respecto a la vivienda indicada",
