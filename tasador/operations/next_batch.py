@@ -16,12 +16,25 @@ from tasador.settings import CHECKOUT, Settings
 
 # Whose names Metaflow and getpass give to who started a training.
 _USER = ("SUDO_USER", "USERNAME", "USER", "LOGNAME")
+_LOCK = "next-batch.lock"
 _COMMAND = (sys.executable, "-m", "tasador", "pipeline", "--batches", "1")
 
 
 def can_start(settings: Settings) -> bool:
     """Whether this machine runs the flows and knows the batch source; a cluster has a schedule."""
     return settings.platform == "embedded" and bool(settings.source_url)
+
+
+def is_ingesting(settings: Settings) -> bool:
+    """Whether a next batch that was started by ``start_next_batch`` is still on its way."""
+    try:
+        with (settings.home / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def start_next_batch(settings: Settings, by: str, command: Sequence[str] = _COMMAND) -> Path:
@@ -38,7 +51,7 @@ def start_next_batch(settings: Settings, by: str, command: Sequence[str] = _COMM
     log = settings.home / "log" / "next-batch.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environ = for_child(settings.home, os.environ, **dict.fromkeys(_USER, by))
-    with (settings.home / "next-batch.lock").open("w") as lock, log.open("ab") as output:
+    with (settings.home / _LOCK).open("w") as lock, log.open("ab") as output:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

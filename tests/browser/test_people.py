@@ -11,12 +11,16 @@ import pytest
 import websocket
 
 from tasador.accounts import passwords, verbs
+from tasador.operations.next_batch import is_ingesting
 from tasador.stores.lake import Lake
 from tasador.stores.registry import Registry
 from tasador.warehouse.warehouse import Warehouse
 from tests.browser import chromium
+from tests.kit.broker import recording_broker
 from tests.kit.models import make_bundle
 from tests.kit.records import make_decision
+from tests.kit.source import served
+from tests.kit.web_app import serving
 
 needs_chromium = pytest.mark.skipif(
     chromium.find() is None,
@@ -132,6 +136,31 @@ def test_operator_rolls_back_by_the_keyboard_alone(page, web, warehouse, earlier
         "[...document.querySelectorAll('tbody tr')]"
         f".some(r => r.innerText.includes('Version {earlier}') && r.innerText.includes('rolled'))"
     )
+    # What was done is said on this page, until another one opens.
+    page.js("document.querySelector('.who a').click()")
+    page.wait("document.querySelector('h1')?.innerText === 'Activity'")
+    page.wait("document.querySelector('tbody') && !document.querySelector('#outcome')")
+
+
+@needs_chromium
+def test_notice_of_a_begun_batch_leaves_when_it_has_ended(page, platform, warehouse, web_folder):
+    with served([]) as source, recording_broker() as (broker, _):
+        settings = {"TASADOR_BROKER_URL": broker, "TASADOR_SOURCE_URL": source}
+        with serving(web_folder, platform.functions_url, **settings) as (web, _):
+            type_password(page, web, "/models")
+            page.open(f"{web}/pipeline")
+            tab_to(page, "Ingest the next batch…")
+            page.press("Enter")
+            page.wait("document.querySelector('dialog[open]')")
+            tab_to(page, "Ingest it")
+            page.press("Enter")
+            page.shows("The next batch is being ingested", "#outcome")
+            page.wait("!document.querySelector('#outcome')", 120)
+            log = platform.home / "log" / "next-batch.log"
+            assert log.read_text()
+            assert not is_ingesting(platform)
+            # A page without its server logs an error.
+            page.open("about:blank")
 
 
 @needs_chromium

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasador.errors import ConfigurationError, TasadorError
-from tasador.operations.next_batch import can_start, start_next_batch
+from tasador.operations.next_batch import can_start, is_ingesting, start_next_batch
 from tasador.settings import Settings
 from tests.kit.waiting import wait_for
 
@@ -24,14 +24,17 @@ SCRIPT = (
 def test_next_batch_is_started_once_and_in_the_name_of_who_started_it(tmp_path):
     settings = Settings(home=tmp_path, **URLS)
     assert can_start(settings)
+    assert not is_ingesting(settings)
     command = [sys.executable, "-c", SCRIPT]
     log = start_next_batch(settings, "ana", command)
     try:
         wait_for(lambda: log.read_text() == "ana ana\n", 20)
         with pytest.raises(TasadorError, match="already"):
             start_next_batch(settings, "ben", command)
+        assert is_ingesting(settings)
     finally:
         Path(tmp_path, "end").touch()
+    wait_for(lambda: not is_ingesting(settings), 20)
     quick = [sys.executable, "-c", "print('again')"]
 
     def starts():

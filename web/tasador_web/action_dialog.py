@@ -80,6 +80,21 @@ def start_button() -> rx.Component:
     return rx.cond(VisitorState.can_start, rx.el.p(button, class_name="start"))
 
 
+def _ticks() -> rx.Component:
+    """A button that the page's script presses twice a second, until what was begun has ended."""
+    return rx.el.button(
+        type="button",
+        hidden=True,
+        on_click=ActionState.tick,
+        custom_attrs={
+            "data-tick": "",
+            "data-again": "true",
+            "aria-hidden": "true",
+            "tabindex": "-1",
+        },
+    )
+
+
 def outcome() -> rx.Component:
     """What was done last."""
     return rx.cond(
@@ -87,6 +102,7 @@ def outcome() -> rx.Component:
         rx.el.div(
             rx.icon("circle-check", size=16, aria_hidden="true"),
             rx.el.p(ActionState.done),
+            rx.cond(ActionState.is_going, _ticks()),
             class_name="notice green",
             id="outcome",
             role="status",

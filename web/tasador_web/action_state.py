@@ -9,7 +9,9 @@ from typing import Any
 import reflex as rx
 
 from tasador.errors import TasadorError
+from tasador.operations.next_batch import is_ingesting
 from tasador.records.account import Session
+from tasador.settings import Settings
 from tasador_web import rights
 from tasador_web.actions import ACTIONS, perform
 from tasador_web.languages import text
@@ -27,8 +29,20 @@ class ActionState(rx.State):
     dangerous: bool = False
     problem: str = ""  # why it was not done; the dialog stays open
     done: str = ""  # what was done, above the page
+    is_going: bool = False  # what was done only began something
     _kind: str = ""
     _target: str = ""
+
+    @rx.event
+    def begin(self) -> None:
+        """Drop the outcome: the visitor has opened a page."""
+        self.done, self.is_going = "", False
+
+    @rx.event
+    async def tick(self) -> None:
+        """Drop the outcome when what it began has ended."""
+        if self.is_going and not await asyncio.to_thread(is_ingesting, Settings.load()):
+            self.done, self.is_going = "", False
 
     @rx.event
     def propose(self, kind: str, target: str) -> None:
@@ -43,7 +57,8 @@ class ActionState(rx.State):
         self.title = text(action.title, **version)
         self.question, self.button = text(action.question), text(action.button)
         self.note = action.note
-        self.dangerous, self.problem, self.done = action.dangerous, "", ""
+        self.dangerous, self.problem = action.dangerous, ""
+        self.done, self.is_going = "", False
         self.is_open = True
 
     @rx.event
@@ -64,7 +79,7 @@ class ActionState(rx.State):
             session = await rights.session_of_event()
             note = str(form.get("note") or "")[:2000]  # None where the dialog asks for none
             self.done = await asyncio.to_thread(perform, self._kind, self._target, note, session)
-            self.is_open = False
+            self.is_open, self.is_going = False, ACTIONS[self._kind].begins
         except TasadorError as error:
             self._fail(str(error))
         finally:

@@ -36,6 +36,7 @@ class Action:
     run: Run
     note: Literal["none", "optional", "required"] = "none"
     dangerous: bool = False
+    begins: bool = False  # it goes on after the answer, as ingestion does
 
 
 def perform(kind: str, target: str, note: str, session: Session | None) -> str:
@@ -178,6 +179,7 @@ ACTIONS = {
         "started that training, so another person approves the version.",
         button="Ingest it",
         run=_start,
+        begins=True,
     ),
     "roll_back": Action(
         name="roll back",

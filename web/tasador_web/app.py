@@ -12,6 +12,7 @@ from reflex.middleware import Middleware
 
 from tasador.settings import Settings
 from tasador_web import layout
+from tasador_web.action_state import ActionState
 from tasador_web.batch_files import FileRoutes, batch_files
 from tasador_web.browser_rules import BrowserRules, policy
 from tasador_web.browser_state import BrowserState
@@ -103,7 +104,7 @@ for page in (*PAGES, activity):
                 in_language(page.page, spoken),
                 route=address(page.ROUTE),
                 title=f"{text(page.TITLE)} · Tasador",
-                on_load=[BrowserState.begin, VisitorState.load, page.ON_LOAD],
+                on_load=[BrowserState.begin, ActionState.begin, VisitorState.load, page.ON_LOAD],
             )
 app.add_page(
     missing.page, route="404", title=f"{missing.TITLE} · Tasador", on_load=[VisitorState.load]

@@ -19,7 +19,7 @@ from tasador_web import visitors
 Handler = Callable[..., AsyncIterator[Any]]
 # Names of states, and their handlers that change nothing but what the visitor sees.
 READING = {
-    "ActionState": {"propose", "close"},
+    "ActionState": {"begin", "close", "propose", "tick"},
     "ActivityState": {"load"},
     # It works on the visitor's own file.
     "BatchState": {"another", "arrived", "choose", "load", "price", "stop"},
