@@ -106,6 +106,19 @@ def test_empty_form_is_priced_explained_and_recorded(page, web, platform, model)
     assert fact(page, "Prediction") not in page.text("main")
 
 
+def test_a_place_alone_is_said_to_be_priced_as_land(page, web, platform, model):
+    city, state = place_of(web, platform)
+    ready(page, web, f"?city={city}&state={state}")
+    page.shows("Priced as land, since neither the size nor the bedrooms are given.", ".headline")
+    page.shows("zip code", "#missing")
+    page.shows("broker code", "#missing")
+    page.shows(f"Centred on the middle of {city}, {state}.", "figcaption")
+    assert "same zip code" not in page.text("main")
+    page.js("document.querySelector('[data-slider=house_size]').focus()")
+    page.press("ArrowRight")
+    page.wait("!document.querySelector('.headline').innerText.includes('as land')")
+
+
 def test_homes_sent_during_an_answer_are_priced_once_each(page, web, platform, model):
     ready(page, web)
     submit = "document.getElementById('listing').requestSubmit()"

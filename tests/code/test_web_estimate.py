@@ -383,7 +383,9 @@ HOME = {
 
 def test_cards_of_comparables():
     other = {**HOME, "house_size": None, "bed": None, "bath": None, "zip_code": "00001", "km": 8.0}
-    shown = comparables_view.comparables_of({"comparables": [HOME, other]}, GEOGRAPHY)
+    shown = comparables_view.comparables_of(
+        {"comparables": [HOME, other]}, {"zip_code": "77084"}, GEOGRAPHY
+    )
     plain = shown[0].facts.replace("\N{NO-BREAK SPACE}", " ")
     assert plain == "3 bed · 2.5 bath · 1,750 sq ft"
     assert shown[0].where == "$200 per sq ft · Houston 77084 · same zip code"
@@ -395,10 +397,37 @@ def test_cards_of_comparables():
         "+$12,000 remains to your estimate",
     ]
     near = {**HOME, "adjustments": {"place": 5, "house_size": 5_000}}
-    [small] = comparables_view.comparables_of({"comparables": [near]}, GEOGRAPHY)
+    [small] = comparables_view.comparables_of({"comparables": [near]}, {}, GEOGRAPHY)
     assert small.grid == ["house size +$5,000", "+$12,005 remains to your estimate"]
     assert shown[1].facts == "no details known"
     assert shown[1].where == "Zip code 00001 · 5.0 mi"
+
+
+def test_no_zip_code_is_named_as_that_of_a_home_without_one():
+    other = {**HOME, "zip_code": "77095", "km": 10.0}
+    of_city = {"city": "Houston", "state": "Texas"}
+    shown = comparables_view.comparables_of({"comparables": [HOME, other]}, of_city, GEOGRAPHY)
+    assert [home.where.split(" · ")[1:] for home in shown] == [
+        ["Houston 77084", "in the middle of Houston"],
+        ["Houston 77095", "6.2 mi"],
+    ]
+    drawn = map_view.map_of([HOME, other], of_city, GEOGRAPHY)
+    assert drawn.place == "the middle of Houston, Texas"
+
+
+def test_what_was_not_given_names_all_that_moves_a_price():
+    missing = ["brokered_by", "acre_lot", "street", "zip_code"]
+    assert estimate_view.left_out(missing) == ["broker code", "lot size", "zip code"]
+    missing = ["bed", "street", "city", "state", "zip_code"]
+    assert estimate_view.left_out(missing) == ["location", "bedrooms"]
+    assert estimate_view.left_out(["street"]) == []
+
+
+def test_a_listing_without_size_and_bedrooms_is_said_to_be_priced_as_land():
+    for listing in ({}, {"city": "Houston", "state": "Texas", "acre_lot": "0.2", "bath": "2"}):
+        assert estimate_view.as_land(listing).startswith("Priced as land, since")
+    for listing in ({"house_size": "1850"}, {"bed": "3"}):
+        assert estimate_view.as_land(listing) == ""
 
 
 def test_map_has_the_home_in_the_middle_and_every_pin_apart():

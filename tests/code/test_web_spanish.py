@@ -295,7 +295,7 @@ def test_warnings_and_reasons_of_a_price_are_in_spanish():
         assert words.warning(sale, {}).startswith("Una última venta el 01/02/1950 es")
         steps = estimate_view.steps_of(EXPLANATION)
         sentence = estimate_view.sentence_of(EXPLANATION)
-        cards = comparables_view.comparables_of(EXPLANATION, Geography({}))
+        cards = comparables_view.comparables_of(EXPLANATION, {}, Geography({}))
     assert (steps[0].name, steps[-1].name) == ("Una vivienda típica", "Su estimación")
     assert sentence.startswith("Respecto a una vivienda típica, ")
     assert all("Código postal" in card.where or "·" in card.where for card in cards)

@@ -29,12 +29,19 @@ class Comparable:
     grid: list[str]
 
 
-def comparables_of(explanation: Mapping[str, Any], geography: Geography) -> list[Comparable]:
-    """The cards of the similar listings."""
-    return [_comparable(n, c, geography) for n, c in enumerate(explanation["comparables"], start=1)]
+def comparables_of(
+    explanation: Mapping[str, Any], listing: Mapping[str, Any], geography: Geography
+) -> list[Comparable]:
+    """The cards of the listings that are similar to ``listing``."""
+    return [
+        _comparable(number, c, listing, geography)
+        for number, c in enumerate(explanation["comparables"], start=1)
+    ]
 
 
-def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comparable:
+def _comparable(
+    number: int, c: Mapping[str, Any], listing: Mapping[str, Any], geography: Geography
+) -> Comparable:
     rooms = [
         # A line ends between two facts.
         words.measured(name, c[name]).replace(" ", "\N{NO-BREAK SPACE}")
@@ -42,23 +49,31 @@ def _comparable(number: int, c: Mapping[str, Any], geography: Geography) -> Comp
         if c[name] is not None
     ]
     at = geography.by_code.get(c["zip_code"])
-    miles = c["km"] * words.MILES_OF_A_KM
     per_foot = words.per_foot(c["price"] / c["house_size"]) if c["house_size"] else ""
     place = f"{at.city} {at.code}" if at else f"{words.field('zip_code')} {c['zip_code']}"
-    away = text("same zip code") if miles == 0 else marks(f"{miles:.1f} mi")
     return Comparable(
         number=str(number),
         price=text(
             "{price} sold" if c["sold"] else "{price} asked", price=words.dollars(c["price"])
         ),
         facts=" · ".join(rooms) or text("no details known"),
-        where=" · ".join(part for part in (per_foot, place, away) if part),
+        where=" · ".join(part for part in (per_foot, place, _away(c, listing)) if part),
         alike=text("{share} alike", share=words.per_cent(c["alike"], 0)),
         alike_share=round(100 * c["alike"], 1),
         adjustment=words.change(c["adjusted"] - c["price"]),
         adjusted=words.dollars(c["adjusted"]),
         grid=_grid(c),
     )
+
+
+def _away(c: Mapping[str, Any], listing: Mapping[str, Any]) -> str:
+    """How far a similar listing is from the home, or from the middle of its city."""
+    miles = c["km"] * words.MILES_OF_A_KM
+    if c["zip_code"] == listing.get("zip_code"):
+        return text("same zip code")
+    if miles == 0 and (city := listing.get("city")):
+        return text("in the middle of {city}", city=city)
+    return marks(f"{miles:.1f} mi")
 
 
 def _grid(c: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -276,6 +276,28 @@ def sliders_of(listing: Mapping[str, Any]) -> list[WhatIf]:
             )
         )
     return sliders
+
+
+def left_out(missing: Sequence[str]) -> list[str]:
+    """The names of what was not given. A street is left out, since no price depends on it."""
+    place = {"state", "city", "zip_code"}
+    names = [name for name in missing if name != "street"]
+    if place <= {*names}:
+        names = ["place", *(name for name in names if name not in place)]
+    return [words.subject(name) for name in names]
+
+
+def as_land(listing: Mapping[str, Any]) -> str:
+    """Says that a listing is priced as land; empty if it is not.
+
+    Land is what has neither a size nor bedrooms, in the data as in the model.
+    """
+    if listing.get("house_size") or listing.get("bed"):
+        return ""
+    return text(
+        "Priced as land, since neither the size nor the bedrooms are given. Add the size for the "
+        "price of a house."
+    )
 
 
 def link_of(listing: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasador_web.geography import Geography, ZipCode, offset
+from tasador_web.languages import text
 from tasador_web.words import MILES_OF_A_KM, dollars
 
 # Half the side of the drawing, in its units.
@@ -79,8 +80,16 @@ def map_of(
             for ring in _RINGS
             if 0.2 * miles <= ring <= 0.95 * miles
         ],
-        place=f"{home.city}, {home.state} {home.code}",
+        place=_named(home, listing, min(c["km"] for c in comparables)),
     )
+
+
+def _named(home: ZipCode, listing: Mapping[str, str], km: float) -> str:
+    """What the map is centred on. A home without a zip code is in the middle of its city, and the
+    nearest listing is ``km`` from there."""
+    if not listing.get("zip_code") and km == 0 and (city := listing.get("city")):
+        return text("the middle of {city}", city=f"{city}, {home.state}")
+    return f"{home.city}, {home.state} {home.code}"
 
 
 def _pins(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import reflex as rx
 
 from tasador_web.amounts_view import Amount
-from tasador_web.comparables_view import Comparable
 from tasador_web.estimate_view import Band, Step
 from tasador_web.languages import address, text
 from tasador_web.layout import (
@@ -20,8 +19,8 @@ from tasador_web.layout import (
     placed,
     problem_notice,
 )
+from tasador_web.pages.estimate_comparables import comparables
 from tasador_web.pages.estimate_form import listing_form
-from tasador_web.pages.estimate_map import map_of_comparables
 from tasador_web.pages.estimate_sliders import what_if
 from tasador_web.pages.estimate_state import EstimateState
 
@@ -51,6 +50,9 @@ def _headline() -> rx.Component:
     state, result = EstimateState, EstimateState.result
     return rx.el.section(
         rx.el.div(
+            rx.cond(
+                state.as_land != "", notice(state.as_land, icon="triangle-alert", color="amber")
+            ),
             rx.el.p(text("Likely price"), class_name="over"),
             rx.el.p(
                 rx.el.span(result.low),
@@ -174,53 +176,6 @@ def _why() -> rx.Component:
     )
 
 
-def _comparable(home: rx.Var[Comparable]) -> rx.Component:
-    return rx.el.li(
-        rx.el.span(home.number, class_name="pin-number", aria_hidden="true"),
-        rx.el.div(
-            rx.el.p(rx.el.b(home.price)),
-            rx.el.p(home.facts),
-            rx.el.p(home.where, class_name="hint"),
-        ),
-        rx.el.div(
-            rx.el.p(rx.el.b(home.adjusted)),
-            rx.el.p(text("{amount} adjusted", amount=home.adjustment), class_name="hint"),
-            rx.el.p(
-                rx.el.span(
-                    rx.el.span(custom_attrs=placed(width=home.alike_share)),
-                    class_name="meter",
-                    aria_hidden="true",
-                ),
-                home.alike,
-                class_name="hint alike",
-            ),
-        ),
-        rx.el.p(
-            rx.foreach(home.grid, lambda step: rx.el.span(step)), class_name="hint adjustments"
-        ),
-        class_name="comparable",
-        custom_attrs={"data-pin": home.number},
-    )
-
-
-def _comparables() -> rx.Component:
-    return card(
-        text("Similar homes"),
-        rx.el.p(
-            text(
-                "Homes that the model knows, the most alike first. The price on the right is "
-                "adjusted: what the home would cost with your location, size, rooms and lot."
-            ),
-            class_name="hint",
-        ),
-        rx.el.div(
-            map_of_comparables(EstimateState.map),
-            rx.el.ol(rx.foreach(EstimateState.comparables, _comparable), class_name="comparables"),
-            class_name="map-and-list",
-        ),
-    )
-
-
 def _origin() -> rx.Component:
     result = EstimateState.result
     return folded(
@@ -256,7 +211,7 @@ def _answer() -> rx.Component:
         _headline(),
         what_if(),
         _why(),
-        rx.cond(EstimateState.comparables.length() > 0, _comparables()),
+        rx.cond(EstimateState.comparables.length() > 0, comparables()),
         rx.cond(EstimateState.result.prediction_id != "", _origin()),
     )
 
@@ -277,7 +232,11 @@ def _before() -> rx.Component:
                 rx.icon("house", size=28, aria_hidden="true"),
                 rx.el.p(text("A price range, the reasons for it and similar homes appear here.")),
                 rx.el.p(
-                    text("Every field is optional; each one narrows the range."), class_name="hint"
+                    text(
+                        "Every field is optional; each one narrows the range. Give the size for "
+                        "the price of a house: a place alone is priced as land."
+                    ),
+                    class_name="hint",
                 ),
                 rx.cond(
                     EstimateState.example != "",

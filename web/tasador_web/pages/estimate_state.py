@@ -25,8 +25,6 @@ from tasador_web.places import place_index
 
 NUMBERS = ("house_size", "bed", "bath", "acre_lot")
 MORE = ("status", "prev_sold_date", "street", "brokered_by")
-# Few people know them, so that none is reminded of them.
-CODES = ("street", "brokered_by")
 PLACE = ("state", "city", "zip_code")
 _EXAMPLE = {"house_size": "1800", "bed": "3", "bath": "2"}
 # Each answer is recorded as a prediction, and a double click asks for one.
@@ -51,6 +49,7 @@ class EstimateState(PlaceField, rx.State):
     result: rx.Field[Estimate] = rx.field(default_factory=Estimate)
     bands: rx.Field[list[Band]] = rx.field(default_factory=list)
     missing: str = ""
+    as_land: str = ""  # says that the home is priced as land, if it is
     warnings: rx.Field[list[str]] = rx.field(default_factory=list)
     read_as: str = ""
     link: str = ""  # the query of the address that opens the home that is shown
@@ -229,9 +228,9 @@ class EstimateState(PlaceField, rx.State):
         )
         self.bands = estimate_view.bands_of(answer["intervals"])
         self.warnings = [words.warning(says, self._trial) for says in answer["warnings"]]
-        unsaid = (*PLACE, *CODES)
-        names = [words.subject(name) for name in answer["missing"] if name not in unsaid]
+        names = estimate_view.left_out(answer["missing"])
         self.missing = words.listed(names) if names else ""
+        self.as_land = estimate_view.as_land(self._trial)
         self.read_as = view.read_as_of(answer)
 
     def _show_reasons(self, explanation: dict[str, Any] | BaseException) -> None:
@@ -246,7 +245,9 @@ class EstimateState(PlaceField, rx.State):
         else:
             self.steps = estimate_view.steps_of(explanation)
             self.sentence = estimate_view.sentence_of(explanation)
-            self.comparables = comparables_view.comparables_of(explanation, geography())
+            self.comparables = comparables_view.comparables_of(
+                explanation, self._trial, geography()
+            )
             self.map = map_view.map_of(explanation["comparables"], self._trial, geography())
 
     def _clear_errors(self) -> None:

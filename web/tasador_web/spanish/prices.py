@@ -29,8 +29,10 @@ ESTIMATE = {
     "intervalo de precios, sus motivos y viviendas parecidas.",
     "Copy link": "Copiar enlace",
     "Digest": "Resumen criptográfico",
-    "Every field is optional; each one narrows the range.": "Todos los campos son opcionales; cada "
-    "uno estrecha el intervalo.",
+    "Every field is optional; each one narrows the range. Give the size for the price of a house: "
+    "a place alone is priced as land.": "Todos los campos son opcionales; cada uno estrecha el "
+    "intervalo. Indique la superficie para obtener el precio de una casa: un lugar sin más datos "
+    "se valora como terreno.",
     "High confidence": "Confianza alta",
     "Likely price": "Precio probable",
     "Low confidence": "Confianza baja",
@@ -67,6 +69,9 @@ ESTIMATE = {
     "k": "\N{NO-BREAK SPACE}mil",
     # What if.
     "Move a slider to see the price change.": "Mueva un control para ver cómo cambia el precio.",
+    "Priced as land, since neither the size nor the bedrooms are given. Add the size for the price "
+    "of a house.": "Se valora como terreno, porque no se indican ni la superficie ni los "
+    "dormitorios. Añada la superficie para obtener el precio de una casa.",
     "Price this home for a report": "Calcular esta vivienda para un informe",
     "Undo": "Deshacer",
     "What if": "¿Y si…?",
@@ -103,8 +108,10 @@ COMPARABLES = {
     "Similar homes": "Viviendas parecidas",
     "Zoom in": "Acercar",
     "Zoom out": "Alejar",
+    "in the middle of {city}": "en el centro de {city}",
     "no details known": "sin detalles",
     "same zip code": "mismo código postal",
+    "the middle of {city}": "el centro de {city}",
     "{amount} adjusted": "ajuste de {amount}",
     "{amount} remains to your estimate": "{amount} de diferencia con su estimación",
     "{share} alike": "{share} de parecido",
