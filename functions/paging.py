@@ -84,10 +84,11 @@ def read_limit(arguments: Mapping[str, str], default: int, most: int) -> int:
 
 
 def next_page(records: list[PredictionRecord], limit: int) -> str | None:
-    """The cursor of the page after these records; None if there can be none."""
-    if len(records) < limit:
+    """The cursor of the page after the first ``limit`` records; None if no more are known."""
+    if len(records) <= limit:
         return None
-    position = f"{records[-1].predicted_at.isoformat()} {records[-1].prediction_id}"
+    last = records[limit - 1]
+    position = f"{last.predicted_at.isoformat()} {last.prediction_id}"
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 

@@ -35,11 +35,13 @@ def _history(database: Database, request: Request) -> Response:
     """
     page, chosen = paging.read_page(request.args), paging.read_chosen(request.args)
     warehouse = database.warehouse()
-    records = warehouse.predictions(*page, chosen=chosen)
+    # One more than the page has says whether another page follows.
+    found = warehouse.predictions(*page._replace(limit=page.limit + 1), chosen=chosen)
+    records = found[: page.limit]
     return reply(
         {
             "predictions": [prediction_as_json(record) for record in records],
-            "next": paging.next_page(records, page.limit),
+            "next": paging.next_page(found, page.limit),
             "realised": realised(warehouse, records),
         }
     )

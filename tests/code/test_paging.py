@@ -36,12 +36,15 @@ def test_following_next_reaches_every_prediction_once(seconds, limit, parameter)
         make_prediction(prediction_id=f"p{n}", predicted_at=WHEN + timedelta(seconds=s))
         for n, s in enumerate(seconds)
     ]
+    last = sorted(records, key=lambda r: (r.predicted_at, r.prediction_id))[:1]
     found, arguments = [], {"limit": str(limit)}
     while True:
         page = read_page(arguments)
-        selected = select(records, page)
-        found += selected
+        selected = select(records, page._replace(limit=page.limit + 1))
+        found += selected[: page.limit]
         following = next_page(selected, page.limit)
+        # The last page, full or not, is followed by none.
+        assert (following is None) == (found[-1:] == last)
         if following is None:
             break
         assert following.isascii()
