@@ -75,6 +75,27 @@ def test_place_search_finds_nothing(typed):
     assert INDEX.find(typed) is None
 
 
+def test_cities_are_found_by_their_nicknames():
+    cities = {
+        "name": ["New York City", "New York", "Los Angeles", "Philadelphia", "Philadelphia"],
+        "state": ["New York", "New York", "California", "Pennsylvania", "Mississippi"],
+        "listings": [90, 80, 70, 60, 50],
+    }
+    states = sorted({"Louisiana", *cities["state"]})
+    index = index_of({**ANSWER, "states": states, "cities": cities}, GEOGRAPHY)
+    for typed in ("NYC", "nyc", "N.Y.C.", "NYC, NY"):
+        assert index.find(typed).label == "New York City, New York", typed
+    for typed in ("L.A.", "l.a.", "LA, CA", "L.A., California"):
+        assert index.find(typed).label == "Los Angeles, California", typed
+    for typed in ("philly", "Philly, PA"):
+        assert index.find(typed).label == "Philadelphia, Pennsylvania", typed
+    # The code of a state is the state first.
+    assert [p.label for p in index.search("LA")] == ["Louisiana", "Los Angeles, California"]
+    # Not known to this model, or of another state.
+    for typed in ("SF", "Vegas", "Philly, Texas"):
+        assert index.find(typed) is None, typed
+
+
 def test_places_with_more_listings_come_first():
     labels = [place.label for place in INDEX.search("texas")]
     assert labels == ["Texas", "Houston, Texas", "Houston, Texas 77084", "Houston, Texas 77095"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from tasador.listings.states import STATE_NAMES, state_name
 from tasador_web.geography import Geography
+from tasador_web.nicknames import NICKNAMES
 
 _SHORT = {"st": "saint", "ste": "sainte", "ft": "fort", "mt": "mount", "n": "north", "s": "south"}
 _SHORT |= {"e": "east", "w": "west"}
@@ -60,6 +61,20 @@ class PlaceIndex:
 
     def search(self, text: str, limit: int = SHOWN) -> list[Place]:
         """The best matches, the best first; none for an empty text."""
+        found, called = self._named(text, limit), self._nicknamed(text)
+        # LA is Louisiana to the post, L.A. is a city to everybody.
+        first = 1 if _state(text) and "." not in text else 0
+        return list(dict.fromkeys([*found[:first], *called, *found[first:]]))[:limit]
+
+    def _nicknamed(self, text: str) -> list[Place]:
+        """The cities that are called like that."""
+        city, state = _split(text)
+        letters = "".join(c for c in (city or text).casefold() if c.isalnum())
+        meant = NICKNAMES.get(letters, [])
+        cities = [p for p in self.places if not p.zip_code and (p.city, p.state) in meant]
+        return [p for p in cities if not city or state in ("", p.state)]
+
+    def _named(self, text: str, limit: int) -> list[Place]:
         city, state = _split(text)
         query = fold(city)
         if not query and not state:
