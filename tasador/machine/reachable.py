@@ -81,7 +81,12 @@ def _is_direct(name: str, url: str, settings: Settings) -> bool:
 
 def _remedy(name: str, settings: Settings) -> str:
     if name == "source_url":
-        return "start it (`tasador source serve --simulate 7`) or correct TASADOR_SOURCE_URL"
+        port = urlsplit(settings.source_url).port
+        # The command listens on another port by default than the setting may name.
+        option = f" --port {port}" if port else ""
+        return (
+            f"start it (`tasador source serve --simulate 7{option}`) or correct TASADOR_SOURCE_URL"
+        )
     if settings.platform == "embedded":
         return "run `tasador up`"
     return f"see its pod, and TASADOR_{name.upper()}"

@@ -143,10 +143,11 @@ def test_a_part_that_accepts_but_never_answers_is_down(monkeypatch):
 
 
 def test_stopped_source_is_named_with_the_command_that_starts_one(tmp_path):
-    nobody = f"http://127.0.0.1:{free_port()}"
+    port = free_port()
+    nobody = f"http://127.0.0.1:{port}"
     message = reachable.not_running(Settings(home=tmp_path, source_url=nobody), ["source_url"])
     assert "The batch source is not running" in message
-    assert "`tasador source serve --simulate 7`" in message
+    assert f"`tasador source serve --simulate 7 --port {port}`" in message
     # Elsewhere it may be behind a proxy.
     away = Settings(home=tmp_path, source_url="http://source.invalid")
     assert reachable.not_running(away, ["source_url"]) == ""
