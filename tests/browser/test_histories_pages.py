@@ -233,14 +233,16 @@ def test_predictions_are_filtered_paged_and_traced(page, web, warehouse):
             listing={"state": "Ohio", "bed": 3.0},
             missing=["bath"],
         )
-        for n in range(30)
+        for n in range(50)
     ]
     warehouse.log_predictions(predictions)
     opened(page, web, "/predictions?version=950&state=Ohio")
     page.wait("document.querySelectorAll('[data-prediction]').length === 25")
-    page.shows("$100,029", "tbody tr td.number", exactly=True)
+    page.shows("$100,049", "tbody tr td.number", exactly=True)
     page.click(".turn:nth-child(2)")
-    page.wait("document.querySelectorAll('[data-prediction]').length === 5")
+    page.wait("document.querySelector('tbody tr td.number')?.innerText === '$100,024'")
+    # The last page is full, and no empty one follows it.
+    page.wait("document.querySelectorAll('[data-prediction]').length === 25")
     page.wait("document.querySelector('.turn:nth-child(2)').disabled")
     page.click(f'[data-prediction="{predictions[0].prediction_id}"]')
     page.wait("document.querySelector('#path')")
