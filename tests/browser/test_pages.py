@@ -256,6 +256,7 @@ def test_what_a_slider_shows_is_what_is_linked_reloaded_and_reported(page, web, 
     page.wait("location.search === '?house_size=2350&bed=3'")
     # The report is that of a recorded price, and this one is not recorded.
     assert not page.js("document.querySelector('#report')")
+    assert fact(page, "Prediction") == "not recorded"
     tried = page.text("#price")
     assert tried != entered
     # Who returns from another page finds the same.

@@ -184,7 +184,10 @@ def _origin() -> rx.Component:
             (text("Model"), result.model),
             (text("Digest"), result.digest),
             (text("Revision"), result.revision),
-            (text("Prediction"), result.prediction_id),
+            (
+                text("Prediction"),
+                rx.cond(result.prediction_id != "", result.prediction_id, text("not recorded")),
+            ),
             (text("Correlation"), result.correlation_id),
         ),
         rx.el.div(
@@ -195,10 +198,13 @@ def _origin() -> rx.Component:
                 class_name="button small",
                 custom_attrs={"data-copy": "origin", **copied()},
             ),
-            rx.el.a(
-                text("What led to this price"),
-                href=f"{address('/predictions')}?id={result.prediction_id}",
-                class_name="button small",
+            rx.cond(
+                result.prediction_id != "",
+                rx.el.a(
+                    text("What led to this price"),
+                    href=f"{address('/predictions')}?id={result.prediction_id}",
+                    class_name="button small",
+                ),
             ),
             class_name="buttons start",
         ),
@@ -212,7 +218,7 @@ def _answer() -> rx.Component:
         what_if(),
         _why(),
         rx.cond(EstimateState.comparables.length() > 0, comparables()),
-        rx.cond(EstimateState.result.prediction_id != "", _origin()),
+        _origin(),
     )
 
 

@@ -62,6 +62,7 @@ ESTIMATE = {
     "precio puede quedar fuera de este intervalo. Tómelo como una primera aproximación.",
     "What led to this price": "Qué llevó a este precio",
     "Where this estimate comes from": "De dónde sale esta estimación",
+    "not recorded": "sin registrar",
     "{level} in 100:": "{level} de cada 100:",
     "{name}, version {version}": "{name}, versión {version}",
     "{price} per sq ft": "{price} por pie²",
