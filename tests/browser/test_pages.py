@@ -368,6 +368,13 @@ def test_errors_of_a_link_do_not_outlive_it(page, web, model):
     assert page.js("location.search") == ""
 
 
+def test_numbers_of_a_link_are_read_like_those_of_the_form(page, web, model):
+    ready(page, web, "?house_size=1,850&bed=3")
+    page.wait("document.querySelector('#price')?.innerText")
+    page.wait("location.search === '?house_size=1850&bed=3'")
+    assert page.js("document.getElementById('house_size').value") == "1850"
+
+
 def test_error_below_more_details_is_seen(page, web, model):
     ready(page, web, "?status=xyz")
     page.wait("document.getElementById('status-error')?.checkVisibility()")

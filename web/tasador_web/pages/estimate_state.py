@@ -80,7 +80,8 @@ class EstimateState(PlaceField, rx.State):
         self._clear_errors()
         self.example = next((p.label for p in index.places if p.city and not p.zip_code), "")
         query = dict(self.router.url.query_parameters)
-        linked = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
+        given = {n: v for n in (*PLACE, *NUMBERS, *MORE) if (v := query.get(n, "").strip())}
+        linked = _as_read(given)
         is_shown = self.done and self._language == language()
         if linked:
             is_shown = is_shown and linked == self._listing == self._trial
@@ -138,8 +139,7 @@ class EstimateState(PlaceField, rx.State):
         yield rx.set_value("place", place.label)
         given = {n: t for n in (*NUMBERS, *MORE) if (t := str(form.get(n, "")).strip())}
         self.form = {"place": place.label, **given}
-        numbers = {n: words.read_number(n, t) if n in NUMBERS else t for n, t in given.items()}
-        async for event in self._price({**place.fields, **numbers}):
+        async for event in self._price({**place.fields, **_as_read(given)}):
             yield event
 
     async def _price(self, listing: dict[str, str]) -> AsyncIterator[Any]:
@@ -274,6 +274,11 @@ class EstimateState(PlaceField, rx.State):
         self.done, self.unfolded = False, False
         self._clear_errors()
         return BrowserState.show("?")
+
+
+def _as_read(given: dict[str, str]) -> dict[str, str]:
+    """The values with numbers as the functions read them."""
+    return {n: words.read_number(n, v) if n in NUMBERS else v for n, v in given.items()}
 
 
 Answer = dict[str, Any] | BaseException
