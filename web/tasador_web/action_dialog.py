@@ -8,6 +8,7 @@ import reflex as rx
 
 from tasador_web.action_state import ActionState
 from tasador_web.languages import address, text
+from tasador_web.ticking import tick_button
 from tasador_web.visitor_state import VisitorState
 
 
@@ -80,21 +81,6 @@ def start_button() -> rx.Component:
     return rx.cond(VisitorState.can_start, rx.el.p(button, class_name="start"))
 
 
-def _ticks() -> rx.Component:
-    """A button that the page's script presses twice a second, until what was begun has ended."""
-    return rx.el.button(
-        type="button",
-        hidden=True,
-        on_click=ActionState.tick,
-        custom_attrs={
-            "data-tick": "",
-            "data-again": "true",
-            "aria-hidden": "true",
-            "tabindex": "-1",
-        },
-    )
-
-
 def outcome() -> rx.Component:
     """What was done last."""
     return rx.cond(
@@ -102,7 +88,8 @@ def outcome() -> rx.Component:
         rx.el.div(
             rx.icon("circle-check", size=16, aria_hidden="true"),
             rx.el.p(ActionState.done),
-            rx.cond(ActionState.is_going, _ticks()),
+            # Until what was begun has ended.
+            rx.cond(ActionState.is_going, tick_button(ActionState.tick, again="true")),
             class_name="notice green",
             id="outcome",
             role="status",

@@ -11,6 +11,7 @@ import reflex as rx
 from tasador_web import action_dialog, browser_state
 from tasador_web.chart import Chart, Point, Tick
 from tasador_web.languages import LANGUAGES, address, language, text
+from tasador_web.ticking import tick_button
 from tasador_web.view import WAITS
 from tasador_web.visitor_state import VisitorState
 
@@ -247,19 +248,9 @@ def nothing(says: rx.Var[str] | str) -> rx.Component:
 def follows(state: Any) -> rx.Component:
     """Makes a page show news within a second, while it is visible.
 
-    The page's script presses the button when the histories have changed, and while an error shows.
+    It asks again while an error shows.
     """
-    return rx.el.button(
-        type="button",
-        hidden=True,
-        on_click=state.tick,
-        custom_attrs={
-            "data-tick": "",
-            "data-again": rx.cond(state.error != "", "true", "false"),
-            "aria-hidden": "true",
-            "tabindex": "-1",
-        },
-    )
+    return tick_button(state.tick, again=rx.cond(state.error != "", "true", "false"))
 
 
 def line_chart(chart: rx.Var[Chart], title: str, *, legend: bool = False) -> rx.Component:
