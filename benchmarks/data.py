@@ -24,7 +24,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.util import find_spec
 from itertools import cycle, islice
 from pathlib import Path
@@ -156,7 +155,7 @@ def measure(
             continue
         empty(settings)
         with serving(batch) as url:
-            yield subject, run(subject, replace(settings, source_url=url), folder)
+            yield subject, run(subject, settings._replace(source_url=url), folder)
     batch.close()
 
 

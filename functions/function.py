@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from functions.http import HttpProblem, Request, Response, read_body
 from functions.limits import BODY_BYTES
-from tasador.events import read
 from tasador.events.event import Event, EventError
 
 View = Callable[[Request], Response]
@@ -25,7 +24,7 @@ class Route(NamedTuple):
     view: Callable[..., Response]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Function:
     """One function.
 
@@ -63,6 +62,8 @@ class Function:
         """POST /: a CloudEvent, or plain JSON."""
         if not is_event(request):
             return self.on_json(request)
+        from tasador.events import read  # a first price by JSON does without
+
         if read.is_batch(request.headers):
             if self.on_batch is None:
                 raise HttpProblem(415, "this function replies to each event: send one per request")

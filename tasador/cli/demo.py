@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Demo:
             with ThreadPoolExecutor(1) as background, self._source(home) as source_url:
                 if stay:
                     web = background.submit(platform.up, web=True, progress=_print_dim)
-                settings = replace(Settings.load(), source_url=source_url)
+                settings = Settings.load()._replace(source_url=source_url)
                 os.environ["TASADOR_SOURCE_URL"] = source_url
                 prediction_id = self._run_loop(settings)
                 if prediction_id:

@@ -44,7 +44,7 @@ def train(
     with stages(quiet=json) as progress:
         manifest = train_to_folder(csv, out, trials=trials, seed=seed, progress=progress)
     if json:
-        print_json(manifest)
+        print_json(manifest._asdict())
         return
     console.print(metrics_table(manifest.metrics, title=f"bundle {out}"))
 

@@ -7,8 +7,7 @@ model, which predicts the log of the error's size. A process starts with the ``L
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -44,8 +43,7 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LibraryEngine:
+class LibraryEngine(NamedTuple):
     """Both models evaluated by xgboost's C library."""
 
     price: Booster

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasador.listings.rules import RULES
 from tasador.listings.value_reader import READERS, Reader, Refused, Value, not_a_column, shown
@@ -32,8 +32,7 @@ MARKET_PRICE = (10_000.0, 5_000_000.0)
 HOLDOUT_SHARE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """One listing; None is a missing value.
 
     Units: price in dollars, acre_lot in acres, house_size in square feet, prev_sold_date as
@@ -55,7 +54,7 @@ class Listing:
 
     def values(self) -> tuple[str | float | None, ...]:
         """The twelve values in the order of COLUMNS."""
-        return tuple(getattr(self, name) for name in COLUMNS)
+        return tuple(self)
 
     def missing(self) -> tuple[str, ...]:
         """The inputs without a value."""

@@ -89,11 +89,12 @@ _NAMES = _spellings()
 # What is not a letter of a name: "New-York", "new_york", "Hawai'i" with any apostrophe.
 _PLAIN = str.maketrans({**dict.fromkeys(".,-_()", " "), **dict.fromkeys("'`\u2018\u2019\u02bb")})
 _COUNTRY = r"(?:u ?s(?: ?a)?|united states(?: of america)?)"
+# Texts, which re compiles and caches at their first use: a function's start needs none of them.
 # What may stand before and after a name.
-_BEFORE = re.compile(rf"^(?:the |(?:state|commonwealth|territory) of |{_COUNTRY} )+")
-_AFTER = re.compile(rf"(?: {_COUNTRY}| state)+$")
+_BEFORE = rf"^(?:the |(?:state|commonwealth|territory) of |{_COUNTRY} )+"
+_AFTER = rf"(?: {_COUNTRY}| state)+$"
 # Between two spellings of one state: "Texas (TX)", "New York, NY".
-_BETWEEN = re.compile(r"[,/()]|(?<=\s)[-\u2013](?=\s)")
+_BETWEEN = r"[,/()]|(?<=\s)[-\u2013](?=\s)"
 
 STATE_NAMES = tuple(sorted(set(_NAMES.values())))
 
@@ -118,14 +119,14 @@ def state_name(text: str) -> str:
     plain = _plain(text).lower()
     if name := _known(plain):
         return name
-    names = {_known(part) for part in _BETWEEN.split(plain) if part.strip()}
+    names = {_known(part) for part in re.split(_BETWEEN, plain) if part.strip()}
     return names.pop() or text if len(names) == 1 else text
 
 
 def _known(text: str) -> str:
     """The state that a text in lower case means; empty if none."""
     words = " ".join(text.translate(_PLAIN).split())
-    short = _AFTER.sub("", _BEFORE.sub("", words, count=1))
+    short = re.sub(_AFTER, "", re.sub(_BEFORE, "", words, count=1))
     for spelling in (words, short):
         # "N. Dak." is two words, "N. Y." is one code.
         if name := _NAMES.get(spelling) or _NAMES.get(spelling.replace(" ", "")):

@@ -37,8 +37,9 @@ _ZIP = re.compile(r"([0-9]{1,5})(?:-[0-9]{4})?")
 # the second may be a leap second.
 _TIME = r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?"
 _ZONE = r"(?: ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?))?"
-_DATE_AND_TIME = re.compile(rf"[0-9-]{{10}}{_TIME}{_ZONE}")
-_SPACES = re.compile("[ \xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+# Texts, which re compiles and caches at their first use: a function's start needs none of them.
+_DATE_AND_TIME = rf"[0-9-]{{10}}{_TIME}{_ZONE}"
+_SPACES = "[ \xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+"
 
 
 class FieldProblem(NamedTuple):
@@ -135,7 +136,7 @@ def _text(value: object) -> str | None:
     if len(text) > LONGEST_TEXT:
         raise Refused(f"is longer than {LONGEST_TEXT} characters")
     if not text.isprintable():
-        text = _SPACES.sub(" ", text)
+        text = re.sub(_SPACES, " ", text)
         # Some sources escape NUL and lone surrogates in JSON, which no database accepts.
         if not text.isprintable():
             raise Refused("contains unprintable characters")
@@ -144,7 +145,7 @@ def _text(value: object) -> str | None:
 
 def _name(value: object) -> str | None:
     text = _text(value)
-    return _SPACES.sub(" ", text) if text is not None and "  " in text else text
+    return re.sub(_SPACES, " ", text) if text is not None and "  " in text else text
 
 
 def _state(value: object) -> str | None:
@@ -196,7 +197,7 @@ def _date(value: object) -> str | None:
         # fromisoformat also reads weeks and dates without dashes.
         if day[4] == day[7] == "-" and day.isascii():
             date.fromisoformat(day)
-            if day is text or _DATE_AND_TIME.fullmatch(text):
+            if day is text or re.fullmatch(_DATE_AND_TIME, text):
                 return day
     except (ValueError, IndexError):
         pass

@@ -7,7 +7,7 @@ each local regression and each premium counts. numpy alone: serving imports this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ PREMIUM_COLUMNS = BLENDED_COLUMNS[len(LEVELS) :]
 _COLUMNS = np.array(BLENDED_COLUMNS)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Blend:
+class Blend(NamedTuple):
     """``offset`` plus the sum of BLENDED times ``weights`` [len(BLENDED)]."""
 
     offset: float

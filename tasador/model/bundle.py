@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -245,7 +244,7 @@ class Bundle:
             return {"headline": listing.status, listing.status: price}
         if self.encoders.unstated is None:
             return None
-        sold = self.encoders.encode(replace(listing, status=SOLD))
+        sold = self.encoders.encode(listing._replace(status=SOLD))
         before, _ = self._evaluate_one(sold.matrix)
         log_price = bounded_one(before, sold.leaned.lowest, sold.leaned.highest)
         unstated = self.encoders.unstated

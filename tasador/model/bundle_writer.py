@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from tasador.model.intervals import Intervals, stored_factors
 from tasador.model.manifest import (
     ENCODERS,
     FILLED,
+    FORMAT,
     GOLDEN,
     MODEL,
     SPREAD,
@@ -87,6 +87,9 @@ def write_bundle(
         git_sha=git_sha,
         created=created,
         xgboost=xgboost_library.version(),
+        format=FORMAT,
+        ratio_study={},
+        confidence={},
     )
     manifest = sealed(manifest)
     write_manifest(folder, manifest)
@@ -123,6 +126,6 @@ def stamp_measures(
 
 
 def _stamp(folder: Path, **labels: Any) -> Manifest:
-    manifest = replace(read_manifest(folder), **labels)
+    manifest = read_manifest(folder)._replace(**labels)
     write_manifest(folder, manifest)
     return manifest

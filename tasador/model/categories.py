@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat
+from itertools import count, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -140,7 +140,7 @@ def codes_by_number(index: Mapping[str, int]) -> Array:
 
 def index_of(keys: Iterable[str]) -> dict[str, int]:
     """The index of keys: the place of each among them."""
-    return {key: place for place, key in enumerate(keys)}
+    return dict(zip(keys, count(), strict=False))
 
 
 def zips_of(columns: InputColumns) -> Array:

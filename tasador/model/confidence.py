@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,8 +44,7 @@ class ConfidenceColumns(NamedTuple):
     measured: Confidence
 
 
-@dataclass(frozen=True, slots=True)
-class Confidence:
+class Confidence(NamedTuple):
     """The measured factors of a bundle.
 
     ``factors`` are by half the interval's width, in log price, and by state. ``figures`` maps a

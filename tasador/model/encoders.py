@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -103,8 +102,7 @@ class EncodedRows(NamedTuple):
     zip_state: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Encoders:
+class Encoders(NamedTuple):
     """What was learned of the training data.
 
     ``ranges`` holds the training range of each of RANGED; values beyond are clipped to it.

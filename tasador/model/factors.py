@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from tasador.arrays import Array
 from tasador.listings.arrays import InputColumns, text_of
 
 
-@dataclass(frozen=True, slots=True)
-class Factors:
+class Factors(NamedTuple):
     """``factors`` [k] belong to the rising ``points`` [k]; in between they are interpolated, and
     beyond the ends they stay. ``states`` has another factor for a state that differs. Without
     points and states all factors are 1."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,8 +58,7 @@ _LATER = frozenset({"ratio_study", "confidence", "size_factors"})
 _SINCE = {"size_factors": 7}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(NamedTuple):
     """What a bundle says about itself.
 
     ``version`` is 0 until the model is registered. ``intervals`` maps a level ("80") and a group of
@@ -87,25 +85,25 @@ class Manifest:
     git_sha: str
     created: str
     xgboost: str
-    format: int = FORMAT
-    ratio_study: dict[str, Any] = field(default_factory=dict)
-    confidence: dict[str, Any] = field(default_factory=dict)
-    size_factors: dict[str, Any] = field(default_factory=dict)
+    format: int
+    ratio_study: dict[str, Any]
+    confidence: dict[str, Any]
+    size_factors: dict[str, Any]
 
 
 def sealed(manifest: Manifest) -> Manifest:
     """The manifest with the digest of its content."""
     content = {
         name: value
-        for name, value in asdict(manifest).items()
+        for name, value in manifest._asdict().items()
         if name not in _LABELS and manifest.format >= _SINCE.get(name, 0)
     }
-    return replace(manifest, digest=hashlib.sha256(_canonical(content)).hexdigest())
+    return manifest._replace(digest=hashlib.sha256(_canonical(content)).hexdigest())
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write manifest.json atomically, with a checksum of its content."""
-    content = asdict(manifest)
+    content = manifest._asdict()
     content["checksum"] = hashlib.sha256(_canonical(content)).hexdigest()
     from tasador.machine.files import replace_file  # serving only reads
 
@@ -128,10 +126,10 @@ def read_manifest(folder: Path) -> Manifest:
     checksum = content.pop("checksum", None)
     if checksum != hashlib.sha256(_canonical(content)).hexdigest():
         raise BundleError(f"{path} is damaged: its content does not match its checksum")
-    names = {column.name for column in fields(Manifest)}
-    if (set(content) ^ names) - (_LATER - set(content)):
-        difference = ", ".join(sorted((set(content) ^ names) - (_LATER - set(content))))
-        raise BundleError(f"{path} has missing or unexpected fields: {difference}")
+    content = {**{name: {} for name in _LATER}, **content}
+    if difference := set(content) ^ set(Manifest._fields):
+        names = ", ".join(sorted(difference))
+        raise BundleError(f"{path} has missing or unexpected fields: {names}")
     return Manifest(**content)
 
 

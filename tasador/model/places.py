@@ -34,8 +34,7 @@ BASE_REGRESSION = 1 + SCALES.index(BASE_SCALE)
 PREMIUM_REGRESSION = 1 + SCALES.index(PREMIUM_SCALE)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Located:
+class Located(NamedTuple):
     """Where rows are [n]: the position of their zip code in ``Places.codes``, their area, their
     state (-1 if unknown), and log1p of the distance to the nearest listings (km).
 

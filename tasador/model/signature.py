@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasador.errors import ConfigurationError, SignatureError
 from tasador.model import ed25519
@@ -23,8 +23,7 @@ _ALGORITHM = "ed25519"
 _CONTEXT = b"tasador bundle 1\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(NamedTuple):
     """Whose bundles may be loaded. ``required``: a bundle without a signature may not.
 
     Of several keys each one is accepted, so that a new key can be added before the old one goes.

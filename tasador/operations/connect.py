@@ -91,9 +91,8 @@ def reachable_from_here(
     ``elsewhere`` are addresses by setting (``s3_endpoint``) that need no port. Raises
     ConfigurationError for a setting that does not exist.
     """
-    known = set(Settings.__dataclass_fields__)
     for name in elsewhere:
-        if name not in known:
+        if name not in Settings._fields:
             raise ConfigurationError(f"there is no setting {name!r}: see `tasador connect --help`")
     values = dict(inside)
     forwards: list[Forward] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasador.errors import BundleError, TasadorError
@@ -61,10 +61,9 @@ def _settings(settings: Settings) -> str:
     if settings.platform == "embedded":
         return f"embedded platform, home {settings.home}"
     given = [
-        f"TASADOR_{f.name.upper()}"
-        for f in fields(settings)
-        if f.name.endswith("_url") or f.name == "s3_endpoint"
-        if getattr(settings, f.name)
+        f"TASADOR_{name.upper()}"
+        for name, value in settings._asdict().items()
+        if value and (name.endswith("_url") or name == "s3_endpoint")
     ]
     return f"cluster, from the environment: {', '.join(given) or 'no address is set'}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -119,7 +119,7 @@ def _registered(reference: str, settings: Settings) -> Bundle:
             "models:/NAME/VERSION"
         )
     settings.require("mlflow_url", "s3_endpoint")
-    registry = Registry(replace(settings, model_name=match["name"]))
+    registry = Registry(settings._replace(model_name=match["name"]))
     if match["version"]:
         # Rejected versions, which nobody signs, are studied too.
         return Lake(settings).load_bundle(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -102,7 +101,7 @@ def read_payload_row(row: Row) -> tuple[Listing, list[FieldProblem]]:
     known = {problem.field for problem in row.problems}
     if "row" in known:
         return Listing(), list(row.problems)
-    listing = replace(listing, **dict.fromkeys(known.intersection(COLUMNS)))
+    listing = listing._replace(**dict.fromkeys(known.intersection(COLUMNS)))
     return listing, [*row.problems, *(p for p in problems if p.field not in known)]
 
 

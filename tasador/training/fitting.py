@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,7 +117,7 @@ def fit(
     encoders, sample = fit_out_of_fold(prepared.columns, prepared.folds, seed, report_encoding)
     report_encoding(1.0, f"{len(prepared.place):,} rows")
     views = Views.of(sample, np.log(prepared.columns["price"]))
-    encoders = replace(encoders, blend=views.blend)
+    encoders = encoders._replace(blend=views.blend)
     rounds, intervals = _calibrated(prepared, views, search_result.params, seed, progress)
     if progress is not None:
         progress("calibrate", 1.0, f"{rounds} rounds are enough")
@@ -260,13 +260,13 @@ def _golden(prepared: Prepared, encoders: Encoders, booster: Booster) -> list[Go
     first = real[0]
     extreme = [
         Listing(),
-        replace(first, house_size=None, bed=None, bath=None),
-        replace(first, acre_lot=None, prev_sold_date=None, status=None),
-        replace(first, city="Nowhere", state="Atlantis", zip_code="00000", brokered_by="none"),
-        replace(first, zip_code=None),
-        replace(first, house_size=1e6, bed=99.0, bath=99.0, acre_lot=1e5),
+        first._replace(house_size=None, bed=None, bath=None),
+        first._replace(acre_lot=None, prev_sold_date=None, status=None),
+        first._replace(city="Nowhere", state="Atlantis", zip_code="00000", brokered_by="none"),
+        first._replace(zip_code=None),
+        first._replace(house_size=1e6, bed=99.0, bath=99.0, acre_lot=1e5),
     ]
-    listings = [replace(listing, price=None) for listing in (*real, *extreme)]
+    listings = [listing._replace(price=None) for listing in (*real, *extreme)]
     matrix, leaned, _ = encoders.encode_rows(encoders.parse(arrays_of(listings)))
     corrected = booster.predict(import_xgboost().DMatrix(matrix)).astype(np.float64)
     prices = np.exp(

@@ -122,8 +122,7 @@ def _with_areas(fit: EncoderFit, left_out: list[_LeftOutAreas]) -> tuple[Encoder
     blank = np.zeros(len(near), dtype=np.float32)
     nowhere = np.full((len(near), len(COORDINATES)), np.nan, dtype=np.float32)
     ranges = ranges_around(fit.extremes, near, states)
-    return replace(
-        encoders,
+    return encoders._replace(
         support=replace(support, areas=np.concatenate([support.areas, ranges])),
         places=replace(
             places,

@@ -1,7 +1,5 @@
 """Adjustment grids: from the price of a comparable to the estimate, difference by difference."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,7 +97,7 @@ def test_a_difference_is_worth_what_it_costs():
         )
     ]
     encoders = fit_all_rows(prepare_rows(arrays_of(homes)))
-    home = replace(homes[1], house_size=1_500.0, price=None)
+    home = homes[1]._replace(house_size=1_500.0, price=None)
     nearest = encoders.nearest(encoders.encode(home), 300_000.0, 60)
     assert {comparable.sold for comparable in nearest} == {True, False}
     for comparable in nearest:
@@ -113,7 +111,7 @@ def test_an_explanation_ends_at_its_price(tmp_path):
     make_bundle(tmp_path)
     trained = Bundle.load(tmp_path)
     for listing in simulated_listings(20, seed=3):
-        explanation = explain(trained, replace(listing, price=None))
+        explanation = explain(trained, listing._replace(price=None))
         assert explanation.comparables
         for each in explanation.comparables:
             end = each.price + sum(each.adjustments.values()) + each.remaining

@@ -170,7 +170,7 @@ def test_load_refuses_other_digest(folder):
 def test_changed_interval_changes_digest(folder):
     manifest = read_verified(folder).manifest
     wider = {level: {key: [9.0, 9.0] for key in GROUPS} for level in LEVELS}
-    changed = {**vars_of(manifest), "intervals": wider}
+    changed = {**manifest._asdict(), "intervals": wider}
     write_manifest(folder, type(manifest)(**changed))
     with pytest.raises(BundleError, match=r"manifest\.json is damaged: its digest"):
         Bundle.load(folder)
@@ -186,16 +186,16 @@ def test_factors_widen_the_interval_by_size_and_state(trained, tmp_path):
     factors = Factors([0.4, 0.6], [1.0, 2.0], {"Florida": 1.2})
     manifest = write(tmp_path, trained, size_factors=factors)
     bundle = Bundle.load(tmp_path, manifest.digest)
-    listing = replace(trained[3][0].listing, state="Florida")
+    listing = trained[3][0].listing._replace(state="Florida")
     for state, factor in (("Florida", 1.8), ("Atlantis", 1.5), (None, 1.5)):
-        answer = bundle.predict_one(replace(listing, state=state))
-        table = bundle.predict(arrays_of([replace(listing, state=state)]))
+        answer = bundle.predict_one(listing._replace(state=state))
+        table = bundle.predict(arrays_of([listing._replace(state=state)]))
         for low, high in (answer["intervals"]["80"], (table.low["80"][0], table.high["80"][0])):
             assert high / low == pytest.approx(np.exp(0.5 * 0.5 * factor), rel=1e-5)
     # An older bundle has none, and keeps its digest.
     write(tmp_path, trained)
-    old = sealed(replace(manifest, format=6, size_factors={}))
-    content = vars_of(old)
+    old = sealed(manifest._replace(format=6, size_factors={}))
+    content = old._asdict()
     write_manifest(tmp_path, old)
     stored = json.loads((tmp_path / MANIFEST).read_text())
     assert stored["size_factors"] == {}
@@ -205,13 +205,9 @@ def test_factors_widen_the_interval_by_size_and_state(trained, tmp_path):
 
 def test_load_names_malformed_factors(folder):
     manifest = read_verified(folder).manifest
-    write_manifest(folder, sealed(replace(manifest, size_factors={"sizes": [1.0]})))
+    write_manifest(folder, sealed(manifest._replace(size_factors={"sizes": [1.0]})))
     with pytest.raises(BundleError, match=r"size_factors cannot be read"):
         Bundle.load(folder)
-
-
-def vars_of(manifest):
-    return {name: getattr(manifest, name) for name in type(manifest).__dataclass_fields__}
 
 
 @pytest.mark.parametrize("number", [99, None, "4", [4], {}])
@@ -257,7 +253,7 @@ def test_load_names_intact_file_with_unreadable_content(folder, name, content):
     manifest = read_verified(folder).manifest
     (folder / name).write_bytes(content)
     files = {**manifest.files, name: hashlib.sha256(content).hexdigest()}
-    write_manifest(folder, sealed(type(manifest)(**{**vars_of(manifest), "files": files})))
+    write_manifest(folder, sealed(type(manifest)(**{**manifest._asdict(), "files": files})))
     with pytest.raises(BundleError) as caught:
         Bundle.load(folder).stored_trees()
     assert str(folder) in str(caught.value)
@@ -270,7 +266,7 @@ def as_format_4(folder):
     for name in (TREES, *FILLED):
         (folder / name).unlink()
     files = {n: digest for n, digest in manifest.files.items() if n not in (TREES, *FILLED)}
-    old = sealed(type(manifest)(**{**vars_of(manifest), "files": files, "format": 4}))
+    old = sealed(type(manifest)(**{**manifest._asdict(), "files": files, "format": 4}))
     write_manifest(folder, old)
     return old
 
@@ -301,10 +297,10 @@ def test_older_formats_are_served_with_their_features(trained, tmp_path, format_
     places = replace(encoders.places, home_value=None)
     if "latitude" in absent:
         places = replace(places, coordinates=None)
-    old = fitted(simulated(), replace(encoders, places=places))
+    old = fitted(simulated(), encoders._replace(places=places))
     manifest = write(tmp_path, old)
     assert manifest.features == [name for name in FEATURE_NAMES if name not in absent]
-    write_manifest(tmp_path, sealed(replace(manifest, format=format_number)))
+    write_manifest(tmp_path, sealed(manifest._replace(format=format_number)))
     bundle = Bundle.load(tmp_path)
     assert bundle.check_golden() <= 1e-6
     listing = old[3][0].listing
@@ -338,7 +334,7 @@ def test_a_large_table_keeps_the_order_of_its_rows(trained, folder):
     """It is priced by zip code, by several threads."""
     bundle = Bundle.load(folder)
     listings = [row.listing for row in trained[3]]
-    listings = [replace(each, house_size=900 + n) for n in range(400) for each in listings][:2100]
+    listings = [each._replace(house_size=900 + n) for n in range(400) for each in listings][:2100]
     table = bundle.predict(arrays_of(listings))
     assert len({listing.zip_code for listing in listings}) > 1
     rows = range(0, len(listings), 7)

@@ -1,7 +1,6 @@
 """The FSD of a listing and its class: what is measured on the holdout, and what an answer says."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,6 +135,6 @@ def test_a_bundle_answers_with_what_was_measured_and_an_older_one_with_nothing(t
         answer = bundle.predict_one(listing)["confidence"]
         assert set(answer) == {"fsd", "class", *FIGURES}
         assert answer == bundle.confidence.answer(float(table.confidence.fsd[row]))
-    older = Bundle(replace(manifest, confidence={}), bundle.encoders, bundle.engine, bundle._golden)
+    older = Bundle(manifest._replace(confidence={}), bundle.encoders, bundle.engine, bundle._golden)
     assert older.predict_one(listings[0])["confidence"] is None
     assert older.predict(arrays_of(listings)).confidence is None

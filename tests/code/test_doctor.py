@@ -1,7 +1,6 @@
 """`tasador doctor` and `tasador status` without a platform: each failure says what to do."""
 
 import json
-from dataclasses import fields
 
 import pytest
 from typer.testing import CliRunner
@@ -74,8 +73,8 @@ def test_doctor_finds_predict_in_the_namespace_of_its_pod(tmp_path, monkeypatch)
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """The environment of a flow's pod, with addresses at which nothing but the broker listens."""
-    for field in fields(Settings):
-        monkeypatch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
+    for name in Settings._fields:
+        monkeypatch.delenv(f"TASADOR_{name.upper()}", raising=False)
     nobody = f"127.0.0.1:{free_port()}"
     environ = {
         "TASADOR_PLATFORM": "cluster",

@@ -20,7 +20,7 @@ from tasador.drift.baseline import Baseline
 from tasador.drift.thresholds import Thresholds
 from tasador.listings.listing import COLUMNS, Listing, read_listing, read_row
 from tasador.listings.table import frame_of
-from tasador.model.manifest import Manifest
+from tasador.model.manifest import FORMAT, Manifest
 from tests.kit.records import make_batch, make_decision, make_review
 
 MANIFEST = Manifest(
@@ -38,6 +38,10 @@ MANIFEST = Manifest(
     git_sha="",
     created="",
     xgboost="",
+    format=FORMAT,
+    ratio_study={},
+    confidence={},
+    size_factors={},
 )
 FRAME = frame_of(
     [

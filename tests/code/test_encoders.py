@@ -1,6 +1,5 @@
 """Encoders and features: files, unknown places, local regressions, and out-of-fold encoding."""
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -68,7 +67,7 @@ def test_unknown_zip_code_uses_the_nearest_area():
     order = np.argsort(((where.points - home) ** 2).sum(axis=1))
     neighbour = next(f"{code:05d}" for code in where.codes[order] if f"{code:05d}" not in known)
     table = fitted().transform(
-        arrays_of([HOUSE, replace(HOUSE, zip_code=neighbour), replace(HOUSE, zip_code=None)])
+        arrays_of([HOUSE, HOUSE._replace(zip_code=neighbour), HOUSE._replace(zip_code=None)])
     )
     assert feature(table, "distance")[0] == 0 < feature(table, "distance")[1] < np.log1p(25)
     assert feature(table, "zip_count")[0] > 0
@@ -78,7 +77,7 @@ def test_unknown_zip_code_uses_the_nearest_area():
     for scale in SCALES:
         levels = feature(table, f"price_{scale}")
         assert (np.abs(levels - nation) > 1e-3).all()
-    nowhere = replace(HOUSE, state="Atlantis", city="X", zip_code="00001")
+    nowhere = HOUSE._replace(state="Atlantis", city="X", zip_code="00001")
     unknown = fitted().transform(arrays_of([nowhere]))
     assert not places_known(unknown)[0]
     for name in ("price_state", *(f"price_{scale}" for scale in SCALES)):
@@ -111,9 +110,9 @@ def test_zip_code_without_listings_uses_listings_on_all_sides():
 
 
 def test_city_without_a_known_zip_code_has_no_place():
-    lost = [replace(row, city="Lost", zip_code="00000") for row in LISTINGS[:30]]
+    lost = [row._replace(city="Lost", zip_code="00000") for row in LISTINGS[:30]]
     encoders = fit_all_rows(prepare_rows(arrays_of([*LISTINGS, *lost])))
-    listing = replace(lost[0], zip_code=None)
+    listing = lost[0]._replace(zip_code=None)
     matrix = encoders.transform(arrays_of([listing]))
     assert not places_known(matrix).any()
     np.testing.assert_array_equal(matrix, encoders.encode(listing).matrix)
@@ -143,7 +142,7 @@ def test_nearest_comparables_are_the_most_alike():
         Listing(price=900_000.0, house_size=4_000.0, bed=6.0, bath=5.0, zip_code="33131"),
     ] * 40
     encoders = fit_all_rows(prepare_rows(arrays_of(near)))
-    nearest = encoders.nearest(encoders.encode(replace(near[0], price=None)), 2e5, 3)
+    nearest = encoders.nearest(encoders.encode(near[0]._replace(price=None)), 2e5, 3)
     assert [round(c.price) for c in nearest] == [200_000] * 3
     assert nearest[0].alike == 1.0
     assert (nearest[0].house_size, nearest[0].bed, nearest[0].bath, nearest[0].acre_lot) == (
@@ -291,7 +290,7 @@ def test_home_values_are_known_without_listings():
 
 
 def test_a_city_without_zip_code_has_the_home_value_of_its_listings():
-    listings = [replace(HOUSE, zip_code=None), HOUSE]
+    listings = [HOUSE._replace(zip_code=None), HOUSE]
     by_city, by_zip = feature(fitted().transform(arrays_of(listings)), "home_value")
     encoders, places = fitted(), fitted().places
     area = encoders.city_area[encoders.cities.index[city_key(HOUSE.city, HOUSE.state)]]

@@ -212,7 +212,7 @@ def test_publishers_seal_and_flows_send_the_token_of_the_webhook(tmp_path):
         publish(EVENT, url, key=KEY)
         settings = Settings(home=tmp_path, broker_url=url, events_key=KEY)
         announce(EVENT, settings)
-        announce(EVENT, dataclasses.replace(settings, argo_events_url=url, argo_events_token=TOKEN))
+        announce(EVENT, settings._replace(argo_events_url=url, argo_events_token=TOKEN))
     *events, (webhook, _) = received
     assert len(events) == 3
     for headers, body in events:

@@ -3,7 +3,7 @@
 import json
 
 from tasador.listings.listing import NUMBERS
-from tasador.model.manifest import Manifest
+from tasador.model.manifest import FORMAT, Manifest
 from tasador.stores.mlmodel import mlmodel
 
 
@@ -25,6 +25,10 @@ def test_mlflow_reads_the_signature_of_a_bundle():
         git_sha="",
         created="2026-11-29T12:00:00+00:00",
         xgboost="",
+        format=FORMAT,
+        ratio_study={},
+        confidence={},
+        size_factors={},
     )
     read = Model.from_dict(json.loads(mlmodel(manifest, "run-1")))
     assert (read.run_id, read.utc_time_created) == ("run-1", manifest.created)

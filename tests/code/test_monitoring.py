@@ -165,7 +165,7 @@ def test_key_of_an_incomplete_address_is_empty():
     whole = Listing(street="1", city="Houston", zip_code="77084")
     assert address_key(whole) == "1|houston|77084"
     for field in ("street", "city", "zip_code"):
-        assert address_key(replace(whole, **{field: None})) == ""
+        assert address_key(whole._replace(**{field: None})) == ""
 
 
 def test_pair_matches_a_price_with_the_last_prediction_before_it():

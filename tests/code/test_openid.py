@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from base64 import urlsafe_b64encode
-from dataclasses import replace
 
 import pytest
 from joserfc import jwt
@@ -42,8 +41,7 @@ def keys(key):
 
 @pytest.fixture
 def settings(tmp_path):
-    return replace(
-        Settings.load({"TASADOR_HOME": str(tmp_path)}),
+    return Settings.load({"TASADOR_HOME": str(tmp_path)})._replace(
         oidc_issuer="https://id.example",
         oidc_client_id="tasador",
         oidc_client_secret="secret",
@@ -110,14 +108,14 @@ def test_forged_tokens_are_refused(key, keys, settings):
     ],
 )
 def test_role_follows_the_claim(settings, changes, claims, role):
-    assert openid.role_of(claims, replace(settings, **changes)) == role
+    assert openid.role_of(claims, settings._replace(**changes)) == role
 
 
 def test_token_without_a_name_or_a_role_is_refused(settings):
     with pytest.raises(SignInRefused, match="TASADOR_OIDC_NAME_CLAIM"):
         openid.identity_of({"sub": "42"}, settings)
     with pytest.raises(SignInRefused, match="no role here"):
-        openid.identity_of(CLAIMS, replace(settings, oidc_operators="", oidc_viewers="x"))
+        openid.identity_of(CLAIMS, settings._replace(oidc_operators="", oidc_viewers="x"))
 
 
 async def _address(settings):
@@ -126,7 +124,7 @@ async def _address(settings):
 
 def test_provider_without_https_is_refused(settings):
     with pytest.raises(ConfigurationError, match="https"):
-        asyncio.run(_address(replace(settings, oidc_issuer="http://id.example")))
+        asyncio.run(_address(settings._replace(oidc_issuer="http://id.example")))
 
 
 def test_attempt_is_read_from_its_cookie():

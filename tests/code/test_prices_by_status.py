@@ -1,7 +1,5 @@
 """What a home would be listed at and what it would sell for, where its status is not given."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -25,14 +23,14 @@ def bundle(tmp_path_factory):
 
 
 def with_status(listings, status):
-    return [replace(listing, status=status) for listing in listings]
+    return [listing._replace(status=status) for listing in listings]
 
 
 def test_without_a_status_both_prices_are_those_of_each_status(bundle):
     for unstated in with_status(LISTINGS, None):
         answer = bundle.predict_one(unstated)
         listed, sold = (
-            bundle.predict_one(replace(unstated, status=status))["price"]
+            bundle.predict_one(unstated._replace(status=status))["price"]
             for status in ("for_sale", "sold")
         )
         assert answer["prices"] == {"headline": "for_sale", "for_sale": listed, "sold": sold}

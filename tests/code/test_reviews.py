@@ -1,6 +1,5 @@
 """Random sample testing: which week is drawn, and what a verdict needs."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -118,7 +117,7 @@ def test_monitor_draws_the_sample_of_the_setting(monkeypatch, settings):
     warehouse = stored(monkeypatch)
     assert reviews.draw_weekly(settings, THURSDAY) == []
     assert warehouse.calls == []
-    reviews.draw_weekly(replace(settings, review_sample=20), THURSDAY)
+    reviews.draw_weekly(settings._replace(review_sample=20), THURSDAY)
     week, _, _, count, _ = warehouse.calls[0]
     assert (week, count) == ("2026-W47", 20)
 

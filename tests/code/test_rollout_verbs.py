@@ -265,7 +265,7 @@ def with_canary(world, monkeypatch, candidate):
         return candidate, Responses([0.01] * 20)
 
     monkeypatch.setattr(canary, "watch", watch)
-    settings = replace(world.rollout.settings, canary="10:1")
+    settings = world.rollout.settings._replace(canary="10:1")
     return replace(world.rollout, settings=settings), traffic
 
 

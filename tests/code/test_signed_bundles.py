@@ -154,7 +154,7 @@ def forge(folder, name="model.ubj"):
     (folder / name).write_bytes(content)
     known = manifest.read_manifest(folder)
     files = known.files | {name: hashlib.sha256(content).hexdigest()}
-    forged = manifest.sealed(dataclasses.replace(known, files=files))
+    forged = manifest.sealed(known._replace(files=files))
     manifest.write_manifest(folder, forged)
     return forged
 
@@ -225,9 +225,7 @@ def test_lake_verifies_before_it_signs(bundle, tmp_path):
 
     folder, written = bundle
     model = ModelRef("tasador-price", 3, written.digest, URI)
-    given = Settings(
-        **dataclasses.asdict(cluster(tmp_path)) | {"signing_key": KEY},
-    )
+    given = cluster(tmp_path)._replace(signing_key=KEY)
 
     class Folder(Lake):
         def __init__(self):

@@ -6,7 +6,6 @@ to 1e-12 in float64, and to 2e-7, one step of float32, in the feature matrix.
 """
 
 import math
-from dataclasses import astuple
 
 import numpy as np
 from hypothesis import given, settings
@@ -113,7 +112,7 @@ def test_single_row_functions_equal_their_table_functions(listings):
         of_row = parsed.codes
         exact([*codes], [of_row.state[row], of_row.city[row], of_row.broker[row]])
         location = known_encoders().locate_one(listing, codes)
-        exact([*location], [values[row] for values in astuple(located)])
+        exact([*location], [values[row] for values in located])
 
         of_one = known_encoders().lean_one(numbers, location)
         numbers = of_one.numbers

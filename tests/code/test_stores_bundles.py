@@ -1,6 +1,5 @@
 """tasador.stores.bundles: bundles from local folders and over the S3 protocol."""
 
-import dataclasses
 import json
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -141,7 +140,7 @@ def test_cache_keeps_the_last_five_bundles(bundle, tmp_path):
 
 def test_signature_equals_botocore(tmp_path, monkeypatch):
     given = settings(tmp_path, "http://127.0.0.1:9000")
-    given = dataclasses.replace(given, s3_region="eu-west-1", s3_secret_key="a/b+c")
+    given = given._replace(s3_region="eu-west-1", s3_secret_key="a/b+c")
     when = datetime(2026, 3, 1, 7, 8, 9, tzinfo=UTC)
     path = "/bucket/run%201/bundle/model.ubj"
     ours = bundles.sign(path, "127.0.0.1:9000", given, when)

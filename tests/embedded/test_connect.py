@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,7 +53,7 @@ def cluster(platform, tmp_path):
     """The settings of a flow's pod: the embedded stores, and a metadata service."""
     with own_database(platform) as own, metadata_service() as url:
         Lake(own).ensure_buckets()
-        yield replace(own, platform="cluster", metaflow_service_url=url, bucket_metaflow="metaflow")
+        yield own._replace(platform="cluster", metaflow_service_url=url, bucket_metaflow="metaflow")
 
 
 @pytest.fixture

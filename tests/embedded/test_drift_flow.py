@@ -29,7 +29,7 @@ ROWS = 1_500
 def settings(platform):
     """A database, a registered model and a broker of the test's own."""
     with own_database(platform) as own, recording_broker() as (broker, published):
-        own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
+        own = own._replace(model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
         yield own, published
 

@@ -276,7 +276,7 @@ def test_dead_letter_is_stored_unchanged_and_replayed(record, warehouse, platfor
     ]
     assert shown["event"]["source"] == "/tests/a b"
     with http_sink() as (broker_url, received):
-        assert dead_letters.replay(replace(platform, broker_url=broker_url), [event.id]) == 1
+        assert dead_letters.replay(platform._replace(broker_url=broker_url), [event.id]) == 1
     ((headers, body),) = received
     assert body == poison
     assert headers["ce-source"] == event.headers()["ce-source"]

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -600,7 +599,7 @@ def test_dead_letters_are_stored_and_replayed(gateway):
         file.write(json.dumps(old) + "\n")
     settings = Settings.load({**gateway.environ, "TASADOR_HOME": str(gateway.home)})
     assert list(dead_letters.prune(settings)) == []
-    settings = replace(settings, keep_dead_letters_days=30)
+    settings = settings._replace(keep_dead_letters_days=30)
     for dry_run, left in ((True, 4), (False, 3)):
         (pruned,) = dead_letters.prune(settings, dry_run=dry_run)
         assert (pruned.what, pruned.count) == ("dead letters of the gateway", 1)

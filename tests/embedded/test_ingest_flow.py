@@ -273,7 +273,7 @@ def test_storing_a_batch_twice_publishes_the_same_event(settings):
 
 
 def test_unreachable_broker_leaves_the_batch_to_the_next_run(settings):
-    deaf = replace(settings, broker_url="http://127.0.0.1:9/broker")
+    deaf = settings._replace(broker_url="http://127.0.0.1:9/broker")
     with Source(BATCHES[:1]).serving() as source:
         with pytest.raises(ServiceUnavailable, match=r"tasador\.batch\.ingested"):
             ingest_one(deaf, source.url)
@@ -394,7 +394,7 @@ def test_a_batch_whose_rows_the_database_refuses_is_set_aside_and_can_be_tried_a
 @pytest.mark.filterwarnings("ignore:The _yaml extension module:DeprecationWarning")
 def test_ingest_flow_artifacts_and_card(settings, tmp_path, checkout, monkeypatch):
     with Source(BATCHES).serving() as source:
-        flow_settings = replace(settings, source_url=source.url)
+        flow_settings = settings._replace(source_url=source.url)
         code, output = Flow("ingest", flow_settings, tmp_path, checkout, "run").end()
         assert code == 0, output
         data = artifacts("IngestFlow", tmp_path, monkeypatch)
@@ -456,7 +456,7 @@ def test_ingest_flow_killed_at_a_step(settings, tmp_path, checkout, step, how):
     batches = raw_batches(2)
     blocked = inserts_blocked(settings) if step == "rows" else nullcontext()
     with Source(batches).serving() as source:
-        flow_settings = replace(settings, source_url=source.url)
+        flow_settings = settings._replace(source_url=source.url)
         if step == "start":
             source.go.clear()  # no answer until the flow is killed
         run_id = tmp_path / "run-id"
@@ -491,7 +491,7 @@ def test_ingest_flow_killed_at_a_step(settings, tmp_path, checkout, step, how):
 
 
 def test_ingest_flow_without_source_url(tmp_path, checkout, platform):
-    code, output = Flow("ingest", replace(platform, source_url=""), tmp_path, checkout, "run").end()
+    code, output = Flow("ingest", platform._replace(source_url=""), tmp_path, checkout, "run").end()
     assert code != 0
     assert ConfigurationError.__name__ in output
     assert "TASADOR_SOURCE_URL" in output

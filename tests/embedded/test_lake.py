@@ -1,6 +1,5 @@
 """The lake on a real S3 server."""
 
-from dataclasses import replace
 from uuid import uuid4
 
 import pyarrow as pa
@@ -20,7 +19,7 @@ def lake(platform):
 
 def test_ensure_buckets_creates_missing_ones_and_keeps_their_objects(platform):
     bucket = f"lake-{uuid4().hex[:12]}"
-    lake = Lake(replace(platform, bucket_raw=bucket))
+    lake = Lake(platform._replace(bucket_raw=bucket))
     with pytest.raises(TasadorError, match=bucket):
         lake.put_bytes(bucket, "object", b"content")
     lake.ensure_buckets()
@@ -95,8 +94,8 @@ def test_errors_name_the_object_or_the_setting(lake, platform, tmp_path):
     with pytest.raises(TasadorError, match="s3://bucket/key"):
         lake.get_bytes("data-raw/lake/text")
     with pytest.raises(StoreRefused, match="TASADOR_S3_SECRET_KEY"):
-        Lake(replace(platform, s3_secret_key="a-wrong-one")).get_bytes(text)
+        Lake(platform._replace(s3_secret_key="a-wrong-one")).get_bytes(text)
     with pytest.raises(ConfigurationError, match="TASADOR_S3_ACCESS_KEY"):
-        Lake(replace(platform, s3_access_key=""))
+        Lake(platform._replace(s3_access_key=""))
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
-        Lake(replace(platform, s3_endpoint="http://127.0.0.1:9")).get_bytes(text)
+        Lake(platform._replace(s3_endpoint="http://127.0.0.1:9")).get_bytes(text)

@@ -34,7 +34,7 @@ def settings(platform):
     """A database and buckets of the test alone, with three ingested batches."""
     with own_database(platform) as own:
         name = uuid4().hex[:12]
-        own = replace(own, bucket_raw=f"raw-{name}", bucket_clean=f"clean-{name}")
+        own = own._replace(bucket_raw=f"raw-{name}", bucket_clean=f"clean-{name}")
         Lake(own).ensure_buckets()
         ingest(own, 3)
         yield own
@@ -185,7 +185,7 @@ def test_flows_write_the_catalog_which_an_analyst_reads(settings):
     logins.ensure_logins(settings.database_url, PASSWORDS, {})
 
     def of(part):
-        return replace(settings, database_url=on(settings.database_url, part))
+        return settings._replace(database_url=on(settings.database_url, part))
 
     metadata = sync(of("flows")).metadata
     assert sync(of("flows")).added == 0
@@ -203,7 +203,7 @@ def test_flows_write_the_catalog_which_an_analyst_reads(settings):
 def test_a_platform_without_a_batch_stays_empty(platform):
     # Else a backup could not be restored to it.
     with own_database(platform) as own:
-        own = replace(own, bucket_clean=f"clean-{uuid4().hex[:12]}")
+        own = own._replace(bucket_clean=f"clean-{uuid4().hex[:12]}")
         Lake(own).ensure_buckets()
         assert sync(own) == Synced(added=0, files=0, rows=0, metadata="")
         assert run(own, "select * from lake.iceberg_namespace_properties") == []
@@ -266,9 +266,9 @@ def test_the_check_of_the_warehouse_knows_the_table(settings):
 
 def test_errors_say_what_is_wrong(settings):
     with pytest.raises(StoreRefused, match="TASADOR_S3_SECRET_KEY"):
-        sync(replace(settings, s3_secret_key="another"))
+        sync(settings._replace(s3_secret_key="another"))
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
-        sync(replace(settings, s3_endpoint="http://127.0.0.1:9"))
+        sync(settings._replace(s3_endpoint="http://127.0.0.1:9"))
     run(settings, "drop schema lake cascade")
     with pytest.raises(TasadorError, match="tasador db upgrade"):
         sync(settings)

@@ -44,7 +44,7 @@ def server(database):
         "create sequence loose",
     )
     logins.ensure_logins(database.database_url, PASSWORDS, {"mlflow": mlflow})
-    yield replace(database, mlflow_url=other)
+    yield database._replace(mlflow_url=other)
     run(database.database_url, f"drop database {mlflow} with (force)")
 
 
@@ -100,7 +100,7 @@ def test_web_signs_people_in_and_decides_but_removes_and_records_nothing(server,
 
 
 def test_flows_store_rows_and_search_parameters_but_change_no_table(server, tmp_path):
-    flows = replace(server, database_url=on(server.database_url, "flows"))
+    flows = server._replace(database_url=on(server.database_url, "flows"))
     with as_part(server, "flows") as warehouse, RowFiles(tmp_path) as files:
         warehouse.save_batch(records.make_batch(batch_id="own"))
         files.add(b"0" + b"\t\\N" * 13 + b"\n", b"", b"")
@@ -276,8 +276,7 @@ def test_an_owner_who_is_no_superuser_can_prepare_everything(platform, monkeypat
     monkeypatch.setattr(provision, "MLFLOW_DATABASE", f"{name}_mlflow")
     monkeypatch.setattr(provision, "prepare_buckets", lambda settings: None)
     host = urlsplit(platform.database_url).netloc.rpartition("@")[2]
-    settings = replace(
-        platform,
+    settings = platform._replace(
         database_url=f"postgresql://{name}:managed@{host}/{name}",
         database_roles=",".join(f"{part}:{password}" for part, password in own.items()),
         metaflow_service_url="",

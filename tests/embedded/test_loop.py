@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -279,7 +279,7 @@ def test_restore_after_the_loss_of_the_machine(served, new_home, tmp_path, monke
     home = new_home()
     monkeypatch.setenv("TASADOR_HOME", str(home))
     try:
-        restored = replace(alone, home=home)
+        restored = alone._replace(home=home)
         tasador(restored, "restore", str(folder))
         restored = Settings.load()
         assert restored.database_url != alone.database_url
@@ -329,7 +329,7 @@ def get_card(settings):
 
 def test_pending_flows_after_a_killed_pipeline(platform):
     with own_database(platform) as own:
-        own = replace(own, source_url="unused")
+        own = own._replace(source_url="unused")
         assert pending_flows(own) == []
         with Source([list(generate(3, "steady", 0, 50))]).serving() as source:
             batch = ingest_one(own, source.url).batch

@@ -24,7 +24,7 @@ from tests.kit.training import ready_to_train
 def world(platform):
     """Two promoted versions; the second one is champion. Yields the settings and both decisions."""
     with ready_to_train(platform) as settings, recording_broker() as (broker, _):
-        own = replace(settings, broker_url=broker)
+        own = settings._replace(broker_url=broker)
         planned = training.plan(own)
         result = training.search(own, planned, SearchOptions(trials=1, seed=0))
         first = training.judge(own, planned, training.fit(own, planned, result, seed=0)).record

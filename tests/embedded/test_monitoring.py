@@ -2,7 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -28,7 +28,7 @@ ROWS = 1_500
 def rising_market(platform):
     """A champion on the first batch of a market whose prices then rise by a quarter."""
     with own_database(platform) as own, recording_broker() as (broker, published):
-        own = replace(own, model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
+        own = own._replace(model_name=f"test-{uuid.uuid4().hex[:8]}", broker_url=broker)
         Lake(own).ensure_buckets()
         ingested(own, generate(3, "price-shift", 0, ROWS))
         planned = training.plan(own)
@@ -56,7 +56,7 @@ def record_predictions(settings, judgement, rows):
             model_name=version.model_name,
             model_version=version.version,
             model_digest=version.digest,
-            listing={k: v for k, v in asdict(listing).items() if k != "price"},
+            listing={k: v for k, v in listing._asdict().items() if k != "price"},
             price=float(price),
             intervals={},
             missing=list(listing.missing()),
@@ -75,7 +75,7 @@ def check_now(settings):
 
 def test_choose_without_a_champion(platform):
     with own_database(platform) as empty:
-        empty = replace(empty, model_name=f"test-{uuid.uuid4().hex[:8]}")
+        empty = empty._replace(model_name=f"test-{uuid.uuid4().hex[:8]}")
         assert verbs.choose(empty) is None
         assert verbs.due(empty) is False
         assert verbs.summary(None)[0] == "no_champion"
@@ -86,7 +86,7 @@ def test_choose_window_starts_with_the_champion(rising_market):
     case = verbs.choose(settings)
     assert case.champion.version == judgement.record.version
     assert case.since == judgement.record.decided_at
-    case = verbs.choose(replace(settings, monitor_days=0))
+    case = verbs.choose(settings._replace(monitor_days=0))
     assert case.since == case.until
 
 

@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -41,7 +40,7 @@ def stores_in(home):
     stores = Platform(home)
     try:
         with recording_broker() as (broker, _):
-            yield replace(stores.up_stores(), broker_url=broker)
+            yield stores.up_stores()._replace(broker_url=broker)
     finally:
         stores.down()
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -75,7 +74,7 @@ def test_up_starts_all_services_and_writes_endpoints(own):
 def test_card_server_starts_before_any_flow_has_run(own):
     whole, settings = own
     url = f"http://127.0.0.1:{free_port()}"
-    (cards,) = web_parts.daemons(replace(settings, cards_ingest_url=url))[:1]
+    (cards,) = web_parts.daemons(settings._replace(cards_ingest_url=url))[:1]
     daemons = Daemons(whole.home)
     assert daemons.start(cards)
     assert (cards.name, status_of(url)) == ("cards-ingest", 200)
@@ -98,7 +97,7 @@ def test_services_refuse_wrong_secrets(own):
         psycopg2.connect(f"postgresql://tasador:wrong@127.0.0.1:{port}/tasador")
     assert status_of(f"{settings.s3_endpoint}/{settings.bucket_raw}") in (400, 403)
     with pytest.raises(TasadorError):
-        Lake(replace(settings, s3_secret_key="wrong")).put_bytes(settings.bucket_raw, "x", b"1")
+        Lake(settings._replace(s3_secret_key="wrong")).put_bytes(settings.bucket_raw, "x", b"1")
     assert status_of(f"{settings.gateway_admin_url}/services") == 401
 
 
@@ -165,7 +164,7 @@ def test_deleted_experiment_says_how_to_restore_it(own):
     from mlflow import MlflowClient
 
     _, settings = own
-    registry = Registry(replace(settings, model_name="deleted"))
+    registry = Registry(settings._replace(model_name="deleted"))
     registry.open_run("t-1", "c-1")
     client = MlflowClient(settings.mlflow_url)
     experiment = client.get_experiment_by_name("deleted")

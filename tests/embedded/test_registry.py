@@ -15,7 +15,7 @@ from tests.kit.records import make_decision
 
 @pytest.fixture
 def settings(platform):
-    return replace(platform, model_name=f"test-{uuid.uuid4().hex[:8]}")
+    return platform._replace(model_name=f"test-{uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture
@@ -129,6 +129,6 @@ def test_quotation_mark_in_a_training_id_is_refused(settings):
 
 def test_mlflow_that_does_not_run(settings, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    gone = replace(settings, mlflow_url=f"http://127.0.0.1:{free_port()}")
+    gone = settings._replace(mlflow_url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StoreUnavailable, match="Connection refused"):
         Registry(gone).versions()

@@ -63,7 +63,7 @@ def parts(settings):
 
 
 def test_old_payloads_are_deleted_and_trainings_lose_nothing(ingested):
-    settings = replace(ingested, keep_payloads_days=30)
+    settings = ingested._replace(keep_payloads_days=30)
     lake, planned = Lake(settings), plan(settings)
     with Warehouse(settings.database_url) as warehouse:
         old, new = warehouse.batches()
@@ -87,7 +87,7 @@ def test_old_payloads_are_deleted_and_trainings_lose_nothing(ingested):
 
 
 def test_training_reads_a_sample_of_the_properties(ingested):
-    planned = plan(replace(ingested, training_rows=1_000))
+    planned = plan(ingested._replace(training_rows=1_000))
     assert planned.share == min(1.0, 1_000 / planned.rows)
     whole = training_frame(ingested, replace(planned, share=1.0))
     part = training_frame(ingested, replace(planned, share=0.5))
@@ -105,7 +105,7 @@ def test_batch_whose_ingestion_is_unfinished_keeps_its_payload(ingested):
 
 
 def test_old_predictions_comparisons_and_dead_letters_are_deleted(database):
-    settings = replace(database, keep_predictions_days=60, keep_dead_letters_days=60)
+    settings = database._replace(keep_predictions_days=60, keep_dead_letters_days=60)
     then = now() - OLD
     with Warehouse(settings.database_url) as warehouse:
         for name, at in (("old", then), ("new", now())):
@@ -148,7 +148,7 @@ def test_pruned_log_of_requests_leads_to_the_same_decisions(database):
     values = ", ".join(["%s"] * len(rows))
     columns = "source, group_number, day, begun_at, outcome, batch_number, batch_id"
     execute(database, f"insert into ops.fetches ({columns}) values {values}", *rows)
-    settings = replace(database, keep_fetches_days=30)
+    settings = database._replace(keep_fetches_days=30)
     with Warehouse(settings.database_url) as warehouse:
 
         def histories():
@@ -168,13 +168,13 @@ def test_pruned_log_of_requests_leads_to_the_same_decisions(database):
 
 
 def test_predictions_that_monitoring_or_reviews_read_are_not_deleted(database):
-    settings = replace(database, keep_predictions_days=7)
+    settings = database._replace(keep_predictions_days=7)
     with pytest.raises(ConfigurationError, match=r"_DAYS is 7, but monitoring .* raise it to 30"):
         pruned(settings)
-    settings = replace(settings, monitor_days=1, review_sample=20)
+    settings = settings._replace(monitor_days=1, review_sample=20)
     with pytest.raises(ConfigurationError, match=r"is 7, but reviews .* raise it to 14"):
         pruned(settings)
-    assert pruned(replace(settings, review_sample=0))["predictions"] >= 0
+    assert pruned(settings._replace(review_sample=0))["predictions"] >= 0
 
 
 def test_check_names_what_is_missing(platform):

@@ -186,7 +186,7 @@ def test_replayed_promotion_is_unchanged_and_older_one_superseded(world):
 
 def test_canary_steps_end_with_all_traffic(world):
     ensure(world)
-    rollout = replace(world.rollout, settings=replace(world.settings, canary="10:2.5,50:2.5"))
+    rollout = replace(world.rollout, settings=world.settings._replace(canary="10:2.5,50:2.5"))
     decision = world.decide(2)
     records = rollout.roll_out(promoted_by_decision(decision))
     assert [r.outcome for r in records] == ["serving", "serving"], records
@@ -215,7 +215,7 @@ class UnreachableCandidate(LocalBackend):
 def test_failing_canary_gives_its_traffic_back(world):
     good = ensure(world)
     with UnreachableCandidate(world.settings) as backend:
-        settings = replace(world.settings, canary="20:3")
+        settings = world.settings._replace(canary="20:3")
         rollout = replace(world.rollout, settings=settings, backend=backend)
         records = rollout.roll_out(promoted_by_decision(world.decide(2)))
     assert {r.outcome for r in records} == {"failed"}
@@ -427,10 +427,10 @@ def test_malformed_promotion_events_are_refused(world):
 
 
 def test_local_backend_reports_an_unreachable_gateway(world):
-    away = replace(world.settings, gateway_admin_url=f"http://127.0.0.1:{free_port()}/_admin")
+    away = world.settings._replace(gateway_admin_url=f"http://127.0.0.1:{free_port()}/_admin")
     with LocalBackend(away) as backend, pytest.raises(ServiceUnavailable, match="did not answer"):
         backend.state("predict")
-    stranger = replace(world.settings, gateway_token="wrong")
+    stranger = world.settings._replace(gateway_token="wrong")
     with LocalBackend(stranger) as backend, pytest.raises(RolloutError, match="401"):
         backend.state("predict")
 

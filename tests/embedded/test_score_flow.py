@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import uuid
-from dataclasses import replace
 
 import numpy as np
 import psycopg2
@@ -203,7 +202,7 @@ def test_refusals_name_what_is_wrong(settings, listings, tmp_path):
     with pytest.raises(ConfigurationError, match="--record is 'yes'; it must be on or off"):
         verbs.plan(settings, str(listings), record="yes")
     with pytest.raises(ConfigurationError, match="TASADOR_SCORE_RECORDING is 'yes'"):
-        verbs.plan(replace(settings, score_recording="yes"), str(listings))
+        verbs.plan(settings._replace(score_recording="yes"), str(listings))
     job = verbs.plan(settings, str(listings), part_bytes=PART, keys=["nothing"])
     with pytest.raises(TableError, match=r"in\.csv, part 0 has 0 columns nothing"):
         verbs.price(settings, job, [0])

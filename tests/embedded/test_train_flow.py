@@ -56,7 +56,7 @@ def test_failed_dossier_keeps_the_decision(settings, folder, tmp_path, checkout,
     run_id = tmp_path / "run-id"
     with recording_broker() as (broker, published), monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(broken))
-        own = replace(settings, broker_url=broker)
+        own = settings._replace(broker_url=broker)
         run = (*RUN, "--run-id-file", str(run_id))
         code, output = Flow("train", own, folder, checkout, *run).end()
     assert code == 0, output
@@ -80,7 +80,7 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
     from mlflow import MlflowClient  # imported for seconds
 
     with recording_broker() as (broker, published):
-        own = replace(settings, broker_url=broker)
+        own = settings._replace(broker_url=broker)
         code, output = Flow("train", own, folder, checkout, *RUN).end()
         assert code == 0, output
     first, second = history(settings)
@@ -98,7 +98,7 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
     # Only the promotion is signed, and a cluster loads only what is signed.
     assert lake.exists(f"{champion.uri}/{SIGNATURE}")
     assert not lake.exists(f"{registry.version(second.version).uri}/{SIGNATURE}")
-    strict = replace(settings, platform="cluster")
+    strict = settings._replace(platform="cluster")
     check_readable(champion.uri, champion.digest, strict)
     lake.put_bytes(*split(f"{champion.uri}/{SIGNATURE}"), b"{}")
     with pytest.raises(SignatureError, match="cannot be read"):
@@ -186,7 +186,7 @@ def test_rollback_promotes_an_older_version(settings):
     registry = Registry(settings)
     registry.set_champion(second)
     # An unavailable broker does not undo the decision: a failed command would be repeated.
-    record, announce_error = rollback.roll_back(replace(settings, broker_url="http://127.0.0.1:9/"))
+    record, announce_error = rollback.roll_back(settings._replace(broker_url="http://127.0.0.1:9/"))
     assert "http://127.0.0.1:9/ did not take it" in announce_error
     assert (record.version, record.decision, record.champion_version) == (1, "rolled_back", 2)
     assert record.promotion > second.promotion
@@ -197,11 +197,11 @@ def test_rollback_promotes_an_older_version(settings):
     with pytest.raises(RolloutError, match="is the one in service already"):
         rollback.roll_back(settings, 1)
     with recording_broker() as (broker, published):
-        forth, announce_error = rollback.roll_back(replace(settings, broker_url=broker))
+        forth, announce_error = rollback.roll_back(settings._replace(broker_url=broker))
     assert (forth.version, announce_error) == (2, "")
     assert published == [("tasador.model.promoted", f"decision-{forth.promotion}")]
     # An invalid address does not undo it either.
-    back, announce_error = rollback.roll_back(replace(settings, broker_url="nowhere"))
+    back, announce_error = rollback.roll_back(settings._replace(broker_url="nowhere"))
     assert (back.version, "'nowhere' is not an http(s) URL" in announce_error) == (1, True)
 
 

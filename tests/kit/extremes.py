@@ -1,6 +1,5 @@
 """Extremes of every field, one and two at a time, and the prices of what is nearest to them."""
 
-from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -45,7 +44,7 @@ def homes_of(shown, places):
 def assert_no_price_is_absurd(bundle, shown, homes):
     """Each corner of each home: at most 3 times the highest, and at least a third of the lowest,
     price of its nearest comparables, and within its own intervals."""
-    listings = [replace(home, **corner) for home in homes for corner in CORNERS]
+    listings = [home._replace(**corner) for home in homes for corner in CORNERS]
     predictions = bundle.predict(arrays_of(listings))
     lowest, highest = price_range_of_nearest(bundle, shown, listings)
     assert (predictions.price <= 3 * highest).all()

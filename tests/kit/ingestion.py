@@ -4,7 +4,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ def own_database(platform: Settings) -> Iterator[Settings]:
     try:
         with admin.cursor() as cursor:
             cursor.execute(f"create database {name} template {_migrated(platform, cursor)}")
-            yield replace(platform, database_url=_url(platform, name))
+            yield platform._replace(database_url=_url(platform, name))
             cursor.execute(f"drop database {name} with (force)")
     finally:
         admin.close()

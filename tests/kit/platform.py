@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -41,8 +40,8 @@ def running_platform(home: Path, **environment: str) -> Iterator[Settings]:
     Child processes have the ``environment`` too.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for field in fields(Settings):
-            patch.delenv(f"TASADOR_{field.name.upper()}", raising=False)
+        for name in Settings._fields:
+            patch.delenv(f"TASADOR_{name.upper()}", raising=False)
         for name, value in {"TASADOR_HOME": str(home), **environment}.items():
             patch.setenv(name, value)
         whole = Platform(home)

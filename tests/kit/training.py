@@ -2,7 +2,6 @@
 
 import uuid
 from contextlib import contextmanager
-from dataclasses import replace
 
 from tasador.stores.lake import Lake
 from tasador.training import verbs
@@ -22,7 +21,7 @@ def ready_to_train(platform):
     """
     with own_database(platform) as own, recording_broker() as (broker, _):
         name = f"test-{uuid.uuid4().hex[:8]}"
-        own = replace(own, model_name=name, broker_url=broker, dossier_rotations=2)
+        own = own._replace(model_name=name, broker_url=broker, dossier_rotations=2)
         Lake(own).ensure_buckets()
         with Source(BATCHES).serving() as source:
             ingest_all(own, source.url)
