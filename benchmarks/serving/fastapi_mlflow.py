@@ -27,7 +27,6 @@ from pydantic import BaseModel
 
 from tasador.arrays import Array
 from tasador.listings.table import columns_of
-from tasador.model import bundle as bundle_module
 from tasador.model.bundle import Bundle
 from tasador.model.manifest import MODEL, SPREAD
 
@@ -74,10 +73,6 @@ def _load(path: Path) -> tuple[xgboost.Booster, xgboost.Booster]:
     return load(1), load(os.cpu_count())
 
 
-# The package parallelises by itself.
-bundle_module._THREADS = 1
-
-
 class Price(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """The bundle as a pyfunc: a frame of listings in, a frame of prices and bounds out."""
 
@@ -88,7 +83,8 @@ class Price(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> pd.DataFrame:
         """Price every row."""
-        predictions = self.bundle.predict(columns_of(model_input))
+        # The package parallelises by itself.
+        predictions = self.bundle.predict(columns_of(model_input), threads=1)
         bounds = {f"low_{level}": low for level, low in predictions.low.items()}
         bounds |= {f"high_{level}": high for level, high in predictions.high.items()}
         return pd.DataFrame({"price": predictions.price, **bounds})

@@ -147,15 +147,15 @@ class Bundle:
         price, spread = (contents[file] for file in FILLED)
         return StoredTrees(read_trees(contents[TREES], folder / TREES), (price, spread))
 
-    def predict(self, columns: InputColumns) -> Predictions:
-        """Price every row of a table; any value may be missing."""
+    def predict(self, columns: InputColumns, *, threads: int = _THREADS) -> Predictions:
+        """Price every row of a table by up to so many threads; any value may be missing."""
         read, absent = self.encoders.parse(columns), absent_of(columns)
         # Neighbours have the same comparables, so a chunk of them reads less memory.
         order = np.argsort(read.codes.zips)
         chunks = in_chunks(
             lambda rows: self._log_prices(read.take(order[rows])),
             len(order),
-            _THREADS,
+            threads,
             _ROWS_PER_THREAD,
         )
         log_price, log_size, known, moved, priced_as, zip_state = (

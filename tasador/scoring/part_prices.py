@@ -23,13 +23,13 @@ from tasador.model.intervals import LEVELS
 from tasador.model.model_ref import ModelRef
 from tasador.model.predictions import Predictions
 from tasador.model.value_warnings import warnings_of
+from tasador.scoring.block_threads import AT_ONCE, worked
 from tasador.scoring.blocks import Block
 from tasador.scoring.parts import Part
 from tasador.scoring.price_file import (
     OpenListings,
     ReadBlock,
     ScoreSummary,
-    ahead,
     open_listings,
     read_blocks,
 )
@@ -125,6 +125,12 @@ def price_part(
     writer = csv.writer(rows, lineterminator="\n") if rows is not None else None
     done = 0
 
+    def price(read: ReadBlock) -> tuple[Predictions, float]:
+        began = time.perf_counter()
+        predictions = pricing.bundle.predict(read.columns, threads=1)
+        seconds = time.perf_counter() - began
+        return predictions, round(seconds * 1000 / max(1, read.listings), 3)
+
     def write(read: ReadBlock, predictions: Predictions, latency_ms: float) -> None:
         nonlocal done
         keys = {
@@ -153,10 +159,7 @@ def price_part(
         ThreadPoolExecutor(1, "write") as thread,
     ):
         last = thread.submit(lambda: None)
-        for read in ahead(read_blocks(listings)):
-            began = time.perf_counter()
-            predictions = pricing.bundle.predict(read.columns)
-            latency_ms = round((time.perf_counter() - began) * 1000 / max(1, read.listings), 3)
+        for read, (predictions, latency_ms) in worked(price, read_blocks(listings), AT_ONCE):
             last.result()
             last = thread.submit(write, read, predictions, latency_ms)
         last.result()

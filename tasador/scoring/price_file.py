@@ -5,11 +5,11 @@ A block of rows at a time is read, priced and written by column, so memory is bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,10 @@ from tasador.model.confidence import CLASSES
 from tasador.model.intervals import LEVELS
 from tasador.model.value_warnings import warnings_of
 from tasador.progress import Progress
+from tasador.scoring.block_threads import AT_ONCE, worked
 from tasador.scoring.blocks import Block, Table, open_table
 from tasador.scoring.lines import OUTPUT, PricedRows, header_line, output_lines, placed
 from tasador.scoring.number_texts import NumberText, as_numbers
-
-T = TypeVar("T")
 
 # Prices a table of any size.
 Pricer = Callable[[InputColumns], PricedRows]
@@ -98,7 +97,7 @@ def score_csv(
     bundle = Bundle.load(bundle_folder)
 
     def price(table: InputColumns) -> PricedRows:
-        p = bundle.predict(table)
+        p = bundle.predict(table, threads=1)
         patterns, of_row = p.missing_patterns
         missing = TextColumn([";".join(names) for names in patterns], of_row)
         warnings = warnings_of(table, p, bundle.encoders)
@@ -108,7 +107,9 @@ def score_csv(
         fsd, classes, _ = p.confidence
         return priced._replace(fsd=fsd, classes=TextColumn(CLASSES, classes))
 
-    return price_csv(price, csv_path, out, keys=keys, strict=strict, progress=progress)
+    return price_csv(
+        price, csv_path, out, keys=keys, strict=strict, progress=progress, at_once=AT_ONCE
+    )
 
 
 def price_csv(
@@ -121,6 +122,7 @@ def price_csv(
     most: int | None = None,
     number_text: NumberText | None = None,
     progress: Progress | None = None,
+    at_once: int = 1,
 ) -> ScoreSummary:
     """Price the rows of a CSV or Parquet file in order, and return what was read.
 
@@ -132,7 +134,8 @@ def price_csv(
     listing: it has its problem and no price. The price and columns other than a listing's are
     ignored. With ``strict`` nothing is written if a row has problems.
 
-    ``number_text`` says which number a text means, where people wrote the file.
+    ``number_text`` says which number a text means, where people wrote the file. ``pricer`` is
+    called in ``at_once`` threads.
 
     ``out`` is complete or unchanged. A text that a spreadsheet would take for a formula gets an
     apostrophe before it.
@@ -143,6 +146,10 @@ def price_csv(
     listings = open_listings(csv_path, keys)
     summary = listings.summary
     written = 0
+
+    def price(read: ReadBlock) -> PricedRows | None:
+        useless = strict and summary.rows_with_problems
+        return None if useless else _priced(pricer, read)
 
     def write(file: IO[bytes], read: ReadBlock, priced: PricedRows | None) -> None:
         nonlocal written
@@ -160,9 +167,8 @@ def price_csv(
             # Threads read the next block, and write the last one.
             with part.open("wb") as file, ThreadPoolExecutor(1, "write") as writer:
                 last: Future[object] = writer.submit(file.write, header_line(keys))
-                for read in ahead(read_blocks(listings, most, number_text)):
-                    useless = strict and summary.rows_with_problems
-                    priced = None if useless else _priced(pricer, read)
+                blocks = read_blocks(listings, most, number_text)
+                for read, priced in worked(price, blocks, at_once):
                     last.result()
                     last = writer.submit(write, file, read, priced)
                 last.result()
@@ -286,13 +292,3 @@ def _count(problem: FieldProblem, where: str, summary: ScoreSummary) -> None:
         says = f"{where}: {name} {problem.reason} ({problem.value!r})"
         summary.examples[name] = says
         summary.first_problem = summary.first_problem or says
-
-
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """The items; a thread makes the next one while the caller uses one."""
-    iterator = iter(items)
-    with ThreadPoolExecutor(1, "read") as pool:
-        coming = pool.submit(next, iterator, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, iterator, None)
-            yield item
