@@ -13,8 +13,9 @@ from tasador.model.confidence import WITHIN
 
 # Begins the names of the counts of rows, and of those in their intervals.
 COVERED = "covered:"
-# The fewest rows of a band, a state, a status or a class, all seeds together, that count.
-CELL = 300
+# The fewest rows of a band, a state, a status or a class that count: of all seeds together, and of
+# three where there are more, since more seeds tell chance from a fault.
+CELL, _CELL_SEEDS = 300, 3
 # Compared with a constant relative interval, price / k to price x k, and with the narrowest one.
 WIDTHS = {
     "width dollars": "mean in dollars, relative to a constant one",
@@ -81,9 +82,9 @@ def summary(figures: Figures) -> str:
         if shares:
             for at, what in ((min, "lowest"), (max, "highest")):
                 cell = at(shares, key=shares.__getitem__)
-                mean[cell] = shares[cell]
+                mean[cell], rows = shares[cell]
                 met = abs(mean[cell] - 0.9) <= 0.025
-                what = f"{what} coverage of a band, a state, a status or a class: {cell}"
+                what = f"{what} coverage of a band, state, status or class: {cell} ({rows:,} rows)"
                 row(what, cell, "none", "87.5 % to 92.5 %", met, percent)
         for name, what in WIDTHS.items():
             row(f"its width, {what}", name, "none", "≤ 0.75", mean[name] <= 0.75)
@@ -129,11 +130,14 @@ def summary(figures: Figures) -> str:
     return "\n\n".join(parts)
 
 
-def _shares_covered(figures: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The coverage of each cell with CELL rows, all seeds together, by its kind and name."""
-    shares = {}
-    for name, counts in figures.items():
-        if name.startswith(f"{COVERED} rows ") and sum(counts) >= CELL:
-            cell = name.removeprefix(f"{COVERED} rows ")
-            shares[cell] = sum(figures[f"{COVERED} inside {cell}"]) / sum(counts)
-    return shares
+def _shares_covered(figures: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, int]]:
+    """The coverage of each cell with CELL rows and its rows, by its kind and name."""
+    prefix = f"{COVERED} rows "
+    cells = {n.removeprefix(prefix): c for n, c in figures.items() if n.startswith(prefix)}
+    seeds = max(map(len, cells.values()), default=0)
+    fewest = CELL * max(seeds, _CELL_SEEDS) / _CELL_SEEDS
+    return {
+        cell: (sum(figures[f"{COVERED} inside {cell}"]) / sum(counts), int(sum(counts)))
+        for cell, counts in cells.items()
+        if sum(counts) >= fewest
+    }
