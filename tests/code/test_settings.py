@@ -42,6 +42,16 @@ def test_mounted_secret_wins_and_is_read_again(tmp_path):
         Settings.load({**environ, "TASADOR_SETTINGS": str(tmp_path / "gone")})
 
 
+def test_secrets_are_not_printed(tmp_path):
+    secrets = [name for name in Settings._fields if "key" in name or name.endswith("_token")]
+    settings = Settings(tmp_path, database_url="hunter2")._replace(
+        **dict.fromkeys(secrets, "hunter2")
+    )
+    for printed in (repr(settings), str(settings), f"{settings}", f"{[settings]}"):
+        assert "hunter2" not in printed
+        assert str(tmp_path) in printed
+
+
 def test_no_secret_has_a_default():
     for name, default in Settings._field_defaults.items():
         if any(word in name for word in ("key", "token", "url", "endpoint")):
