@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from tasador.errors import TasadorError
 from tasador.machine.environment import for_child
@@ -17,6 +19,7 @@ from tasador.settings import CHECKOUT, Settings
 # Whose names Metaflow and getpass give to who started a training.
 _USER = ("SUDO_USER", "USERNAME", "USER", "LOGNAME")
 _LOCK = "next-batch.lock"
+_PAUSES = (0.0, 0.05, 0.1, 0.2)  # seconds before each attempt to take it
 _COMMAND = (sys.executable, "-m", "tasador", "pipeline", "--batches", "1")
 
 
@@ -37,6 +40,18 @@ def is_ingesting(settings: Settings) -> bool:
     return False
 
 
+def _is_locked(lock: IO[str]) -> bool:
+    """Take the lock; False while a batch holds it. ``is_ingesting`` holds it for a moment only."""
+    for pause in _PAUSES:
+        time.sleep(pause)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False
+
+
 def start_next_batch(settings: Settings, by: str, command: Sequence[str] = _COMMAND) -> Path:
     """Ingest the next batch, and run the flows that it starts; returns the log at once.
 
@@ -52,10 +67,8 @@ def start_next_batch(settings: Settings, by: str, command: Sequence[str] = _COMM
     log.parent.mkdir(parents=True, exist_ok=True)
     environ = for_child(settings.home, os.environ, **dict.fromkeys(_USER, by))
     with (settings.home / _LOCK).open("w") as lock, log.open("ab") as output:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise TasadorError(f"the next batch is being ingested already: see {log}") from None
+        if not _is_locked(lock):
+            raise TasadorError(f"the next batch is being ingested already: see {log}")
         # The child inherits the lock, and holds it until it and all its flows have ended.
         child = subprocess.Popen(
             list(command),

@@ -1,6 +1,8 @@
 """The next batch, started in the background from the web app."""
 
+import fcntl
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,15 @@ def test_next_batch_is_started_once_and_in_the_name_of_who_started_it(tmp_path):
 
     wait_for(starts, 20)
     wait_for(lambda: log.read_text() == "ana ana\nagain\n", 20)
+
+
+def test_a_look_at_the_lock_keeps_no_batch_from_starting(tmp_path):
+    settings = Settings(home=tmp_path, **URLS)
+    with (tmp_path / "next-batch.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        log = start_next_batch(settings, "ana", [sys.executable, "-c", "print('begun')"])
+    wait_for(lambda: log.read_text() == "begun\n", 20)
 
 
 def test_next_batch_needs_this_machine_and_a_source(tmp_path):
