@@ -94,6 +94,8 @@ _ESTIMATE = {
     "{tenth} se estimó con un error de hasta el 10 % y el {fifth}, de hasta el 20 %; el {low} "
     "quedó más de un 15 % por debajo de su precio y el {high}, más de un 15 % por encima.",
     "Place not given": "Lugar sin indicar",
+    "Priced as land, since neither the size nor the bedrooms are given.": "Se valora como terreno, "
+    "porque no se indican ni la superficie ni los dormitorios.",
     "Prices of such homes lie within {ranges}.": "Los precios de viviendas como esta están entre "
     "{ranges}.",
     "The estimate is {what}": "La estimación es {what}",

@@ -105,6 +105,14 @@ def test_what_is_not_known_is_said():
     assert "no home is comparable" in text_of(nowhere)
 
 
+def test_land_is_said_to_be_priced_as_land():
+    said = "Priced as land, since neither the size nor the bedrooms are given."
+    for absent, is_land in ((["house_size", "bed"], True), (["house_size"], False), ([], False)):
+        listing = {**PREDICTION.listing, **dict.fromkeys(absent)}
+        page = text_of(report(replace(PREDICTION, listing=listing), EXPLANATION, "", ORIGIN))
+        assert (said in page) == is_land, absent
+
+
 def test_long_lists_are_cut():
     warned = replace(PREDICTION, warnings=[f"warning {n}" for n in range(100)])
     many = Origin(
