@@ -258,8 +258,11 @@ def guests(rows, scenario):
 SKIP_KNOWN = """
 import httpx
 query = {"group_number": settings.source_group, "day": settings.source_day}
-for _ in warehouse.batches():
-    httpx.get("http://source:8000/data", params=query, timeout=60).raise_for_status()
+# The node may refuse the Service's connections for a moment after the pod is ready.
+transport = httpx.HTTPTransport(retries=6)
+with httpx.Client(base_url="http://source:8000", transport=transport, timeout=60) as source:
+    for _ in warehouse.batches():
+        source.get("/data", params=query).raise_for_status()
 report(True)
 """
 
