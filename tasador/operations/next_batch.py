@@ -40,7 +40,7 @@ def is_ingesting(settings: Settings) -> bool:
     return False
 
 
-def _is_locked(lock: IO[str]) -> bool:
+def _take(lock: IO[str]) -> bool:
     """Take the lock; False while a batch holds it. ``is_ingesting`` holds it for a moment only."""
     for pause in _PAUSES:
         time.sleep(pause)
@@ -67,7 +67,7 @@ def start_next_batch(settings: Settings, by: str, command: Sequence[str] = _COMM
     log.parent.mkdir(parents=True, exist_ok=True)
     environ = for_child(settings.home, os.environ, **dict.fromkeys(_USER, by))
     with (settings.home / _LOCK).open("w") as lock, log.open("ab") as output:
-        if not _is_locked(lock):
+        if not _take(lock):
             raise TasadorError(f"the next batch is being ingested already: see {log}")
         # The child inherits the lock, and holds it until it and all its flows have ended.
         child = subprocess.Popen(

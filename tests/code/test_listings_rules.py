@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasador.listings.listing import COLUMNS, Listing
 from tasador.listings.rules import BLANK, KINDS, MISSING_TEXTS, RULES
 from tasador.listings.states import STATE_NAMES, state_name
 from tasador.listings.value_reader import read_value
@@ -39,6 +40,10 @@ def missing_list():
 def test_page_shows_the_rules(part):
     """If this fails, paste the expected text into docs/listings.md."""
     assert part() in PAGE.read_text(), f"docs/listings.md lacks\n{part()}"
+
+
+def test_a_listing_has_the_columns_of_the_rules_in_their_order():
+    assert Listing._fields == COLUMNS
 
 
 def examples():
