@@ -8,7 +8,7 @@ python flows/train.py card view dossier
 
 from typing import Any
 
-from tasador.flowkit import main, prepare, report_progress, say
+from tasador.flowkit import main, person, prepare, report_progress, say
 from tasador.operations.steps import load_settings
 
 if __name__ == "__main__":
@@ -76,7 +76,7 @@ class TrainFlow(FlowSpec):
         )
         # Metaflow sets ``trigger`` only in runs that an event started.
         by_event = getattr(current, "trigger", None) is not None
-        started_by = self.started_by or ("event" if by_event else current.username)
+        started_by = self.started_by or ("event" if by_event else person(current.username))
         self.planned = plan(settings, self.correlation_id, started_by)
         self.views = None
         if self.options.tasks > 1:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LOG = logging.getLogger("tasador.flow")
+# The user of a run that root starts, for Metaflow.
+_FOR_ROOT = "tasador"
 # Metaflow's pages request a font from Google. A card loads nothing from elsewhere.
 WEB_FONTS = re.compile(r"""@import\s*(?:url\()?"https://fonts\.googleapis\.com[^"]*"\)?;""")
 # The names of colours are those of Metaflow's main.css. Plots are images on white.
@@ -88,6 +90,14 @@ def _set_defaults(values: dict[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
+def person(username: str) -> str:
+    """The user who started a run, by Metaflow's name for the user (see ``main`` for root)."""
+    from tasador.machine.environment import UNKNOWN, whoami
+
+    user = whoami() if username == _FOR_ROOT else username
+    return username if user == UNKNOWN else user
+
+
 def main(flow: type) -> None:
     """Run the flow's command line."""
     from metaflow import metaflow_config
@@ -102,7 +112,7 @@ def main(flow: type) -> None:
     # Metaflow refuses to run for root without a user name. This process has read the variable on
     # import; the processes of the steps will read it.
     if get_username() is None:
-        os.environ["METAFLOW_USER"] = metaflow_config.USER = "tasador"
+        os.environ["METAFLOW_USER"] = metaflow_config.USER = _FOR_ROOT
     # ruff checks the flows. Without pylint, Metaflow would print a warning on every run.
     os.environ.setdefault("METAFLOW_PYLINT", "false")
     # A step makes its card once, at its end. One that could change before would cost a second

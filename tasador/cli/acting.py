@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
+
+import typer
 
 from tasador.settings import Settings
+
+
+def _named(context: typer.Context, by: str) -> str:
+    source = context.get_parameter_source("by")
+    if source is not None and source.name == "COMMANDLINE" and not by.strip():
+        raise typer.BadParameter("is empty: name who decides, or leave --by out for your user name")
+    return by.strip()
+
+
+By = Annotated[str, typer.Option(help="Who decides; default: your user name.", callback=_named)]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasador.cli.acting import acting
+from tasador.cli.acting import By, acting
 from tasador.cli.output import print_json
 from tasador.machine.reachable import require_running
 from tasador.settings import Settings
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tasador.rollout.approval import Answered
 
 Version = Annotated[int, typer.Argument(help="The version that waits; `tasador models` lists it.")]
-By = Annotated[str, typer.Option(help="Who decides; default: your user name.")]
 Digest = Annotated[
     str, typer.Option(help="First digits of the digest, if several versions have the number.")
 ]

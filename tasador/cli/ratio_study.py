@@ -57,7 +57,7 @@ def ratio_study(
     from tasador.operations.ratio_study import study_csv
 
     if html is not None:
-        _check_writable(html)
+        _check_writable(html, csv, census)
     with stages(quiet=format_ is Format.json) as progress:
         result = study_csv(bundle, csv, rows.value, Settings.load(), progress, census)
     if html is not None:
@@ -115,11 +115,14 @@ def _print(result: CsvStudy, csv: Path) -> None:
         console.print(f"- {note}")
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(path: Path, *read: Path | None) -> None:
     from tasador.errors import ConfigurationError
+    from tasador.machine.files import is_same_file
 
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ConfigurationError(f"--html {path}: name a file in an existing folder")
+    if any(each is not None and is_same_file(path, each) for each in read):
+        raise ConfigurationError(f"--html {path} is a file that is read: name another one")
 
 
 def _write_page(path: Path, result: CsvStudy, csv: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from tasador.cli.acting import By
 from tasador.cli.output import print_json
 from tasador.machine.reachable import require_running
 from tasador.settings import MOST_REVIEWS, Settings
@@ -71,7 +72,7 @@ def record(
         typer.Option(help="What you think of the price."),
     ],
     note: Annotated[str, typer.Option(help="Why; needed unless you accept.")] = "",
-    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+    by: By = "",
 ) -> None:
     """Record your verdict on a drawn prediction. It cannot be changed."""
     settings = require_running(Settings.load(), "database_url")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tasador.cli.acting import acting
+from tasador.cli.acting import By, acting
 from tasador.cli.output import print_json
 from tasador.machine.reachable import require_running
 from tasador.settings import Settings
@@ -20,7 +20,7 @@ app = typer.Typer(
 @app.command()
 def pause(
     reason: Annotated[str, typer.Option(help="Why; shown by status, doctor and the web app.")],
-    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+    by: By = "",
 ) -> None:
     """Stop rollouts: promotions wait, and traffic that was split by hand stays."""
     settings = require_running(Settings.load(), "database_url")
@@ -33,7 +33,7 @@ def pause(
 
 @app.command()
 def resume(
-    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+    by: By = "",
 ) -> None:
     """Continue with rollouts; the newest promotion is brought into service."""
     settings = require_running(Settings.load().require("broker_url"), "database_url")
@@ -51,7 +51,7 @@ def resume(
 
 @app.command()
 def retry(
-    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+    by: By = "",
 ) -> None:
     """Try the newest promotion now, instead of when reload would."""
     settings = require_running(Settings.load().require("broker_url"), "database_url")
@@ -95,7 +95,7 @@ def shadow(
     digest: Annotated[
         str, typer.Option(help="First digits of the digest, if several versions have the number.")
     ] = "",
-    by: Annotated[str, typer.Option(help="Who; default: your user name.")] = "",
+    by: By = "",
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Mirror live requests to a version at 0 % of the traffic, and compare.

@@ -47,6 +47,11 @@ class TableError(TasadorError):
 
 def is_parquet(path: Path) -> bool:
     """Whether the file begins like a Parquet file; raises TableError if it cannot be read."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise TableError(
+            f"{path} is a pipe or a device, and listings are read more than once: save them as a "
+            "file first"
+        )
     try:
         with path.open("rb") as file:
             return file.read(len(_PARQUET)) == _PARQUET

@@ -125,14 +125,18 @@ def metaflow_folder(home: Path) -> Path:
     return home / ".metaflow"
 
 
+# The user of a process for whom the system has no name.
+UNKNOWN = "unknown"
+
+
 def whoami() -> str:
-    """The user that runs this process; "unknown" where the system has no name."""
+    """The user that runs this process, or UNKNOWN."""
     import getpass  # not needed to start a process
 
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        return "unknown"
+        return UNKNOWN
 
 
 def named(*names: str) -> str:

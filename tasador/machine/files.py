@@ -104,6 +104,11 @@ def whole_folder(path: Path, last: str) -> Iterator[Path]:
             shutil.rmtree(part)
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one existing file, also by links; a device or a pipe is none."""
+    return one.is_file() and other.is_file() and one.samefile(other)
+
+
 def is_special(path: Path) -> bool:
     """Whether the path is an open file of this process, a device or a pipe: nothing to replace."""
     if _descriptor(path) is not None:

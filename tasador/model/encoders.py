@@ -47,6 +47,7 @@ from tasador.model.own_features import (
 from tasador.model.places import (
     BASE_REGRESSION,
     PREMIUM_REGRESSION,
+    ZIP_PREFIX,
     Located,
     Location,
     Places,
@@ -225,7 +226,7 @@ class Encoders(NamedTuple):
             neighbours=neighbours,
             premium_regression=regressions[PREMIUM_REGRESSION],
             unknown_categories=self.unknown_categories_of_one(listing, codes, location),
-            zip_state=self.zip_state_of_one(codes, location),
+            zip_state=self.zip_state_of_one(listing.zip_code, codes, location),
             leaned=leaned,
         )
 
@@ -250,14 +251,20 @@ class Encoders(NamedTuple):
 
     def zip_state(self, codes: Codes, located: Located) -> Array:
         """The state of each row's zip code where its own state is another one [n]; -1 elsewhere."""
-        of_zip = np.where(located.zip_known, self.places.state[located.area], NOT_KNOWN)
+        # The postal service gives a state whole prefixes.
+        by_prefix = self.places.state_of_prefix[codes.zips // ZIP_PREFIX]
+        by_prefix = np.where(codes.zips >= 0, by_prefix, NOT_KNOWN)
+        of_zip = np.where(located.zip_known, self.places.state[located.area], by_prefix)
         return np.where((codes.state >= 0) & (of_zip != codes.state), of_zip, NOT_KNOWN)
 
-    def zip_state_of_one(self, codes: CodesOfOne, location: Location) -> int:
+    def zip_state_of_one(self, zip_code: str | None, codes: CodesOfOne, location: Location) -> int:
         """``zip_state`` of one listing."""
-        if not location.zip_known or codes.state < 0:
+        if zip_code is None or codes.state < 0:
             return NOT_KNOWN
-        of_zip = int(self.places.state[location.area])
+        if location.zip_known:
+            of_zip = int(self.places.state[location.area])
+        else:
+            of_zip = int(self.places.state_of_prefix[int(zip_code) // ZIP_PREFIX])
         return NOT_KNOWN if of_zip == codes.state else of_zip
 
     def unknown_categories(self, absent: Mapping[str, Array], codes: Codes) -> Array:

@@ -26,6 +26,8 @@ from tasador.model.features import (
 )
 
 _ZIP_CODES = 100_000
+# So many zip codes begin with the same three digits.
+ZIP_PREFIX = 100
 _NOWHERE = [math.nan] * len(REACHES_KM)
 _NO_COORDINATES = [math.nan] * len(COORDINATES)
 # The regressions of a place: that of its state, then those of SCALES.
@@ -95,6 +97,18 @@ class Places:
         table = np.full(_ZIP_CODES, NOT_KNOWN, dtype=np.int32)
         table[self.codes] = np.arange(len(self.codes))
         return table
+
+    @cached_property
+    def state_of_prefix(self) -> Array:
+        """The state of the listings whose zip codes begin with the same three digits [1,000]; -1
+        for none, or for several states."""
+        own = self.distance == 0.0
+        prefixes, states = self.codes[own] // ZIP_PREFIX, self.state[self.near[own]]
+        lowest = np.full(_ZIP_CODES // ZIP_PREFIX, np.iinfo(np.int32).max)
+        highest = np.full(_ZIP_CODES // ZIP_PREFIX, NOT_KNOWN)
+        np.minimum.at(lowest, prefixes, states)
+        np.maximum.at(highest, prefixes, states)
+        return np.where(lowest == highest, highest, NOT_KNOWN)
 
     def locate(self, zips: Array, city_area: Array, state: Array) -> Located:
         """Where rows are, by zip code, else by the area of their city, ``city_area`` [n].

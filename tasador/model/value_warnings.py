@@ -45,7 +45,10 @@ def warnings_of_one(listing: Listing, encoded: EncodedListing, encoders: Encoder
     if encoded.zip_state >= 0:
         warnings.append(_elsewhere(listing.zip_code, listing.state, encoded.zip_state, encoders))
     unknown = encoded.unknown_categories
-    return [*warnings, *(_unknown(name, getattr(listing, name)) for name in unknown)]
+    return [
+        *warnings,
+        *(_unknown(name, getattr(listing, name), listing.state) for name in unknown),
+    ]
 
 
 def warnings_of(
@@ -70,13 +73,14 @@ def warnings_of(
         warnings[row].append(_elsewhere(*names, state, encoders))
     for name, rows in zip(CATEGORIES, predictions.unknown_categories.T, strict=True):
         for row in np.flatnonzero(rows).tolist():
-            warnings[row].append(_unknown(name, columns[name][row]))
+            warnings[row].append(_unknown(name, columns[name][row], columns["state"][row]))
     return dict(sorted(warnings.items()))
 
 
 def _out_of_range(name: str, value: float, ranges: Ranges) -> str:
     low, high = ranges[name]
-    return f"{name} {value:,g} is outside the training range ({low:,g} to {high:,g})"
+    ends = f"{_number(low)} to {_number(high)}"
+    return f"{name} {_number(value)} is outside the training range ({ends})"
 
 
 def _is_strange(year: float, ranges: Ranges) -> bool:
@@ -108,10 +112,20 @@ def _together(given: Iterable[float], priced_as: Iterable[float]) -> list[str]:
     ]
     if not moved:
         return []
-    values = _listed([f"{name} {value:,g}" for name, value, _ in moved])
-    others = _listed([f"{other:,.3g}" if other < 100 else f"{other:,.0f}" for _, _, other in moved])
+    values = _listed([f"{name} {_number(value)}" for name, value, _ in moved])
+    others = _listed(
+        [
+            f"{name} {other:,.3g}" if other < 100 else f"{name} {other:,.0f}"
+            for name, _, other in moved
+        ]
+    )
     together = "together are" if len(moved) > 1 else "is"
     return [f"{values} {together} beyond the listings around it: priced as {others}"]
+
+
+def _number(value: float) -> str:
+    """Six digits, and all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,g}"
 
 
 def _listed(names: list[str]) -> str:
@@ -123,5 +137,7 @@ def _elsewhere(zip_code: Any, state: Any, zip_state: int, encoders: Encoders) ->
     return f"zip_code {zip_code!r} is in {known}, not in {state}"
 
 
-def _unknown(name: str, value: Any) -> str:
-    return f"{name} {value!r} is not in the training data"
+def _unknown(name: str, value: Any, state: Any) -> str:
+    # Cities of several states have the same name.
+    where = f" of {state}" if name == "city" and state is not None else ""
+    return f"{name} {value!r}{where} is not in the training data"

@@ -45,7 +45,7 @@ def approve(
     left: list[str] = []
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         history = warehouse.model_history(_SEARCHED, name=settings.model_name)
-        record = _recorded(history, version, digest, "approved")
+        record = _recorded(history, version, digest, "approved", by)
         if record is None:
             chosen = choose_approval(history, version, by, note, digest)
             check_servable(chosen, registry, settings)
@@ -72,7 +72,7 @@ def decline(settings: Settings, version: int, by: str, note: str, *, digest: str
     left: list[str] = []
     with Warehouse(settings.database_url) as warehouse, warehouse.lock("promotion"):
         history = warehouse.model_history(_SEARCHED, name=settings.model_name)
-        record = _recorded(history, version, digest, "declined")
+        record = _recorded(history, version, digest, "declined", by)
         if record is None:
             record = warehouse.record_decision(
                 choose_decline(history, version, by, note, digest),
@@ -155,11 +155,17 @@ def _waiting(history: Sequence[DecisionRecord], version: int, digest: str) -> De
 
 
 def _recorded(
-    history: Sequence[DecisionRecord], version: int, digest: str, decision: DecisionKind
+    history: Sequence[DecisionRecord],
+    version: int,
+    digest: str,
+    decision: DecisionKind,
+    by: str,
 ) -> DecisionRecord | None:
-    """The same answer, if an earlier call recorded it."""
+    """The same answer of the same person, if an earlier call recorded it."""
     newest = named_version(history, version, digest)
-    return newest if newest is not None and newest.decision == decision else None
+    if newest is None or newest.decision != decision or not _same_person(by, newest.decided_by):
+        return None
+    return newest
 
 
 def _same_person(one: str, other: str) -> bool:

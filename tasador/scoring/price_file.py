@@ -22,7 +22,7 @@ from tasador.listings.table import places_of
 from tasador.listings.text_column import TextColumn
 from tasador.listings.value_reader import FieldProblem
 from tasador.machine.disk import writing_below
-from tasador.machine.files import whole_file
+from tasador.machine.files import is_same_file, whole_file
 from tasador.model.bundle import Bundle
 from tasador.model.confidence import CLASSES
 from tasador.model.intervals import LEVELS
@@ -143,6 +143,8 @@ def price_csv(
     ``most``, or has problems and ``strict`` is set; DiskFull if there is no room for ``out``.
     """
     out = Path(out)
+    if is_same_file(out, Path(csv_path)):
+        raise TableError(f"{out} is the file with the listings: write the prices into another one")
     listings = open_listings(csv_path, keys)
     summary = listings.summary
     written = 0
@@ -215,6 +217,8 @@ def open_listings(path: str | Path, keys: Sequence[str] = ()) -> OpenListings:
     """Open a CSV or Parquet file; raises TableError if it is no table of listings."""
     table = open_table(path)
     places = [(name, place) for name, place in places_of(path, table.header) if name in INPUTS]
+    if repeated := next((key for key in keys if list(keys).count(key) > 1), None):
+        raise TableError(f"--key {repeated} is given twice")
     key_places = [_place_of(key, table.header, path) for key in keys]
     named = {name for name, _ in places}
     summary = ScoreSummary(
@@ -227,11 +231,13 @@ def open_listings(path: str | Path, keys: Sequence[str] = ()) -> OpenListings:
 def _place_of(key: str, header: list[str], csv_path: str | Path) -> int:
     if key in OUTPUT:
         raise TableError(f"{key} cannot be a key: the output has a column of that name")
-    if header.count(key) != 1:
+    if key not in header:
         raise TableError(
-            f"{csv_path} has {header.count(key)} columns {key} where the key is expected; its "
-            f"columns are {', '.join(header)[:300]}"
+            f"{csv_path} has no column {key}, which --key names; its columns are "
+            f"{', '.join(header)[:300]}"
         )
+    if header.count(key) > 1:
+        raise TableError(f"{csv_path} has {header.count(key)} columns {key}: a key is one column")
     return header.index(key)
 
 

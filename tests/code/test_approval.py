@@ -1,5 +1,7 @@
 """Promotions that wait for a person: who may approve, what is refused, what stays recorded."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasador.errors import ConfigurationError, RolloutError
@@ -7,7 +9,7 @@ from tasador.events import build
 from tasador.gate.decision import Decision
 from tasador.model.model_ref import ModelRef
 from tasador.monitoring.policy import History, QuietPeriods, decide
-from tasador.rollout import rollback
+from tasador.rollout import approval, rollback
 from tasador.rollout.approval import choose_approval, choose_decline
 from tasador.rollout.plan import promoted_by_decision
 from tasador.rollout.status import describe
@@ -47,6 +49,15 @@ def test_who_started_the_training_cannot_approve_it(name):
         choose_approval([WAITING, FIRST], 2, name)
     declined = choose_decline([WAITING, FIRST], 2, name, "the data is wrong")
     assert (declined.decision, declined.promotes) == ("declined", False)
+
+
+def test_only_the_same_person_gets_the_same_answer_again():
+    approved = choose_approval([WAITING, FIRST], 2, "ben")
+    history = [replace(approved, promotion=3), WAITING, FIRST]
+    assert approval._recorded(history, 2, "", "approved", "Ben") == history[0]
+    assert approval._recorded(history, 2, "", "approved", "carol") is None
+    with pytest.raises(RolloutError, match="does not wait for approval: it was approved by ben"):
+        choose_approval(history, 2, "carol")
 
 
 def test_training_that_an_event_started_may_be_approved_by_anyone():

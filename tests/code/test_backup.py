@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from tasador.local.restore import trust
+from tasador.operations.backup import create, restore
 from tasador.operations.backup import manifest as manifests
-from tasador.operations.backup import restore
 from tasador.operations.backup.content import Contents
 from tasador.operations.backup.create import delete_older
 from tasador.operations.backup.manifest import BackupError, Manifest, StoredFile
@@ -39,6 +39,15 @@ def backup(folder, name, *, dump=b"dump", objects=()):
 
 
 ONE, TWO, THREE = (f"20261129T08000{n}000000Z" for n in range(3))
+
+
+def test_a_backup_needs_a_folder(tmp_path):
+    (tmp_path / "f").write_text("mine")
+    settings = Settings(tmp_path, database_url="postgresql://x/y", s3_endpoint="http://x")
+    for folder in (tmp_path / "f", tmp_path / "f" / "below"):
+        with pytest.raises(BackupError, match=rf"{folder} cannot be written: .*; name a new or"):
+            create.create(settings, folder)
+    assert (tmp_path / "f").read_text() == "mine"
 
 
 def test_content_is_stored_once(tmp_path):

@@ -161,6 +161,10 @@ def test_serve_replaces_the_process_by_the_function(invoke, monkeypatch, tmp_pat
     [
         (("serve", "nothing"), "there is no function 'nothing'"),
         (("serve", "predict", "--bundle", "."), "has no manifest.json"),
+        (
+            ("ratio-study", "--bundle", "b", "--csv", "own.csv", "--html", "own.csv"),
+            "--html own.csv is a file that is read: name another one",
+        ),
         (("source", "serve"), "give either --csv FILE or --simulate SEED"),
     ],
 )
@@ -168,8 +172,25 @@ def test_wrong_arguments_are_configuration_errors(
     invoke, monkeypatch, tmp_path, arguments, message
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").write_text("kept")
     with pytest.raises(ConfigurationError, match=message):
         invoke(*arguments)
+    assert (tmp_path / "own.csv").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("approve", "1"),
+        ("decline", "1", "--note", "no"),
+        ("rollout", "pause", "--reason", "r"),
+        ("review", "record", "p", "--verdict", "accept"),
+    ],
+)
+def test_an_empty_name_is_nobody(command):
+    done = CliRunner().invoke(make_app(), [*command, "--by", " "])
+    assert done.exit_code == 2
+    assert "is empty: name who decides" in " ".join(done.output.replace("│", " ").split())
 
 
 class Registry:

@@ -1,5 +1,6 @@
 """What a process inherits from the user's environment: on a laptop a list, on a cluster all."""
 
+import getpass
 import os
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasador.errors import ConfigurationError
+from tasador.flowkit import person
 from tasador.local.gateway.options import function_environ
 from tasador.local.gateway.services import Revision
 from tasador.machine import environment
-from tasador.machine.environment import for_child, named
+from tasador.machine.environment import for_child, named, whoami
 from tasador.settings import CHECKOUT, Settings, git_sha
 from tasador.source.client import SourceClient
 from tests.kit.hostile import VARIABLES, hostile
@@ -109,6 +111,14 @@ def test_named_lists_what_may_be_the_cause(monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "y")
     assert named("PG", "AWS_") == "; the environment sets AWS_PROFILE, PGSERVICE"
     assert named("HTTP_PROXY", "PG") == "; the environment sets PGSERVICE"
+
+
+def test_who_started_a_run_has_the_name_that_commands_have(monkeypatch):
+    assert person("ana") == "ana"
+    # Metaflow's stand-in for root.
+    assert person("tasador") == whoami() != "tasador"
+    monkeypatch.setattr(getpass, "getuser", lambda: {}["no such user"])  # in a pod
+    assert person("tasador") == "tasador"
 
 
 def test_source_client_names_the_variable_that_stops_it(monkeypatch, tmp_path):

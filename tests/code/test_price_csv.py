@@ -1,6 +1,7 @@
 """Pricing a CSV by any pricer: what it is given, what is written, and what is refused."""
 
 import csv
+import os
 import subprocess
 import sys
 
@@ -51,6 +52,38 @@ def test_rows_are_priced_in_order(path, tmp_path):
     assert [row["price"] for row in rows] == ["3000.0", "0.0", "", "0.0"]
     assert [row["note"] for row in rows] == ["a", "'=b", "", "d"]
     assert [row["warnings"] for row in rows] == ["'=odd", "", "", ""]
+
+
+def test_the_file_with_the_listings_is_not_overwritten(path, tmp_path):
+    (tmp_path / "link.csv").symlink_to(path)
+    for out in (path, tmp_path / "link.csv", tmp_path / "." / "in.csv"):
+        with pytest.raises(TableError, match=r"csv is the file with the listings: write the pric"):
+            price_csv(Pricer(), path, out)
+    assert path.read_text() == ROWS
+
+
+def test_keys_are_columns_of_the_file_and_different_ones(path, tmp_path):
+    for keys, message in (
+        (["nope"], "has no column nope, which --key names; its columns are id, state, bed, note"),
+        (["id", "id"], "--key id is given twice"),
+    ):
+        with pytest.raises(TableError, match=message):
+            price_csv(Pricer(), path, tmp_path / "out.csv", keys=keys)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_pipe_is_refused_before_it_is_read(path, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TableError, match=r"pipe is a pipe or a device.*save them as a file first"):
+        price_csv(Pricer(), tmp_path / "pipe", tmp_path / "out.csv")
+    command = (
+        "from tasador.scoring.price_file import check_csv; print(check_csv('/dev/stdin').rows)"
+    )
+    with path.open() as file:
+        done = subprocess.run(
+            [sys.executable, "-c", command], stdin=file, capture_output=True, text=True, check=True
+        )
+    assert done.stdout == "4\n"
 
 
 NO_LISTINGS = "id,state,bed,bath\n ,,,\n1,TX,1,1\n3,Ohio\n4,,,\n5,TX,2,1,7\n,,,\n,Ohio,3,\n"

@@ -392,6 +392,9 @@ def test_remarks_of_the_first_rows_are_in_the_language_of_the_page(tmp_path):
         csv.writer(file).writerows([OUTPUT, cells])
     [row] = batch_view.first_rows(path, [])
     assert row.remarks == "bed is not a number; We know no broker with the code 77."
+    assert batch_view._warning("city 'Port of Spain' of Texas is not in the training data") == (
+        "We have no prices from Port of Spain yet; its surroundings stand in."
+    )
     with speaking("es"):
         [row] = batch_view.first_rows(path, [])
     assert row.remarks == "bed no es un número; No conocemos ningún agente con el código 77."

@@ -211,8 +211,9 @@ def test_warnings_are_in_a_buyers_words():
         "brokered_by '88' is not in the training data",
         "zip_code '99999' is not in the training data",
         "state 'Guam' is not in the training data",
-        "city 'Yigo' is not in the training data",
-        "house_size 9,000 and bed 15 together are beyond the listings around it: priced as 5 and 7",
+        "city 'Yigo' of Guam is not in the training data",
+        "house_size 9,000 and bed 15 together are beyond the listings around it: "
+        "priced as house_size 5,000 and bed 7",
         "zip_code '34482' is in Florida, not in New York",
         "prev_sold_date 1700-01-01 is outside the training range (1965 to 2023)",
     ]

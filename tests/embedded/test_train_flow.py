@@ -18,6 +18,7 @@ import pytest
 from tasador.dossier import verbs
 from tasador.dossier.names import PAGE
 from tasador.errors import RolloutError, SignatureError
+from tasador.machine.environment import whoami
 from tasador.model.signature import SIGNATURE
 from tasador.operations.signing import sign_versions
 from tasador.rollout import rollback
@@ -85,6 +86,8 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
         assert code == 0, output
     first, second = history(settings)
     assert (first.decision, second.decision) == ("promoted", "rejected")
+    # The person who starts a training cannot approve it, nor can root, whom Metaflow does not name.
+    assert first.started_by == second.started_by == whoami()
     assert (first.champion_version, second.champion_version) == (0, first.version)
     assert published == [("tasador.model.rejected", f"decision-{second.promotion}")]
     # The same data and seed give the same model under another version.

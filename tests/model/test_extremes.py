@@ -55,5 +55,15 @@ def test_a_zip_code_of_another_state_and_a_strange_sale_are_said(trained, homes)
     warnings = trained.predict_one(strange)["warnings"]
     assert f"zip_code '{home.zip_code}' is in {home.state}, not in {other.state}" in warnings
     assert any(text.startswith("prev_sold_date 1700-01-01 is outside") for text in warnings)
+    # A zip code without listings, in the midst of that state's.
+    known = set(trained.encoders.places.zips.tolist())
+    prefix = int(home.zip_code) // 100 * 100
+    lost = next(z for z in range(prefix, prefix + 100) if z not in known)
+    elsewhere = strange._replace(zip_code=f"{lost:05}")
+    warnings = trained.predict_one(elsewhere)["warnings"]
+    assert f"zip_code '{lost:05}' is in {home.state}, not in {other.state}" in warnings
+    at_home = trained.predict_one(elsewhere._replace(state=home.state, city="Nowhere"))["warnings"]
+    assert not any(" is in " in text for text in at_home)
+    assert f"city 'Nowhere' of {home.state} is not in the training data" in at_home
     late = trained.predict_one(home._replace(prev_sold_date="2040-01-01"))["warnings"]
     assert any(text.startswith("prev_sold_date 2040-01-01 is outside") for text in late)

@@ -239,7 +239,7 @@ def _parts(says: str) -> list[str]:
 
 def _warning(says: str) -> str:
     """A warning in a buyer's words; what it calls unknown is named in it."""
-    unknown = re.match(r"(\w+) (.+) is not in the training data", says)
+    unknown = re.match(r"(\w+) (.+?)(?: of [^']+)? is not in the training data", says)
     return words.warning(says, {unknown[1]: unknown[2].strip("'\"")} if unknown else {})
 
 

@@ -73,7 +73,8 @@ class Contents:
         if digest.hexdigest() != stored.sha256:
             raise BackupError(
                 f"the content of {stored.name} is damaged: {self.path(stored.sha256)} has another "
-                "checksum than its name"
+                "checksum than its name. Delete that file and run `tasador backup` again, which "
+                "copies what is missing, or take another copy of the folder"
             )
 
     def verify(self, stored: StoredFile) -> None:

@@ -203,8 +203,14 @@ def _by_name(stored: Iterable[StoredFile]) -> dict[str, StoredFile]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One backup at a time writes to a folder."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise BackupError(
+            f"{folder} cannot be written: {error.strerror or error}; name a new or existing folder"
+        ) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
