@@ -9,6 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,10 +144,19 @@ def fetch(settings: Settings, version: int | None = None, out: Path | None = Non
     # The digest too: a model that was begun again counts its versions from 1 again.
     name = f"{registered.name}-{registered.version}-{registered.digest[:12]}"
     folder = out or settings.home / "dossiers" / name
+    _refuse_other(folder, registered)
     fetched = Fetched(version=registered, uri=uri, folder=lake.download_folder(uri, folder))
     if settings.database_url:
         _add_evidence(settings, fetched)
     return fetched
+
+
+def _refuse_other(folder: Path, version: ModelVersion) -> None:
+    """Raise TasadorError if the folder holds the dossier of another version."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        index = json.loads((folder / INDEX).read_bytes())
+        if (index["model"], index["digest"]) != (str(version.model), version.digest):
+            raise TasadorError(f"{folder} holds the dossier of {index['model']}: name another one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

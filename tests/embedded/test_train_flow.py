@@ -156,6 +156,10 @@ def test_train_flow_rejects_the_equal_of_the_model_that_it_promoted(
     assert f"{first.model_name}@{first.version}" in output
     assert "When not to use it" in output
     assert (tmp_path / "mine" / "sbom-serving.cdx.json").is_file()
+    mine = ("--out", str(tmp_path / "mine"))
+    assert dossier(settings, tmp_path, *mine) == output
+    refused = dossier(settings, tmp_path, str(second.version), *mine, code=1)
+    assert f"mine holds the dossier of {first.model_name}@{first.version}: name another" in refused
 
 
 def dossier(settings, folder, *arguments, code=0):
