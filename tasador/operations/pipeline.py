@@ -8,11 +8,12 @@ a cluster the same events start the same flows through @trigger.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,9 @@ from tasador.warehouse.warehouse import Warehouse
 
 # How long a flow that is ended may take before it is killed.
 _END_SECONDS = 10.0
-# Lines of a failed flow's log that its error message holds.
+# Lines of a failed flow's log that its error message holds, if no error of ours is among them.
 _TAIL_LINES = 40
+_OUR_ERROR = re.compile(r"tasador\.errors\.[A-Z]\w+: (.+)")
 
 # Event type -> the flow that it starts (as in each flow's @trigger).
 STARTS = {
@@ -120,7 +122,7 @@ def run_flow(
         resume = f"python flows/{flow}.py resume --origin-run-id {run_id}" if run_id else ""
         raise FlowFailed(
             f"the {flow} flow failed (full log: {log}):\n"
-            + "\n".join(tail)
+            + _cause(tail)
             + (f"\nfix the cause, then run: {resume}" if resume else "")
         )
     return FlowRun(
@@ -129,6 +131,12 @@ def run_flow(
         seconds=time.monotonic() - started,
         artifacts=_artifacts(flow, settings.home, run_id),
     )
+
+
+def _cause(tail: Sequence[str]) -> str:
+    """The last error that we raised on purpose, without its traceback, or else all the lines."""
+    ours = [match[1] for line in tail if (match := _OUR_ERROR.search(line))]
+    return ours[-1] if ours else "\n".join(tail)
 
 
 def _end_tree(pid: int) -> None:

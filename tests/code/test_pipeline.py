@@ -74,6 +74,18 @@ def test_run_flow_failure_names_log_cause_and_resume_command(settings):
     assert "python flows/ingest.py resume --origin-run-id" in message
 
 
+def test_an_error_of_ours_is_one_sentence_without_a_traceback(settings):
+    flow = pipeline.CHECKOUT / "flows" / "ingest.py"
+    ours = "from tasador.errors import SourceError; raise SourceError(self.fail)"
+    flow.write_text(FLOW.replace("raise ValueError(self.fail)", ours))
+    with pytest.raises(pipeline.FlowFailed) as caught:
+        pipeline.run_flow("ingest", settings, {"fail": "the source's answer has no batch_number"})
+    failed, cause, resume = str(caught.value).splitlines()
+    assert failed.startswith("the ingest flow failed (full log: ")
+    assert cause == "the source's answer has no batch_number"
+    assert resume.startswith("fix the cause, then run: python flows/ingest.py resume")
+
+
 def test_run_flow_ends_the_flow_and_its_steps_if_it_is_ended(settings):
     sleeping = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
     started = f"""
