@@ -28,9 +28,9 @@ from tasador.warehouse.warehouse import Warehouse
 
 # How long a flow that is ended may take before it is killed.
 _END_SECONDS = 10.0
-# Lines of a failed flow's log that its error message holds, if no error of ours is among them.
+# Lines of a failed flow's log that its error message holds, unless one is a known error.
 _TAIL_LINES = 40
-_OUR_ERROR = re.compile(r"tasador\.errors\.[A-Z]\w+: (.+)")
+_KNOWN_ERROR = re.compile(r"tasador\.errors\.[A-Z]\w+: (.+)")
 
 # Event type -> the flow that it starts (as in each flow's @trigger).
 STARTS = {
@@ -134,9 +134,9 @@ def run_flow(
 
 
 def _cause(tail: Sequence[str]) -> str:
-    """The last error that we raised on purpose, without its traceback, or else all the lines."""
-    ours = [match[1] for line in tail if (match := _OUR_ERROR.search(line))]
-    return ours[-1] if ours else "\n".join(tail)
+    """The last known error, without its traceback; all the lines if there is none."""
+    known = [match[1] for line in tail if (match := _KNOWN_ERROR.search(line))]
+    return known[-1] if known else "\n".join(tail)
 
 
 def _end_tree(pid: int) -> None:

@@ -74,10 +74,10 @@ def test_run_flow_failure_names_log_cause_and_resume_command(settings):
     assert "python flows/ingest.py resume --origin-run-id" in message
 
 
-def test_an_error_of_ours_is_one_sentence_without_a_traceback(settings):
+def test_a_known_error_is_one_sentence_without_a_traceback(settings):
     flow = pipeline.CHECKOUT / "flows" / "ingest.py"
-    ours = "from tasador.errors import SourceError; raise SourceError(self.fail)"
-    flow.write_text(FLOW.replace("raise ValueError(self.fail)", ours))
+    known = "from tasador.errors import SourceError; raise SourceError(self.fail)"
+    flow.write_text(FLOW.replace("raise ValueError(self.fail)", known))
     with pytest.raises(pipeline.FlowFailed) as caught:
         pipeline.run_flow("ingest", settings, {"fail": "the source's answer has no batch_number"})
     failed, cause, resume = str(caught.value).splitlines()
