@@ -24,7 +24,7 @@ class Route(NamedTuple):
     view: Callable[..., Response]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Function:
     """One function.
 

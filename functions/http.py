@@ -35,7 +35,7 @@ _NOT_JSON = (
 log = logging.getLogger("tasador.functions")
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Request:
     """A request. ``headers`` has lower-case names; ``read`` returns the body, ``length`` bytes."""
 

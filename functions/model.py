@@ -24,7 +24,6 @@ from tasador.errors import (
     StoreUnavailable,
     TasadorError,
 )
-from tasador.listings.listing import Listing
 from tasador.model.bundle import Bundle
 from tasador.model.golden import GOLDEN_TOLERANCE
 from tasador.model.manifest import Manifest
@@ -186,8 +185,6 @@ def _load(environ: os._Environ[str]) -> Bundle:
             f"the prices of the golden rows of {environ['MODEL_URI']} differ by {difference:.2%} "
             f"from those of training (at most {GOLDEN_TOLERANCE:.2%} is allowed)"
         )
-    # Builds what is built lazily, so that the first request does not pay for it.
-    bundle.predict_one(Listing())
     return bundle
 
 

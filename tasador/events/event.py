@@ -74,7 +74,8 @@ class UnknownType(EventError):
     status = 422
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, as predict makes one for every price (see ``records.prediction``).
+@dataclass(slots=True, kw_only=True)
 class Event:
     """One CloudEvent with JSON data. The values of ``extensions`` are text, as in HTTP headers.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -20,7 +19,6 @@ from tasador.arrays import Array
 _MOST_DIGITS = 18
 
 
-@dataclass(frozen=True, slots=True)
 class TextColumn:
     """``values`` (None is a missing one), and the index in them of each row, ``indices`` [n].
 
@@ -29,10 +27,17 @@ class TextColumn:
     a missing one), and ``missing`` [n].
     """
 
-    values: Sequence[str | None]
-    indices: Array | None = None
-    numbers: Array | None = None
-    missing: Array | None = None
+    def __init__(
+        self,
+        values: Sequence[str | None],
+        indices: Array | None = None,
+        numbers: Array | None = None,
+        missing: Array | None = None,
+    ) -> None:
+        self.values = values
+        self.indices = indices
+        self.numbers = numbers
+        self.missing = missing
 
     @classmethod
     def of(cls, rows: Iterable[str | None]) -> TextColumn:

@@ -262,7 +262,7 @@ class Bundle:
         expected = np.array([row.price for row in self._golden], dtype=np.float64)
         encoded = [self.encoders.encode(listing) for listing in listings]
         matrix = np.concatenate([one.matrix for one in encoded])
-        of_table = self.predict(arrays_of(listings)).price
+        of_table = np.exp(self._log_prices(self.encoders.parse(arrays_of(listings)))[0])
         leaned = [one.leaned for one in encoded]
         log_prices = bounded(
             self._evaluate(matrix)[0],

@@ -5,8 +5,6 @@ numpy alone: serving imports this module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tasador.arrays import Array
@@ -20,7 +18,6 @@ _KM = 4.0
 _PLACES = np.arange(CANDIDATES)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CandidateRuns:
     """The candidates of each area as runs of adjacent rows, CANDIDATES rows in all.
 
@@ -30,8 +27,9 @@ class CandidateRuns:
     at a distance of inf; the last area, which -1 stands for, has none at all.
     """
 
-    count: Array
-    offsets: Array
+    def __init__(self, count: Array, offsets: Array) -> None:
+        self.count = count
+        self.offsets = offsets
 
     def candidates(self, area: Array) -> tuple[Array, Array]:
         """Rows [n, CANDIDATES], and what the kilometres add to their squared distances."""

@@ -8,7 +8,6 @@ function above it for one listing. numpy alone: serving imports this module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, repeat
 from typing import NamedTuple
@@ -24,13 +23,13 @@ NOT_KNOWN = -1
 _LARGEST = 1_000_000
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Category:
     """A kind of category: its keys, and each key's ``premium`` and log1p ``count`` [keys]."""
 
-    index: dict[str, int]
-    premium: Array
-    count: Array
+    def __init__(self, index: dict[str, int], premium: Array, count: Array) -> None:
+        self.index = index
+        self.premium = premium
+        self.count = count
 
     @cached_property
     def _by_number(self) -> Array:

@@ -251,10 +251,11 @@ class Encoders(NamedTuple):
 
     def zip_state(self, codes: Codes, located: Located) -> Array:
         """The state of each row's zip code where its own state is another one [n]; -1 elsewhere."""
+        of_zip = np.where(located.zip_known, self.places.state[located.area], NOT_KNOWN)
         # The postal service gives a state whole prefixes.
-        by_prefix = self.places.state_of_prefix[codes.zips // ZIP_PREFIX]
-        by_prefix = np.where(codes.zips >= 0, by_prefix, NOT_KNOWN)
-        of_zip = np.where(located.zip_known, self.places.state[located.area], by_prefix)
+        lost = np.flatnonzero(~located.zip_known & (codes.zips >= 0) & (codes.state >= 0))
+        if len(lost):
+            of_zip[lost] = self.places.state_of_prefix[codes.zips[lost] // ZIP_PREFIX]
         return np.where((codes.state >= 0) & (of_zip != codes.state), of_zip, NOT_KNOWN)
 
     def zip_state_of_one(self, zip_code: str | None, codes: CodesOfOne, location: Location) -> int:

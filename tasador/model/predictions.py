@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +11,6 @@ from tasador.listings.listing import INPUTS
 from tasador.model.confidence import ConfidenceColumns
 
 
-@dataclass(frozen=True)
 class Predictions:
     """Prices of a table in dollars: ``price`` [n], and by level ("80", "90", "95") ``low`` and
     ``high`` [n].
@@ -24,14 +22,25 @@ class Predictions:
     bundle that has not measured it.
     """
 
-    price: Array
-    low: dict[str, Array]
-    high: dict[str, Array]
-    absent: Array
-    unknown_categories: Array
-    priced_as: Array
-    zip_state: Array
-    confidence: ConfidenceColumns | None = None
+    def __init__(
+        self,
+        price: Array,
+        low: dict[str, Array],
+        high: dict[str, Array],
+        absent: Array,
+        unknown_categories: Array,
+        priced_as: Array,
+        zip_state: Array,
+        confidence: ConfidenceColumns | None = None,
+    ) -> None:
+        self.price = price
+        self.low = low
+        self.high = high
+        self.absent = absent
+        self.unknown_categories = unknown_categories
+        self.priced_as = priced_as
+        self.zip_state = zip_state
+        self.confidence = confidence
 
     @cached_property
     def missing(self) -> list[tuple[str, ...]]:

@@ -16,7 +16,8 @@ from tasador.model.model_ref import PREDICTION, ModelRef
 SMOKE_TEST_HEADER = "tasador-smoke-test"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, which would make the class, and one for every price, in twice the time.
+@dataclass(slots=True, kw_only=True)
 class PredictionRecord:
     """raw.inference_logs: one answered prediction (unique by its id).
 

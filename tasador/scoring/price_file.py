@@ -218,7 +218,7 @@ def open_listings(path: str | Path, keys: Sequence[str] = ()) -> OpenListings:
     table = open_table(path)
     places = [(name, place) for name, place in places_of(path, table.header) if name in INPUTS]
     if repeated := next((key for key in keys if list(keys).count(key) > 1), None):
-        raise TableError(f"--key {repeated} is given twice")
+        raise TableError(f"the key {repeated} is named twice")
     key_places = [_place_of(key, table.header, path) for key in keys]
     named = {name for name, _ in places}
     summary = ScoreSummary(
@@ -233,7 +233,7 @@ def _place_of(key: str, header: list[str], csv_path: str | Path) -> int:
         raise TableError(f"{key} cannot be a key: the output has a column of that name")
     if key not in header:
         raise TableError(
-            f"{csv_path} has no column {key}, which --key names; its columns are "
+            f"{csv_path} has no column {key}, which is named as a key; its columns are "
             f"{', '.join(header)[:300]}"
         )
     if header.count(key) > 1:

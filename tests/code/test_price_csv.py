@@ -64,8 +64,11 @@ def test_the_file_with_the_listings_is_not_overwritten(path, tmp_path):
 
 def test_keys_are_columns_of_the_file_and_different_ones(path, tmp_path):
     for keys, message in (
-        (["nope"], "has no column nope, which --key names; its columns are id, state, bed, note"),
-        (["id", "id"], "--key id is given twice"),
+        (
+            ["nope"],
+            "has no column nope, which is named as a key; its columns are id, state, bed, note",
+        ),
+        (["id", "id"], "the key id is named twice"),
     ):
         with pytest.raises(TableError, match=message):
             price_csv(Pricer(), path, tmp_path / "out.csv", keys=keys)

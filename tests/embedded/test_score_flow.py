@@ -204,7 +204,7 @@ def test_refusals_name_what_is_wrong(settings, listings, tmp_path):
     with pytest.raises(ConfigurationError, match="TASADOR_SCORE_RECORDING is 'yes'"):
         verbs.plan(settings._replace(score_recording="yes"), str(listings))
     job = verbs.plan(settings, str(listings), part_bytes=PART, keys=["nothing"])
-    with pytest.raises(TableError, match=r"in\.csv, part 0 has 0 columns nothing"):
+    with pytest.raises(TableError, match=r"in\.csv, part 0 has no column nothing"):
         verbs.price(settings, job, [0])
 
 

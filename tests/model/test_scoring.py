@@ -192,7 +192,7 @@ def test_score_csv_loses_no_row_to_a_quote(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("keys", "message"),
-    [(["nr"], "has no column nr, which --key names"), (["price"], "price cannot be a key")],
+    [(["nr"], "has no column nr, which is named as a key"), (["price"], "price cannot be a key")],
 )
 def test_score_csv_refuses_keys_that_cannot_be_copied(folder, tmp_path, keys, message):
     (tmp_path / "in.csv").write_text("state,price\nTexas,1\n")
