@@ -7,7 +7,6 @@ the interpreter's lock, so they run at the same time as the imports.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -91,4 +90,6 @@ def _load_models(contents: Mapping[str, bytes]) -> dict[str, StoredModel]:
 def _cache_folder(settings: Settings) -> Path:
     if settings.home.is_dir() and os.access(settings.home, os.W_OK):
         return settings.home / "cache" / "bundles"
+    import tempfile  # seldom needed
+
     return Path(tempfile.gettempdir()) / f"tasador-bundles-{os.getuid()}"

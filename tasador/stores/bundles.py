@@ -10,18 +10,20 @@ import hashlib
 import hmac
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from tasador.clock import backoff, retry
 from tasador.errors import BundleError, ConfigurationError, StoreRefused, StoreUnavailable
 from tasador.model.manifest import MANIFEST, Verified, read_verified
-from tasador.model.signature import SIGNATURE, Trust, read_public_keys
 from tasador.settings import Settings
+
+if TYPE_CHECKING:
+    from tasador.model.signature import Trust
 
 _ATTEMPTS = 4
 _PAUSE = 0.1  # seconds before the first retry
@@ -61,6 +63,8 @@ def fetch_bundle(uri: str, digest: str, into: Path, settings: Settings) -> Verif
 
 def trust_of(settings: Settings) -> Trust:
     """Whose bundles the settings allow to load."""
+    from tasador.model.signature import Trust, read_public_keys  # a folder needs neither
+
     return Trust(read_public_keys(settings.signing_public_keys), not settings.accepts_unsigned)
 
 
@@ -69,6 +73,8 @@ def check_readable(uri: str, digest: str, settings: Settings) -> None:
 
     Raises as ``fetch_bundle`` does.
     """
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="tasador-") as scratch:
         fetch_bundle(uri, digest, Path(scratch), settings)
 
@@ -111,6 +117,8 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
             return _read_download(folder, content, digest)
         except BundleError:
             shutil.rmtree(folder, ignore_errors=True)
+    import tempfile  # a start that finds an earlier download does without
+
     into.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=into))
     try:
@@ -133,6 +141,8 @@ def _from_s3(uri: str, digest: str, into: Path, settings: Settings) -> Verified:
 
 def _check_signature(uri: str, manifest: bytes, settings: Settings) -> None:
     """Verify signature.json before anything in the bundle is used; raises SignatureError."""
+    from tasador.model.signature import SIGNATURE
+
     trust = trust_of(settings)
     if not trust.public_keys and not trust.required:
         return
