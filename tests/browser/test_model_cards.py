@@ -50,7 +50,9 @@ def dossier(platform, tmp_path_factory):
 def opened(page, web, path="/models"):
     """The card of the version in the page that the link opens; returns its address."""
     page.open(f"{web}{path}?version={VERSION}")
-    link = "document.querySelector('#version a[href*=\"/model-card/\"]')"
+    # A tab shows what it had in the language before, until the page has loaded.
+    begins = f"{path.removesuffix('/models')}/model-card/"
+    link = f"document.querySelector('#version a[href^=\"{begins}\"]')"
     page.wait(link)
     assert page.js(f"{link}.target") == "_blank"
     address = page.js(f"{link}.href")
