@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from io import SEEK_END, BytesIO
 from typing import Any, overload
 
 import numpy as np
@@ -87,9 +88,14 @@ class PricedBatch(Sequence[PredictionRecord]):
             b'"warnings":%b',
             _same("correlation_id", model.correlation_id()),
         )
-        row = b"{%b}" % b",".join(members)
-        texts = map(row.__mod__, zip(*values, strict=True))
-        return b'{"predictions":[%b]}' % b",".join(texts)
+        row = b"{%b}," % b",".join(members)
+        # Written one after the other: the answer is several megabytes, and exists once.
+        answer = BytesIO()
+        answer.write(b'{"predictions":[')
+        answer.writelines(map(row.__mod__, zip(*values, strict=True)))
+        answer.seek(-1, SEEK_END)  # the comma after the last row
+        answer.write(b"]}")
+        return answer.getvalue()
 
     def _id_texts(self) -> list[bytes]:
         return [b'"%b"' % identity.encode() for identity in self._ids]

@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Container
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any, Protocol
 
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
@@ -19,6 +21,9 @@ from waitress.task import WSGITask
 from functions.http import HttpProblem, Request, Response
 from functions.limits import ARRIVAL_SECONDS, MAX_INLINE_RUN
 from functions.request_parser import BodyBudget, RequestParser, TooLate, to_request
+
+# An answer longer than this is never copied on its way to the socket.
+_COPIED_BYTES = 1 << 18
 
 
 class Handler(Protocol):
@@ -89,7 +94,7 @@ class RequestTask(WSGITask):
         return _refusal(handler, request, 503, "too many requests are waiting; try again")
 
     def respond(self, response: Response) -> None:
-        """Send head and body at once: a second send would double the cost of a short answer."""
+        """Send head and body, at once if they are short: a second send would double the cost."""
         connection = self.request.headers.get("CONNECTION", "").lower()
         if self.version == "1.0" and connection != "keep-alive":
             self.close_on_finish = True
@@ -109,12 +114,27 @@ class RequestTask(WSGITask):
         head = "\r\n".join(lines).encode("latin-1", "replace")
         body = b"" if self.request.command == "HEAD" else response.body
         self.wrote_header = True
-        self.channel.write_soon(head + body)
+        if len(body) <= _COPIED_BYTES:
+            self.channel.write_soon(head + body)
+        else:
+            self.channel.write_soon(head)
+            self.channel.write_soon(body)
 
 
 def _refusal(handler: Handler, request: HTTPRequestParser, status: int, detail: str) -> Response:
     headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return handler.refuse(to_request(request), HttpProblem(status, detail, headers=headers))
+
+
+def _after(data: bytes, sent: int) -> bytes | ReadOnlyFileBasedBuffer:
+    """What follows the first ``sent`` bytes, as waitress takes it."""
+    if len(data) - sent <= _COPIED_BYTES:
+        return data[sent:]
+    file = BytesIO(data)  # shares the bytes
+    file.seek(sent)
+    rest = ReadOnlyFileBasedBuffer(file)
+    rest.prepare()
+    return rest
 
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -153,14 +173,16 @@ class Connection(HTTPChannel):
             self.server.move_to_end(self)
 
     def write_soon(self, data: Any) -> int:
-        """Send what the socket takes at once, if nothing waits to be sent; waitress buffers the
-        rest: a long answer is not copied into a buffer first (decision 0014)."""
+        """Send what the socket takes at once, if nothing waits to be sent; waitress sends the rest,
+        which it copies only if that is short (decision 0014)."""
         rest = data
         if type(data) is bytes and self.connected:
+            sent = 0
             with self.outbuf_lock:
                 if not self.total_outbufs_len:
-                    rest = data[self._sent_now(data) :]
-        if rest:
+                    sent = self._sent_now(data)
+            rest = _after(data, sent)
+        if len(rest):
             super().write_soon(rest)
         return len(data)
 

@@ -98,6 +98,20 @@ def buffered_answers() -> None:
     _replace(Connection, "write_soon", HTTPChannel.write_soon)
 
 
+def copied_answers() -> None:
+    """A long answer is copied on its way to the socket, as a short one is."""
+    from functions import connection
+
+    _replace(connection, "_COPIED_BYTES", sys.maxsize)
+
+
+def numpy_docstrings() -> None:
+    """numpy is imported with the docstrings of its compiled functions."""
+    from functions import host
+
+    _replace(host, "without_docstrings", lambda: None)
+
+
 def standard_json() -> None:
     """The standard library reads requests and writes answers and log lines for good."""
     from functions import model
@@ -168,6 +182,8 @@ PIECES: dict[str, Callable[[], None]] = {
     "inline-answers": workers_for_all,
     "move-to-end": fixed_order,
     "direct-send": buffered_answers,
+    "shared-answers": copied_answers,
+    "no-docstrings": numpy_docstrings,
     "orjson": standard_json,
     "own-metrics": prometheus_metrics,
     TRACES: traces,

@@ -1,14 +1,17 @@
 """The host of the functions: overload, limits, HTTP, and the end of the process."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +19,7 @@ from types import ModuleType
 import httpx
 import pytest
 
-from functions import json_text, limits
+from functions import connection, host, json_text, limits
 from functions.http import reply
 from functions.limits import MAX_INLINE_BYTES, MAX_INLINE_RUN
 from functions.server import Server
@@ -25,6 +28,7 @@ from tests.kit.functions import function, is_ready
 from tests.kit.models import make_bundle
 from tests.kit.waiting import wait_for
 
+ROOT = Path(__file__).parents[2]
 PROBES = ("/health", "/ready", "/health/liveness", "/health/readiness")
 
 
@@ -430,3 +434,42 @@ def test_sigkill_loses_no_answered_prediction(folder, tmp_path):
             for caller in callers:
                 caller.join()
             assert set(answered) <= set(broker.ids())
+
+
+# -- numpy without docstrings ---------------------------------------------------------------------
+
+
+def test_numpy_has_the_modules_that_the_host_leaves_out():
+    """Else ``host.NUMPY_DOCSTRINGS`` would save nothing, and nobody would know."""
+    for name in host.NUMPY_DOCSTRINGS:
+        assert importlib.util.find_spec(name) is not None, name
+
+
+def test_a_function_serves_without_numpy_docstrings():
+    code = (
+        "from functions import host; host.without_docstrings(); import numpy; "
+        "assert numpy.empty.__doc__ is None; import functions.predict.func"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+# -- long answers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [0, 1, 1 << 20])
+def test_the_rest_of_a_long_answer_is_not_copied(sent):
+    data = bytes(range(256)) * (1 << 14)
+    tracemalloc.start()
+    try:
+        rest = connection._after(data, sent)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
+    assert len(rest) == len(data) - sent
+    assert rest.get() == data[sent:]
+
+
+def test_the_rest_of_a_short_answer_is_bytes():
+    assert connection._after(b"abc", 1) == b"bc"
+    assert connection._after(b"abc", 3) == b""

@@ -213,6 +213,20 @@ def test_batch_by_column_equals_batch_by_row(predict):
     assert by_column["model"] == by_row[0]["model"]
 
 
+def _read_slowly(client):
+    """The JSON of the next answer, and nothing of what follows it."""
+    with client.makefile("rb", buffering=0) as answer:
+        assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+        headers = dict(
+            line.decode().rstrip().split(": ", 1) for line in iter(answer.readline, b"\r\n")
+        )
+        left, pieces = int(headers["Content-Length"]), []
+        while left:
+            pieces.append(answer.read(min(left, 50_000)))
+            left -= len(pieces[-1])
+    return json.loads(b"".join(pieces))
+
+
 def test_long_answer_arrives_whole_for_a_client_that_reads_slowly(predict):
     """The socket takes a part of it at once, and the rest when there is room."""
     sent = [{"state": "Texas", "bed": bed} for bed in range(1, 20)] * 300
@@ -222,15 +236,14 @@ def test_long_answer_arrives_whole_for_a_client_that_reads_slowly(predict):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         for _ in range(2):  # the connection is kept
             client.sendall(head.encode() + body)
-            with client.makefile("rb") as answer:
-                assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
-                headers = dict(
-                    line.decode().rstrip().split(": ", 1) for line in iter(answer.readline, b"\r\n")
-                )
-                data = b""
-                while len(data) < int(headers["Content-Length"]):
-                    data += answer.read1(50_000)
-            assert len(json.loads(data)["predictions"]) == len(sent)
+            assert len(_read_slowly(client)["predictions"]) == len(sent)
+        # Two requests at once: the second answer waits behind the first.
+        one = {"listings": sent[:1]}
+        short = json.dumps(one).encode()
+        short_head = head.replace(str(len(body)), str(len(short)))
+        client.sendall(head.encode() + body + short_head.encode() + short)
+        answers = [_read_slowly(client), _read_slowly(client)]
+        assert [len(each["predictions"]) for each in answers] == [len(sent), 1]
     # One that goes away in the middle harms nobody.
     with socket.create_connection((predict.base_url.host, predict.base_url.port)) as client:
         client.sendall(head.encode() + body)
