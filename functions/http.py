@@ -232,17 +232,17 @@ def parse_json(body: bytes) -> Any:
         data = json_text.decode(body)
     except (ValueError, RecursionError) as error:
         raise not_json(error, body) from None
-    require_unique(body, len(data) if isinstance(data, dict) else 0)
+    require_unique(body, body.count(b":"), len(data) if isinstance(data, dict) else 0)
     return data
 
 
-def require_unique(body: bytes, members: int) -> None:
+def require_unique(body: bytes, colons: int, members: int) -> None:
     """Raise HttpProblem 400 if an object in ``body``, which is JSON, has a member twice.
 
-    ``members`` is how many members its objects have after parsing. Parsers keep the last of two
-    members with one name, so the body then has more colons.
+    ``colons`` is how many the body has, ``members`` how many members its objects have after
+    parsing. Parsers keep the last of two members with one name, so there are then more colons.
     """
-    if body.count(b":") == members:
+    if colons == members:
         return
     from tasador.events.strict_json import repeated_member
 

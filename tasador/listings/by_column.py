@@ -244,11 +244,13 @@ def _codes_of_numbers(rule: Rule, values: Given, read: ReadColumns) -> TextColum
 
 def _codes_of_texts(rule: Rule, values: Sequence[Any], read: ReadColumns) -> TextColumn | None:
     """The codes of texts of digits, and of whole numbers such as "33156.0"."""
-    if not set(map(type, values)) <= _TEXT:
-        return None
     first = next(filter(None, values), "")
+    if not isinstance(first, str):
+        return None
     if not first.endswith(".0") and (codes := _plain_codes(rule, values)) is not None:
         return codes
+    if not set(map(type, values)) <= _TEXT:
+        return None
     texts = [value.removesuffix(".0") if value else None for value in values]
     if "" in texts:  # ".0" is not a whole number
         return None
