@@ -1,11 +1,13 @@
 """A search by one task compared with several: seconds, processor seconds, and the error found.
 
 The same rows, seed and number of trials, in turns. Tasks are processes of this machine that share a
-study in SQLite; the train flow shares one in Postgres. On a busy machine read the processor time of
-the busiest task: what a search takes where each task has a core. Which search finds the better
-model is chance, so the difference of their errors is given with its interval over seeds.
+study in SQLite; the train flow shares one in Postgres. Each task imports Optuna and XGBoost and
+bins the rows, so what several tasks save grows with the trials. On a busy machine read the
+processor time of the busiest task: what a search takes where each task has a core. Which search
+finds the better model is chance, so the difference of their errors is given with its interval over
+seeds.
 
-    python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N] [--rows N] [--pairs N]
+    python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N ...] [--rows N] [--pairs N]
         [--write]
 """
 
@@ -95,6 +97,36 @@ def measure(views: tuple[Views, Views], tasks: int, trials: int, seed: int) -> C
     )
 
 
+class Part(NamedTuple):
+    """A number of trials: the rows of the table, and a sentence on how the searches differ."""
+
+    rows: list[tuple[str, ...]]
+    sentence: str
+
+
+def compared(views: tuple[Views, Views], tasks: int, trials: int, pairs: int) -> Part:
+    """Search ``pairs`` times by one task and by several, in turns, each pair with another seed."""
+    costs: dict[int, list[Cost]] = {1: [], tasks: []}
+    for seed in range(pairs):
+        for number, found in costs.items():
+            found.append(measure(views, number, trials, seed))
+            print(trials, seed, number, *(f"{figure:.4f}" for figure in found[-1]), flush=True)
+    rows = []
+    for number, found in costs.items():
+        error, *figures = [median(values) for values in zip(*found, strict=True)]
+        rows.append((str(trials), str(number), f"{error:.4f}", *(f"{f:.1f}" for f in figures)))
+    pairs_of_costs = list(zip(*costs.values(), strict=True))
+    seconds = median(many.seconds / one.seconds for one, many in pairs_of_costs)
+    busiest = median(many.busiest / one.busiest for one, many in pairs_of_costs)
+    mean, half = interval(np.array([many.error / one.error - 1 for one, many in pairs_of_costs]))
+    return Part(
+        rows,
+        f"With {trials} trials, {tasks} tasks take {seconds:.2f} of the seconds of one task, and "
+        f"the busiest {busiest:.2f} of its processor time; their best error differs from its own "
+        f"by {mean:+.2%} ± {half:.2%} (mean over the seeds, and its 95 % interval).",
+    )
+
+
 def interval(values: Array) -> tuple[float, float]:
     """The mean of a few values, and half of its 95 % interval (Student's t)."""
     from scipy.stats import t
@@ -106,7 +138,7 @@ def interval(values: Array) -> tuple[float, float]:
 def main() -> None:
     parser = report.arguments(__doc__)
     parser.add_argument("--tasks", type=int, default=2)
-    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--trials", type=int, nargs="+", default=[12, 48], help="of a search")
     parser.add_argument("--rows", type=int, default=25_000, help="that the search reads")
     parser.add_argument("--pairs", type=int, default=8, help="searches of each kind, in turns")
     options = report.parsed(parser)
@@ -114,26 +146,13 @@ def main() -> None:
     training, judged = fitting.search_views(splits.prepare(frame), seed=0)
     share = min(1.0, options.rows / (len(training.log_price) + len(judged.log_price)))
     views = tuple(v.take(np.arange(int(share * len(v.log_price)))) for v in (training, judged))
-    rows = []
-    costs: dict[int, list[Cost]] = {1: [], options.tasks: []}
-    for seed in range(options.pairs):
-        for tasks, found in costs.items():
-            found.append(measure((views[0], views[1]), tasks, options.trials, seed))
-            print(seed, tasks, *(f"{figure:.4f}" for figure in found[-1]), flush=True)
-    for tasks, found in costs.items():
-        figures = [median(values) for values in zip(*found, strict=True)]
-        rows.append((str(tasks), f"{figures[0]:.4f}", *(f"{value:.1f}" for value in figures[1:])))
-    header = ("tasks", "best error", "seconds", "processor seconds", "of the busiest task")
-    ratio = median(many.busiest / one.busiest for one, many in zip(*costs.values(), strict=True))
-    one, many = costs.values()
-    differences = np.array([b.error / a.error - 1 for a, b in zip(one, many, strict=True)])
-    mean, half = interval(differences)
+    read = (views[0], views[1])
+    parts = [compared(read, options.tasks, trials, options.pairs) for trials in options.trials]
+    header = ("trials", "tasks", "best error", "seconds", "processor seconds", "of the busiest")
+    table = report.table(header, [row for part in parts for row in part.rows])
     text = (
-        f"{options.trials} trials on {sum(len(v.log_price) for v in views):,} listings, medians of "
-        f"{options.pairs} seeds.\n\n{report.table(header, rows)}\n\n"
-        f"The busiest of {options.tasks} tasks takes {ratio:.2f} of the processor time of "
-        f"one task. Their best error differs from its own by {mean:+.2%} ± {half:.2%} "
-        "(mean over the seeds, and its 95 % interval)."
+        f"{sum(len(v.log_price) for v in views):,} listings, medians of {options.pairs} seeds.\n\n"
+        f"{table}\n\n" + " ".join(part.sentence for part in parts)
     )
     print(text)
     if options.write:
