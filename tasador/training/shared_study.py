@@ -38,7 +38,7 @@ SPACE: dict[str, BaseDistribution] = {
 # Attributes of an attempt: the number of its trial, and the task that runs it.
 _NUMBER, _TASK = "number", "task"
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.2
 _BEAT_SECONDS = 10
 # A trial without a heartbeat for so long is given to another task.
 _LOST_SECONDS = 90

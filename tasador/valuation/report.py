@@ -22,6 +22,7 @@ from tasador.valuation.words import (
     day,
     dollars,
     field,
+    is_land,
     measured,
     moment,
     per_cent,
@@ -201,10 +202,9 @@ def _subject(prediction: PredictionRecord) -> str:
     absent = [field(name).lower() for name in _FACTS if listing.get(name) is None]
     rows += [(text("Not given"), ", ".join(absent))] if absent else []
     title = text("The home, as it was described")
-    # Land is what has neither, in the data as in the model.
-    is_land = not (listing.get("house_size") or listing.get("bed"))
-    land = text("Priced as land, since neither the size nor the bedrooms are given.")
-    return f"<section><h2>{title}</h2>{facts_list(rows)}{note(land) if is_land else ''}</section>"
+    said = text("Priced as land, since neither the size nor the bedrooms are given.")
+    land = note(said) if is_land(listing) else ""
+    return f"<section><h2>{title}</h2>{facts_list(rows)}{land}</section>"
 
 
 def _fact(name: str, value: Any) -> str:

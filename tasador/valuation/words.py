@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from typing import Any
 
 from tasador.listings.rules import STATUSES
 from tasador.valuation.languages import counted, language, marks, text
@@ -25,6 +27,12 @@ FIELDS = {
     "comparables": "Homes like it nearby",
 }
 MILES_OF_A_KM = 0.621371
+
+
+def is_land(listing: Mapping[str, Any]) -> bool:
+    """Whether a listing is priced as land: what has neither a size nor bedrooms, in the data as in
+    the model. A home without bedrooms says 0."""
+    return all(listing.get(name) in (None, "") for name in ("house_size", "bed"))
 
 
 def dollars(amount: float) -> str:

@@ -448,7 +448,8 @@ def test_what_was_not_given_names_all_that_moves_a_price():
 def test_a_listing_without_size_and_bedrooms_is_said_to_be_priced_as_land():
     for listing in ({}, {"city": "Houston", "state": "Texas", "acre_lot": "0.2", "bath": "2"}):
         assert estimate_view.as_land(listing).startswith("Priced as land, since")
-    for listing in ({"house_size": "1850"}, {"bed": "3"}):
+    # A home without bedrooms is no land: the model has been given their number.
+    for listing in ({"house_size": "1850"}, {"bed": "3"}, {"bed": 0.0}):
         assert estimate_view.as_land(listing) == ""
 
 

@@ -288,11 +288,8 @@ def left_out(missing: Sequence[str]) -> list[str]:
 
 
 def as_land(listing: Mapping[str, Any]) -> str:
-    """Says that a listing is priced as land; empty if it is not.
-
-    Land is what has neither a size nor bedrooms, in the data as in the model.
-    """
-    if listing.get("house_size") or listing.get("bed"):
+    """Says that a listing is priced as land; empty if it is not."""
+    if not words.is_land(listing):
         return ""
     return text(
         "Priced as land, since neither the size nor the bedrooms are given. Add the size for the "
