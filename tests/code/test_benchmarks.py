@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from benchmarks import ceiling
+from benchmarks.processes import postgres_seconds
 from benchmarks.serving import traces
 from benchmarks.serving.pieces import PIECES
 from tasador.listings.listing import COLUMNS
@@ -161,3 +163,18 @@ def test_only_a_piece_with_a_section_is_written():
     done = run("serve.py", "--without", "ctypes", "--write")
     assert done.returncode == 2
     assert "has no section for --without ctypes" in done.stderr
+
+
+def test_processor_time_of_postgres_is_read_again_if_a_backend_ends_meanwhile(monkeypatch):
+    monkeypatch.setenv("TASADOR_HOME", "/nowhere")
+    readings = [psutil.NoSuchProcess(1), []]
+
+    def processes(_):
+        reading = readings.pop(0)
+        if isinstance(reading, Exception):
+            raise reading
+        return reading
+
+    monkeypatch.setattr(psutil, "process_iter", processes)
+    assert postgres_seconds() == 0.0
+    assert readings == []
