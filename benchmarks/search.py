@@ -1,11 +1,13 @@
 """A search by one task compared with several: seconds, processor seconds, and the error found.
 
-The same rows, seed and number of trials, in turns. Tasks are processes of this machine that share a
-study in SQLite; the train flow shares one in Postgres. Each task imports Optuna and XGBoost and
-bins the rows, so what several tasks save grows with the trials. On a busy machine read the
-processor time of the busiest task: what a search takes where each task has a core. Which search
-finds the better model is chance, so the difference of their errors is given with its interval over
-seeds.
+In turns, with the same rows, seed and number of trials. Tasks are processes of this machine that
+share a study in SQLite; the train flow shares one in Postgres. A trial of several tasks knows fewer
+outcomes than one of a single task, so the trials differ, and chance decides which take longer. So
+the trials of several tasks are run by one process too: that tells what sharing them saves. On a
+busy machine read the processor time of the busiest process: what a search takes where each has a
+core. Each process imports Optuna and XGBoost and bins the rows, so what several save grows with the
+trials. Which search finds the better model is chance, so the difference of their errors is given
+with its interval over seeds.
 
     python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N ...] [--rows N] [--pairs N]
         [--write]
@@ -79,14 +81,14 @@ def run_task(views: tuple[Views, Views], folder: Path, options: SearchOptions) -
     return Outcome(len(result.trials), result.value, processor, seconds)
 
 
-def measure(views: tuple[Views, Views], tasks: int, trials: int, seed: int) -> Cost:
-    """Search once with that many tasks."""
+def measure(views: tuple[Views, Views], tasks: int, processes: int, trials: int, seed: int) -> Cost:
+    """Run the trials of a search of ``tasks`` tasks once, in so many processes."""
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as folder:
         work = [
             (views, Path(folder), SearchOptions(trials=trials, seed=seed, tasks=tasks, task=task))
-            for task in range(tasks)
+            for task in range(processes)
         ]
-        with get_context("spawn").Pool(tasks) as pool:
+        with get_context("spawn").Pool(processes) as pool:
             outcomes = pool.starmap(run_task, work, chunksize=1)
     last = max(outcomes, key=lambda outcome: outcome.trials)
     return Cost(
@@ -98,32 +100,36 @@ def measure(views: tuple[Views, Views], tasks: int, trials: int, seed: int) -> C
 
 
 class Part(NamedTuple):
-    """A number of trials: the rows of the table, and a sentence on how the searches differ."""
+    """A number of trials: the rows of the table, and sentences on how the searches differ."""
 
     rows: list[tuple[str, ...]]
-    sentence: str
+    text: str
 
 
 def compared(views: tuple[Views, Views], tasks: int, trials: int, pairs: int) -> Part:
-    """Search ``pairs`` times by one task and by several, in turns, each pair with another seed."""
-    costs: dict[int, list[Cost]] = {1: [], tasks: []}
+    """Search ``pairs`` times in each way, in turns, each time with another seed."""
+    # Tasks and processes.
+    ways = ((1, 1), (tasks, 1), (tasks, tasks))
+    costs: dict[tuple[int, int], list[Cost]] = {way: [] for way in ways}
     for seed in range(pairs):
-        for number, found in costs.items():
-            found.append(measure(views, number, trials, seed))
-            print(trials, seed, number, *(f"{figure:.4f}" for figure in found[-1]), flush=True)
+        for way, found in costs.items():
+            found.append(measure(views, *way, trials, seed))
+            print(trials, seed, *way, *(f"{figure:.4f}" for figure in found[-1]), flush=True)
     rows = []
-    for number, found in costs.items():
+    for way, found in costs.items():
         error, *figures = [median(values) for values in zip(*found, strict=True)]
-        rows.append((str(trials), str(number), f"{error:.4f}", *(f"{f:.1f}" for f in figures)))
-    pairs_of_costs = list(zip(*costs.values(), strict=True))
-    seconds = median(many.seconds / one.seconds for one, many in pairs_of_costs)
-    busiest = median(many.busiest / one.busiest for one, many in pairs_of_costs)
-    mean, half = interval(np.array([many.error / one.error - 1 for one, many in pairs_of_costs]))
+        rows.append((str(trials), *map(str, way), f"{error:.4f}", *(f"{f:.1f}" for f in figures)))
+    single, alone, shared = costs.values()
+    seconds = median(b.seconds / a.seconds for a, b in zip(alone, shared, strict=True))
+    busiest = median(b.busiest / a.busiest for a, b in zip(alone, shared, strict=True))
+    errors = np.array([b.error / a.error - 1 for a, b in zip(single, shared, strict=True)])
+    mean, half = interval(errors)
     return Part(
         rows,
-        f"With {trials} trials, {tasks} tasks take {seconds:.2f} of the seconds of one task, and "
-        f"the busiest {busiest:.2f} of its processor time; their best error differs from its own "
-        f"by {mean:+.2%} ± {half:.2%} (mean over the seeds, and its 95 % interval).",
+        f"{tasks} processes take {seconds:.2f} of the seconds that one takes for the same {trials} "
+        f"trials, and the busiest {busiest:.2f} of its processor time. The best error of {tasks} "
+        f"tasks differs from that of one by {mean:+.2%} ± {half:.2%} (mean over the seeds, and its "
+        "95 % interval).",
     )
 
 
@@ -148,11 +154,11 @@ def main() -> None:
     views = tuple(v.take(np.arange(int(share * len(v.log_price)))) for v in (training, judged))
     read = (views[0], views[1])
     parts = [compared(read, options.tasks, trials, options.pairs) for trials in options.trials]
-    header = ("trials", "tasks", "best error", "seconds", "processor seconds", "of the busiest")
+    header = ("trials", "tasks", "processes", "best error", "seconds", "processor s", "of busiest")
     table = report.table(header, [row for part in parts for row in part.rows])
     text = (
         f"{sum(len(v.log_price) for v in views):,} listings, medians of {options.pairs} seeds.\n\n"
-        f"{table}\n\n" + " ".join(part.sentence for part in parts)
+        f"{table}\n\n" + " ".join(part.text for part in parts)
     )
     print(text)
     if options.write:

@@ -64,6 +64,8 @@ class SharedStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._options, self._first, self._warmup = options, first, warmup_rounds
         self._began = time.monotonic()
+        if options.storage is not None:
+            _import_databases()
         with options.lock():
             # In a new database it makes the tables, which two tasks at once could not.
             self._storage = _storage(options)
@@ -201,6 +203,12 @@ class SharedStudy:
                 }
             view.add_trial(create_trial(params=trial.params, distributions=SPACE, **outcome))
         return view
+
+
+def _import_databases() -> None:
+    """Import what Optuna imports when it opens a database: other tasks would wait for the lock."""
+    import alembic.command  # noqa: F401
+    import sqlalchemy.orm  # noqa: F401
 
 
 def _storage(options: SearchOptions) -> str | BaseStorage | None:
