@@ -19,10 +19,10 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 
 from functions.http import HttpProblem, Request, Response
-from functions.limits import ARRIVAL_SECONDS, MAX_INLINE_RUN
+from functions.limits import ARRIVAL_SECONDS, MAX_INLINE_RUN, MAX_UNSENT_BYTES
 from functions.request_parser import BodyBudget, RequestParser, TooLate, to_request
 
-# An answer longer than this is never copied on its way to the socket.
+# Waitress copies the rest of an answer into a buffer only if it is no longer than this.
 _COPIED_BYTES = 1 << 18
 
 
@@ -127,14 +127,14 @@ def _refusal(handler: Handler, request: HTTPRequestParser, status: int, detail: 
 
 
 def _after(data: bytes, sent: int) -> bytes | ReadOnlyFileBasedBuffer:
-    """What follows the first ``sent`` bytes, as waitress takes it."""
-    if len(data) - sent <= _COPIED_BYTES:
-        return data[sent:]
-    file = BytesIO(data)  # shares the bytes
-    file.seek(sent)
-    rest = ReadOnlyFileBasedBuffer(file)
-    rest.prepare()
-    return rest
+    """What follows the first ``sent`` bytes, as waitress takes it without another copy. A client
+    that is slow to take it holds no more memory than that."""
+    rest = data[sent:]
+    if len(rest) <= _COPIED_BYTES:
+        return rest
+    buffer = ReadOnlyFileBasedBuffer(BytesIO(rest))  # shares the bytes
+    buffer.prepare()
+    return buffer
 
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -146,6 +146,7 @@ class Connection(HTTPChannel):
     task_class = RequestTask
     error_task_class = RequestTask
     request: RequestParser | None
+    requests: list[RequestParser]
 
     def __init__(self, server: ConnectionServer, *args: Any, **kwargs: Any) -> None:
         self.parser_class = lambda adj: RequestParser(adj, server.budget)
@@ -185,6 +186,23 @@ class Connection(HTTPChannel):
         if len(rest):
             super().write_soon(rest)
         return len(data)
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Wait for no client to take its answers: a few could keep all workers waiting. The server
+        gives up a connection that has too much to take."""
+
+    @property
+    def has_too_much_to_take(self) -> bool:
+        """Whether the client leaves its answers, and should not get another one."""
+        return bool(self.total_outbufs_len > MAX_UNSENT_BYTES)
+
+    def give_up(self) -> None:
+        """Answer no further request, and close once the client has taken what is ready. The caller
+        holds ``requests_lock``."""
+        for request in self.requests:
+            request.close()
+        self.requests.clear()
+        self.close_when_flushed = True
 
     def _sent_now(self, data: bytes) -> int:
         try:

@@ -26,6 +26,10 @@ MAX_CONNECTIONS = 500
 SPARE_CONNECTIONS = 50
 # Between two requests of a connection.
 IDLE_SECONDS = 75.0
+# Between two parts of an answer that its client takes.
+TAKING_SECONDS = 30.0
+# Answers that wait for a client to take them: no further request of its is answered beyond.
+MAX_UNSENT_BYTES = 16 * MEGABYTE
 # While the server ends, a connection without a request is closed after this: one may be on its way.
 LAST_REQUEST_SECONDS = 0.25
 # Bytes read from a connection at a time: a batch of 10,000 arrives in a few pieces.

@@ -34,6 +34,7 @@ from functions.limits import (
     MAX_READ_BYTES,
     READ_BYTES,
     SPARE_CONNECTIONS,
+    TAKING_SECONDS,
 )
 from functions.request_parser import BodyBudget
 from functions.workers import WorkerPool
@@ -59,6 +60,8 @@ class Server(TcpWSGIServer):
         self.ending = threading.Event()
         self._max_queued = queue
         self._reading_thread = 0
+        # Connections whose clients do not take their answers.
+        self._silent: list[Connection] = []
         self._date = (0, "")
         self._pool = WorkerPool(threads)
         adjustments = Adjustments(
@@ -83,6 +86,10 @@ class Server(TcpWSGIServer):
         self._reading_thread = threading.get_ident()
         while not self.ending.is_set():
             wasyncore.loop(timeout=1.0, map=self._map, count=1)
+            # Not in ``maintenance``, which waitress calls while it collects the sockets to wait
+            # for. These are full, so waitress would never find them ready to be closed.
+            while self._silent:
+                self._silent.pop().handle_close()
 
     def end(self) -> None:
         """Accept no new connection from now on."""
@@ -110,6 +117,9 @@ class Server(TcpWSGIServer):
 
     def add_task(self, connection: Connection) -> None:
         """Give the connection's next request to a worker, or to the reading thread itself."""
+        if connection.has_too_much_to_take:
+            connection.give_up()
+            return
         request = connection.requests[0]
         if (
             threading.get_ident() == self._reading_thread
@@ -163,12 +173,15 @@ class Server(TcpWSGIServer):
         return request.path in self.handler.probes and request.command in ("GET", "HEAD")
 
     def maintenance(self, now: float) -> None:
-        """Once a second: close idle connections, reject requests that arrive too slowly."""
+        """Once a second: close idle connections and those whose clients do not take their answers,
+        reject requests that arrive too slowly."""
         super().maintenance(now)
         late = time.monotonic() - ARRIVAL_SECONDS
         connections = list(self.active_channels.values())
         for connection in connections:
-            if 0.0 < connection.request_started < late:
+            if connection.total_outbufs_len and connection.last_activity < now - TAKING_SECONDS:
+                self._silent.append(connection)
+            elif 0.0 < connection.request_started < late:
                 connection.expire()
         # Close the oldest idle connections, so that a probe can always connect.
         if (over := len(connections) - MAX_CONNECTIONS + SPARE_CONNECTIONS) > 0:

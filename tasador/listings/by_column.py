@@ -280,7 +280,8 @@ def _plain_codes(rule: Rule, values: Sequence[Any]) -> TextColumn | None:
     codes = list(values)
     for row in np.flatnonzero(missing).tolist():
         codes[row] = None  # it may be an empty text
-    numbers = digits.numbers() if rule.column in NUMBERED else None
+    padded = rule.kind == "zip code"
+    numbers = digits.numbers(padded=padded) if rule.column in NUMBERED else None
     return TextColumn(codes, numbers=numbers, missing=missing)
 
 

@@ -92,17 +92,18 @@ class Digits(NamedTuple):
     ends: Array
     sizes: Array
 
-    def numbers(self) -> Array | None:
+    def numbers(self, *, padded: bool = False) -> Array | None:
         """The texts as whole numbers, int64 [n], -1 for a missing one.
 
-        None if two different texts may be one number ("7" and "07"), or one is beyond 64 bits.
+        ``padded``: the texts are zip codes, whose zeros in front belong to the number. None if a
+        text may not be the only one of its number ("07"), or is beyond 64 bits.
         """
         sizes, longest = self.sizes, int(self.sizes.max(initial=0))
         if longest > _MOST_DIGITS:
             return None
         leading_zero = self.characters.take(self.ends - sizes, mode="clip") == ord("0")
         one_length = sizes[sizes > 0].min(initial=longest) == longest
-        if not one_length and (leading_zero & (sizes > 1)).any():
+        if not (padded and one_length) and (leading_zero & (sizes > 1)).any():
             return None
         numbers = np.zeros(len(sizes), dtype=np.int64)
         for place in range(longest, 0, -1):

@@ -49,14 +49,15 @@ def test_digits_of_texts_with_digits(values):
     found = digits_of(values)
     assert found is not None
     assert found.sizes.tolist() == [len(value or "") for value in values]
-    numbers = found.numbers()
     given = [value for value in values if value]
-    padded = any(len(value) > 1 and value[0] == "0" for value in given)
-    if padded and len(set(map(len, given))) > 1:
-        assert numbers is None
-    else:
-        assert numbers is not None
-        assert numbers.tolist() == [int(value) if value else -1 for value in values]
+    with_zeros = any(len(value) > 1 and value[0] == "0" for value in given)
+    several_lengths = len(set(map(len, given))) > 1
+    numbers, of_zip_codes = found.numbers(), found.numbers(padded=True)
+    assert (numbers is None) == with_zeros
+    assert (of_zip_codes is None) == (with_zeros and several_lengths)
+    for read in (numbers, of_zip_codes):
+        if read is not None:
+            assert read.tolist() == [int(value) if value else -1 for value in values]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ METHODS = [
     (HTTPChannel, "service", []),
     (HTTPChannel, "write_soon", ["data"]),
     (HTTPChannel, "send", ["data", "do_close"]),
+    (HTTPChannel, "_flush_outbufs_below_high_watermark", []),
     (TcpWSGIServer, "add_task", ["task"]),
     (TcpWSGIServer, "handle_accept", []),
     (TcpWSGIServer, "pull_trigger", []),
