@@ -6,8 +6,9 @@ outcomes than one of a single task, so the trials differ, and chance decides whi
 the trials of several tasks are run by one process too: that tells what sharing them saves. On a
 busy machine read the processor time of the busiest process: what a search takes where each has a
 core. Each process imports Optuna and XGBoost and bins the rows, so what several save grows with the
-trials. Which search finds the better model is chance, so the difference of their errors is given
-with its interval over seeds.
+trials. Processes share the machine's cache and memory too, so the same trees are also fitted by one
+process alone and by all at once: no search can save more than that. Which search finds the better
+model is chance, so the difference of their errors is given with its interval over seeds.
 
     python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N ...] [--rows N] [--pairs N]
         [--write]
@@ -26,7 +27,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +38,12 @@ from benchmarks import report
 from tasador.arrays import Array
 from tasador.listings.table import read_csv
 from tasador.training import fitting, splits
-from tasador.training.search import Views, run_search
+from tasador.training.boosting import boost
+from tasador.training.search import KNOWN_GOOD, MOST_ROUNDS, Views, run_search
 from tasador.training.search_options import SearchOptions
+
+# How often a fit is run alone and at once with others.
+_TURNS = 20
 
 
 class Outcome(NamedTuple):
@@ -99,6 +104,37 @@ def measure(views: tuple[Views, Views], tasks: int, processes: int, trials: int,
     )
 
 
+# The matrices of this process, to train and to judge on; see ``slowdowns``.
+binned: list[Any] = []
+
+
+def bin_rows(views: tuple[Views, Views]) -> None:
+    """Prepare a process of ``slowdowns``."""
+    training, judged = views
+    matrix = training.matrix()
+    binned.extend((matrix, judged.matrix(like=matrix)))
+
+
+def fit_trees(_: int) -> float:
+    """Fit the trees of the first trial; returns the seconds."""
+    training, judged = binned
+    began = time.perf_counter()
+    boost(KNOWN_GOOD, training, rounds=MOST_ROUNDS, seed=0, judged=judged)
+    return time.perf_counter() - began
+
+
+def slowdowns(views: tuple[Views, Views], processes: int) -> list[float]:
+    """How many times as long a fit takes while others run the same, in turns."""
+    with get_context("spawn").Pool(processes, bin_rows, (views,)) as pool:
+        pool.map(fit_trees, range(processes), chunksize=1)
+        found = []
+        for _ in range(_TURNS):
+            alone = pool.apply(fit_trees, (0,))
+            together = pool.map(fit_trees, range(processes), chunksize=1)
+            found.append(sum(together) / processes / alone)
+        return found
+
+
 class Part(NamedTuple):
     """A number of trials: the rows of the table, and sentences on how the searches differ."""
 
@@ -120,16 +156,15 @@ def compared(views: tuple[Views, Views], tasks: int, trials: int, pairs: int) ->
         error, *figures = [median(values) for values in zip(*found, strict=True)]
         rows.append((str(trials), *map(str, way), f"{error:.4f}", *(f"{f:.1f}" for f in figures)))
     single, alone, shared = costs.values()
-    seconds = median(b.seconds / a.seconds for a, b in zip(alone, shared, strict=True))
+    seconds = np.array([b.seconds / a.seconds for a, b in zip(alone, shared, strict=True)])
     busiest = median(b.busiest / a.busiest for a, b in zip(alone, shared, strict=True))
     errors = np.array([b.error / a.error - 1 for a, b in zip(single, shared, strict=True)])
-    mean, half = interval(errors)
+    (mean, half), (error, error_half) = interval(seconds), interval(errors)
     return Part(
         rows,
-        f"{tasks} processes take {seconds:.2f} of the seconds that one takes for the same {trials} "
-        f"trials, and the busiest {busiest:.2f} of its processor time. The best error of {tasks} "
-        f"tasks differs from that of one by {mean:+.2%} ± {half:.2%} (mean over the seeds, and its "
-        "95 % interval).",
+        f"{tasks} processes take {mean:.2f} ± {half:.2f} of the seconds that one takes for the "
+        f"same {trials} trials, and the busiest {busiest:.2f} of its processor time. The best "
+        f"error of {tasks} tasks differs from that of one by {error:+.2%} ± {error_half:.2%}.",
     )
 
 
@@ -153,12 +188,18 @@ def main() -> None:
     share = min(1.0, options.rows / (len(training.log_price) + len(judged.log_price)))
     views = tuple(v.take(np.arange(int(share * len(v.log_price)))) for v in (training, judged))
     read = (views[0], views[1])
+    slower = np.array(slowdowns(read, options.tasks))
+    least, half = interval(slower / options.tasks)
+    print(f"at once {slower.mean():.3f}", flush=True)
     parts = [compared(read, options.tasks, trials, options.pairs) for trials in options.trials]
     header = ("trials", "tasks", "processes", "best error", "seconds", "processor s", "of busiest")
     table = report.table(header, [row for part in parts for row in part.rows])
     text = (
         f"{sum(len(v.log_price) for v in views):,} listings, medians of {options.pairs} seeds.\n\n"
-        f"{table}\n\n" + " ".join(part.text for part in parts)
+        f"{table}\n\n" + " ".join(part.text for part in parts) + f" Of {options.tasks} processes "
+        f"that fit the same trees at once, each takes {slower.mean():.2f} times the seconds of one "
+        f"alone. So at least {least:.2f} ± {half:.2f} of the seconds of one are needed here. "
+        "(Means and their 95 % intervals over the seeds or turns.)"
     )
     print(text)
     if options.write:
