@@ -12,7 +12,6 @@ batch's id, into the same tables in one transaction.
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
 import shutil
@@ -63,6 +62,8 @@ def main() -> None:
         return
     # A queue of heavy commands ends one that takes too long; the platform must end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    import compileall  # which the process of a subject does not need
+
     # Python does so at the first import, unless PYTHONDONTWRITEBYTECODE is set.
     compileall.compile_dir(ROOT / "tasador", quiet=1)
     rows, figures = [], []

@@ -1,11 +1,14 @@
-"""httpx without its command line, for which it imports rich, click and Pygments where they exist.
+"""httpx without what a process may not need.
 
-That is most of what its import costs: 50 ms.
+Its command line: for it httpx imports rich, click and Pygments where they exist, which is most of
+what its import costs, 50 ms. And the certificates of authorities: reading them takes 17 ms.
 """
 
 from __future__ import annotations
 
+import ssl
 import sys
+from typing import Any
 
 _COMMAND_LINE = "httpx._main"
 
@@ -19,3 +22,29 @@ def import_httpx() -> None:
         import httpx  # noqa: F401
     finally:
         del sys.modules[_COMMAND_LINE]
+
+
+def verification(url: str, *, trust_env: bool) -> bool | ssl.SSLContext:
+    """What httpx's ``verify`` takes for an address that may redirect to another one.
+
+    For http the certificates are read at the first redirection to https. ``trust_env``: as for
+    httpx.
+    """
+    return True if url.lower().startswith("https:") else _OnDemand(trust_env)
+
+
+class _OnDemand(ssl.SSLContext):
+    """httpx's context for TLS, which is made at the first connection."""
+
+    def __new__(cls, trust_env: bool) -> _OnDemand:
+        context = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        context._trust_env = trust_env
+        return context
+
+    _trust_env: bool
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        import httpx
+
+        context = httpx.create_ssl_context(trust_env=self._trust_env)
+        return context.wrap_socket(*args, **options)

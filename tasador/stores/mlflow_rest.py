@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasador.clock import backoff, retry
 from tasador.errors import ConfigurationError, RegistryError, StoreRefused, StoreUnavailable
 from tasador.machine.environment import LOOPBACK, PROXIES, named
+from tasador.machine.http import verification
 from tasador.settings import Settings, sent, whole_number
 
 if TYPE_CHECKING:
@@ -119,15 +120,17 @@ class MlflowRest:
             import httpx
 
             authorization, basic = _credentials(os.environ, self._password)
+            # A proxy or certificates of the user's environment do not concern this machine.
+            trust_env = httpx.URL(self._url).host not in LOOPBACK
+            secure = self._url.startswith("https:")
             self._http = httpx.Client(
                 base_url=f"{self._url.rstrip('/')}/api/2.0/mlflow/",
                 headers={"content-type": "application/json", **authorization},
                 auth=basic,
-                verify=_tls(os.environ) if self._url.startswith("https:") else True,
+                verify=_tls(os.environ) if secure else verification(self._url, trust_env=trust_env),
                 timeout=_TIMEOUT,
                 follow_redirects=True,
-                # A proxy or certificates of the user's environment do not concern this machine.
-                trust_env=httpx.URL(self._url).host not in LOOPBACK,
+                trust_env=trust_env,
                 # Nobody closes a registry, so no connection may outlive its request.
                 limits=httpx.Limits(max_keepalive_connections=0),
             )

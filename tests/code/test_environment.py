@@ -123,7 +123,7 @@ def test_who_started_a_run_has_the_name_that_commands_have(monkeypatch):
 
 def test_source_client_names_the_variable_that_stops_it(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/cert.pem")
-    client = SourceClient("http://source.invalid", 5, "Tuesday")
+    client = SourceClient("https://source.invalid", 5, "Tuesday")
     with pytest.raises(ConfigurationError, match=r"source\.invalid can be created.*SSL_CERT_FILE"):
         client.fetch(tmp_path / "batch")
     monkeypatch.delenv("SSL_CERT_FILE")
