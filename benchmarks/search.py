@@ -7,8 +7,8 @@ the trials of several tasks are run by one process too: that tells what sharing 
 busy machine read the processor time of the busiest process: what a search takes where each has a
 core. Each process imports Optuna and XGBoost and bins the rows, so what several save grows with the
 trials. Processes share the machine's cache and memory too, so the same trees are also fitted by one
-process alone and by all at once: no search can save more than that. Which search finds the better
-model is chance, so the difference of their errors is given with its interval over seeds.
+process alone and by all at once: no search by processes can save more than that. Which search finds
+the better model is chance, so the difference of their errors is given with its interval over seeds.
 
     python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N ...] [--rows N] [--pairs N]
         [--write]

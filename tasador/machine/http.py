@@ -36,15 +36,21 @@ def verification(url: str, *, trust_env: bool) -> bool | ssl.SSLContext:
 class _OnDemand(ssl.SSLContext):
     """httpx's context for TLS, which is made at the first connection."""
 
+    _trust_env: bool
+
     def __new__(cls, trust_env: bool) -> _OnDemand:
         context = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         context._trust_env = trust_env
         return context
 
-    _trust_env: bool
-
-    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+    def _made(self) -> ssl.SSLContext:
         import httpx
 
-        context = httpx.create_ssl_context(trust_env=self._trust_env)
-        return context.wrap_socket(*args, **options)
+        return httpx.create_ssl_context(trust_env=self._trust_env)
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        return self._made().wrap_socket(*args, **options)
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        # For a connection through an https proxy.
+        return self._made().wrap_bio(*args, **options)

@@ -93,6 +93,14 @@ def test_a_redirection_is_verified_as_the_environment_says(address, certificate,
         get(address, trust_env=False)
 
 
+def test_a_connection_through_an_https_proxy_is_verified_too(certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = verification("http://source.invalid", trust_env=True)
+    tunnel = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="source.invalid")
+    assert len(tunnel.context.get_ca_certs()) == 1
+    assert tunnel.context.verify_mode == ssl.CERT_REQUIRED
+
+
 def test_no_certificates_are_read_for_http(monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/cert.pem")
     httpx.Client(verify=verification("http://source.invalid", trust_env=True)).close()
