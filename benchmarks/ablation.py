@@ -23,6 +23,7 @@ from tasador.model.features import BASE, FEATURE_NAMES
 from tasador.training import boosting, search
 from tasador.training.encoding import Sample, fit_out_of_fold
 from tasador.training.geography import load_geography
+from tasador.training.views import Views
 
 # Prefixes of the names of the features that are left out.
 GROUPS = {
@@ -90,7 +91,7 @@ class Encoded(NamedTuple):
             sample = Sample(views[0], tuple(views[1:]), sample.weight)
             matrix = np.hstack([matrix, self.judged_place])
         hidden = np.full(len(self.log_price), fit.masked_views)
-        training_views = search.Views.of(sample, self.log_price)
+        training_views = Views.of(sample, self.log_price)
         training = training_views.matrix(hidden=hidden, columns=columns)
         params = {**search.KNOWN_GOOD, **fit.params}
         booster = boosting.boost(params, training, rounds=fit.rounds, seed=seed)

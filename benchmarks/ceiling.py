@@ -21,6 +21,7 @@ from benchmarks.judged import Figures, Log, held_out, median_error
 from tasador.gate.measures import r2
 from tasador.model.features import FEATURE_NAMES
 from tasador.training import boosting, search
+from tasador.training.views import Views
 
 # The features that tell a row with bed, bath and size.
 _ROOMS = [FEATURE_NAMES.index(name) for name in ("bed", "bath", "log_house_size")]
@@ -124,7 +125,7 @@ def ceiling(
 
 
 def _log_prices(rows: Encoded, learner: Learner, seed: int) -> np.ndarray:
-    views = search.Views.of(rows.sample, rows.log_price)
+    views = Views.of(rows.sample, rows.log_price)
     corrected = learner(*views.joined(), rows.matrix, seed)
     return np.asarray(views.blend.log_prices(rows.matrix) + corrected)
 

@@ -21,7 +21,7 @@ class PeakMemory(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(0.02):
-            self._peak = max(self._peak, _memory(self._pid, "VmHWM"), self._tree(self._pid))
+            self._peak = max(self._peak, memory_of(self._pid, "VmHWM"), self._tree(self._pid))
 
     def peak(self) -> float:
         """The peak in MB; call it when the process has ended."""
@@ -34,10 +34,10 @@ class PeakMemory(threading.Thread):
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         except OSError:
             children = []
-        return _memory(pid, "VmRSS") + sum(self._tree(int(child)) for child in children)
+        return memory_of(pid, "VmRSS") + sum(self._tree(int(child)) for child in children)
 
 
-def _memory(pid: int, name: str) -> float:
+def memory_of(pid: int, name: str) -> float:
     """A figure of /proc/PID/status in MB; 0 if the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()

@@ -1,14 +1,16 @@
-"""A search by one task compared with several: seconds, processor seconds, and the error found.
+"""A search by one task compared with several: seconds, processor seconds, memory and error found.
 
-In turns, with the same rows, seed and number of trials. Tasks are processes of this machine that
-share a study in SQLite; the train flow shares one in Postgres. A trial of several tasks knows fewer
-outcomes than one of a single task, so the trials differ, and chance decides which take longer. So
-the trials of several tasks are run by one process too: that tells what sharing them saves. On a
-busy machine read the processor time of the busiest process: what a search takes where each has a
-core. Each process imports Optuna and XGBoost and bins the rows, so what several save grows with the
-trials. Processes share the machine's cache and memory too, so the same trees are also fitted by one
-process alone and by all at once: no search by processes can save more than that. Which search finds
-the better model is chance, so the difference of their errors is given with its interval over seeds.
+In turns, with the same rows, seed and number of trials. Several tasks are threads of one process,
+as on one machine, or processes, as on a cluster; they share a study in SQLite, those of the train
+flow share one in Postgres. A trial of several tasks knows fewer outcomes than one of a single task,
+so the trials differ, and chance decides which take longer. So the trials of several tasks are run
+by one thread too: that tells what sharing them saves. On a busy machine read the processor time of
+the busiest process: what a search by processes takes where each has a core.
+
+Not all of a search can be shared: the imports before the first trial, and the last trial, which
+runs alone. Tasks also share the machine's cache and memory, so the same trees are fitted by one
+alone and by all at once. Which search finds the better model is chance, so the difference of their
+errors is given with its interval over seeds.
 
     python benchmarks/search.py [--csv FILE] [--tasks N] [--trials N ...] [--rows N] [--pairs N]
         [--write]
@@ -17,10 +19,12 @@ the better model is chance, so the difference of their errors is given with its 
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -30,38 +34,53 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
+from optuna.storages import RDBStorage
 
 # Allows the script to run from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
+from benchmarks.processes import memory_of
 from tasador.arrays import Array
 from tasador.listings.table import read_csv
 from tasador.training import fitting, splits
 from tasador.training.boosting import boost
-from tasador.training.search import KNOWN_GOOD, MOST_ROUNDS, Views, run_search
+from tasador.training.search import KNOWN_GOOD, MOST_ROUNDS, run_search
 from tasador.training.search_options import SearchOptions
+from tasador.training.views import Views
 
 # How often a fit is run alone and at once with others.
 _TURNS = 20
 
 
 class Outcome(NamedTuple):
-    """One task's: trials finished in all, their best error, processor seconds, and seconds."""
+    """One process': trials finished in all, their best error, its processor seconds, its seconds
+    and its largest MB."""
 
     trials: int
     error: float
     processor: float
     seconds: float
+    memory: float
 
 
 class Cost(NamedTuple):
-    """Of a search: the best error, seconds, processor seconds of all tasks and of the busiest."""
+    """Of a search: the best error, seconds, processor seconds of all processes and of the busiest,
+    and MB of all."""
 
     error: float
     seconds: float
     processor: float
     busiest: float
+    memory: float
+
+
+class Way(NamedTuple):
+    """How a search is run: how many tasks it has, and the numbers of those in each process."""
+
+    name: str
+    tasks: int
+    processes: tuple[tuple[int, ...], ...]
 
 
 @contextmanager
@@ -72,35 +91,47 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def run_task(views: tuple[Views, Views], folder: Path, options: SearchOptions) -> Outcome:
-    """Run one task of a search, in a separate process."""
+def storage_in(folder: Path) -> str:
+    """The URL of the database for the study."""
+    return f"sqlite:///{folder / 'study.db'}"
+
+
+def run_tasks(views: tuple[Views, Views], folder: Path, options: SearchOptions) -> Outcome:
+    """Run the tasks of one process of a search."""
+    # A step of the train flow has imported it by then.
+    import sqlalchemy.orm  # noqa: F401
+
     options = replace(
         options,
-        storage=f"sqlite:///{folder / 'study.db'}",
+        storage=storage_in(folder),
         study_name="search",
         lock=partial(locked, folder / "lock"),
     )
     began, before = time.perf_counter(), time.process_time()
     result = run_search(*views, options)
     seconds, processor = time.perf_counter() - began, time.process_time() - before
-    return Outcome(len(result.trials), result.value, processor, seconds)
+    memory = memory_of(os.getpid(), "VmHWM")
+    return Outcome(len(result.trials), result.value, processor, seconds, memory)
 
 
-def measure(views: tuple[Views, Views], tasks: int, processes: int, trials: int, seed: int) -> Cost:
-    """Run the trials of a search of ``tasks`` tasks once, in so many processes."""
+def measure(views: tuple[Views, Views], way: Way, trials: int, seed: int) -> Cost:
+    """Search once in that way."""
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as folder:
+        # The tables: Postgres has them, except in the first training.
+        RDBStorage(storage_in(Path(folder)))
         work = [
-            (views, Path(folder), SearchOptions(trials=trials, seed=seed, tasks=tasks, task=task))
-            for task in range(processes)
+            (views, Path(folder), SearchOptions(trials=trials, seed=seed, tasks=way.tasks, own=own))
+            for own in way.processes
         ]
-        with get_context("spawn").Pool(processes) as pool:
-            outcomes = pool.starmap(run_task, work, chunksize=1)
+        with get_context("spawn").Pool(len(work)) as pool:
+            outcomes = pool.starmap(run_tasks, work, chunksize=1)
     last = max(outcomes, key=lambda outcome: outcome.trials)
     return Cost(
         error=last.error,
         seconds=max(outcome.seconds for outcome in outcomes),
         processor=sum(outcome.processor for outcome in outcomes),
         busiest=max(outcome.processor for outcome in outcomes),
+        memory=sum(outcome.memory for outcome in outcomes),
     )
 
 
@@ -115,7 +146,7 @@ def bin_rows(views: tuple[Views, Views]) -> None:
     binned.extend((matrix, judged.matrix(like=matrix)))
 
 
-def fit_trees(_: int) -> float:
+def fit_trees(_: int = 0) -> float:
     """Fit the trees of the first trial; returns the seconds."""
     training, judged = binned
     began = time.perf_counter()
@@ -123,16 +154,23 @@ def fit_trees(_: int) -> float:
     return time.perf_counter() - began
 
 
-def slowdowns(views: tuple[Views, Views], processes: int) -> list[float]:
-    """How many times as long a fit takes while others run the same, in turns."""
-    with get_context("spawn").Pool(processes, bin_rows, (views,)) as pool:
-        pool.map(fit_trees, range(processes), chunksize=1)
-        found = []
+def fit_in_threads(threads: int) -> list[float]:
+    """Fit the same trees in so many threads at once; returns the seconds of each."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(fit_trees, range(threads)))
+
+
+def slowdowns(views: tuple[Views, Views], tasks: int) -> tuple[list[float], list[float]]:
+    """How many times as long a fit takes while others run the same, in threads of one process and
+    in processes."""
+    in_threads, in_processes = [], []
+    with get_context("spawn").Pool(tasks, bin_rows, (views,)) as pool:
+        pool.map(fit_trees, range(tasks), chunksize=1)
         for _ in range(_TURNS):
-            alone = pool.apply(fit_trees, (0,))
-            together = pool.map(fit_trees, range(processes), chunksize=1)
-            found.append(sum(together) / processes / alone)
-        return found
+            alone = tasks * pool.apply(fit_trees)
+            in_threads.append(sum(pool.apply(fit_in_threads, (tasks,))) / alone)
+            in_processes.append(sum(pool.map(fit_trees, range(tasks), chunksize=1)) / alone)
+    return in_threads, in_processes
 
 
 class Part(NamedTuple):
@@ -144,28 +182,39 @@ class Part(NamedTuple):
 
 def compared(views: tuple[Views, Views], tasks: int, trials: int, pairs: int) -> Part:
     """Search ``pairs`` times in each way, in turns, each time with another seed."""
-    # Tasks and processes.
-    ways = ((1, 1), (tasks, 1), (tasks, tasks))
-    costs: dict[tuple[int, int], list[Cost]] = {way: [] for way in ways}
+    numbers = tuple(range(tasks))
+    ways = (
+        Way("one task", 1, ((0,),)),
+        Way(f"{tasks} tasks' trials, by one", tasks, ((0,),)),
+        Way(f"{tasks} tasks, threads", tasks, (numbers,)),
+        Way(f"{tasks} tasks, processes", tasks, tuple((number,) for number in numbers)),
+    )
+    costs: dict[Way, list[Cost]] = {way: [] for way in ways}
     for seed in range(pairs):
         for way, found in costs.items():
-            found.append(measure(views, *way, trials, seed))
-            print(trials, seed, *way, *(f"{figure:.4f}" for figure in found[-1]), flush=True)
+            found.append(measure(views, way, trials, seed))
+            print(trials, seed, way.name, *(f"{f:.4f}" for f in found[-1]), flush=True)
     rows = []
     for way, found in costs.items():
         error, *figures = [median(values) for values in zip(*found, strict=True)]
-        rows.append((str(trials), *map(str, way), f"{error:.4f}", *(f"{f:.1f}" for f in figures)))
-    single, alone, shared = costs.values()
-    seconds = np.array([b.seconds / a.seconds for a, b in zip(alone, shared, strict=True)])
-    busiest = median(b.busiest / a.busiest for a, b in zip(alone, shared, strict=True))
-    errors = np.array([b.error / a.error - 1 for a, b in zip(single, shared, strict=True)])
-    (mean, half), (error, error_half) = interval(seconds), interval(errors)
+        seconds, processor, busiest, memory = figures
+        timed = (f"{figure:.1f}" for figure in (seconds, processor, busiest))
+        rows.append((str(trials), way.name, f"{error:.4f}", *timed, f"{memory:.0f}"))
+    single, alone, threads, processes = costs.values()
+    errors = np.array([b.error / a.error - 1 for a, b in zip(single, threads, strict=True)])
+    error, error_half = interval(errors)
     return Part(
         rows,
-        f"{tasks} processes take {mean:.2f} ± {half:.2f} of the seconds that one takes for the "
-        f"same {trials} trials, and the busiest {busiest:.2f} of its processor time. The best "
-        f"error of {tasks} tasks differs from that of one by {error:+.2%} ± {error_half:.2%}.",
+        f"For the same {trials} trials, {tasks} threads take {share(threads, alone)} of the "
+        f"seconds of one, and {tasks} processes {share(processes, alone)}. The best error of "
+        f"{tasks} tasks differs from that of one task by {error:+.2%} ± {error_half:.2%}.",
     )
+
+
+def share(some: list[Cost], others: list[Cost]) -> str:
+    """The seconds of some searches by those of others, with the interval."""
+    found = np.array([a.seconds / b.seconds for a, b in zip(some, others, strict=True)])
+    return "{:.2f} ± {:.2f}".format(*interval(found))
 
 
 def interval(values: Array) -> tuple[float, float]:
@@ -188,17 +237,19 @@ def main() -> None:
     share = min(1.0, options.rows / (len(training.log_price) + len(judged.log_price)))
     views = tuple(v.take(np.arange(int(share * len(v.log_price)))) for v in (training, judged))
     read = (views[0], views[1])
-    slower = np.array(slowdowns(read, options.tasks))
-    least, half = interval(slower / options.tasks)
-    print(f"at once {slower.mean():.3f}", flush=True)
+    in_threads, in_processes = map(np.array, slowdowns(read, options.tasks))
+    slower = (
+        "{:.3f} ± {:.3f} times as long as one alone in threads, and {:.3f} ± {:.3f} times in "
+        "processes"
+    ).format(*interval(in_threads), *interval(in_processes))
+    print(slower, flush=True)
     parts = [compared(read, options.tasks, trials, options.pairs) for trials in options.trials]
-    header = ("trials", "tasks", "processes", "best error", "seconds", "processor s", "of busiest")
+    header = ("trials", "search by", "best error", "seconds", "processor s", "of busiest", "MB")
     table = report.table(header, [row for part in parts for row in part.rows])
     text = (
         f"{sum(len(v.log_price) for v in views):,} listings, medians of {options.pairs} seeds.\n\n"
-        f"{table}\n\n" + " ".join(part.text for part in parts) + f" Of {options.tasks} processes "
-        f"that fit the same trees at once, each takes {slower.mean():.2f} times the seconds of one "
-        f"alone. So at least {least:.2f} ± {half:.2f} of the seconds of one are needed here. "
+        f"{table}\n\n" + " ".join(part.text for part in parts) + f" If {options.tasks} fit the "
+        f"same trees at once, each takes {slower}. "
         "(Means and their 95 % intervals over the seeds or turns.)"
     )
     print(text)

@@ -8,7 +8,7 @@ python flows/train.py card view dossier
 
 from typing import Any
 
-from tasador.flowkit import main, person, prepare, report_progress, say
+from tasador.flowkit import by_process, main, person, prepare, report_progress, say
 from tasador.operations.steps import load_settings
 
 if __name__ == "__main__":
@@ -27,7 +27,8 @@ from metaflow import FlowSpec, Parameter, card, catch, current, resources, retry
 class TrainFlow(FlowSpec):
     """Plan, search, fit, judge, dossier. Each step may be killed and resumed.
 
-    The search is a foreach whose tasks share the trials of one Optuna study in Postgres.
+    The search is a foreach whose tasks share the trials of one Optuna study in Postgres. On one
+    machine they are threads of one process, which share its rows.
     """
 
     trials = Parameter("trials", default=12, type=int, help="Trials of the search.")
@@ -38,7 +39,8 @@ class TrainFlow(FlowSpec):
         "tasks",
         default=0,
         type=int,
-        help="Tasks that share the trials of the search. Default: TASADOR_SEARCH_TASKS.",
+        help="Tasks that share the trials of the search: pods of a cluster, or threads of one "
+        "process. Default: TASADOR_SEARCH_TASKS.",
     )
     seed = Parameter(
         "seed",
@@ -62,7 +64,7 @@ class TrainFlow(FlowSpec):
     def start(self) -> None:
         """Choose the data, and create the training id that all later steps use.
 
-        What several tasks of the search need is computed here, once.
+        What several processes of the search need is computed here, once.
         """
         from tasador.training.search_options import SearchOptions
         from tasador.training.verbs import encode, plan
@@ -78,11 +80,11 @@ class TrainFlow(FlowSpec):
         by_event = getattr(current, "trigger", None) is not None
         started_by = self.started_by or ("event" if by_event else person(current.username))
         self.planned = plan(settings, self.correlation_id, started_by)
+        self.processes = by_process(self.options.tasks)
         self.views = None
-        if self.options.tasks > 1:
+        if len(self.processes) > 1:
             self.views = encode(settings, self.planned, self.options, progress=report_progress)
-        self.task_numbers = list(range(self.options.tasks))
-        self.next(self.search, foreach="task_numbers")
+        self.next(self.search, foreach="processes")
 
     @retry(times=2, minutes_between_retries=0)
     @resources(cpu=0.5, memory=2048)
@@ -96,7 +98,7 @@ class TrainFlow(FlowSpec):
         self.search_result = verbs.search(
             load_settings(self.planned.correlation_id),
             self.planned,
-            replace(self.options, task=self.input),
+            replace(self.options, own=self.input),
             views=self.views,
             progress=report_progress,
         )
@@ -110,7 +112,7 @@ class TrainFlow(FlowSpec):
         from tasador.training import verbs
 
         self.planned = inputs[0].planned
-        # The task that ended last knows all trials.
+        # The process that ended last knows all trials.
         self.search_result = max(
             (each.search_result for each in inputs), key=lambda result: len(result.trials)
         )

@@ -236,6 +236,17 @@ def load_settings(correlation_id: str = "") -> Settings:
     return settings
 
 
+def by_process(tasks: int) -> list[tuple[int, ...]]:
+    """The numbers of tasks, from 0, by the process that runs them.
+
+    On a cluster each has its pod, and so a node if there is one free. On one machine all are in one
+    process: others would import and hold the same again.
+    """
+    on_one_machine = os.environ.get("METAFLOW_RUNTIME_ENVIRONMENT", "local") == "local"
+    numbers = tuple(range(tasks))
+    return [numbers] if on_one_machine else [(number,) for number in numbers]
+
+
 def say(text: str) -> None:
     """Write one line to the step's log: plain text on a terminal, JSON on a cluster."""
     _LOG.info(text)

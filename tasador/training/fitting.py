@@ -29,14 +29,10 @@ from tasador.training.boosting import boost, import_xgboost
 from tasador.training.encoding import encode_out_of_fold, fit_out_of_fold
 from tasador.training.evaluation import evaluate, measured_confidence, ratio_study
 from tasador.training.interval_fit import FittedIntervals, UnseenRows, fit_intervals
-from tasador.training.search import (
-    MOST_ROUNDS,
-    SearchResult,
-    Views,
-    run_search,
-)
+from tasador.training.search import MOST_ROUNDS, SearchResult, run_search
 from tasador.training.search_options import Params, SearchOptions
 from tasador.training.splits import Prepared
+from tasador.training.views import Views
 
 if TYPE_CHECKING:
     from xgboost import Booster

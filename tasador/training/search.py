@@ -7,24 +7,25 @@ uninterrupted one, and several tasks may share them.
 from __future__ import annotations
 
 import math
+import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tasador.arrays import Array
-from tasador.model.blend import Blend
 from tasador.progress import Progress
-from tasador.training.blend_fit import chunks, fit_blend
-from tasador.training.boosting import RUNG, boost, import_xgboost
-from tasador.training.encoding import Sample
+from tasador.training.boosting import RUNG, boost
 from tasador.training.search_options import Params, SearchOptions
+from tasador.training.views import Views
 
-# The weight of all masked views of a row together; the row itself has weight 1.
-MASKED_WEIGHT = 0.4
+if TYPE_CHECKING:
+    from tasador.training.shared_study import SharedStudy
+
+# The DMatrix to fit on, and the one to judge on.
+Matrices = tuple[Any, Any]
 
 # Known good values, tried first. Depth and rounds are bounded because a price costs trees x depth
 # steps and an exact explanation trees x leaves x depth squared.
@@ -58,86 +59,6 @@ class SearchResult:
     trials: list[Trial]
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
-    """Rows to train or judge a model on, in all views, with their log prices [n] and the blend."""
-
-    sample: Sample
-    log_price: Array
-    blend: Blend
-
-    @classmethod
-    def of(cls, sample: Sample, log_price: Array, hidden: Array | None = None) -> Views:
-        """The views of rows, with the blend that fits them best.
-
-        ``hidden`` [n] selects the rows whose masked views the blend is fitted on (default: all).
-        """
-        hidden = np.ones(len(log_price), dtype=bool) if hidden is None else hidden
-        weight = MASKED_WEIGHT / len(sample.masked)
-        masked = [(view[hidden], log_price[hidden], weight) for view in sample.masked]
-        return cls(sample, log_price, fit_blend([(sample.matrix, log_price, 1.0), *masked]))
-
-    def split(self, held: Array, hidden: Array | None = None) -> tuple[Views, Views]:
-        """The rows to train on and the ``held`` ones [n], whose prices the blend has not seen.
-
-        ``hidden``: see ``of``.
-        """
-        hidden = None if hidden is None else hidden[~held]
-        training = Views.of(self.sample.take(~held), self.log_price[~held], hidden)
-        return training, replace(self.take(held), blend=training.blend)
-
-    def take(self, rows: Array) -> Views:
-        """The views of the given rows."""
-        return Views(self.sample.take(rows), self.log_price[rows], self.blend)
-
-    def matrix(
-        self,
-        like: Any = None,
-        hidden: Array | None = None,
-        columns: Sequence[int] | slice = slice(None),
-    ) -> Any:
-        """The DMatrix of all views, binned like the training matrix ``like`` if given.
-
-        ``hidden`` [n] selects the rows whose masked views are included (default: all), ``columns``
-        the features for the trees (default: all). The label is the residual of the blend,
-        which the trees correct. In the rows to judge on, all errors count the same.
-        """
-        features, residual, weight = self.joined(hidden, columns, weighed=like is None)
-        return import_xgboost().QuantileDMatrix(
-            features, residual, weight=weight, nthread=1, ref=like
-        )
-
-    def joined(
-        self,
-        hidden: Array | None = None,
-        columns: Sequence[int] | slice = slice(None),
-        *,
-        weighed: bool = True,
-    ) -> tuple[Array, Array, Array]:
-        """The features of all views, their residuals and weights; see ``matrix``. They are copied
-        once, since they are most of a training's memory. If not ``weighed``, only the view counts.
-        """
-        every = np.arange(len(self.log_price))
-        shown = every if hidden is None else np.flatnonzero(hidden)
-        masked = self.sample.masked
-        views = [(self.sample.matrix, every, 1.0)]
-        views += [(view, shown, MASKED_WEIGHT / len(masked)) for view in masked]
-        total = sum(len(rows) for _, rows, _ in views)
-        features = np.empty((total, self.sample.matrix[:1, columns].shape[1]), dtype=np.float32)
-        residual, weights = np.empty(total), np.empty(total)
-        begin = 0
-        for view, view_rows, weight in views:
-            for chunk in chunks(len(view_rows)):
-                rows = view_rows[chunk]
-                part = slice(begin, begin + len(rows))
-                taken = view[rows]
-                features[part] = taken[:, columns]
-                residual[part] = self.log_price[rows] - self.blend.log_prices(taken)
-                weights[part] = weight * self.sample.weight[rows] if weighed else weight
-                begin = part.stop
-        return features, residual, weights
-
-
 def run_search(
     training: Views,
     judged: Views,
@@ -147,17 +68,72 @@ def run_search(
 ) -> SearchResult:
     """Search for the parameters with the lowest mean absolute log error on ``judged``.
 
-    Of several tasks, the one that ends last has the outcomes of all trials. One that ends before
-    the first outcome returns an infinite error.
+    Several tasks of this process share the binned rows: fits in threads only read them. (XGBoost
+    promises this for predictions alone, so tests hold it for fits.) Of several processes, the one
+    that ends last has the outcomes of all trials. One that ends before the first outcome returns an
+    infinite error.
     """
+    from tasador.training.shared_study import SharedStudy
+
+    def open_study() -> SharedStudy:
+        return SharedStudy(options, KNOWN_GOOD, warmup_rounds=2 * RUNG)
+
+    def bin_rows() -> Matrices:
+        train_matrix = training.matrix()
+        return train_matrix, judged.matrix(like=train_matrix)
+
+    if len(options.own) == 1:
+        study = open_study()
+        _run_trials(study, options.own[0], bin_rows(), options, progress)
+        return _result(study, progress)
+    with _switching_often(), ThreadPoolExecutor(len(options.own)) as threads:
+        binning = threads.submit(bin_rows)
+        study = open_study()
+        matrices = binning.result()
+        running = [
+            # In a copy of the context: it knows the span that the trials belong to.
+            threads.submit(
+                copy_context().run, _run_trials, study, task, matrices, options, progress
+            )
+            for task in options.own
+        ]
+        try:
+            for ended in as_completed(running):
+                ended.result()
+        except BaseException:
+            # The others end after the trial that they run.
+            study.stop()
+            raise
+    return _result(study, progress)
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Let threads wait for each other for half a millisecond at most.
+
+    A fit needs the interpreter after each round, every ten milliseconds. By default it would wait
+    for five of them, for as long as another thread claims or records a trial.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _run_trials(
+    study: SharedStudy,
+    task: int,
+    matrices: Matrices,
+    options: SearchOptions,
+    progress: Progress | None,
+) -> None:
+    """Run the trials of that task."""
     import optuna
 
-    from tasador.training.shared_study import SPACE, SharedStudy
-
-    study = SharedStudy(options, KNOWN_GOOD, warmup_rounds=2 * RUNG)
-    train_matrix = training.matrix()
-    judged_matrix = judged.matrix(like=train_matrix)
-    while (claim := study.claim()) is not None:
+    train_matrix, judged_matrix = matrices
+    while (claim := study.claim(task)) is not None:
         if progress is not None:
             text = f"trial {claim.number + 1} of {options.trials}"
             progress("search", claim.number / options.trials, text)
@@ -183,6 +159,13 @@ def run_search(
             value = float(booster.best_score)
         if study.finish(claim, value, errors) and options.on_trial is not None:
             options.on_trial(claim.number, claim.params, value, time.monotonic() - began)
+
+
+def _result(study: SharedStudy, progress: Progress | None) -> SearchResult:
+    import optuna
+
+    from tasador.training.shared_study import SPACE
+
     trials = [
         Trial(
             number,

@@ -25,8 +25,8 @@ class SearchOptions:
     and resumed; without one it is kept in memory. ``on_trial`` is called after each trial with
     (number, parameters, error or None if pruned, seconds).
 
-    ``tasks`` tasks may share the trials of a study with a storage. This one is ``task``, from 0;
-    ``lock`` holds a lock across all of them.
+    ``tasks`` tasks share the trials. Those of the numbers ``own``, from 0, are threads of this
+    process; others use the same storage, and ``lock`` holds a lock across the processes.
 
     Raises TrainingError for numbers that no search can have.
     """
@@ -38,7 +38,7 @@ class SearchOptions:
     study_name: str | None = None
     on_trial: OnTrial | None = None
     tasks: int = 1
-    task: int = 0
+    own: tuple[int, ...] = (0,)
     lock: Lock = nullcontext
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ _LOST_SECONDS = 90
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A trial that this task runs. ``view`` is the trial among those that it may know of, and
+    """A trial that a task runs. ``view`` is the trial among those that it may know of, and
     decides when it is pruned; ``attempt`` is its row in the study."""
 
     number: int
@@ -56,7 +56,7 @@ class Claim:
 
 
 class SharedStudy:
-    """The study of a search, as one of its tasks uses it."""
+    """The study of a search, as the tasks of one process use it, each in a thread."""
 
     def __init__(self, options: SearchOptions, first: Params, warmup_rounds: int) -> None:
         """Create or continue the study. ``first`` are the parameters of the first trial, which is
@@ -64,9 +64,10 @@ class SharedStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._options, self._first, self._warmup = options, first, warmup_rounds
         self._began = time.monotonic()
+        self._threads, self._stopped = threading.Lock(), threading.Event()
         if options.storage is not None:
             _import_databases()
-        with options.lock():
+        with self._locked():
             # In a new database it makes the tables, which two tasks at once could not.
             self._storage = _storage(options)
             self._study = optuna.create_study(
@@ -76,23 +77,28 @@ class SharedStudy:
                 direction="minimize",
                 sampler=optuna.samplers.RandomSampler(),
             )
-            # What an earlier process of this task left unfinished.
-            self._fail(options.task)
+            # What an earlier process of these tasks left unfinished.
+            self._fail(options.own)
 
-    def claim(self) -> Claim | None:
-        """The next trial; None if there is none left to start.
+    def claim(self, task: int) -> Claim | None:
+        """The next trial, for that task of this process; None if there is none left to start.
 
         Waits if its parameters depend on trials that other tasks still run.
         """
-        while True:
-            with self._options.lock():
+        while not self._stopped.is_set():
+            with self._locked():
                 if not self._has_time():
                     return None
-                self._fail(None)
-                claimed, left = self._claim()
+                self._fail()
+                claimed, left = self._claim(task)
             if claimed is not None or not left:
                 return claimed
-            time.sleep(_POLL_SECONDS)
+            self._stopped.wait(_POLL_SECONDS)
+        return None
+
+    def stop(self) -> None:
+        """Let the tasks of this process claim no more trials."""
+        self._stopped.set()
 
     def finish(self, claim: Claim, value: float | None, errors: Mapping[int, float]) -> bool:
         """Record the error of a trial, None if it was pruned, and its ``errors`` by round.
@@ -126,18 +132,23 @@ class SharedStudy:
             ended.set()
             beats.join()
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._threads, self._options.lock():
+            yield
+
     def _has_time(self) -> bool:
         budget = self._options.budget_seconds
         out_of_time = budget is not None and time.monotonic() - self._began >= budget
         return not (out_of_time and self._study.get_trials(deepcopy=False, states=_FINISHED))
 
-    def _fail(self, task: int | None) -> None:
-        """Mark the attempts of dead processes: those of ``task``, those whose process died while it
-        held the lock that we hold, and with several tasks those without heartbeat."""
+    def _fail(self, tasks: Sequence[int] = ()) -> None:
+        """Mark the attempts of dead processes: those of ``tasks``, those whose process died while
+        it held the lock that we hold, and with several tasks those without heartbeat."""
         while self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             self._study.tell(self._ask(), state=TrialState.FAIL)
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.user_attrs.get(_TASK) in (None, task):
+            if trial.user_attrs.get(_TASK) in (None, *tasks):
                 # Its process may be alive after all, and finish it now.
                 with suppress(UpdateFinishedTrialError):
                     self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
@@ -145,7 +156,7 @@ class SharedStudy:
             with _own_heartbeats():
                 fail_stale_trials(self._study)
 
-    def _claim(self) -> tuple[Claim | None, bool]:
+    def _claim(self, task: int) -> tuple[Claim | None, bool]:
         """The next trial if there is one to start now, and whether any is left."""
         attempts = self._study.get_trials(deepcopy=False)
         known = {_number(trial): trial for trial in attempts}
@@ -174,7 +185,7 @@ class SharedStudy:
         # The heartbeat before the task: a process that dies in between has none (see _fail).
         if isinstance(self._storage, RDBStorage):
             self._storage.record_heartbeat(attempt._trial_id)
-        attempt.set_user_attr(_TASK, self._options.task)
+        attempt.set_user_attr(_TASK, task)
         return Claim(number, dict(trial.params), trial, attempt), True
 
     def _ask(self) -> optuna.Trial:

@@ -54,8 +54,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasador.model.bundle import Bundle
-    from tasador.training.search import SearchResult, Views
+    from tasador.training.search import SearchResult
     from tasador.training.search_options import SearchOptions
+    from tasador.training.views import Views
 
 
 # Monitoring checks that requested training and may still start one.
@@ -114,7 +115,7 @@ class Candidate:
 def encode(
     settings: Settings, planned: Plan, options: SearchOptions, *, progress: Progress | None = None
 ) -> tuple[Views, Views]:
-    """What several tasks of a search share: the encoded rows, and the training's MLflow run."""
+    """What several processes of a search share: the encoded rows, and the training's MLflow run."""
     from tasador.training import fitting
 
     prepared = prepared_rows(settings, planned, progress)
@@ -133,7 +134,7 @@ def search(
     """Search for training parameters; each trial is a child run of the training's MLflow run.
 
     The study is kept in the database under the training id, whatever ``options`` says about
-    storage. ``views``: what ``encode`` returned; a single task encodes the rows itself.
+    storage. ``views``: what ``encode`` returned; a single process encodes the rows itself.
     """
     from tasador.training.search import run_search
 

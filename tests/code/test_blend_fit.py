@@ -8,7 +8,7 @@ import pytest
 from tasador.model.blend import BLENDED_COLUMNS
 from tasador.model.features import FEATURE_NAMES
 from tasador.training.encoding import Sample
-from tasador.training.search import MASKED_WEIGHT, Views
+from tasador.training.views import MASKED_WEIGHT, Views
 
 ROWS = 200
 

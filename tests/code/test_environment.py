@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasador.errors import ConfigurationError
-from tasador.flowkit import person
+from tasador.flowkit import by_process, person
 from tasador.local.gateway.options import function_environ
 from tasador.local.gateway.services import Revision
 from tasador.machine import environment
@@ -119,6 +119,15 @@ def test_who_started_a_run_has_the_name_that_commands_have(monkeypatch):
     assert person("tasador") == whoami() != "tasador"
     monkeypatch.setattr(getpass, "getuser", lambda: {}["no such user"])  # in a pod
     assert person("tasador") == "tasador"
+
+
+def test_tasks_are_threads_on_one_machine_and_pods_on_a_cluster(monkeypatch):
+    monkeypatch.delenv("METAFLOW_RUNTIME_ENVIRONMENT", raising=False)
+    assert by_process(3) == [(0, 1, 2)]
+    # Metaflow sets it in a pod.
+    monkeypatch.setenv("METAFLOW_RUNTIME_ENVIRONMENT", "kubernetes")
+    assert by_process(3) == [(0,), (1,), (2,)]
+    assert by_process(1) == [(0,)]
 
 
 def test_source_client_names_the_variable_that_stops_it(monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ import random
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from unittest.mock import Mock
 
 import optuna
 import pytest
@@ -28,7 +29,7 @@ def options(tmp_path, monkeypatch):
 
 
 def joined(options, task=0):
-    return SharedStudy(replace(options, task=task), KNOWN_GOOD, warmup_rounds=100)
+    return SharedStudy(replace(options, own=(task,)), KNOWN_GOOD, warmup_rounds=100)
 
 
 def fit(study, claim):
@@ -55,7 +56,7 @@ def alone(tmp_path_factory):
     study = joined(
         SearchOptions(trials=TRIALS, seed=2, storage=storage, study_name="alone", tasks=3)
     )
-    while (claim := study.claim()) is not None:
+    while (claim := study.claim(0)) is not None:
         assert fit(study, claim)
     return outcomes(study)
 
@@ -72,30 +73,22 @@ def test_the_tables_of_a_new_database_are_made_within_the_lock(options, tmp_path
     assert locked == [False]
 
 
-def run(study, trials):
+def run(study, trials, task=0):
     """Run that many trials; they are the first of all."""
     for _ in range(trials):
-        assert fit(study, study.claim())
+        assert fit(study, study.claim(task))
 
 
-@pytest.fixture
-def not_waiting(monkeypatch):
-    """A claim that would wait for other tasks raises."""
-
-    class Waits(Exception):
-        pass
-
-    def wait(seconds):
-        raise Waits
-
-    monkeypatch.setattr(shared_study.time, "sleep", wait)
-    return Waits
+class Waits(Exception):
+    """A claim would wait for other tasks."""
 
 
 @pytest.mark.parametrize("order", range(2))
-def test_trials_do_not_depend_on_which_task_is_faster(options, not_waiting, alone, order):
+def test_trials_do_not_depend_on_which_task_is_faster(options, monkeypatch, alone, order):
     draw = random.Random(order)
     studies = [joined(options, task) for task in range(options.tasks)]
+    for study in studies:
+        monkeypatch.setattr(study._stopped, "wait", Mock(side_effect=Waits))
     running = {}
     most = 0
     while any(not s.finished() or len(s.finished()) < TRIALS for s in studies[:1]):
@@ -104,14 +97,14 @@ def test_trials_do_not_depend_on_which_task_is_faster(options, not_waiting, alon
             assert fit(studies[task], running.pop(task))
             continue
         try:
-            claim = studies[task].claim()
-        except not_waiting:
+            claim = studies[task].claim(task)
+        except Waits:
             continue
         if claim is not None:
             running[task] = claim
         most = max(most, len(running))
     assert most > 1
-    assert [study.claim() for study in studies] == [None] * options.tasks
+    assert [s.claim(task) for task, s in enumerate(studies)] == [None] * options.tasks
     assert outcomes(studies[0]) == outcomes(studies[2]) == alone
     assert [number for number, *_ in alone] == list(range(TRIALS))
     assert alone[0][1] == KNOWN_GOOD
@@ -120,12 +113,12 @@ def test_trials_do_not_depend_on_which_task_is_faster(options, not_waiting, alon
 
 def test_trial_of_a_killed_task_is_run_again_by_its_successor(options, alone):
     studies = [joined(options, task) for task in range(2)]
-    lost, kept = studies[0].claim(), studies[1].claim()
+    lost, kept = studies[0].claim(0), studies[1].claim(1)
     assert (lost.number, kept.number) == (0, 1)
     assert fit(studies[1], kept)
     # The new process of task 0.
     again = joined(options, 0)
-    claim = again.claim()
+    claim = again.claim(0)
     assert (claim.number, claim.params) == (0, lost.params)
     # The old process is alive after all; its outcome does not count twice.
     assert not fit(studies[0], lost)
@@ -162,8 +155,8 @@ def test_claim_that_dies_between_two_writes_is_repeated_by_any_task(
     with monkeypatch.context() as patch:
         patch.setattr(owner, write, die)
         with pytest.raises(KeyboardInterrupt):
-            one.claim()
-    run(other, 2)
+            one.claim(0)
+    run(other, 2, task=1)
     assert outcomes(other) == alone[:2]
 
 
@@ -171,12 +164,12 @@ def test_trial_without_heartbeat_goes_to_another_task(options, monkeypatch):
     monkeypatch.setattr(shared_study, "_BEAT_SECONDS", 1)
     monkeypatch.setattr(shared_study, "_LOST_SECONDS", 1)
     silent, other = joined(options, 0), joined(options, 1)
-    lost = silent.claim()
-    taken = other.claim()
+    lost = silent.claim(0)
+    taken = other.claim(1)
     while taken.number != lost.number:
         # Waits where the next trial needs the lost one, until its heartbeat is too old.
         assert fit(other, taken)
-        taken = other.claim()
+        taken = other.claim(1)
     assert taken.params == lost.params
     assert not fit(silent, lost)
     assert fit(other, taken)
@@ -197,7 +190,7 @@ def test_heartbeats_keep_a_slow_trial(options, monkeypatch):
     monkeypatch.setattr(shared_study, "_BEAT_SECONDS", 0.01)
     study = joined(options)
     monkeypatch.setattr(shared_study.RDBStorage, "record_heartbeat", counted)
-    claim = study.claim()
+    claim = study.claim(0)
     with study.alive(claim):
         assert enough.wait(300)
     ended = len(beats)
@@ -207,14 +200,14 @@ def test_heartbeats_keep_a_slow_trial(options, monkeypatch):
 
 def test_no_trial_starts_when_the_time_is_over(options):
     study = joined(replace(options, budget_seconds=0.0))
-    assert fit(study, study.claim())
-    assert study.claim() is None
+    assert fit(study, study.claim(0))
+    assert study.claim(0) is None
 
 
 def test_one_task_needs_no_heartbeats(tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     study = joined(SearchOptions(trials=2, storage=storage, study_name="one"))
-    with study.alive(study.claim()):
+    with study.alive(study.claim(0)):
         assert not isinstance(study._storage, shared_study.RDBStorage)
 
 

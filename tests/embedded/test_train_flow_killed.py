@@ -1,10 +1,11 @@
 """The train flow, killed and resumed at each of its steps in turn, makes one decision.
 
-Two tasks share its search.
+Two tasks share its search: threads of one process, or processes as on a cluster.
 
 In a separate file, because the tests of one file run one after the other.
 """
 
+import re
 from functools import partial
 
 import pytest
@@ -25,6 +26,9 @@ OUTPUT = {
 }
 
 
+SEARCHING = re.compile(r"/search/.*Task is starting")
+
+
 @pytest.fixture
 def settings(platform):
     with ready_to_train(platform) as own:
@@ -35,12 +39,13 @@ def is_running(flow, settings, text):
     return any(text in line for line in flow.lines) if text else bool(history(settings))
 
 
-def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout):
+@pytest.mark.parametrize("runtime", ["local", "kubernetes"])
+def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout, runtime):
     run_id = tmp_path / "run-id"
 
     def follow(*arguments):
         arguments = (*arguments, "--run-id-file", str(run_id))
-        return Flow("train", settings, tmp_path, checkout, *arguments)
+        return Flow("train", settings, tmp_path, checkout, *arguments, runtime=runtime)
 
     flow = follow("run", "--trials", "3", "--tasks", "2")
     for step, text in OUTPUT.items():
@@ -48,6 +53,9 @@ def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout
         pause = 0.01 if text else 0.1
         flow.wait_until(partial(is_running, flow, settings, text), pause=pause)
         flow.kill()
+        if step == "search":
+            searching = [line for line in flow.lines if SEARCHING.search(line)]
+            assert len(searching) == (1 if runtime == "local" else 2)
         # A decision stands, whatever is killed after it.
         assert len(history(settings)) == (step in ("judge", "dossier", "end")), step
         flow = follow("resume", "--origin-run-id", run_id.read_text())

@@ -16,9 +16,12 @@ from tests.kit.waiting import wait_for
 
 
 class Flow:
-    """flows/NAME.py in a new process group, with its datastore in ``folder``."""
+    """flows/NAME.py in a new process group, with its datastore in ``folder``.
 
-    def __init__(self, name, settings, folder, checkout, *arguments):
+    ``runtime``: where Metaflow would run it, "local" or "kubernetes".
+    """
+
+    def __init__(self, name, settings, folder, checkout, *arguments, runtime="local"):
         self.process = subprocess.Popen(
             [sys.executable, str(checkout / "flows" / f"{name}.py"), *arguments],
             cwd=folder,
@@ -28,6 +31,7 @@ class Flow:
                 **settings.as_environ(),
                 "TMPDIR": str(folder),
                 "PYTHONUNBUFFERED": "1",
+                "METAFLOW_RUNTIME_ENVIRONMENT": runtime,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,10 @@
 """Training: its rows, its determinism, and resuming an interrupted search."""
 
+import itertools
 import json
+import sys
+import threading
+from contextvars import ContextVar
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +15,7 @@ from tasador.listings.listing import in_holdout
 from tasador.listings.table import columns_of
 from tasador.training import fitting, search, splits
 from tasador.training.search_options import SearchOptions
+from tasador.training.shared_study import SharedStudy
 from tests.kit.listings import simulated_frame
 from tests.kit.models import QUICK, train_bundle
 
@@ -118,6 +123,72 @@ def test_search_repeats_a_killed_trial(market, tmp_path, monkeypatch):
     whole = fitting.search(prepared, SearchOptions(trials=2, seed=4))
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
     assert resumed.trials[0].params == search.KNOWN_GOOD
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_threads_of_a_search_run_the_trials_that_one_would_run(
+    market, tmp_path, monkeypatch, stored
+):
+    prepared = splits.prepare(market.head(1200))
+    options = SearchOptions(trials=8, seed=4, tasks=2)
+    by_one = fitting.search(prepared, options)
+    if stored:
+        options = replace(options, storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="one")
+    correlation: ContextVar[str] = ContextVar("correlation", default="")
+    correlation.set("a1")
+    seen = []
+
+    def on_trial(number, params, value, seconds):
+        seen.append((number, correlation.get()))
+
+    both, fit, fits = threading.Barrier(2, timeout=60), search.boost, itertools.count()
+
+    def together(*args, **kwargs):
+        # The first two fits wait for each other: they run at the same time.
+        if next(fits) < 2:
+            both.wait()
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(search, "boost", together)
+    interval = sys.getswitchinterval()
+    by_threads = fitting.search(prepared, replace(options, own=(0, 1), on_trial=on_trial))
+    assert [replace(trial, seconds=0) for trial in by_threads.trials] == [
+        replace(trial, seconds=0) for trial in by_one.trials
+    ]
+    assert sorted(seen) == [(number, "a1") for number in range(8)]
+    assert sys.getswitchinterval() == interval
+
+
+def test_thread_that_fails_ends_the_search(market, tmp_path, monkeypatch):
+    prepared = splits.prepare(market.head(1200))
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    options = SearchOptions(
+        trials=6, seed=4, tasks=2, own=(0, 1), storage=storage, study_name="one"
+    )
+    fit, fits, stopped = search.boost, itertools.count(), threading.Event()
+    stop = SharedStudy.stop
+
+    def failing(*args, **kwargs):
+        if next(fits):
+            raise KeyboardInterrupt
+        assert stopped.wait(60)
+        return fit(*args, **kwargs)
+
+    def recorded(study):
+        stop(study)
+        stopped.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "boost", failing)
+        patch.setattr(SharedStudy, "stop", recorded)
+        with pytest.raises(KeyboardInterrupt):
+            fitting.search(prepared, options)
+    assert next(fits) == 2, "no trial started after the failure"
+    resumed = fitting.search(prepared, options)
+    by_one = fitting.search(prepared, SearchOptions(trials=6, seed=4, tasks=2))
+    assert [(t.params, t.value) for t in resumed.trials] == [
+        (t.params, t.value) for t in by_one.trials
+    ]
 
 
 def test_search_stops_when_the_time_budget_is_spent(market):
