@@ -34,7 +34,6 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-from optuna.storages import RDBStorage
 
 # Allows the script to run from any folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -117,6 +116,8 @@ def run_tasks(views: tuple[Views, Views], folder: Path, options: SearchOptions) 
 def measure(views: tuple[Views, Views], way: Way, trials: int, seed: int) -> Cost:
     """Search once in that way."""
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as folder:
+        from optuna.storages import RDBStorage
+
         # The tables: Postgres has them, except in the first training.
         RDBStorage(storage_in(Path(folder)))
         work = [

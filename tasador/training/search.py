@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasador.progress import Progress
-from tasador.training.boosting import RUNG, boost
+from tasador.training.boosting import RUNG, boost, import_xgboost
 from tasador.training.search_options import Params, SearchOptions
 from tasador.training.views import Views
 
@@ -73,9 +73,10 @@ def run_search(
     that ends last has the outcomes of all trials. One that ends before the first outcome returns an
     infinite error.
     """
-    from tasador.training.shared_study import SharedStudy
 
     def open_study() -> SharedStudy:
+        from tasador.training.shared_study import SharedStudy
+
         return SharedStudy(options, KNOWN_GOOD, warmup_rounds=2 * RUNG)
 
     def bin_rows() -> Matrices:
@@ -86,6 +87,9 @@ def run_search(
         study = open_study()
         _run_trials(study, options.own[0], bin_rows(), options, progress)
         return _result(study, progress)
+    # Here, since threads that import take turns. Binning hardly needs the interpreter, so Optuna is
+    # imported meanwhile.
+    import_xgboost()
     with _switching_often(), ThreadPoolExecutor(len(options.own)) as threads:
         binning = threads.submit(bin_rows)
         study = open_study()

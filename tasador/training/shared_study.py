@@ -249,7 +249,10 @@ def _number(trial: FrozenTrial) -> int:
 
 @contextmanager
 def _own_heartbeats() -> Iterator[None]:
-    """Optuna calls heartbeats experimental, and warns that `optimize` would send them."""
+    """Optuna calls heartbeats experimental, and warns that `optimize` would send them.
+
+    Use it while holding the lock: all threads have the same filters of warnings.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.filterwarnings("ignore", "Heartbeat of storage is supposed")

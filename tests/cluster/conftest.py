@@ -92,5 +92,5 @@ def loop(applied):
     kit.guests(rows=2500, scenario="price-shift")
     if os.environ.get("TASADOR_TEST_LONG"):
         kit.collect()
-    kit.train_briefly(trials=1)
+    kit.train_with(trials=2, tasks=2)
     kit.scale_quickly()

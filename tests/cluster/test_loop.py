@@ -34,9 +34,11 @@ def test_batch_leads_to_a_serving_model_without_intervention(loop, measured):
     kit.until("ingested", lambda: ended("ingestflow", 1), 600)
     measured["ingest, by Metaflow's trigger"] = f"{time.monotonic() - began:.0f} s"
     _, drift = kit.until("drift started by the event", lambda: ended("driftflow", 1), 600)
-    _, train = kit.until("training started by the event", lambda: ended("trainflow", 1), 900)
+    training, train = kit.until("training started by the event", lambda: ended("trainflow", 1), 900)
     measured["drift, by event, after the ingest"] = f"{drift:.0f} s"
     measured["training, by event, after the drift"] = f"{train:.0f} s"
+    searching = kit.pods_of(training, "search")
+    assert [pod["phase"] for pod in searching] == ["Succeeded"] * 2, "a pod for each task"
 
     def serving():
         rolled = kit.python(

@@ -323,13 +323,14 @@ def python(code):
     return json.loads(console("python", "-c", setup + code).strip().splitlines()[-1])
 
 
-def train_briefly(trials):
-    """Limit the trials of trainings that events start; their sensor sets the number."""
+def train_with(**parameters):
+    """Set parameters of the trainings that events start; their sensor has them."""
     sensor = get("sensor", "trainflow")
     workflow = sensor["spec"]["triggers"][0]["template"]["k8s"]["source"]["resource"]
     for parameter in workflow["spec"]["arguments"]["parameters"]:
-        if parameter["name"] == "trials":
-            parameter["value"] = str(trials)
+        if parameter["name"] in parameters:
+            parameter["value"] = str(parameters.pop(parameter["name"]))
+    assert not parameters, f"the sensor has no {parameters}"
     patch("sensor", "trainflow", {"spec": sensor["spec"]})
 
 
@@ -388,10 +389,15 @@ def workflows(template):
     return sorted(matches, key=lambda each: each["metadata"]["creationTimestamp"])
 
 
+def pods_of(workflow, step):
+    """The pods of a workflow's step, as its status has them."""
+    nodes = (workflow.get("status", {}).get("nodes") or {}).values()
+    return [n for n in nodes if n["type"] == "Pod" and n.get("templateName") == step]
+
+
 def phase(workflow, step):
     """The phase of the newest pod of a workflow's step, or an empty text."""
-    nodes = (workflow.get("status", {}).get("nodes") or {}).values()
-    matches = [n for n in nodes if n["type"] == "Pod" and n.get("templateName") == step]
+    matches = pods_of(workflow, step)
     return max(matches, key=lambda n: n.get("startedAt") or "")["phase"] if matches else ""
 
 
