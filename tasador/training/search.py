@@ -69,9 +69,9 @@ def run_search(
     """Search for the parameters with the lowest mean absolute log error on ``judged``.
 
     Several tasks of this process share the binned rows: fits in threads only read them. (XGBoost
-    promises this for predictions alone, so tests hold it for fits.) Of several processes, the one
-    that ends last has the outcomes of all trials. One that ends before the first outcome returns an
-    infinite error.
+    promises this for predictions alone, so a test checks it for fits.) Of several processes, the
+    one that ends last has the outcomes of all trials. One that ends before the first outcome
+    returns an infinite error.
     """
 
     def open_study() -> SharedStudy:
