@@ -81,6 +81,9 @@ class TrainFlow(FlowSpec):
         started_by = self.started_by or ("event" if by_event else person(current.username))
         self.planned = plan(settings, self.correlation_id, started_by)
         self.processes = by_process(self.options.tasks)
+        if self.options.tasks > 1:
+            kind = "threads" if len(self.processes) == 1 else "processes"
+            say(f"{self.options.tasks} tasks share the search, as {kind}")
         self.views = None
         if len(self.processes) > 1:
             self.views = encode(settings, self.planned, self.options, progress=report_progress)

@@ -38,6 +38,8 @@ KNOWN_GOOD: Params = {
     "reg_lambda": 3.0,
 }
 MOST_ROUNDS = 128
+# So long may a thread of a search keep the interpreter while another waits.
+SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +89,21 @@ def run_search(
         study = open_study()
         _run_trials(study, options.own[0], bin_rows(), options, progress)
         return _result(study, progress)
-    # Here, since threads that import take turns. Binning hardly needs the interpreter, so Optuna is
-    # imported meanwhile.
+    # XGBoost is imported first: until then, no thread can import scikit-learn. Binning hardly needs
+    # the interpreter, so Optuna is imported meanwhile.
     import_xgboost()
     with _switching_often(), ThreadPoolExecutor(len(options.own)) as threads:
         binning = threads.submit(bin_rows)
         study = open_study()
-        matrices = binning.result()
-        running = [
-            # In a copy of the context: it knows the span that the trials belong to.
-            threads.submit(
-                copy_context().run, _run_trials, study, task, matrices, options, progress
-            )
-            for task in options.own
-        ]
         try:
+            matrices = binning.result()
+            running = [
+                # A copy of the context has the span that the trials belong to.
+                threads.submit(
+                    copy_context().run, _run_trials, study, task, matrices, options, progress
+                )
+                for task in options.own
+            ]
             for ended in as_completed(running):
                 ended.result()
         except BaseException:
@@ -113,13 +115,13 @@ def run_search(
 
 @contextmanager
 def _switching_often() -> Iterator[None]:
-    """Let threads wait for each other for half a millisecond at most.
+    """Let a thread ask for the interpreter after half a millisecond.
 
-    A fit needs the interpreter after each round, every ten milliseconds. By default it would wait
-    for five of them, for as long as another thread claims or records a trial.
+    A fit needs the interpreter after each round, every ten milliseconds. While another thread
+    claims or records a trial, it would wait for the default of five of them each time.
     """
     before = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         yield
     finally:

@@ -144,7 +144,7 @@ class SharedStudy:
 
     def _fail(self, tasks: Sequence[int] = ()) -> None:
         """Mark the attempts of dead processes: those of ``tasks``, those whose process died while
-        it held the lock that we hold, and with several tasks those without heartbeat."""
+        it held the lock that we hold, and with several processes those without heartbeat."""
         while self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             self._study.tell(self._ask(), state=TrialState.FAIL)
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -223,7 +223,8 @@ def _import_databases() -> None:
 
 
 def _storage(options: SearchOptions) -> str | BaseStorage | None:
-    if options.storage is None or options.tasks == 1:
+    if options.storage is None or len(options.own) == options.tasks:
+        # No other process waits for a sign of life.
         return options.storage
     with _own_heartbeats():
         return RDBStorage(

@@ -90,20 +90,25 @@ def test_trials_do_not_depend_on_which_task_is_faster(options, monkeypatch, alon
     for study in studies:
         monkeypatch.setattr(study._stopped, "wait", Mock(side_effect=Waits))
     running = {}
-    most = 0
+    most, waited = 0, False
     while any(not s.finished() or len(s.finished()) < TRIALS for s in studies[:1]):
         task = draw.randrange(options.tasks)
         if task in running:
+            # The first trial takes so long that others wait for it.
+            if running[task].number == 0 and not waited:
+                continue
             assert fit(studies[task], running.pop(task))
             continue
         try:
             claim = studies[task].claim(task)
         except Waits:
+            waited = True
             continue
         if claim is not None:
             running[task] = claim
         most = max(most, len(running))
     assert most > 1
+    assert waited
     assert [s.claim(task) for task, s in enumerate(studies)] == [None] * options.tasks
     assert outcomes(studies[0]) == outcomes(studies[2]) == alone
     assert [number for number, *_ in alone] == list(range(TRIALS))
@@ -125,6 +130,28 @@ def test_trial_of_a_killed_task_is_run_again_by_its_successor(options, alone):
     assert fit(again, claim)
     run(again, 3)
     assert outcomes(again) == alone[:5]
+
+
+def test_new_process_runs_the_trials_of_all_its_tasks_again(options):
+    both = replace(options, own=(0, 1))
+    lost = SharedStudy(both, KNOWN_GOOD, warmup_rounds=100)
+    assert [lost.claim(task).number for task in both.own] == [0, 1]
+    again = SharedStudy(both, KNOWN_GOOD, warmup_rounds=100)
+    assert [again.claim(task).number for task in both.own] == [0, 1]
+
+
+def test_stopped_study_ends_a_claim_that_waits(options, monkeypatch):
+    monkeypatch.setattr(shared_study, "_POLL_SECONDS", 3600)
+    study = joined(replace(options, tasks=1))
+    assert study.claim(0).number == 0
+    claimed = []
+    waiting = threading.Thread(target=lambda: claimed.append(study.claim(0)), daemon=True)
+    waiting.start()
+    waiting.join(1)
+    assert waiting.is_alive(), "it waits for the first trial"
+    study.stop()
+    waiting.join(60)
+    assert claimed == [None]
 
 
 # What a claim calls last before it dies, and how often before: the study in memory is asked too.
@@ -204,9 +231,12 @@ def test_no_trial_starts_when_the_time_is_over(options):
     assert study.claim(0) is None
 
 
-def test_one_task_needs_no_heartbeats(tmp_path):
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_one_process_needs_no_heartbeats(tmp_path, tasks):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    study = joined(SearchOptions(trials=2, storage=storage, study_name="one"))
+    own = tuple(range(tasks))
+    options = SearchOptions(trials=2, storage=storage, study_name="one", tasks=tasks, own=own)
+    study = SharedStudy(options, KNOWN_GOOD, warmup_rounds=100)
     with study.alive(study.claim(0)):
         assert not isinstance(study._storage, shared_study.RDBStorage)
 

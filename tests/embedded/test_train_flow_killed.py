@@ -54,8 +54,9 @@ def test_train_flow_killed_and_resumed_at_each_step(settings, tmp_path, checkout
         flow.wait_until(partial(is_running, flow, settings, text), pause=pause)
         flow.kill()
         if step == "search":
-            searching = [line for line in flow.lines if SEARCHING.search(line)]
-            assert len(searching) == (1 if runtime == "local" else 2)
+            processes, kind = (1, "threads") if runtime == "local" else (2, "processes")
+            assert len([line for line in flow.lines if SEARCHING.search(line)]) == processes
+            assert f"2 tasks share the search, as {kind}" in "".join(flow.lines)
         # A decision stands, whatever is killed after it.
         assert len(history(settings)) == (step in ("judge", "dossier", "end")), step
         flow = follow("resume", "--origin-run-id", run_id.read_text())

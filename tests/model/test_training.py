@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import replace
 
@@ -144,6 +145,7 @@ def test_threads_of_a_search_run_the_trials_that_one_would_run(
     both, fit, fits = threading.Barrier(2, timeout=60), search.boost, itertools.count()
 
     def together(*args, **kwargs):
+        assert sys.getswitchinterval() == pytest.approx(search.SWITCH_SECONDS)
         # The first two fits wait for each other: they run at the same time.
         if next(fits) < 2:
             both.wait()
@@ -171,7 +173,7 @@ def test_thread_that_fails_ends_the_search(market, tmp_path, monkeypatch):
     def failing(*args, **kwargs):
         if next(fits):
             raise KeyboardInterrupt
-        assert stopped.wait(60)
+        stopped.wait(60)
         return fit(*args, **kwargs)
 
     def recorded(study):
@@ -183,12 +185,34 @@ def test_thread_that_fails_ends_the_search(market, tmp_path, monkeypatch):
         patch.setattr(SharedStudy, "stop", recorded)
         with pytest.raises(KeyboardInterrupt):
             fitting.search(prepared, options)
+    assert stopped.is_set()
     assert next(fits) == 2, "no trial started after the failure"
     resumed = fitting.search(prepared, options)
     by_one = fitting.search(prepared, SearchOptions(trials=6, seed=4, tasks=2))
     assert [(t.params, t.value) for t in resumed.trials] == [
         (t.params, t.value) for t in by_one.trials
     ]
+
+
+def test_interrupt_while_threads_are_started_ends_the_search(market, monkeypatch):
+    class Executor(ThreadPoolExecutor):
+        def submit(self, call, /, *args, **kwargs):
+            if next(submitted) == 2:
+                raise KeyboardInterrupt
+            return super().submit(call, *args, **kwargs)
+
+    fit, fits, submitted = search.boost, itertools.count(), itertools.count()
+
+    def counted(*args, **kwargs):
+        next(fits)
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(search, "boost", counted)
+    monkeypatch.setattr(search, "ThreadPoolExecutor", Executor)
+    options = SearchOptions(trials=12, seed=4, tasks=2, own=(0, 1))
+    with pytest.raises(KeyboardInterrupt):
+        fitting.search(splits.prepare(market.head(1200)), options)
+    assert next(fits) < 4, "the thread that was started ended after the trial that it ran"
 
 
 def test_search_stops_when_the_time_budget_is_spent(market):
