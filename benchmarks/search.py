@@ -53,8 +53,8 @@ _TURNS = 20
 
 
 class Outcome(NamedTuple):
-    """One process': trials finished in all, their best error, its processor seconds, its seconds
-    and its largest MB."""
+    """What a process ends with: the trials that all have finished, their best error, and its own
+    processor seconds, seconds and largest MB."""
 
     trials: int
     error: float
@@ -116,6 +116,7 @@ def run_tasks(views: tuple[Views, Views], folder: Path, options: SearchOptions) 
 def measure(views: tuple[Views, Views], way: Way, trials: int, seed: int) -> Cost:
     """Search once in that way."""
     with tempfile.TemporaryDirectory(prefix="tasador-bench-") as folder:
+        # Imported here, since the processes that are timed import this module.
         from optuna.storages import RDBStorage
 
         # The tables: Postgres has them, except in the first training.
@@ -206,13 +207,13 @@ def compared(views: tuple[Views, Views], tasks: int, trials: int, pairs: int) ->
     error, error_half = interval(errors)
     return Part(
         rows,
-        f"For the same {trials} trials, {tasks} threads take {share(threads, alone)} of the "
-        f"seconds of one, and {tasks} processes {share(processes, alone)}. The best error of "
+        f"For the same {trials} trials, {tasks} threads take {relative(threads, alone)} of the "
+        f"seconds of one, and {tasks} processes {relative(processes, alone)}. The best error of "
         f"{tasks} tasks differs from that of one task by {error:+.2%} ± {error_half:.2%}.",
     )
 
 
-def share(some: list[Cost], others: list[Cost]) -> str:
+def relative(some: list[Cost], others: list[Cost]) -> str:
     """The seconds of some searches by those of others, with the interval."""
     found = np.array([a.seconds / b.seconds for a, b in zip(some, others, strict=True)])
     return "{:.2f} ± {:.2f}".format(*interval(found))

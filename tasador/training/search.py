@@ -117,8 +117,8 @@ def run_search(
 def _switching_often() -> Iterator[None]:
     """Let a thread ask for the interpreter after half a millisecond.
 
-    A fit needs the interpreter after each round, every ten milliseconds. While another thread
-    claims or records a trial, it would wait for the default of five of them each time.
+    A fit needs the interpreter after each round, every ten milliseconds. By default it waits five
+    milliseconds each time while another thread claims or records a trial.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)

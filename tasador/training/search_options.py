@@ -25,8 +25,8 @@ class SearchOptions:
     and resumed; without one it is kept in memory. ``on_trial`` is called after each trial with
     (number, parameters, error or None if pruned, seconds).
 
-    ``tasks`` tasks share the trials. Those of the numbers ``own``, from 0, are threads of this
-    process; others use the same storage, and ``lock`` holds a lock across the processes.
+    ``tasks`` tasks share the trials. This process runs those of the numbers ``own``, from 0; others
+    use the same storage, and ``lock`` holds a lock across the processes.
 
     Raises TrainingError for numbers that no search can have.
     """
