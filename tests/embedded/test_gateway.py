@@ -5,7 +5,6 @@ import contextlib
 import gzip
 import json
 import os
-import random
 import signal
 import sqlite3
 import subprocess
@@ -23,9 +22,10 @@ from tasador.clock import now
 from tasador.local import dead_letters
 from tasador.local.gateway.daemon import end_functions
 from tasador.local.probe import status_of
-from tasador.local.process import port_is_free, started_at
+from tasador.local.process import started_at
 from tasador.settings import Settings
 from tests.kit.listener import http_sink
+from tests.kit.network import free_port
 from tests.kit.waiting import wait_for
 
 TINY = Path(__file__).parent / "functions" / "tiny.py"
@@ -43,9 +43,7 @@ class Gateway:
     ) -> None:
         self.home = home
         self.command = command
-        # Another process of the tests may start one at the same time.
-        ports = random.sample(range(14_100, 14_700), 600)
-        self.port = next(port for port in ports if port_is_free(port))
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
             "TASADOR_BROKER_URL": f"{self.url}/broker",

@@ -1,0 +1,43 @@
+"""The ports that the tests give their servers."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.kit.checkout import ROOT
+from tests.kit.network import free_port
+
+TAKE = """
+import sys
+from tests.kit.network import free_port
+print(*(free_port() for _ in range(200)), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_two_processes_get_the_same_port():
+    # 1,000 of some 4,400 ports: without the locks some hundred would be given twice.
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for _ in range(5)
+    ]
+    try:
+        ports = [int(port) for each in processes for port in each.stdout.readline().split()]
+    finally:
+        for each in processes:
+            each.communicate()
+    assert len(ports) == len(set(ports)) == 1000
+
+
+def test_a_port_stays_taken_without_a_server(monkeypatch):
+    port = free_port()
+    monkeypatch.setattr("tests.kit.network._PORTS", range(port, port + 1))
+    with pytest.raises(AssertionError, match="no free port"):
+        free_port()
