@@ -2,12 +2,13 @@
 
 import fcntl
 import sys
-import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tasador.errors import ConfigurationError, TasadorError
+from tasador.operations import next_batch
 from tasador.operations.next_batch import can_start, is_ingesting, start_next_batch
 from tasador.settings import Settings
 from tests.kit.waiting import wait_for
@@ -49,11 +50,15 @@ def test_next_batch_is_started_once_and_in_the_name_of_who_started_it(tmp_path):
     wait_for(lambda: log.read_text() == "ana ana\nagain\n", 20)
 
 
-def test_a_look_at_the_lock_keeps_no_batch_from_starting(tmp_path):
+def test_a_look_at_the_lock_keeps_no_batch_from_starting(tmp_path, monkeypatch):
     settings = Settings(home=tmp_path, **URLS)
     with (tmp_path / "next-batch.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
-        threading.Timer(0.03, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        # Another process lets go of the lock in the last of the pauses, however long those take.
+        looks = [lambda: None] * (len(next_batch._PAUSES) - 1)
+        looks += [lambda: fcntl.flock(file, fcntl.LOCK_UN)]
+        pauses = SimpleNamespace(sleep=lambda _: looks.pop(0)())
+        monkeypatch.setattr(next_batch, "time", pauses)
         log = start_next_batch(settings, "ana", [sys.executable, "-c", "print('begun')"])
     wait_for(lambda: log.read_text() == "begun\n", 20)
 
