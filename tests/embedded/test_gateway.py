@@ -157,15 +157,21 @@ def test_concurrent_cold_requests_start_one_process(gateway):
     assert len(gateway.lines("predict", "starts")) == 1
 
 
-def test_requests_beyond_capacity_get_503_with_retry_after(gateway):
-    gateway.serve("predict", ("predict-00001", 100, ""), START_SECONDS="2")
+def test_requests_beyond_capacity_get_503_with_retry_after(make):
+    gateway = make(TASADOR_COLD_START_SECONDS="240")
+    gateway.serve("predict", ("predict-00001", 100, ""), NOT_READY="loading")
 
     async def ask_all() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(
             base_url=gateway.url, limits=limits, timeout=240, trust_env=False
         ) as client:
-            return await asyncio.gather(*(client.get("/model") for _ in range(300)))
+            asking = [asyncio.create_task(client.get("/model")) for _ in range(300)]
+            # The process is not ready before all requests have come, however long that takes.
+            while not (gateway.lines("predict", "starts") and sum(a.done() for a in asking) >= 44):
+                await asyncio.sleep(0.03)
+            (gateway.home / "functions" / "predict" / "store").touch()
+            return await asyncio.gather(*asking)
 
     answers = asyncio.run(ask_all())
     statuses = [a.status_code for a in answers]
@@ -318,7 +324,8 @@ def test_scale_to_zero_waits_for_requests(make):
     gateway = make(TASADOR_SCALE_TO_ZERO_SECONDS="0.4")
     gateway.serve("predict", ("predict-00001", 100, ""))
     pid = gateway.client.get("/predict?seconds=1.5").json()["pid"]
-    assert gateway.lines("predict", "ended") == []
+    # Had its process ended, another one would have answered.
+    assert gateway.lines("predict", "starts") == [str(pid)]
     wait_for(lambda: gateway.lines("predict", "ended") == [str(pid)])
     wait_for(lambda: started_at(pid) is None)
     assert gateway.client.get("/model").json()["pid"] != pid
@@ -425,6 +432,11 @@ def test_services_survive_kill_9_of_the_gateway(gateway):
     assert answer["pid"] != pid
 
 
+def nothing_is_pending(gateway: Gateway) -> bool:
+    """Whether the gateway has noted the answer to every delivery."""
+    return not any(event["pending"] for event in gateway.admin("GET", "/events").json())
+
+
 def test_event_is_delivered_in_both_content_modes(gateway):
     assert gateway.publish(PROMOTED, "decision-1", {}).status_code == 202
     structured = {
@@ -443,7 +455,7 @@ def test_event_is_delivered_in_both_content_modes(gateway):
     assert answer.status_code == 202
     wait_for(lambda: gateway.seen("reload") == ["decision-1"])
     wait_for(lambda: gateway.seen("record") == ["p-1"])
-    wait_for(lambda: not any(e["pending"] for e in gateway.admin("GET", "/events").json()))
+    wait_for(lambda: nothing_is_pending(gateway))
     newest, oldest = gateway.admin("GET", "/events?limit=10").json()
     assert (newest["id"], newest["correlationid"], oldest["type"]) == ("p-1", "c-1", PROMOTED)
 
@@ -458,14 +470,32 @@ def test_broker_refuses_what_is_not_an_event(refusing, missing):
     assert refusing.admin("GET", "/events").json() == []
 
 
+def accepted_before(gateway: Gateway, subscriber: str, *bodies: str) -> None:
+    """Start the gateway again with the events, in JSON, that an earlier gateway accepted."""
+    gateway.kill()
+    with contextlib.closing(sqlite3.connect(gateway.home / "events.sqlite")) as journal, journal:
+        for seq, body in enumerate(bodies, 1):
+            journal.execute("INSERT INTO events VALUES (?, 0, ?)", (seq, body))
+            journal.execute("INSERT INTO deliveries VALUES (?, ?, 0)", (seq, subscriber))
+    gateway.start()
+
+
 def test_delivery_is_retried_without_blocking_others(make):
     gateway = make(TASADOR_DELIVERY_BACKOFF_SECONDS="0.5")
-    gateway.publish(PROMOTED, "stubborn", {"statuses": [500, 503, 200]})
-    gateway.publish(PROMOTED, "easy", {})
+    event = {"specversion": "1.0", "source": "/t", "type": PROMOTED}
+    # Published one after the other, the second could come later than the first one's next attempt.
+    accepted_before(
+        gateway,
+        "reload",
+        json.dumps({**event, "id": "stubborn", "data": {"statuses": [500, 503, 200]}}),
+        json.dumps({**event, "id": "easy", "data": {}}),
+    )
     wait_for(lambda: gateway.seen("reload").count("stubborn") == 3)
     assert gateway.seen("reload") == ["stubborn", "easy", "stubborn", "stubborn"]
     times = [json.loads(line)["at"] for line in gateway.lines("reload", "seen.jsonl")]
-    assert times[3] - times[2] > 1.7 * (times[2] - times[0]) * 0.9, "the pause grows"
+    # A busy machine makes both longer, and neither shorter.
+    assert times[2] - times[0] > 0.45
+    assert times[3] - times[2] > 0.9, "the pause grows"
     assert gateway.admin("GET", "/dead-letters").json() == []
 
 
@@ -513,18 +543,14 @@ def test_broker_reads_gzip_and_names_what_it_does_not_read(gateway):
 
 def test_event_that_cannot_be_sent_becomes_a_dead_letter_after_counted_attempts(gateway):
     """Older gateways accepted such events; then they were tried for ever, uncounted."""
-    gateway.kill()
     event = {"specversion": "1.0", "source": "/t", "type": MADE, "data": {"bed": 3}}
-    bodies = [
+    accepted_before(
+        gateway,
+        "record",
         json.dumps({**event, "id": "not-finite", "data": float("nan")}),
         json.dumps({**event, "id": "lone-\ud800"}),
         json.dumps({**event, "id": "good"}),
-    ]
-    with contextlib.closing(sqlite3.connect(gateway.home / "events.sqlite")) as journal, journal:
-        for seq, body in enumerate(bodies, 1):
-            journal.execute("INSERT INTO events VALUES (?, 0, ?)", (seq, body))
-            journal.execute("INSERT INTO deliveries VALUES (?, 'record', 0)", (seq,))
-    gateway.start()
+    )
     letters = lambda: gateway.admin("GET", "/dead-letters").json()  # noqa: E731
     wait_for(lambda: len(letters()) == 2)
     wait_for(lambda: gateway.seen("record") == ["good"])
@@ -534,7 +560,7 @@ def test_event_that_cannot_be_sent_becomes_a_dead_letter_after_counted_attempts(
     log = [json.loads(x) for x in (gateway.home / "gateway.log").read_text().splitlines()]
     attempts = [x["attempt"] for x in log if x.get("id") == "not-finite" and "attempt" in x]
     assert attempts == [1, 2, 3, 4], "once and three times more"
-    assert not any(e["pending"] for e in gateway.admin("GET", "/events").json())
+    wait_for(lambda: nothing_is_pending(gateway))
     # A replay counts again, and ends again.
     assert gateway.admin("POST", "/dead-letters/replay", {"ids": []}).json() == {"replayed": 2}
     wait_for(lambda: len(letters()) == 2)
@@ -674,6 +700,7 @@ def test_subscribers_outside_the_platform_get_their_events(make):
         letter = wait_for(lambda: gateway.admin("GET", "/dead-letters").json())[0]
         assert (letter["subscriber"], letter["event"]["id"]) == (everything, "m2")
         # A subscriber that is configured no more is forgotten.
+        wait_for(lambda: nothing_is_pending(gateway))
         gateway.kill()
         gateway.environ["TASADOR_SUBSCRIBERS"] = ""
         gateway.start()
