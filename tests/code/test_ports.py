@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
+from tasador.local import endpoints
+from tasador.local.platform import CORE
+from tests.kit import platform
 from tests.kit.checkout import ROOT
 from tests.kit.network import free_port
 
@@ -41,3 +45,16 @@ def test_a_port_stays_taken_without_a_server(monkeypatch):
     monkeypatch.setattr("tests.kit.network._PORTS", range(port, port + 1))
     with pytest.raises(AssertionError, match="no free port"):
         free_port()
+
+
+def test_platforms_get_ports_that_no_other_process_gets(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(platform, "free_port", lambda: given.append(free_port()) or given[-1])
+    settings = endpoints.settle(tmp_path, CORE, lambda _: False)
+    urls = (
+        settings.database_url,
+        settings.s3_endpoint,
+        settings.mlflow_url,
+        settings.functions_url,
+    )
+    assert [urlsplit(url).port for url in urls] == given

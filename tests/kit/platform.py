@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tasador.local import endpoints
 from tasador.local.platform import Platform
 from tasador.settings import Settings
+from tests.kit.network import free_port
+
+# The processes of a test run start their platforms at the same time. Two platforms that drew the
+# same port for MLflow, say, would share the one that listens first, and its runs.
+endpoints._free_port = lambda taken: free_port()
 
 
 @contextmanager
