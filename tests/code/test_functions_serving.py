@@ -489,14 +489,20 @@ def loading(monkeypatch, load):
         return load()
 
     monkeypatch.setattr(served, "_load", attempt)
+    monkeypatch.setattr(served, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(served, "use_orjson", lambda: None)
     waiting = served.ServedModel()
+    monkeypatch.setattr(waiting, "_use_fast_engine", lambda bundle: None)
     thread = threading.Thread(target=waiting.load, daemon=True)
     thread.start()
     wait_for(lambda: waiting._load_started is not None)
     try:
         yield waiting, go, thread
     finally:
+        # It would try again during the next test, and load what that test gives its own model.
+        waiting._final = True
         go.set()
+        thread.join()
 
 
 def unavailable():
