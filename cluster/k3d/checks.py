@@ -11,7 +11,7 @@ import yaml
 
 from cluster.k3d.runner import CommandFailed, Runner
 from cluster.pins import pins
-from tasador.local.process import port_is_free
+from tasador.local.ports import port_is_free
 
 CONFIG = Path(__file__).with_name("k3d.yaml")
 # Room for the platform, a training and the build of an image.

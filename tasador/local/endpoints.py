@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from tasador.clock import wait_until
 from tasador.local import postgres, web_parts
-from tasador.local.process import DaemonFailed, port_is_free
+from tasador.local.ports import port_is_free
+from tasador.local.process import DaemonFailed
 from tasador.machine.files import write_private
 from tasador.settings import ENDPOINTS_FILE, Settings, read_env_file
 

@@ -10,18 +10,19 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
 from tasador.clock import backoff, retry, wait_until
 from tasador.errors import TasadorError
+from tasador.local.ports import family_listens
 from tasador.machine.environment import for_child
 from tasador.machine.files import write_private
 
@@ -40,7 +41,7 @@ class DaemonFailed(TasadorError):
 class Daemon:
     """A process that keeps running. ``env`` extends what it inherits (``environment.for_child``).
 
-    ``ready`` returns whether the process serves already; if it raises DaemonFailed, waiting ends.
+    ``ready`` returns whether something serves at ``url``; if it raises DaemonFailed, waiting ends.
     ``user`` is the account to run as if the caller is root. ``attempts`` limits the number of
     starts if the process ends by itself.
     """
@@ -126,10 +127,14 @@ class Daemons:
             return False
         if known is not None:
             self.stop(daemon.name)
-        self._end_unrecorded(daemon)
+
+        def attempt() -> None:
+            self._end_unrecorded(daemon)
+            self._wait(daemon, self._spawn(daemon))
+
         try:
             retry(
-                lambda: self._wait(daemon, self._spawn(daemon)),
+                attempt,
                 _Ended,
                 backoff(_RESTART_PAUSE, _RESTART_PAUSE),
                 attempts=daemon.attempts,
@@ -179,7 +184,7 @@ class Daemons:
 
     def _wait(self, daemon: Daemon, pid: int) -> None:
         def is_ready() -> bool:
-            if daemon.ready():
+            if _serves(daemon, pid):
                 return True
             if started_at(pid) is None:
                 raise _Ended(self._failure(daemon, "ended instead of starting"))
@@ -190,8 +195,6 @@ class Daemons:
             raise DaemonFailed(
                 self._failure(daemon, f"did not become ready within {daemon.ready_seconds:g} s")
             )
-        if started_at(pid) is None:
-            raise _Ended(self._failure(daemon, "ended, and another process answers in its place"))
 
     def _recovers(self, daemon: Daemon, pid: int) -> bool:
         """Whether a running process serves; one that is starting or busy gets time."""
@@ -202,7 +205,7 @@ class Daemons:
             nonlocal is_ready
             if started_at(pid) is None:
                 return True
-            is_ready = daemon.ready()
+            is_ready = _serves(daemon, pid)
             return is_ready
 
         wait_until(is_settled, max(daemon.ready_seconds - age, _BUSY_SECONDS), 0.1)
@@ -219,9 +222,11 @@ class Daemons:
 
         Its command may differ: its port is taken, so the new daemon has another one.
         """
-        for process, name in self._marked():
-            if name == daemon.name and (found := _described(daemon, process.pid)) is not None:
-                found.end()
+        # Twice: the shell that is ended may have started the daemon after it was found.
+        for _ in range(2):
+            for process, name in self._marked():
+                if name == daemon.name and (found := _described(daemon, process.pid)) is not None:
+                    found.end()
 
     def _marked(self) -> Iterator[tuple[psutil.Process, str]]:
         """The processes of this home's daemons, and those that they started."""
@@ -234,6 +239,15 @@ class Daemons:
 
 class _Ended(Exception):
     """The process ended by itself before it was ready."""
+
+
+def _serves(daemon: Daemon, pid: int) -> bool:
+    """Whether the daemon is ready: something answers at its port, and the daemon listens there.
+
+    A part of another home may have drawn the same port, and answer while this one still starts.
+    """
+    port = urlsplit(daemon.url).port
+    return daemon.ready() and (port is None or family_listens(pid, port))
 
 
 def _described(daemon: Daemon, pid: int) -> Running | None:
@@ -260,23 +274,3 @@ def group_of(user: str) -> int:
     import pwd
 
     return pwd.getpwnam(user).pw_gid
-
-
-def listens(pid: int, port: int) -> bool:
-    """Whether this process listens at a TCP port."""
-    try:
-        connections = psutil.Process(pid).net_connections("tcp")
-    except psutil.Error:
-        return False
-    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen at this port of 127.0.0.1 now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

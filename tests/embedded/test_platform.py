@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import psycopg2
 import pytest
 
@@ -280,6 +281,30 @@ def test_daemon_that_never_becomes_ready_is_stopped(tmp_path):
     assert daemons.running("part") is None
 
 
+def test_daemon_is_not_ready_while_another_process_answers_at_its_port(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        url = f"http://127.0.0.1:{stranger.getsockname()[1]}"
+        daemon = a_daemon(tmp_path, "time.sleep(60)", ready_seconds=0.5, url=url)
+        with pytest.raises(DaemonFailed, match="did not become ready"):
+            Daemons(tmp_path).start(replace(daemon, ready=lambda: True))
+
+
+def test_daemon_is_ready_when_a_process_that_it_started_listens(tmp_path):
+    port = free_port()
+    server = f"{sys.executable} -m http.server --bind 127.0.0.1 {port}"
+    daemon = a_daemon(
+        tmp_path,
+        f"import subprocess; flag.touch(); subprocess.run({server.split()!r})",
+        url=f"http://127.0.0.1:{port}",
+    )
+    daemons = Daemons(tmp_path)
+    assert daemons.start(daemon)
+    child = psutil.Process(daemons.running("part").pid).children()[0]
+    assert not daemons.start(daemon)
+    child.terminate()
+    wait_for(lambda: daemons.running("part") is None)
+
+
 def test_daemon_restarts_when_its_command_changes(tmp_path):
     daemons = Daemons(tmp_path)
     try:
@@ -320,6 +345,29 @@ def test_unrecorded_daemon_is_stopped_before_a_new_one(tmp_path):
         # Its port is still taken, so that of the new one differs, and so does the command.
         daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(59)"))
         assert started_at(lost.pid) is None
+    finally:
+        daemons.stop("part")
+
+
+def test_daemon_that_an_unrecorded_shell_starts_when_it_is_ended_is_stopped_too(tmp_path):
+    late = (
+        "import os, signal, subprocess, sys, time\n"
+        "def start(*_):\n"
+        "    late = subprocess.Popen(('sleep', '60'))\n"
+        f"    open({str(tmp_path / 'late')!r}, 'w').write(str(late.pid))\n"
+        "    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, start)\n"
+        "print('begun', flush=True)\n"
+        "time.sleep(60)"
+    )
+    daemons = Daemons(tmp_path)
+    environ = {**os.environ, "TASADOR_HOME": str(tmp_path), "TASADOR_DAEMON": "part"}
+    command = (sys.executable, "-c", late)
+    try:
+        with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as shell:
+            assert shell.stdout.readline() == b"begun\n"
+            daemons.start(a_daemon(tmp_path, "flag.touch(); time.sleep(60)"))
+        assert started_at(int((tmp_path / "late").read_text())) is None
     finally:
         daemons.stop("part")
 

@@ -6,7 +6,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from tasador.local.process import port_is_free
+from tasador.local.ports import port_is_free
 
 # Below the ports of the platform's parts and of its functions, Kubernetes NodePorts, and outgoing
 # connections and servers at port 0, which the system would place among them.

@@ -4,6 +4,6 @@ It starts function processes on demand and scales them to zero, splits traffic o
 delivers CloudEvents with retries and a dead-letter file. ``python -m tasador.local.gateway --home
 HOME --port PORT`` runs it; ``daemon`` describes that process to the platform.
 
-May import ``tasador.events``, ``tasador.local.process`` and ``probe``, the settings, the clock and
-the errors.
+May import ``tasador.events``, ``tasador.local.process``, ``ports`` and ``probe``, the settings, the
+clock and the errors.
 """

@@ -22,7 +22,8 @@ from tasador.local.gateway.instance import Instance, unready
 from tasador.local.gateway.metrics import GatewayMetrics
 from tasador.local.gateway.options import Options, current_settings, function_environ, grant
 from tasador.local.gateway.services import Revision
-from tasador.local.process import Running, listens, port_is_free, started_at
+from tasador.local.ports import listens, port_is_free
+from tasador.local.process import Running, started_at
 from tasador.machine.files import write_private
 from tasador.settings import CHECKOUT, Settings
 
