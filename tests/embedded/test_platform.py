@@ -291,18 +291,21 @@ def test_daemon_is_not_ready_while_another_process_answers_at_its_port(tmp_path)
 
 def test_daemon_is_ready_when_a_process_that_it_started_listens(tmp_path):
     port = free_port()
-    server = f"{sys.executable} -m http.server --bind 127.0.0.1 {port}"
+    server = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port))
     daemon = a_daemon(
         tmp_path,
-        f"import subprocess; flag.touch(); subprocess.run({server.split()!r})",
+        f"import subprocess; flag.touch(); subprocess.run({server!r})",
         url=f"http://127.0.0.1:{port}",
     )
     daemons = Daemons(tmp_path)
-    assert daemons.start(daemon)
-    child = psutil.Process(daemons.running("part").pid).children()[0]
-    assert not daemons.start(daemon)
-    child.terminate()
-    wait_for(lambda: daemons.running("part") is None)
+    try:
+        assert daemons.start(daemon)
+        assert not daemons.start(daemon)
+        assert status_of(daemon.url) == 200
+    finally:
+        for child in psutil.Process(daemons.running("part").pid).children():
+            child.kill()
+        daemons.stop("part")
 
 
 def test_daemon_restarts_when_its_command_changes(tmp_path):
