@@ -21,7 +21,7 @@ sys.stdin.read()
 
 
 def test_no_two_processes_get_the_same_port():
-    # 1,000 of some 4,400 ports: without the locks some hundred would be given twice.
+    # 1,000 of some 4,400 ports: without the locks about a hundred would be given twice.
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", TAKE],

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tasador.local.ports import port_is_free
 
-# Below the ports of the platform's parts and of its functions, Kubernetes NodePorts, and outgoing
-# connections and servers at port 0, which the system would place among them.
+# Below the ports of the platform's parts and functions, those of Kubernetes' NodePorts, and those
+# that the system gives to outgoing connections and to servers at port 0.
 _PORTS = range(10_500, 14_900)
 # One file for each port. Whichever process locks it may use the port; the system unlocks the file
 # when that process ends, however it ends.

@@ -13,8 +13,8 @@ from tasador.local.platform import Platform
 from tasador.settings import Settings
 from tests.kit.network import free_port
 
-# The processes of a test run start their platforms at the same time. Two platforms that drew the
-# same port for MLflow, say, would share the one that listens first, and its runs.
+# The processes of a test run start their platforms at the same time. If two drew the same port,
+# only one of them would start.
 endpoints._free_port = lambda taken: free_port()
 
 

@@ -35,7 +35,7 @@ def needs(*names):
 def promtool(*arguments, stdin=None, code=0):
     """The output of promtool; fails with it if promtool finds a fault (any ``code``: None).
 
-    A rule's test takes it seconds, and on a busy machine a minute: only the limit of tests holds.
+    Testing the rules of all alerts may take minutes on a busy machine, so only pytest limits it.
     """
     done = subprocess.run(
         [program("promtool"), *map(str, arguments)],
