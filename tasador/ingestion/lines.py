@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasador.listings.arrow import scalar
+from tasador.listings.arrow import content_of, scalar
 
 _BACKSLASH, _SPACE = ord("\\"), ord(" ")
 
@@ -43,12 +43,3 @@ def lines_of(columns: Sequence[pa.Array], separator: str, missing: str) -> pa.Ar
     if not first:
         return last
     return pc.binary_join_element_wise(*first, last, scalar(separator), **replaced)
-
-
-def content_of(texts: pa.Array) -> pa.Buffer:
-    """The texts one after the other."""
-    if not len(texts):
-        return pa.py_buffer(b"")
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return data.slice(int(ends[0]), int(ends[-1] - ends[0]))

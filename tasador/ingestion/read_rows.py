@@ -16,12 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
-from tasador.ingestion.lines import content_of, copy_lines, lines_of
+from tasador.ingestion.lines import copy_lines, lines_of
 from tasador.ingestion.received_columns import received_column
 from tasador.ingestion.row_texts import number_texts, row_as_json, row_texts
 from tasador.ingestion.uniform_rows import Cells, read_uniform
 from tasador.listings.arrays import arrays_of
-from tasador.listings.arrow import bool_array, bytes_array, number_array, scalar, text_array
+from tasador.listings.arrow import (
+    bool_array,
+    bytes_array,
+    content_of,
+    number_array,
+    scalar,
+    text_array,
+)
 from tasador.listings.by_column import Given, read_columns
 from tasador.listings.listing import (
     COLUMNS,
@@ -95,13 +102,14 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
     for rule in RULES:
         received = received_column(rule, block.columns[rule.column])
         raw.append(received.texts)
-        if received.codes is None:
+        if received.read is None:
             given[rule.column] = received.values
         else:
-            columns[rule.column] = received.codes
+            columns[rule.column] = received.read
+    unchanged = {name for name, read in columns.items() if isinstance(read, pa.DictionaryArray)}
     read = read_columns(given, block.rows)
     columns = {**read.columns, **columns}
-    unchanged = {name for name, values in given.items() if _is_unchanged(values, columns[name])}
+    unchanged |= {name for name, values in given.items() if _is_unchanged(values, columns[name])}
     problems: dict[int, list[FieldProblem]] = {}
     for row, problem in read.problems:
         problems.setdefault(row, []).append(problem)
@@ -152,9 +160,9 @@ def _of_columns(
     *,
     plain: bool = False,
 ) -> ReadRows:
-    """``columns`` as read; an Arrow one has codes of digits. ``raw``: the twelve columns as
-    received, and the rows that are not twelve values as JSON. The values of ``unchanged`` columns
-    were received as they are read. ``plain``: as for ``copy_lines``."""
+    """``columns`` as read; an Arrow one has codes of digits, or a dictionary of texts. ``raw``: the
+    twelve columns as received, and the rows that are not twelve values as JSON. The values of
+    ``unchanged`` columns were received as they are read. ``plain``: as for ``copy_lines``."""
     rows = len(raw[0])
     values, texts, quoted = {}, {}, []
     for name, received in zip(COLUMNS, raw, strict=False):
@@ -196,7 +204,7 @@ def _of_columns(
         clean=copy_lines(
             [
                 *(kept(number_column), *clean_texts.values()),
-                *(key_texts, holdout.cast(pa.string())),
+                *(key_texts, pc.if_else(holdout, scalar("true"), scalar("false"))),
             ],
             plain=plain,
         ),
@@ -230,31 +238,37 @@ def _as_read(
 ) -> tuple[pa.Array, pa.Array, pa.Array]:
     """A column as read: its values, their texts, and their literals in the digest (``repr``).
 
-    ``known`` are the texts, if they exist already.
+    ``known`` are the texts, if they exist already; those of a dictionary do.
     """
     if name in _NUMERIC:
         numbers = np.asarray(column)
         texts = number_texts(numbers) if known is None else known
         return number_array(numbers, np.isnan(numbers)), texts, texts
+    if isinstance(column, pa.DictionaryArray):
+        return known, known, _literals(column.dictionary).take(column.indices)
     if isinstance(column, pa.Array):
         return column, column, _quoted(column)
     text = column if isinstance(column, TextColumn) else TextColumn.of(column)
-    values = text_array(text.values) if known is None else known
-    literals = _literals(text.values)
+    values = text_array(text.values)
+    literals = _literals(values)
     if text.indices is not None:
         indices = number_array(text.indices)
         literals = literals.take(indices)
-        if known is None:
-            values = values.take(indices)
+        values = values.take(indices) if known is None else known
     return values, values, literals
 
 
-def _literals(texts: Sequence[str | None]) -> pa.Array:
+def _literals(texts: pa.Array) -> pa.Array:
     """``repr`` of each text."""
-    joined = "".join([text or "" for text in texts])
-    if joined.isprintable() and "'" not in joined and "\\" not in joined:
-        return _quoted(text_array(texts))
-    return text_array([None if text is None else repr(text) for text in texts])
+    joined = content_of(texts).to_pybytes().decode()
+    if "\\" in joined or not joined.isprintable():
+        return text_array([None if text is None else repr(text) for text in texts.to_pylist()])
+    literals = _quoted(texts)
+    if "'" in joined:
+        quotes_inside = pc.match_substring(texts, "'")
+        written = text_array(list(map(repr, texts.filter(quotes_inside).to_pylist())))
+        literals = pc.replace_with_mask(literals, quotes_inside, written)
+    return literals
 
 
 def _quoted(texts: pa.Array) -> pa.Array:

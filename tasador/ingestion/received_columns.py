@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasador.arrays import Array
+from tasador.ingestion.plain_dictionaries import is_plain
 from tasador.ingestion.row_texts import column_texts, number_texts
 from tasador.ingestion.uniform_rows import Cells
 from tasador.listings.arrow import number_array, text_array
@@ -23,14 +24,15 @@ _SIZES: dict[Kind, tuple[int, int]] = {"code": (1, LONGEST_TEXT), "zip code": (1
 
 
 class Received(NamedTuple):
-    """A column as received: its texts, and what ``read_columns`` takes, or its ``codes`` as read.
+    """A column as received: its texts, and what ``read_columns`` takes, or the column as ``read``.
 
-    ``read_columns`` would make a Python object of each code.
+    That is the texts of codes, or a dictionary of texts that are read unchanged. ``read_columns``
+    would make a Python object of each.
     """
 
     texts: pa.Array
     values: Given
-    codes: pa.Array | None = None
+    read: pa.Array | None = None
 
 
 def received_column(rule: Rule, values: list[Any] | Cells) -> Received:
@@ -59,6 +61,8 @@ def _received_cells(rule: Rule, texts: pa.Array, numbers: Array | None) -> Recei
         codes = _codes_of_texts(rule, texts)
         return Received(texts, [] if codes is not None else texts.to_pylist(), codes)
     encoded = pc.dictionary_encode(texts, null_encoding="encode")
+    if is_plain(encoded.dictionary, rule.kind):
+        return Received(texts, [], encoded)
     indices = np.from_dlpack(encoded.indices)
     return Received(texts, TextColumn(encoded.dictionary.to_pylist(), indices))
 

@@ -9,7 +9,6 @@ reader that decodes JSON.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 
 from tasador.arrays import Array
 from tasador.ingestion.row_texts import number_texts
-from tasador.listings.arrow import number_array
+from tasador.listings.arrow import content_of, ends_of, number_array
 from tasador.listings.listing import COLUMNS
 
 _LAYOUT = re.compile(
@@ -32,7 +31,7 @@ _EXACT_DIGITS = 15
 _EXPONENT_BELOW = 1e-4  # Python writes 0.00001 as 1e-05.
 _NULL = b"null"
 _NAN = number_array(np.array([np.nan]))[0]
-# Zeros behind the text: a position that the layout suggests may be beyond its end.
+# Bytes behind the rows: a position that the layout suggests may be beyond their end.
 _BEYOND = 64
 
 
@@ -58,7 +57,7 @@ def read_uniform(rows: str) -> dict[str, Cells] | None:
 
 
 class _Values(NamedTuple):
-    """Where the values of a column begin and end, texts with their quotes, and which are texts."""
+    """Where the values [column, row] begin and end, without quotes, and which are texts."""
 
     begin: Array
     end: Array
@@ -70,16 +69,14 @@ class _Block:
 
     def __init__(self, data: bytes, colon: str, comma: str, between: str) -> None:
         self._data, self._size = pa.py_buffer(data), len(data)
-        padded = data + bytes(_BEYOND)
-        self._bytes = np.frombuffer(padded, dtype=np.uint8)
-        self._padded = padded
-        quotes = np.flatnonzero(self._bytes == _QUOTE)
-        # A row begins with a brace and a quote: the number of that quote, and where the brace is.
-        self._first_quotes = np.flatnonzero(self._bytes[quotes - 1] == _OPENING)
-        self._rows = quotes[self._first_quotes] - 1
-        # A last row has none of a next one behind it.
-        self._quotes = np.append(quotes, np.full(_BEYOND, len(data) + len(between) + 1))
         self._between = between.encode()
+        # Quotes behind the rows, the first where a next row has it: each value has one behind it.
+        self._padded = b"".join((data, bytes(len(between) + 1), b'"' * _BEYOND))
+        self._bytes = np.frombuffer(self._padded, dtype=np.uint8)
+        self._quotes = np.flatnonzero(self._bytes == _QUOTE)
+        # A row begins with a brace and a quote: the number of that quote, and where the brace is.
+        self._first_quotes = np.flatnonzero(self._bytes[self._quotes - 1] == _OPENING)
+        self._rows = self._quotes[self._first_quotes] - 1
         opening = [f"{'{' if name == COLUMNS[0] else ',' + comma}" for name in COLUMNS]
         self._keys = [
             f'{before}"{name}":{colon}'.encode()
@@ -97,45 +94,56 @@ class _Block:
         if values is None:
             return None
         rows = len(self._rows)
-        texts = [name for name, column in values.items() if column.is_text.any()]
-        numbers = [name for name in values if name not in texts]
+        has_texts = values.is_text.any(axis=1)
         # All at once, the numbers first: a call for each column costs more than its values.
-        names = [*numbers, *texts]
-        joined = self._joined(list(values.values()), [COLUMNS.index(name) for name in names])
-        found = {name: joined.slice(number * rows, rows) for number, name in enumerate(names)}
-        for name in texts:
-            if np.count_nonzero(values[name].is_text) + found[name].null_count != rows:
+        order = np.argsort(has_texts, kind="stable")
+        joined = self._joined(values, order)
+        found = {COLUMNS[place]: joined.slice(n * rows, rows) for n, place in enumerate(order)}
+        names, texts = list(found), np.count_nonzero(has_texts)
+        numbers = names[: len(names) - texts]
+        for name in names[len(numbers) :]:
+            given = np.count_nonzero(values.is_text[COLUMNS.index(name)])
+            if given + found[name].null_count != rows:
                 return None
         read = _canonical(joined.slice(0, len(numbers) * rows))
         if read is None:
             return None
         floats = dict(zip(numbers, read.reshape(-1, rows), strict=True))
-        return {name: Cells(found[name], floats.get(name)) for name in values}
+        return {name: Cells(found[name], floats.get(name)) for name in COLUMNS}
 
-    def _values(self) -> dict[str, _Values] | None:
+    def _values(self) -> _Values | None:
         """The places of all values, when everything between them has been compared."""
         control = np.count_nonzero(self._bytes[: self._size] < _SPACE)
         if control != (len(self._rows) - 1) * self._between.count(b"\n"):
             return None
-        values = {}
+        begins, ends, texts = [], [], []
         at, quote = self._rows, self._first_quotes
-        for name, key, gap in zip(COLUMNS, self._keys, self._gaps, strict=True):
+        for key, gap in zip(self._keys, self._gaps, strict=True):
             if not self._has(key, at):
                 return None
-            begin, quote = at + len(key), quote + 2
+            begin = at + len(key)
             is_text = self._bytes[begin] == _QUOTE
-            at = np.where(is_text, self._quotes[quote + 1] + 1, self._quotes[quote] - gap)
-            quote = quote + 2 * is_text
+            one = is_text.view(np.int8)
+            # Behind the two quotes of the key come those of a text, or that of the next key.
+            quote = quote + 2 + one
+            at = self._quotes[quote] - gap
+            at += one * np.int8(gap + 1)
+            quote += one
             if (at <= begin).any() or (at >= self._size).any():
                 return None
-            values[name] = _Values(begin, at, is_text)
+            begins.append(begin)
+            ends.append(at)
+            texts.append(is_text)
         next_rows = np.append(self._rows[1:], self._size + len(self._between))
         ends_well = (
             self._has(b"}", at)
             and self._has(self._between, at[:-1] + 1)
             and np.array_equal(at + 1 + len(self._between), next_rows)
         )
-        return values if ends_well else None
+        if not ends_well:
+            return None
+        is_text = np.array(texts)
+        return _Values(np.array(begins) + is_text, np.array(ends) - is_text, is_text)
 
     def _has(self, expected: bytes, at: Array) -> bool:
         """Whether the bytes are at each of the positions."""
@@ -148,26 +156,24 @@ class _Block:
         )
         return np.asarray(at_every_byte[at])
 
-    def _joined(self, columns: Sequence[_Values], order: Sequence[int]) -> pa.Array:
-        """The values without quotes, one column after the other in the order."""
-        begin, end, is_text = (np.column_stack(each).ravel() for each in zip(*columns, strict=True))
-        of_its_size = np.flatnonzero(~is_text & (end - begin == len(_NULL)))
+    def _joined(self, values: _Values, order: Array) -> pa.Array:
+        """The values, one column after the other in the order."""
+        begin, end, is_text = values
+        of_its_size = np.nonzero(~is_text & (end - begin == len(_NULL)))
         found = self._at(begin[of_its_size], len(_NULL)).view("<u4")
-        missing = np.zeros(len(begin), dtype=bool)
+        missing = np.zeros(is_text.shape, dtype=bool)
         missing[of_its_size] = found == int.from_bytes(_NULL, "little")
         # The values row by row, and between two of them whatever separates them.
-        offsets = np.empty(2 * len(begin) + 1, dtype=np.int32)
-        offsets[:-1:2] = begin + is_text
-        offsets[1::2] = end - is_text
+        offsets = np.empty(2 * begin.size + 1, dtype=np.int32)
+        by_row = offsets[:-1].reshape(*begin.T.shape, 2)
+        by_row[:, :, 0], by_row[:, :, 1] = begin.T, end.T
         offsets[-1] = offsets[-2]
         buffers = [None, pa.py_buffer(offsets), self._data]
-        by_row = np.arange(0, 2 * len(begin), 2).reshape(-1, len(columns))
-        places, missing = (
-            each.reshape(by_row.shape).T[order].ravel() for each in (by_row, missing)
-        )
+        columns = len(begin)
+        places = 2 * order[:, np.newaxis] + np.arange(0, 2 * begin.size, 2 * columns)
         return pc.take(
-            pa.Array.from_buffers(pa.string(), 2 * len(begin), buffers),
-            number_array(places, missing),
+            pa.Array.from_buffers(pa.string(), 2 * begin.size, buffers),
+            number_array(places.ravel(), missing[order].ravel()),
             boundscheck=False,
         )
 
@@ -190,12 +196,11 @@ def _shortest(texts: pa.Array, numbers: Array) -> bool:
 
     Python writes their numbers in the same way. False may be wrong.
     """
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    ends = ends_of(texts) - ends_of(texts)[0]
     sizes = np.diff(ends)
     given = sizes > 0
     begins, ends = ends[:-1][given], ends[1:][given]
-    characters = np.frombuffer(data or b"", dtype=np.uint8)[: ends.max(initial=0)]
+    characters = np.frombuffer(content_of(texts), dtype=np.uint8)
     points = np.flatnonzero(characters == _POINT)
     if len(points) != len(begins) or sizes.max(initial=0) > _EXACT_DIGITS + 1:
         return False

@@ -47,6 +47,21 @@ def scalar(text: str) -> pa.StringScalar:
     return text_array([text])[0]
 
 
+def ends_of(texts: pa.Array) -> Array:
+    """Where each text ends in its buffer, int32 [n + 1], behind where the first one begins."""
+    if not len(texts):
+        return np.zeros(1, dtype=np.int32)
+    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)
+    return offsets[texts.offset : texts.offset + len(texts) + 1]
+
+
+def content_of(texts: pa.Array) -> pa.Buffer:
+    """The texts one after the other."""
+    ends = ends_of(texts)
+    data = texts.buffers()[2] or pa.py_buffer(b"")
+    return data.slice(int(ends[0]), int(ends[-1] - ends[0]))
+
+
 def number_array(numbers: Array, missing: Array | None = None) -> pa.Array:
     """Numbers as Arrow's type of the same name; ``missing`` [n] are null."""
     kind = pa.from_numpy_dtype(numbers.dtype)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tasador.arrays import Array
 from tasador.listings.rules import LONGEST_TEXT, MISSING_TEXTS, Kind
 from tasador.listings.text_column import digit_matrix
 
 _DATE = "0000-00-00"
+DATE_SIZE = len(_DATE)  # characters
 # The days of each month, January being 1; none for a month that does not exist.
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])
 _TENS = np.array([1_000, 100, 10, 1])
@@ -30,12 +32,17 @@ def plain_names(names: list[str]) -> bool:
 
 def plain_dates(dates: list[str]) -> bool:
     """Whether every date is a calendar day in the form YYYY-MM-DD."""
-    if not set(map(len, dates)) <= {len(_DATE)}:
+    if not set(map(len, dates)) <= {DATE_SIZE}:
         return False
     try:
-        characters = digit_matrix(dates, _DATE)
+        return are_dates(digit_matrix(dates, _DATE))
     except UnicodeEncodeError:
         return False
+
+
+def are_dates(characters: Array) -> bool:
+    """Whether the characters [n, DATE_SIZE], as distances from "0", are calendar days in the form
+    YYYY-MM-DD."""
     digits, dashes = np.delete(characters, (4, 7), axis=1), characters[:, (4, 7)]
     if not (((digits >= 0) & (digits <= 9)).all() and (dashes == ord("-") - ord("0")).all()):
         return False

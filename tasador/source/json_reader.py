@@ -154,7 +154,7 @@ class JsonReader:
     def fail(self, problem: str, kind: type[SourceError] = SourceError) -> NoReturn:
         """Raise an error that names the byte; BrokenOff at the end of the file."""
         place = f", {self.place}" if self.place else ""
-        byte = self._bytes_before + _bytes(self._text[: self._at])
+        byte = self._bytes_before + self._bytes_read()
         if self._ended and self._at >= len(self._text):
             problem, kind = "it breaks off", BrokenOff
         raise kind(
@@ -166,12 +166,18 @@ class JsonReader:
         """Read on, at least as much again as is unread; False at the end of the file."""
         if self._ended:
             return False
-        self._bytes_before += _bytes(self._text[: self._at])
+        self._bytes_before += self._bytes_read()
         unread = self._text[self._at :]
         chunk = self._file.read(max(_CHUNK, len(unread), lacking))
         self._ended = not chunk
         self._text, self._at = unread + self._utf8.decode(chunk, final=self._ended), 0
         return True
+
+    def _bytes_read(self) -> int:
+        """The bytes of the text before the cursor."""
+        if self._text.isascii():
+            return self._at
+        return len(self._text[: self._at].encode("utf-8", "surrogateescape"))
 
     def _end_of_value(self) -> int | None:
         """Where the value at the cursor ends, by its strings and brackets; None if later."""
@@ -211,7 +217,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return "is not JSON"
     return "is a number with too many digits"  # Python reads 4,300
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))

@@ -17,14 +17,17 @@ from hypothesis import strategies as st
 
 from tasador.ingestion import loading
 from tasador.ingestion.batch_file import write_parquet
+from tasador.ingestion.plain_dictionaries import is_plain
 from tasador.ingestion.read_rows import read_rows
 from tasador.ingestion.uniform_rows import read_uniform
+from tasador.listings.arrow import text_array
 from tasador.listings.listing import (
     COLUMNS,
     canonical_line,
     in_holdout,
     property_key,
 )
+from tasador.listings.value_reader import read_value
 from tasador.source import payload as payloads
 from tasador.source.payload import blocks, read_payload_row, rows
 from tasador.source.plain_rows import PlainRows, read_plain, storable_rows
@@ -259,6 +262,41 @@ def test_batches_of_the_simulator_are_read_by_column(tmp_path, scenario, form):
     check(payload(map(json.dumps, raws)), tmp_path)
 
 
+NAMES = ["Miami", "O'Fallon", 'the "Hub"', "Coeur d'Alene", "x" * 200, "a", "null island", "~"]
+ODD_NAMES = ["", " Miami", "Miami ", "St.  Louis", "NaN", "n/a", "x" * 201, "é", "\x7f", "a\u200b"]
+DATES = ["2022-02-23", "2020-02-29", "0001-01-01", "9999-12-31"]
+ODD_DATES = [
+    "",
+    "2022-02-30",
+    "2022-13-01",
+    "0000-01-01",
+    "2022-2-23",
+    "2022-02-23T10",
+    "2022/02/23",
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "plain", "odd"),
+    [("name", "city", NAMES, ODD_NAMES), ("date", "prev_sold_date", DATES, ODD_DATES)],
+)
+def test_plain_dictionaries_are_those_that_are_read_unchanged(tmp_path, kind, column, plain, odd):
+    for text in [*plain, *odd]:
+        value, problem = read_value(column, text)
+        unchanged = value == text and problem is None
+        assert unchanged or text in odd
+        assert is_plain(text_array([None, text, None]), kind) <= unchanged
+    assert is_plain(text_array([*plain, None]).slice(1), kind)
+    for text in odd:
+        if read_value(column, text) != (text, None):
+            assert not is_plain(text_array([*plain, text]), kind)
+    rows = [{**GOOD, column: text} for text in [*plain, None, *plain]]
+    check(payload([json.dumps(row, separators=(",", ":")) for row in rows]), tmp_path)
+    rows += [{**GOOD, column: text} for text in odd]
+    texts = [json.dumps(row, separators=(",", ":"), ensure_ascii=False) for row in rows]
+    check(payload(texts), tmp_path)
+
+
 def test_plain_rows_are_read_at_once():
     """Parity would also hold if nothing took the fast path."""
     body = payload([json.dumps(GOOD)] * 50_000)
@@ -414,7 +452,8 @@ def test_read_payload_and_its_parquet_file(tmp_path):
 
 
 def test_payload_is_packed_and_unpacked(tmp_path):
-    body = payload([json.dumps(GOOD)] * 1_000)
+    body = payload([json.dumps(GOOD)] * 10_000)
+    assert len(body) > 2 << 20  # more than one frame
     (tmp_path / "p.json").write_bytes(body)
     loading.pack(tmp_path / "p.json", tmp_path / "p.json.zst")
     assert (tmp_path / "p.json.zst").stat().st_size < len(body) / 20

@@ -14,6 +14,7 @@ import pytest
 
 from tasador import clock
 from tasador.errors import ConfigurationError, ServiceUnavailable, SourceError, SourceExhausted
+from tasador.source import client as source_client
 from tasador.source import received
 from tasador.source.client import SourceClient
 from tasador.source.payload import rows
@@ -178,6 +179,16 @@ def test_pauses_between_retries(tmp_path, monkeypatch):
         assert most / 2 <= pause <= most
 
 
+@pytest.mark.parametrize(
+    "payload", [PAYLOAD, {"data": PAYLOAD["data"], **PAYLOAD}], ids=["rows last", "head last"]
+)
+def test_a_payload_is_not_parsed_to_tell_that_it_is_complete(tmp_path, monkeypatch, payload):
+    """Which takes longer than fetching it."""
+    monkeypatch.setattr(source_client, "is_truncated", lambda path: pytest.fail("parsed"))
+    with scripted(http(200, payload)) as (url, _):
+        assert client(url).fetch(tmp_path / "b").batch_number == 4
+
+
 def test_brackets_inside_text_are_not_a_truncated_body(tmp_path):
     payload = PAYLOAD | {"data": [{"city": "[[{", "price": 1}]}
     with scripted(http(200, payload)) as (url, _):
@@ -190,6 +201,7 @@ def test_brackets_inside_text_are_not_a_truncated_body(tmp_path):
     [
         {"data": BATCHES[0], "batch_number": "4", "group_number": "5"},
         {"batch_number": 4, "data": BATCHES[0]},
+        json.dumps({"batch_number": 4, "data": BATCHES[0]}, indent=1).encode() + b"\n",
     ],
 )
 def test_heads_of_older_servers(tmp_path, payload):
