@@ -212,7 +212,7 @@ def prepare(payload: Path, folder: Path) -> None:
 
 
 def empty(settings: Settings) -> None:
-    """Delete every batch."""
+    """Delete what a subject left, and wait until it is written: nobody pays for the one before."""
     from sqlalchemy import text
 
     from tasador.warehouse.connection import connect, transaction
@@ -221,7 +221,11 @@ def empty(settings: Settings) -> None:
     with transaction(engine) as connection:
         names = ", ".join((*_TABLES, "ops.batches", "ops.fetches"))
         connection.execute(text(f"truncate {names}"))
+        connection.execute(text("drop table if exists bench_raw, bench_clean"))
+    with transaction(engine) as connection:
+        connection.execute(text("checkpoint"))
     engine.dispose()
+    os.sync()
 
 
 def run(subject: str, settings: Settings, folder: Path) -> Measured:
