@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasador.listings.listing import COLUMNS, NUMBERS
+from tasador.listings.listing import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 _ROW_GROUP = 25_000  # rows
 # Columns whose values hardly repeat: a dictionary of them is built, and thrown away.
 _DISTINCT = frozenset({"street", "property_key", "row_number"})
-# The columns whose least and greatest values a reader may use. Those of texts are much the same in
-# every row group.
-_RANGES = frozenset({"batch_id", *NUMBERS, "price", "row_number"})
 
 
 def write_parquet(columns: Path, out: Path, batch_id: str) -> None:
@@ -34,13 +31,7 @@ def write_parquet(columns: Path, out: Path, batch_id: str) -> None:
         place = blocks.schema.get_field_index("row_number")
         schema = blocks.schema.insert(place, pa.field("batch_id", pa.string()))
         repeating = [name for name in schema.names if name not in _DISTINCT]
-        with pq.ParquetWriter(
-            out,
-            schema,
-            compression="zstd",
-            use_dictionary=repeating,
-            write_statistics=list(_RANGES),
-        ) as parquet:
+        with pq.ParquetWriter(out, schema, compression="zstd", use_dictionary=repeating) as parquet:
             for group in _groups(blocks):
                 batch_ids = pa.repeat(scalar(batch_id), group.num_rows)
                 parquet.write_table(group.add_column(place, schema.field(place), batch_ids))

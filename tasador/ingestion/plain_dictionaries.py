@@ -33,7 +33,7 @@ def _are_names(texts: pa.Array) -> bool:
         return False
     ends = ends_of(texts)
     begin, end = ends[:-1], ends[1:]
-    if not _has_sizes(texts, end - begin, LONGEST_TEXT):
+    if not _has_sizes(texts, end - begin, 1, LONGEST_TEXT):
         return False
     characters = np.frombuffer(content, dtype=np.uint8)
     at_ends = np.concatenate((begin[begin < end], end[begin < end] - 1)) - ends[0]
@@ -50,7 +50,7 @@ def _are_dates(texts: pa.Array) -> bool:
     return are_dates(characters.astype(np.int64) - ord("0"))
 
 
-def _has_sizes(texts: pa.Array, sizes: Array, most: int, least: int = 1) -> bool:
-    """Whether all texts but the nulls have so many bytes."""
+def _has_sizes(texts: pa.Array, sizes: Array, least: int, most: int) -> bool:
+    """Whether all texts but the nulls, which have none, have so many bytes."""
     allowed = np.count_nonzero((sizes >= least) & (sizes <= most))
     return bool(allowed + texts.null_count == len(texts))

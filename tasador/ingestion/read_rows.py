@@ -106,7 +106,7 @@ def _read_plain(block: PlainRows, first: int) -> ReadRows:
             given[rule.column] = received.values
         else:
             columns[rule.column] = received.read
-    unchanged = {name for name, read in columns.items() if isinstance(read, pa.DictionaryArray)}
+    unchanged = {name for name in columns if isinstance(columns[name], pa.DictionaryArray)}
     read = read_columns(given, block.rows)
     columns = {**read.columns, **columns}
     unchanged |= {name for name, values in given.items() if _is_unchanged(values, columns[name])}

@@ -123,12 +123,12 @@ class _Block:
                 return None
             begin = at + len(key)
             is_text = self._bytes[begin] == _QUOTE
-            one = is_text.view(np.int8)
+            quoted = is_text.view(np.int8)
             # Behind the two quotes of the key come those of a text, or that of the next key.
-            quote = quote + 2 + one
+            quote = quote + 2 + quoted
             at = self._quotes[quote] - gap
-            at += one * np.int8(gap + 1)
-            quote += one
+            at += quoted * np.int8(gap + 1)
+            quote += quoted
             if (at <= begin).any() or (at >= self._size).any():
                 return None
             begins.append(begin)

@@ -28,8 +28,6 @@ _TEMPORARY = frozenset({429, 500, 502, 503, 504})
 _LONGEST_MESSAGE = 64 * 1024  # bytes
 _LONGEST_PAUSE = 15.0  # seconds
 _EXCERPT = 300  # characters
-_TAIL = 1024  # bytes
-_END_OF_LIST = re.compile(rb"\]\s*\}\s*\Z")
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -100,8 +98,8 @@ class SourceClient:
             ):
                 if answer.status_code != httpx.codes.OK:
                     raise self._error_of(answer)
-                _write(answer, part, received, begun)
-            self._check(part, received.size)
+                balanced = _write(answer, part, received, begun)
+            self._check(part, received.size, balanced)
             head = read_head(part)
             if head.group_number not in (None, self.group):
                 raise SourceError(
@@ -203,13 +201,17 @@ class SourceClient:
             f"the source at {self.url} ({request}) answered {status}: {_excerpt(message)}"
         )
 
-    def _check(self, part: Path, size: int) -> None:
-        """Raise if a 200 is a page or a message instead of a payload, or a truncated payload."""
+    def _check(self, part: Path, size: int, balanced: bool) -> None:
+        """Raise if a 200 is a page or a message instead of a payload, or a truncated payload.
+
+        ``balanced``: whether its braces balance, the outermost too. Then it is complete, and need
+        not be parsed to tell.
+        """
         with part.open("rb") as file:
             begin = file.read(_LONGEST_MESSAGE)
         is_object = begin.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{"
         # HTTP framing reveals most truncated bodies, but a proxy may frame half an answer well.
-        if is_object and not _seems_complete(part) and is_truncated(part):
+        if is_object and not balanced and is_truncated(part):
             raise _TemporaryFailure(f"the answer broke off after {size:,} bytes")
         if not is_object or (size == len(begin) and b'"data"' not in begin):
             message = begin.decode("utf-8", "replace")
@@ -218,31 +220,19 @@ class SourceClient:
 
 def _write(
     answer: httpx.Response, part: Path, received: Received, begun: Callable[[Path], None] | None
-) -> None:
+) -> bool:
+    """Write the answer to ``part``; returns whether as many braces close as open."""
+    open_braces = 0
     with part.open("wb") as file:
         if begun is not None:
             begun(part)
         for chunk in answer.iter_bytes():
             received.add(file.write(chunk))
-
-
-def _seems_complete(part: Path) -> bool:
-    """Whether an object in a file ends with a list, or as many braces close as open.
-
-    Either shows that it is complete without parsing it. Servers mostly write the rows last.
-    """
-    with part.open("rb") as file:
-        file.seek(max(part.stat().st_size - _TAIL, 0))
-        if _END_OF_LIST.search(file.read()):
-            return True
-        file.seek(0)
-        open_braces = 0
-        while chunk := file.read(_LONGEST_MESSAGE):
             # bytes.count takes six times as long.
             characters = np.frombuffer(chunk, dtype=np.uint8)
             open_braces += int(np.count_nonzero(characters == ord("{")))
             open_braces -= int(np.count_nonzero(characters == ord("}")))
-        return open_braces == 0
+    return open_braces == 0
 
 
 def _read_message(answer: httpx.Response) -> str:

@@ -447,6 +447,9 @@ def test_read_payload_and_its_parquet_file(tmp_path):
     names = [*COLUMNS, "property_key", "holdout", "batch_id", "row_number"]
     assert table.schema.names == names
     assert table["batch_id"].to_pylist() == ["b1"] * read.rows_clean
+    # The Iceberg table has no others than those of its files.
+    columns = pq.read_metadata(tmp_path / "c.parquet").row_group(0)
+    assert all(columns.column(place).is_stats_set for place in range(len(names)))
     stored = [tuple_of(row) for row in table.drop_columns(["batch_id"]).to_pylist()]
     assert stored == [clean for _, _, clean, _ in expected if clean is not None]
 

@@ -189,6 +189,17 @@ def test_a_payload_is_not_parsed_to_tell_that_it_is_complete(tmp_path, monkeypat
         assert client(url).fetch(tmp_path / "b").batch_number == 4
 
 
+@pytest.mark.parametrize(
+    ("row", "end"), [({"photos": ["u"]}, b"]}"), ({"city": "]}"}, b"]}"), ({"rooms": [{}]}, b"}]}")]
+)
+def test_half_an_answer_that_ends_like_a_whole_one_is_asked_for_again(tmp_path, row, end):
+    whole = json.dumps({"batch_number": 4, "data": [row, row]}).encode()
+    cut = whole[: whole.index(end) + len(end)]
+    with scripted(http(200, cut), http(200, whole)) as (url, requests):
+        assert client(url).fetch(tmp_path / "b").size == len(whole)
+        assert len(requests) == 2
+
+
 def test_brackets_inside_text_are_not_a_truncated_body(tmp_path):
     payload = PAYLOAD | {"data": [{"city": "[[{", "price": 1}]}
     with scripted(http(200, payload)) as (url, _):
