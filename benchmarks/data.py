@@ -212,7 +212,7 @@ def prepare(payload: Path, folder: Path) -> None:
 
 
 def empty(settings: Settings) -> None:
-    """Delete what a subject left, and wait until it is written: nobody pays for the one before."""
+    """Delete what a subject left and wait for the disk: the next one does not pay for it."""
     from sqlalchemy import text
 
     from tasador.warehouse.connection import connect, transaction

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tasador.arrays import Array
 from tasador.listings.arrow import content_of, ends_of, text_array
-from tasador.listings.plain_texts import DATE_SIZE, are_dates
+from tasador.listings.plain_texts import DATE_SIZE, are_dates, are_plain_characters
 from tasador.listings.rules import LONGEST_TEXT, MISSING_TEXTS, Kind
 
 _SPACE = ord(" ")
@@ -29,7 +29,7 @@ def is_plain(texts: pa.Array, kind: Kind) -> bool:
 
 def _are_names(texts: pa.Array) -> bool:
     content = content_of(texts).to_pybytes()
-    if not content.isascii() or not content.decode().isprintable() or b"  " in content:
+    if not are_plain_characters(content.decode()):
         return False
     ends = ends_of(texts)
     begin, end = ends[:-1], ends[1:]

@@ -26,7 +26,7 @@ _SIZES: dict[Kind, tuple[int, int]] = {"code": (1, LONGEST_TEXT), "zip code": (1
 class Received(NamedTuple):
     """A column as received: its texts, and what ``read_columns`` takes, or the column as ``read``.
 
-    That is the texts of codes, or a dictionary of texts that are read unchanged. ``read_columns``
+    Codes are read as texts, names and dates that do not change as a dictionary. ``read_columns``
     would make a Python object of each.
     """
 

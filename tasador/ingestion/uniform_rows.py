@@ -99,12 +99,11 @@ class _Block:
         order = np.argsort(has_texts, kind="stable")
         joined = self._joined(values, order)
         found = {COLUMNS[place]: joined.slice(n * rows, rows) for n, place in enumerate(order)}
-        names, texts = list(found), np.count_nonzero(has_texts)
-        numbers = names[: len(names) - texts]
-        for name in names[len(numbers) :]:
-            given = np.count_nonzero(values.is_text[COLUMNS.index(name)])
-            if given + found[name].null_count != rows:
+        for place in np.flatnonzero(has_texts):
+            given = np.count_nonzero(values.is_text[place])
+            if given + found[COLUMNS[place]].null_count != rows:
                 return None
+        numbers = [COLUMNS[place] for place in np.flatnonzero(~has_texts)]
         read = _canonical(joined.slice(0, len(numbers) * rows))
         if read is None:
             return None

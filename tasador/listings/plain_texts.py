@@ -19,15 +19,20 @@ _TENS = np.array([1_000, 100, 10, 1])
 
 def plain_names(names: list[str]) -> bool:
     """Whether ``read_value`` would return every name unchanged."""
-    joined = "".join(names)
     return (
-        joined.isascii()
-        and joined.isprintable()
-        and "  " not in joined
+        are_plain_characters("".join(names))
         and max(map(len, names), default=0) <= LONGEST_TEXT
         and list(map(str.strip, names)) == names
         and MISSING_TEXTS.isdisjoint(map(str.lower, names))
     )
+
+
+def are_plain_characters(joined: str) -> bool:
+    """Whether names joined to one text have no character that reading them would change.
+
+    A space at their ends is not looked for.
+    """
+    return joined.isascii() and joined.isprintable() and "  " not in joined
 
 
 def plain_dates(dates: list[str]) -> bool:
